@@ -1,0 +1,113 @@
+"""Every error that opsrunner raises on purpose.
+
+    OpsrunnerError                 something a person can act on; shown as one line
+    ├── UsageError                 the command line asked for something that cannot be (exit 2)
+    ├── ConfigurationError         the site's files are wrong (exit 2)
+    ├── StateError                 the state folder cannot be used as it is
+    │   ├── StateLocked            another daemon holds it
+    │   ├── LedgerDamaged          the ledger's file does not read as a ledger
+    │   └── LedgerNewer            the ledger was written by a newer program
+    ├── NotFound                   a routine, run, task, person or host of that name does not exist
+    ├── Refused                    the act is understood and not allowed now
+    ├── SecretUnavailable          a secret's reference cannot be resolved
+    ├── ExpressionError            an expression or template cannot be evaluated
+    ├── MailFailed                 a mail could not be handed over
+    └── StepFailed                 a step did not do its work
+
+A class's docstring is its default message. Foreign exceptions are mapped to one of these where they
+enter (the ledger, the fleet, a source, a step), always ``from exc``.
+"""
+
+from __future__ import annotations
+
+import inspect
+
+
+class OpsrunnerError(Exception):
+    """Something went wrong that a person can act on."""
+
+    exit_code = 1
+
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(message or inspect.cleandoc(type(self).__doc__ or ""))
+
+    @property
+    def message(self) -> str:
+        """The one line that is shown to a person."""
+        return str(self)
+
+
+class UsageError(OpsrunnerError):
+    """The command line asks for something that cannot be done."""
+
+    exit_code = 2
+
+
+class ConfigurationError(OpsrunnerError):
+    """The site's files have mistakes; `opsrunner check` lists them."""
+
+    exit_code = 2
+
+
+class StateError(OpsrunnerError):
+    """The state folder cannot be used as it is."""
+
+
+class StateLocked(StateError):
+    """Another opsrunner works on this state folder."""
+
+
+class LedgerDamaged(StateError):
+    """The ledger does not read as a database; restore it from a copy, it is never made anew."""
+
+
+class LedgerNewer(StateError):
+    """The ledger was written by a newer opsrunner; upgrade the program, not the ledger."""
+
+
+class NotFound(OpsrunnerError):
+    """There is nothing of that name."""
+
+
+class Refused(OpsrunnerError):
+    """That is not allowed now."""
+
+
+class SecretUnavailable(OpsrunnerError):
+    """A secret cannot be read."""
+
+
+class ExpressionError(OpsrunnerError):
+    """An expression or template cannot be evaluated."""
+
+
+class MailFailed(OpsrunnerError):
+    """A mail could not be handed over.
+
+    `permanent` tells that the same mail would be refused again (SMTP 5xx).
+    """
+
+    def __init__(self, message: str | None = None, *, permanent: bool = False) -> None:
+        super().__init__(message)
+        self.permanent = permanent
+
+
+class StepFailed(OpsrunnerError):
+    """The step did not do its work.
+
+    `permanent` tells the runner that another try cannot help; `status` is the step status to record
+    (`failed`, `timed_out` or `unknown`); `facts` are plain values that belong to the outcome.
+    """
+
+    def __init__(
+        self,
+        message: str | None = None,
+        *,
+        permanent: bool = False,
+        status: str = "failed",
+        facts: dict[str, object] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.permanent = permanent
+        self.status = status
+        self.facts = facts or {}

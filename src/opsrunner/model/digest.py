@@ -1,0 +1,90 @@
+"""What a digest says, before it is words on a page."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, TypeAlias
+
+Series: TypeAlias = Literal["daily", "weekly", "monthly"]
+Tone: TypeAlias = Literal["failed", "look", "fine", "live", "nothing"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpenItem:
+    """Something that somebody must act on, or has in hand."""
+
+    tone: Tone
+    word: str
+    """`Overdue`, `Failed`, `Missed`, `Look`, `Approve`, `Decide`."""
+    title: str
+    facts: str
+    """One or two plain sentences: why, since when, what was the last good one."""
+    with_whom: str
+    """`First technician (on-call), open since Thursday`."""
+    age_days: int = 0
+    task: int | None = None
+    run: int | None = None
+    url: str = ""
+    short: str = ""
+    """A few words for the subject line."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figure:
+    """One of the five figures of the house line; `text` stands as it is: `38 of 40 hosts reachable`."""
+
+    name: str
+    text: str
+    tone: Tone = "fine"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Planned:
+    """One routine's line in `what went as planned`."""
+
+    name: str
+    text: str
+    tone: Tone = "fine"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Coming:
+    """One line of what comes."""
+
+    at: datetime
+    when: str
+    """`Sun`, `Mon 09:00`."""
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Digest:
+    """A whole digest. Moments are UTC; `zone` is the site's."""
+
+    series: Series
+    site: str
+    zone: str
+    from_: datetime
+    until: datetime
+    headline: str
+    """`One thing needs you. Two are in hand. 37 are fine.`"""
+    subject: str
+    preheader: str
+    needs_you: tuple[OpenItem, ...]
+    in_hand: tuple[OpenItem, ...]
+    house: tuple[Figure, ...]
+    counts: str
+    """`37 routines, 214 runs, 17 of 18 tasks.`"""
+    planned: tuple[Planned, ...]
+    planned_left_out: int = 0
+    coming: tuple[Coming, ...] = ()
+    muted: tuple[str, ...] = ()
+    """What is paused, frozen, skipped or accepted, and until when."""
+    gaps: tuple[str, ...] = ()
+    """`The scheduler was down from 03:10 to 07:40.`"""
+    broken: tuple[str, ...] = ()
+    """Files that do not check, with line and column."""
+    footer: str = ""
+    run_ids: tuple[int, ...] = ()
+    """The final runs that this digest accounts for; stamped when it is written."""

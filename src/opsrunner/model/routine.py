@@ -1,0 +1,141 @@
+"""A routine as it is parsed, checked and frozen with each of its runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import time
+from typing import Any, Literal
+
+from opsrunner.model.schedule import CatchUp, Schedule
+from opsrunner.secrets import SecretRef
+
+HUMAN_KINDS = frozenset({"task", "checklist"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Retry:
+    """How often to try again after the first try, and how long to wait between."""
+
+    times: int = 0
+    wait_seconds: float = 60
+
+
+@dataclass(frozen=True, kw_only=True)
+class Due:
+    """When a task is due. Either `at` (the first such wall-clock time after it opens), or `after_seconds`."""
+
+    at: time | None = None
+    after_seconds: int | None = None
+    business: bool = False
+    """`after_seconds` counts only the working hours of the site's calendar."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Escalation:
+    """Who hears of it, how long after the due time."""
+
+    after_seconds: int
+    to: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvidenceSpec:
+    """What a tick must or may carry."""
+
+    note: Literal["required", "optional"] | None = None
+    number: Literal["required", "optional"] | None = None
+    number_name: str = ""
+    minimum: float | None = None
+    maximum: float | None = None
+    choice: tuple[str, ...] = ()
+    file: Literal["required", "optional"] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Approval:
+    """A frozen list that `by` approves; single rows can be struck."""
+
+    rows: str
+    by: str
+    not_self: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskPlan:
+    """One human act as the file describes it; texts may hold templates until it opens."""
+
+    id: str
+    title: str
+    how: str = ""
+    """Markdown."""
+    link: str = ""
+    group: str = ""
+    """The heading of the checklist that it stands under."""
+    role: str = ""
+    """Role, roster or person; empty: the routine's accountable."""
+    due: Due | None = None
+    remind: tuple[int, ...] = ()
+    """Seconds relative to the due time, negative before it."""
+    escalate: tuple[Escalation, ...] = ()
+    evidence: EvidenceSpec | None = None
+    done_when: str | None = None
+    closes_when_gone: bool = False
+    expires: Literal["next", "due", "never"] = "next"
+    wait: bool = False
+    approve: Approval | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepPlan:
+    """One step of a routine.
+
+    `options` are the kind's own keys as plain values, already checked by the kind's pydantic class;
+    secrets stand in them as references. `tasks` is filled for the human kinds.
+    """
+
+    id: str
+    kind: str
+    name: str = ""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    when: str | None = None
+    for_each: str | None = None
+    key: str | None = None
+    timeout_seconds: float = 3600
+    retry: Retry = Retry()
+    env: Mapping[str, str | SecretRef] = field(default_factory=dict)
+    on_failure: Literal["stop", "continue"] = "stop"
+    follow_up: bool = True
+    urgent: bool = False
+    warn_if: str | None = None
+    fail_if: str | None = None
+    rows: Literal["json", "csv", "lines"] | None = None
+    once: str | None = None
+    """A text template: the name of an outward act that must never happen twice."""
+    after_crash: Literal["ask", "rerun"] = "ask"
+    tasks: tuple[TaskPlan, ...] = ()
+    line: int = 0
+    """Line of the step in its file, counted from 1."""
+
+    @property
+    def is_human(self) -> bool:
+        """Tell whether people do this step."""
+        return self.kind in HUMAN_KINDS
+
+
+@dataclass(frozen=True, kw_only=True)
+class Routine:
+    """One file of `routines/`."""
+
+    id: str
+    name: str
+    about: str = ""
+    accountable: str
+    tags: tuple[str, ...] = ()
+    schedule: Schedule = Schedule()
+    catch_up: CatchUp = CatchUp()
+    overlap: Literal["skip", "queue"] = "skip"
+    steps: tuple[StepPlan, ...] = ()
+    renamed_from: str | None = None
+    file: str = ""
+    """Path of the file, relative to the site."""

@@ -1,0 +1,148 @@
+"""The checked site: what `opsrunner.yaml` and the folders beside it say."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from opsrunner.model.person import Person, Roster
+from opsrunner.model.routine import Routine
+from opsrunner.model.schedule import Calendar, DigestTimes, Freeze
+from opsrunner.secrets import SecretRef
+
+
+@dataclass(frozen=True, kw_only=True)
+class Host:
+    """One machine of the inventory; `local` is this one and always there."""
+
+    name: str
+    address: str
+    user: str = ""
+    port: int = 22
+    groups: tuple[str, ...] = ()
+    key_file: str | None = None
+    """Private key, relative to the site; None: `secrets/ssh_key`."""
+
+    @property
+    def is_local(self) -> bool:
+        """Tell whether commands run here, without SSH."""
+        return self.name == "local"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SmtpSettings:
+    """How to reach the mail server. `security` none is for loopback only."""
+
+    host: str
+    port: int = 587
+    security: Literal["starttls", "tls", "none"] = "starttls"
+    username: str | None = None
+    password: SecretRef | None = None
+    verify: bool = True
+    timeout_seconds: float = 30
+
+
+@dataclass(frozen=True, kw_only=True)
+class MailSettings:
+    """Who our mails come from, and how they leave: by SMTP, else into a Maildir of the state folder."""
+
+    from_: str
+    smtp: SmtpSettings | None = None
+    maildir: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Column:
+    """A declared column: `text`, `number`, `moment`, `date` or `flag`; `optional` allows empty."""
+
+    name: str
+    type: Literal["text", "number", "moment", "date", "flag"]
+    optional: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """Where rows come from. `kind` names the reader, `where` is its plain settings."""
+
+    name: str
+    kind: Literal["csv", "sqlite", "http_json"]
+    where: Mapping[str, Any]
+    columns: tuple[Column, ...] = ()
+    timezone: str = "UTC"
+    expect_rows: bool = False
+    """Zero rows are an error."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """Bounds of the daemon."""
+
+    workers: int = 16
+    output_bytes: int = 1_000_000
+    keep_runs_seconds: int = 400 * 86400
+    grace_seconds: float = 30
+
+
+@dataclass(frozen=True, kw_only=True)
+class Heartbeat:
+    """Whom to tell that we live; `url` may be a secret."""
+
+    url: str | SecretRef
+
+
+@dataclass(frozen=True, kw_only=True)
+class WebSettings:
+    """Where the page listens and how it is called from outside."""
+
+    listen: str = "127.0.0.1:8420"
+    url: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Problem:
+    """One mistake of one file. `path` is like `steps[1].timout`; line and column count from 1."""
+
+    file: str
+    line: int
+    column: int
+    path: str
+    message: str
+    hint: str = ""
+
+    def __str__(self) -> str:
+        where = f"{self.file}:{self.line}:{self.column}: "
+        path = f"{self.path}: " if self.path else ""
+        hint = f", {self.hint}" if self.hint else ""
+        return f"{where}{path}{self.message}{hint}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Site:
+    """Everything that is in force. `broken` maps the ids of routines whose file does not check to why."""
+
+    root: Path
+    name: str
+    timezone: str
+    people: Mapping[str, Person]
+    rosters: Mapping[str, Roster] = field(default_factory=dict)
+    calendars: Mapping[str, Calendar] = field(default_factory=dict)
+    freezes: tuple[Freeze, ...] = ()
+    hosts: Mapping[str, Host] = field(default_factory=dict)
+    mail: MailSettings
+    sources: Mapping[str, Source] = field(default_factory=dict)
+    digest: DigestTimes = DigestTimes()
+    limits: Limits = Limits()
+    heartbeat: Heartbeat | None = None
+    web: WebSettings = WebSettings()
+    routines: Mapping[str, Routine] = field(default_factory=dict)
+
+    @property
+    def business(self) -> Calendar:
+        """The site's calendar: the one named `business`, else Monday to Friday."""
+        return self.calendars.get("business", Calendar())
+
+    def holders_of(self, role: str) -> tuple[Person, ...]:
+        """Return the people who have `role`, in the order of the file."""
+        return tuple(person for person in self.people.values() if role in person.roles)

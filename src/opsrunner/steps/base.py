@@ -1,0 +1,123 @@
+"""The contract of a step kind.
+
+A kind is one file beside this one: an `Options` class (pydantic, frozen, unknown keys refused), a
+`preview(options)` line and a `run(call, means)` that answers with an Outcome or raises StepFailed. It
+stands in the table of `kinds.py`. It never retries, never writes the ledger and reads no clock but
+`means.clock`; the runner does the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from pydantic import BaseModel, ConfigDict
+
+from opsrunner.clock import Clock
+from opsrunner.model.mail import NewMail
+from opsrunner.model.outcome import Outcome, Row
+from opsrunner.model.site import Host, Source
+from opsrunner.secrets import SecretRef, Vault
+
+
+class StepOptions(BaseModel):
+    """Base of every kind's options."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Stopping(Protocol):
+    """Told when the step should end early: the run was cancelled, or the daemon stops."""
+
+    def is_set(self) -> bool:
+        """Tell whether to stop now."""
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait for the word to stop, at most `timeout` seconds; tell whether it came."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepCall:
+    """One try of one step: plain serialisable values, secrets by name only.
+
+    `options` is an instance of the kind's own Options, its templates already rendered.
+    """
+
+    run_id: int
+    run_token: str
+    """Marks every process of this run (`OPS_RUN_TOKEN` in its environment), unique over all sites."""
+    routine: str
+    step: str
+    options: Any
+    env: Mapping[str, str | SecretRef] = field(default_factory=dict)
+    timeout_seconds: float
+    site_root: Path
+    workdir: Path
+    """Scratch folder of the run, made before its first step; `$OPS_WORKDIR`."""
+    output: Path
+    """The file that the step's output goes to; its folder exists."""
+    output_limit_bytes: int
+    rows_as: str | None = None
+    """`json`, `csv` or `lines`: standard output becomes rows."""
+    row: Row | None = None
+    """The row of this turn, where the step runs for each row."""
+
+
+class HostRunner(Protocol):
+    """Runs a command on a host of the inventory (the fleet, or this machine)."""
+
+    def run(
+        self, host: Host, command: str, *, env: Mapping[str, str], timeout_seconds: float, stopping: Stopping
+    ) -> HostAnswer:
+        """Run `command` through the host's shell. Raises StepFailed with what went wrong."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class HostAnswer:
+    """What one host answered. Streams are capped; `exit_code` None: it never told."""
+
+    exit_code: int | None
+    stdout: bytes
+    stderr: bytes
+    seconds: float
+    truncated: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Means:
+    """What a step may use of the world."""
+
+    clock: Clock
+    vault: Vault
+    stopping: Stopping
+    hosts: Mapping[str, Host]
+    """The inventory by name; `local` is always there."""
+    fleet: HostRunner
+    sources: Mapping[str, Source]
+    read_source: Callable[[Source, Mapping[str, Any]], tuple[Row, ...]]
+    """Read a source with the options of a query; raises StepFailed."""
+    send: Callable[[Sequence[NewMail]], None]
+    """Queue mails; they are written together with the step's outcome."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kind:
+    """One line of the table of kinds."""
+
+    name: str
+    summary: str
+    """One sentence for the docs and the schema."""
+    options: type[StepOptions]
+    run: Callable[[StepCall, Means], Outcome] | None
+    """None for what people do."""
+    preview: Callable[[Any], str]
+    """One line for `run --dry-run`: what would be done, secrets masked."""
+    beside: bool = False
+    """The kind's value is a plain value, put into `options` under the kind's name, and its other
+    options stand beside it in the step; otherwise the value is a mapping that is `options`."""
+    reads_only: bool = False
+    """Running it twice changes nothing: `after_crash` is `rerun` by default, and `try` may run it."""
+    verbatim: frozenset[str] = frozenset()
+    """Options whose text is never a template (shell strings, SQL)."""
