@@ -1,0 +1,120 @@
+"""What every test stands on: loopback only, private files, named skips, and a small site to work with."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+from collections.abc import Callable, Iterator, Mapping
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+SYSTEM_FOLDERS = ("/usr/sbin", "/sbin", "/usr/local/sbin", "/usr/lib/dovecot")
+MINIMAL_SITE = """\
+site: Example Hosting
+timezone: Europe/Oslo
+people:
+  boss: {name: The owner, email: owner@example.com, roles: [owner]}
+  ops1: {name: First technician, email: ops1@example.com, roles: [sysadmin, support]}
+"""
+
+SiteMaker = Callable[[Mapping[str, str]], Path]
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip a test whose programs are missing, by name; in CI that is a failure."""
+    for marker in item.iter_markers("needs"):
+        missing = [program for program in marker.args if find_program(program) is None]
+        if not missing:
+            continue
+        sentence = f"{', '.join(missing)} not installed here; .ci/packages says what brings it"
+        if os.environ.get("CI") == "true":
+            pytest.fail(sentence, pytrace=False)
+        pytest.skip(sentence)
+
+
+def find_program(name: str) -> str | None:
+    """Return the full path of a program, also of those that only root has on the path."""
+    folders = [*os.environ.get("PATH", "").split(os.pathsep), *SYSTEM_FOLDERS]
+    return shutil.which(name, path=os.pathsep.join(folders))
+
+
+@pytest.fixture
+def program() -> Callable[[str], str]:
+    """Give the full path of a program that the test `needs`."""
+
+    def locate(name: str) -> str:
+        path = find_program(name)
+        assert path is not None, f"{name}: mark the test with needs({name!r})"
+        return path
+
+    return locate
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _private_files() -> Iterator[None]:
+    before = os.umask(0o077)
+    yield
+    os.umask(before)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _loopback_only() -> Iterator[None]:
+    """Refuse to connect to any other machine: a test that needs one is not a test."""
+    plain_connect, plain_connect_ex = socket.socket.connect, socket.socket.connect_ex
+
+    def connect(self: socket.socket, address: Any) -> None:
+        refuse_elsewhere(self, address)
+        plain_connect(self, address)
+
+    def connect_ex(self: socket.socket, address: Any) -> int:
+        refuse_elsewhere(self, address)
+        return plain_connect_ex(self, address)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(socket.socket, "connect", connect)
+        patch.setattr(socket.socket, "connect_ex", connect_ex)
+        yield
+
+
+def refuse_elsewhere(sock: socket.socket, address: Any) -> None:
+    """Raise where `address` is not on this machine."""
+    if sock.family not in (socket.AF_INET, socket.AF_INET6):
+        return
+    host = str(address[0])
+    if host != "localhost" and not is_loopback(host):
+        raise AssertionError(f"a test tried to connect to {host}; only loopback is allowed")
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether `host` is an address of this machine; a name that must be looked up is not."""
+    try:
+        return ip_address(host.partition("%")[0]).is_loopback
+    except ValueError:
+        return False
+
+
+@pytest.fixture
+def make_site(tmp_path: Path) -> SiteMaker:
+    """Write a site into a folder of its own: `make_site({"routines/x.yaml": "..."})` returns its root.
+
+    `opsrunner.yaml` is a minimal one unless given. Each call makes another site.
+    """
+    made: list[Path] = []
+
+    def make(files: Mapping[str, str]) -> Path:
+        root = tmp_path / f"site{len(made) or ''}"
+        made.append(root)
+        for name, text in {"opsrunner.yaml": MINIMAL_SITE, **files}.items():
+            path = root / name
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            path.write_text(text, encoding="utf-8")
+            path.chmod(0o600)
+        for folder in ("routines", "checklists", "reports"):
+            (root / folder).mkdir(exist_ok=True, mode=0o700)
+        return root
+
+    return make
