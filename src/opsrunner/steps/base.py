@@ -16,26 +16,28 @@ from typing import Any, Protocol
 from pydantic import BaseModel, ConfigDict
 
 from opsrunner.clock import Clock
+from opsrunner.model.fleet import HostAnswer, Stopping
 from opsrunner.model.mail import NewMail
 from opsrunner.model.outcome import Outcome, Row
 from opsrunner.model.site import Host, Source
 from opsrunner.secrets import SecretRef, Vault
 
 
+__all__ = [
+    "HostAnswer",
+    "HostRunner",
+    "Kind",
+    "Means",
+    "StepCall",
+    "StepOptions",
+    "Stopping",
+]
+
+
 class StepOptions(BaseModel):
     """Base of every kind's options."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Stopping(Protocol):
-    """Told when the step should end early: the run was cancelled, or the daemon stops."""
-
-    def is_set(self) -> bool:
-        """Tell whether to stop now."""
-
-    def wait(self, timeout: float | None = None) -> bool:
-        """Wait for the word to stop, at most `timeout` seconds; tell whether it came."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,18 +73,10 @@ class HostRunner(Protocol):
     def run(
         self, host: Host, command: str, *, env: Mapping[str, str], timeout_seconds: float, stopping: Stopping
     ) -> HostAnswer:
-        """Run `command` through the host's shell. Raises StepFailed with what went wrong."""
+        """Run `command` through the host's shell and answer with its end.
 
-
-@dataclass(frozen=True, kw_only=True)
-class HostAnswer:
-    """What one host answered. Streams are capped; `exit_code` None: it never told."""
-
-    exit_code: int | None
-    stdout: bytes
-    stderr: bytes
-    seconds: float
-    truncated: bool = False
+        Raises StepFailed where the command never started: no connection, host key refused.
+        """
 
 
 @dataclass(frozen=True, kw_only=True)
