@@ -1,0 +1,45 @@
+"""The ledger with all its tables in one hand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from opsrunner.ledger.acts import Acts
+from opsrunner.ledger.audit import Audit
+from opsrunner.ledger.database import Ledger
+from opsrunner.ledger.digests import Digests
+from opsrunner.ledger.holds import Holds
+from opsrunner.ledger.outbox import Outbox
+from opsrunner.ledger.people import Absences, Notes
+from opsrunner.ledger.requests import Requests
+from opsrunner.ledger.routines import Routines
+from opsrunner.ledger.runs import Runs
+from opsrunner.ledger.service import Service
+from opsrunner.ledger.steps import Steps
+from opsrunner.ledger.tasks import Tasks
+
+
+class Books:
+    """Everything that is written down; `transaction()` spans all of it."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self.ledger = ledger
+        self.runs = Runs(ledger)
+        self.steps = Steps(ledger)
+        self.tasks = Tasks(ledger)
+        self.routines = Routines(ledger)
+        self.holds = Holds(ledger)
+        self.requests = Requests(ledger)
+        self.outbox = Outbox(ledger)
+        self.acts = Acts(ledger)
+        self.digests = Digests(ledger)
+        self.absences = Absences(ledger)
+        self.notes = Notes(ledger)
+        self.audit = Audit(ledger)
+        self.service = Service(ledger)
+        self.transaction = ledger.transaction
+
+    @classmethod
+    def open(cls, path: Path) -> Books:
+        """Open the ledger at `path`; see Ledger for what it refuses."""
+        return cls(Ledger(path))

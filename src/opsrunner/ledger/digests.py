@@ -1,0 +1,83 @@
+"""Digests as they were sent, each with the runs that it told of."""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass
+from datetime import datetime
+
+from opsrunner.ledger.codec import to_moment, to_text
+from opsrunner.ledger.database import Ledger
+from opsrunner.ledger.runs import Runs
+
+
+@dataclass(frozen=True, kw_only=True)
+class SentDigest:
+    """One row of `digests`."""
+
+    id: int
+    series: str
+    from_at: datetime
+    until_at: datetime
+    created_at: datetime
+    subject: str
+    text: str
+    html: str
+    runs: int
+
+
+class Digests:
+    """The table of digests."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._runs = Runs(ledger)
+
+    def write(self, new: SentDigest, *, run_ids: tuple[int, ...]) -> int | None:
+        """Keep a digest and stamp its runs, in the caller's transaction; None where the period has one.
+
+        `new.id` is ignored.
+        """
+        with self._ledger.transaction():
+            digest_id = self._ledger.insert(
+                "INSERT INTO digests(series, from_at, until_at, created_at, subject, text, html, runs)"
+                " VALUES (?,?,?,?,?,?,?,?) ON CONFLICT DO NOTHING",
+                (
+                    new.series,
+                    to_text(new.from_at),
+                    to_text(new.until_at),
+                    to_text(new.created_at),
+                    new.subject,
+                    new.text,
+                    new.html,
+                    len(run_ids),
+                ),
+            )
+            if digest_id is not None:
+                self._runs.report(run_ids, series=new.series, digest=digest_id)
+            return digest_id
+
+    def last(self, series: str) -> SentDigest | None:
+        """Return the newest digest of a series."""
+        row = self._ledger.one("SELECT * FROM digests WHERE series = ? ORDER BY until_at DESC LIMIT 1", (series,))
+        return None if row is None else _digest(row)
+
+    def covering(self, series: str, moment: datetime) -> SentDigest | None:
+        """Return the digest of a series whose period ends at `moment` or first after it."""
+        sql = "SELECT * FROM digests WHERE series = ? AND until_at >= ? ORDER BY until_at LIMIT 1"
+        row = self._ledger.one(sql, (series, to_text(moment)))
+        return None if row is None else _digest(row)
+
+
+def _digest(row: sqlite3.Row) -> SentDigest:
+    return SentDigest(
+        id=row["id"],
+        series=row["series"],
+        from_at=to_moment(row["from_at"]),
+        until_at=to_moment(row["until_at"]),
+        created_at=to_moment(row["created_at"]),
+        subject=row["subject"],
+        text=row["text"],
+        html=row["html"],
+        runs=row["runs"],
+    )

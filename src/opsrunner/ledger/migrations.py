@@ -1,0 +1,143 @@
+"""The ledger's tables, as ordered steps; `PRAGMA user_version` counts the ones that are done.
+
+A migration never changes once released; a new one is appended. Moments are text in UTC
+(`2026-11-21T07:00:00.000000Z`), so that they sort and that people can read them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from sqlite_utils import Database
+
+_FIRST = """
+CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+
+CREATE TABLE routines (
+  id TEXT PRIMARY KEY, name TEXT NOT NULL, first_seen_at TEXT NOT NULL, watermark_at TEXT NOT NULL,
+  gone_at TEXT, frozen TEXT REFERENCES frozen(hash)
+);
+CREATE TABLE frozen (hash TEXT PRIMARY KEY, body TEXT NOT NULL);
+
+CREATE TABLE runs (
+  id INTEGER PRIMARY KEY AUTOINCREMENT, routine TEXT NOT NULL, nominal_at TEXT, planned_at TEXT, row_key TEXT,
+  "trigger" TEXT NOT NULL, status TEXT NOT NULL, reason TEXT NOT NULL DEFAULT '', actor TEXT NOT NULL DEFAULT '',
+  rerun_of INTEGER REFERENCES runs(id), created_at TEXT NOT NULL, started_at TEXT, finished_at TEXT,
+  frozen TEXT REFERENCES frozen(hash), daily INTEGER, weekly INTEGER, monthly INTEGER
+);
+CREATE UNIQUE INDEX runs_nominal ON runs(routine, nominal_at) WHERE nominal_at IS NOT NULL;
+CREATE UNIQUE INDEX runs_row ON runs(routine, row_key) WHERE row_key IS NOT NULL;
+CREATE INDEX runs_active ON runs(routine, id) WHERE finished_at IS NULL;
+CREATE INDEX runs_routine ON runs(routine, id);
+CREATE INDEX runs_finished ON runs(finished_at);
+CREATE INDEX runs_daily ON runs(id) WHERE daily IS NULL AND finished_at IS NOT NULL;
+CREATE INDEX runs_weekly ON runs(id) WHERE weekly IS NULL AND finished_at IS NOT NULL;
+CREATE INDEX runs_monthly ON runs(id) WHERE monthly IS NULL AND finished_at IS NOT NULL;
+
+CREATE TABLE steps (
+  run INTEGER NOT NULL REFERENCES runs(id) ON DELETE CASCADE, position INTEGER NOT NULL, id TEXT NOT NULL,
+  kind TEXT NOT NULL, status TEXT NOT NULL, started_at TEXT, finished_at TEXT, outcome TEXT,
+  PRIMARY KEY (run, position)
+) WITHOUT ROWID;
+
+CREATE TABLE tasks (
+  id INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, status TEXT NOT NULL,
+  run INTEGER REFERENCES runs(id) ON DELETE SET NULL, routine TEXT, step TEXT NOT NULL, item TEXT NOT NULL,
+  "key" TEXT, title TEXT NOT NULL, how TEXT NOT NULL, link TEXT NOT NULL, "group" TEXT NOT NULL, role TEXT NOT NULL,
+  person TEXT, due_at TEXT, remind TEXT NOT NULL, escalate TEXT NOT NULL, evidence_spec TEXT, done_when TEXT,
+  closes_when_gone INTEGER NOT NULL, expires TEXT NOT NULL, wait INTEGER NOT NULL, approve_by TEXT NOT NULL,
+  approve_not_self INTEGER NOT NULL, rows TEXT NOT NULL, struck TEXT NOT NULL DEFAULT '[]',
+  count INTEGER NOT NULL DEFAULT 1, message TEXT NOT NULL, row TEXT NOT NULL, opened_at TEXT NOT NULL,
+  opened_by TEXT NOT NULL, closed_at TEXT, closed_by TEXT NOT NULL DEFAULT '', settles_at TEXT,
+  evidence TEXT NOT NULL DEFAULT '{}'
+);
+CREATE UNIQUE INDEX tasks_key ON tasks(routine, item, kind, "key") WHERE status = 'open' AND "key" IS NOT NULL;
+CREATE INDEX tasks_open ON tasks(status, id) WHERE status = 'open';
+CREATE INDEX tasks_run ON tasks(run, id);
+CREATE INDEX tasks_closed ON tasks(closed_at) WHERE closed_at IS NOT NULL;
+CREATE TABLE rungs (
+  task INTEGER NOT NULL REFERENCES tasks(id) ON DELETE CASCADE, rung TEXT NOT NULL, at TEXT NOT NULL,
+  PRIMARY KEY (task, rung)
+) WITHOUT ROWID;
+
+CREATE TABLE outbox (
+  id INTEGER PRIMARY KEY AUTOINCREMENT, message_id TEXT NOT NULL UNIQUE, "to" TEXT NOT NULL, subject TEXT NOT NULL,
+  text TEXT NOT NULL, html TEXT NOT NULL, about TEXT NOT NULL, "unique" TEXT UNIQUE, created_at TEXT NOT NULL,
+  not_before TEXT, attempts INTEGER NOT NULL DEFAULT 0, next_try_at TEXT NOT NULL, sent_at TEXT, failed_at TEXT,
+  error TEXT NOT NULL DEFAULT ''
+);
+CREATE INDEX outbox_due ON outbox(next_try_at) WHERE sent_at IS NULL AND failed_at IS NULL;
+CREATE INDEX outbox_failed ON outbox(failed_at) WHERE failed_at IS NOT NULL;
+
+CREATE TABLE acts (
+  name TEXT PRIMARY KEY, run INTEGER NOT NULL, step TEXT NOT NULL, started_at TEXT NOT NULL, finished_at TEXT
+) WITHOUT ROWID;
+
+CREATE TABLE holds (
+  id INTEGER PRIMARY KEY AUTOINCREMENT, routine TEXT NOT NULL, kind TEXT NOT NULL, nominal_at TEXT, until TEXT,
+  reason TEXT NOT NULL, actor TEXT NOT NULL, created_at TEXT NOT NULL, ended_at TEXT, ended_by TEXT
+);
+CREATE INDEX holds_live ON holds(routine) WHERE ended_at IS NULL;
+
+CREATE TABLE requests (
+  id INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, routine TEXT, run INTEGER, actor TEXT NOT NULL,
+  detail TEXT NOT NULL DEFAULT '{}', created_at TEXT NOT NULL, taken_at TEXT, answer TEXT
+);
+CREATE INDEX requests_open ON requests(id) WHERE taken_at IS NULL;
+
+CREATE TABLE digests (
+  id INTEGER PRIMARY KEY AUTOINCREMENT, series TEXT NOT NULL, from_at TEXT NOT NULL, until_at TEXT NOT NULL,
+  created_at TEXT NOT NULL, subject TEXT NOT NULL, text TEXT NOT NULL, html TEXT NOT NULL, runs INTEGER NOT NULL
+);
+CREATE UNIQUE INDEX digests_period ON digests(series, until_at);
+
+CREATE TABLE absences (
+  id INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, person TEXT NOT NULL, other TEXT, roster TEXT,
+  from_at TEXT NOT NULL, until_at TEXT NOT NULL, reason TEXT NOT NULL, entered_by TEXT NOT NULL,
+  entered_at TEXT NOT NULL, ended_at TEXT
+);
+CREATE TABLE notes (
+  id INTEGER PRIMARY KEY AUTOINCREMENT, at TEXT NOT NULL, author TEXT NOT NULL, text TEXT NOT NULL
+);
+CREATE TABLE gaps (
+  id INTEGER PRIMARY KEY AUTOINCREMENT, from_at TEXT NOT NULL, until_at TEXT NOT NULL, reason TEXT NOT NULL
+);
+CREATE TABLE audit (
+  id INTEGER PRIMARY KEY AUTOINCREMENT, at TEXT NOT NULL, actor TEXT NOT NULL, address TEXT NOT NULL,
+  action TEXT NOT NULL, subject TEXT NOT NULL, detail TEXT NOT NULL
+);
+CREATE INDEX audit_subject ON audit(subject, id);
+CREATE TRIGGER audit_is_append_only_update BEFORE UPDATE ON audit
+BEGIN SELECT RAISE(ABORT, 'the audit is append-only'); END;
+CREATE TRIGGER audit_is_append_only_delete BEFORE DELETE ON audit
+BEGIN SELECT RAISE(ABORT, 'the audit is append-only'); END;
+"""
+
+
+def _create_everything(database: Database) -> None:
+    for statement in _statements(_FIRST):
+        database.execute(statement)
+
+
+MIGRATIONS: tuple[Callable[[Database], None], ...] = (_create_everything,)
+
+
+def migrate(database: Database, *, from_version: int) -> None:
+    """Bring the tables from `from_version` to the newest, inside the caller's transaction."""
+    for step in MIGRATIONS[from_version:]:
+        step(database)
+    database.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
+
+
+def _statements(script: str) -> list[str]:
+    """Split a script, keeping a trigger's body together (executescript would commit under us)."""
+    statements: list[str] = []
+    pending = ""
+    for piece in script.split(";"):
+        pending += piece + ";"
+        if pending.upper().count("BEGIN") > pending.upper().count("END;"):
+            continue
+        if pending.strip(" \n;"):
+            statements.append(pending.strip())
+        pending = ""
+    return statements

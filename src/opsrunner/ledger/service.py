@@ -1,0 +1,55 @@
+"""What the ledger knows of the daemon: when it last planned, and when nobody did."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from opsrunner.ledger.codec import optional_moment, to_moment, to_text
+from opsrunner.ledger.database import Ledger
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gap:
+    """A time in which nothing was planned: the daemon was down, or the machine slept."""
+
+    from_: datetime
+    until: datetime
+    reason: str
+
+
+class Service:
+    """The daemon's own traces."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+
+    def planned_at(self) -> datetime | None:
+        """Return when the daemon last planned."""
+        return optional_moment(self.recall("planned_at"))
+
+    def note_planned(self, at: datetime) -> None:
+        """Record that planning happened."""
+        self.remember("planned_at", to_text(at))
+
+    def note_gap(self, gap: Gap) -> None:
+        """Record a time without planning."""
+        sql = "INSERT INTO gaps(from_at, until_at, reason) VALUES (?,?,?)"
+        self._ledger.change(sql, (to_text(gap.from_), to_text(gap.until), gap.reason))
+
+    def gaps(self, *, since: datetime) -> list[Gap]:
+        """Return the gaps that reach past a moment."""
+        rows = self._ledger.all("SELECT * FROM gaps WHERE until_at > ? ORDER BY id", (to_text(since),))
+        return [
+            Gap(from_=to_moment(row["from_at"]), until=to_moment(row["until_at"]), reason=row["reason"]) for row in rows
+        ]
+
+    def remember(self, name: str, value: str) -> None:
+        """Keep one word of the program's own."""
+        sql = "INSERT INTO meta(name, value) VALUES (?,?) ON CONFLICT(name) DO UPDATE SET value = excluded.value"
+        self._ledger.change(sql, (name, value))
+
+    def recall(self, name: str) -> str | None:
+        """Return what `remember` kept."""
+        row = self._ledger.one("SELECT value FROM meta WHERE name = ?", (name,))
+        return None if row is None else str(row["value"])

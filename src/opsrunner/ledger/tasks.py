@@ -1,0 +1,197 @@
+"""Tasks: at most one open for a (routine, item, key); every close is a conditional update."""
+
+from __future__ import annotations
+
+import dataclasses
+import sqlite3
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from opsrunner.errors import NotFound
+from opsrunner.ledger.codec import dumps, loads, optional_moment, optional_text, to_moment, to_text
+from opsrunner.ledger.database import Ledger
+from opsrunner.model.outcome import Row
+from opsrunner.model.routine import Escalation, EvidenceSpec
+from opsrunner.model.task import Evidence, NewTask, Task, TaskKind, TaskStatus
+
+_COLUMNS = tuple(field.name for field in dataclasses.fields(NewTask))
+_JSON = frozenset({"remind", "escalate", "rows", "row"})
+_INSERT = (
+    f"INSERT INTO tasks(status, {', '.join(chr(34) + name + chr(34) for name in _COLUMNS)})"  # noqa: S608 (field names)
+    f" VALUES ('open', {','.join('?' * len(_COLUMNS))})"
+)
+
+
+class Tasks:
+    """The table of tasks."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+
+    def open(self, new: NewTask) -> tuple[Task, bool]:
+        """Open a task, or find the open one about the same; tell whether it is new.
+
+        The one that is found keeps its people and dates; its row becomes the newest.
+        """
+        with self._ledger.transaction():
+            found = self.open_about(new.routine, new.item, new.kind, new.key)
+            if found is not None:
+                self._ledger.change("UPDATE tasks SET row = ? WHERE id = ?", (dumps(new.row), found.id))
+                return self.get(found.id), False
+            task_id = self._ledger.insert(_INSERT, [_plain(new, name) for name in _COLUMNS])
+            return self.get(int(task_id or 0)), True
+
+    def open_about(self, routine: str | None, item: str, kind: TaskKind, key: str | None) -> Task | None:
+        """Return the open task about a key, if there is one."""
+        if key is None or routine is None:
+            return None
+        row = self._ledger.one(
+            "SELECT * FROM tasks WHERE routine = ? AND item = ? AND kind = ? AND \"key\" = ? AND status = 'open'",
+            (routine, item, kind.value, key),
+        )
+        return None if row is None else _task(row)
+
+    def get(self, task_id: int) -> Task:
+        """Return a task. Raises NotFound."""
+        row = self._ledger.one("SELECT * FROM tasks WHERE id = ?", (task_id,))
+        if row is None:
+            raise NotFound(f"there is no task {task_id}")
+        return _task(row)
+
+    def opened(self, *, routine: str | None = None) -> list[Task]:
+        """Return the open tasks, the most urgent due time first, then the oldest."""
+        sql = "SELECT * FROM tasks WHERE status = 'open'"
+        order = "ORDER BY due_at IS NULL, due_at, id"
+        if routine is None:
+            return [_task(row) for row in self._ledger.all(f"{sql} {order}")]
+        return [_task(row) for row in self._ledger.all(f"{sql} AND routine = ? {order}", (routine,))]
+
+    def of_run(self, run_id: int) -> list[Task]:
+        """Return the tasks that a run opened, in order."""
+        return [_task(row) for row in self._ledger.all("SELECT * FROM tasks WHERE run = ? ORDER BY id", (run_id,))]
+
+    def closed(self, *, since: datetime, until: datetime | None = None) -> list[Task]:
+        """Return the tasks closed in a period, oldest first."""
+        sql = "SELECT * FROM tasks WHERE closed_at >= ? AND closed_at < ? ORDER BY closed_at, id"
+        bound = "9999" if until is None else to_text(until)
+        return [_task(row) for row in self._ledger.all(sql, (to_text(since), bound))]
+
+    def close(
+        self,
+        task_id: int,
+        *,
+        status: TaskStatus,
+        by: str,
+        evidence: Evidence,
+        at: datetime,
+        settles_at: datetime | None = None,
+        struck: Sequence[int] = (),
+    ) -> bool:
+        """Close an open task; False where someone was faster."""
+        return (
+            self._ledger.change(
+                "UPDATE tasks SET status = ?, closed_by = ?, evidence = ?, closed_at = ?, settles_at = ?, struck = ?"
+                " WHERE id = ? AND status = 'open'",
+                (
+                    status.value,
+                    by,
+                    dumps(dataclasses.asdict(evidence)),
+                    to_text(at),
+                    to_text(settles_at or at),
+                    dumps(list(struck)),
+                    task_id,
+                ),
+            )
+            == 1
+        )
+
+    def reopen(self, task_id: int, *, now: datetime) -> bool:
+        """Take a tick back while undo lasts; False when it is over or the task is open.
+
+        Raises nothing when an open task about the same key has come meanwhile: then it answers False.
+        """
+        try:
+            return (
+                self._ledger.change(
+                    "UPDATE tasks SET status = 'open', closed_by = '', closed_at = NULL, settles_at = NULL,"
+                    " evidence = '{}', struck = '[]' WHERE id = ? AND status <> 'open' AND settles_at > ?",
+                    (task_id, to_text(now)),
+                )
+                == 1
+            )
+        except sqlite3.IntegrityError:
+            return False
+
+    def assign(self, task_id: int, person: str | None) -> bool:
+        """Give an open task to a person, or back to its role."""
+        sql = "UPDATE tasks SET person = ? WHERE id = ? AND status = 'open'"
+        return self._ledger.change(sql, (person, task_id)) == 1
+
+    def claim(self, task_id: int, person: str) -> bool:
+        """Give an open task to the first person who claims it; False where someone has it."""
+        sql = "UPDATE tasks SET person = ? WHERE id = ? AND status = 'open' AND (person IS NULL OR person = ?)"
+        return self._ledger.change(sql, (person, task_id, person)) == 1
+
+    def repeat(self, task_id: int, *, message: str, run: int | None) -> bool:
+        """Count one more of the same cause on an open task."""
+        sql = "UPDATE tasks SET count = count + 1, message = ?, run = coalesce(?, run) WHERE id = ? AND status = 'open'"
+        return self._ledger.change(sql, (message, run, task_id)) == 1
+
+    def climb(self, task_id: int, rung: str, *, at: datetime) -> bool:
+        """Record that a reminder or escalation went; False where it went before."""
+        sql = "INSERT OR IGNORE INTO rungs(task, rung, at) VALUES (?,?,?)"
+        return self._ledger.change(sql, (task_id, rung, to_text(at))) == 1
+
+    def rungs(self, task_id: int) -> dict[str, datetime]:
+        """Return the rungs that went, with their moments."""
+        rows = self._ledger.all("SELECT rung, at FROM rungs WHERE task = ?", (task_id,))
+        return {row["rung"]: to_moment(row["at"]) for row in rows}
+
+    def rename_routine(self, old: str, new: str) -> None:
+        """Carry open tasks and history over to a routine's new id."""
+        self._ledger.change("UPDATE tasks SET routine = ? WHERE routine = ?", (new, old))
+
+
+def _plain(new: NewTask, name: str) -> Any:
+    value = getattr(new, name)
+    if name in _JSON:
+        return dumps(value)
+    if isinstance(value, datetime):
+        return optional_text(value)
+    if isinstance(value, EvidenceSpec):
+        return dumps(dataclasses.asdict(value))
+    if isinstance(value, TaskKind):
+        return value.value
+    return value
+
+
+def _task(row: sqlite3.Row) -> Task:
+    data: dict[str, Any] = {name: row[name] for name in row.keys()}  # noqa: SIM118 (a Row iterates over values)
+    rows: list[Row] = loads(data["rows"])
+    spec = data["evidence_spec"]
+    return Task(
+        **{
+            **data,
+            "kind": TaskKind(data["kind"]),
+            "status": TaskStatus(data["status"]),
+            "remind": tuple(loads(data["remind"])),
+            "escalate": tuple(Escalation(**item) for item in loads(data["escalate"])),
+            "rows": tuple(rows),
+            "struck": tuple(loads(data["struck"])),
+            "row": loads(data["row"]),
+            "evidence_spec": None if spec is None else _spec(loads(spec)),
+            "evidence": Evidence(**loads(data["evidence"])),
+            "closes_when_gone": bool(data["closes_when_gone"]),
+            "wait": bool(data["wait"]),
+            "approve_not_self": bool(data["approve_not_self"]),
+            "opened_at": to_moment(data["opened_at"]),
+            "due_at": optional_moment(data["due_at"]),
+            "closed_at": optional_moment(data["closed_at"]),
+            "settles_at": optional_moment(data["settles_at"]),
+        }
+    )
+
+
+def _spec(data: dict[str, Any]) -> EvidenceSpec:
+    return EvidenceSpec(**{**data, "choice": tuple(data["choice"])})
