@@ -1,0 +1,76 @@
+"""Times, durations and days as people write them in YAML."""
+
+from __future__ import annotations
+
+import re
+from datetime import time
+from typing import Literal
+
+LONGEST_SECONDS = 3660 * 86400
+"""Ten years: whatever is longer is a slip of the keyboard."""
+
+_DURATION = re.compile(
+    r"(?:(\d{1,4})w)?\s?(?:(\d{1,4})d)?\s?(?:(\d{1,6})h)?\s?(?:(\d{1,7})m)?\s?(?:(\d{1,9})s)?", re.ASCII
+)
+_UNIT_SECONDS = (604800, 86400, 3600, 60, 1)
+_CLOCK = re.compile(r"(\d{1,2}):(\d{2})", re.ASCII)
+
+
+def parse_duration(text: str) -> int:
+    """Return the seconds of `30m`, `4h`, `8d`, `2w`, `1h30m`; the units are w, d, h, m, s, in this order.
+
+    Raises ValueError for anything else, also for a number without a unit.
+    """
+    match = _DURATION.fullmatch(text.strip()) if len(text) <= 40 else None
+    numbers = match.groups() if match else ()
+    if not any(numbers):
+        raise ValueError(f"{_shown(text)} is not a duration; write it like 30m, 4h, 8d or 1h30m")
+    seconds = sum(int(number) * unit for number, unit in zip(numbers, _UNIT_SECONDS, strict=True) if number)
+    if seconds > LONGEST_SECONDS:
+        raise ValueError(f"{_shown(text)} is longer than ten years")
+    return seconds
+
+
+def parse_offset(text: str) -> int:
+    """Return the seconds of a duration with an optional sign: `-8d`, `+4h`. Raises ValueError."""
+    stripped = text.strip()
+    if stripped[:1] in ("+", "-"):
+        seconds = parse_duration(stripped[1:])
+        return -seconds if stripped[0] == "-" else seconds
+    return parse_duration(stripped)
+
+
+def parse_clock(text: str) -> time:
+    """Return the wall-clock time of `02:30` or `2:30`. Raises ValueError."""
+    match = _CLOCK.fullmatch(text.strip())
+    if match is None or int(match[1]) > 23 or int(match[2]) > 59:
+        hint = "; the end of a day is 00:00 of the next" if text.strip() == "24:00" else ""
+        raise ValueError(f"{_shown(text)} is not a time of day; write it like 02:30{hint}")
+    return time(int(match[1]), int(match[2]))
+
+
+def parse_clock_range(text: str) -> tuple[time, time]:
+    """Return start and end of `08:00-20:00`; an end of 24:00 is given as 00:00. Raises ValueError."""
+    start, dash, end = text.partition("-")
+    if not dash:
+        raise ValueError(f"{_shown(text)} is not a range of hours; write it like 08:00-20:00")
+    first = parse_clock(start)
+    last = time(0) if end.strip() == "24:00" else parse_clock(end)
+    if first == last and end.strip() != "24:00":
+        raise ValueError(f"{_shown(text)} starts and ends at the same time")
+    return first, last
+
+
+def parse_weekday(text: str) -> int:
+    """Return 0 for `monday`, `mon` … 6 for `sunday`. Raises ValueError."""
+    raise NotImplementedError
+
+
+def parse_days(value: object, *, every: Literal["week", "month", "quarter", "year"]) -> tuple[str, ...]:
+    """Return the normalised words of an `on:` value. Raises ValueError."""
+    raise NotImplementedError
+
+
+def _shown(text: str) -> str:
+    """Return `text` in quotes, shortened where it is long."""
+    return f"'{text if len(text) <= 40 else text[:37] + '…'}'"

@@ -1,0 +1,60 @@
+"""Wall-clock time and instants."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, time, timedelta
+from difflib import get_close_matches
+from functools import lru_cache
+from zoneinfo import ZoneInfo, available_timezones
+
+from opsrunner.errors import ConfigurationError
+
+ONE_DAY = timedelta(days=1)
+MIDNIGHT = time(0)
+
+
+@lru_cache(maxsize=1024)
+def load_zone(name: str) -> ZoneInfo:
+    """Return the IANA zone of that name. Raises ConfigurationError with the nearest known name."""
+    try:
+        return ZoneInfo(name)
+    except (OSError, ValueError, LookupError) as exc:
+        near = get_close_matches(name, sorted(available_timezones()), n=1)
+        hint = f", did you mean '{near[0]}'?" if near else "; use an IANA name such as Europe/Oslo"
+        raise ConfigurationError(f"there is no time zone '{name}'{hint}") from exc
+
+
+def to_utc(day: date, clock: time, zone: ZoneInfo) -> datetime:
+    """Return the instant of a wall-clock time, in UTC.
+
+    A time that a gap leaves out is the first moment after the gap; of a time that comes twice it is
+    the first one (as Debian's cron treats jobs at fixed times). The result never falls as the wall
+    clock's time rises.
+    """
+    first = datetime.combine(day, clock, zone)
+    before = first.utcoffset()
+    after = first.replace(fold=1).utcoffset()
+    if before is None or after is None:  # a ZoneInfo always knows
+        raise ConfigurationError(f"the zone '{zone.key}' has no offset on {day}")
+    wall = datetime.combine(day, clock, UTC)
+    if before < after:
+        return _end_of_gap(wall - after, wall - before, zone)
+    return wall - before
+
+
+def _end_of_gap(early: datetime, late: datetime, zone: ZoneInfo) -> datetime:
+    """Return the first moment in (early, late] that has the offset of `late`, exact to the second."""
+    offset_after = late.astimezone(zone).utcoffset()
+    low, high = int(early.timestamp()), int(late.timestamp())
+    while high - low > 1:
+        middle = (low + high) // 2
+        if datetime.fromtimestamp(middle, zone).utcoffset() == offset_after:
+            high = middle
+        else:
+            low = middle
+    return datetime.fromtimestamp(high, UTC)
+
+
+def day_exists(day: date, zone: ZoneInfo) -> bool:
+    """Tell whether the zone ever had that date (Pacific/Apia skipped 2011-12-30)."""
+    return to_utc(day, MIDNIGHT, zone) < to_utc(day + ONE_DAY, MIDNIGHT, zone)
