@@ -12,6 +12,7 @@
     ├── SecretUnavailable          a secret's reference cannot be resolved
     ├── ExpressionError            an expression or template cannot be evaluated
     ├── MailFailed                 a mail could not be handed over
+    │   └── MailServerUnavailable  no mail can be handed over now
     └── StepFailed                 a step did not do its work
 
 A class's docstring is its default message. Foreign exceptions are mapped to one of these where they
@@ -90,6 +91,10 @@ class MailFailed(OpsrunnerError):
     def __init__(self, message: str | None = None, *, permanent: bool = False) -> None:
         super().__init__(message)
         self.permanent = permanent
+
+
+class MailServerUnavailable(MailFailed):
+    """The mail server cannot be used now; every mail waits."""
 
 
 class StepFailed(OpsrunnerError):

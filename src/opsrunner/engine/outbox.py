@@ -1,0 +1,103 @@
+"""Takes mails out of the outbox and hands them over, again and again where it must.
+
+A mail waits in the ledger from the moment that its cause is written. It is handed over with the date
+of that moment and one Message-ID for good, so that a reader never sees two of it.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from opsrunner.clock import Clock
+from opsrunner.errors import MailFailed, MailServerUnavailable
+from opsrunner.mail.message import build
+from opsrunner.mail.transport import Transport
+from opsrunner.model.mail import QueuedMail
+
+RETRY_AFTER_SECONDS = (60, 300, 900, 3600)
+"""Waits after the first, second … failure; the last one repeats."""
+GIVE_UP_AFTER = timedelta(days=5)
+"""As mail servers do (RFC 5321, 4.5.4.1); after that the mail is shown as failed."""
+BATCH = 100
+
+_log = logging.getLogger(__name__)
+
+
+class Outbox(Protocol):
+    """What the ledger keeps of mails that are to leave."""
+
+    def due(self, now: datetime, limit: int) -> list[QueuedMail]:
+        """Return at most `limit` mails whose next try is due, oldest first."""
+
+    def claim(self, id: int, now: datetime) -> bool:  # noqa: A002 - the ledger's own name for it
+        """Take one mail for this try; False when somebody else has it."""
+
+    def sent(self, id: int, at: datetime) -> None:  # noqa: A002
+        """Record that it was handed over."""
+
+    def retry(self, id: int, at: datetime, next_try_at: datetime, error: str) -> None:  # noqa: A002
+        """Record a failed try and when the next one is due."""
+
+    def failed(self, id: int, at: datetime, error: str) -> None:  # noqa: A002
+        """Record that it was given up."""
+
+
+def deliver_due(outbox: Outbox, transport: Transport, *, from_: str, clock: Clock) -> int:
+    """Try every mail that is due, over one connection; return how many were tried.
+
+    When the server cannot be used at all, the rest stays due and untouched: one try tells as much
+    as a hundred. Never raises MailFailed.
+    """
+    tried = 0
+    try:
+        for mail in outbox.due(clock.now(), BATCH):
+            if not outbox.claim(mail.id, clock.now()):
+                continue
+            tried += 1
+            if not deliver_one(mail, outbox=outbox, transport=transport, from_=from_, now=clock.now()):
+                break
+    finally:
+        transport.close()
+    return tried
+
+
+def deliver_one(mail: QueuedMail, *, outbox: Outbox, transport: Transport, from_: str, now: datetime) -> bool:
+    """Try one claimed mail and record what came of it; False when the server cannot be used at all."""
+    try:
+        message = build(mail, from_=from_, message_id=mail.message_id, date=mail.created_at)
+        transport.deliver(message, to=mail.to)
+    except MailFailed as exc:
+        _record_failure(mail, exc, outbox=outbox, now=now)
+        return not isinstance(exc, MailServerUnavailable)
+    except Exception as exc:  # noqa: BLE001 - one mail that trips us up must not hold back all others
+        _log.exception("mail %d (%s) cannot be made", mail.id, mail.about)
+        _record_failure(mail, MailFailed(f"internal error: {exc!r}"), outbox=outbox, now=now)
+        return True
+    outbox.sent(mail.id, now)
+    return True
+
+
+def next_try(mail: QueuedMail, *, now: datetime) -> datetime | None:
+    """Return when a mail that just failed is tried again; None: never, its time is over."""
+    waiting_since = max(mail.created_at, mail.not_before or mail.created_at)
+    if now - waiting_since >= GIVE_UP_AFTER:
+        return None
+    wait_seconds = RETRY_AFTER_SECONDS[min(mail.attempts, len(RETRY_AFTER_SECONDS) - 1)]
+    return now + timedelta(seconds=wait_seconds)
+
+
+def _record_failure(mail: QueuedMail, failure: MailFailed, *, outbox: Outbox, now: datetime) -> None:
+    again_at = None if failure.permanent else next_try(mail, now=now)
+    if again_at is not None:
+        outbox.retry(mail.id, now, again_at, failure.message)
+        return
+    _log.error(
+        "mail %d (%s) cannot be delivered: %s",
+        mail.id,
+        mail.about,
+        failure.message,
+        extra={"action": "mail-failed", "mail": mail.id},
+    )
+    outbox.failed(mail.id, now, failure.message)

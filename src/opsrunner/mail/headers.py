@@ -1,0 +1,112 @@
+"""What may stand in a mail's headers: cleaned text, and addresses read strictly.
+
+Names, subjects and rows of customers come from outside. A line break in one of them must not become
+a header, nor a comma a second recipient. The mail library of Python 3.11 folds some such headers
+wrongly (CVE-2024-6923, CVE-2025-1795), so nothing of the kind ever reaches it.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass
+
+from opsrunner.errors import MailFailed
+
+SUBJECT_LENGTH = 200
+NAME_LENGTH = 60
+ADDRESS_LENGTH = 254
+LOCAL_PART_LENGTH = 64
+
+_ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
+_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+_ADDRESS = re.compile(rf"({_ATOM}(?:\.{_ATOM})*)@({_LABEL}(?:\.{_LABEL})*)")
+_MESSAGE_ID = re.compile(rf"<{_ATOM}(?:\.{_ATOM})*@{_LABEL}(?:\.{_LABEL})*>")
+_UNWANTED = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+_JOINERS = frozenset("\u200c\u200d")
+"""Format characters that Persian words and emoji cannot do without."""
+_NAME_CHARACTERS = frozenset(" &'+-_")
+
+
+@dataclass(frozen=True, kw_only=True)
+class MailAddress:
+    """One address: a plain display name, possibly empty, and an ASCII `local@domain`."""
+
+    name: str
+    address: str
+
+    @property
+    def local_part(self) -> str:
+        """What stands before the `@`."""
+        return self.address.rpartition("@")[0]
+
+    @property
+    def domain(self) -> str:
+        """What stands after the `@`."""
+        return self.address.rpartition("@")[2]
+
+
+def clean_line(text: str, *, length: int = SUBJECT_LENGTH) -> str:
+    """Return `text` as one line without controls, line separators, direction overrides or lone surrogates.
+
+    Longer than `length` characters it ends in an ellipsis.
+    """
+    line = " ".join("".join(map(_visible, text)).split())
+    return line if len(line) <= length else line[: length - 1].rstrip() + "…"
+
+
+def parse_address(text: str) -> MailAddress:
+    """Read `local@domain` or `Name <local@domain>`: one address, or none at all.
+
+    A domain in other letters than ASCII becomes its IDNA form. Raises MailFailed (permanent) for
+    everything else: two addresses, quoted local parts, control characters, a bare user name.
+    """
+    name, address = _split_name(text.strip())
+    match = _ADDRESS.fullmatch(_with_ascii_domain(address))
+    if match is None or len(match[0]) > ADDRESS_LENGTH or len(match[1]) > LOCAL_PART_LENGTH:
+        raise MailFailed(f"not a mail address: {clean_line(text, length=80)!r}", permanent=True)
+    return MailAddress(name=_plain_name(name), address=match[0])
+
+
+def parse_message_id(text: str) -> str:
+    """Return `text` when it is a Message-ID with its angle brackets, else raise MailFailed (permanent)."""
+    if _MESSAGE_ID.fullmatch(text) is None or len(text) > ADDRESS_LENGTH:
+        raise MailFailed(f"not a Message-ID: {clean_line(text, length=80)!r}", permanent=True)
+    return text
+
+
+def _visible(character: str) -> str:
+    if character == "\ufffd" or character in _JOINERS:
+        return character
+    category = unicodedata.category(character)
+    if category == "Cs":
+        return "\ufffd"
+    return " " if category in _UNWANTED else character
+
+
+def _split_name(text: str) -> tuple[str, str]:
+    if not text.endswith(">"):
+        return "", text
+    name, _, address = text[:-1].rpartition("<")
+    return name, address
+
+
+def _with_ascii_domain(address: str) -> str:
+    local_part, at, domain = address.rpartition("@")
+    if domain.isascii():
+        return address
+    try:
+        return f"{local_part}{at}{domain.encode('idna').decode('ascii')}"
+    except UnicodeError:
+        return ""
+
+
+def _plain_name(name: str) -> str:
+    """Keep letters, digits and harmless signs: no character that would need quoting in a header."""
+    line = clean_line(name, length=4 * NAME_LENGTH)
+    kept = "".join(sign if _may_stand_in_name(sign) else " " for sign in line)
+    return " ".join(kept.split())[:NAME_LENGTH].strip()
+
+
+def _may_stand_in_name(character: str) -> bool:
+    return character in _NAME_CHARACTERS or unicodedata.category(character)[0] in "LMN"
