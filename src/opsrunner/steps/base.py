@@ -22,7 +22,6 @@ from opsrunner.model.outcome import Outcome, Row
 from opsrunner.model.site import Host, Source
 from opsrunner.secrets import SecretRef, Vault
 
-
 __all__ = [
     "HostAnswer",
     "HostRunner",
