@@ -1,0 +1,176 @@
+"""Kinds of values that the models of the site's files share."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import time
+from typing import Annotated, Any, TypeAlias
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    PlainValidator,
+    StrictBool,
+    StringConstraints,
+    WithJsonSchema,
+)
+
+from opsrunner.schedules.parsing import parse_clock_range, parse_duration
+from opsrunner.secrets import SecretRef
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]*\Z")
+_STEP_ID = re.compile(r"[a-z][a-z0-9_-]*\Z")
+_HOST = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\Z")
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+_EMAIL = re.compile(r"[^\s@,;:<>\"()\[\]\\]+@[^\s@,;:<>\"()\[\]\\]+\Z")
+_SIZE = re.compile(r"([0-9]{1,9}) ?(B|kB|KB|MB|GB)\Z")
+_UNIT_BYTES = {"B": 1, "kB": 1_000, "KB": 1_000, "MB": 1_000_000, "GB": 1_000_000_000}
+_SECRET_FORMS = "a reference to a secret: {env: NAME}, {file: path} or {command: [program, …]}"
+
+
+class Keys(BaseModel):
+    """Base of all that is read from the site's files: nothing unknown, nothing changed later."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def check_name(text: str) -> str:
+    """Return `text` if it can name something of the site. Raises ValueError."""
+    if not _NAME.match(text) or len(text) > 60:
+        raise ValueError(f"'{text[:60]}' cannot be a name\nuse small letters, digits and '-'")
+    return text
+
+
+def _check_step_id(text: str) -> str:
+    if not _STEP_ID.match(text) or len(text) > 60:
+        raise ValueError(f"'{text[:60]}' cannot be an id\nuse small letters, digits, '-' and '_'")
+    return text
+
+
+def _check_host(text: str) -> str:
+    if not _HOST.match(text) or len(text) > 253:
+        raise ValueError(f"'{text[:60]}' cannot be the name of a host or group")
+    return text
+
+
+def _check_variable(text: str) -> str:
+    if not _VARIABLE.match(text):
+        raise ValueError(f"'{text[:60]}' cannot be the name of a variable")
+    if text.startswith("OPS_"):
+        raise ValueError("names that begin with OPS_ are set by opsrunner")
+    return text
+
+
+def _check_email(text: str) -> str:
+    if not _EMAIL.match(text) or len(text) > 254:
+        raise ValueError(f"'{text[:60]}' is not an e-mail address")
+    return text
+
+
+def _check_zone(name: str) -> str:
+    from opsrunner.errors import ConfigurationError
+    from opsrunner.schedules.zones import load_zone
+
+    try:
+        load_zone(name)
+    except ConfigurationError as exc:
+        raise ValueError(str(exc)) from exc
+    return name
+
+
+def _read_seconds(value: object) -> int:
+    if not isinstance(value, str):
+        raise ValueError(f"must be a duration such as 30s, 5m, 4h or 8d{_unit_missing(value)}")
+    return parse_duration(value)
+
+
+def _unit_missing(value: object) -> str:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return f"; {value} has no unit" if is_number else ""
+
+
+def _read_bytes(value: object) -> int:
+    match = _SIZE.match(value) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError("must be a size such as 500kB, 1MB or 2GB")
+    return int(match[1]) * _UNIT_BYTES[match[2]]
+
+
+def _read_hours(value: object) -> tuple[time, time]:
+    if not isinstance(value, str):
+        raise ValueError('must be hours such as "22:00-07:00"')
+    return parse_clock_range(value)
+
+
+def _one_or_many(value: object) -> object:
+    return value if isinstance(value, list | tuple) else (value,)
+
+
+def read_secret(value: object) -> SecretRef:
+    """Return the reference that a mapping says. Raises ValueError, which never shows what was written."""
+    if isinstance(value, SecretRef):
+        return value
+    if not isinstance(value, Mapping) or len(value) != 1:
+        raise ValueError(f"must be {_SECRET_FORMS}\na secret itself never stands in a file of the site")
+    (form, what), *_ = value.items()
+    if form == "command" and isinstance(what, list) and what and all(isinstance(word, str) for word in what):
+        return SecretRef(command=tuple(what))
+    if form in ("env", "file") and isinstance(what, str) and what:
+        return SecretRef(env=what) if form == "env" else SecretRef(file=what)
+    raise ValueError(f"must be {_SECRET_FORMS}")
+
+
+def _read_text_or_secret(value: object) -> str | SecretRef:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, Mapping | SecretRef):
+        return read_secret(value)
+    is_plain = isinstance(value, bool | int | float)
+    raise ValueError(f"must be text or {_SECRET_FORMS}" if not is_plain else "must be text\nput quotes around it")
+
+
+_SECRET_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "minProperties": 1,
+    "maxProperties": 1,
+    "additionalProperties": False,
+    "properties": {
+        "env": {"type": "string"},
+        "file": {"type": "string"},
+        "command": {"type": "array", "items": {"type": "string"}, "minItems": 1},
+    },
+}
+
+Text: TypeAlias = Annotated[str, StringConstraints(min_length=1)]
+Flag: TypeAlias = StrictBool
+Name: TypeAlias = Annotated[str, AfterValidator(check_name)]
+StepId: TypeAlias = Annotated[str, AfterValidator(_check_step_id)]
+HostName: TypeAlias = Annotated[str, AfterValidator(_check_host)]
+Variable: TypeAlias = Annotated[str, AfterValidator(_check_variable)]
+Email: TypeAlias = Annotated[str, AfterValidator(_check_email)]
+Zone: TypeAlias = Annotated[str, AfterValidator(_check_zone)]
+Texts: TypeAlias = Annotated[
+    tuple[Text, ...],
+    BeforeValidator(_one_or_many),
+    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
+]
+Seconds: TypeAlias = Annotated[
+    int, PlainValidator(_read_seconds), WithJsonSchema({"type": "string", "examples": ["30s", "5m", "4h", "8d"]})
+]
+Bytes: TypeAlias = Annotated[
+    int, PlainValidator(_read_bytes), WithJsonSchema({"type": "string", "examples": ["500kB", "1MB"]})
+]
+Hours: TypeAlias = Annotated[
+    tuple[time, time],
+    PlainValidator(_read_hours),
+    WithJsonSchema({"type": "string", "examples": ["22:00-07:00"]}),
+]
+Secret: TypeAlias = Annotated[SecretRef, PlainValidator(read_secret), WithJsonSchema(_SECRET_SCHEMA)]
+TextOrSecret: TypeAlias = Annotated[
+    str | SecretRef,
+    PlainValidator(_read_text_or_secret),
+    WithJsonSchema({"anyOf": [{"type": "string"}, _SECRET_SCHEMA]}),
+]

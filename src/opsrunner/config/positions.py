@@ -1,0 +1,56 @@
+"""Where in its file a value stands. Worked out only when there is something to report."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import yaml
+
+Path: TypeAlias = tuple[str | int, ...]
+Place: TypeAlias = tuple[int, int]
+"""Line and column, both counted from 1."""
+
+
+def shown(path: Path) -> str:
+    """Return a path as people read it: `steps[1].timeout`."""
+    text = ""
+    for part in path:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
+    return text
+
+
+class Positions:
+    """The places of one file's values; `text` has been read by `read_yaml` before, so it is harmless."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._root: yaml.Node | None = None
+
+    def of(self, path: Path, *, on_key: bool = False) -> Place:
+        """Return where the value of `path` begins, or its key; of what is not there, the nearest around it."""
+        node = self._compose()
+        place = _place(node) if node is not None else (1, 1)
+        for position, part in enumerate(path):
+            key, node = _child(node, part)
+            if node is None:
+                return place
+            wants_key = on_key and position == len(path) - 1
+            place = _place(key if wants_key and key is not None else node)
+        return place
+
+    def _compose(self) -> yaml.Node | None:
+        if self._root is None:
+            self._root = yaml.compose(self._text, Loader=yaml.CSafeLoader)
+        return self._root
+
+
+def _place(node: yaml.Node) -> Place:
+    return node.start_mark.line + 1, node.start_mark.column + 1
+
+
+def _child(node: yaml.Node | None, part: str | int) -> tuple[yaml.Node | None, yaml.Node | None]:
+    if isinstance(node, yaml.MappingNode):
+        return next(((key, value) for key, value in node.value if key.value == str(part)), (None, None))
+    if isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+        return None, node.value[part]
+    return None, None

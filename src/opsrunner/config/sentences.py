@@ -1,0 +1,229 @@
+"""What pydantic found, as sentences for people with the path in the file."""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, Union, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+
+from opsrunner.config.positions import Path
+from opsrunner.config.report import Mistake, did_you_mean
+
+_TEXT = frozenset({"string_type", "string_sub_type", "string_unicode", "bytes_type"})
+_WHOLE = frozenset({"int_type", "int_parsing", "int_from_float", "int_parsing_size"})
+_NUMBER = frozenset({"float_type", "float_parsing", "finite_number", "decimal_type", "decimal_parsing"})
+_FLAG = frozenset({"bool_type", "bool_parsing"})
+_LIST = frozenset({"list_type", "tuple_type", "set_type", "frozen_set_type", "iterable_type", "sequence_str"})
+_MAPPING = frozenset(
+    {"dict_type", "mapping_type", "model_type", "model_attributes_type", "dataclass_type", "dataclass_exact_type"}
+)
+_UNKNOWN_KEY = frozenset({"extra_forbidden", "unexpected_keyword_argument"})
+_WRONG_SHAPE = _TEXT | _WHOLE | _NUMBER | _FLAG | _LIST | _MAPPING | {"none_required", "is_instance_of"}
+_SHAPES: tuple[tuple[frozenset[str], str], ...] = (
+    (_TEXT, "text"),
+    (_WHOLE, "a whole number"),
+    (_NUMBER, "a number"),
+    (_FLAG, "true or false"),
+    (_LIST, "a list"),
+    (_MAPPING, "a mapping (key: value)"),
+)
+_BOUNDS = {
+    "greater_than_equal": ("ge", "must be at least"),
+    "greater_than": ("gt", "must be more than"),
+    "less_than_equal": ("le", "must be at most"),
+    "less_than": ("lt", "must be less than"),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class _Found:
+    """One error of pydantic: `path` holds only what is in the file, `branch` the unions passed on the way."""
+
+    error: Mapping[str, Any]
+    path: Path
+    forks: tuple[tuple[Path, str], ...]
+
+
+def mistakes_of(exc: ValidationError, *, data: Any, model: type[BaseModel]) -> list[Mistake]:
+    """Return the mistakes in `data`; of a union, only those of the form that was meant."""
+    found = [_found(error, data) for error in exc.errors(include_url=False)]
+    return [_mistake(one, model) for one in _meant(found)]
+
+
+def _found(error: Mapping[str, Any], data: Any) -> _Found:
+    path: list[str | int] = []
+    forks: list[tuple[Path, str]] = []
+    value = data
+    location = error["loc"]
+    for position, part in enumerate(location):
+        is_last = position == len(location) - 1
+        inside, following = _step_into(value, part)
+        if inside or (is_last and error["type"] == "missing"):
+            path.append(part)
+            value = following
+        else:
+            forks.append((tuple(path), str(part)))
+    return _Found(error, tuple(path), tuple(forks))
+
+
+def _step_into(value: Any, part: str | int) -> tuple[bool, Any]:
+    if isinstance(value, dict) and part in value:
+        return True, value[part]
+    if isinstance(value, list | tuple) and isinstance(part, int) and part < len(value):
+        return True, value[part]
+    return False, None
+
+
+def _meant(found: list[_Found]) -> list[_Found]:
+    """Keep, at every fork, the branches that got furthest into what was written."""
+    kept: list[_Found] = []
+    groups: dict[Path, list[_Found]] = {}
+    for one in found:
+        if one.forks:
+            groups.setdefault(one.forks[0][0], []).append(one)
+        else:
+            kept.append(one)
+    for at, group in groups.items():
+        kept.extend(_best_branch(at, group))
+    return kept
+
+
+def _best_branch(at: Path, group: list[_Found]) -> list[_Found]:
+    branches: dict[str, list[_Found]] = {}
+    for one in group:
+        branches.setdefault(one.forks[0][1], []).append(one)
+    if len(branches) == 1:
+        return _meant([dataclasses.replace(one, forks=one.forks[1:]) for one in group])
+    meant = {name: errors for name, errors in branches.items() if not _is_other_shape(at, errors)}
+    if not meant:
+        return [_merged(group)]
+    best = min(meant.values(), key=len)
+    return _meant([dataclasses.replace(one, forks=one.forks[1:]) for one in best])
+
+
+def _is_other_shape(at: Path, errors: list[_Found]) -> bool:
+    return all(one.path == at and one.error["type"] in _WRONG_SHAPE for one in errors)
+
+
+def _merged(group: list[_Found]) -> _Found:
+    shapes = dict.fromkeys(_shape_of(one.error["type"]) for one in group)
+    wanted = " or ".join(shape for shape in shapes if shape)
+    error = {**group[0].error, "type": "value_error", "ctx": {"error": f"must be {wanted}"}}
+    return _Found(error, group[0].path, ())
+
+
+def _shape_of(kind: str) -> str:
+    return next((name for kinds, name in _SHAPES if kind in kinds), "")
+
+
+def _mistake(found: _Found, model: type[BaseModel]) -> Mistake:
+    kind = found.error["type"]
+    if kind in _UNKNOWN_KEY:
+        hint = did_you_mean(str(found.path[-1]), _keys_at(model, found.path[:-1]))
+        return Mistake(path=found.path, message="unknown key", hint=hint, on_key=True)
+    if kind == "missing":
+        return Mistake(path=found.path, message="is needed")
+    message, hint = _sentence(found.error)
+    return Mistake(path=found.path, message=message, hint=hint)
+
+
+def _sentence(error: Mapping[str, Any]) -> tuple[str, str]:
+    kind, value, context = error["type"], error.get("input"), error.get("ctx", {})
+    if kind in ("value_error", "assertion_error"):
+        message, _, hint = str(context.get("error", error["msg"])).partition("\n")
+        return message, hint
+    if shape := _shape_of(kind):
+        return _wrong_shape(shape, value)
+    if kind in _BOUNDS:
+        name, words = _BOUNDS[kind]
+        return f"{words} {context[name]}", ""
+    if kind in ("literal_error", "enum"):
+        return _wrong_choice(str(context.get("expected", "")), value)
+    return _SPECIAL.get(kind, _anything_else)(error)
+
+
+def _wrong_shape(shape: str, value: Any) -> tuple[str, str]:
+    if value is None:
+        return f"is empty, it must be {shape}", ""
+    if shape == "text" and isinstance(value, bool | int | float):
+        return "must be text", "put quotes around it"
+    return f"must be {shape}, not {_named(value)}", ""
+
+
+def _named(value: Any) -> str:
+    if isinstance(value, dict):
+        return "a mapping"
+    if isinstance(value, list | tuple):
+        return "a list"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"'{str(value)[:40]}'" if isinstance(value, str) else str(value)
+
+
+def _wrong_choice(expected: str, value: Any) -> tuple[str, str]:
+    choices = [word.strip(" '\"") for word in expected.replace(" or ", ",").split(",")]
+    hint = did_you_mean(value, choices) if isinstance(value, str) else ""
+    return f"must be one of: {', '.join(choices)}", hint
+
+
+def _too_short(error: Mapping[str, Any]) -> tuple[str, str]:
+    least = error.get("ctx", {}).get("min_length", 1)
+    return ("must not be empty" if least == 1 else f"must have at least {least} entries"), ""
+
+
+def _anything_else(error: Mapping[str, Any]) -> tuple[str, str]:
+    message = str(error["msg"]).replace("Input should", "must", 1)
+    return message[:1].lower() + message[1:], ""
+
+
+_SPECIAL: Mapping[str, Callable[[Mapping[str, Any]], tuple[str, str]]] = {
+    "string_too_short": _too_short,
+    "too_short": _too_short,
+    "string_pattern_mismatch": lambda error: (f"{_named(error['input'])} is not written as it must be", ""),
+    "none_required": lambda _: ("must be left out", ""),
+    **dict.fromkeys(
+        ("date_type", "date_parsing", "date_from_datetime_parsing", "date_from_datetime_inexact"),
+        lambda _: ("must be a date such as 2026-12-24", ""),
+    ),
+}
+
+
+def _keys_at(annotation: Any, path: Path) -> set[str]:
+    """Return the keys that a mapping at `path` below `annotation` may have."""
+    for member in _members(annotation):
+        fields = _fields_of(member)
+        if not path:
+            if fields:
+                return set(fields)
+            continue
+        keys = _keys_at(fields.get(str(path[0]), _item_of(member)), path[1:])
+        if keys:
+            return keys
+    return set()
+
+
+def _members(annotation: Any) -> list[Any]:
+    origin = get_origin(annotation)
+    if origin is Annotated:
+        return _members(get_args(annotation)[0])
+    if origin in (Union, types.UnionType):
+        return [member for part in get_args(annotation) for member in _members(part)]
+    return [annotation]
+
+
+def _fields_of(member: Any) -> dict[str, Any]:
+    if not isinstance(member, type):
+        return {}
+    if issubclass(member, BaseModel):
+        return {field.alias or name: field.annotation for name, field in member.model_fields.items()}
+    if dataclasses.is_dataclass(member):
+        return {field.name: None for field in dataclasses.fields(member)}
+    return {}
+
+
+def _item_of(member: Any) -> Any:
+    arguments = [argument for argument in get_args(member) if argument is not Ellipsis]
+    return arguments[-1] if arguments else None

@@ -1,0 +1,242 @@
+"""Reads YAML by the core rules of YAML 1.2, and refuses what can harm or mislead.
+
+Values are built straight from the parser's events: nothing recurses deeper than our own bound, no tag
+ever makes an object, and `12:30`, `on`, `no`, `0755` and dates stay the text that they look like.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from yaml.cyaml import CParser
+
+from opsrunner.config.yaml_hints import sentence_of
+from opsrunner.errors import ConfigurationError
+
+MAX_BYTES = 1_000_000
+MAX_DEPTH = 50
+MAX_ALIASES = 20
+MAX_VALUES = 50_000
+"""Keys and values of one file, each alias counted with all that it stands for."""
+
+_NULLS = frozenset({"", "~", "null", "Null", "NULL"})
+_FLAGS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
+_WHOLE = re.compile(r"[-+]?(?:0|[1-9][0-9]*)\Z|0o[0-7]+\Z|0x[0-9a-fA-F]+\Z", re.ASCII)
+_FRACTION = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+\.[0-9]*|[0-9]+(?=[eE]))(?:[eE][-+]?[0-9]+)?\Z", re.ASCII)
+_NOT_FINITE = re.compile(r"(?:[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))\Z")
+_MAYBE_SPECIAL = frozenset("-+.0123456789~ntfNTF")
+_LARGEST_WHOLE = 2**63 - 1
+
+_UNSEEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ufffe\uffff]")
+"""Control characters, separators that some programs take for line ends, and marks that reorder text."""
+
+_UNFINISHED = object()
+
+
+class BadYaml(ConfigurationError):
+    """The file is not YAML that can be taken. Line and column count from 1."""
+
+    def __init__(self, message: str, *, line: int = 1, column: int = 1, hint: str = "") -> None:
+        super().__init__(message)
+        self.line = line
+        self.column = column
+        self.hint = hint
+
+
+@dataclass(frozen=True)
+class _Anchored:
+    value: Any
+    size: int
+
+
+def read_bytes(path: Path) -> bytes:
+    """Return the bytes of a plain file of at most MAX_BYTES. Raises BadYaml."""
+    try:
+        if not path.is_file():
+            raise BadYaml("there is no such file" if not path.exists() else "is not a plain file")
+        with path.open("rb") as stream:
+            data = stream.read(MAX_BYTES + 1)
+    except OSError as exc:
+        raise BadYaml(f"cannot be read ({exc.strerror or type(exc).__name__})") from exc
+    if len(data) > MAX_BYTES:
+        raise BadYaml(f"is larger than {MAX_BYTES // 1_000_000} MB")
+    return data
+
+
+def decode(data: bytes) -> str:
+    """Return the text of a file: UTF-8 without characters that nobody sees. Raises BadYaml."""
+    if len(data) > MAX_BYTES:
+        raise BadYaml(f"is larger than {MAX_BYTES // 1_000_000} MB")
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as exc:
+        line, column = _place(data[: exc.start].decode("utf-8", "replace"))
+        raise BadYaml("is not UTF-8 text", line=line, column=column) from exc
+    unseen = _UNSEEN.search(text)
+    if unseen is None:
+        return text
+    line, column = _place(text[: unseen.start()])
+    code = f"U+{ord(unseen.group()):04X}"
+    raise BadYaml(f"the invisible character {code} is not allowed", line=line, column=column, hint="remove it")
+
+
+def read_yaml(text: str) -> Any:
+    """Return what the one document of `text` says: dict, list, str, int, float, bool or None.
+
+    Keys are always text. Raises BadYaml with the first thing that is wrong and where.
+    """
+    try:
+        return _Builder(CParser(text)).document()
+    except yaml.MarkedYAMLError as exc:
+        raise _mistake_of(exc, text) from exc
+    except yaml.YAMLError as exc:
+        raise BadYaml("cannot be read as YAML") from exc
+
+
+def _place(before: str) -> tuple[int, int]:
+    line = before.count("\n") + 1
+    return line, len(before) - (before.rfind("\n") + 1) + 1
+
+
+def _mistake_of(exc: yaml.MarkedYAMLError, text: str) -> BadYaml:
+    mark = exc.problem_mark or exc.context_mark
+    line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+    lines = text.split("\n")
+    here = lines[line - 1] if line <= len(lines) else ""
+    message, hint = sentence_of(exc.problem or "", context=exc.context or "", here=here, column=column)
+    return BadYaml(message, line=line, column=column, hint=hint)
+
+
+class _Builder:
+    """Builds values from events, one method a kind of node."""
+
+    def __init__(self, parser: CParser) -> None:
+        self._next = parser.get_event
+        self._anchors: dict[str, Any] = {}
+        self._aliases = 0
+        self._values = 0
+
+    def document(self) -> Any:
+        self._next()
+        if type(self._next()) is yaml.StreamEndEvent:
+            return None
+        value = self._value(self._next(), 0)
+        self._next()
+        following = self._next()
+        if type(following) is not yaml.StreamEndEvent:
+            raise _at(following, "a second document (---) begins", "one file holds one document")
+        return value
+
+    def _value(self, event: Any, depth: int) -> Any:
+        kind = type(event)
+        if kind is yaml.AliasEvent:
+            return self._alias(event)
+        self._count(event, 1)
+        if event.tag is not None:
+            raise _at(event, f"the tag {_shown_tag(event.tag)} is not allowed", "write the plain value")
+        if event.anchor is None:
+            return self._bare(kind, event, depth)
+        before = self._values
+        self._anchors[event.anchor] = _UNFINISHED
+        value = self._bare(kind, event, depth)
+        self._anchors[event.anchor] = _Anchored(value, self._values - before + 1)
+        return value
+
+    def _bare(self, kind: type, event: Any, depth: int) -> Any:
+        if kind is yaml.ScalarEvent:
+            return _scalar(event)
+        if depth >= MAX_DEPTH:
+            raise _at(event, f"is nested deeper than {MAX_DEPTH} levels")
+        return self._mapping(depth) if kind is yaml.MappingStartEvent else self._sequence(depth)
+
+    def _mapping(self, depth: int) -> dict[str, Any]:
+        mapping: dict[str, Any] = {}
+        while type(event := self._next()) is not yaml.MappingEndEvent:
+            key = self._key(event)
+            if key in mapping:
+                raise _at(event, f"the key '{key}' stands here twice", "keep one of them")
+            mapping[key] = self._value(self._next(), depth + 1)
+        return mapping
+
+    def _sequence(self, depth: int) -> list[Any]:
+        sequence: list[Any] = []
+        while type(event := self._next()) is not yaml.SequenceEndEvent:
+            sequence.append(self._value(event, depth + 1))
+        return sequence
+
+    def _key(self, event: Any) -> str:
+        if type(event) is yaml.MappingStartEvent:
+            raise _at(event, "a key must be plain text", "put quotes around {{ }}", columns_back=1)
+        if type(event) is not yaml.ScalarEvent:
+            raise _at(event, "a key must be plain text")
+        if event.tag is not None or event.anchor is not None:
+            raise _at(event, "tags and anchors are not allowed on a key")
+        self._count(event, 1)
+        return _text(event)
+
+    def _alias(self, event: Any) -> Any:
+        anchored = self._anchors.get(event.anchor)
+        if anchored is None:
+            raise _at(event, f"*{event.anchor} refers to nothing above", "put quotes around a text that begins with *")
+        if anchored is _UNFINISHED:
+            raise _at(event, f"*{event.anchor} stands inside itself")
+        self._aliases += 1
+        if self._aliases > MAX_ALIASES:
+            raise _at(event, f"more than {MAX_ALIASES} aliases (*name) are not allowed")
+        self._count(event, anchored.size)
+        return anchored.value
+
+    def _count(self, event: Any, size: int) -> None:
+        self._values += size
+        if self._values > MAX_VALUES:
+            raise _at(event, f"holds more than {MAX_VALUES} values")
+
+
+def _at(event: Any, message: str, hint: str = "", *, columns_back: int = 0) -> BadYaml:
+    mark = event.start_mark
+    return BadYaml(message, line=mark.line + 1, column=mark.column + 1 - columns_back, hint=hint)
+
+
+def _shown_tag(tag: str) -> str:
+    return tag.replace("tag:yaml.org,2002:", "!!", 1)[:60]
+
+
+def _text(event: Any) -> str:
+    text: str = event.value
+    if "\0" in text:
+        raise _at(event, "the character NUL is not allowed")
+    return text
+
+
+def _scalar(event: Any) -> Any:
+    text = _text(event)
+    if not event.implicit[0] or (text and text[0] not in _MAYBE_SPECIAL):
+        return text
+    if text in _NULLS:
+        return None
+    if text in _FLAGS:
+        return _FLAGS[text]
+    if _WHOLE.match(text):
+        return _whole(text, event)
+    if _NOT_FINITE.match(text):
+        raise _at(event, f"{text} is not a number that can be used here")
+    return _fraction(text, event) if _FRACTION.match(text) else text
+
+
+def _whole(text: str, event: Any) -> int:
+    number = int(text, 0) if len(text) < 30 else _LARGEST_WHOLE + 1
+    if abs(number) > _LARGEST_WHOLE:
+        raise _at(event, "the number is too large", "put quotes around it if it is a text")
+    return number
+
+
+def _fraction(text: str, event: Any) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise _at(event, "the number is too large", "put quotes around it if it is a text")
+    return number

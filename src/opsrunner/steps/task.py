@@ -1,0 +1,138 @@
+"""`task`: one act of a person. The engine opens it; nothing runs here."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import (
+    BeforeValidator,
+    Field,
+    StrictBool,
+    StringConstraints,
+    ValidationInfo,
+    WithJsonSchema,
+    field_validator,
+)
+
+from opsrunner.model.routine import Due
+from opsrunner.schedules.parsing import parse_clock, parse_duration, parse_offset
+from opsrunner.steps.base import Kind, StepOptions
+
+Text: TypeAlias = Annotated[str, StringConstraints(min_length=1)]
+Need: TypeAlias = Literal["required", "optional"]
+
+
+def parse_due(value: object) -> Due:
+    """Return what `10:00`, `+4h` or `+4h business` says. Raises ValueError."""
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError('must be a time such as "10:00" or a span such as +4h or "+4h business"')
+    words = value.split()
+    if not words[0].startswith("+"):
+        return Due(at=parse_clock(value))
+    if words[1:] not in ([], ["business"]):
+        raise ValueError(f"'{' '.join(words[1:])[:40]}' is not understood; after the span only 'business' may follow")
+    return Due(after_seconds=parse_duration(words[0][1:]), business=len(words) == 2)
+
+
+def _parse_after(value: object) -> int:
+    if not isinstance(value, str):
+        raise ValueError("must be a duration such as 2h")
+    return parse_offset(value)
+
+
+def _one_or_many(value: object) -> object:
+    return value if isinstance(value, list | tuple) else (value,)
+
+
+DueText: TypeAlias = Annotated[
+    Due, BeforeValidator(parse_due), WithJsonSchema({"type": "string", "examples": ["10:00", "+4h", "+4h business"]})
+]
+OffsetText: TypeAlias = Annotated[
+    int, BeforeValidator(_parse_after), WithJsonSchema({"type": "string", "examples": ["-1h", "2h"]})
+]
+
+
+class EscalationOptions(StepOptions):
+    """Who hears of it, how long after the due time."""
+
+    after: OffsetText
+    to: Text
+
+
+class NumberEvidence(StepOptions):
+    """A number that a tick carries, with its name and bounds."""
+
+    name: str = ""
+    minimum: float | None = None
+    maximum: float | None = None
+    need: Need = "required"
+
+
+class EvidenceOptions(StepOptions):
+    """What a tick must or may carry."""
+
+    note: Need | None = None
+    number: Need | NumberEvidence | None = None
+    choice: tuple[Text, ...] = ()
+    file: Need | None = None
+
+    @property
+    def is_required(self) -> bool:
+        """Tell whether a person must give something."""
+        number = self.number.need if isinstance(self.number, NumberEvidence) else self.number
+        return "required" in (self.note, number, self.file) or bool(self.choice)
+
+
+class ApprovalOptions(StepOptions):
+    """A frozen list that `by` approves; single rows can be struck."""
+
+    rows: Text
+    by: Text
+    not_self: StrictBool = False
+
+
+class TaskDefaults(StepOptions):
+    """What a task may say, and a checklist for all of its tasks."""
+
+    role: Text | None = None
+    due: DueText | None = None
+    remind: Annotated[tuple[OffsetText, ...], BeforeValidator(_one_or_many)] | None = None
+    escalate: Annotated[tuple[EscalationOptions, ...], BeforeValidator(_one_or_many)] | None = None
+    evidence: EvidenceOptions | None = None
+    expires: Literal["next", "due", "never"] | None = None
+    wait: StrictBool = False
+
+
+class TaskOptions(TaskDefaults):
+    """The options of a `task` step."""
+
+    task: Text = Field(description="What is to be done, in one line.")
+    how: str = Field(default="", description="Markdown.")
+    link: str = ""
+    done_when: Text | None = None
+    closes_when_gone: StrictBool = False
+    approve: ApprovalOptions | None = None
+
+    @field_validator("done_when")
+    @classmethod
+    def _machine_or_person(cls, value: str | None, info: ValidationInfo) -> str | None:
+        evidence = info.data.get("evidence")
+        if value is not None and evidence is not None and evidence.is_required:
+            raise ValueError("cannot stand with required evidence: the machine has none to give\nmake it optional")
+        return value
+
+
+def _preview(options: TaskOptions) -> str:
+    return f"opens the task: {options.task}"
+
+
+KIND = Kind(
+    name="task",
+    summary="A person does it, and ticks it with the evidence that is asked for.",
+    options=TaskOptions,
+    run=None,
+    preview=_preview,
+    beside=True,
+    reads_only=False,
+    verbatim=frozenset({"done_when"}),
+)
