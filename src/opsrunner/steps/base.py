@@ -64,6 +64,8 @@ class StepCall:
     """`json`, `csv` or `lines`: standard output becomes rows."""
     row: Row | None = None
     """The row of this turn, where the step runs for each row."""
+    context: Mapping[str, Any] = field(default_factory=dict)
+    """What the step's templates were rendered with; kinds that render a report file need it."""
 
 
 class HostRunner(Protocol):
@@ -76,6 +78,10 @@ class HostRunner(Protocol):
 
         Raises StepFailed where the command never started: no connection, host key refused.
         """
+
+
+def _as_it_stands(name: str) -> tuple[str, ...]:
+    return (name,)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,6 +99,11 @@ class Means:
     """Read a source with the options of a query; raises StepFailed."""
     send: Callable[[Sequence[NewMail]], None]
     """Queue mails; they are written together with the step's outcome."""
+    addresses: Callable[[str], tuple[str, ...]] = _as_it_stands
+    """Turn a role, roster, person or mail address into mail addresses; raises StepFailed for a name
+    that is not known. An address stands for itself."""
+    reports: tuple[Path, ...] = ()
+    """Folders of report templates, the site's own first."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,140 @@
+"""Bare expressions (`when`, `for_each`, `key`, `fail_if` …) and what they and templates refer to."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from itertools import islice
+from typing import Any
+
+from jinja2 import meta, nodes
+from jinja2.environment import TemplateExpression
+from jinja2.exceptions import TemplateAssertionError, TemplateSyntaxError
+from jinja2.parser import Parser
+from jinja2.runtime import Undefined
+
+from opsrunner.errors import ExpressionError
+from opsrunner.templates.environments import FOREIGN, TEXT, describe_error, quoted
+
+LONGEST_EXPRESSION = 10_000
+"""Characters of an expression."""
+LONGEST_TEMPLATE = 200_000
+"""Characters of a template that stands in YAML."""
+MOST_ITEMS = 100_000
+"""Items that a lazy answer (`rows | selectattr(…)`) may yield."""
+
+
+def check_template(source: str) -> None:
+    """Raise ExpressionError with one line when `source` does not parse or names a filter that is not there."""
+    _template_tree(source)
+
+
+def check_expression(source: str) -> None:
+    """Raise ExpressionError with one line when `source` is not an expression."""
+    _expression_tree(source)
+    _compiled(source)
+
+
+def evaluate(source: str, context: Mapping[str, Any]) -> Any:
+    """Return the value of an expression as a native type; what is lazy comes as a list.
+
+    Raises ExpressionError, also for a name that is not in `context`.
+    """
+    expression = _compiled(source)
+    try:
+        return _settled(expression(context))
+    except FOREIGN as exc:
+        raise ExpressionError(f"{quoted(source)}: {describe_error(exc, source=source)}") from exc
+
+
+def evaluate_flag(source: str, context: Mapping[str, Any]) -> bool:
+    """Tell whether an expression is true, as Jinja's `if` would. Raises ExpressionError."""
+    return bool(evaluate(source, context))
+
+
+def step_references(source: str, *, template: bool = False) -> frozenset[str]:
+    """Return the step ids that an expression (or template) names, as `steps.X` or `steps['X']`."""
+    tree = _template_tree(source) if template else _expression_tree(source)
+    attributes = {node.attr for node in tree.find_all(nodes.Getattr) if _is_steps(node.node)}
+    items = {
+        node.arg.value
+        for node in tree.find_all(nodes.Getitem)
+        if _is_steps(node.node) and isinstance(node.arg, nodes.Const) and isinstance(node.arg.value, str)
+    }
+    return frozenset(attributes | items)
+
+
+def names_in(source: str, *, template: bool = False) -> frozenset[str]:
+    """Return the names that an expression (or template) takes from its context: `row`, `steps` …"""
+    if template:
+        return frozenset(meta.find_undeclared_variables(_template_tree(source)))
+    names = {node.name for node in _expression_tree(source).find_all(nodes.Name)}
+    return frozenset(names - set(TEXT.globals))
+
+
+def _settled(value: Any) -> Any:
+    if isinstance(value, Iterator):
+        value = list(islice(value, MOST_ITEMS))
+    for item in value if isinstance(value, (list, tuple)) else (value,):
+        if isinstance(item, Undefined):
+            item._fail_with_undefined_error()
+    return value
+
+
+@lru_cache(maxsize=4096)
+def _compiled(source: str) -> TemplateExpression:
+    _refuse_braces(source)
+    try:
+        return TEXT.compile_expression(source, undefined_to_none=False)
+    except FOREIGN as exc:
+        raise ExpressionError(f"{quoted(source)}: {describe_error(exc, source=source)}") from exc
+
+
+def _refuse_braces(source: str) -> None:
+    if not source.strip():
+        raise ExpressionError("the expression is empty")
+    if len(source) > LONGEST_EXPRESSION:
+        raise ExpressionError(f"the expression is longer than {LONGEST_EXPRESSION:,} characters")
+    if source.lstrip().startswith(("{{", "{%")):
+        raise ExpressionError(f"{quoted(source)}: an expression stands bare, without {{{{ }}}}")
+
+
+@lru_cache(maxsize=4096)
+def _expression_tree(source: str) -> nodes.Node:
+    _refuse_braces(source)
+    try:
+        parser = Parser(TEXT, source, state="variable")
+        tree = parser.parse_expression()
+        if not parser.stream.eos:
+            raise TemplateSyntaxError(f"unexpected {parser.stream.current.value!r}", 1)
+        _refuse_unknown(tree)
+    except FOREIGN as exc:
+        raise ExpressionError(f"{quoted(source)}: {describe_error(exc, source=source)}") from exc
+    return tree
+
+
+@lru_cache(maxsize=4096)
+def _template_tree(source: str) -> nodes.Template:
+    if len(source) > LONGEST_TEMPLATE:
+        raise ExpressionError(f"the text is longer than {LONGEST_TEMPLATE:,} characters")
+    try:
+        tree = TEXT.parse(source)
+        _refuse_unknown(tree)
+        TEXT.compile(source)
+    except FOREIGN as exc:
+        raise ExpressionError(f"{quoted(source)}: {describe_error(exc, source=source)}") from exc
+    return tree
+
+
+def _refuse_unknown(tree: nodes.Node) -> None:
+    for kind, word, known in ((nodes.Filter, "filter", TEXT.filters), (nodes.Test, "test", TEXT.tests)):
+        for node in tree.find_all(kind):
+            if node.name not in known:
+                close = difflib.get_close_matches(node.name, known, n=1)
+                hint = f", did you mean '{close[0]}'?" if close else ""
+                raise TemplateAssertionError(f"there is no {word} '{node.name}'{hint}", node.lineno)
+
+
+def _is_steps(node: nodes.Node) -> bool:
+    return isinstance(node, nodes.Name) and node.name == "steps"
