@@ -1,34 +1,125 @@
-"""Which days are business days."""
+"""Which days are business days, and why the others are not.
+
+A business day is a Monday to Friday that is neither a public holiday of the calendar's country nor one
+of its days off. A calendar called `business` always exists; without one in the site's file it knows no
+holidays. Half days, bank-only and school holidays do not count.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import warnings
+from collections.abc import Iterable, Mapping
 from datetime import date
+from difflib import get_close_matches
 
+from opsrunner.errors import ConfigurationError
 from opsrunner.model.schedule import Calendar, Schedule
+from opsrunner.schedules.zones import ONE_DAY
+
+LONGEST_SEARCH_DAYS = 366
+DAY_OFF = "Day off"
 
 
 class Almanac:
-    """Answers questions about days, for the calendars of a site; holds the schedules that offsets refer to."""
+    """Answers questions about days for the calendars of a site, from a cache of whole years.
+
+    It also holds the schedules that offsets (`{of: NAME, offset: -8d}`) refer to. Make a new one when the
+    site is read anew.
+    """
 
     def __init__(
         self, calendars: Mapping[str, Calendar] | None = None, schedules: Mapping[str, Schedule] | None = None
     ) -> None:
         self.calendars = dict(calendars or {})
         self.schedules = dict(schedules or {})
+        self._years: dict[tuple[str, int], dict[date, str]] = {}
+
+    def calendar(self, name: str) -> Calendar:
+        """Return the calendar of that name. Raises ConfigurationError where there is none."""
+        found = self.calendars.get(name)
+        if found is not None:
+            return found
+        if name == "business":
+            return Calendar()
+        near = get_close_matches(name, [*self.calendars, "business"], n=1)
+        hint = f", did you mean '{near[0]}'?" if near else ""
+        raise ConfigurationError(f"there is no calendar '{name}'{hint}")
+
+    def holiday_name(self, day: date, calendar_name: str) -> str:
+        """Return the holiday's name, in English where it is known; '' if `day` is none.
+
+        A weekend is no holiday; a holiday that falls on a weekend is one.
+        """
+        return self._year(calendar_name, day.year).get(day, "")
 
     def is_business_day(self, day: date, calendar_name: str) -> bool:
         """Tell whether people work on `day`."""
-        raise NotImplementedError
-
-    def holiday_name(self, day: date, calendar_name: str) -> str:
-        """Return the name of the holiday, '' if `day` is none."""
-        raise NotImplementedError
+        return day.weekday() < 5 and day not in self._year(calendar_name, day.year)
 
     def next_business_day(self, day: date, calendar_name: str) -> date:
-        """Return the first business day after `day`."""
-        raise NotImplementedError
+        """Return the first business day after `day`. Raises ConfigurationError if a year has none."""
+        for _ in range(LONGEST_SEARCH_DAYS):
+            day += ONE_DAY
+            if self.is_business_day(day, calendar_name):
+                return day
+        raise ConfigurationError(f"the calendar '{calendar_name}' has no business day in the year before {day}")
 
     def previous_business_day(self, day: date, calendar_name: str) -> date:
-        """Return the last business day before `day`."""
-        raise NotImplementedError
+        """Return the last business day before `day`. Raises ConfigurationError if a year has none."""
+        for _ in range(LONGEST_SEARCH_DAYS):
+            day -= ONE_DAY
+            if self.is_business_day(day, calendar_name):
+                return day
+        raise ConfigurationError(f"the calendar '{calendar_name}' has no business day in the year after {day}")
+
+    def _year(self, calendar_name: str, year: int) -> dict[date, str]:
+        known = self._years.get((calendar_name, year))
+        if known is None:
+            calendar = self.calendar(calendar_name)
+            known = _public_holidays(calendar, year)
+            known |= {day: known.get(day, DAY_OFF) for day in calendar.days_off if day.year == year}
+            self._years[calendar_name, year] = known
+        return known
+
+
+def check_calendar(calendar: Calendar) -> None:
+    """Raise ConfigurationError unless the calendar's country and subdivision are known."""
+    if calendar.country is None:
+        if calendar.subdivision is not None:
+            raise ConfigurationError("a subdivision needs its country")
+        return
+    import holidays  # noqa: PLC0415 - takes 90 ms, and few verbs need it
+
+    supported = holidays.list_supported_countries(include_aliases=False)
+    if calendar.country not in supported:
+        raise ConfigurationError(
+            f"no holidays are known for the country '{calendar.country}'{_near(calendar.country, supported)}; "
+            "write its two capital letters, as in NO or DE"
+        )
+    if calendar.subdivision is not None and calendar.subdivision not in supported[calendar.country]:
+        known = ", ".join(supported[calendar.country]) or "none"
+        raise ConfigurationError(
+            f"{calendar.country} has no subdivision '{calendar.subdivision}' with its own holidays (known: {known})"
+        )
+
+
+def _near(word: str, known: Iterable[str]) -> str:
+    near = get_close_matches(word.upper(), list(known), n=1)
+    return f", did you mean '{near[0]}'?" if near else ""
+
+
+def _public_holidays(calendar: Calendar, year: int) -> dict[date, str]:
+    """Return day → name of the public holidays of one year; nothing for a calendar without a country."""
+    if calendar.country is None:
+        return {}
+    check_calendar(calendar)
+    import holidays  # noqa: PLC0415 - takes 90 ms, and few verbs need it
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # it warns of years that it has no dates for
+        plain = holidays.country_holidays(calendar.country, subdiv=calendar.subdivision)
+        english = [language for language in plain.supported_languages if language.startswith("en")]
+        found = holidays.country_holidays(
+            calendar.country, subdiv=calendar.subdivision, years=year, language=english[-1] if english else None
+        )
+    return {day: name.replace("; ", ", ") for day, name in found.items() if day.year == year}
