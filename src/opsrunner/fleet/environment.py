@@ -1,0 +1,50 @@
+"""The variables that a command gets, and the script that carries them to a remote shell."""
+
+from __future__ import annotations
+
+import math
+import re
+import shlex
+from collections.abc import Mapping
+
+from opsrunner.errors import StepFailed
+
+BOOTSTRAP = "exec sh -c 'eval \"$(cat)\"'"
+"""What the host's login shell is asked to run, whichever shell that is. The rest comes through standard
+input, so that no variable ever stands in a process list."""
+
+KILL_AFTER_SECONDS = 5
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+
+
+def check_environment(environment: Mapping[str, str]) -> None:
+    """Raise StepFailed where a variable cannot be handed to a process as it is."""
+    for name, value in environment.items():
+        if not _NAME.match(name):
+            raise StepFailed(f"env: {name!r} is not a name of a variable", permanent=True)
+        if "\0" in value:
+            raise StepFailed(f"env: the value of {name} holds a NUL character", permanent=True)
+
+
+def remote_script(command: str, *, environment: Mapping[str, str], timeout_seconds: float) -> bytes:
+    """Return a POSIX script that sets the variables and becomes `command` under a time limit.
+
+    The command is the author's own shell string; only the variables are quoted. `timeout` of the host
+    ends it with all its children even when nobody listens any more.
+    """
+    check_environment(environment)
+    quoted = shlex.quote(command)
+    seconds = whole_seconds(timeout_seconds)
+    lines = [
+        *(f"export {name}={shlex.quote(value)}" for name, value in environment.items()),
+        f"if command -v bash >/dev/null 2>&1; then set -- bash -o pipefail -c {quoted}",
+        f"else set -- sh -c {quoted}; fi",
+        f'if command -v timeout >/dev/null 2>&1; then set -- timeout -k {KILL_AFTER_SECONDS} {seconds} "$@"; fi',
+        'exec "$@" </dev/null',
+    ]
+    return "\n".join(lines).encode("utf-8", "surrogateescape") + b"\n"
+
+
+def whole_seconds(timeout_seconds: float) -> int:
+    """Return the limit as `timeout` of every system takes it: whole seconds, rounded up."""
+    return max(1, math.ceil(timeout_seconds))

@@ -1,0 +1,157 @@
+"""Host keys that were checked by a person, in OpenSSH's `known_hosts` format.
+
+The file lies in the state folder. A host that is not in it, or shows another key, is refused before
+anything is told to it (sshd(8), "SSH_KNOWN_HOSTS FILE FORMAT"). Lines with a marker (`@cert-authority`,
+`@revoked`) and patterns with wildcards pin nothing.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import os
+import tempfile
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from opsrunner.model.site import Host
+
+_HASHED = "|1|"
+
+
+@dataclass(frozen=True, kw_only=True)
+class HostKey:
+    """One public key of a host."""
+
+    type: str
+    """As OpenSSH names it: `ssh-ed25519`, `ecdsa-sha2-nistp256`, `ssh-rsa` …"""
+    public: str
+    """The key itself, base64."""
+
+    @property
+    def fingerprint(self) -> str:
+        """The key's SHA-256 fingerprint, as `ssh-keygen -l` prints it."""
+        digest = hashlib.sha256(base64.b64decode(self.public)).digest()
+        return "SHA256:" + base64.b64encode(digest).decode().rstrip("=")
+
+    def line(self, name: str) -> str:
+        """Return the line of `known_hosts` that pins this key to `name`."""
+        return f"{name} {self.type} {self.public}"
+
+
+def known_name(host: Host) -> str:
+    """Return the name under which OpenSSH pins `host`: the port is part of it unless it is 22."""
+    return host.address if host.port == 22 else f"[{host.address}]:{host.port}"
+
+
+class KnownHosts:
+    """Reads the file of pinned keys; parsed once, and again when it changes. Safe among threads."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+        self._version: tuple[int, int] | None = None
+        self._lines: list[str] = []
+
+    def keys_of(self, host: Host) -> tuple[HostKey, ...]:
+        """Return the keys pinned for `host`, none where it is unknown."""
+        name = known_name(host)
+        found = []
+        for line in self._current_lines():
+            entry = _parse(line)
+            if entry is not None and _names(entry[0], name):
+                found.append(entry[1])
+        return tuple(found)
+
+    def _current_lines(self) -> list[str]:
+        with self._lock:
+            try:
+                status = self._path.stat()
+            except OSError:
+                return []
+            version = (status.st_mtime_ns, status.st_ino)
+            if version != self._version:
+                self._lines = _read_lines(self._path)
+                self._version = version
+            return self._lines
+
+
+def trust(known_hosts: Path, host: Host, keys: Sequence[HostKey]) -> None:
+    """Pin `keys`, and no others, to `host`; all else in the file stays as it is."""
+    kept = _without(known_hosts, host)
+    _write(known_hosts, [*kept, *(key.line(known_name(host)) for key in keys)])
+
+
+def forget(known_hosts: Path, host: Host) -> bool:
+    """Unpin every key of `host`; tell whether there was one."""
+    before = _read_lines(known_hosts)
+    kept = _without(known_hosts, host)
+    if kept == before:
+        return False
+    _write(known_hosts, kept)
+    return True
+
+
+def _without(known_hosts: Path, host: Host) -> list[str]:
+    name = known_name(host)
+    kept = []
+    for line in _read_lines(known_hosts):
+        entry = _parse(line)
+        if entry is None or not _names(entry[0], name):
+            kept.append(line)
+            continue
+        others = [written for written in entry[0] if not _matches(written, name)]
+        if others:
+            kept.append(entry[1].line(",".join(others)))
+    return kept
+
+
+def _read_lines(path: Path) -> list[str]:
+    try:
+        return path.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+    except FileNotFoundError:
+        return []
+
+
+def _parse(line: str) -> tuple[list[str], HostKey] | None:
+    fields = line.split()
+    if len(fields) < 3 or fields[0][0] in "#@":
+        return None
+    try:
+        base64.b64decode(fields[2], validate=True)
+    except (binascii.Error, ValueError):
+        return None
+    return fields[0].split(","), HostKey(type=fields[1], public=fields[2])
+
+
+def _names(written: Sequence[str], name: str) -> bool:
+    return any(_matches(one, name) for one in written)
+
+
+def _matches(written: str, name: str) -> bool:
+    if not written.startswith(_HASHED):
+        return written == name
+    try:
+        salt, expected = (base64.b64decode(part) for part in written[len(_HASHED) :].split("|"))
+    except (binascii.Error, ValueError):
+        return False
+    return hmac.compare_digest(hmac.digest(salt, name.encode(), "sha1"), expected)
+
+
+def _write(path: Path, lines: Sequence[str]) -> None:
+    """Replace the file in one step, readable by its owner alone."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    number, name = tempfile.mkstemp(dir=path.parent, prefix=".known_hosts-")
+    try:
+        with os.fdopen(number, "w", encoding="utf-8", errors="surrogateescape") as file:
+            file.writelines(f"{line}\n" for line in lines)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise

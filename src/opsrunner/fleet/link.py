@@ -1,0 +1,149 @@
+"""A connection to one host: socket, key exchange, the host's key, our sign-in; each under our own clock.
+
+Paramiko's time-outs default to none, so every phase is started and then watched here.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+import threading
+from collections.abc import Sequence
+from contextlib import suppress
+
+from paramiko import PKey, Transport
+from paramiko.ssh_exception import IncompatiblePeer, SSHException
+
+from opsrunner.clock import Clock
+from opsrunner.errors import StepFailed
+from opsrunner.fleet.deadline import Deadline
+from opsrunner.fleet.host_keys import HostKey
+from opsrunner.model.fleet import Stopping
+from opsrunner.model.outcome import StepStatus
+from opsrunner.model.site import Host
+
+POLL_SECONDS = 0.1
+KEEPALIVE_SECONDS = 15
+UNACKNOWLEDGED_MILLISECONDS = 30_000
+"""After this long without an answer from the other machine the kernel gives the connection up."""
+
+_KEX = ("curve25519-sha256@libssh.org", "mlkem768x25519-sha256", "ecdh-sha2-nistp256", "diffie-hellman-group16-sha512")
+_CIPHERS = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com", "aes128-ctr", "aes192-ctr", "aes256-ctr")
+_DIGESTS = ("hmac-sha2-256-etm@openssh.com", "hmac-sha2-512-etm@openssh.com", "hmac-sha2-256", "hmac-sha2-512")
+_KEY_TYPES = ("ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521")
+_RSA_SIGNATURES = ("rsa-sha2-512", "rsa-sha2-256")
+
+# Every error of paramiko is mapped to one line here; its own log would print tracebacks beside that.
+logging.getLogger("paramiko").addHandler(logging.NullHandler())
+logging.getLogger("paramiko").propagate = False
+
+
+class QuickAckSocket(socket.socket):
+    """A socket that acknowledges at once: delayed acknowledgements cost 44 ms a session otherwise."""
+
+    def recv(self, bufsize: int, flags: int = 0, /) -> bytes:
+        chunk = super().recv(bufsize, flags)
+        self.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
+        return chunk
+
+
+class Phases:
+    """Opens one connection, phase by phase, until `deadline` or until told to stop."""
+
+    def __init__(self, host: Host, *, clock: Clock, seconds: float, stopping: Stopping) -> None:
+        self._host = host
+        self._seconds = seconds
+        self._deadline = Deadline(clock, seconds)
+        self._stopping = stopping
+
+    def exchange_keys(self, key_types: Sequence[str]) -> Transport:
+        """Return a transport whose server has shown its host key; nothing was told to it yet.
+
+        Raises StepFailed where there is no answer; IncompatiblePeer where it has no such key.
+        """
+        transport = Transport(self._open_socket(), strict_kex=True)
+        transport.get_security_options().kex = _KEX
+        transport.get_security_options().ciphers = _CIPHERS
+        transport.get_security_options().digests = _DIGESTS
+        transport.get_security_options().key_types = tuple(key_types)
+        done = threading.Event()
+        try:
+            transport.start_client(event=done)
+            self._wait(done, transport, doing="key exchange")
+        except BaseException:
+            hang_up(transport)
+            raise
+        return transport
+
+    def sign_in(self, transport: Transport, *, user: str, key: PKey) -> None:
+        """Authenticate by `key` alone. Raises StepFailed where the host does not let us in."""
+        done = threading.Event()
+        transport.auth_publickey(user, key, done)
+        self._wait(done, transport, doing="sign-in")
+        if not transport.is_authenticated():
+            raise StepFailed(
+                f"{self._host.name}: the host refuses user {user} with the key {key.fingerprint}; "
+                f"is it in that user's authorized_keys?",
+                permanent=True,
+            )
+        transport.set_keepalive(KEEPALIVE_SECONDS)
+
+    def _open_socket(self) -> QuickAckSocket:
+        address = (self._host.address, self._host.port)
+        try:
+            plain = socket.create_connection(address, timeout=self._deadline.remaining_seconds)
+        except socket.gaierror as exc:
+            raise self._no_connection("no such address") from exc
+        except TimeoutError as exc:
+            raise self._no_connection(f"no answer in {self._seconds:g} s") from exc
+        except OSError as exc:
+            raise self._no_connection((exc.strerror or str(exc)).lower()) from exc
+        quick = QuickAckSocket(plain.family, plain.type, plain.proto, fileno=plain.detach())
+        quick.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        quick.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNACKNOWLEDGED_MILLISECONDS)
+        return quick
+
+    def _wait(self, done: threading.Event, transport: Transport, *, doing: str) -> None:
+        while not done.wait(POLL_SECONDS):
+            if self._stopping.is_set():
+                message = f"{self._host.name}: stopped during {doing}"
+                raise StepFailed(message, status=StepStatus.INTERRUPTED)
+            if self._deadline.passed:
+                raise self._no_connection(f"no end of the {doing} in {self._seconds:g} s")
+            if not transport.is_active():
+                break
+        if not transport.is_active():
+            self._raise_reason(transport, doing)
+
+    def _raise_reason(self, transport: Transport, doing: str) -> None:
+        reason = transport.get_exception()
+        if isinstance(reason, IncompatiblePeer):
+            raise reason
+        if isinstance(reason, SSHException) and str(reason):
+            raise self._no_connection(f"{doing}: {str(reason).splitlines()[0]}") from reason
+        raise self._no_connection(f"the host hung up during {doing}") from reason
+
+    def _no_connection(self, why: str) -> StepFailed:
+        host = self._host
+        return StepFailed(f"could not connect to {host.name} ({host.address} port {host.port}): {why}")
+
+
+def signature_types(pinned: Sequence[HostKey]) -> tuple[str, ...]:
+    """Return the algorithms to ask for: those of the pinned keys first, so that a host shows one of them."""
+    everything = (*_KEY_TYPES, *_RSA_SIGNATURES)
+    types = {key.type for key in pinned}
+    first = [name for name in _KEY_TYPES if name in types] + list(_RSA_SIGNATURES if "ssh-rsa" in types else ())
+    return (*first, *(name for name in everything if name not in first))
+
+
+def shown_key(transport: Transport) -> HostKey:
+    """Return the key that the host proved to own in the key exchange."""
+    key = transport.get_remote_server_key()
+    return HostKey(type=key.get_name(), public=key.get_base64())
+
+
+def hang_up(transport: Transport) -> None:
+    """Close the connection at once; shutting the socket first wakes its reader."""
+    with suppress(OSError):
+        transport.sock.shutdown(socket.SHUT_RDWR)
+    transport.close()
