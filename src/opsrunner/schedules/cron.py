@@ -15,7 +15,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from opsrunner.errors import ConfigurationError
-from opsrunner.schedules.zones import MIDNIGHT, ONE_DAY, load_zone, to_utc
+from opsrunner.schedules.zones import LAST_YEAR, MIDNIGHT, ONE_DAY, load_zone, local_date, to_utc
 
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
@@ -88,13 +88,13 @@ def parse_cron(expression: str) -> CronExpression:
 def cron_times(expression: str, *, after: datetime, zone: str) -> Iterator[datetime]:
     """Yield the moments of `expression` on the wall clock of `zone` later than `after`, in UTC and in order.
 
-    The iterator ends only with the calendar, in the year 9998. Raises ConfigurationError at the first
+    It never ends within a life time. Raises ConfigurationError at the first
     moment for a wrong expression or zone.
     """
     parsed, place = parse_cron(expression), load_zone(zone)
     last = after
-    day = after.astimezone(place).date()
-    while day.year < 9999:
+    day = local_date(after, place)
+    while day.year < LAST_YEAR:
         if parsed.matches(day):
             for moment in _moments_of(parsed, day, place):
                 if moment > last:
@@ -124,7 +124,7 @@ def _five_fields(expression: str) -> list[str]:
         raise ConfigurationError(f"'{expression}' has six fields; cron has no seconds, leave out the first field")
     if len(fields) != 5:
         raise ConfigurationError(
-            f"'{expression}' has {len(fields)} fields; cron needs five: minute, hour, day of month, month, weekday"
+            f"cron needs five fields (minute, hour, day of month, month, weekday), '{expression}' has {len(fields)}"
         )
     return fields
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from datetime import time
-from typing import Literal
 
 LONGEST_SECONDS = 3660 * 86400
 """Ten years: whatever is longer is a slip of the keyboard."""
@@ -24,10 +23,10 @@ def parse_duration(text: str) -> int:
     match = _DURATION.fullmatch(text.strip()) if len(text) <= 40 else None
     numbers = match.groups() if match else ()
     if not any(numbers):
-        raise ValueError(f"{_shown(text)} is not a duration; write it like 30m, 4h, 8d or 1h30m")
+        raise ValueError(f"{shown(text)} is not a duration; write it like 30m, 4h, 8d or 1h30m")
     seconds = sum(int(number) * unit for number, unit in zip(numbers, _UNIT_SECONDS, strict=True) if number)
     if seconds > LONGEST_SECONDS:
-        raise ValueError(f"{_shown(text)} is longer than ten years")
+        raise ValueError(f"{shown(text)} is longer than ten years")
     return seconds
 
 
@@ -45,7 +44,7 @@ def parse_clock(text: str) -> time:
     match = _CLOCK.fullmatch(text.strip())
     if match is None or int(match[1]) > 23 or int(match[2]) > 59:
         hint = "; the end of a day is 00:00 of the next" if text.strip() == "24:00" else ""
-        raise ValueError(f"{_shown(text)} is not a time of day; write it like 02:30{hint}")
+        raise ValueError(f"{shown(text)} is not a time of day; write it like 02:30{hint}")
     return time(int(match[1]), int(match[2]))
 
 
@@ -53,24 +52,14 @@ def parse_clock_range(text: str) -> tuple[time, time]:
     """Return start and end of `08:00-20:00`; an end of 24:00 is given as 00:00. Raises ValueError."""
     start, dash, end = text.partition("-")
     if not dash:
-        raise ValueError(f"{_shown(text)} is not a range of hours; write it like 08:00-20:00")
+        raise ValueError(f"{shown(text)} is not a range of hours; write it like 08:00-20:00")
     first = parse_clock(start)
     last = time(0) if end.strip() == "24:00" else parse_clock(end)
     if first == last and end.strip() != "24:00":
-        raise ValueError(f"{_shown(text)} starts and ends at the same time")
+        raise ValueError(f"{shown(text)} starts and ends at the same time")
     return first, last
 
 
-def parse_weekday(text: str) -> int:
-    """Return 0 for `monday`, `mon` … 6 for `sunday`. Raises ValueError."""
-    raise NotImplementedError
-
-
-def parse_days(value: object, *, every: Literal["week", "month", "quarter", "year"]) -> tuple[str, ...]:
-    """Return the normalised words of an `on:` value. Raises ValueError."""
-    raise NotImplementedError
-
-
-def _shown(text: str) -> str:
+def shown(text: str) -> str:
     """Return `text` in quotes, shortened where it is long."""
     return f"'{text if len(text) <= 40 else text[:37] + '…'}'"

@@ -11,6 +11,8 @@ from opsrunner.errors import ConfigurationError
 
 ONE_DAY = timedelta(days=1)
 MIDNIGHT = time(0)
+NOTHING = timedelta(0)
+FIRST_YEAR, LAST_YEAR = 1900, 9000
 
 
 @lru_cache(maxsize=1024)
@@ -24,22 +26,42 @@ def load_zone(name: str) -> ZoneInfo:
         raise ConfigurationError(f"there is no time zone '{name}'{hint}") from exc
 
 
+def local_date(moment: datetime, zone: ZoneInfo) -> date:
+    """Return the date on the wall at `moment`. Raises ConfigurationError outside the years 1900 to 9000."""
+    if not FIRST_YEAR <= moment.year < LAST_YEAR:
+        raise ConfigurationError(f"the year {moment.year} is outside of what schedules know")
+    return moment.astimezone(zone).date()
+
+
 def to_utc(day: date, clock: time, zone: ZoneInfo) -> datetime:
     """Return the instant of a wall-clock time, in UTC.
 
     A time that a gap leaves out is the first moment after the gap; of a time that comes twice it is
-    the first one (as Debian's cron treats jobs at fixed times). The result never falls as the wall
-    clock's time rises.
+    the first one (as Debian's cron treats jobs at fixed times). Of two times, the later one on the wall
+    is never the earlier instant.
     """
-    first = datetime.combine(day, clock, zone)
-    before = first.utcoffset()
-    after = first.replace(fold=1).utcoffset()
-    if before is None or after is None:  # a ZoneInfo always knows
-        raise ConfigurationError(f"the zone '{zone.key}' has no offset on {day}")
+    before, after = _offsets(day, clock, zone)
     wall = datetime.combine(day, clock, UTC)
     if before < after:
         return _end_of_gap(wall - after, wall - before, zone)
     return wall - before
+
+
+def to_utc_if_day_exists(day: date, clock: time, zone: ZoneInfo) -> datetime | None:
+    """Return the same as `to_utc`, None where a gap left out the whole date (Pacific/Apia, 2011-12-30)."""
+    before, after = _offsets(day, clock, zone)
+    if after - before >= ONE_DAY and not day_exists(day, zone):
+        return None
+    return datetime.combine(day, clock, UTC) - before if before >= after else to_utc(day, clock, zone)
+
+
+def _offsets(day: date, clock: time, zone: ZoneInfo) -> tuple[timedelta, timedelta]:
+    """Return the zone's offsets for the first and the second coming of a wall-clock time (PEP 495).
+
+    They differ only in a gap, where the first is the smaller one, and in an overlap.
+    """
+    local = datetime.combine(day, clock, zone)
+    return local.utcoffset() or NOTHING, local.replace(fold=1).utcoffset() or NOTHING
 
 
 def _end_of_gap(early: datetime, late: datetime, zone: ZoneInfo) -> datetime:
