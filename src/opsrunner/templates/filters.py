@@ -18,7 +18,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from datetime import UTC, date, datetime, time
-from typing import Any
+from typing import Any, cast
 
 from jinja2 import pass_eval_context
 from jinja2.exceptions import SecurityError
@@ -96,7 +96,7 @@ def _indent(value: str, width: int | str = 4, first: bool = False, blank: bool =
     return do_indent(value, width, first, blank)
 
 
-def _format(value: str, *args: Any, **kwargs: Any) -> Any:
+def _format(value: str, *args: Any, **kwargs: Any) -> str:
     refuse_wide_format(str(value))
     return do_format(value, *args, **kwargs)
 
@@ -105,14 +105,14 @@ def _format(value: str, *args: Any, **kwargs: Any) -> Any:
 def _join(context: EvalContext, value: Iterable[Any], d: str = "", attribute: str | int | None = None) -> str:
     items = list(value)
     refuse_longer(len(items) * len(str(d)))
-    return do_join(context, items, d, attribute)
+    return cast("str", do_join(context, items, d, attribute))
 
 
 @pass_eval_context
-def _replace(context: EvalContext, s: str, *texts: str, **options: Any) -> str:
-    old, new = (*texts, options.get("old", ""), options.get("new", ""))[:2]
-    refuse_longer(len(str(s)) + str(s).count(str(old)) * len(str(new)))
-    return do_replace(context, s, *texts, **options)
+def _replace(context: EvalContext, s: str, old: str, new: str) -> str:
+    text = str(s)
+    refuse_longer(len(text) + text.count(str(old)) * len(str(new)))
+    return do_replace(context, s, old, new)
 
 
 REMOVED = ("batch", "random", "safe", "slice")

@@ -1,0 +1,155 @@
+"""Where a step's output goes: a file with its head and tail under a cap, secrets masked."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from opsrunner.secrets import MASK, Vault
+
+LAST_WORDS_BYTES = 8_192
+"""How much of the end is kept for the step's message."""
+MESSAGE_LENGTH = 200
+_ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
+
+
+class OutputSink:
+    """Takes a step's output as it comes, for one file of mode 0600.
+
+    The first half of `limit_bytes` is written at once, so that a reader can follow it; of the rest only
+    the last half of the cap is kept, and written with a marker line when the sink is closed. Known
+    secrets are masked, also where they come in pieces. A file that cannot be written (a full disk)
+    stops nothing: `problem` says so.
+    """
+
+    def __init__(self, path: Path, *, limit_bytes: int, vault: Vault) -> None:
+        self._vault = vault
+        self._known: list[bytes] = []
+        self._pattern: re.Pattern[bytes] | None = None
+        self._held = b""
+        self._tail = bytearray()
+        self._last_words = bytearray()
+        self._half = max(1, limit_bytes // 2)
+        self._file: int | None = None
+        self.total_bytes = 0
+        self.left_out_bytes = 0
+        self.problem = ""
+        self._open(path)
+
+    def write(self, data: bytes) -> None:
+        """Take the next piece of output."""
+        self.total_bytes += len(data)
+        self._keep(self._masked(data, is_last=False))
+
+    def close(self) -> None:
+        """Write what was held back; call it once, whatever happened."""
+        self._keep(self._masked(b"", is_last=True))
+        self._trim(self._half)
+        if self.left_out_bytes:
+            self._put(f"\n[… {self.left_out_bytes} bytes left out …]\n".encode())
+        self._put(bytes(self._tail))
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+
+    def last_line(self) -> str:
+        """Return the last line that says something, fit for a message. Call it after `close`."""
+        text = printable(bytes(self._last_words).decode("utf-8", errors="replace"))
+        lines = [line.strip() for line in text.split("\n")]
+        return cut(next((line for line in reversed(lines) if line), ""))
+
+    def _open(self, path: Path) -> None:
+        try:
+            self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+            os.fchmod(self._file, 0o600)
+            self._head_left = max(0, self._half - os.fstat(self._file).st_size)
+        except OSError as exc:
+            self._head_left = 0
+            self._give_up(exc)
+
+    def _masked(self, data: bytes, *, is_last: bool) -> bytes:
+        data = self._held + data
+        self._learn()
+        unsure_from = len(data) if is_last else self._unsure_from(data)
+        pieces: list[bytes] = []
+        position = 0
+        for match in self._pattern.finditer(data) if self._pattern else ():
+            if match.start() >= unsure_from:
+                break
+            pieces += [data[position : match.start()], MASK.encode()]
+            position = match.end()
+        end = max(position, unsure_from)
+        self._held = data[end:]
+        return b"".join([*pieces, data[position:end]])
+
+    def _learn(self) -> None:
+        known = [value.encode(errors="surrogateescape") for value in self._vault.known()]
+        if known != self._known:
+            self._known = known
+            self._pattern = re.compile(b"|".join(re.escape(value) for value in known))
+
+    def _unsure_from(self, data: bytes) -> int:
+        """Return where an end begins that may be the beginning of a secret."""
+        longest = 0
+        for value in self._known:
+            for length in range(min(len(value) - 1, len(data)), longest, -1):
+                if data.endswith(value[:length]):
+                    longest = length
+                    break
+        return len(data) - longest
+
+    def _keep(self, data: bytes) -> None:
+        self._last_words += data[-LAST_WORDS_BYTES:]
+        del self._last_words[:-LAST_WORDS_BYTES]
+        head, rest = data[: self._head_left], data[self._head_left :]
+        if head:
+            self._put(head)
+            self._head_left -= len(head)
+        self._tail += rest
+        if len(self._tail) > 2 * self._half:
+            self._trim(self._half)
+
+    def _trim(self, length: int) -> None:
+        surplus = len(self._tail) - length
+        if surplus > 0:
+            del self._tail[:surplus]
+            self.left_out_bytes += surplus
+
+    def _put(self, data: bytes) -> None:
+        try:
+            while data and self._file is not None:
+                data = data[os.write(self._file, data) :]
+        except OSError as exc:
+            self._give_up(exc)
+
+    def _give_up(self, error: OSError) -> None:
+        self.problem = f"its output could not be kept: {error.strerror}"
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+
+
+def mask_bytes(data: bytes, vault: Vault) -> bytes:
+    """Return `data` with every known secret replaced."""
+    for value in vault.known():
+        data = data.replace(value.encode(errors="surrogateescape"), MASK.encode())
+    return data
+
+
+def printable(text: str) -> str:
+    """Return `text` without terminal sequences and with other control characters escaped.
+
+    Line feeds and tabs stay.
+    """
+    without = _ANSI.sub("", text).replace("\r\n", "\n")
+    return "".join(sign if sign in "\n\t" or sign.isprintable() else _escaped(sign) for sign in without)
+
+
+def cut(text: str, length: int = MESSAGE_LENGTH) -> str:
+    """Return `text`, ending in an ellipsis where it is longer than `length` characters."""
+    return text if len(text) <= length else text[: length - 1] + "…"
+
+
+def _escaped(sign: str) -> str:
+    return sign if sign == " " else sign.encode("unicode_escape").decode("ascii")

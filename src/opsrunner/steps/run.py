@@ -1,0 +1,185 @@
+"""The step kind `run`: a command on this machine, as a list of arguments or as a shell string."""
+
+from __future__ import annotations
+
+import shlex
+import uuid
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from opsrunner.errors import StepFailed
+from opsrunner.model.outcome import Outcome, Row, StepStatus
+from opsrunner.steps.base import Kind, Means, StepCall, StepOptions
+from opsrunner.steps.environment import SHELL, build_environment, find_account, recorded
+from opsrunner.steps.execution import Command, Ending, Execution
+from opsrunner.steps.exit_codes import Verdict, describe_exit, judge_exit
+from opsrunner.steps.output import OutputSink, cut, mask_bytes, printable
+from opsrunner.steps.rows import parse_rows
+
+ExitCode = Annotated[int, Field(ge=0, le=255, strict=True)]
+
+
+class Options(StepOptions):
+    """What stands beside `run:`. A list is started as it is; a string goes to `bash -o pipefail -c`."""
+
+    run: str | tuple[str, ...]
+    cwd: str = ""
+    """Folder to start in, relative to the site; empty: the site."""
+    stdin: str = ""
+    """Text for standard input; without it there is none."""
+    user: str = ""
+    """OS user to run as; another one than our own needs root."""
+    ok_codes: tuple[ExitCode, ...] = (0,)
+    warn_codes: tuple[ExitCode, ...] = ()
+    preset: Literal["restic", "borg", "rsync"] | None = None
+    """Which exit codes of this tool are warnings."""
+
+    @field_validator("run", mode="before")
+    @classmethod
+    def _is_command(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            if not value.strip():
+                raise ValueError("the command is empty")
+            return value
+        if not isinstance(value, (list, tuple)):
+            raise ValueError("a command is a shell string or a list of arguments")  # noqa: TRY004
+        if not value or value[0] == "":
+            raise ValueError("the command is empty")
+        return tuple(_argument(item) for item in value)
+
+    @model_validator(mode="after")
+    def _codes_are_apart(self) -> Options:
+        both = sorted(set(self.ok_codes) & set(self.warn_codes))
+        if both:
+            raise ValueError(f"exit code {both[0]} stands in ok_codes and in warn_codes; keep one")
+        return self
+
+
+def run(call: StepCall, means: Means) -> Outcome:
+    """Run the command to its end and judge its exit code. Raises StepFailed."""
+    options: Options = call.options
+    account = find_account(options.user)
+    try_mark = uuid.uuid4().hex
+    environment = build_environment(call, means.vault, account=account, try_mark=try_mark)
+    command = Command(
+        argv=_argv(options),
+        environment=environment,
+        cwd=_folder(call.site_root, options.cwd),
+        stdin=options.stdin,
+        account=account,
+        try_mark=try_mark,
+        timeout_seconds=call.timeout_seconds,
+        keep_stdout=call.rows_as is not None,
+    )
+    sink = OutputSink(call.output, limit_bytes=call.output_limit_bytes, vault=means.vault)
+    try:
+        ending = Execution(command, sink=sink, clock=means.clock, stopping=means.stopping).run()
+    finally:
+        sink.close()
+    facts = _facts(ending, sink) | {"environment": recorded(environment, call, means.vault)}
+    return _judge(call, means, ending, sink=sink, facts=facts)
+
+
+def preview(options: Options) -> str:
+    """Return the command as one line."""
+    command = options.run if isinstance(options.run, str) else shlex.join(options.run)
+    lines = printable(command).strip().split("\n")
+    who = f" (as {options.user})" if options.user else ""
+    return cut(lines[0] + (" …" if len(lines) > 1 else "")) + who
+
+
+def _judge(call: StepCall, means: Means, ending: Ending, *, sink: OutputSink, facts: dict[str, Any]) -> Outcome:
+    options: Options = call.options
+    if ending.stopped == "timed_out":
+        message = f"no end after {call.timeout_seconds:g} s; its processes were ended"
+        raise StepFailed(_with_last_line(message, sink), status="timed_out", facts=facts)
+    if ending.stopped == "interrupted":
+        raise StepFailed(
+            "stopped before its end; its processes were ended", status="interrupted", permanent=True, facts=facts
+        )
+    verdict = judge_exit(
+        ending.exit_code,
+        ok_codes=options.ok_codes,
+        warn_codes=options.warn_codes,
+        preset=options.preset,
+        by_signal=ending.signal is not None,
+    )
+    described = describe_exit(ending.exit_code, signal_number=ending.signal, preset=options.preset)
+    if verdict is Verdict.FAILED:
+        raise StepFailed(_with_last_line(described, sink), facts=facts)
+    notes = _notes(ending, sink)
+    if verdict is Verdict.WARNING:
+        message = "; ".join([_with_last_line(described, sink), *notes])
+        status = StepStatus.WARNING
+    else:
+        message = "; ".join(notes)
+        status = StepStatus.SUCCEEDED
+    return Outcome(status=status, message=message, rows=_rows(call, means, ending, facts=facts), facts=facts)
+
+
+def _rows(call: StepCall, means: Means, ending: Ending, *, facts: dict[str, Any]) -> tuple[Row, ...]:
+    if call.rows_as is None:
+        return ()
+    try:
+        return parse_rows(mask_bytes(ending.stdout, means.vault), call.rows_as)
+    except StepFailed as exc:
+        raise StepFailed(exc.message, facts=facts) from exc
+
+
+def _facts(ending: Ending, sink: OutputSink) -> dict[str, Any]:
+    return {
+        "exit_code": ending.exit_code,
+        "signal": ending.signal,
+        "seconds": ending.seconds,
+        "output_bytes": sink.total_bytes,
+        "truncated": sink.left_out_bytes > 0,
+    }
+
+
+def _notes(ending: Ending, sink: OutputSink) -> list[str]:
+    notes = []
+    if ending.leftovers:
+        count = "a process" if ending.leftovers == 1 else f"{ending.leftovers} processes"
+        notes.append(f"it left {count} behind that kept its output open; ended")
+    if sink.problem:
+        notes.append(sink.problem)
+    return notes
+
+
+def _with_last_line(message: str, sink: OutputSink) -> str:
+    last_line = sink.last_line()
+    return f"{message}: {last_line}" if last_line else message
+
+
+def _argv(options: Options) -> tuple[str, ...]:
+    if isinstance(options.run, str):
+        return (SHELL, "-o", "pipefail", "-c", options.run)
+    return options.run
+
+
+def _folder(root: Path, name: str) -> Path:
+    folder = root / name
+    if not folder.is_dir():
+        raise StepFailed(f"the folder {str(folder)!r} does not exist", permanent=True)
+    return folder
+
+
+def _argument(item: Any) -> str:
+    if isinstance(item, str):
+        return item
+    if isinstance(item, int) and not isinstance(item, bool):
+        return str(item)
+    raise ValueError(f"an argument is text: put quotes around {item!r}")
+
+
+KIND = Kind(
+    name="run",
+    summary="Run a command on this machine.",
+    options=Options,
+    run=run,
+    preview=preview,
+    beside=True,
+    verbatim=frozenset({"run"}),
+)
