@@ -17,7 +17,6 @@ from opsrunner.schedules.ordering import in_order
 from opsrunner.schedules.zones import MIDNIGHT, ONE_DAY, load_zone, local_date, to_utc, to_utc_if_day_exists
 
 _INSTANT = timedelta(microseconds=1)
-_DAY_SECONDS = 86400
 
 
 class Moment(NamedTuple):
@@ -121,8 +120,7 @@ def _once_moments(rule: OnceRule, span: Span) -> Iterator[Moment]:
 def _offset_moments(rule: OffsetRule, span: Span, almanac: Almanac, trail: tuple[str, ...]) -> Iterator[Moment]:
     """Yield the moments that lie the offset away from those of another routine.
 
-    Whole days are days on the wall of the rule's zone, so that 02:00 stays 02:00 over a change of
-    offset; what is left is elapsed time.
+    Whole days of the offset are days on the wall of the rule's zone (see `add_offset`).
     """
     if rule.of in trail:
         raise ConfigurationError(f"offsets go round in a circle: {' → '.join((*trail, rule.of))}")
@@ -141,12 +139,9 @@ def _offset_moments(rule: OffsetRule, span: Span, almanac: Almanac, trail: tuple
 
 def _shifted(parent: datetime, rule: OffsetRule) -> Moment:
     zone = load_zone(rule.frame.timezone)
-    days = int(rule.offset_seconds / _DAY_SECONDS)
-    wall = parent.astimezone(zone)
-    moment = to_utc(wall.date() + days * ONE_DAY, wall.time(), zone) if days else parent
-    moment += timedelta(seconds=rule.offset_seconds - days * _DAY_SECONDS)
-    shown = moment.astimezone(zone)
-    return Moment(moment, shown.date(), shown.time())
+    moment = add_offset(parent, rule.offset_seconds, zone)
+    wall = moment.astimezone(zone)
+    return Moment(moment, wall.date(), wall.time())
 
 
 def find_circle(name: str, schedules: Mapping[str, Schedule]) -> tuple[str, ...]:

@@ -80,3 +80,16 @@ def _end_of_gap(early: datetime, late: datetime, zone: ZoneInfo) -> datetime:
 def day_exists(day: date, zone: ZoneInfo) -> bool:
     """Tell whether the zone ever had that date (Pacific/Apia skipped 2011-12-30)."""
     return to_utc(day, MIDNIGHT, zone) < to_utc(day + ONE_DAY, MIDNIGHT, zone)
+
+
+def add_offset(moment: datetime, seconds: int, zone: ZoneInfo) -> datetime:
+    """Return the moment `seconds` away, in UTC, where whole days are days on the wall.
+
+    Eight days before 02:00 is 02:00, also over a change of offset; what is left beside whole days is
+    elapsed time.
+    """
+    days = int(seconds / 86400)
+    if days:
+        wall = moment.astimezone(zone)
+        moment = to_utc(wall.date() + days * ONE_DAY, wall.time(), zone)
+    return moment + timedelta(seconds=seconds - days * 86400)
