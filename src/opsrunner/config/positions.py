@@ -31,6 +31,8 @@ class Positions:
         node = self._compose()
         place = _place(node) if node is not None else (1, 1)
         for position, part in enumerate(path):
+            if isinstance(part, int) and not isinstance(node, yaml.SequenceNode):
+                continue  # one value where a list may stand
             key, node = _child(node, part)
             if node is None:
                 return place

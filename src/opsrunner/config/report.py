@@ -25,8 +25,9 @@ class Mistake:
 class Report:
     """The mistakes of one YAML file."""
 
-    def __init__(self, file: str, text: str) -> None:
+    def __init__(self, file: str, text: str, *, first_line: int = 1) -> None:
         self.file = file
+        self._lines_before = first_line - 1
         self._positions = Positions(text)
         self._mistakes: dict[tuple[Path, str], Mistake] = {}
 
@@ -49,7 +50,7 @@ class Report:
 
     def line_of(self, path: Path) -> int:
         """Return the line of the value at `path`, counted from 1."""
-        return self._positions.of(path)[0]
+        return self._positions.of(path)[0] + self._lines_before
 
     def problems(self) -> tuple[Problem, ...]:
         """Return everything noted, in the order of the file."""
@@ -60,7 +61,12 @@ class Report:
         line, column = self._positions.of(mistake.path, on_key=mistake.on_key)
         path = shown(mistake.path)
         return Problem(
-            file=self.file, line=line, column=column, path=path, message=mistake.message, hint=mistake.hint
+            file=self.file,
+            line=line + self._lines_before,
+            column=column,
+            path=path,
+            message=mistake.message,
+            hint=mistake.hint,
         )
 
 

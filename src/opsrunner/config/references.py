@@ -1,0 +1,69 @@
+"""Names that one file uses and another defines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+from opsrunner.config.positions import Path
+from opsrunner.model.routine import StepPlan
+from opsrunner.steps.task import TaskDefaults, TaskOptions
+
+Noun: TypeAlias = Literal["holder", "host", "source", "report", "routine", "calendar"]
+
+WORDS: Mapping[Noun, str] = {
+    "holder": "role, roster or person",
+    "host": "host or group",
+    "source": "source",
+    "report": "mail template",
+    "routine": "routine",
+    "calendar": "calendar",
+}
+
+_OPTIONS: Mapping[tuple[str, str], Noun] = {
+    ("ssh", "hosts"): "host",
+    ("query", "source"): "source",
+    ("email", "template"): "report",
+    ("email", "to"): "holder",
+}
+"""Options of step kinds that name something of the site."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reference:
+    """A name as it is used at `path` of a file."""
+
+    path: Path
+    noun: Noun
+    name: str
+
+
+def of_options(step: StepPlan, path: Path, *, beside: bool) -> Iterator[Reference]:
+    """Return the names in the options of `step`, which stands at `path`; templates are left to the run."""
+    inside = path if beside else (*path, step.kind)
+    for (kind, option), noun in _OPTIONS.items():
+        if kind == step.kind and option in step.options:
+            yield from _named(step.options[option], (*inside, option), noun)
+
+
+def of_people(options: TaskDefaults, path: Path) -> Iterator[Reference]:
+    """Return who is named in the options of a task or list, which stand at `path`."""
+    if options.role:
+        yield Reference(path=(*path, "role"), noun="holder", name=options.role)
+    for position, rung in enumerate(options.escalate or ()):
+        yield Reference(path=(*path, "escalate", position, "to"), noun="holder", name=rung.to)
+    if isinstance(options, TaskOptions) and options.approve:
+        yield Reference(path=(*path, "approve", "by"), noun="holder", name=options.approve.by)
+
+
+def _named(value: Any, path: Path, noun: Noun) -> Iterator[Reference]:
+    names: Iterable[tuple[Path, Any]] = (
+        [((*path, position), item) for position, item in enumerate(value)]
+        if isinstance(value, list | tuple)
+        else [(path, value)]
+    )
+    for where, name in names:
+        is_name = isinstance(name, str) and "{{" not in name and "{%" not in name
+        if is_name and not (noun == "holder" and "@" in name):
+            yield Reference(path=where, noun=noun, name=name)

@@ -1,0 +1,137 @@
+"""Reads one file of `routines/`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pydantic import Field, ValidationError
+
+from opsrunner.config.checklist import Checklist
+from opsrunner.config.fields import Keys, Name, Text, Texts
+from opsrunner.config.positions import Path
+from opsrunner.config.references import Reference
+from opsrunner.config.report import Report
+from opsrunner.config.schedule import CatchUpField, ScheduleField, to_schedule
+from opsrunner.config.secret_places import SecretPlace
+from opsrunner.config.step_file import StepReader, Steps
+from opsrunner.config.yaml12 import read_yaml
+from opsrunner.model.routine import Routine
+from opsrunner.model.schedule import CatchUp, OffsetRule, Schedule
+from opsrunner.model.site import Problem
+
+MOST_STEPS = 200
+
+
+class RoutineKeys(Keys):
+    """What a routine may say. `steps` are read on their own, each by its kind."""
+
+    name: Text
+    about: str = ""
+    accountable: Text = Field(description="The role, roster or person that answers for it.")
+    tags: Texts = ()
+    schedule: ScheduleField = None
+    catch_up: CatchUpField = CatchUp()
+    overlap: Literal["skip", "queue"] = "skip"
+    steps: tuple[Any, ...] = Field(min_length=1, max_length=MOST_STEPS)
+    renamed_from: Name | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RoutineDraft:
+    """A file as far as it could be understood; `routine` is there only where nothing is wrong in it."""
+
+    id: str
+    file: str
+    text: str
+    routine: Routine | None
+    problems: tuple[Problem, ...]
+    warnings: tuple[Problem, ...]
+    references: tuple[Reference, ...]
+    secrets: tuple[SecretPlace, ...]
+    checklists: Mapping[str, Checklist | None]
+    timezone: str
+
+    def report(self) -> Report:
+        """Return an empty report on this file."""
+        return Report(self.file, self.text)
+
+
+def read_routine(
+    text: str, *, file: str, id_: str, timezone: str, checklists: Mapping[str, Checklist]
+) -> RoutineDraft:
+    """Return what the file says, with all of its mistakes. Raises BadYaml where it is not YAML at all."""
+    report, doubts = Report(file, text), Report(file, text)
+    data = read_yaml(text)
+    keys = _keys(data, report)
+    steps = _steps(data, report, doubts, checklists)
+    schedule = _schedule(keys, timezone, report)
+    routine = None
+    if keys is not None and schedule is not None and not report:
+        routine = _routine(keys, schedule, steps, file=file, id_=id_)
+    return RoutineDraft(
+        id=id_,
+        file=file,
+        text=text,
+        routine=routine,
+        problems=report.problems(),
+        warnings=doubts.problems(),
+        references=(*_names(data, schedule), *steps.references),
+        secrets=tuple(steps.secrets),
+        checklists=steps.checklists,
+        timezone=timezone,
+    )
+
+
+def _keys(data: Any, report: Report) -> RoutineKeys | None:
+    if not isinstance(data, dict):
+        wrong = "the file is empty" if data is None else "the file must hold a mapping (key: value)"
+        report.add((), wrong, "begin with 'name: …'")
+        return None
+    try:
+        return RoutineKeys.model_validate(data)
+    except ValidationError as exc:
+        report.add_validation(exc, data=data, model=RoutineKeys)
+        return None
+
+
+def _steps(data: Any, report: Report, doubts: Report, checklists: Mapping[str, Checklist]) -> Steps:
+    raw_steps = data.get("steps") if isinstance(data, dict) else None
+    reader = StepReader(report=report, doubts=doubts, checklists=checklists)
+    return reader.read(raw_steps[:MOST_STEPS] if isinstance(raw_steps, list) else [])
+
+
+def _schedule(keys: RoutineKeys | None, timezone: str, report: Report) -> Schedule | None:
+    return None
+
+
+def _names(data: Any, schedule: Schedule | None) -> tuple[Reference, ...]:
+    names = []
+    accountable = data.get("accountable") if isinstance(data, dict) else None
+    if isinstance(accountable, str) and accountable:
+        names.append(Reference(path=("accountable",), noun="holder", name=accountable))
+    rules = schedule.rules if schedule else ()
+    for position, rule in enumerate(rules):
+        path: Path = ("schedule", position)
+        if rule.frame.calendar != "business":
+            names.append(Reference(path=(*path, "calendar"), noun="calendar", name=rule.frame.calendar))
+        if isinstance(rule, OffsetRule):
+            names.append(Reference(path=(*path, "of"), noun="routine", name=rule.of))
+    return tuple(names)
+
+
+def _routine(keys: RoutineKeys, schedule: Schedule, steps: Steps, *, file: str, id_: str) -> Routine:
+    return Routine(
+        id=id_,
+        name=keys.name,
+        about=keys.about,
+        accountable=keys.accountable,
+        tags=keys.tags,
+        schedule=schedule,
+        catch_up=keys.catch_up,
+        overlap=keys.overlap,
+        steps=tuple(steps.plans),
+        renamed_from=keys.renamed_from,
+        file=file,
+    )

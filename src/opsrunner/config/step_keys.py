@@ -1,0 +1,74 @@
+"""The keys that all steps share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pydantic import Field
+
+from opsrunner.config.fields import Flag, Keys, Seconds, StepId, Text, TextOrSecret, Variable
+from opsrunner.model.routine import Retry, StepPlan, TaskPlan
+from opsrunner.steps.base import Kind
+
+MOST_TRIES = 100
+
+
+class RetryKeys(Keys):
+    """How often to try again after the first try, and how long to wait between."""
+
+    times: int = Field(ge=0, le=MOST_TRIES)
+    wait: Seconds = 60
+
+
+class SharedKeys(Keys):
+    """What any step may say beside its kind."""
+
+    id: StepId | None = Field(default=None, description="Default: the kind, numbered from its second use.")
+    name: str = Field(default="", description="For display.")
+    when: Text | None = Field(default=None, description="An expression; the step is skipped where it is false.")
+    for_each: Text | None = Field(default=None, description="An expression that gives rows; one turn a row.")
+    key: Text | None = Field(default=None, description="An expression: what the turn or task is about.")
+    timeout: Seconds = Field(default=3600, description="Default: 1h.")
+    retry: RetryKeys | None = None
+    env: dict[Variable, TextOrSecret] = Field(default_factory=dict)
+    on_failure: Literal["stop", "continue"] = "stop"
+    follow_up: Flag = Field(default=True, description="Open a task when the step fails.")
+    urgent: Flag = Field(default=False, description="Mail a failure at once, in quiet hours too.")
+    warn_if: Text | None = Field(default=None, description="An expression.")
+    fail_if: Text | None = Field(default=None, description="An expression.")
+    rows: Literal["json", "csv", "lines"] | None = Field(default=None, description="Output becomes rows.")
+    once: Text | None = Field(default=None, description="Name of an outward act that is never repeated.")
+    after_crash: Literal["ask", "rerun"] | None = None
+
+
+SHARED = frozenset(SharedKeys.model_fields)
+
+
+def plan_step(
+    shared: SharedKeys, kind: Kind, *, id_: str, options: Mapping[str, Any], tasks: tuple[TaskPlan, ...], line: int
+) -> StepPlan:
+    """Return the step that the checked keys describe."""
+    retry = shared.retry
+    return StepPlan(
+        id=id_,
+        kind=kind.name,
+        name=shared.name,
+        options=options,
+        when=shared.when,
+        for_each=shared.for_each,
+        key=shared.key,
+        timeout_seconds=shared.timeout,
+        retry=Retry(times=retry.times, wait_seconds=retry.wait) if retry else Retry(),
+        env=shared.env,
+        on_failure=shared.on_failure,
+        follow_up=shared.follow_up,
+        urgent=shared.urgent,
+        warn_if=shared.warn_if,
+        fail_if=shared.fail_if,
+        rows=shared.rows,
+        once=shared.once,
+        after_crash=shared.after_crash or ("rerun" if kind.reads_only else "ask"),
+        tasks=tasks,
+        line=line,
+    )

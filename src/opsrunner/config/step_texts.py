@@ -1,0 +1,100 @@
+"""The expressions and templates of a step, where they stand, and whether they read as such."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from opsrunner.config.positions import Path
+from opsrunner.errors import ExpressionError
+from opsrunner.model.routine import StepPlan
+from opsrunner.steps.task import TaskOptions
+
+_MARKS = ("{{", "{%", "{#")
+_MEANT_AS_TEMPLATE = re.compile(r"\{\{-?\s*(?:row|steps|workdir|run)\b")
+_OWN_OUTCOME = ("warn_if", "fail_if")
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepText:
+    """One expression, or one text that holds a template."""
+
+    path: Path
+    source: str
+    is_template: bool
+    may_use_later: bool = False
+    """It is looked at again when later steps have ended (`done_when`)."""
+    sees_own_step: bool = False
+    """It is looked at when its own step has ended (`fail_if`)."""
+
+
+def texts_of(step: StepPlan, path: Path, *, beside: bool, verbatim: frozenset[str]) -> Iterator[StepText]:
+    """Return every expression and template of `step`, which stands at `path`."""
+    for name in ("when", "for_each", "key", *_OWN_OUTCOME):
+        source = getattr(step, name)
+        if source is not None:
+            own = name in _OWN_OUTCOME
+            yield StepText(path=(*path, name), source=source, is_template=False, sees_own_step=own)
+    yield from _templates(step.once, (*path, "once"))
+    for name, value in step.env.items():
+        yield from _templates(value, (*path, "env", name))
+    inside = path if beside else (*path, step.kind)
+    for option, value in step.options.items():
+        if not (option in verbatim and isinstance(value, str)):
+            yield from _templates(value, (*inside, option))
+
+
+def expressions_of_task(task: TaskOptions, path: Path) -> Iterator[StepText]:
+    """Return the expressions in the options of a task, which stands at `path`."""
+    if task.done_when is not None:
+        where = (*path, "done_when")
+        yield StepText(path=where, source=task.done_when, is_template=False, may_use_later=True)
+    if task.approve is not None:
+        yield StepText(path=(*path, "approve", "rows"), source=task.approve.rows, is_template=False)
+
+
+def texts_of_item(task: TaskOptions, path: Path) -> Iterator[StepText]:
+    """Return every expression and template of a checklist's item, which stands at `path`."""
+    yield from expressions_of_task(task, path)
+    for name in ("task", "how", "link"):
+        yield from _templates(getattr(task, name), (*path, name))
+
+
+def mistake_in(text: StepText) -> str:
+    """Return what is wrong with an expression or template, or nothing."""
+    from opsrunner.templates.expressions import check_expression, check_template
+
+    check: Callable[[str], None] = check_template if text.is_template else check_expression
+    try:
+        check(text.source)
+    except ExpressionError as exc:
+        return str(exc)
+    return ""
+
+
+def steps_named_in(text: StepText) -> frozenset[str]:
+    """Return the ids of the steps that a text without mistakes refers to."""
+    from opsrunner.templates.expressions import step_references
+
+    if "steps" not in text.source:
+        return frozenset()
+    return step_references(text.source, template=text.is_template)
+
+
+def looks_like_template(shell: str) -> bool:
+    """Tell whether a shell string seems to expect that our values are put into it."""
+    return _MEANT_AS_TEMPLATE.search(shell) is not None
+
+
+def _templates(value: Any, path: Path) -> Iterator[StepText]:
+    if isinstance(value, str):
+        if any(mark in value for mark in _MARKS):
+            yield StepText(path=path, source=value, is_template=True)
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield from _templates(item, (*path, key))
+    elif isinstance(value, list | tuple):
+        for position, item in enumerate(value):
+            yield from _templates(item, (*path, position))

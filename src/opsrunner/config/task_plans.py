@@ -1,0 +1,84 @@
+"""Turns the options of human steps and of checklist items into the tasks that they plan."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from opsrunner.config.checklist import Checklist
+from opsrunner.model.routine import Approval, Escalation, EvidenceSpec, TaskPlan
+from opsrunner.steps.checklist import ChecklistOptions
+from opsrunner.steps.task import EvidenceOptions, NumberEvidence, TaskDefaults, TaskOptions
+
+
+def plan_task(
+    options: TaskOptions, *, id_: str, keyed: bool, defaults: Iterable[TaskDefaults] = (), group: str = ""
+) -> TaskPlan:
+    """Return the task of `options`; what it leaves out comes from the first of `defaults` that says it.
+
+    A task with a key never expires.
+    """
+    layers = (options, *defaults)
+    expires = _first(layers, "expires") or ("never" if keyed else "next")
+    approve = options.approve
+    return TaskPlan(
+        id=id_,
+        title=options.task,
+        how=options.how,
+        link=options.link,
+        group=group,
+        role=_first(layers, "role") or "",
+        due=_first(layers, "due"),
+        remind=_first(layers, "remind") or (),
+        escalate=tuple(
+            Escalation(after_seconds=rung.after, to=rung.to) for rung in _first(layers, "escalate") or ()
+        ),
+        evidence=_evidence(options, defaults),
+        done_when=options.done_when,
+        closes_when_gone=options.closes_when_gone,
+        expires=expires,
+        wait=any(layer.wait for layer in layers),
+        approve=Approval(rows=approve.rows, by=approve.by, not_self=approve.not_self) if approve else None,
+    )
+
+
+def plan_checklist(
+    options: ChecklistOptions, checklist: Checklist, *, step: str, keyed: bool
+) -> tuple[TaskPlan, ...]:
+    """Return the tasks of a list within `step`: what an item says wins over the step, the step over the list."""
+    return tuple(
+        plan_task(
+            item.options,
+            id_=f"{step}.{item.id}",
+            keyed=keyed,
+            defaults=(options, checklist.defaults),
+            group=item.group,
+        )
+        for item in checklist.items
+    )
+
+
+def _first(layers: Iterable[TaskDefaults], name: str) -> Any:
+    return next((value for layer in layers if (value := getattr(layer, name)) is not None), None)
+
+
+def _evidence(options: TaskOptions, defaults: Iterable[TaskDefaults]) -> EvidenceSpec | None:
+    """Return what the tick carries; what a list asks of all does not hold for items that the machine ticks."""
+    if options.done_when is not None and options.evidence is None:
+        return None
+    wanted = _first((options, *defaults), "evidence")
+    return _evidence_spec(wanted) if isinstance(wanted, EvidenceOptions) else None
+
+
+def _evidence_spec(options: EvidenceOptions) -> EvidenceSpec:
+    number = options.number
+    named = number if isinstance(number, NumberEvidence) else None
+    return EvidenceSpec(
+        note=options.note,
+        number=number.need if isinstance(number, NumberEvidence) else number,
+        number_name=named.name if named else "",
+        minimum=named.minimum if named else None,
+        maximum=named.maximum if named else None,
+        choice=options.choice,
+        file=options.file,
+    )
