@@ -14,7 +14,15 @@ from opsrunner.schedules.cron import cron_times
 from opsrunner.schedules.dates import rule_dates
 from opsrunner.schedules.intervals import interval_times
 from opsrunner.schedules.ordering import in_order
-from opsrunner.schedules.zones import MIDNIGHT, ONE_DAY, load_zone, local_date, to_utc, to_utc_if_day_exists
+from opsrunner.schedules.zones import (
+    MIDNIGHT,
+    ONE_DAY,
+    add_offset,
+    load_zone,
+    local_date,
+    to_utc,
+    to_utc_if_day_exists,
+)
 
 _INSTANT = timedelta(microseconds=1)
 
