@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import logging
 from datetime import datetime, timedelta
-from typing import Protocol
 
 from opsrunner.clock import Clock
 from opsrunner.errors import MailFailed, MailServerUnavailable
+from opsrunner.ledger.outbox import Outbox
 from opsrunner.mail.message import build
 from opsrunner.mail.transport import Transport
 from opsrunner.model.mail import QueuedMail
@@ -23,25 +23,6 @@ GIVE_UP_AFTER = timedelta(days=5)
 BATCH = 100
 
 _log = logging.getLogger(__name__)
-
-
-class Outbox(Protocol):
-    """What the ledger keeps of mails that are to leave."""
-
-    def due(self, now: datetime, limit: int) -> list[QueuedMail]:
-        """Return at most `limit` mails whose next try is due, oldest first."""
-
-    def claim(self, id: int, now: datetime) -> bool:  # noqa: A002 - the ledger's own name for it
-        """Take one mail for this try; False when somebody else has it."""
-
-    def sent(self, id: int, at: datetime) -> None:  # noqa: A002
-        """Record that it was handed over."""
-
-    def retry(self, id: int, at: datetime, next_try_at: datetime, error: str) -> None:  # noqa: A002
-        """Record a failed try and when the next one is due."""
-
-    def failed(self, id: int, at: datetime, error: str) -> None:  # noqa: A002
-        """Record that it was given up."""
 
 
 def deliver_due(outbox: Outbox, transport: Transport, *, from_: str, clock: Clock) -> int:

@@ -17,6 +17,8 @@ SUBJECT_LENGTH = 200
 NAME_LENGTH = 60
 ADDRESS_LENGTH = 254
 LOCAL_PART_LENGTH = 64
+_READ_AHEAD = 8
+"""How many times the wanted length is looked at: a line of a megabyte costs no more than a short one."""
 
 _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
@@ -51,8 +53,11 @@ def clean_line(text: str, *, length: int = SUBJECT_LENGTH) -> str:
 
     Longer than `length` characters it ends in an ellipsis.
     """
-    line = " ".join("".join(map(_visible, text)).split())
-    return line if len(line) <= length else line[: length - 1].rstrip() + "…"
+    start = text[: _READ_AHEAD * length]
+    line = " ".join("".join(map(_visible, start)).split())
+    if len(line) <= length and len(start) == len(text):
+        return line
+    return line[: length - 1].rstrip() + "…"
 
 
 def parse_address(text: str) -> MailAddress:
@@ -68,11 +73,15 @@ def parse_address(text: str) -> MailAddress:
     return MailAddress(name=_plain_name(name), address=match[0])
 
 
-def parse_message_id(text: str) -> str:
-    """Return `text` when it is a Message-ID with its angle brackets, else raise MailFailed (permanent)."""
-    if _MESSAGE_ID.fullmatch(text) is None or len(text) > ADDRESS_LENGTH:
+def parse_message_id(text: str, *, domain: str) -> str:
+    """Return `text` as a Message-ID, completed with `domain` where it is only what stands before the `@`.
+
+    Raises MailFailed (permanent) where that makes none (RFC 5322, 3.6.4).
+    """
+    whole = text if "@" in text else f"<{text}@{domain}>"
+    if _MESSAGE_ID.fullmatch(whole) is None or len(whole) > ADDRESS_LENGTH:
         raise MailFailed(f"not a Message-ID: {clean_line(text, length=80)!r}", permanent=True)
-    return text
+    return whole
 
 
 def _visible(character: str) -> str:

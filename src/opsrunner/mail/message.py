@@ -24,14 +24,16 @@ def build(mail: NewMail | QueuedMail, *, from_: str, message_id: str, date: date
 
     `date` is when the mail was queued, so that it stays true after days of retries. Whatever the
     texts hold, the message has one recipient, the headers below and lines of legal length.
+    `message_id` is a whole Message-ID or what stands before its `@`; the sender's domain completes it.
     Raises MailFailed (permanent) where an address or the Message-ID is not one.
     """
     message = EmailMessage(policy=SMTP)
-    message["From"] = _header_address(parse_address(from_))
+    sender = parse_address(from_)
+    message["From"] = _header_address(sender)
     message["To"] = _header_address(parse_address(mail.to))
     message["Subject"] = clean_line(mail.subject) or "(no subject)"
     message["Date"] = format_datetime(date.astimezone(UTC))
-    message["Message-ID"] = parse_message_id(message_id)
+    message["Message-ID"] = parse_message_id(message_id, domain=sender.domain)
     message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no holiday replies to a machine
     _set_body(message, clean_text(mail.text), subtype="plain")
     if mail.html:

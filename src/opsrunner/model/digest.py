@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Literal, TypeAlias
 
 Series: TypeAlias = Literal["daily", "weekly", "monthly"]
@@ -28,6 +28,8 @@ class OpenItem:
     url: str = ""
     short: str = ""
     """A few words for the subject line."""
+    action: str = ""
+    """The words on its button: `Answer it`, `Approve the list`; empty: `Open`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +61,15 @@ class Coming:
 
 
 @dataclass(frozen=True, kw_only=True)
+class DayMark:
+    """The worst of one day, for the strip of the last 14; `text` says it: `1 run failed`."""
+
+    day: date
+    tone: Tone
+    text: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Digest:
     """A whole digest. Moments are UTC; `zone` is the site's."""
 
@@ -85,6 +96,8 @@ class Digest:
     """`The scheduler was down from 03:10 to 07:40.`"""
     broken: tuple[str, ...] = ()
     """Files that do not check, with line and column."""
+    days: tuple[DayMark, ...] = ()
+    """The last days, oldest first, the digest's own last; empty: no strip."""
     footer: str = ""
     run_ids: tuple[int, ...] = ()
     """The final runs that this digest accounts for; stamped when it is written."""

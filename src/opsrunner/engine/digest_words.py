@@ -1,0 +1,160 @@
+"""The sentences of a digest: headline, subject, ages, periods. Pure functions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, datetime
+from typing import Literal
+from zoneinfo import ZoneInfo
+
+from opsrunner.model.digest import Series
+
+SUBJECT_LENGTH = 90
+"""What a phone shows of a subject is less; what matters stands first."""
+
+_WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+_MONTHS = (
+    "January", "February", "March", "April", "May", "June",
+    "July", "August", "September", "October", "November", "December",
+)  # fmt: skip
+_NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
+_ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth")
+_EVERY = {"daily": "every day", "weekly": "every week", "monthly": "every month"}
+
+
+def compose_headline(needs: int, in_hand: int, fine: int) -> str:
+    """Return the verdict as a person would say it: `One thing needs you. Two are in hand. 37 are fine.`
+
+    `fine` counts only what was checked; where nothing was, it is not mentioned.
+    """
+    if not needs and not in_hand:
+        return f"{_all_fine(fine)} Nothing needs you."
+    sentences = [_needs(needs), _in_hand(in_hand) if in_hand else "", _fine(fine) if fine else ""]
+    return " ".join(sentence for sentence in sentences if sentence)
+
+
+def compose_subject(shorts: Sequence[str], *, in_hand: int, fine: int, day: date, series: Series) -> str:
+    """Return the subject, verdict first: `2 need you: abuse web5, billing backup · Sat 21 Nov`.
+
+    `shorts` are a few words for each thing that needs the reader; as many stand there as fit.
+    """
+    when = period_tag(day, series=series)
+    if shorts:
+        verdict = f"{count_words(len(shorts))} {'needs' if len(shorts) == 1 else 'need'} you: "
+        return f"{verdict}{_fitting(shorts, SUBJECT_LENGTH - len(verdict) - len(when) - 3)} · {when}"
+    if in_hand:
+        return f"Nothing needs you, {count_words(in_hand)} in hand · {when}"
+    return f"{_short_all_fine(fine)} · {when}"
+
+
+def compose_preheader(needs: Sequence[str], in_hand: Sequence[str], *, coming: str = "") -> str:
+    """Return what a mail program shows beside the subject: the titles, not the verdict again."""
+    if needs or in_hand:
+        hand = f"In hand: {', '.join(in_hand[:3])}." if in_hand else ""
+        return " ".join(part for part in (_sentences(needs[:2]), hand) if part)
+    return f"Next: {coming}." if coming else "Every routine that was due ran and was checked."
+
+
+def compose_footer(*, version: str, host: str, routines: int, broken: int, queued_mails: int) -> str:
+    """Return the line that tells what sent the digest and whether it is itself in order."""
+    queue = f"{_plural(queued_mails, 'mail')} waiting to leave" if queued_mails else "mail queue empty"
+    return (
+        f"Sent by opsrunner {version} on {host}: {_plural(routines, 'routine')}, "
+        f"{_plural(broken, 'broken file')}, {queue}."
+    )
+
+
+def missing_words(series: Series) -> str:
+    """Return how the reader notices that the digest itself has stopped."""
+    return (
+        f"This digest comes {_EVERY[series]}, also when all is well. "
+        "If one is missing, the house is not being watched: run opsrunner doctor."
+    )
+
+
+def age_words(age_days: int) -> str:
+    """Return how long something repeats: nothing on its first day, then `second day`, `12th day`."""
+    if age_days <= 0:
+        return ""
+    number = age_days + 1
+    if number <= len(_ORDINALS):
+        return f"{_ORDINALS[number - 1]} day"
+    ending = "th" if 10 < number % 100 < 14 else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{ending} day"
+
+
+def count_words(number: int) -> str:
+    """Return a figure with its thousands apart: `5,000`."""
+    return f"{number:,}"
+
+
+def day_words(day: date, *, style: Literal["short", "long"] = "short") -> str:
+    """Return `Sat 21 Nov`, or `Saturday 21 November`."""
+    weekday, month = _WEEKDAYS[day.weekday()], _MONTHS[day.month - 1]
+    if style == "short":
+        weekday, month = weekday[:3], month[:3]
+    return f"{weekday} {day.day} {month}"
+
+
+def period_tag(day: date, *, series: Series) -> str:
+    """Return what the subject calls the period that ends on `day`."""
+    if series == "monthly":
+        last = date.fromordinal(day.toordinal() - 1)
+        return f"{_MONTHS[last.month - 1]} {last.year}"
+    if series == "weekly":
+        return f"week {date.fromordinal(day.toordinal() - 1).isocalendar().week}"
+    return day_words(day)
+
+
+def period_words(from_: datetime, until: datetime, *, zone: str) -> str:
+    """Return the span in the site's zone: `Fri 20 Nov 07:00 to Sat 21 Nov 07:00`."""
+    ends = [moment.astimezone(ZoneInfo(zone)) for moment in (from_, until)]
+    return " to ".join(f"{day_words(end.date())} {end:%H:%M}" for end in ends)
+
+
+def _needs(number: int) -> str:
+    if number == 0:
+        return "Nothing needs you."
+    return "One thing needs you." if number == 1 else f"{_say(number)} things need you."
+
+
+def _in_hand(number: int) -> str:
+    return "One is in hand." if number == 1 else f"{_say(number)} are in hand."
+
+
+def _fine(number: int) -> str:
+    return "One is fine." if number == 1 else f"{_say(number)} are fine."
+
+
+def _all_fine(number: int) -> str:
+    if number == 0:
+        return "Nothing was due."
+    if number == 1:
+        return "The one routine that ran is fine."
+    return "Both are fine." if number == 2 else f"All {_say(number).lower()} are fine."
+
+
+def _short_all_fine(number: int) -> str:
+    return f"All {count_words(number)} fine" if number else "Nothing was due"
+
+
+def _say(number: int) -> str:
+    return _NUMBERS[number].capitalize() if number < len(_NUMBERS) else count_words(number)
+
+
+def _plural(number: int, noun: str) -> str:
+    return f"{count_words(number)} {noun}" + ("" if number == 1 else "s")
+
+
+def _sentences(titles: Sequence[str]) -> str:
+    return " ".join(title if title.endswith((".", "?", "!")) else f"{title}." for title in titles)
+
+
+def _fitting(words: Sequence[str], room: int) -> str:
+    """Join as many words as fit into `room`, at least the first, and count the others."""
+    for shown in range(len(words), 0, -1):
+        more = f" and {count_words(len(words) - shown)} more" if shown < len(words) else ""
+        text = ", ".join(words[:shown]) + more
+        if len(text) <= room or shown == 1:
+            return text
+    return ""
