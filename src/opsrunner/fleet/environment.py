@@ -9,10 +9,6 @@ from collections.abc import Mapping
 
 from opsrunner.errors import StepFailed
 
-BOOTSTRAP = "exec sh -c 'eval \"$(cat)\"'"
-"""What the host's login shell is asked to run, whichever shell that is. The rest comes through standard
-input, so that no variable ever stands in a process list."""
-
 KILL_AFTER_SECONDS = 5
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
@@ -26,21 +22,41 @@ def check_environment(environment: Mapping[str, str]) -> None:
             raise StepFailed(f"env: the value of {name} holds a NUL character", permanent=True)
 
 
+def bootstrap(script: bytes) -> str:
+    """Return what the host's login shell is asked to run, whichever shell that is.
+
+    The script comes through standard input, so that no variable ever stands in a process list.
+    """
+    return f"exec sh -c 'eval \"$(head -c {len(script)})\"'"
+
+
 def remote_script(command: str, *, environment: Mapping[str, str], timeout_seconds: float) -> bytes:
-    """Return a POSIX script that sets the variables and becomes `command` under a time limit.
+    """Return a POSIX script that sets the variables and runs `command` under a time limit.
 
     The command is the author's own shell string; only the variables are quoted. `timeout` of the host
-    ends it with all its children even when nobody listens any more.
+    ends it with all its children even when nobody listens any more. A line on standard input ends it
+    early; a lost link does not, as half an upgrade is worse than one that nobody watched. All stands in
+    braces: a script that arrives cut short is a syntax error and runs nothing.
     """
     check_environment(environment)
     quoted = shlex.quote(command)
-    seconds = whole_seconds(timeout_seconds)
+    limit = f"timeout -k {KILL_AFTER_SECONDS} {whole_seconds(timeout_seconds)}"
     lines = [
+        "{",
         *(f"export {name}={shlex.quote(value)}" for name, value in environment.items()),
         f"if command -v bash >/dev/null 2>&1; then set -- bash -o pipefail -c {quoted}",
         f"else set -- sh -c {quoted}; fi",
-        f'if command -v timeout >/dev/null 2>&1; then set -- timeout -k {KILL_AFTER_SECONDS} {seconds} "$@"; fi',
-        'exec "$@" </dev/null',
+        f'if command -v timeout >/dev/null 2>&1; then set -- {limit} "$@"; fi',
+        "exec 3<&0",
+        '"$@" </dev/null 3<&- &',
+        "ops_command=$!",
+        '{ read -r ops_word <&3 && kill -TERM "$ops_command"; } >/dev/null 2>&1 &',
+        "ops_watcher=$!",
+        "exec 2>/dev/null",  # the shell's own remarks about ended jobs are no output of the command
+        'wait "$ops_command"; ops_code=$?',
+        'kill "$ops_watcher"',
+        'exit "$ops_code"',
+        "}",
     ]
     return "\n".join(lines).encode("utf-8", "surrogateescape") + b"\n"
 

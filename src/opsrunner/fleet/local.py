@@ -128,8 +128,8 @@ class _LocalCommand:
 
     def _answer(self, status: StepStatus | None = None, message: str = "") -> HostAnswer:
         code = self._process.returncode
-        if status is None and code is not None and code < 0:
-            status, message = StepStatus.FAILED, f"the command was ended by {signal.Signals(-code).name}"
+        if code is not None and code < 0:
+            code = 128 - code  # as shells tell that a signal ended it
         return HostAnswer(
             exit_code=code if status is None else None,
             stdout=self._stdout.content(),

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import suppress
 
 from paramiko import Channel, Transport
-from paramiko.common import cMSG_CHANNEL_REQUEST
-from paramiko.message import Message
 from paramiko.ssh_exception import SSHException
 
 from opsrunner.clock import Clock
 from opsrunner.errors import StepFailed
 from opsrunner.fleet.capture import Capture
 from opsrunner.fleet.deadline import Deadline
-from opsrunner.fleet.environment import BOOTSTRAP, KILL_AFTER_SECONDS, whole_seconds
+from opsrunner.fleet.environment import KILL_AFTER_SECONDS, bootstrap, whole_seconds
 from opsrunner.fleet.link import hang_up
 from opsrunner.model.fleet import HostAnswer, Stopping
 from opsrunner.model.outcome import StepStatus
@@ -62,14 +61,11 @@ class RemoteCommand:
     def _start(self, script: bytes) -> None:
         try:
             self._channel = self._transport.open_session(timeout=min(OPEN_SECONDS, self._limit_seconds))
-            self._channel.exec_command(BOOTSTRAP)
+            self._channel.exec_command(bootstrap(script))
         except (SSHException, EOFError, OSError) as exc:
             raise StepFailed(f"{self._host_name}: the host does not start a command: {exc}") from exc
-        try:
+        with suppress(SSHException, EOFError, OSError):  # cut, or ended early: following it tells which
             self._channel.sendall(script)
-            self._channel.shutdown_write()
-        except (SSHException, EOFError, OSError):
-            return  # cut, or ended early: following it tells which
 
     def _follow(self, stopping: Stopping) -> StepStatus | None:
         """Drain until the end. Return how we ended it, None where it ended by itself."""
@@ -82,23 +78,14 @@ class RemoteCommand:
         return None
 
     def _end(self, status: StepStatus) -> StepStatus:
-        """Ask the host to end the command (RFC 4254, 6.9). Closing the channel would leave it running."""
-        for signal, seconds in (("TERM", KILL_AFTER_SECONDS + 1), ("KILL", 1)):
-            self._send_signal(signal)
-            patience = Deadline(self._clock, seconds)
-            while not patience.passed:
-                if self._drained_to_the_end():
-                    return status if self._transport.is_active() else StepStatus.UNKNOWN
+        """Ask the host to end the command. Closing the channel would leave it running."""
+        with suppress(SSHException, EOFError, OSError):
+            self._channel.sendall(b"stop\n")
+        patience = Deadline(self._clock, KILL_AFTER_SECONDS + MARGIN_SECONDS)
+        while not patience.passed:
+            if self._drained_to_the_end():
+                return status if self._link_holds() else StepStatus.UNKNOWN
         return StepStatus.UNKNOWN
-
-    def _send_signal(self, name: str) -> None:
-        message = Message()
-        message.add_byte(cMSG_CHANNEL_REQUEST)
-        message.add_int(self._channel.remote_chanid)
-        message.add_string("signal")
-        message.add_boolean(False)
-        message.add_string(name)
-        self._transport._send_user_message(message)  # type: ignore[attr-defined]  # no public call sends signals
 
     def _drained_to_the_end(self) -> bool:
         """Take what has come, or wait a little for more; tell whether the command is over."""
@@ -168,6 +155,6 @@ class RemoteCommand:
             case StepStatus.INTERRUPTED:
                 return "ended because the run was stopped"
             case StepStatus.UNKNOWN:
-                return "the link was lost; the command may still run on the host"
+                return "no word from the host; the command may still run there"
             case _:
                 return ""

@@ -1,0 +1,149 @@
+"""Real hosts on loopback: one sshd a host, each with an address and host keys of its own."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from opsrunner.clock import SystemClock
+from opsrunner.fleet.fleet import Fleet
+from opsrunner.fleet.host_keys import HostKey, trust
+from opsrunner.model.site import Host
+
+SSHD = "/usr/sbin/sshd"
+SSHD_CONFIG = """\
+Port {port}
+ListenAddress {address}
+{host_keys}
+AuthorizedKeysFile {folder}/authorized_keys
+UsePAM no
+StrictModes no
+PermitRootLogin yes
+PasswordAuthentication no
+KbdInteractiveAuthentication no
+PidFile none
+MaxStartups 200
+LogLevel VERBOSE
+SetEnv WEBHOST={name}
+"""
+
+
+class SshdFarm:
+    """Starts hosts when they are asked for, and ends them all."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.client_key = folder / "client_key"
+        make_key(self.client_key)
+        self._hosts: dict[str, Host] = {}
+        self._daemons: dict[str, subprocess.Popen[bytes]] = {}
+        if os.geteuid() == 0:
+            Path("/run/sshd").mkdir(exist_ok=True, mode=0o755)  # sshd insists on it when root starts it
+
+    def host(self, number: int, *, key_types: tuple[str, ...] = ("ed25519",)) -> Host:
+        """Return the running host `web<number>` on 127.0.0.<number>."""
+        name = f"web{number}"
+        if name not in self._hosts:
+            self._hosts[name] = self._start(name, address=f"127.0.0.{number}", key_types=key_types)
+        return self._hosts[name]
+
+    def public_keys(self, host: Host) -> list[HostKey]:
+        """Return the keys of a host as they lie on its disk."""
+        lines = [path.read_text() for path in sorted((self.folder / host.name).glob("host_*.pub"))]
+        return [HostKey(type=line.split()[0], public=line.split()[1]) for line in lines]
+
+    def log(self, host: Host) -> str:
+        """Return what the host's sshd has logged."""
+        return (self.folder / host.name / "log").read_text()
+
+    def stop(self) -> None:
+        for daemon in self._daemons.values():
+            daemon.kill()
+            daemon.wait()
+
+    def _start(self, name: str, *, address: str, key_types: tuple[str, ...]) -> Host:
+        folder = self.folder / name
+        folder.mkdir()
+        for key_type in key_types:
+            make_key(folder / f"host_{key_type}", key_type)
+        (folder / "authorized_keys").write_text(self.client_key.with_suffix(".pub").read_text())
+        port = free_port(address)
+        keys = "\n".join(f"HostKey {folder}/host_{key_type}" for key_type in key_types)
+        config = folder / "sshd_config"
+        config.write_text(SSHD_CONFIG.format(port=port, address=address, folder=folder, host_keys=keys, name=name))
+        with (folder / "log").open("wb") as log:
+            self._daemons[name] = subprocess.Popen([SSHD, "-D", "-e", "-f", str(config)], stderr=log)
+        wait_for_banner(address, port, log=folder / "log")
+        return Host(name=name, address=address, port=port, user=getpass.getuser(), key_file=str(self.client_key))
+
+
+def make_key(path: Path, key_type: str = "ed25519") -> None:
+    command = ["ssh-keygen", "-q", "-t", key_type, "-N", "", "-C", "", "-f", str(path)]
+    subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
+
+
+def free_port(address: str) -> int:
+    with socket.socket() as probe:
+        probe.bind((address, 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def wait_for_banner(address: str, port: int, *, log: Path) -> None:
+    for _ in range(200):
+        try:
+            with socket.create_connection((address, port), timeout=5) as connection:
+                if connection.recv(4) == b"SSH-":
+                    return
+        except OSError:
+            time.sleep(0.02)
+    raise AssertionError(f"sshd did not start: {log.read_text()}")
+
+
+@pytest.fixture(scope="session")
+def sshd_farm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SshdFarm]:
+    """Hosts with a real sshd: `sshd_farm.host(2)` is `web2` on 127.0.0.2. Mark tests with needs("sshd")."""
+    farm = SshdFarm(tmp_path_factory.mktemp("sshd"))
+    yield farm
+    farm.stop()
+
+
+@pytest.fixture
+def known_hosts(tmp_path: Path) -> Path:
+    """The file of pinned keys; nothing is pinned yet."""
+    return tmp_path / "var" / "known_hosts"
+
+
+@pytest.fixture
+def pinned_host(sshd_farm: SshdFarm, known_hosts: Path) -> Callable[[int], Host]:
+    """Give a running host by number, its key already trusted."""
+
+    def pinned(number: int) -> Host:
+        host = sshd_farm.host(number)
+        trust(known_hosts, host, sshd_farm.public_keys(host))
+        return host
+
+    return pinned
+
+
+@pytest.fixture
+def make_fleet(tmp_path: Path, known_hosts: Path) -> Callable[..., Fleet]:
+    """Make a fleet that trusts what `known_hosts` pins."""
+
+    def make(*, limit_bytes: int = 1_000_000, connect_seconds: float = 5) -> Fleet:
+        return Fleet(
+            site_root=tmp_path,
+            known_hosts=known_hosts,
+            clock=SystemClock(),
+            limit_bytes=limit_bytes,
+            connect_seconds=connect_seconds,
+        )
+
+    return make

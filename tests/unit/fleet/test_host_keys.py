@@ -1,0 +1,96 @@
+import os
+from pathlib import Path
+
+import pytest
+
+from opsrunner.fleet.host_keys import HostKey, KnownHosts, forget, known_name, trust
+from opsrunner.model.site import Host
+
+FIRST = HostKey(type="ssh-ed25519", public="AAAAC3NzaC1lZDI1NTE5AAAAIMP+T1GNkAZgy0Ar8dtGdbH3hGGvHMsVQ1xq0Pc8ZqmT")
+SECOND = HostKey(type="ssh-ed25519", public="AAAAC3NzaC1lZDI1NTE5AAAAIJ2WCMXZ1rNQqW5d1l3X5O4jQ6xOZ5M1oT9vQ0nJ8J2z")
+WEB1 = Host(name="web1", address="192.0.2.10")
+WEB2 = Host(name="web2", address="192.0.2.20", port=2222)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "var" / "known_hosts"
+
+
+def test_a_host_is_unknown_until_it_is_trusted(file: Path) -> None:
+    known = KnownHosts(file)
+    assert known.keys_of(WEB1) == ()
+
+    trust(file, WEB1, [FIRST])
+
+    assert known.keys_of(WEB1) == (FIRST,)
+    assert known.keys_of(WEB2) == ()
+
+
+def test_trusting_again_replaces_the_keys_of_that_host_alone(file: Path) -> None:
+    trust(file, WEB1, [FIRST])
+    trust(file, WEB2, [FIRST])
+
+    trust(file, WEB1, [SECOND])
+
+    known = KnownHosts(file)
+    assert known.keys_of(WEB1) == (SECOND,)
+    assert known.keys_of(WEB2) == (FIRST,)
+
+
+def test_forgetting_tells_whether_there_was_something_to_forget(file: Path) -> None:
+    trust(file, WEB1, [FIRST, SECOND])
+
+    assert forget(file, WEB1)
+    assert not forget(file, WEB1)
+    assert KnownHosts(file).keys_of(WEB1) == ()
+
+
+def test_a_line_with_several_names_keeps_the_others(file: Path) -> None:
+    file.parent.mkdir()
+    file.write_text(f"# ours\nweb1.example.com,192.0.2.10 {FIRST.type} {FIRST.public} a comment\n")
+
+    forget(file, WEB1)
+
+    assert file.read_text() == f"# ours\nweb1.example.com {FIRST.type} {FIRST.public}\n"
+
+
+def test_lines_that_pin_nothing_are_kept_and_ignored(file: Path) -> None:
+    strange = [
+        "@cert-authority *.example.com ssh-ed25519 AAAA",
+        f"@revoked 192.0.2.10 {FIRST.type} {FIRST.public}",
+        "192.0.2.10 ssh-ed25519",
+        "192.0.2.10 ssh-ed25519 not*base64",
+        "|1|nonsense ssh-ed25519 AAAA",
+        "",
+    ]
+    file.parent.mkdir()
+    file.write_text("".join(f"{line}\n" for line in strange))
+    assert KnownHosts(file).keys_of(WEB1) == ()
+
+    trust(file, WEB1, [SECOND])
+
+    assert file.read_text().splitlines() == [*strange, f"192.0.2.10 {SECOND.type} {SECOND.public}"]
+
+
+def test_the_file_is_for_its_owner_alone_under_any_umask(file: Path) -> None:
+    before = os.umask(0)
+    try:
+        trust(file, WEB1, [FIRST])
+    finally:
+        os.umask(before)
+
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert file.parent.stat().st_mode & 0o777 == 0o700
+    assert [path.name for path in file.parent.iterdir()] == ["known_hosts"]
+
+
+@pytest.mark.parametrize(
+    ("host", "name"),
+    [
+        (WEB1, "192.0.2.10"),
+        (WEB2, "[192.0.2.20]:2222"),  # as OpenSSH writes any port but 22
+    ],
+)
+def test_the_name_is_what_openssh_looks_for(host: Host, name: str) -> None:
+    assert known_name(host) == name
