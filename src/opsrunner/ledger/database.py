@@ -82,6 +82,11 @@ class Ledger:
             row: sqlite3.Row | None = self._connection().execute(sql, parameters).fetchone()
             return row
 
+    def version(self) -> int:
+        """Return a number that changes when another connection, of whatever process, has changed the ledger."""
+        row = self.one("PRAGMA data_version")
+        return int(row[0]) if row else 0
+
     def is_intact(self) -> bool:
         """Tell whether SQLite finds every page in order."""
         row = self.one("PRAGMA quick_check(1)")

@@ -89,10 +89,11 @@ class Runs:
             return [_run(row) for row in self._ledger.all(f"{sql} ORDER BY id")]
         return [_run(row) for row in self._ledger.all(f"{sql} AND routine = ? ORDER BY id", (routine,))]
 
-    def has(self, routine: str, nominal_at: datetime) -> bool:
-        """Tell whether an occurrence is accounted for."""
-        sql = "SELECT 1 FROM runs WHERE routine = ? AND nominal_at = ?"
-        return self._ledger.one(sql, (routine, to_text(nominal_at))) is not None
+    def of_occurrence(self, routine: str, nominal_at: datetime) -> Run | None:
+        """Return the run that accounts for an occurrence, or None."""
+        sql = "SELECT * FROM runs WHERE routine = ? AND nominal_at = ?"
+        row = self._ledger.one(sql, (routine, to_text(nominal_at)))
+        return None if row is None else _run(row)
 
     def accounted(self, routine: str, *, since: datetime) -> set[datetime]:
         """Return the nominal times of `routine` from `since` on that have a run."""

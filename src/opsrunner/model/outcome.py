@@ -32,8 +32,8 @@ class StepStatus(StrEnum):
 
 
 _SEVERITY = (
-    StepStatus.SUCCEEDED,
     StepStatus.SKIPPED,
+    StepStatus.SUCCEEDED,
     StepStatus.WARNING,
     StepStatus.INTERRUPTED,
     StepStatus.FAILED,

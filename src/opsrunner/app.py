@@ -1,0 +1,288 @@
+"""The composition root: builds clock, ledger, mail and engine from a site. No logic lives here."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from opsrunner.clock import Clock, SystemClock
+from opsrunner.config.loader import Loaded
+from opsrunner.engine.alerts import Alerts
+from opsrunner.engine.automated import Automated
+from opsrunner.engine.by_hand import ByHand
+from opsrunner.engine.daemon import Daemon, Parts
+from opsrunner.engine.desk import Desk
+from opsrunner.engine.digest import DigestWriter
+from opsrunner.engine.events import RunEvent, ignore
+from opsrunner.engine.follow_ups import FollowUps
+from opsrunner.engine.heartbeat import Pinger
+from opsrunner.engine.human import Human
+from opsrunner.engine.in_force import SiteInForce
+from opsrunner.engine.outbox import deliver_due
+from opsrunner.engine.people import People
+from opsrunner.engine.planning import Planning
+from opsrunner.engine.recovery import Recovery
+from opsrunner.engine.retention import Retention
+from opsrunner.engine.rungs import Rungs
+from opsrunner.engine.runner import Runner
+from opsrunner.engine.scheduler import AlarmClock
+from opsrunner.engine.service import Service
+from opsrunner.engine.settling import Settling
+from opsrunner.engine.state import StateLock, prepare_state
+from opsrunner.engine.tasks import TaskOpener
+from opsrunner.engine.ticks import Ticks
+from opsrunner.engine.trial import Trial, TryResult
+from opsrunner.engine.workers import Workers
+from opsrunner.fleet.fleet import Fleet
+from opsrunner.ledger.books import Books
+from opsrunner.mail.maildir import MaildirTransport
+from opsrunner.mail.smtp import SmtpTransport
+from opsrunner.mail.transport import Transport
+from opsrunner.model.outcome import Row
+from opsrunner.model.run import Run
+from opsrunner.model.site import Site, Source
+from opsrunner.packaged import library
+from opsrunner.sample import write_samples
+from opsrunner.schedules.almanac import Almanac
+from opsrunner.secrets import Vault
+from opsrunner.sources.reading import read_source
+
+LEDGER = "ledger.db"
+STATE_WORD = "$STATE"
+
+
+def open_app(root: Path, state: Path | None = None, *, clock: Clock | None = None) -> App:
+    """Open a site and its state. Raises ConfigurationError or StateError."""
+    return App(root.resolve(), (state or root / "var").resolve(), clock=clock or SystemClock())
+
+
+class App:
+    """One opened site. Parts are built when they are first needed."""
+
+    def __init__(self, root: Path, state: Path, *, clock: Clock) -> None:
+        """Build for the site at `root`; `state` is made where it is missing."""
+        self.root, self.state, self.clock = root, state, clock
+        self.vault = Vault(root)
+        self.draining, self.hurry = threading.Event(), threading.Event()
+        prepare_state(state)
+        self.books = Books.open(state / LEDGER)
+        self.in_force = SiteInForce(root, books=self.books)
+        self._write_samples()
+
+    @property
+    def site(self) -> Site:
+        """The site in force."""
+        return self.in_force.site
+
+    @property
+    def loaded(self) -> Loaded:
+        """What reading the site's files came to, problems included."""
+        return self.in_force.loaded
+
+    @property
+    def almanac(self) -> Almanac:
+        """The site's calendars."""
+        return self.in_force.almanac
+
+    @cached_property
+    def desk(self) -> Desk:
+        """What the human half of the engine stands on."""
+        return Desk(
+            books=self.books,
+            site=lambda: self.site,
+            almanac=lambda: self.almanac,
+            state=self.state,
+            reports=(self.root / "reports", library() / "reports"),
+        )
+
+    @cached_property
+    def people(self) -> People:
+        """Who holds what."""
+        return People(self.desk)
+
+    @cached_property
+    def alerts(self) -> Alerts:
+        """The mails that go at once."""
+        return Alerts(self.desk)
+
+    @cached_property
+    def ticks(self) -> Ticks:
+        """What people do to tasks."""
+        return Ticks(self.desk)
+
+    @cached_property
+    def follow_ups(self) -> FollowUps:
+        """The tasks that stand for failing steps."""
+        return FollowUps(self.desk)
+
+    @cached_property
+    def digests(self) -> DigestWriter:
+        """The digests."""
+        return DigestWriter(self.desk, loaded=lambda: self.loaded)
+
+    @cached_property
+    def fleet(self) -> Fleet:
+        """The hosts."""
+        return Fleet(
+            site_root=self.root,
+            known_hosts=self.state / "known_hosts",
+            clock=self.clock,
+            limit_bytes=self.site.limits.output_bytes,
+        )
+
+    @cached_property
+    def runner(self) -> Runner:
+        """What takes runs through their steps."""
+        return Runner(
+            books=self.books,
+            clock=self.clock,
+            site=lambda: self.site,
+            state=self.state,
+            automated=Automated(
+                books=self.books,
+                clock=self.clock,
+                site=lambda: self.site,
+                state=self.state,
+                vault=self.vault,
+                fleet=self.fleet,
+                read_source=self.read_source,
+                people=self.people,
+                follow_ups=self.follow_ups,
+                alerts=self.alerts,
+            ),
+            human=self.human,
+            interruptions=self.follow_ups,
+            draining=self.draining,
+        )
+
+    @cached_property
+    def human(self) -> Human:
+        """Human steps."""
+        return Human(
+            books=self.books,
+            clock=self.clock,
+            opener=TaskOpener(self.desk),
+            site=lambda: self.site,
+            state=self.state,
+        )
+
+    @cached_property
+    def recovery(self) -> Recovery:
+        """What sets things right after a crash."""
+        return Recovery(books=self.books, clock=self.clock, follow_ups=self.follow_ups)
+
+    @cached_property
+    def lock(self) -> StateLock:
+        """The lock of the state folder."""
+        return StateLock(self.state)
+
+    @cached_property
+    def by_hand(self) -> ByHand:
+        """Runs that people ask for."""
+        return ByHand(
+            books=self.books,
+            clock=self.clock,
+            in_force=self.in_force,
+            runner=self.runner,
+            recovery=self.recovery,
+            lock=self.lock,
+            deliver=self.deliver,
+        )
+
+    def read_source(self, source: Source, options: Mapping[str, Any]) -> tuple[Row, ...]:
+        """Read a source; `$STATE` in its place stands for the state folder."""
+        where = {
+            name: value.replace(STATE_WORD, str(self.state)) if isinstance(value, str) else value
+            for name, value in source.where.items()
+        }
+        placed = replace(source, where=where)
+        return read_source(placed, options, vault=self.vault, site_root=self.root, now=self.clock.now())
+
+    def deliver(self) -> int:
+        """Hand over the mails that are due; return how many were tried."""
+        return deliver_due(self.books.outbox, self.transport(), from_=self.site.mail.from_, clock=self.clock)
+
+    def transport(self) -> Transport:
+        """Return how mails leave this site now."""
+        if self.site.mail.smtp is not None:
+            return SmtpTransport(self.site.mail.smtp, vault=self.vault)
+        folder = self.site.mail.maildir
+        return MaildirTransport(self.root / folder if folder else self.state / "maildir")
+
+    def run_by_hand(
+        self,
+        routine: str,
+        *,
+        actor: str,
+        rerun_of: int | None = None,
+        on_event: Callable[[RunEvent], None] = ignore,
+    ) -> Run:
+        """Run a routine for a person; see ByHand."""
+        return self.by_hand.run(routine, actor=actor, rerun_of=rerun_of, on_event=on_event)
+
+    def try_all(self, *, actor: str, on_event: Callable[[RunEvent], None] = ignore) -> TryResult:
+        """Run every routine once; see Trial."""
+        trial = Trial(
+            books=self.books,
+            clock=self.clock,
+            state=self.state,
+            in_force=self.in_force,
+            by_hand=self.by_hand,
+            digests=self.digests,
+            deliver=self.deliver,
+        )
+        return trial.run(actor=actor, on_event=on_event)
+
+    def daemon_lives(self) -> bool:
+        """Tell whether a daemon works on this state."""
+        return self.lock.is_held()
+
+    def serve(self) -> int:
+        """Be the daemon until a signal; return the exit code. Raises StateLocked."""
+        self.lock.take()
+        try:
+            return self._service().run()
+        finally:
+            self.lock.release()
+
+    def close(self) -> None:
+        """Close the ledger."""
+        self.books.ledger.close()
+
+    def _service(self) -> Service:
+        alarm = AlarmClock()
+        workers = Workers(self.runner, size=self.site.limits.workers, finished=alarm.ring)
+        parts = Parts(
+            books=self.books,
+            clock=self.clock,
+            in_force=self.in_force,
+            planning=Planning(self.books),
+            workers=workers,
+            human=self.human,
+            settling=Settling(self.desk),
+            rungs=Rungs(self.desk),
+            digests=self.digests,
+            recovery=self.recovery,
+            prune=Retention(books=self.books, state=self.state, site=lambda: self.site).prune,
+        )
+        heartbeat = self.site.heartbeat
+        return Service(
+            clock=self.clock,
+            lock=self.lock,
+            daemon=Daemon(parts, alarm=alarm, draining=self.draining),
+            workers=workers,
+            deliver=self.deliver,
+            ping=Pinger(heartbeat, vault=self.vault).ping if heartbeat else None,
+            grace_seconds=lambda: self.site.limits.grace_seconds,
+            draining=self.draining,
+            hurry=self.hurry,
+        )
+
+    def _write_samples(self) -> None:
+        seed = self.site.sample_seed
+        if seed is not None:
+            write_samples(self.root, self.state, seed=seed, today=self.clock.now().date())

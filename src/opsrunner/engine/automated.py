@@ -1,0 +1,172 @@
+"""Automated steps of a run: their means, their output files, and what is told of their end."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from opsrunner.clock import Clock
+from opsrunner.engine.alerts import Alerts
+from opsrunner.engine.follow_ups import FollowUps
+from opsrunner.engine.people import People
+from opsrunner.engine.stopping import StopWord
+from opsrunner.engine.turns import Done, Tools, Turn, run_step
+from opsrunner.errors import StepFailed
+from opsrunner.fleet.fleet import Fleet
+from opsrunner.ledger.books import Books
+from opsrunner.ledger.codec import outcome_to_text
+from opsrunner.model.mail import NewMail
+from opsrunner.model.outcome import Outcome, Row, StepStatus
+from opsrunner.model.routine import Routine, StepPlan
+from opsrunner.model.run import Run
+from opsrunner.model.site import Site, Source
+from opsrunner.packaged import library
+from opsrunner.secrets import Vault
+from opsrunner.steps.base import Means, StepCall
+from opsrunner.steps.kinds import KINDS
+from opsrunner.templates.environments import render_options, render_text
+
+MOST_OUTCOME_BYTES = 8_000_000
+_UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Automated:
+    """Everything an automated step needs; one for all runs."""
+
+    books: Books
+    clock: Clock
+    site: Callable[[], Site]
+    state: Path
+    vault: Vault
+    fleet: Fleet
+    read_source: Callable[[Source, Mapping[str, Any]], tuple[Row, ...]]
+    people: People
+    follow_ups: FollowUps
+    alerts: Alerts
+
+    def work(
+        self,
+        run: Run,
+        routine: Routine,
+        plan: StepPlan,
+        *,
+        context: Mapping[str, Any],
+        workdir: Path,
+        stop: StopWord,
+    ) -> Done:
+        """Run a step to its end. Every failure is an outcome, none is raised."""
+
+        def attempt(turn: Turn) -> tuple[Outcome, Sequence[NewMail]]:
+            return self._attempt(run, routine, plan, turn=turn, workdir=workdir, stop=stop)
+
+        def begin_act(name: str) -> bool:
+            return self.books.acts.begin(name, run=run.id, step=plan.id, at=self.clock.now())
+
+        tools = Tools(clock=self.clock, stopping=stop, attempt=attempt, begin_act=begin_act)
+        return self._capped(run_step(plan, context=context, tools=tools))
+
+    def report(self, run: Run, routine: Routine, plan: StepPlan, done: Done, *, at: Any) -> None:
+        """Queue the step's mails, open or close its follow-ups, tell the accountable; in the caller's transaction."""
+        outcome = done.outcome
+        self.books.outbox.put(done.mails, at=at)
+        if outcome.status is StepStatus.INTERRUPTED:
+            return
+        bad = [(part.key, part.message) for part in outcome.parts if part.status.is_bad]
+        if outcome.status.is_bad and not bad:
+            bad = [("", outcome.message)]
+        if plan.follow_up:
+            for key, message in bad:
+                self.follow_ups.failed(run, routine, plan, key=key, message=message, at=at)
+        fine = [part.key for part in outcome.parts if part.status in (StepStatus.SUCCEEDED, StepStatus.WARNING)]
+        for key in fine if outcome.status.is_bad else [*fine, ""]:
+            if outcome.status is not StepStatus.SKIPPED:
+                self.follow_ups.succeeded(run, routine, plan, key=key, at=at)
+        if plan.urgent and outcome.status.is_bad:
+            self.alerts.urgent_failure(run, routine, plan, outcome.message, at)
+
+    def _attempt(
+        self, run: Run, routine: Routine, plan: StepPlan, *, turn: Turn, workdir: Path, stop: StopWord
+    ) -> tuple[Outcome, Sequence[NewMail]]:
+        kind = KINDS[plan.kind]
+        mails: list[NewMail] = []
+        if kind.run is None:
+            raise StepFailed(f"{plan.kind} is not something a machine does", permanent=True)
+        site = self.site()
+        call = StepCall(
+            run_id=run.id,
+            run_token=run_token(self.books.ledger.id, run.id),
+            routine=routine.id,
+            step=plan.id,
+            options=self._options(plan, turn.context),
+            env=self._environment(plan, turn.context),
+            timeout_seconds=plan.timeout_seconds,
+            site_root=site.root,
+            workdir=workdir,
+            output=output_file(self.state, run.id, plan.id, turn.key),
+            output_limit_bytes=site.limits.output_bytes,
+            rows_as=plan.rows,
+            row=turn.row,
+            context=turn.context,
+        )
+        call.output.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return kind.run(call, self._means(site, stop, mails)), mails
+
+    def _options(self, plan: StepPlan, context: Mapping[str, Any]) -> object:
+        kind = KINDS[plan.kind]
+        rendered = render_options(plan.options, context, verbatim=kind.verbatim)
+        try:
+            return kind.options.model_validate(rendered)
+        except ValidationError as exc:
+            first = exc.errors()[0]
+            where = ".".join(str(item) for item in first["loc"])
+            raise StepFailed(f"{plan.kind}.{where}: {first['msg']}", permanent=True) from exc
+
+    def _environment(self, plan: StepPlan, context: Mapping[str, Any]) -> dict[str, Any]:
+        return {
+            name: render_text(value, context) if isinstance(value, str) else value for name, value in plan.env.items()
+        }
+
+    def _means(self, site: Site, stop: StopWord, mails: list[NewMail]) -> Means:
+        return Means(
+            clock=self.clock,
+            vault=self.vault,
+            stopping=stop,
+            hosts=site.hosts,
+            fleet=self.fleet,
+            sources=site.sources,
+            read_source=self.read_source,
+            send=mails.extend,
+            addresses=lambda name: self.people.addresses(name, at=self.clock.now()),
+            reports=(site.root / "reports", library() / "reports"),
+        )
+
+    def _capped(self, done: Done) -> Done:
+        """Refuse an outcome that would swell the ledger, instead of keeping half of its rows."""
+        size = len(outcome_to_text(done.outcome))
+        if size <= MOST_OUTCOME_BYTES:
+            return done
+        message = f"its {len(done.outcome.rows)} rows are {size // 1_000_000} MB, more than a step may pass on"
+        return Done(outcome=Outcome(status=StepStatus.FAILED, reason="too_large", message=message))
+
+
+def run_token(ledger: str, run_id: int) -> str:
+    """Return the word that marks every process of a run, unique over all sites of a machine."""
+    return f"{ledger}-{run_id}"
+
+
+def output_file(state: Path, run_id: int, step: str, key: str = "") -> Path:
+    """Return where a step's output lies; a turn's key becomes part of the name."""
+    suffix = f".{_UNSAFE.sub('_', key)[:60]}" if key else ""
+    return state / "runs" / str(run_id) / f"{_UNSAFE.sub('_', step)}{suffix}.log"
+
+
+def is_below(path: Path, folder: Path) -> bool:
+    """Tell whether a resolved path lies in a folder."""
+    return os.path.commonpath([path.resolve(), folder.resolve()]) == str(folder.resolve())

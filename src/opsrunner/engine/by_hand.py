@@ -1,0 +1,153 @@
+"""Runs that people ask for."""
+
+from __future__ import annotations
+
+import difflib
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from opsrunner.clock import Clock
+from opsrunner.engine.events import RunEvent
+from opsrunner.engine.in_force import SiteInForce
+from opsrunner.engine.recovery import Recovery
+from opsrunner.engine.runner import Runner
+from opsrunner.engine.state import StateLock
+from opsrunner.engine.stopping import StopWord
+from opsrunner.errors import NotFound, Refused, StateLocked
+from opsrunner.ledger.books import Books
+from opsrunner.ledger.runs import NewRun
+from opsrunner.model.routine import Routine
+from opsrunner.model.run import QUEUED, Run, RunStatus, Trigger
+
+FOLLOW_SECONDS = 0.2
+TAKEN_WITHIN_SECONDS = 30.0
+
+
+def claim_by_hand(
+    books: Books, routine: Routine, *, frozen: str, actor: str, at: datetime, rerun_of: int | None = None
+) -> Run:
+    """Write a run by hand of `routine` under its overlap policy.
+
+    `frozen` is the routine's frozen text. The answer is `running`, or `waiting` (queued) behind the run
+    that is under way. Raises Refused where the policy is `skip` and one runs, or one is queued already.
+    """
+    if rerun_of is not None and books.runs.get(rerun_of).routine != routine.id:
+        raise NotFound(f"run {rerun_of} is not a run of {routine.id}")
+    with books.transaction():
+        active = books.runs.active(routine.id)
+        running = [run for run in active if run.status is RunStatus.RUNNING]
+        queued = [run for run in active if run.reason == QUEUED]
+        if running and (routine.overlap == "skip" or queued):
+            why = "one more is queued already" if queued else "its overlap policy is `skip`"
+            raise Refused(f"{routine.id} runs already (run {running[0].id}), and {why}")
+        run = books.runs.claim(
+            NewRun(
+                routine=routine.id,
+                trigger=Trigger.MANUAL if rerun_of is None else Trigger.RERUN,
+                status=RunStatus.WAITING if running else RunStatus.RUNNING,
+                reason=QUEUED if running else "",
+                actor=actor,
+                rerun_of=rerun_of,
+                frozen=books.runs.freeze(frozen),
+            ),
+            at=at,
+        )
+        if run is None:
+            raise Refused(f"{routine.id} cannot be run now")
+        books.audit.add("run", f"run {run.id}", actor=actor, at=at, detail=routine.id)
+        return run
+
+
+@dataclass(frozen=True, kw_only=True)
+class ByHand:
+    """Runs a routine for a person: through the daemon where one lives, else here, with the lock held."""
+
+    books: Books
+    clock: Clock
+    in_force: SiteInForce
+    runner: Runner
+    recovery: Recovery
+    lock: StateLock
+    deliver: Callable[[], int]
+
+    def run(self, routine: str, *, actor: str, rerun_of: int | None, on_event: Callable[[RunEvent], None]) -> Run:
+        """Run a routine and return the run as it stands when it ended or waits for people.
+
+        Raises NotFound or Refused.
+        """
+        if routine not in self.in_force.site.routines:
+            raise NotFound(f"there is no routine {routine}{did_you_mean(routine, self.in_force.site.routines)}")
+        try:
+            self.lock.take()
+        except StateLocked:
+            return self._through_the_daemon(routine, actor=actor, rerun_of=rerun_of, on_event=on_event)
+        try:
+            return self._here(routine, actor=actor, rerun_of=rerun_of, on_event=on_event)
+        finally:
+            self.lock.release()
+
+    def _here(self, routine: str, *, actor: str, rerun_of: int | None, on_event: Callable[[RunEvent], None]) -> Run:
+        self.recovery.recover()
+        frozen = self.in_force.frozen()[routine]
+        found = self.in_force.site.routines[routine]
+        now = self.clock.now()
+        run = claim_by_hand(self.books, found, frozen=frozen, actor=actor, at=now, rerun_of=rerun_of)
+        ended = self.runner.execute(run.id, StopWord(), on_event)
+        self.deliver()
+        return ended
+
+    def _through_the_daemon(
+        self, routine: str, *, actor: str, rerun_of: int | None, on_event: Callable[[RunEvent], None]
+    ) -> Run:
+        asked = self.books.requests.ask_for_run(routine, actor=actor, at=self.clock.now(), rerun_of=rerun_of)
+        run_id = self._taken(asked)
+        told: set[tuple[str, str]] = set()
+        while True:
+            run = self.books.runs.get(run_id)
+            self._tell(run, told, on_event)
+            if run.status is not RunStatus.RUNNING and run.reason != QUEUED:
+                return run
+            time.sleep(FOLLOW_SECONDS)
+
+    def _taken(self, asked: int) -> int:
+        """Wait until the daemon has taken the request. Raises Refused with its answer."""
+        deadline = self.clock.monotonic() + TAKEN_WITHIN_SECONDS
+        while self.clock.monotonic() < deadline:
+            request = self.books.requests.get(asked)
+            if request is not None and request.taken_at is not None:
+                if request.run is None:
+                    raise Refused(request.answer or "the daemon refused")
+                return request.run
+            time.sleep(FOLLOW_SECONDS)
+        raise Refused("the daemon does not answer; its log tells why")
+
+    def _tell(self, run: Run, told: set[tuple[str, str]], on_event: Callable[[RunEvent], None]) -> None:
+        """Tell what is new in the ledger since the last look."""
+        for record in self.books.steps.of_run(run.id):
+            for kind, is_so in (("step_started", True), ("step_finished", record.finished_at is not None)):
+                if not is_so or (record.id, kind) in told:
+                    continue
+                told.add((record.id, kind))
+                seconds = 0.0
+                if record.started_at and record.finished_at:
+                    seconds = (record.finished_at - record.started_at).total_seconds()
+                on_event(
+                    RunEvent(
+                        kind=kind,
+                        run=run.id,
+                        routine=run.routine,
+                        name=run.routine,
+                        step=record.id,
+                        status=record.status.value,
+                        message=record.outcome.message if record.outcome else "",
+                        seconds=seconds,
+                    )
+                )
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return `, did you mean 'x'?` where a known name is close, else ''."""
+    close = difflib.get_close_matches(name, list(known), n=1)
+    return f", did you mean '{close[0]}'?" if close else ""

@@ -1,0 +1,202 @@
+"""The daemon: one thin loop over `work_once`, which is a ladder of small duties."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from opsrunner.clock import Clock
+from opsrunner.engine.by_hand import claim_by_hand
+from opsrunner.engine.digest import DigestWriter
+from opsrunner.engine.forecast import world_of
+from opsrunner.engine.human import Human
+from opsrunner.engine.in_force import SiteInForce
+from opsrunner.engine.planning import Planning
+from opsrunner.engine.recovery import Recovery
+from opsrunner.engine.rungs import Rungs
+from opsrunner.engine.scheduler import AlarmClock
+from opsrunner.engine.settling import Settling
+from opsrunner.engine.workers import Workers
+from opsrunner.errors import ConfigurationError, NotFound, OpsrunnerError, Refused
+from opsrunner.ledger.books import Books
+from opsrunner.ledger.requests import Request
+from opsrunner.model.run import QUEUED, RunStatus
+
+LOGGER = logging.getLogger("opsrunner")
+POLL_SECONDS = 0.5
+RELOAD_EVERY = timedelta(seconds=2)
+PLAN_EVERY = timedelta(seconds=30)
+PEOPLE_EVERY = timedelta(seconds=5)
+PRUNE_EVERY = timedelta(hours=24)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """What the daemon drives."""
+
+    books: Books
+    clock: Clock
+    in_force: SiteInForce
+    planning: Planning
+    workers: Workers
+    human: Human
+    settling: Settling
+    rungs: Rungs
+    digests: DigestWriter
+    recovery: Recovery
+    prune: Callable[[datetime], None]
+
+
+class Daemon:
+    """Plans, starts, settles, reminds and reports, until it is told to stop."""
+
+    def __init__(self, parts: Parts, *, alarm: AlarmClock, draining: threading.Event) -> None:
+        self._parts = parts
+        self._books = parts.books
+        self._alarm = alarm
+        self._draining = draining
+        self._last: dict[str, datetime] = {}
+        self._next_at: datetime | None = None
+        self._version = -1
+        self.healthy = threading.Event()
+        """Set while planner passes succeed; the heartbeat asks."""
+
+    def begin(self) -> None:
+        """Recover from the last end, and put the site in force. Called once, with the lock held."""
+        self._put_in_force()
+        for run_id in self._parts.recovery.recover():
+            self._parts.workers.start(run_id)
+
+    def loop(self) -> None:
+        """Work until `draining` is set."""
+        self._alarm.start()
+        try:
+            while not self._draining.is_set():
+                try:
+                    self.work_once()
+                except OpsrunnerError as exc:
+                    self.healthy.clear()
+                    LOGGER.error("%s", exc, extra={"action": "pass_failed"})  # noqa: TRY400 (a sentence is enough)
+                    self._draining.wait(2)
+                self._alarm.wait(POLL_SECONDS)
+        finally:
+            self._alarm.stop()
+
+    def work_once(self) -> None:
+        """Do every duty that is due now."""
+        now = self._parts.clock.now()
+        if self._is_time("reload", RELOAD_EVERY, now):
+            self._reload()
+        if self._next_at is None or now >= self._next_at or self._is_time("plan", PLAN_EVERY, now):
+            self._plan(now)
+        version = self._books.ledger.version()
+        if version != self._version or self._is_time("people", PEOPLE_EVERY, now):
+            self._version = version
+            self._requests(now)
+            self._people(now)
+            self._queued(now)
+            self._orphans()
+        if self._is_time("digests", PEOPLE_EVERY, now):
+            self._digests(now)
+        if self._is_time("prune", PRUNE_EVERY, now):
+            self._parts.prune(now)
+
+    def _is_time(self, duty: str, every: timedelta, now: datetime) -> bool:
+        """Tell whether a duty was last done `every` ago, or the clock was set back since; note it as done."""
+        last = self._last.get(duty)
+        if last is not None and last <= now < last + every:
+            return False
+        self._last[duty] = now
+        return True
+
+    def _reload(self) -> None:
+        try:
+            changed = self._parts.in_force.refresh()
+        except ConfigurationError as exc:
+            LOGGER.error("the site stays as it was: %s", exc, extra={"action": "reload_refused"})  # noqa: TRY400
+            return
+        if changed:
+            self._put_in_force()
+
+    def _put_in_force(self) -> None:
+        force = self._parts.in_force
+        now = self._parts.clock.now()
+        self._parts.planning.put_in_force(force.site.routines, frozen=force.frozen(), at=now)
+        self._next_at = None
+        for problem in force.loaded.problems:
+            LOGGER.error("%s", problem, extra={"action": "broken_file"})
+        count = len(force.site.routines)
+        LOGGER.info("%d routines in force", count, extra={"action": "in_force", "routines": count})
+        self._books.audit.add("reload", "site", actor="opsrunner", at=now, detail=f"{count} routines", address="")
+
+    def _plan(self, now: datetime) -> None:
+        force = self._parts.in_force
+        done = self._parts.planning.run(world=world_of(force.site, force.almanac), now=now)
+        self._last["plan"] = now
+        self._next_at = done.next_at
+        self._alarm.set(done.next_at)
+        self.healthy.set()
+        for run in done.started:
+            self._parts.workers.start(run.id)
+
+    def _requests(self, now: datetime) -> None:
+        for request in self._books.requests.waiting():
+            try:
+                run = self._answer(request, now)
+                self._books.requests.take(request.id, at=now, run=run)
+            except (Refused, NotFound) as exc:
+                self._books.requests.take(request.id, at=now, run=None, answer=str(exc))
+
+    def _answer(self, request: Request, now: datetime) -> int | None:
+        if request.kind == "cancel":
+            return self._cancel(request, now)
+        force = self._parts.in_force
+        routine = force.site.routines.get(request.routine or "")
+        if routine is None:
+            raise NotFound(f"there is no routine {request.routine}")
+        run = claim_by_hand(
+            self._books,
+            routine,
+            frozen=force.frozen()[routine.id],
+            actor=request.actor,
+            at=now,
+            rerun_of=request.detail.get("rerun_of"),
+        )
+        if run.status is RunStatus.RUNNING:
+            self._parts.workers.start(run.id)
+        return run.id
+
+    def _cancel(self, request: Request, now: datetime) -> int | None:
+        run = self._books.runs.get(request.run or 0)
+        if run.status.is_final:
+            raise Refused(f"run {run.id} has ended: {run.status.value}")
+        if not self._parts.workers.stop(run.id):
+            self._books.runs.finish(run.id, status=RunStatus.CANCELLED, reason="asked", at=now)
+        return run.id
+
+    def _people(self, now: datetime) -> None:
+        self._parts.settling.expire_due(now)
+        self._parts.rungs.climb(now)
+        for run_id in self._parts.human.ready(now):
+            if self._books.runs.go_on(run_id):
+                self._parts.workers.start(run_id)
+
+    def _queued(self, now: datetime) -> None:
+        """Start what waits behind a run of its own routine that has ended."""
+        for run in self._books.runs.active():
+            if run.reason == QUEUED and self._books.runs.start_queued(run.id, at=now):
+                self._parts.workers.start(run.id)
+
+    def _orphans(self) -> None:
+        """Take up runs that no thread works on: a fault or a full disk threw their thread out."""
+        busy = set(self._parts.workers.busy())
+        for run in self._books.runs.active():
+            if run.status is RunStatus.RUNNING and run.id not in busy and self._parts.recovery.take_up(run.id):
+                self._parts.workers.start(run.id)
+
+    def _digests(self, now: datetime) -> None:
+        for series in self._parts.digests.due(now):
+            self._parts.digests.write(series, now)

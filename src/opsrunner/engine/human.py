@@ -1,0 +1,118 @@
+"""Human steps of a run: ask, see whether they are answered, and let the run go on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from opsrunner.clock import Clock
+from opsrunner.engine.checklists import write_markdown
+from opsrunner.engine.tasks import TaskOpener
+from opsrunner.errors import OpsrunnerError
+from opsrunner.ledger.books import Books
+from opsrunner.model.outcome import Outcome, StepStatus
+from opsrunner.model.routine import Routine, StepPlan
+from opsrunner.model.run import QUEUED, Run, RunStatus
+from opsrunner.model.site import Site
+from opsrunner.model.task import Task, TaskKind, TaskStatus
+from opsrunner.templates.expressions import evaluate
+
+_GO_ON = (TaskStatus.DONE, TaskStatus.NOT_APPLICABLE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """The tasks that were opened; `outcome` None means that the run has to wait for them."""
+
+    opened: Sequence[Task]
+    outcome: Outcome | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Human:
+    """What the runner and the daemon need of people's work."""
+
+    books: Books
+    clock: Clock
+    opener: TaskOpener
+    site: Callable[[], Site]
+    state: Path
+
+    def ask(self, run: Run, routine: Routine, plan: StepPlan, *, context: Mapping[str, Any]) -> Answer:
+        """Open a step's tasks (nothing twice) and tell how the step stands."""
+        now = self.clock.now()
+        try:
+            if plan.when is not None and not evaluate(plan.when, context):
+                skipped = Outcome(status=StepStatus.SKIPPED, reason="when", message=f"not now: {plan.when}")
+                return Answer(opened=(), outcome=skipped)
+            opened = self.opener.open(run, routine, plan, context, at=now)
+        except OpsrunnerError as exc:
+            failed = Outcome(status=StepStatus.FAILED, reason="expression", message=str(exc))
+            return Answer(opened=(), outcome=failed)
+        self._write(run, routine)
+        return Answer(opened=opened, outcome=self._outcome(run, plan, now=now))
+
+    def tick_by_machine(self, run: Run, routine: Routine, context: Mapping[str, Any]) -> None:
+        """Tick the tasks whose `done_when` has become true."""
+        if self.opener.tick_by_machine(run, routine, context, at=self.clock.now()):
+            self._write(run, routine)
+
+    def holds(self, run: Run) -> bool:
+        """Tell whether a task still holds the run open, an undo that may come included."""
+        return any(task.holds_run and not _settled(task, self.clock.now()) for task in self._tasks(run))
+
+    def run_ended(self, run: Run, routine: Routine) -> None:
+        """Write a last checklist; what is open of a cancelled run stays open for people to close."""
+        self._write(run, routine)
+
+    def ready(self, now: datetime) -> list[int]:
+        """Return the waiting runs that can go on: their next `wait` is over, or nothing holds them."""
+        return [
+            run.id
+            for run in self.books.runs.active()
+            if run.status is RunStatus.WAITING and run.reason != QUEUED and self._can_go_on(run, now)
+        ]
+
+    def _can_go_on(self, run: Run, now: datetime) -> bool:
+        unsettled = [task for task in self._tasks(run) if task.holds_run and not _settled(task, now)]
+        waits_at_a_step = any(record.finished_at is None for record in self.books.steps.of_run(run.id))
+        if waits_at_a_step:
+            return not any(task.wait for task in unsettled)
+        return not unsettled
+
+    def _outcome(self, run: Run, plan: StepPlan, *, now: datetime) -> Outcome | None:
+        """Return the end of a human step, or None while a `wait` is not over."""
+        mine = [task for task in self._tasks(run) if task.step == plan.id and task.kind is TaskKind.ROUTINE]
+        held = [task for task in mine if task.wait]
+        if any(not _settled(task, now) for task in held):
+            return None
+        rows = tuple(
+            row
+            for task in mine
+            if task.status in _GO_ON
+            for place, row in enumerate(task.rows)
+            if place not in task.struck
+        )
+        facts = {"count": len(mine)}
+        blocked = [task for task in held if task.status not in _GO_ON]
+        if blocked:
+            message = f"{blocked[0].title}: {blocked[0].status.value.replace('_', ' ')}"
+            return Outcome(status=StepStatus.FAILED, reason="task", message=message, facts=facts)
+        word = "1 task" if len(mine) == 1 else f"{len(mine)} tasks"
+        return Outcome(status=StepStatus.SUCCEEDED, message=word, rows=rows, facts=facts)
+
+    def _tasks(self, run: Run) -> list[Task]:
+        return self.books.tasks.of_run(run.id)
+
+    def _write(self, run: Run, routine: Routine) -> None:
+        tasks = self._tasks(run)
+        if tasks:
+            write_markdown(self.state, run, routine, tasks, self.site(), self.clock.now())
+
+
+def _settled(task: Task, now: datetime) -> bool:
+    """Tell whether a task is closed for good: its undo is over."""
+    return not task.is_open and (task.settles_at is None or task.settles_at <= now)

@@ -1,0 +1,128 @@
+"""One planner pass over the ledger: every decision and the watermark in one transaction."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from opsrunner.engine.planner import Decision, Verdict, Watch, World, next_due, plan
+from opsrunner.ledger.books import Books
+from opsrunner.ledger.holds import Hold
+from opsrunner.ledger.runs import NewRun
+from opsrunner.ledger.service import Gap
+from opsrunner.model.routine import Routine
+from opsrunner.model.run import QUEUED, Run, RunStatus
+
+LONGEST_PASS = timedelta(minutes=5)
+"""More than this between two passes is a gap that the digest names."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pass:
+    """What one planner pass did: the runs to start now, and when to look again at the latest."""
+
+    started: tuple[Run, ...]
+    decisions: tuple[Decision, ...]
+    next_at: datetime | None
+
+
+class Planning:
+    """Plans the routines in force. One instance lives as long as the daemon."""
+
+    def __init__(self, books: Books) -> None:
+        self._books = books
+        self._routines: Mapping[str, Routine] = {}
+        self._frozen: Mapping[str, str] = {}
+        self._next: dict[str, datetime | None] = {}
+
+    def put_in_force(self, routines: Mapping[str, Routine], *, frozen: Mapping[str, str], at: datetime) -> None:
+        """Take over the routines of the site. `frozen` maps their ids to their frozen texts."""
+        for routine in routines.values():
+            if routine.renamed_from:
+                self._books.routines.rename(routine.renamed_from, routine.id)
+        self._books.routines.see({routine.id: routine.name for routine in routines.values()}, at=at)
+        names = {routine: self._books.runs.freeze(text) for routine, text in frozen.items()}
+        for routine, name in names.items():
+            self._books.routines.keep(routine, frozen=name)
+        self._routines, self._frozen, self._next = routines, names, {}
+
+    def frozen_name(self, routine: str) -> str | None:
+        """Return the name of the frozen text of a routine in force."""
+        return self._frozen.get(routine)
+
+    def run(self, *, world: World, now: datetime) -> Pass:
+        """Plan everything that is due, claim it, and move the watermark to `now`, all at once."""
+        with self._books.transaction():
+            planned_at = self._books.service.planned_at()
+            if planned_at is not None and now - planned_at > LONGEST_PASS:
+                self._books.service.note_gap(Gap(from_=planned_at, until=now, reason="not running"))
+            decisions = self._decide(planned_at, world=world, now=now)
+            started = [run for decision in decisions if (run := self._claim(decision, at=now)) is not None]
+            if planned_at is None or now > planned_at:
+                self._books.service.note_planned(now)
+        soonest = min((at for at in self._next.values() if at is not None), default=None)
+        return Pass(started=tuple(started), decisions=tuple(decisions), next_at=soonest)
+
+    def _decide(self, planned_at: datetime | None, *, world: World, now: datetime) -> list[Decision]:
+        due = [
+            routine
+            for routine in self._routines.values()
+            if routine.id not in self._next or ((at := self._next[routine.id]) is not None and at <= now)
+        ]
+        if not due:
+            return []
+        decisions: list[Decision] = []
+        for watch in self._watches(due, planned_at):
+            decisions += plan(watch, world=world, now=now)
+            self._next[watch.routine.id] = next_due(watch, world=world, now=now)
+            if now > watch.watermark:
+                self._books.routines.advance(watch.routine.id, to=now)
+        return decisions
+
+    def _watches(self, due: list[Routine], planned_at: datetime | None) -> list[Watch]:
+        known = self._books.routines.all()
+        active: dict[str, list[Run]] = defaultdict(list)
+        for run in self._books.runs.active():
+            active[run.routine].append(run)
+        marks = {routine.id: self._watermark(known[routine.id].watermark_at, planned_at) for routine in due}
+        holds: dict[str, list[Hold]] = defaultdict(list)
+        for hold in self._books.holds.since(min(marks.values())):
+            holds[hold.routine].append(hold)
+        return [
+            Watch(
+                routine=routine,
+                watermark=marks[routine.id],
+                is_running=any(run.status is RunStatus.RUNNING for run in active[routine.id]),
+                queued=sum(run.reason == QUEUED for run in active[routine.id]),
+                holds=tuple(holds[routine.id]),
+            )
+            for routine in due
+        ]
+
+    @staticmethod
+    def _watermark(own: datetime, planned_at: datetime | None) -> datetime:
+        """Return up to when a routine is accounted for: every pass accounts for all routines in force."""
+        return own if planned_at is None else max(own, planned_at)
+
+    def _claim(self, decision: Decision, *, at: datetime) -> Run | None:
+        status = {
+            Verdict.START: RunStatus.RUNNING,
+            Verdict.QUEUE: RunStatus.WAITING,
+            Verdict.SKIPPED: RunStatus.SKIPPED,
+            Verdict.MISSED: RunStatus.MISSED,
+        }[decision.verdict]
+        run = self._books.runs.claim(
+            NewRun(
+                routine=decision.routine,
+                trigger=decision.trigger,
+                status=status,
+                reason=decision.reason,
+                nominal_at=decision.occurrence.nominal_at,
+                planned_at=decision.occurrence.planned_at,
+                frozen=self._frozen.get(decision.routine),
+            ),
+            at=at,
+        )
+        return run if decision.verdict is Verdict.START else None

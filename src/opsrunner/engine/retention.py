@@ -1,0 +1,27 @@
+"""Forgets runs that are older than the site keeps, with their files."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from opsrunner.ledger.books import Books
+from opsrunner.model.site import Site
+
+
+@dataclass(frozen=True, kw_only=True)
+class Retention:
+    """Prunes the ledger and `runs/` together."""
+
+    books: Books
+    state: Path
+    site: Callable[[], Site]
+
+    def prune(self, now: datetime) -> None:
+        """Forget what ended longer ago than `limits.keep_runs` and was told of in a digest."""
+        before = now - timedelta(seconds=self.site().limits.keep_runs_seconds)
+        for run_id in self.books.runs.prune(before=before):
+            shutil.rmtree(self.state / "runs" / str(run_id), ignore_errors=True)

@@ -1,0 +1,103 @@
+"""The state folder: made private, and held by one opsrunner at a time."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import stat
+from pathlib import Path
+from types import TracebackType
+
+from opsrunner.errors import StateError, StateLocked
+
+PRIVATE_FOLDER = 0o700
+FOLDERS = ("runs", "checklists", "evidence", "digests")
+
+
+def prepare_state(state: Path) -> None:
+    """Make the state folder and what stands in it, for its owner alone.
+
+    Raises StateError where it belongs to somebody else, is open to others or cannot be written.
+    """
+    os.umask(0o077)
+    try:
+        for folder in (state, *(state / name for name in FOLDERS)):
+            folder.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
+        _refuse_foreign(state)
+        for folder in (state, *(state / name for name in FOLDERS)):
+            if stat.S_IMODE(folder.stat().st_mode) & 0o077:
+                folder.chmod(PRIVATE_FOLDER)
+    except OSError as exc:
+        raise StateError(
+            f"{exc.filename or state}: {exc.strerror}; the state folder must be writable by its owner"
+        ) from exc
+    if not os.access(state, os.W_OK | os.X_OK):
+        raise StateError(f"{state}: not writable; give it to the user that runs opsrunner")
+
+
+def _refuse_foreign(state: Path) -> None:
+    owner = state.stat().st_uid
+    if owner != os.geteuid():
+        raise StateError(
+            f"{state} belongs to user {owner}, opsrunner runs as user {os.geteuid()}: "
+            "run it as the owner, or give the folder to this user (chown -R)"
+        )
+
+
+class StateLock:
+    """The `flock` that one opsrunner holds while it works on a state folder."""
+
+    def __init__(self, state: Path) -> None:
+        self._path = state / "lock"
+        self._descriptor: int | None = None
+
+    def take(self) -> None:
+        """Take the lock or raise StateLocked, which names the holder."""
+        try:
+            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as exc:
+            raise StateError(f"{self._path}: {exc.strerror}") from exc
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as exc:
+            os.close(descriptor)
+            raise StateLocked(f"{self._path.parent} is in use by opsrunner process {self.holder()}") from exc
+        os.ftruncate(descriptor, 0)
+        os.write(descriptor, f"{os.getpid()}\n".encode())
+        self._descriptor = descriptor
+
+    def holder(self) -> str:
+        """Return the process id that the lock's file names, or `unknown`."""
+        try:
+            return self._path.read_text(encoding="utf-8").strip() or "unknown"
+        except OSError:
+            return "unknown"
+
+    def is_held(self) -> bool:
+        """Tell whether another process holds the lock now."""
+        try:
+            descriptor = os.open(self._path, os.O_RDWR | os.O_CLOEXEC)
+        except OSError:
+            return False
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError:
+            return True
+        finally:
+            os.close(descriptor)
+        return False
+
+    def release(self) -> None:
+        """Give the lock back."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+    def __enter__(self) -> StateLock:
+        self.take()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.release()

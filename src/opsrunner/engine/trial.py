@@ -1,0 +1,62 @@
+"""`opsrunner try`: every routine once, for real, and the digest that comes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from opsrunner.clock import Clock
+from opsrunner.engine.by_hand import ByHand
+from opsrunner.engine.digest import DigestWriter
+from opsrunner.engine.events import RunEvent
+from opsrunner.engine.in_force import SiteInForce
+from opsrunner.ledger.books import Books
+from opsrunner.model.run import Run
+from opsrunner.model.task import Task
+
+
+@dataclass(frozen=True, kw_only=True)
+class TryResult:
+    """What a try came to. `html` is the digest's file, `maildir` where its mail lies."""
+
+    runs: tuple[Run, ...]
+    tasks: tuple[Task, ...]
+    digest_text: str
+    digest_subject: str
+    html: Path
+    maildir: Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """Tries a whole site in a state folder of its own."""
+
+    books: Books
+    clock: Clock
+    state: Path
+    in_force: SiteInForce
+    by_hand: ByHand
+    digests: DigestWriter
+    deliver: Callable[[], int]
+
+    def run(self, *, actor: str, on_event: Callable[[RunEvent], None]) -> TryResult:
+        """Run every routine of the site, write the daily digest as HTML and hand it over as a mail."""
+        routines = list(self.in_force.site.routines)
+        self.books.routines.see(
+            {name: self.in_force.site.routines[name].name for name in routines}, at=self.clock.now()
+        )
+        runs = [self.by_hand.run(name, actor=actor, rerun_of=None, on_event=on_event) for name in routines]
+        digest_id = self.digests.write("daily", self.clock.now())
+        self.deliver()
+        sent = self.books.digests.last("daily")
+        html = self.state / "digests" / f"daily-{digest_id}.html"
+        html.write_text(sent.html if sent else "", encoding="utf-8")
+        return TryResult(
+            runs=tuple(runs),
+            tasks=tuple(self.books.tasks.opened()),
+            digest_text=sent.text if sent else "",
+            digest_subject=sent.subject if sent else "",
+            html=html,
+            maildir=self.state / "maildir",
+        )
