@@ -1,0 +1,78 @@
+"""A new site for a real company: the commented settings, and the library's routines and checklists."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from opsrunner.errors import Refused
+from opsrunner.packaged import library
+
+STARTER = Path(__file__).resolve().parent / "starter"
+WAITING_FOR_DATA = frozenset({"order-intake.yaml", "overnight-orders.yaml"})
+"""Routines that are nothing without the company's own data; they come switched off."""
+_BLANK = re.compile(r"@(company|timezone|owner_name|owner_email)@")
+GIT_IGNORE = "/var/\n/secrets/\n"
+
+
+def write_site(target: Path, *, company: str, owner_name: str, owner_email: str, timezone: str) -> list[Path]:
+    """Write a site into `target`, a folder that is empty or not there, and return what was written.
+
+    Folders get mode 0700 and files 0600. Raises Refused where something is there already or the folder
+    cannot be written.
+    """
+    words = {"company": company, "owner_name": owner_name, "owner_email": owner_email, "timezone": timezone}
+    try:
+        if target.exists() and (not target.is_dir() or any(target.iterdir())):
+            raise Refused(f"{target} is there already and not an empty folder; name a new one")
+        target.mkdir(mode=0o700, parents=True, exist_ok=True)
+        target.chmod(0o700)
+        return [_write(target / name, text) for name, text in _files(words)]
+    except OSError as exc:
+        raise Refused(f"{exc.filename or target} cannot be written: {exc.strerror}") from exc
+
+
+def _files(words: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    yield "opsrunner.yaml", _filled("opsrunner.yaml", {key: _quoted(value) for key, value in words.items()})
+    yield "README.md", _filled("README.md", words)
+    yield ".gitignore", GIT_IGNORE
+    for folder in ("routines", "checklists"):
+        for path in sorted((library() / folder).iterdir()):
+            if path.suffix in (".yaml", ".md"):
+                yield f"{folder}/{_name_of(path)}", _with_own_schema(path.read_text(encoding="utf-8"))
+    yield from _schemas()
+
+
+def _schemas() -> Iterator[tuple[str, str]]:
+    from opsrunner.config.schema import schema_files  # noqa: PLC0415 - only `init` needs them
+
+    for name, text in schema_files().items():
+        yield f"schema/{name}", text
+
+
+def _name_of(path: Path) -> str:
+    return f"{path.name}.off" if path.name in WAITING_FOR_DATA else path.name
+
+
+def _with_own_schema(text: str) -> str:
+    """Return `text` with its editor's line pointing at the schema that lies in the site."""
+    return text.replace("$schema=../docs/schema/", "$schema=../schema/", 1)
+
+
+def _filled(name: str, words: Mapping[str, str]) -> str:
+    text = (STARTER / name).read_text(encoding="utf-8")
+    return _BLANK.sub(lambda blank: words[blank[1]], text)
+
+
+def _quoted(value: str) -> str:
+    """Return `value` as YAML reads it whatever it holds: a JSON string is one."""
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _write(path: Path, text: str) -> Path:
+    path.parent.mkdir(mode=0o700, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    path.chmod(0o600)
+    return path
