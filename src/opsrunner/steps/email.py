@@ -1,0 +1,123 @@
+"""The step kind `email`: one mail to each recipient, from a text or from a template in `reports/`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
+
+from opsrunner.errors import MailFailed, OpsrunnerError, StepFailed
+from opsrunner.mail.headers import clean_line, parse_address
+from opsrunner.model.mail import NewMail
+from opsrunner.model.outcome import Outcome, StepStatus
+from opsrunner.steps.base import Kind, Means, StepCall, StepOptions
+from opsrunner.templates.environments import has_page, render_mail_page, render_page
+
+MOST_RECIPIENTS = 500
+
+
+def _one_or_many(value: object) -> object:
+    return (value,) if isinstance(value, str) else value
+
+
+Recipients = Annotated[
+    tuple[Annotated[str, Field(min_length=1)], ...],
+    BeforeValidator(_one_or_many),
+    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
+]
+
+
+class Options(StepOptions):
+    """What stands in `email:`. With `template` the subject is the template's first line."""
+
+    to: Recipients
+    """Roles, rosters, people or mail addresses; each gets a mail of its own."""
+    subject: str = ""
+    body: str = ""
+    template: str = ""
+    """`welcome` is `reports/welcome.txt.j2`, with `reports/welcome.html.j2` beside it if it is there."""
+
+    @model_validator(mode="after")
+    def _has_one_text(self) -> Options:
+        if not self.to:
+            raise ValueError("needs at least one recipient")
+        if bool(self.body) == bool(self.template):
+            raise ValueError("needs either body or template")
+        if self.body and not self.subject:
+            raise ValueError("needs a subject")
+        if self.template and self.subject:
+            raise ValueError("the subject is the first line of the template; leave subject out")
+        return self
+
+
+def run(call: StepCall, means: Means) -> Outcome:
+    """Queue the mails, all or none. Raises StepFailed (permanent) for whom or what cannot be mailed."""
+    options: Options = call.options
+    recipients = _recipients(options, means)
+    subject, text, html = _texts(options, call, means)
+    subject = clean_line(means.vault.mask(subject))
+    if not subject:
+        raise StepFailed("the subject is empty", permanent=True)
+    mails = [
+        NewMail(
+            to=address,
+            subject=subject,
+            text=means.vault.mask(text),
+            html=means.vault.mask(html),
+            about=f"{call.routine} {call.step}",
+        )
+        for address in recipients
+    ]
+    means.send(mails)
+    whom = recipients[0] if len(recipients) == 1 else f"{len(recipients)} recipients"
+    return Outcome(status=StepStatus.SUCCEEDED, message=f"mail to {whom}", facts={"mails": len(mails)})
+
+
+def preview(options: Options) -> str:
+    """Return what would be sent to whom as one line."""
+    what = f"template {options.template}" if options.template else f"“{clean_line(options.subject, length=60)}”"
+    return f"mail {what} to {clean_line(', '.join(options.to), length=100)}"
+
+
+def _recipients(options: Options, means: Means) -> tuple[str, ...]:
+    """Return each address once, in the order of the options."""
+    addresses: dict[str, None] = {}
+    for name in options.to:
+        found = means.addresses(name)
+        if not found:
+            raise StepFailed(f"nobody holds {clean_line(name, length=80)!r}", permanent=True)
+        for address in found:
+            addresses[_checked(address)] = None
+    if len(addresses) > MOST_RECIPIENTS:
+        raise StepFailed(f"{len(addresses)} recipients; {MOST_RECIPIENTS} are the most", permanent=True)
+    return tuple(addresses)
+
+
+def _checked(address: str) -> str:
+    try:
+        return parse_address(address).address
+    except MailFailed as exc:
+        raise StepFailed(exc.message, permanent=True) from exc
+
+
+def _texts(options: Options, call: StepCall, means: Means) -> tuple[str, str, str]:
+    """Return subject, text and HTML."""
+    if not options.template:
+        return options.subject, options.body, ""
+    folders = means.reports or (call.site_root / "reports",)
+    plain, rich = f"{options.template}.txt.j2", f"{options.template}.html.j2"
+    try:
+        subject, text = render_mail_page(plain, call.context, folders=folders)
+        html = render_page(rich, call.context, folders=folders, html=True) if has_page(rich, folders) else ""
+    except OpsrunnerError as exc:
+        raise StepFailed(exc.message, permanent=True) from exc
+    return subject, text, html
+
+
+KIND = Kind(
+    name="email",
+    summary="Send a mail to a role, a person or an address.",
+    options=Options,
+    run=run,
+    preview=preview,
+)
