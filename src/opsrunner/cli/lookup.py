@@ -1,0 +1,82 @@
+"""Finds what a person named on the command line, or says what there is instead."""
+
+from __future__ import annotations
+
+import os
+import pwd
+from collections.abc import Iterable
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+from opsrunner.errors import ConfigurationError, NotFound, Refused
+from opsrunner.model.person import Person
+from opsrunner.model.routine import Routine
+
+if TYPE_CHECKING:
+    from opsrunner.app import App
+    from opsrunner.cli.session import Session
+
+
+def routine_named(app: App, routine_id: str) -> Routine:
+    """Return a routine in force. Raises NotFound, or ConfigurationError where its file does not check."""
+    found = app.site.routines.get(routine_id)
+    if found is not None:
+        return found
+    broken = [problem for problem in app.loaded.problems if problem.file == f"routines/{routine_id}.yaml"]
+    if broken:
+        raise ConfigurationError(f"the routine {routine_id} does not check: {broken[0]}")
+    raise NotFound(f"there is no routine '{routine_id}'{near(routine_id, app.site.routines)}")
+
+
+def routine_name(app: App, routine_id: str | None) -> str:
+    """Return how people call a routine, also of one that is gone."""
+    if routine_id is None:
+        return ""
+    found = app.site.routines.get(routine_id)
+    return found.name if found else routine_id
+
+
+def near(word: str, known: Iterable[str]) -> str:
+    """Return `, did you mean 'x'?` for the closest known word, or nothing."""
+    close = get_close_matches(word, list(known), n=1)
+    return f", did you mean '{close[0]}'?" if close else ""
+
+
+def acting_person(session: Session, app: App) -> Person:
+    """Return who acts: `--as`, else the person whose `login` is the OS user. Raises NotFound or Refused."""
+    if session.acting_as is not None:
+        return app.people.named(session.acting_as)
+    login = os_user()
+    found = app.people.by_login(login)
+    if found is None:
+        raise Refused(
+            f"no person of this site has the login '{login}': say who you are with --as PERSON "
+            f"({', '.join(app.site.people)}), or add `login: {login}` to opsrunner.yaml"
+        )
+    return found
+
+
+def actor_name(session: Session, app: App) -> str:
+    """Return who is recorded for an act of ops: a person's id, or the OS user where it is nobody of the site."""
+    if session.acting_as is not None:
+        return app.people.named(session.acting_as).id
+    login = os_user()
+    found = app.people.by_login(login)
+    return found.id if found is not None else f"{login} (OS user)"
+
+
+def os_user() -> str:
+    """Return the OS user's name, or its number where it has none."""
+    number = os.geteuid()
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return str(number)
+
+
+def person_name(app: App, person_id: str | None) -> str:
+    """Return how a person is called; an id that is not theirs stays as it is."""
+    if not person_id:
+        return ""
+    person = app.site.people.get(person_id)
+    return person.name if person else person_id

@@ -1,0 +1,126 @@
+"""The command line's door: finds the verb, calls it, and turns what goes wrong into one line.
+
+Exit codes: 0 fine; 1 the thing asked about is not fine; 2 usage or configuration; 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from difflib import get_close_matches
+
+import click
+
+from opsrunner.cli.session import Session
+from opsrunner.cli.verbs import SECTIONS, VERBS
+from opsrunner.cli.words import printable
+from opsrunner.errors import OpsrunnerError
+from opsrunner.version import VERSION
+
+INTERRUPTED = 130
+PIPE_CLOSED = 141
+"""What a shell reports of a program that SIGPIPE ended."""
+
+
+class LazyGroup(click.Group):
+    """The verbs of the table; each is imported when it is called, so that `--help` stays quick."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        verb = VERBS.get(cmd_name)
+        if verb is None:
+            near = get_close_matches(cmd_name, VERBS, n=1)
+            hint = f"did you mean '{near[0]}'?" if near else "see: opsrunner --help"
+            ctx.fail(f"there is no verb '{cmd_name}'; {hint}")
+        module, _, function = verb.place.partition(":")
+        command: click.Command = getattr(importlib.import_module(f"opsrunner.cli.{module}"), function)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        for title, verbs in SECTIONS.items():
+            with formatter.section(title):
+                formatter.write_dl([(name, verb.summary) for name, verb in verbs.items()])
+
+
+@click.command(
+    cls=LazyGroup,
+    name="opsrunner",
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Each verb has its own help with an example: opsrunner run --help",
+    no_args_is_help=True,
+)
+@click.version_option(VERSION, message="opsrunner %(version)s")
+def opsrunner() -> None:
+    """Keep the daily, weekly and monthly routines of a small hosting company.
+
+    Routines are YAML files in a site's folder. opsrunner runs their automated steps, opens checklists for
+    the people, and sends the owner one digest a day.
+    """
+
+
+def main() -> None:
+    """Run the program and leave with its exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(errors="backslashreplace")
+    sys.exit(call(sys.argv[1:]))
+
+
+def call(arguments: Sequence[str]) -> int:
+    """Run one verb and return the exit code. Nothing but SystemExit leaves."""
+    session = Session()
+    try:
+        code = opsrunner.main(list(arguments), prog_name="opsrunner", standalone_mode=False, obj=session)
+        sys.stdout.flush()
+    except click.ClickException as exc:
+        return _refuse(exc)
+    except OpsrunnerError as exc:
+        return _complain(session.mask(exc.message), exc.exit_code)
+    except (KeyboardInterrupt, click.Abort):
+        return _complain("interrupted", INTERRUPTED)
+    except BrokenPipeError:
+        _forget_output()
+        return PIPE_CLOSED
+    except Exception as exc:  # noqa: BLE001 - the last net: no traceback ever meets a user
+        return _crash(session, exc)
+    return code if isinstance(code, int) else 0
+
+
+def _refuse(exc: click.ClickException) -> int:
+    if isinstance(exc, click.exceptions.NoArgsIsHelpError):
+        print(exc.format_message())
+        return 2
+    context = exc.ctx if isinstance(exc, click.UsageError) else None
+    hint = f"; see: {context.command_path} --help" if context is not None and context.parent is not None else ""
+    return _complain(f"{exc.format_message().rstrip('.')}{hint}", 2)
+
+
+def _complain(message: str, code: int) -> int:
+    """Print one line on standard error and return `code`."""
+    try:
+        print(f"opsrunner: {printable(message)}", file=sys.stderr, flush=True)
+    except OSError:
+        _forget_output()
+    return code
+
+
+def _forget_output() -> None:
+    """Point standard output to nowhere, so that Python's own flush at exit stays quiet."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def _crash(session: Session, exc: Exception) -> int:
+    from opsrunner.cli.crash import write_crash  # noqa: PLC0415 - only when something broke
+
+    place = write_crash(exc, folder=session.state_folder, mask=session.mask)
+    where = f"; the details are in {place}" if place else ""
+    return _complain(f"unexpected {type(exc).__name__}{where}; please report this", 1)

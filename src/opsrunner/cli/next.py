@@ -1,0 +1,161 @@
+"""`next`: when a routine, or a cron expression, is due."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from itertools import islice
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+import click
+
+from opsrunner.cli.options import json_option, site_options, verb
+from opsrunner.cli.session import Session
+from opsrunner.errors import UsageError
+
+if TYPE_CHECKING:
+    from opsrunner.model.schedule import Occurrence
+
+EXAMPLE = """
+opsrunner next nightly-backups --count 10
+opsrunner next --cron "30 2 * * 1-5" --tz Europe/Oslo --after 2026-12-24 --json
+"""
+
+
+@verb(EXAMPLE, name="next")
+@click.argument("routine", required=False)
+@click.option("--cron", metavar="EXPR", help="Ask about a cron expression instead; needs no site.")
+@click.option("--tz", "zone_name", metavar="ZONE", help="Zone of --cron, by default UTC: Europe/Oslo.")
+@click.option("--after", metavar="ISO", help="Only moments later than this one; by default now.")
+@click.option("--count", type=click.IntRange(1, 1000), default=5, show_default=True, help="How many moments.")
+@json_option
+@site_options
+@click.pass_obj
+def next_times(
+    session: Session, routine: str | None, cron: str | None, zone_name: str | None, after: str | None, count: int
+) -> int:
+    """Show when ROUTINE, or a cron expression, is due next.
+
+    Shifts by holidays are shown with their reason, and so is whatever leaves a moment out: a pause, a
+    skip, a freeze, a holiday. With --json, --cron prints a list of ISO moments.
+    """
+    if (routine is None) == (cron is None):
+        raise UsageError("name a routine, or give --cron 'EXPR'; see: opsrunner next --help")
+    if cron is not None:
+        return _next_of_cron(session, cron, zone_name=zone_name or "UTC", after=after, count=count)
+    if zone_name is not None:
+        raise UsageError("--tz goes with --cron; a routine has its own zone")
+    return _next_of_routine(session, routine or "", after=after, count=count)
+
+
+def _next_of_cron(session: Session, expression: str, *, zone_name: str, after: str | None, count: int) -> int:
+    from opsrunner.schedules.cron import cron_in_words, cron_times, parse_cron  # noqa: PLC0415
+    from opsrunner.schedules.zones import load_zone  # noqa: PLC0415
+
+    zone = load_zone(zone_name)
+    parse_cron(expression)
+    start = _after(after, now=datetime.now(UTC), zone=zone)
+    moments = [moment.astimezone(zone) for moment in islice(cron_times(expression, after=start, zone=zone_name), count)]
+    if session.as_json:
+        import json  # noqa: PLC0415
+
+        print(json.dumps([moment.isoformat() for moment in moments]))
+        return 0
+    session.screen.heading(f"{expression}  {cron_in_words(expression)}", zone_name)
+    _show(session, [(moment, "") for moment in moments])
+    return 0
+
+
+def _next_of_routine(session: Session, routine_id: str, *, after: str | None, count: int) -> int:
+    from opsrunner.engine.planner import World, held_because  # noqa: PLC0415
+    from opsrunner.schedules.due import upcoming  # noqa: PLC0415
+    from opsrunner.schedules.words import in_words  # noqa: PLC0415
+
+    with session.opened() as app:
+        routine = app.routine(routine_id)
+        now = app.clock.now()
+        zone = _zone_of(routine.schedule.rules, app.site.timezone)
+        start = _after(after, now=now, zone=ZoneInfo(zone))
+        world = World(almanac=app.almanac, freezes=app.site.freezes, timezone=app.site.timezone)
+        holds = [hold for hold in app.books.holds.since(min(start, now)) if hold.routine == routine_id]
+        coming = upcoming(routine.schedule, after=start, count=count, almanac=app.almanac)
+        found = [(occurrence, held_because(routine, occurrence, holds, world)) for occurrence in coming]
+        if session.as_json:
+            print_occurrences(session, found, zone=zone)
+            return 0
+        session.screen.heading(routine.name, in_words(routine.schedule))
+        _show(session, [(at.planned_at.astimezone(ZoneInfo(zone)), _note(at, held)) for at, held in found])
+        if not found:
+            session.screen.line("It is never due by itself." if not routine.schedule.rules else "It is not due again.")
+    return 0
+
+
+def _after(text: str | None, *, now: datetime, zone: ZoneInfo) -> datetime:
+    if text is None:
+        return now
+    try:
+        moment = datetime.fromisoformat(text.strip())
+        return moment.replace(tzinfo=moment.tzinfo or zone).astimezone(UTC)
+    except (ValueError, OverflowError) as exc:
+        raise UsageError(f"--after '{text}' is not a moment; write it like 2026-12-24T08:00") from exc
+
+
+def _zone_of(rules: Sequence[object], default: str) -> str:
+    """Return the zone of the first rule; offsets and rules without one follow the site."""
+    for rule in rules:
+        frame = getattr(rule, "frame", None)
+        if frame is not None:
+            return str(frame.timezone)
+    return default
+
+
+def print_occurrences(session: Session, found: Sequence[tuple[Occurrence, str]], *, zone: str) -> None:
+    """Print occurrences as a JSON list of objects."""
+    session.print_json(
+        [
+            {
+                "at": occurrence.planned_at.astimezone(ZoneInfo(zone)).isoformat(),
+                "nominal_at": occurrence.nominal_at.astimezone(ZoneInfo(zone)).isoformat(),
+                "zone": zone,
+                "weekday": f"{occurrence.planned_at.astimezone(ZoneInfo(zone)):%A}".lower(),
+                "shift": occurrence.shift,
+                "left_out": held,
+            }
+            for occurrence, held in found
+        ]
+    )
+
+
+def _note(occurrence: Occurrence, held: str) -> str:
+    reasons = {
+        "asked": "left out, as asked",
+        "paused": "left out: paused",
+        "frozen": "left out: frozen",
+        "holiday": "left out: holiday",
+    }
+    return "; ".join(part for part in (occurrence.shift, reasons.get(held, held)) if part)
+
+
+def _show(session: Session, moments: Sequence[tuple[datetime, str]]) -> None:
+    from opsrunner.cli.screen import Cell, Column  # noqa: PLC0415
+    from opsrunner.cli.words import WEEKDAYS  # noqa: PLC0415
+
+    if not moments:
+        return
+    session.screen.table(
+        [Column(), Column(), Column(), Column(), Column(grows=True)],
+        [
+            (
+                WEEKDAYS[moment.weekday()],
+                f"{moment:%Y-%m-%d}",
+                f"{moment:%H:%M:%S}".removesuffix(":00"),
+                Cell(text=moment.tzname() or "", dim=True),
+                Cell(text=note, tone="look" if "left out" in note else None),
+            )
+            for moment, note in moments
+        ],
+        indent=2,
+    )
+
+

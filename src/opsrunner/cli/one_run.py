@@ -1,0 +1,158 @@
+"""One run in full, for `show` and for the end of `run`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+from opsrunner.cli.lookup import person_name, routine_name
+from opsrunner.cli.screen import Cell, CellLike, Column, Screen
+from opsrunner.cli.statuses import reason_words, status_cell, status_word, tone_of
+from opsrunner.cli.views import run_view, seconds_between, step_view, task_view
+from opsrunner.cli.words import clock_words, due_words, duration_words, moment_words
+from opsrunner.config.freezing import thaw
+from opsrunner.errors import OpsrunnerError
+from opsrunner.model.run import Run, StepRecord
+from opsrunner.model.task import Task
+
+if TYPE_CHECKING:
+    from opsrunner.app import App
+
+MOST_PARTS = 40
+
+
+def run_as_json(app: App, run: Run) -> dict[str, Any]:
+    """Return a run with its steps and tasks."""
+    now = app.clock.now()
+    return {
+        **run_view(run, name=routine_name(app, run.routine)),
+        "steps": [step_view(record) for record in app.books.steps.of_run(run.id)],
+        "not_begun": _not_begun(app, run),
+        "tasks": [task_view(task, now=now) for task in app.books.tasks.of_run(run.id)],
+    }
+
+
+def print_run(screen: Screen, app: App, run: Run) -> None:
+    """Print a run: its head, its steps, its tasks."""
+    now, zone = app.clock.now(), ZoneInfo(app.site.timezone)
+    records = app.books.steps.of_run(run.id)
+    screen.heading(f"Run {run.id}  {routine_name(app, run.routine)}")
+    tone = tone_of(run.status.value)
+    why = f": {reason_words(run.reason)}" if run.reason else ""
+    screen.line(f"{status_word(run.status.value)}{why}", tone=tone, sign=True)
+    screen.line()
+    screen.table([Column(), Column(grows=True)], _head(app, run, now=now, zone=zone), indent=2)
+    if records or not run.status.is_final:
+        screen.line()
+        screen.heading("Steps")
+        screen.table(*_steps_table(records, _not_begun(app, run), zone=zone), indent=2)
+    tasks = app.books.tasks.of_run(run.id)
+    if tasks:
+        screen.line()
+        screen.heading("Tasks")
+        screen.table(*_tasks_table(app, tasks, now=now, zone=zone), indent=2)
+
+
+def _head(app: App, run: Run, *, now: datetime, zone: ZoneInfo) -> list[Sequence[CellLike]]:
+    seconds = seconds_between(run.started_at, run.finished_at)
+    trigger = {
+        "schedule": "by its schedule",
+        "catch_up": "caught up",
+        "manual": "by hand",
+        "rerun": f"again for run {run.rerun_of}",
+        "rows": f"for the row {run.row_key}",
+    }[run.trigger.value]
+    late = f", {duration_words(run.late_seconds)} late" if run.late_seconds >= 60 else ""
+    facts = {
+        "due": moment_words(run.nominal_at, now=now, zone=zone) if run.nominal_at else "",
+        "planned": moment_words(run.planned_at, now=now, zone=zone)
+        if run.planned_at and run.planned_at != run.nominal_at
+        else "",
+        "started": moment_words(run.started_at, now=now, zone=zone) + late if run.started_at else "",
+        "took": duration_words(seconds) if seconds is not None else "",
+        "came": trigger + (f", by {person_name(app, run.actor)}" if run.actor else ""),
+    }
+    return [(Cell(text=name, dim=True), text) for name, text in facts.items() if text]
+
+
+def _not_begun(app: App, run: Run) -> list[str]:
+    """Return the ids of the steps that have not begun; nothing where the frozen copy cannot be read."""
+    if run.frozen is None:
+        return []
+    try:
+        plans = thaw(app.books.runs.frozen_body(run.frozen)).steps
+    except OpsrunnerError:
+        return []
+    begun = {record.id for record in app.books.steps.of_run(run.id)}
+    return [plan.id for plan in plans if plan.id not in begun]
+
+
+def _steps_table(
+    records: Sequence[StepRecord], pending: Sequence[str], *, zone: ZoneInfo
+) -> tuple[list[Column], list[Sequence[CellLike]]]:
+    rows: list[Sequence[CellLike]] = []
+    for record in records:
+        rows.append(_step_row(record, zone=zone))
+        rows += _parts_and_tries(record)
+    rows += [(step, status_cell("pending"), "", "", "") for step in pending]
+    columns = [
+        Column(title="step"),
+        Column(title="status"),
+        Column(title="at"),
+        Column(title="took", right=True),
+        Column(title="what it said", grows=True),
+    ]
+    return columns, rows
+
+
+def _step_row(record: StepRecord, *, zone: ZoneInfo) -> Sequence[CellLike]:
+    outcome = record.outcome
+    seconds = seconds_between(record.started_at, record.finished_at)
+    said = outcome.message or reason_words(outcome.reason) if outcome else ""
+    return (
+        record.id,
+        status_cell(record.status.value),
+        clock_words(record.started_at, zone=zone) if record.started_at else "",
+        duration_words(seconds) if seconds is not None else "",
+        said,
+    )
+
+
+def _parts_and_tries(record: StepRecord) -> list[Sequence[CellLike]]:
+    if record.outcome is None:
+        return []
+    parts = record.outcome.parts
+    shown = sorted(parts, key=lambda part: not part.status.is_bad)[:MOST_PARTS]
+    rows: list[Sequence[CellLike]] = [
+        (f"  {part.key}", status_cell(part.status.value), "", "", part.message) for part in shown
+    ]
+    if len(parts) > len(shown):
+        rows.append((f"  and {len(parts) - len(shown)} more", "", "", "", "all of them with --json"))
+    rows += [
+        (f"  try {attempt.number}", status_cell(attempt.status.value), "", duration_words(attempt.seconds), "")
+        for attempt in record.outcome.attempts
+    ]
+    return rows
+
+
+def _tasks_table(
+    app: App, tasks: Sequence[Task], *, now: datetime, zone: ZoneInfo
+) -> tuple[list[Column], list[Sequence[CellLike]]]:
+    rows: list[Sequence[CellLike]] = []
+    for task in tasks:
+        closed = f"{person_name(app, task.closed_by)}, " if task.closed_by else ""
+        when = due_words(task.due_at, now=now, zone=zone) if task.is_open else ""
+        if task.closed_at is not None:
+            when = closed + moment_words(task.closed_at, now=now, zone=zone)
+        rows.append((str(task.id), status_cell(task.status.value), task.title, when))
+    columns = [
+        Column(title="task", right=True),
+        Column(title="status"),
+        Column(title="what", grows=True),
+        Column(title="when"),
+    ]
+    return columns, rows
+
+

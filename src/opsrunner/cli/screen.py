@@ -1,0 +1,165 @@
+"""Answers for people: tables, lines and signs; rich on a terminal, plain aligned text elsewhere."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import zip_longest
+from typing import TYPE_CHECKING, TypeAlias
+
+from opsrunner.cli.words import printable, printable_lines
+from opsrunner.model.digest import Tone
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+SIGNS: dict[Tone, str] = {"failed": "✕", "look": "!", "fine": "✓", "live": "●", "nothing": "○"}
+_COLOURS: dict[Tone, str] = {"failed": "red", "look": "yellow", "fine": "green", "live": "cyan", "nothing": "dim"}
+PLAIN_WIDTH = 100
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """A text with its tone."""
+
+    text: str
+    tone: Tone | None = None
+    dim: bool = False
+
+
+CellLike: TypeAlias = Cell | str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Column:
+    """A column: its title, where its text stands, and whether it takes the room that is left."""
+
+    title: str = ""
+    right: bool = False
+    grows: bool = False
+
+
+class Screen:
+    """Standard output. All that is written is cleaned of what could steer a terminal."""
+
+    def __init__(self) -> None:
+        self.is_terminal = sys.stdout.isatty() and os.environ.get("TERM", "") not in ("", "dumb")
+        self._console: Console | None = None
+        self._is_at_start = True
+
+    @property
+    def console(self) -> Console:
+        """Rich's console, made when it is needed."""
+        if self._console is None:
+            from rich.console import Console  # noqa: PLC0415 - takes 60 ms, and pipes need none
+
+            self._console = Console(highlight=False, markup=False, emoji=False, soft_wrap=False)
+        return self._console
+
+    def line(self, text: str = "", *, tone: Tone | None = None, sign: bool = False, dim: bool = False) -> None:
+        """Print one line, in the colour of its tone and after its sign where asked."""
+        text = printable(text) if not text.startswith(" ") else f"{text[: -len(text.lstrip())]}{printable(text)}"
+        self._put(f"{SIGNS[tone]} {text}" if sign and tone else text, tone=tone, dim=dim)
+
+    def block(self, text: str) -> None:
+        """Print a text of many lines as it is."""
+        self.write(printable_lines(text).rstrip("\n") + "\n")
+
+    def write(self, text: str) -> None:
+        """Print a piece of a text, without a line's end of its own."""
+        if text:
+            sys.stdout.write(printable_lines(text))
+            sys.stdout.flush()
+            self._is_at_start = text.endswith("\n")
+
+    def end_line(self) -> None:
+        """End the line that `write` has left open."""
+        if not self._is_at_start:
+            self.write("\n")
+
+    def heading(self, text: str, note: str = "") -> None:
+        """Print a heading, with a note beside it."""
+        if not self.is_terminal:
+            print(f"{printable(text)}{'  ' + printable(note) if note else ''}")
+            return
+        from rich.text import Text  # noqa: PLC0415 - as above
+
+        self.console.print(Text.assemble((printable(text), "bold"), ("  " + printable(note) if note else "", "dim")))
+
+    def table(self, columns: Sequence[Column], rows: Sequence[Sequence[CellLike]], *, indent: int = 0) -> None:
+        """Print rows under their columns' titles; columns that are empty all the way are left out."""
+        cells = [[_cell(cell) for cell in row] for row in rows]
+        kept = [index for index in range(len(columns)) if any(row[index].text for row in cells)]
+        columns = [columns[index] for index in kept]
+        cells = [[row[index] for index in kept] for row in cells]
+        if self.is_terminal:
+            self._rich_table(columns, cells, indent)
+        else:
+            _plain_table(columns, cells, indent)
+
+    @contextmanager
+    def working(self, text: str) -> Iterator[None]:
+        """Show that something goes on, on a terminal only."""
+        if not self.is_terminal:
+            yield
+            return
+        with self.console.status(printable(text), spinner="dots"):
+            yield
+
+    def _put(self, text: str, *, tone: Tone | None, dim: bool) -> None:
+        if not self.is_terminal or (tone is None and not dim):
+            print(text)
+            return
+        from rich.text import Text  # noqa: PLC0415 - as above
+
+        self.console.print(Text(text, style=_style(tone, dim)), soft_wrap=True)
+
+    def _rich_table(self, columns: Sequence[Column], rows: Sequence[Sequence[Cell]], indent: int) -> None:
+        from rich.padding import Padding  # noqa: PLC0415 - as above
+        from rich.table import Table  # noqa: PLC0415
+        from rich.text import Text  # noqa: PLC0415
+
+        table = Table(
+            box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=any(column.title for column in columns)
+        )
+        for column in columns:
+            table.add_column(
+                column.title,
+                header_style="dim",
+                justify="right" if column.right else "left",
+                no_wrap=not column.grows,
+                overflow="fold",
+                ratio=None,
+            )
+        for row in rows:
+            table.add_row(*(Text(cell.text, style=_style(cell.tone, cell.dim)) for cell in row))
+        self.console.print(Padding(table, (0, 0, 0, indent)))
+
+
+def _cell(cell: CellLike) -> Cell:
+    if isinstance(cell, str):
+        return Cell(text=printable(cell))
+    return Cell(text=printable(cell.text), tone=cell.tone, dim=cell.dim)
+
+
+def _style(tone: Tone | None, dim: bool) -> str:
+    if tone is not None:
+        return _COLOURS[tone]
+    return "dim" if dim else ""
+
+
+def _plain_table(columns: Sequence[Column], rows: Sequence[Sequence[Cell]], indent: int) -> None:
+    from rich.cells import cell_len  # noqa: PLC0415 - how wide a terminal shows a text
+
+    lines = [[column.title for column in columns]] if any(column.title for column in columns) else []
+    lines += [[cell.text for cell in row] for row in rows]
+    widths = [max(map(cell_len, texts)) for texts in zip_longest(*lines, fillvalue="")]
+    for line in lines:
+        parts = [
+            " " * (width - cell_len(text)) + text if column.right else text + " " * (width - cell_len(text))
+            for text, width, column in zip(line, widths, columns, strict=True)
+        ]
+        print(f"{' ' * indent}{'  '.join(parts)}".rstrip())

@@ -1,0 +1,47 @@
+"""`serve`: the daemon in the foreground."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+import click
+
+from opsrunner.cli.options import site_options, verb
+from opsrunner.cli.session import Session
+from opsrunner.cli.words import printable
+
+EXAMPLE = """
+opsrunner serve --site /srv/ops --state /var/lib/opsrunner
+"""
+
+
+@verb(EXAMPLE)
+@site_options
+@click.pass_obj
+def serve(session: Session) -> int:
+    """Keep the routines: plan, run, open tasks, remind, send digests. In the foreground, until SIGTERM.
+
+    Files that change are read again by themselves. The first SIGTERM or Ctrl-C lets running steps end for
+    `limits.grace`; a second one ends them at once.
+    """
+    _log_to_stderr()
+    with session.opened() as app:
+        return app.serve()
+
+
+class _Lines(logging.Formatter):
+    """One line a record, with nothing in it that could steer a terminal."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return printable(super().format(record))
+
+
+def _log_to_stderr() -> None:
+    """Send the daemon's sentences to standard error, where systemd's journal or a terminal reads them."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Lines("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%d %H:%M:%S"))
+    logger = logging.getLogger("opsrunner")
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    logger.propagate = False

@@ -1,0 +1,65 @@
+"""What one call of the program knows: where its site and state lie, who acts, how it answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from opsrunner.app import App
+    from opsrunner.cli.screen import Screen
+
+STATE = "var"
+
+
+class Session:
+    """One call of the program. The options of a verb write into it; the verb reads from it."""
+
+    def __init__(self) -> None:
+        self.site = Path()
+        self.state: Path | None = None
+        self.as_json = False
+        self.acting_as: str | None = None
+        self._app: App | None = None
+        self._screen: Screen | None = None
+
+    @property
+    def state_folder(self) -> Path:
+        """The state folder, whether it is there or not."""
+        return self.state if self.state is not None else self.site / STATE
+
+    @property
+    def screen(self) -> Screen:
+        """Where the answer goes, for people."""
+        if self._screen is None:
+            from opsrunner.cli.screen import Screen  # noqa: PLC0415 - JSON answers need no screen
+
+            self._screen = Screen()
+        return self._screen
+
+    @contextmanager
+    def opened(self) -> Iterator[App]:
+        """Give the site's application, and close it afterwards.
+
+        Raises ConfigurationError where the site cannot be read, StateError where its state cannot be used.
+        """
+        from opsrunner.app import open_app  # noqa: PLC0415 - verbs without a site do not need it
+
+        app = open_app(self.site, self.state)
+        self._app = app
+        try:
+            yield app
+        finally:
+            app.close()
+
+    def print_json(self, value: Any) -> None:
+        """Print one JSON document; moments are written in the site's zone."""
+        from opsrunner.cli.answers import to_json  # noqa: PLC0415 - only where JSON was asked for
+
+        print(to_json(value, zone=self._app.site.timezone if self._app is not None else "UTC"))
+
+    def mask(self, text: str) -> str:
+        """Return `text` without the secrets that this call has read."""
+        return text if self._app is None else self._app.vault.mask(text)

@@ -1,0 +1,52 @@
+"""The one table of verbs: where each lies, and its line in the help. A verb is imported when it is called."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verb:
+    """One line of the table. `place` is `module:function` below `opsrunner.cli`."""
+
+    place: str
+    summary: str
+
+
+SECTIONS: Mapping[str, Mapping[str, Verb]] = {
+    "Start": {
+        "init": Verb(place="init:init", summary="Write a new site, with comments, into a folder."),
+        "try": Verb(place="trial:try_site", summary="Run every routine of the site once, beside the real state."),
+        "check": Verb(place="check:check", summary="Say every mistake in the site's files, or that there is none."),
+        "serve": Verb(place="serve:serve", summary="Keep the routines: plan, run, open tasks, send digests."),
+    },
+    "Work": {
+        "tasks": Verb(place="tasks:tasks", summary="Show the open tasks, the late ones first."),
+        "tick": Verb(place="tick:tick", summary="Mark a task: done, not applicable, could not."),
+        "task": Verb(place="task:task", summary="Add a task, claim it, hand it over, undo a tick, show it."),
+        "note": Verb(place="note:note", summary="Leave a note for the next shift, or read the last ones."),
+        "digest": Verb(place="digest:digest", summary="Show the digest as it stands now; send it, or keep it as HTML."),
+    },
+    "Time": {
+        "next": Verb(place="next:next_times", summary="Show when a routine, or a cron expression, is due."),
+        "calendar": Verb(place="calendar:calendar", summary="Show all that is due in a period, with its tasks."),
+        "pause": Verb(place="holds:pause", summary="Leave a routine out until a day; it resumes by itself."),
+        "resume": Verb(place="holds:resume", summary="End a pause now."),
+        "skip": Verb(place="holds:skip", summary="Leave out one due time of a routine."),
+    },
+    "Runs": {
+        "run": Verb(place="run:run", summary="Run a routine by hand now, or show what it would do."),
+        "runs": Verb(place="runs:runs", summary="Show the last runs."),
+        "show": Verb(place="runs:show", summary="Show one run: its steps, hosts, rows, tasks and reasons."),
+        "logs": Verb(place="logs:logs", summary="Show what the steps of a run wrote."),
+        "cancel": Verb(place="run:cancel", summary="Stop a run that goes on or waits."),
+    },
+    "House": {
+        "doctor": Verb(place="doctor:doctor", summary="Look after rights, clock, mail, keys, files and disk."),
+        "hosts": Verb(place="hosts:hosts", summary="Show the hosts; trust or forget their keys."),
+        "person": Verb(place="person:person", summary="Show who holds what; enter leave, swaps and cover."),
+    },
+}
+
+VERBS: Mapping[str, Verb] = {name: verb for section in SECTIONS.values() for name, verb in section.items()}

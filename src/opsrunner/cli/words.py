@@ -1,0 +1,105 @@
+"""Moments, spans and other people's texts as one reads them on a terminal. Pure functions."""
+
+from __future__ import annotations
+
+import re
+from datetime import date, datetime
+from zoneinfo import ZoneInfo
+
+WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+# What steers a terminal or reorders a line: controls, separators, bidirectional marks, lone surrogates.
+_UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+_BREAKS = re.compile(r"\s*[\r\n\t]\s*")
+
+
+def printable(text: str) -> str:
+    """Return `text` on one line, with what could steer a terminal written out (`\\x1b`)."""
+    return printable_lines(_BREAKS.sub(" ", text.strip()))
+
+
+def printable_lines(text: str) -> str:
+    """Return `text` with its lines kept, and with what could steer a terminal written out."""
+    return _UNSAFE.sub(_written_out, text.replace("\r\n", "\n"))
+
+
+def _written_out(match: re.Match[str]) -> str:
+    code = ord(match[0])
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+
+
+def duration_words(seconds: float) -> str:
+    """Return a span in its two largest units: `0.4 s`, `14 s`, `3 min 20 s`, `2 h 5 min`, `3 days 4 h`."""
+    if seconds < 9.95:
+        return f"{max(seconds, 0):.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return _two(whole // 60, "min", whole % 60, "s")
+    if whole < 172800:
+        return _two(whole // 3600, "h", whole % 3600 // 60, "min")
+    return _two(whole // 86400, "days", whole % 86400 // 3600, "h")
+
+
+def span_words(seconds: float) -> str:
+    """Return a span in one unit, rounded down: `12 min`, `13 h`, `3 days`."""
+    if seconds < 60:
+        return "under a minute"
+    if seconds < 3600:
+        return f"{int(seconds // 60)} min"
+    if seconds < 172800:
+        return f"{int(seconds // 3600)} h"
+    return f"{int(seconds // 86400)} days"
+
+
+def ago_words(moment: datetime, now: datetime) -> str:
+    """Return how long ago it was: `just now`, `5 min ago`, `13 h ago`."""
+    seconds = (now - moment).total_seconds()
+    return "just now" if seconds < 60 else f"{span_words(seconds)} ago"
+
+
+def day_words(day: date, today: date) -> str:
+    """Return `today`, `tomorrow`, `yesterday`, `Mon` within the week ahead, else `Mon 7 Dec`."""
+    ahead = (day - today).days
+    if ahead in (-1, 0, 1):
+        return ("yesterday", "today", "tomorrow")[ahead + 1]
+    if 1 < ahead < 7:
+        return WEEKDAYS[day.weekday()]
+    return date_words(day, today)
+
+
+def date_words(day: date, today: date) -> str:
+    """Return `Mon 7 Dec`, with its year where it is not this one."""
+    year = "" if day.year == today.year else f" {day.year}"
+    return f"{WEEKDAYS[day.weekday()]} {day.day} {MONTHS[day.month - 1]}{year}"
+
+
+def moment_words(moment: datetime, *, now: datetime, zone: ZoneInfo) -> str:
+    """Return a moment on the site's wall clock: `today 16:00`, `Mon 09:00`, `Mon 7 Dec 09:00`."""
+    local = moment.astimezone(zone)
+    return f"{day_words(local.date(), now.astimezone(zone).date())} {local:%H:%M}"
+
+
+def clock_words(moment: datetime, *, zone: ZoneInfo) -> str:
+    """Return the wall-clock time to the second: `10:32:05`."""
+    return f"{moment.astimezone(zone):%H:%M:%S}"
+
+
+def due_words(due_at: datetime | None, *, now: datetime, zone: ZoneInfo) -> str:
+    """Return `2 h late`, `by 16:00`, `by tomorrow 10:00`, `by Mon 09:00`; nothing without a due time."""
+    if due_at is None:
+        return ""
+    if due_at < now:
+        return f"{span_words((now - due_at).total_seconds())} late"
+    return f"by {moment_words(due_at, now=now, zone=zone).removeprefix('today ')}"
+
+
+def count_words(number: int, noun: str, plural: str = "") -> str:
+    """Return `1 task`, `5,000 tasks`."""
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
+def _two(first: int, first_unit: str, second: int, second_unit: str) -> str:
+    return f"{first} {first_unit}" + (f" {second} {second_unit}" if second else "")
