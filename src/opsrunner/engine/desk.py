@@ -1,0 +1,27 @@
+"""What the human half of the engine stands on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from opsrunner.ledger.books import Books
+from opsrunner.model.site import Site
+from opsrunner.packaged import library
+from opsrunner.schedules.almanac import Almanac
+
+
+@dataclass(frozen=True, kw_only=True)
+class Desk:
+    """The ledger, the site that is in force, and where files lie. It reads no clock: moments are handed in."""
+
+    books: Books
+    site: Callable[[], Site]
+    almanac: Callable[[], Almanac]
+    state: Path
+    """The state folder; evidence and checklists lie below it."""
+
+    def report_folders(self) -> tuple[Path, Path]:
+        """Return where mail templates lie, the site's own first."""
+        return self.site().root / "reports", library() / "reports"

@@ -1,0 +1,127 @@
+"""Follow-ups: the task that opens because a step failed, counts the repeats and closes at the next success."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from opsrunner.engine.alerts import INTERRUPTED_KEY, Alerts
+from opsrunner.engine.desk import Desk
+from opsrunner.engine.tasks import BY_CHECK
+from opsrunner.mail.headers import clean_line
+from opsrunner.mail.message import clean_text
+from opsrunner.model.routine import Routine, StepPlan
+from opsrunner.model.run import Run
+from opsrunner.model.task import Evidence, NewTask, Task, TaskKind, TaskStatus
+
+MESSAGE_LENGTH = 2_000
+CUT_OFF = "opsrunner or the machine stopped while it ran; nobody knows how far it came"
+
+
+class FollowUps:
+    """At most one open for a routine's step and what it failed for (a host, a row, or the step as a whole)."""
+
+    def __init__(self, desk: Desk, alerts: Alerts) -> None:
+        self._desk = desk
+        self._alerts = alerts
+
+    def failed(
+        self, run: Run, routine: Routine, plan: StepPlan, *, key: str, message: str, at: datetime
+    ) -> tuple[Task, bool]:
+        """Open the follow-up of a failure, or count one more on the open one; tell whether it is new.
+
+        `key` is '' for the step as a whole. Only an opening sends a mail.
+        """
+        return self.failed_for(run, routine, plan, bad=[(key, message)], at=at)[0]
+
+    def failed_for(
+        self, run: Run, routine: Routine, plan: StepPlan, *, bad: Sequence[tuple[str, str]], at: datetime
+    ) -> list[tuple[Task, bool]]:
+        """Do as `failed` for each (key, message) of one end of a step, with one mail for all that are new.
+
+        An urgent step's mail is sent apart (`Alerts.urgent_failure`), not twice.
+        """
+        with self._desk.books.transaction():
+            ends = [
+                self._count(_look_at(run, routine, plan, key=key, message=message, at=at), run) for key, message in bad
+            ]
+            if not plan.urgent:
+                self._alerts.follow_ups_opened([task for task, is_new in ends if is_new], at)
+        return ends
+
+    def succeeded(self, run: Run, routine: Routine, plan: StepPlan, *, key: str, at: datetime) -> Task | None:
+        """Close the open follow-up, and return it with its evidence.
+
+        `key` '' says that the step as a whole succeeded: then all that is open about it closes, also for
+        hosts and rows that are no longer there.
+        """
+        closed: Task | None = None
+        for task in self._desk.books.tasks.opened(routine=routine.id):
+            if task.kind is not TaskKind.FOLLOW_UP or task.item != plan.id or (key and task.key != key):
+                continue
+            times = "1 failure" if task.count == 1 else f"{task.count} failures"
+            if task.key == INTERRUPTED_KEY:
+                times = "it was cut off"
+            evidence = Evidence(outcome=f"succeeded again in run {run.id} after {times}")
+            if self._desk.books.tasks.close(task.id, status=TaskStatus.DONE, by=BY_CHECK, evidence=evidence, at=at):
+                closed = self._desk.books.tasks.get(task.id)
+        return closed
+
+    def interrupted(self, run: Run, routine: Routine, plan: StepPlan, *, at: datetime) -> tuple[Task, bool]:
+        """Ask a person about a step that was cut off, and tell whether the question is new."""
+        with self._desk.books.transaction():
+            task, is_new = self._count(_cut_off(run, routine, plan, at=at), run)
+            if is_new:
+                self._alerts.follow_up_opened(task, at)
+        return task, is_new
+
+    def _count(self, new: NewTask, run: Run) -> tuple[Task, bool]:
+        """Open, or count one more; a run that is told of twice (after a crash) counts once."""
+        tasks = self._desk.books.tasks
+        found = tasks.open_about(new.routine, new.item, new.kind, new.key)
+        if found is None:
+            return tasks.open(new)
+        if found.run != run.id:
+            tasks.repeat(found.id, message=new.message, run=run.id)
+        return tasks.get(found.id), False
+
+
+def _look_at(run: Run, routine: Routine, plan: StepPlan, *, key: str, message: str, at: datetime) -> NewTask:
+    place = clean_line(key, length=60)
+    how = (
+        f"1. See what happened: `opsrunner show {run.id}` and `opsrunner logs {run.id} {plan.id}`.\n"
+        "2. Put the cause right.\n"
+        f"3. Run it again: `opsrunner run {routine.id}`. This closes by itself when the step succeeds."
+    )
+    title = f"Look at why {plan.name or plan.id} of {routine.name} failed{f' for {place}' if place else ''}"
+    return _follow_up(run, routine, plan, key=key, title=title, how=how, message=message, at=at)
+
+
+def _cut_off(run: Run, routine: Routine, plan: StepPlan, *, at: datetime) -> NewTask:
+    how = (
+        f"1. See how far it came: `opsrunner logs {run.id} {plan.id}`, and look at what it works on.\n"
+        "2. Put right what is half done.\n"
+        f"3. Run it again if it is safe: `opsrunner run {routine.id}`. This closes by itself when the step succeeds."
+    )
+    title = f"See how far {plan.name or plan.id} of {routine.name} came before it was cut off"
+    return _follow_up(run, routine, plan, key=INTERRUPTED_KEY, title=title, how=how, message=CUT_OFF, at=at)
+
+
+def _follow_up(
+    run: Run, routine: Routine, plan: StepPlan, *, key: str, title: str, how: str, message: str, at: datetime
+) -> NewTask:
+    return NewTask(
+        kind=TaskKind.FOLLOW_UP,
+        run=run.id,
+        routine=routine.id,
+        step=plan.id,
+        item=plan.id,
+        key=key,
+        title=clean_line(title),
+        how=how,
+        role=routine.accountable,
+        expires="never",
+        message=clean_text(message)[:MESSAGE_LENGTH],
+        opened_at=at,
+        opened_by="opsrunner",
+    )

@@ -1,0 +1,46 @@
+"""Who may do what to a task."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from opsrunner.engine.desk import Desk
+from opsrunner.engine.people import People
+from opsrunner.errors import NotFound, Refused
+from opsrunner.model.person import Person
+from opsrunner.model.run import Trigger
+from opsrunner.model.task import Task
+
+
+class Rights:
+    """Any role but `viewer` works on tasks; approvals belong to whom the file names, and to owners."""
+
+    def __init__(self, desk: Desk, people: People) -> None:
+        self._desk = desk
+        self._people = people
+
+    def require_staff(self, person: Person) -> None:
+        """Raise Refused unless the person may work on tasks."""
+        if not person.is_staff:
+            raise Refused(f"{person.name} may look, but not work on tasks")
+
+    def require_task(self, person: Person, task: Task, *, at: datetime) -> None:
+        """Raise Refused unless the person may close the task, now."""
+        self.require_staff(person)
+        if not task.approve_by:
+            return
+        if not person.is_owner and person not in self._people.persons(task.approve_by, at=at):
+            raise Refused(f"only {task.approve_by} (or an owner) may approve '{task.title}'")
+        if task.approve_not_self and self._started(task, person):
+            raise Refused(f"{person.name} started run {task.run} by hand, so somebody else has to approve it")
+
+    def _started(self, task: Task, person: Person) -> bool:
+        """Tell whether the person ran the routine by hand that asks for the approval."""
+        if task.run is None:
+            return False
+        try:
+            run = self._desk.books.runs.get(task.run)
+        except NotFound:
+            return False
+        by_hand = run.trigger in (Trigger.MANUAL, Trigger.RERUN)
+        return by_hand and run.actor in {person.id, person.login, person.name}

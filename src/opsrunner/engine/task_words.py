@@ -1,0 +1,58 @@
+"""Moments, spans and marks of tasks, as people say them."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from opsrunner.engine.digest_words import day_words
+from opsrunner.model.task import Task, TaskStatus
+
+STATUS_WORDS = {
+    TaskStatus.OPEN: "open",
+    TaskStatus.DONE: "done",
+    TaskStatus.NOT_APPLICABLE: "not applicable",
+    TaskStatus.COULD_NOT: "could not be done",
+    TaskStatus.MISSED: "missed",
+}
+
+
+def moment_words(moment: datetime, *, zone: str) -> str:
+    """Return `Sat 21 Nov 07:00`, in the zone."""
+    local = moment.astimezone(ZoneInfo(zone))
+    return f"{day_words(local.date())} {local:%H:%M}"
+
+
+def span_words(span: timedelta) -> str:
+    """Return the size of a span in its largest unit, rounded down: `45 min`, `2 h`, `3 days`."""
+    minutes = int(abs(span).total_seconds() // 60)
+    if minutes < 60:
+        return f"{minutes} min"
+    if minutes < 2 * 24 * 60:
+        return f"{minutes // 60} h"
+    return f"{minutes // (24 * 60)} days"
+
+
+def due_words(task: Task, *, at: datetime) -> str:
+    """Return how a task stands to its due time: `Due in 1 h`, `Due now`, `2 h overdue`, or nothing."""
+    if task.due_at is None:
+        return ""
+    left = task.due_at - at
+    if abs(left) < timedelta(minutes=1):
+        return "Due now"
+    return f"Due in {span_words(left)}" if left > timedelta() else f"{span_words(left)} overdue"
+
+
+def evidence_words(task: Task) -> str:
+    """Return what a tick carries, in one line: `42 GB free; note: disk replaced`."""
+    evidence, spec = task.evidence, task.evidence_spec
+    unit = f"{spec.number_name} " if spec is not None and spec.number_name else ""
+    words = (
+        f"{unit}{evidence.number:g}" if evidence.number is not None else "",
+        evidence.choice,
+        evidence.note,
+        f"file {evidence.file}" if evidence.file else "",
+        evidence.outcome,
+        f"{len(task.struck)} of {len(task.rows)} rows struck" if task.struck else "",
+    )
+    return "; ".join(word for word in words if word)

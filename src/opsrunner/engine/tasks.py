@@ -1,0 +1,142 @@
+"""Opens the tasks of a run, and ticks those that the machine can see done."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from opsrunner.engine.desk import Desk
+from opsrunner.engine.expiry import BY_PROGRAM, miss_earlier
+from opsrunner.engine.task_texts import Opening, RowTurn, new_task, state_words, turns_of
+from opsrunner.errors import ExpressionError
+from opsrunner.mail.headers import clean_line
+from opsrunner.model.outcome import Row
+from opsrunner.model.routine import Routine, StepPlan
+from opsrunner.model.run import Run
+from opsrunner.model.task import Evidence, NewTask, Task, TaskKind, TaskStatus
+from opsrunner.templates.expressions import evaluate_flag, step_references
+
+BY_CHECK = "check"
+"""Who closed a task whose `done_when` came true."""
+BY_SOURCE = "source"
+"""Who closed a keyed task whose row no longer comes."""
+OUTCOME_LENGTH = 500
+_WHOLE = frozenset({"succeeded", "warning"})
+
+
+class TaskOpener:
+    """Turns a human step into open tasks."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    def open(
+        self, run: Run, routine: Routine, plan: StepPlan, context: Mapping[str, Any], *, at: datetime
+    ) -> list[Task]:
+        """Open the tasks of a human step, all or none, and return those that this run opened.
+
+        Doing a step again opens nothing twice. A key that has an open task finds it: the newest row is
+        kept with it and it counts one more. What earlier runs left unticked becomes missed now, and with
+        `closes_when_gone` what the source no longer names is closed. Raises ExpressionError.
+        """
+        opened = [task for task in self._desk.books.tasks.of_run(run.id) if _is_of(task, plan)]
+        if opened:
+            return opened
+        opening = Opening(
+            run=run,
+            routine=routine,
+            plan=plan,
+            context=context,
+            at=at,
+            zone=self._desk.site().timezone,
+            almanac=self._desk.almanac(),
+        )
+        turns = turns_of(opening)
+        planned = [new_task(item, turn, opening) for turn in turns for item in plan.tasks]
+        with self._desk.books.transaction():
+            miss_earlier(self._desk.books, run, at=at)
+            tasks = [task for new in planned if (task := self._open_one(new)) is not None]
+            self._close_gone(opening, turns)
+        return tasks
+
+    def tick_by_machine(self, run: Run, routine: Routine, context: Mapping[str, Any], *, at: datetime) -> list[Task]:
+        """Tick what `done_when` says is done, and return it.
+
+        It looks at this run's tasks and at keyed ones still open from earlier runs. An expression that
+        cannot be answered yet (a step that has not run) ticks nothing.
+        """
+        ticked: list[Task] = []
+        for task in self._desk.books.tasks.opened(routine=routine.id):
+            if task.done_when is None or (task.run != run.id and task.key is None):
+                continue
+            if not _is_true(task.done_when, {**context, "row": task.row}):
+                continue
+            if self._close(task, BY_CHECK, _what_was_seen(task.done_when, context), at=at):
+                ticked.append(self._desk.books.tasks.get(task.id))
+        return ticked
+
+    def _open_one(self, new: NewTask) -> Task | None:
+        """Return the task if it is new; an approval of nothing closes itself."""
+        tasks = self._desk.books.tasks
+        task, is_new = tasks.open(new)
+        if not is_new:
+            tasks.repeat(task.id, message=task.message, run=None)
+            return None
+        if task.approve_by and not task.rows:
+            nothing = Evidence(outcome="nothing to approve")
+            tasks.close(task.id, status=TaskStatus.NOT_APPLICABLE, by=BY_PROGRAM, evidence=nothing, at=new.opened_at)
+            return tasks.get(task.id)
+        return task
+
+    def _close_gone(self, opening: Opening, turns: Sequence[RowTurn]) -> None:
+        """Close the tasks whose row no longer comes, if the rows are all there."""
+        items = {item.id for item in opening.plan.tasks if item.closes_when_gone}
+        if not items or not _rows_are_whole(opening.plan, opening.context):
+            return
+        keys = {turn.key for turn in turns}
+        for task in self._desk.books.tasks.opened(routine=opening.routine.id):
+            is_mine = task.kind is TaskKind.ROUTINE and task.item in items
+            if is_mine and task.key is not None and task.key not in keys:
+                self._close(task, BY_SOURCE, f"no longer listed; last seen: {state_words(task.row)}", at=opening.at)
+
+    def _close(self, task: Task, by: str, outcome: str, *, at: datetime) -> bool:
+        evidence = Evidence(outcome=clean_line(outcome, length=OUTCOME_LENGTH))
+        return self._desk.books.tasks.close(task.id, status=TaskStatus.DONE, by=by, evidence=evidence, at=at)
+
+
+def approved_rows(task: Task) -> tuple[Row, ...]:
+    """Return the rows of an approval that later steps may use: none unless it was approved."""
+    if task.status is not TaskStatus.DONE:
+        return ()
+    return tuple(row for position, row in enumerate(task.rows) if position not in task.struck)
+
+
+def _is_of(task: Task, plan: StepPlan) -> bool:
+    return task.kind is TaskKind.ROUTINE and task.step == plan.id
+
+
+def _is_true(expression: str, context: Mapping[str, Any]) -> bool:
+    try:
+        return evaluate_flag(expression, context)
+    except ExpressionError:
+        return False
+
+
+def _rows_are_whole(plan: StepPlan, context: Mapping[str, Any]) -> bool:
+    """Tell whether every step that the rows come from ended well: rows that are missing prove nothing else."""
+    steps = context.get("steps", {})
+    names = step_references(plan.for_each) if plan.for_each else frozenset()
+    views = [steps.get(name, {}) for name in names]
+    return all(view.get("status") in _WHOLE and not view.get("truncated") for view in views)
+
+
+def _what_was_seen(expression: str, context: Mapping[str, Any]) -> str:
+    """Return the ends of the steps that an expression names, else the expression itself."""
+    steps = context.get("steps", {})
+    seen = [
+        f"{name} {steps[name]['status']}" + (f": {steps[name]['message']}" if steps[name]["message"] else "")
+        for name in sorted(step_references(expression))
+        if name in steps
+    ]
+    return "; ".join(seen) or expression
