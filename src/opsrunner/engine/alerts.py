@@ -35,9 +35,9 @@ _log = logging.getLogger(__name__)
 class Alerts:
     """Queues the mails that should not wait for the digest."""
 
-    def __init__(self, desk: Desk, people: People) -> None:
+    def __init__(self, desk: Desk) -> None:
         self._desk = desk
-        self._people = people
+        self._people = People(desk)
 
     def follow_ups_opened(self, tasks: Sequence[Task], at: datetime) -> None:
         """Tell of the follow-ups that one end of a step opened: one mail a reader, however many they are."""
@@ -163,9 +163,7 @@ class Alerts:
     def _mail(self, alert: Alert, person: Person, *, unique: str, not_before: datetime | None) -> NewMail:
         """Return the mail; where its templates are no good, a plain one: an alert is never lost to its looks."""
         try:
-            return alert_mail(
-                alert, to=person.email, folders=self._desk.report_folders(), unique=unique, not_before=not_before
-            )
+            return alert_mail(alert, to=person.email, folders=self._desk.reports, unique=unique, not_before=not_before)
         except OpsrunnerError as exc:
             _log.warning("the %s mail goes out plain: %s", alert.kind, exc.message, extra={"action": "alert"})
             text = "\n\n".join(part for part in (alert.title, alert.facts, alert.since, alert.why_you) if part)

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from opsrunner.ledger.books import Books
 from opsrunner.model.site import Site
-from opsrunner.packaged import library
 from opsrunner.schedules.almanac import Almanac
 
 
@@ -21,7 +20,5 @@ class Desk:
     almanac: Callable[[], Almanac]
     state: Path
     """The state folder; evidence and checklists lie below it."""
-
-    def report_folders(self) -> tuple[Path, Path]:
-        """Return where mail templates lie, the site's own first."""
-        return self.site().root / "reports", library() / "reports"
+    reports: tuple[Path, ...]
+    """Where mail templates lie, the site's own first."""

@@ -21,9 +21,9 @@ CUT_OFF = "opsrunner or the machine stopped while it ran; nobody knows how far i
 class FollowUps:
     """At most one open for a routine's step and what it failed for (a host, a row, or the step as a whole)."""
 
-    def __init__(self, desk: Desk, alerts: Alerts) -> None:
+    def __init__(self, desk: Desk) -> None:
         self._desk = desk
-        self._alerts = alerts
+        self._alerts = Alerts(desk)
 
     def failed(
         self, run: Run, routine: Routine, plan: StepPlan, *, key: str, message: str, at: datetime

@@ -15,9 +15,9 @@ from opsrunner.model.task import Task
 class Rights:
     """Any role but `viewer` works on tasks; approvals belong to whom the file names, and to owners."""
 
-    def __init__(self, desk: Desk, people: People) -> None:
+    def __init__(self, desk: Desk) -> None:
         self._desk = desk
-        self._people = people
+        self._people = People(desk)
 
     def require_staff(self, person: Person) -> None:
         """Raise Refused unless the person may work on tasks."""

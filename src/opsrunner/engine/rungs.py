@@ -13,9 +13,9 @@ from opsrunner.model.task import Task
 class Rungs:
     """Climbs what is due; called at every planner pass."""
 
-    def __init__(self, desk: Desk, alerts: Alerts) -> None:
+    def __init__(self, desk: Desk) -> None:
         self._desk = desk
-        self._alerts = alerts
+        self._alerts = Alerts(desk)
 
     def climb(self, now: datetime) -> int:
         """Send what is due now for open tasks, and return how many rungs sent a mail.

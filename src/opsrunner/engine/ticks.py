@@ -31,10 +31,10 @@ _log = logging.getLogger(__name__)
 class Ticks:
     """Every method raises Refused, with who and when, where the act is not possible (any more)."""
 
-    def __init__(self, desk: Desk, people: People) -> None:
+    def __init__(self, desk: Desk) -> None:
         self._desk = desk
-        self._people = people
-        self._rights = Rights(desk, people)
+        self._people = People(desk)
+        self._rights = Rights(desk)
 
     def tick(
         self,
