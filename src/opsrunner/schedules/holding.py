@@ -1,13 +1,19 @@
-"""Who holds a role, a roster or a name at a moment."""
+"""Who holds a name (a role, a roster or a person) at a moment."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from opsrunner.model.person import Absence, Holding
+from opsrunner.errors import NotFound
+from opsrunner.model.person import Absence, Holding, Person
 from opsrunner.model.site import Site
+from opsrunner.schedules.turns import Turn, Turns
+from opsrunner.schedules.zones import ONE_DAY, load_zone
+
+LOOK_AHEAD = 60 * ONE_DAY
+"""How far `Holding.until` looks; who holds it longer holds it without an end."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,26 +28,94 @@ class Gap:
 
 @dataclass(frozen=True, kw_only=True)
 class Handover:
-    """The moment when a roster passes from one person to another."""
+    """The moment when a roster passes to somebody else; None is nobody."""
 
     roster: str
     at: datetime
-    person: str | None
     from_person: str | None
+    person: str | None
 
 
 def holder(name: str, *, at: datetime, site: Site, absences: Sequence[Absence] = ()) -> Holding:
-    """Return who holds `name` (a role, a roster or a person) at that moment. Raises NotFound."""
-    raise NotImplementedError
+    """Return who holds `name` at that moment, and until when.
+
+    A role that several people have belongs to none of them: `person` is None, and the first to claim a
+    task gets it. Raises NotFound for a name that the site does not have.
+    """
+    if name in site.rosters:
+        return _holder_of_roster(name, at=at, site=site, absences=absences)
+    if name in site.people:
+        return _holder_as_person(site.people[name], at=at, site=site, absences=absences)
+    people = site.holders_of(name)
+    if not people:
+        raise NotFound(f"there is no role, roster or person '{name}' with somebody in it")
+    if len(people) > 1:
+        return Holding(person=None, why=f"any of {name}")
+    return _holder_as_person(people[0], at=at, site=site, absences=absences)
 
 
 def gaps(site: Site, absences: Sequence[Absence] = (), *, from_: datetime, until: datetime) -> list[Gap]:
-    """Return the times in [from_, until) when nobody holds a roster."""
-    raise NotImplementedError
+    """Return the times in [from_, until) when nobody holds a roster, by roster and time."""
+    return [
+        Gap(roster=name, from_=start, until=min(end, until), why=turn.why)
+        for name in site.rosters
+        for start, end, turn in _stretches(_turns(name, site, absences), from_, until)
+        if turn.person is None
+    ]
 
 
 def upcoming_handovers(
     site: Site, absences: Sequence[Absence] = (), *, from_: datetime, until: datetime
 ) -> list[Handover]:
-    """Return the moments in (from_, until] when a roster passes to somebody else."""
-    raise NotImplementedError
+    """Return the moments in (from_, until] at which a rotation passes to somebody else, in order.
+
+    Shifts pass every day and are not told.
+    """
+    found: list[Handover] = []
+    for name in (name for name, roster in site.rosters.items() if roster.rotate is not None):
+        last: Turn | None = None
+        for start, _, turn in _stretches(_turns(name, site, absences), from_, until + ONE_DAY):
+            if last is not None and start <= until:
+                found.append(Handover(roster=name, at=start, from_person=last.person, person=turn.person))
+            last = turn
+    return sorted(found, key=lambda handover: (handover.at, handover.roster))
+
+
+def _turns(roster: str, site: Site, absences: Sequence[Absence]) -> Turns:
+    def name_of(person: str) -> str:
+        return site.people[person].name if person in site.people else person
+
+    return Turns(site.rosters[roster], absences, zone=load_zone(site.timezone), name_of=name_of)
+
+
+def _stretches(turns: Turns, start: datetime, end: datetime) -> Iterator[tuple[datetime, datetime, Turn]]:
+    """Yield (begin, end, turn) with the turns of one person in a row as one; the last may pass `end`."""
+    begin, held = start, turns.at(start)
+    known_until = held.until
+    for at, turn in turns.between(held.until, end):
+        if turn.person != held.person:
+            yield begin, at, held
+            begin, held = at, turn
+        known_until = turn.until
+    yield begin, max(end, known_until), held
+
+
+def _holder_of_roster(name: str, *, at: datetime, site: Site, absences: Sequence[Absence]) -> Holding:
+    turns = _turns(name, site, absences)
+    _, until, turn = next(_stretches(turns, at, at + LOOK_AHEAD))
+    return Holding(person=turn.person, until=until if until < at + LOOK_AHEAD else None, why=turn.why)
+
+
+def _holder_as_person(person: Person, *, at: datetime, site: Site, absences: Sequence[Absence]) -> Holding:
+    """Return the person, or the one who was named to stand in during leave; leave without one changes nothing."""
+    for absence in sorted(absences, key=lambda absence: absence.id):
+        is_away = absence.kind == "leave" and absence.person == person.id and absence.from_ <= at < absence.until
+        if is_away and absence.roster is None:
+            return _stand_in(absence, person, site)
+    return Holding(person=person.id)
+
+
+def _stand_in(absence: Absence, person: Person, site: Site) -> Holding:
+    if absence.other is None or absence.other not in site.people:
+        return Holding(person=person.id, until=absence.until, why=f"{person.name} is on leave")
+    return Holding(person=absence.other, until=absence.until, why=f"for {person.name}, who is on leave")
