@@ -31,7 +31,7 @@ def build(mail: NewMail | QueuedMail, *, from_: str, message_id: str, date: date
     sender = parse_address(from_)
     message["From"] = _header_address(sender)
     message["To"] = _header_address(parse_address(mail.to))
-    message["Subject"] = clean_line(mail.subject) or "(no subject)"
+    message["Subject"] = _subject(mail.subject)
     message["Date"] = format_datetime(date.astimezone(UTC))
     message["Message-ID"] = parse_message_id(message_id, domain=sender.domain)
     message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no holiday replies to a machine
@@ -49,6 +49,11 @@ def clean_text(text: str) -> str:
     """Return `text` with plain line ends, without colour codes, controls and lone surrogates."""
     text = _LINE_ENDS.sub("\n", _COLOUR_CODES.sub("", text))
     return _SURROGATES.sub("\ufffd", _CONTROLS.sub("", text))
+
+
+def _subject(text: str) -> str:
+    """Return the subject as one line in which no encoded word (RFC 2047) hides a line break."""
+    return clean_line(text.replace("=?", "= ?")) or "(no subject)"
 
 
 def _header_address(address: MailAddress) -> Address:

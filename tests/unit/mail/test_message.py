@@ -1,0 +1,124 @@
+"""The message as it goes over the wire."""
+
+import email
+import email.policy
+from datetime import UTC, datetime
+from email.message import EmailMessage, MIMEPart
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from opsrunner.errors import MailFailed
+from opsrunner.mail.message import build
+from opsrunner.model.mail import NewMail
+
+MOMENT = datetime(2026, 11, 21, 6, 0, tzinfo=UTC)
+HEADERS = ["From", "To", "Subject", "Date", "Message-ID", "Auto-Submitted", "Content-Type", "MIME-Version"]
+
+
+def message_of(
+    *,
+    to: str = "boss@example.com",
+    subject: str = "Hello",
+    text: str = "Text",
+    html: str = "",
+    from_: str = "ops@example.com",
+) -> EmailMessage:
+    mail = NewMail(to=to, subject=subject, text=text, html=html)
+    return build(mail, from_=from_, message_id="abc.1", date=MOMENT)
+
+
+def read(message: EmailMessage) -> EmailMessage:
+    return email.message_from_bytes(message.as_bytes(), policy=email.policy.default)
+
+
+def content(part: MIMEPart) -> str:
+    return str(part.get_content()).replace("\r\n", "\n")
+
+
+def test_it_has_a_text_part_and_its_html_alternative() -> None:
+    mail = read(message_of(text="Plain æøå", html="<p>Rich æøå</p>"))
+    assert mail.get_content_type() == "multipart/alternative"
+    assert [part.get_content_type() for part in mail.iter_parts()] == ["text/plain", "text/html"]
+    assert [content(part).strip() for part in mail.iter_parts()] == ["Plain æøå", "<p>Rich æøå</p>"]
+
+
+def test_it_is_plain_text_where_there_is_no_html() -> None:
+    assert read(message_of()).get_content_type() == "text/plain"
+
+
+def test_it_says_when_it_was_queued_and_that_a_machine_wrote_it() -> None:
+    mail = read(message_of())
+    assert mail["Date"].datetime == MOMENT
+    assert mail["Message-ID"] == "<abc.1@example.com>"
+    assert mail["Auto-Submitted"] == "auto-generated"
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        "x\r\nBcc: evil@example.net",
+        "x\nBcc: evil@example.net",
+        "x\rBcc: evil@example.net",
+        "x\x00Bcc: evil@example.net",
+        "x\u2028Bcc: evil@example.net",
+        "x\u2029\u2029Bcc: evil@example.net\u0085\u0085<script>",
+        "å" * 90 + "\r\n\r\nBcc: evil@example.net",
+        "=?utf-8?q?x=0D=0ABcc:_evil@example.net?=",
+    ],
+)
+def test_it_lets_no_text_become_a_header(hostile: str) -> None:
+    mail = message_of(subject=hostile, to=f"{hostile} <boss@example.com>", from_=f"{hostile} <ops@example.com>")
+    names = [line.partition(b":")[0] for line in header_lines(mail)]
+    assert sorted(names) == sorted({name.encode() for name in HEADERS} | {b"Content-Transfer-Encoding"})
+    assert [address.addr_spec for address in read(mail)["To"].addresses] == ["boss@example.com"]
+
+
+@pytest.mark.parametrize("field", ["to", "from_"])
+def test_it_refuses_two_addresses_where_there_is_one(field: str) -> None:
+    with pytest.raises(MailFailed, match="not a mail address"):
+        message_of(**{field: "a, b@evil"})
+
+
+def test_it_never_leaves_the_subject_empty() -> None:
+    assert read(message_of(subject="\r\n"))["Subject"] == "(no subject)"
+
+
+def test_it_survives_output_that_is_no_text() -> None:
+    mail = read(message_of(text="a\udcffb\x00c\x1b[1;31mred\x1b[0m\x07\r\nnext\u2028line", html="<p>\ud800</p>"))
+    text, html = (content(part) for part in mail.iter_parts())
+    assert text == "a\ufffdbcred\nnext\nline\n"
+    assert html == "<p>\ufffd</p>\n"
+
+
+@pytest.mark.parametrize("sign", ["x", "é", "你", "=", " ", ".", "From "])
+def test_it_keeps_lines_legal_however_long_the_text(sign: str) -> None:
+    message = message_of(text=sign * 30_000, html=f"<p>{sign * 30_000}</p>")
+    assert max(len(line) for line in message.as_bytes().split(b"\r\n")) <= 998
+    text = read(message).get_body(("plain",))
+    assert text is not None
+    assert content(text) == sign * 30_000 + "\n"
+
+
+def test_it_ends_lines_as_smtp_wants() -> None:
+    assert b"\n" not in message_of(text="a\nb", html="<p>a\nb</p>").as_bytes().replace(b"\r\n", b"")
+
+
+@given(name=st.text(max_size=200), subject=st.text(max_size=300), text=st.text(max_size=300))
+def test_it_has_one_recipient_and_its_own_headers_whatever_the_texts(name: str, subject: str, text: str) -> None:
+    message = message_of(to=f"{name} <boss@example.com>", from_=f"{name} <ops@example.com>", subject=subject, text=text)
+    mail = read(message)
+    assert [address.addr_spec for address in mail["To"].addresses] == ["boss@example.com"]
+    assert [address.addr_spec for address in mail["From"].addresses] == ["ops@example.com"]
+    assert {line.partition(b":")[0].decode() for line in header_lines(message)} <= {
+        *HEADERS,
+        "Content-Transfer-Encoding",
+    }
+    assert not mail.defects
+
+
+def header_lines(message: EmailMessage) -> list[bytes]:
+    """Return the header lines as a server sees them, without the folded continuations."""
+    head = message.as_bytes().partition(b"\r\n\r\n")[0]
+    return [line for line in head.split(b"\r\n") if not line.startswith((b" ", b"\t"))]
