@@ -36,6 +36,12 @@ FOREIGN = (
 """What a template may raise beside its own errors: it works on data of any shape."""
 _PAGE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(?:/[A-Za-z0-9_][A-Za-z0-9_.-]*)*")
 _NEGATIVE_NUMBER = re.compile(r"-[0-9.]")
+_JARGON = (
+    ("end of print statement", "}}"),
+    ("end of statement block", "%}"),
+    ("unexpected 'end of template'", "something is missing at its end"),
+    ("unexpected end of template", "something is missing at its end"),
+)
 _MARKS = ("{{", "{%", "{#")
 
 
@@ -167,7 +173,10 @@ def describe_error(error: BaseException, *, source: str) -> str:
     elif isinstance(error, MemoryError):
         what = "it makes too much"
     else:
-        what = " ".join(str(error).split()).rstrip(".") or type(error).__name__
+        text = error.message if isinstance(error, TemplateSyntaxError) else str(error)
+        what = " ".join((text or type(error).__name__).split()).rstrip(".")
+        for jargon, words in _JARGON:
+            what = what.replace(jargon, words)
     line = error.lineno if isinstance(error, TemplateSyntaxError) else None
     if line is None or "\n" not in source:
         return what

@@ -105,7 +105,7 @@ def _expression_tree(source: str) -> nodes.Node:
     _refuse_braces(source)
     try:
         parser = Parser(TEXT, source, state="variable")
-        tree = parser.parse_expression()
+        tree = nodes.Output([parser.parse_expression()], lineno=1)
         if not parser.stream.eos:
             raise TemplateSyntaxError(f"unexpected {parser.stream.current.value!r}", 1)
         _refuse_unknown(tree)
