@@ -13,7 +13,7 @@ from opsrunner.clock import Clock, SystemClock
 from opsrunner.config.loader import Loaded
 from opsrunner.engine.alerts import Alerts
 from opsrunner.engine.automated import Automated
-from opsrunner.engine.by_hand import ByHand
+from opsrunner.engine.by_hand import ByHand, find_routine
 from opsrunner.engine.daemon import Daemon, Parts
 from opsrunner.engine.desk import Desk
 from opsrunner.engine.digest import DigestWriter
@@ -43,6 +43,7 @@ from opsrunner.mail.maildir import MaildirTransport
 from opsrunner.mail.smtp import SmtpTransport
 from opsrunner.mail.transport import Transport
 from opsrunner.model.outcome import Row
+from opsrunner.model.routine import Routine
 from opsrunner.model.run import Run
 from opsrunner.model.site import Site, Source
 from opsrunner.packaged import library
@@ -124,12 +125,21 @@ class App:
         """The digests."""
         return DigestWriter(self.desk, loaded=lambda: self.loaded)
 
+    @property
+    def known_hosts(self) -> Path:
+        """The file of pinned host keys."""
+        return self.state / "known_hosts"
+
+    def routine(self, name: str) -> Routine:
+        """Return a routine in force. Raises NotFound with the closest name."""
+        return find_routine(self.site, name)
+
     @cached_property
     def fleet(self) -> Fleet:
         """The hosts."""
         return Fleet(
             site_root=self.root,
-            known_hosts=self.state / "known_hosts",
+            known_hosts=self.known_hosts,
             clock=self.clock,
             limit_bytes=self.site.limits.output_bytes,
         )
@@ -195,6 +205,7 @@ class App:
 
     def read_source(self, source: Source, options: Mapping[str, Any]) -> tuple[Row, ...]:
         """Read a source; `$STATE` in its place stands for the state folder."""
+        self._write_samples()
         where = {
             name: value.replace(STATE_WORD, str(self.state)) if isinstance(value, str) else value
             for name, value in source.where.items()

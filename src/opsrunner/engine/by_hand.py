@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -20,6 +20,7 @@ from opsrunner.ledger.books import Books
 from opsrunner.ledger.runs import NewRun
 from opsrunner.model.routine import Routine
 from opsrunner.model.run import QUEUED, Run, RunStatus, Trigger
+from opsrunner.model.site import Site
 
 FOLLOW_SECONDS = 0.2
 TAKEN_WITHIN_SECONDS = 30.0
@@ -77,8 +78,7 @@ class ByHand:
 
         Raises NotFound or Refused.
         """
-        if routine not in self.in_force.site.routines:
-            raise NotFound(f"there is no routine {routine}{did_you_mean(routine, self.in_force.site.routines)}")
+        find_routine(self.in_force.site, routine)
         try:
             self.lock.take()
         except StateLocked:
@@ -147,7 +147,11 @@ class ByHand:
                 )
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Return `, did you mean 'x'?` where a known name is close, else ''."""
-    close = difflib.get_close_matches(name, list(known), n=1)
-    return f", did you mean '{close[0]}'?" if close else ""
+def find_routine(site: Site, name: str) -> Routine:
+    """Return a routine in force. Raises NotFound with the closest name."""
+    found = site.routines.get(name)
+    if found is not None:
+        return found
+    close = difflib.get_close_matches(name, list(site.routines), n=1)
+    hint = f", did you mean '{close[0]}'?" if close else ""
+    raise NotFound(f"there is no routine '{name}'{hint}")
