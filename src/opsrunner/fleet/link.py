@@ -125,7 +125,7 @@ class Phases:
 
     def _no_connection(self, why: str) -> StepFailed:
         host = self._host
-        return StepFailed(f"could not connect to {host.name} ({host.address} port {host.port}): {why}")
+        return StepFailed(f"{host.name}: could not connect to {host.address} port {host.port}: {why}")
 
 
 def signature_types(pinned: Sequence[HostKey]) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import selectors
 import shutil
 import signal
@@ -20,6 +21,7 @@ from opsrunner.fleet.environment import KILL_AFTER_SECONDS, check_environment
 from opsrunner.model.fleet import HostAnswer, Stopping
 from opsrunner.model.outcome import StepStatus
 
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 POLL_SECONDS = 0.1
 QUIET_SECONDS = 2
 CHUNK_BYTES = 1 << 16
@@ -41,7 +43,7 @@ def run_here(
     try:
         process = subprocess.Popen(
             [*shell, command],
-            env={**os.environ, **env},
+            env={**_login_environment(), **env},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -139,6 +141,16 @@ class _LocalCommand:
             status=status,
             message=message,
         )
+
+
+def _login_environment() -> dict[str, str]:
+    """Return what a login would give; nothing of our own environment is passed on."""
+    try:
+        entry = pwd.getpwuid(os.geteuid())
+        name, home = entry.pw_name, entry.pw_dir
+    except KeyError:
+        name, home = str(os.geteuid()), "/"
+    return {"PATH": PATH, "HOME": home, "USER": name, "LOGNAME": name, "LANG": "C.UTF-8"}
 
 
 def _processes_marked(run_token: str) -> list[int]:

@@ -1,0 +1,97 @@
+"""Reads a source: opens it, types its rows, keeps those that the query wants."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from datetime import datetime
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from opsrunner.errors import StepFailed
+from opsrunner.model.outcome import Row
+from opsrunner.model.site import Source
+from opsrunner.secrets import Vault
+from opsrunner.sources.csv_file import open_csv
+from opsrunner.sources.request import DEFAULT_SECONDS, MOST_ROWS, RawTable, Request
+from opsrunner.sources.selection import ConditionMaker, Conditions, ordered, require_known
+from opsrunner.sources.sqlite_file import open_sqlite
+from opsrunner.sources.typing_rows import typed_rows
+
+
+def _open_http_json(source: Source, request: Request) -> AbstractContextManager[RawTable]:
+    from opsrunner.sources.http_json import open_http_json  # noqa: PLC0415  httpx2 costs 100 ms; files need none
+
+    return open_http_json(source, request)
+
+
+Reader = Callable[[Source, Request], AbstractContextManager[RawTable]]
+READERS: Mapping[str, Reader] = MappingProxyType({"csv": open_csv, "sqlite": open_sqlite, "http_json": _open_http_json})
+SPEAK_SQL = frozenset({"sqlite"})
+
+
+def read_source(
+    source: Source, options: Mapping[str, Any], *, vault: Vault, site_root: Path, now: datetime
+) -> tuple[Row, ...]:
+    """Return the typed rows of `source` that `options` ask for.
+
+    Options: `where`, `order_by` (a column or several, `-` in front for downwards), `limit`, `sql` with
+    `params` for sources that speak SQL, `timeout_seconds`. `now` is what `now`, `today` and `-14d` in
+    `where` count from. Raises StepFailed, with file, line and column where a value is bad.
+    """
+    request = _request(options, vault=vault, site_root=site_root)
+    if request.sql is not None and source.kind not in SPEAK_SQL:
+        raise StepFailed(f"{source.name}: a {source.kind} source speaks no SQL; use where", permanent=True)
+    zone = ZoneInfo(source.timezone)
+    decimal = str(source.where.get("decimal") or ".")
+    maker = ConditionMaker(source.columns, zone=zone, now=now, decimal=decimal)
+    conditions = maker.make(request.where)
+    with READERS[source.kind](source, request) as table:
+        _require_columns_of(request, table)
+        rows = _wanted(_counted(typed_rows(table, source), source, table.name), conditions, table.name)
+    return tuple(ordered(rows, request.order_by)[: request.limit])
+
+
+def _request(options: Mapping[str, Any], *, vault: Vault, site_root: Path) -> Request:
+    order_by = options.get("order_by") or ()
+    return Request(
+        vault=vault,
+        site_root=site_root,
+        where=options.get("where") or {},
+        sql=options.get("sql"),
+        params=options.get("params") or {},
+        order_by=(order_by,) if isinstance(order_by, str) else tuple(order_by),
+        limit=options.get("limit"),
+        timeout_seconds=options.get("timeout_seconds") or DEFAULT_SECONDS,
+    )
+
+
+def _require_columns_of(request: Request, table: RawTable) -> None:
+    if not table.columns_are_known:
+        return
+    require_known(request.where, columns=table.columns, table=table.name, option="where")
+    sorted_by = [name.removeprefix("-") for name in request.order_by]
+    require_known(sorted_by, columns=table.columns, table=table.name, option="order_by")
+
+
+def _counted(rows: Iterator[Row], source: Source, name: str) -> Iterator[Row]:
+    """Pass the rows on; none at all is an error where the source expects some."""
+    count = 0
+    for row in rows:
+        count += 1
+        yield row
+    if count == 0 and source.expect_rows:
+        raise StepFailed(f"{name}: has no rows, and this source always has some")
+
+
+def _wanted(rows: Iterator[Row], conditions: Conditions, name: str) -> list[Row]:
+    wanted = []
+    for row in rows:
+        if not conditions.hold(row):
+            continue
+        wanted.append(row)
+        if len(wanted) > MOST_ROWS:
+            raise StepFailed(f"{name}: more than {MOST_ROWS:,} rows; narrow the query", permanent=True)
+    return wanted

@@ -1,0 +1,47 @@
+"""What a query asks of a source, and what the source gives before its values are typed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from opsrunner.secrets import Vault
+
+DEFAULT_SECONDS = 60.0
+MOST_ROWS = 100_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """The options of a query, and what readers need beside them."""
+
+    vault: Vault
+    site_root: Path
+    where: Mapping[str, Any] = field(default_factory=dict)
+    sql: str | None = None
+    params: Mapping[str, Any] = field(default_factory=dict)
+    order_by: tuple[str, ...] = ()
+    """Columns; one with `-` in front is sorted downwards."""
+    limit: int | None = None
+    timeout_seconds: float = DEFAULT_SECONDS
+
+
+@dataclass(frozen=True, kw_only=True)
+class RawRow:
+    """One row as it stands in the source; `place` says where, fit for the front of a message."""
+
+    place: str
+    values: Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RawTable:
+    """What a reader gives. `name` is what people call it: the path of a file, else the source's name."""
+
+    name: str
+    columns: tuple[str, ...]
+    rows: Iterator[RawRow]
+    columns_are_known: bool = True
+    """False: the source names no columns and has no rows to learn them from."""

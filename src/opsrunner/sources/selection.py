@@ -1,0 +1,159 @@
+"""Which rows a query wants, and in which order: `where`, `order_by`, `limit`."""
+
+from __future__ import annotations
+
+import difflib
+import operator
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any, TypeAlias
+from zoneinfo import ZoneInfo
+
+from opsrunner.errors import StepFailed
+from opsrunner.model.outcome import Row
+from opsrunner.model.site import Column
+from opsrunner.sources.values import BadValue, ColumnType, parse_value, relative_moment
+
+Test: TypeAlias = Callable[[Any], bool]
+
+_ORDERINGS: Mapping[str, Callable[[Any, Any], bool]] = {
+    "before": operator.lt,
+    "after": operator.gt,
+    "below": operator.lt,
+    "above": operator.gt,
+    "at_least": operator.ge,
+    "at_most": operator.le,
+}
+_OF_TIME = frozenset({"before", "after"})
+_OF_NUMBERS = frozenset({"below", "above"})
+OPERATORS = ("not", *_ORDERINGS)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Conditions:
+    """All tests that a row must pass."""
+
+    tests: tuple[tuple[str, Test], ...]
+
+    def hold(self, row: Row) -> bool:
+        """Tell whether `row` is wanted."""
+        return all(test(row.get(column)) for column, test in self.tests)
+
+
+class ConditionMaker:
+    """Makes tests of a query's `where`; operands are read as the column's declared type."""
+
+    def __init__(self, columns: Iterable[Column], *, zone: ZoneInfo, now: datetime, decimal: str) -> None:
+        self._types: dict[str, ColumnType] = {column.name: column.type for column in columns}
+        self._zone = zone
+        self._now = now
+        self._decimal = decimal
+
+    def make(self, where: Mapping[str, Any]) -> Conditions:
+        """Return the tests. Raises StepFailed (permanent) for a condition that cannot be."""
+        tests = []
+        for column, condition in where.items():
+            try:
+                tests += [(column, test) for test in self._tests(column, condition)]
+            except BadValue as exc:
+                raise StepFailed(f"where: {column}: {exc}", permanent=True) from exc
+        return Conditions(tests=tuple(tests))
+
+    def _tests(self, column: str, condition: Any) -> list[Test]:
+        if not isinstance(condition, Mapping):
+            return [self._equal(column, condition)]
+        return [self._operation(column, name, operand) for name, operand in condition.items()]
+
+    def _operation(self, column: str, name: str, operand: Any) -> Test:
+        if name == "not":
+            equal = self._equal(column, operand)
+            return lambda cell: not equal(cell)
+        if name not in _ORDERINGS:
+            raise BadValue(f"unknown condition '{name}'; there are: {', '.join(OPERATORS)}")
+        bound = self._bound(column, name, operand)
+        compare = _ORDERINGS[name]
+        return lambda cell: _is_comparable(cell, bound, column) and compare(cell, bound)
+
+    def _equal(self, column: str, wanted: Any) -> Test:
+        if isinstance(wanted, (list, tuple)):
+            tests = [self._equal(column, one) for one in wanted]
+            return lambda cell: any(test(cell) for test in tests)
+        if wanted is None:
+            return lambda cell: cell is None or cell == ""
+        if column in self._types:
+            value = self._operand(column, wanted)
+            return lambda cell: bool(cell == value)
+        return lambda cell: _same(cell, wanted)
+
+    def _bound(self, column: str, name: str, operand: Any) -> Any:
+        type_ = self._types.get(column)
+        is_time = type_ in ("moment", "date")
+        if name in _OF_TIME and not is_time:
+            raise BadValue(f"'{name}' is for columns declared as moment or date")
+        if name in _OF_NUMBERS and is_time:
+            raise BadValue(f"'{name}' is for numbers; a {type_} takes before, after, at_least, at_most")
+        if type_ in ("text", "flag"):
+            raise BadValue(f"'{name}' needs a column declared as number, moment or date; it is a {type_}")
+        if type_ is None:
+            return parse_value(operand, "number", zone=self._zone)
+        return self._operand(column, operand)
+
+    def _operand(self, column: str, operand: Any) -> Any:
+        type_ = self._types[column]
+        if operand is None:
+            raise BadValue("null cannot be compared; leave the condition out")
+        if type_ in ("moment", "date") and isinstance(operand, str):
+            moment = relative_moment(operand.strip(), now=self._now, zone=self._zone)
+            if moment is not None:
+                return moment if type_ == "moment" else moment.astimezone(self._zone).date()
+        if type_ == "number" and isinstance(operand, str) and "," not in operand:
+            return parse_value(operand, type_, zone=self._zone)
+        return parse_value(operand, type_, zone=self._zone, decimal=self._decimal)
+
+
+def require_known(names: Iterable[str], *, columns: Sequence[str], table: str, option: str) -> None:
+    """Raise StepFailed (permanent) for a column that the table does not have, with the nearest one."""
+    for name in names:
+        if name in columns:
+            continue
+        close = difflib.get_close_matches(name, columns, n=1)
+        hint = f", did you mean '{close[0]}'?" if close else f"; there are: {', '.join(columns) or 'none'}"
+        raise StepFailed(f"{option}: {table} has no column '{name}'{hint}", permanent=True)
+
+
+def ordered(rows: list[Row], order_by: Sequence[str]) -> list[Row]:
+    """Return the rows sorted by columns; `-name` sorts downwards, and empty values always come last."""
+    for name in reversed(order_by):
+        column = name.removeprefix("-")
+        filled = [row for row in rows if row.get(column) is not None]
+        empty = [row for row in rows if row.get(column) is None]
+        filled.sort(key=lambda row: _rank(row[column]), reverse=name.startswith("-"))
+        rows = [*filled, *empty]
+    return rows
+
+
+def _is_comparable(cell: Any, bound: Any, column: str) -> bool:
+    if cell is None or cell == "":
+        return False
+    if isinstance(cell, bool) or (isinstance(bound, (int, float)) and not isinstance(cell, (int, float))):
+        raise StepFailed(
+            f"where: {column}: {cell!r} is no number; declare the column's type at the source", permanent=True
+        )
+    return True
+
+
+def _same(cell: Any, wanted: Any) -> bool:
+    if isinstance(cell, bool) or isinstance(wanted, bool):
+        return str(cell).lower() == str(wanted).lower()
+    return bool(cell == wanted) or (cell is not None and str(cell) == str(wanted))
+
+
+def _rank(value: Any) -> tuple[int, Any]:
+    if isinstance(value, (bool, int, float)):
+        return 0, value
+    if isinstance(value, datetime):
+        return 1, value
+    if isinstance(value, date):
+        return 2, value
+    return 3, str(value)

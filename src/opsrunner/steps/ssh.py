@@ -1,0 +1,255 @@
+"""The step kind `ssh`: one command on many hosts, each judged by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Annotated, Any
+
+from pydantic import Field, field_validator, model_validator
+
+from opsrunner.errors import StepFailed
+from opsrunner.model.outcome import Outcome, Part, Row, StepStatus, worst
+from opsrunner.model.site import Host
+from opsrunner.secrets import SecretRef, Vault
+from opsrunner.steps.base import HostAnswer, Kind, Means, StepCall, StepOptions
+from opsrunner.steps.exit_codes import Verdict, describe_exit, judge_exit
+from opsrunner.steps.output import LAST_WORDS_BYTES, OutputSink, cut, mask_bytes, printable
+from opsrunner.steps.processes import RUN_MARK
+from opsrunner.steps.rows import parse_rows
+from opsrunner.steps.suggestions import nearest
+
+EVERY_HOST = "all"
+NAMED_IN_MESSAGE = 3
+_STATUS = {
+    Verdict.SUCCEEDED: StepStatus.SUCCEEDED,
+    Verdict.WARNING: StepStatus.WARNING,
+    Verdict.FAILED: StepStatus.FAILED,
+}
+
+ExitCode = Annotated[int, Field(ge=0, le=255, strict=True)]
+
+
+class Options(StepOptions):
+    """What stands in `ssh:`."""
+
+    hosts: str | tuple[str, ...]
+    """Name of a host or of a group, several of them, or `all`: every host but `local`."""
+    run: str
+    """The command, for the host's shell."""
+    max_parallel: int = Field(default=10, ge=1, le=100)
+    ok_codes: tuple[ExitCode, ...] = (0,)
+    warn_codes: tuple[ExitCode, ...] = ()
+
+    @field_validator("run")
+    @classmethod
+    def _is_command(cls, value: str) -> str:
+        if not value.strip():
+            raise ValueError("the command is empty")
+        return value
+
+    @model_validator(mode="after")
+    def _codes_are_apart(self) -> Options:
+        both = sorted(set(self.ok_codes) & set(self.warn_codes))
+        if both:
+            raise ValueError(f"exit code {both[0]} stands in ok_codes and in warn_codes; keep one")
+        return self
+
+
+@dataclass(frozen=True, kw_only=True)
+class HostResult:
+    """The end of the command on one host."""
+
+    part: Part
+    answer: HostAnswer | None = None
+    """None: the command did not start."""
+    rows: tuple[Row, ...] = ()
+
+
+def run(call: StepCall, means: Means) -> Outcome:
+    """Run the command on all hosts at once, at most `max_parallel` at a time; none stops the others.
+
+    Raises StepFailed where no host is meant. `timeout_seconds` holds for all hosts together.
+    """
+    options: Options = call.options
+    hosts = select_hosts(options.hosts, means.hosts)
+    secrets = {
+        name: means.vault.resolve(value) if isinstance(value, SecretRef) else value for name, value in call.env.items()
+    }
+    ends_at = means.clock.monotonic() + call.timeout_seconds
+
+    def one(host: Host) -> HostResult:
+        left = ends_at - means.clock.monotonic()
+        return _run_on(host, call, means, env={**secrets, **_marks(host, call)}, seconds=left)
+
+    sink = OutputSink(call.output, limit_bytes=call.output_limit_bytes, vault=means.vault)
+    try:
+        with ThreadPoolExecutor(max_workers=min(options.max_parallel, len(hosts)), thread_name_prefix="ssh") as pool:
+            results = []
+            for result in pool.map(one, hosts):
+                _write(result, sink)
+                results.append(result)
+    finally:
+        sink.close()
+    return _outcome(results)
+
+
+def select_hosts(wanted: str | tuple[str, ...], inventory: Mapping[str, Host]) -> list[Host]:
+    """Return the hosts that `wanted` names, each once. Raises StepFailed for a name that is none."""
+    chosen: dict[str, Host] = {}
+    for name in (wanted,) if isinstance(wanted, str) else wanted:
+        chosen |= {host.name: host for host in _named(name, inventory)}
+    if not chosen:
+        raise StepFailed("no host is meant: the inventory has none but this machine", permanent=True)
+    return list(chosen.values())
+
+
+def preview(options: Options) -> str:
+    """Return the command as one line, and where it would run."""
+    hosts = options.hosts if isinstance(options.hosts, str) else ", ".join(options.hosts)
+    lines = printable(options.run).strip().split("\n")
+    return f"on {hosts}: " + cut(lines[0] + (" …" if len(lines) > 1 else ""))
+
+
+def _named(name: str, inventory: Mapping[str, Host]) -> list[Host]:
+    if name == EVERY_HOST:
+        return [host for host in inventory.values() if not host.is_local]
+    if name in inventory:
+        return [inventory[name]]
+    members = [host for host in inventory.values() if name in host.groups]
+    if not members:
+        groups = {group for host in inventory.values() for group in host.groups}
+        hint = nearest(name, [*inventory, *sorted(groups), EVERY_HOST])
+        raise StepFailed(f"there is no host or group '{name}'{hint}", permanent=True)
+    return members
+
+
+def _marks(host: Host, call: StepCall) -> dict[str, str]:
+    """Return the variables that are ours; folders mean something on this machine alone."""
+    folders = {"OPS_WORKDIR": str(call.workdir), "OPS_SITE": str(call.site_root)} if host.is_local else {}
+    return {
+        **folders,
+        "OPS_HOST": host.name,
+        "OPS_RUN_ID": str(call.run_id),
+        RUN_MARK: call.run_token,
+        "OPS_ROUTINE": call.routine,
+        "OPS_STEP": call.step,
+    }
+
+
+def _run_on(host: Host, call: StepCall, means: Means, *, env: Mapping[str, str], seconds: float) -> HostResult:
+    if means.stopping.is_set():
+        return _not_run(host, StepStatus.INTERRUPTED, "not started: the run was stopped")
+    if seconds <= 0:
+        return _not_run(host, StepStatus.TIMED_OUT, "not started: the step's time was over")
+    try:
+        answer = means.fleet.run(host, call.options.run, env=env, timeout_seconds=seconds, stopping=means.stopping)
+    except StepFailed as exc:
+        message = exc.message.removeprefix(f"{host.name}: ")
+        return _not_run(host, StepStatus(exc.status), message, facts=exc.facts)
+    return _judge(host, answer, call, means.vault)
+
+
+def _not_run(
+    host: Host, status: StepStatus, message: str, *, facts: Mapping[str, Any] = MappingProxyType({})
+) -> HostResult:
+    return HostResult(part=Part(key=host.name, status=status, message=message, facts=dict(facts)))
+
+
+def _judge(host: Host, answer: HostAnswer, call: StepCall, vault: Vault) -> HostResult:
+    status, message = _verdict(answer, call.options)
+    rows: tuple[Row, ...] = ()
+    if call.rows_as is not None and not status.is_bad:
+        try:
+            rows = _rows(host, answer, call, vault)
+        except StepFailed as exc:
+            status, message = StepStatus.FAILED, exc.message
+    if status is not StepStatus.SUCCEEDED:
+        last = _last_line(answer, vault)
+        message = f"{message}: {last}" if last else message
+    facts = {"exit_code": answer.exit_code, "seconds": round(answer.seconds, 3), "truncated": answer.truncated}
+    return HostResult(part=Part(key=host.name, status=status, message=message, facts=facts), answer=answer, rows=rows)
+
+
+def _verdict(answer: HostAnswer, options: Options) -> tuple[StepStatus, str]:
+    if answer.status is not None:
+        return answer.status, answer.message
+    if answer.exit_code is None:
+        return StepStatus.UNKNOWN, "the host never told how the command ended"
+    verdict = judge_exit(
+        answer.exit_code,
+        ok_codes=options.ok_codes,
+        warn_codes=options.warn_codes,
+        preset=None,
+        by_signal=False,
+    )
+    return _STATUS[verdict], "" if verdict is Verdict.SUCCEEDED else describe_exit(answer.exit_code)
+
+
+def _rows(host: Host, answer: HostAnswer, call: StepCall, vault: Vault) -> tuple[Row, ...]:
+    if answer.truncated:
+        raise StepFailed("the output is longer than limits.output, and rows need all of it")
+    rows = parse_rows(mask_bytes(answer.stdout, vault), call.rows_as or "lines")
+    return tuple({"host": host.name, **{name: row[name] for name in row if name != "host"}} for row in rows)
+
+
+def _last_line(answer: HostAnswer, vault: Vault) -> str:
+    said = (answer.stderr.strip() or answer.stdout.strip())[-LAST_WORDS_BYTES:]
+    text = printable(mask_bytes(said, vault).decode("utf-8", errors="replace"))
+    return cut(text.strip().rpartition("\n")[2].strip())
+
+
+def _write(result: HostResult, sink: OutputSink) -> None:
+    """Add the host's section: what it said, standard error apart."""
+    part, answer = result.part, result.answer
+    said = f": {part.message}" if part.message else ""
+    took = f" in {answer.seconds:.1f} s" if answer else ""
+    sink.write(f"=== {part.key} {part.status}{took}{said}\n".encode())
+    if answer is None:
+        return
+    sink.write(_whole_lines(answer.stdout))
+    if answer.stderr:
+        sink.write(b"--- standard error\n" + _whole_lines(answer.stderr))
+
+
+def _whole_lines(stream: bytes) -> bytes:
+    return stream if not stream or stream.endswith(b"\n") else stream + b"\n"
+
+
+def _outcome(results: Sequence[HostResult]) -> Outcome:
+    parts = tuple(result.part for result in results)
+    status = worst([part.status for part in parts])
+    fine = [part for part in parts if part.status in (StepStatus.SUCCEEDED, StepStatus.WARNING)]
+    unknown = [part for part in parts if part.status is StepStatus.UNKNOWN]
+    return Outcome(
+        status=status,
+        reason=status.value if status.is_bad else "",
+        message=_message(parts, fine_count=len(fine)),
+        rows=tuple(row for result in results for row in result.rows),
+        facts={
+            "hosts": len(parts),
+            "ok": len(fine),
+            "failed": len(parts) - len(fine) - len(unknown),
+            "unknown": len(unknown),
+        },
+        parts=parts,
+    )
+
+
+def _message(parts: Sequence[Part], *, fine_count: int) -> str:
+    noun = "host" if len(parts) == 1 else "hosts"
+    told = [f"{part.key}: {part.message}" for part in parts if part.status is not StepStatus.SUCCEEDED]
+    more = [f"and {len(told) - NAMED_IN_MESSAGE} more"] if len(told) > NAMED_IN_MESSAGE else []
+    return "; ".join([f"{fine_count} of {len(parts)} {noun} fine", *told[:NAMED_IN_MESSAGE], *more])
+
+
+KIND = Kind(
+    name="ssh",
+    summary="Run a command on hosts, each judged by itself.",
+    options=Options,
+    run=run,
+    preview=preview,
+    verbatim=frozenset({"run"}),
+)
