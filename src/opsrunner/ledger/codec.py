@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from typing import Any
 
 from opsrunner.model.outcome import Attempt, Outcome, Part, StepStatus
+
+_SURROGATES = re.compile("[\ud800-\udfff]")
 
 
 def to_text(moment: datetime) -> str:
@@ -32,8 +35,11 @@ def optional_moment(text: str | None) -> datetime | None:
 
 
 def dumps(value: Any) -> str:
-    """Return JSON; moments and dates become `{"$moment": …}` and `{"$date": …}`, mappings stay mappings."""
-    return json.dumps(value, default=_encode, ensure_ascii=False, separators=(",", ":"))
+    """Return JSON; moments and dates become `{"$moment": …}` and `{"$date": …}`, mappings stay mappings.
+
+    Half a surrogate pair, which no database keeps, becomes the replacement character.
+    """
+    return _SURROGATES.sub("\ufffd", json.dumps(value, default=_encode, ensure_ascii=False, separators=(",", ":")))
 
 
 def loads(text: str) -> Any:
