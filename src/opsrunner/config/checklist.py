@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import Field, ValidationError, model_validator
 
-from opsrunner.config.fields import Keys, StepId, Text
+from opsrunner.config.fields import StepId, Text
 from opsrunner.config.positions import Path
 from opsrunner.config.report import Report
 from opsrunner.config.step_texts import mistake_in, texts_of_item

@@ -26,6 +26,7 @@ _STEP_ID = re.compile(r"[a-z][a-z0-9_-]*\Z")
 _HOST = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\Z")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _EMAIL = re.compile(r"[^\s@,;:<>\"()\[\]\\]+@[^\s@,;:<>\"()\[\]\\]+\Z")
+_URL = re.compile(r"https?://[^\s/]+\S*\Z")
 _SIZE = re.compile(r"([0-9]{1,9}) ?(B|kB|KB|MB|GB)\Z")
 _UNIT_BYTES = {"B": 1, "kB": 1_000, "KB": 1_000, "MB": 1_000_000, "GB": 1_000_000_000}
 _SECRET_FORMS = "a reference to a secret: {env: NAME}, {file: path} or {command: [program, …]}"
@@ -67,6 +68,12 @@ def _check_variable(text: str) -> str:
 def _check_email(text: str) -> str:
     if not _EMAIL.match(text) or len(text) > 254:
         raise ValueError(f"'{text[:60]}' is not an e-mail address")
+    return text
+
+
+def _check_url(text: str) -> str:
+    if not _URL.match(text):
+        raise ValueError(f"'{text[:60]}' is not an address such as https://ops.example.com")
     return text
 
 
@@ -151,7 +158,18 @@ StepId: TypeAlias = Annotated[str, AfterValidator(_check_step_id)]
 HostName: TypeAlias = Annotated[str, AfterValidator(_check_host)]
 Variable: TypeAlias = Annotated[str, AfterValidator(_check_variable)]
 Email: TypeAlias = Annotated[str, AfterValidator(_check_email)]
+Url: TypeAlias = Annotated[str, AfterValidator(_check_url)]
 Zone: TypeAlias = Annotated[str, AfterValidator(_check_zone)]
+Names: TypeAlias = Annotated[
+    tuple[Name, ...],
+    BeforeValidator(_one_or_many),
+    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
+]
+HostNames: TypeAlias = Annotated[
+    tuple[HostName, ...],
+    BeforeValidator(_one_or_many),
+    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
+]
 Texts: TypeAlias = Annotated[
     tuple[Text, ...],
     BeforeValidator(_one_or_many),

@@ -10,10 +10,11 @@ from opsrunner.config.positions import Path
 from opsrunner.model.routine import StepPlan
 from opsrunner.steps.task import TaskDefaults, TaskOptions
 
-Noun: TypeAlias = Literal["holder", "host", "source", "report", "routine", "calendar"]
+Noun: TypeAlias = Literal["holder", "person", "host", "source", "report", "routine", "calendar"]
 
 WORDS: Mapping[Noun, str] = {
     "holder": "role, roster or person",
+    "person": "person",
     "host": "host or group",
     "source": "source",
     "report": "mail template",

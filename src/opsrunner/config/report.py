@@ -36,9 +36,7 @@ class Report:
         mistake = Mistake(path=path, message=message, hint=hint, on_key=on_key)
         self._mistakes.setdefault((path, message), mistake)
 
-    def add_validation(
-        self, exc: ValidationError, *, data: Any, model: type[BaseModel], prefix: Path = ()
-    ) -> None:
+    def add_validation(self, exc: ValidationError, *, data: Any, model: type[BaseModel], prefix: Path = ()) -> None:
         """Note all that pydantic found in `data`, which stands at `prefix` of the file."""
         from opsrunner.config.sentences import mistakes_of
 

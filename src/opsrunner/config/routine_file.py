@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 from typing import Any, Literal
 
 from pydantic import Field, ValidationError
@@ -32,10 +33,20 @@ class RoutineKeys(Keys):
     accountable: Text = Field(description="The role, roster or person that answers for it.")
     tags: Texts = ()
     schedule: ScheduleField = None
-    catch_up: CatchUpField = CatchUp()
+    catch_up: CatchUpField = Field(default=CatchUp())
     overlap: Literal["skip", "queue"] = "skip"
     steps: tuple[Any, ...] = Field(min_length=1, max_length=MOST_STEPS)
     renamed_from: Name | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RoutineContext:
+    """What reading a routine needs of its site."""
+
+    timezone: str
+    today: date
+    """For messages that show dates."""
+    checklists: Mapping[str, Checklist]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,17 +69,15 @@ class RoutineDraft:
         return Report(self.file, self.text)
 
 
-def read_routine(
-    text: str, *, file: str, id_: str, timezone: str, checklists: Mapping[str, Checklist]
-) -> RoutineDraft:
+def read_routine(text: str, *, file: str, id_: str, within: RoutineContext) -> RoutineDraft:
     """Return what the file says, with all of its mistakes. Raises BadYaml where it is not YAML at all."""
     report, doubts = Report(file, text), Report(file, text)
     data = read_yaml(text)
-    keys = _keys(data, report)
-    steps = _steps(data, report, doubts, checklists)
-    schedule = _schedule(keys, timezone, report)
+    keys = _keys(data, report, within)
+    steps = _steps(data, report, doubts, within)
+    schedule = to_schedule(keys.schedule, timezone=within.timezone) if keys else Schedule()
     routine = None
-    if keys is not None and schedule is not None and not report:
+    if keys is not None and not report:
         routine = _routine(keys, schedule, steps, file=file, id_=id_)
     return RoutineDraft(
         id=id_,
@@ -80,39 +89,50 @@ def read_routine(
         references=(*_names(data, schedule), *steps.references),
         secrets=tuple(steps.secrets),
         checklists=steps.checklists,
-        timezone=timezone,
+        timezone=within.timezone,
     )
 
 
-def _keys(data: Any, report: Report) -> RoutineKeys | None:
+def broken_draft(problem: Problem, *, id_: str, within: RoutineContext) -> RoutineDraft:
+    """Return the draft of a file that could not be read at all."""
+    return RoutineDraft(
+        id=id_,
+        file=problem.file,
+        text="",
+        routine=None,
+        problems=(problem,),
+        warnings=(),
+        references=(),
+        secrets=(),
+        checklists={},
+        timezone=within.timezone,
+    )
+
+
+def _keys(data: Any, report: Report, within: RoutineContext) -> RoutineKeys | None:
     if not isinstance(data, dict):
         wrong = "the file is empty" if data is None else "the file must hold a mapping (key: value)"
         report.add((), wrong, "begin with 'name: …'")
         return None
     try:
-        return RoutineKeys.model_validate(data)
+        return RoutineKeys.model_validate(data, context={"today": within.today})
     except ValidationError as exc:
         report.add_validation(exc, data=data, model=RoutineKeys)
         return None
 
 
-def _steps(data: Any, report: Report, doubts: Report, checklists: Mapping[str, Checklist]) -> Steps:
+def _steps(data: Any, report: Report, doubts: Report, within: RoutineContext) -> Steps:
     raw_steps = data.get("steps") if isinstance(data, dict) else None
-    reader = StepReader(report=report, doubts=doubts, checklists=checklists)
+    reader = StepReader(report=report, doubts=doubts, checklists=within.checklists)
     return reader.read(raw_steps[:MOST_STEPS] if isinstance(raw_steps, list) else [])
 
 
-def _schedule(keys: RoutineKeys | None, timezone: str, report: Report) -> Schedule | None:
-    return None
-
-
-def _names(data: Any, schedule: Schedule | None) -> tuple[Reference, ...]:
+def _names(data: Any, schedule: Schedule) -> tuple[Reference, ...]:
     names = []
     accountable = data.get("accountable") if isinstance(data, dict) else None
     if isinstance(accountable, str) and accountable:
         names.append(Reference(path=("accountable",), noun="holder", name=accountable))
-    rules = schedule.rules if schedule else ()
-    for position, rule in enumerate(rules):
+    for position, rule in enumerate(schedule.rules):
         path: Path = ("schedule", position)
         if rule.frame.calendar != "business":
             names.append(Reference(path=(*path, "calendar"), noun="calendar", name=rule.frame.calendar))

@@ -192,17 +192,15 @@ _SPECIAL: Mapping[str, Callable[[Mapping[str, Any]], tuple[str, str]]] = {
 
 
 def _keys_at(annotation: Any, path: Path) -> set[str]:
-    """Return the keys that a mapping at `path` below `annotation` may have."""
+    """Return the keys that a mapping at `path` below `annotation` may have, whichever form it takes."""
+    keys: set[str] = set()
     for member in _members(annotation):
         fields = _fields_of(member)
         if not path:
-            if fields:
-                return set(fields)
-            continue
-        keys = _keys_at(fields.get(str(path[0]), _item_of(member)), path[1:])
-        if keys:
-            return keys
-    return set()
+            keys |= set(fields)
+        else:
+            keys |= _keys_at(fields.get(str(path[0]), _item_of(member)), path[1:])
+    return keys
 
 
 def _members(annotation: Any) -> list[Any]:

@@ -135,6 +135,8 @@ class StepReader:
         self._steps.references.extend(of_options(plan, path, beside=kind.beside))
         if isinstance(options, TaskDefaults):
             self._steps.references.extend(of_people(options, path))
+        if isinstance(options, ChecklistOptions):
+            self._steps.references.extend(self._people_of_list(options.checklist, (*path, "checklist")))
         self._steps.secrets.extend(secrets_in(plan.env, (*path, "env")))
         self._steps.secrets.extend(secrets_in(options, path if kind.beside else (*path, kind.name)))
         for option in kind.verbatim:
@@ -143,6 +145,12 @@ class StepReader:
                 where = (*path, option) if kind.beside else (*path, kind.name, option)
                 hint = "pass the value by env: and use it as a variable"
                 self._doubts.add(where, "a shell string is never a template", hint)
+
+    def _people_of_list(self, name: str, path: Path) -> Iterator[Reference]:
+        checklist = self._checklists.get(name)
+        for options in (checklist.defaults, *(item.options for item in checklist.items)) if checklist else ():
+            for reference in of_people(options, ()):
+                yield replace(reference, path=path)
 
     def _texts(self, plan: StepPlan, options: BaseModel, kind: Kind, path: Path) -> Iterator[StepText]:
         yield from texts_of(plan, path, beside=kind.beside, verbatim=kind.verbatim)

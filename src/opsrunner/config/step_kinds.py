@@ -42,9 +42,7 @@ def ids_of(raw_steps: Sequence[Any], kinds: Sequence[Kind | None], report: Repor
     return ids
 
 
-def report_unknown_beside(
-    keys: Mapping[str, Any], kind: Kind, path: Path, report: Report
-) -> None:
+def report_unknown_beside(keys: Mapping[str, Any], kind: Kind, path: Path, report: Report) -> None:
     """Note the keys that may not stand beside `kind` in the step at `path`."""
     own = set(kind.options.model_fields)
     known = SHARED | own if kind.beside else SHARED

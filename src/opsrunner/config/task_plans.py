@@ -30,9 +30,7 @@ def plan_task(
         role=_first(layers, "role") or "",
         due=_first(layers, "due"),
         remind=_first(layers, "remind") or (),
-        escalate=tuple(
-            Escalation(after_seconds=rung.after, to=rung.to) for rung in _first(layers, "escalate") or ()
-        ),
+        escalate=tuple(Escalation(after_seconds=rung.after, to=rung.to) for rung in _first(layers, "escalate") or ()),
         evidence=_evidence(options, defaults),
         done_when=options.done_when,
         closes_when_gone=options.closes_when_gone,
@@ -42,9 +40,7 @@ def plan_task(
     )
 
 
-def plan_checklist(
-    options: ChecklistOptions, checklist: Checklist, *, step: str, keyed: bool
-) -> tuple[TaskPlan, ...]:
+def plan_checklist(options: ChecklistOptions, checklist: Checklist, *, step: str, keyed: bool) -> tuple[TaskPlan, ...]:
     """Return the tasks of a list within `step`: what an item says wins over the step, the step over the list."""
     return tuple(
         plan_task(

@@ -22,3 +22,9 @@ class Desk:
     """The state folder; evidence and checklists lie below it."""
     reports: tuple[Path, ...]
     """Where mail templates lie, the site's own first."""
+
+
+def routine_names(desk: Desk) -> dict[str, str]:
+    """Return the display name of every routine that is in force or ever was, by id."""
+    known = {watched.id: watched.name for watched in desk.books.routines.all().values()}
+    return known | {routine.id: routine.name for routine in desk.site().routines.values()}

@@ -9,7 +9,7 @@ from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from opsrunner.config.loader import Loaded
-from opsrunner.engine.desk import Desk
+from opsrunner.engine.desk import Desk, routine_names
 from opsrunner.engine.digest_coming import coming_lines, muted_lines
 from opsrunner.engine.digest_house import house_figures
 from opsrunner.engine.digest_items import Open, open_items
@@ -20,6 +20,7 @@ from opsrunner.engine.digest_words import (
     compose_subject,
     count_words,
     day_words,
+    plural,
 )
 from opsrunner.model.digest import DayMark, Digest, Planned, Series, Tone
 from opsrunner.model.run import Run, RunStatus
@@ -106,14 +107,14 @@ def _counts(desk: Desk, runs: Sequence[Run], *, from_: datetime, until: datetime
     done = sum(task.status in (TaskStatus.DONE, TaskStatus.NOT_APPLICABLE) for task in closed)
     total = len(closed) + len(opened)
     routines = len({run.routine for run in runs})
-    words = [_plural(routines, "routine"), _plural(len(runs), "run")]
+    words = [plural(routines, "routine"), plural(len(runs), "run")]
     if total:
-        words.append(f"{count_words(done)} of {_plural(total, 'task')} done")
+        words.append(f"{count_words(done)} of {plural(total, 'task')} done")
     return f"{', '.join(words)}."
 
 
 def _planned(desk: Desk, by_routine: Mapping[str, list[Run]], troubled: frozenset[str]) -> tuple[Planned, ...]:
-    names = {watched.id: watched.name for watched in desk.books.routines.all().values()}
+    names = routine_names(desk)
     lines = [
         Planned(name=names.get(routine, routine), text=_told(desk, runs), tone=_tone(runs))
         for routine, runs in by_routine.items()
@@ -185,7 +186,3 @@ def _run_tone(run: Run) -> Tone:
     if run.status is RunStatus.WARNING:
         return "look"
     return "fine" if run.status is RunStatus.SUCCEEDED else "nothing"
-
-
-def _plural(number: int, noun: str) -> str:
-    return f"{count_words(number)} {noun}" + ("" if number == 1 else "s")

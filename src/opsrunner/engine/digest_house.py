@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from opsrunner.engine.desk import Desk
-from opsrunner.engine.digest_words import count_words
+from opsrunner.engine.digest_words import count_words, plural
 from opsrunner.model.digest import Figure, Tone
 from opsrunner.model.outcome import StepStatus
 from opsrunner.model.routine import Routine
@@ -41,38 +41,38 @@ def _hosts(desk: Desk, runs: Sequence[Run]) -> Figure:
             for part in record.outcome.parts:
                 asked.setdefault(part.key, part.status)
     if not asked:
-        return Figure(name="Hosts", text=f"none of {count_words(len(known))} asked", tone="nothing")
+        return Figure(name="Hosts", text=f"none of {plural(len(known), 'host')} asked", tone="nothing")
     reached = sum(status is not StepStatus.UNKNOWN for status in asked.values())
     tone: Tone = "fine" if reached == len(known) else "look"
-    return Figure(name="Hosts", text=f"{count_words(reached)} of {count_words(len(known))} reachable", tone=tone)
+    return Figure(name="Hosts", text=f"{count_words(reached)} of {plural(len(known), 'host')} reachable", tone=tone)
 
 
 def _orders(desk: Desk) -> Figure:
     tasks = _tasks_fed_by(desk, ORDERS)
     if tasks is None:
-        return Figure(name="Orders", text="not watched yet", tone="nothing")
-    text = "none open" if not tasks else f"{count_words(len(tasks))} open"
+        return Figure(name="Orders", text="no orders watched yet", tone="nothing")
+    text = "no order open" if not tasks else f"{plural(len(tasks), 'order')} open"
     return Figure(name="Orders", text=text, tone="live" if tasks else "fine")
 
 
 def _tickets(desk: Desk, *, until: datetime) -> Figure:
     tasks = _tasks_fed_by(desk, TICKETS)
     if tasks is None:
-        return Figure(name="Tickets", text="not watched yet", tone="nothing")
+        return Figure(name="Tickets", text="no ticket queue watched yet", tone="nothing")
     if not tasks:
-        return Figure(name="Tickets", text="none waits")
+        return Figure(name="Tickets", text="no ticket waits")
     oldest = min(task.opened_at for task in tasks)
     minutes = int((until - oldest).total_seconds() // 60)
     age = f"{minutes} min" if minutes < 120 else f"{minutes // 60} h"
-    return Figure(name="Tickets", text=f"oldest waits {age}", tone="look" if minutes > 24 * 60 else "live")
+    return Figure(name="Tickets", text=f"oldest ticket {age}", tone="look" if minutes > 24 * 60 else "live")
 
 
 def _mails(desk: Desk, *, from_: datetime, until: datetime) -> Figure:
     written, sent, failed = desk.books.outbox.counts(since=from_, until=until)
     if not written:
-        return Figure(name="Mails", text="none written", tone="nothing")
+        return Figure(name="Mails", text="no mail written", tone="nothing")
     bounced = f", {count_words(failed)} refused" if failed else ""
-    text = f"{count_words(sent)} of {count_words(written)} handed over{bounced}"
+    text = f"{count_words(sent)} of {plural(written, 'mail')} handed over{bounced}"
     return Figure(name="Mails", text=text, tone="failed" if failed else "fine")
 
 

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from opsrunner.config.loader import Loaded
-from opsrunner.engine.desk import Desk
+from opsrunner.engine.desk import Desk, routine_names
 from opsrunner.engine.digest_tasks import TaskWords
 from opsrunner.engine.digest_words import count_words, day_words
 from opsrunner.engine.people import People
@@ -42,7 +42,7 @@ class _Collector:
         self._desk, self._until = desk, until
         self._people = People(desk)
         self._zone = ZoneInfo(desk.site().timezone)
-        self._names = {watched.id: watched.name for watched in desk.books.routines.all().values()}
+        self._names = routine_names(desk)
         self._words = TaskWords(desk, self._people, until=until, names=self._names)
         self._readers = {
             person.id: person for name in desk.site().digest.to for person in self._people.persons(name, at=until)

@@ -57,10 +57,10 @@ def compose_preheader(needs: Sequence[str], in_hand: Sequence[str], *, coming: s
 
 def compose_footer(*, version: str, host: str, routines: int, broken: int, queued_mails: int) -> str:
     """Return the line that tells what sent the digest and whether it is itself in order."""
-    queue = f"{_plural(queued_mails, 'mail')} waiting to leave" if queued_mails else "mail queue empty"
+    queue = f"{plural(queued_mails, 'mail')} waiting to leave" if queued_mails else "mail queue empty"
     return (
-        f"Sent by opsrunner {version} on {host}: {_plural(routines, 'routine')}, "
-        f"{_plural(broken, 'broken file')}, {queue}."
+        f"Sent by opsrunner {version} on {host}: {plural(routines, 'routine')}, "
+        f"{plural(broken, 'broken file')}, {queue}."
     )
 
 
@@ -142,7 +142,8 @@ def _say(number: int) -> str:
     return _NUMBERS[number].capitalize() if number < len(_NUMBERS) else count_words(number)
 
 
-def _plural(number: int, noun: str) -> str:
+def plural(number: int, noun: str) -> str:
+    """Return a count with its noun: `1 host`, `5,000 hosts`."""
     return f"{count_words(number)} {noun}" + ("" if number == 1 else "s")
 
 

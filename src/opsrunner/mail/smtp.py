@@ -152,7 +152,7 @@ class SmtpTransport:
             return f"{exc.smtp_code} {self._reply(exc.smtp_error)}"
         if isinstance(exc, ssl.SSLCertVerificationError):
             return f"its certificate is not good ({exc.verify_message}): nothing was sent, no password either"
-        if isinstance(exc, TimeoutError):
+        if isinstance(exc, TimeoutError) or isinstance(exc.__context__, TimeoutError):
             return f"no answer within {self._settings.timeout_seconds:g} s"
         if isinstance(exc, UnicodeError):
             return "the user name or password has letters that SMTP sign-in cannot carry"

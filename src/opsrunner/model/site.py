@@ -131,12 +131,17 @@ class Site:
     freezes: tuple[Freeze, ...] = ()
     hosts: Mapping[str, Host] = field(default_factory=dict)
     mail: MailSettings
+    stores: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Checked settings by name, each under its form: `{"local": {"path": "…"}}`."""
     sources: Mapping[str, Source] = field(default_factory=dict)
     digest: DigestTimes = DigestTimes()
     limits: Limits = Limits()
     heartbeat: Heartbeat | None = None
     web: WebSettings = WebSettings()
     routines: Mapping[str, Routine] = field(default_factory=dict)
+    broken: Mapping[str, tuple[Problem, ...]] = field(default_factory=dict)
+    sample_seed: int | None = None
+    """Set where the site's data are invented: `sample/*.csv` of the state folder is written anew."""
 
     @property
     def business(self) -> Calendar:

@@ -133,6 +133,5 @@ KIND = Kind(
     run=None,
     preview=_preview,
     beside=True,
-    reads_only=False,
-    verbatim=frozenset({"done_when"}),
+    verbatim=frozenset({"done_when", "approve"}),
 )

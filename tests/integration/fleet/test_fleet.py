@@ -334,7 +334,7 @@ class TestNoConnection:
     def test_nobody_listens(self, make_fleet: MakeFleet, pinned_host: PinnedHost) -> None:
         host = self.host_like(pinned_host(2), port=1)
 
-        with pytest.raises(StepFailed, match=r"could not connect to web2 .* port 1.: connection refused") as failed:
+        with pytest.raises(StepFailed, match=r"web2: could not connect to .* port 1: connection refused") as failed:
             ask(make_fleet(), host, "true")
         assert not failed.value.permanent
 

@@ -51,5 +51,5 @@ def test_openssh_finds_a_trusted_host_with_the_same_fingerprint(sshd_farm: Any, 
 def test_a_host_that_does_not_answer_is_named(sshd_farm: Any) -> None:
     host = Host(**{**sshd_farm.host(2).__dict__, "port": 1})
 
-    with pytest.raises(StepFailed, match="could not connect to web2"):
+    with pytest.raises(StepFailed, match="web2: could not connect"):
         scan(host, clock=SystemClock())
