@@ -1,0 +1,121 @@
+"""Checks that need more than one file: names that are used but not defined, circles, double claims."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+
+from opsrunner.config.checklist import Checklist
+from opsrunner.config.references import WORDS, Noun, Reference, of_people
+from opsrunner.config.report import Report, did_you_mean
+from opsrunner.config.routine_file import RoutineDraft
+from opsrunner.model.schedule import OffsetRule
+from opsrunner.model.site import Problem, Site
+
+
+@dataclass(frozen=True, kw_only=True)
+class Known:
+    """All that files may refer to."""
+
+    names: Mapping[Noun, Collection[str]]
+
+    def note_unknown(self, references: Iterable[Reference], report: Report) -> None:
+        """Note every name that nothing has."""
+        for reference in references:
+            known = self.names[reference.noun]
+            if reference.name not in known:
+                message = f"unknown {WORDS[reference.noun]} '{reference.name}'"
+                report.add(reference.path, message, did_you_mean(reference.name, known))
+
+
+def known_of(site: Site, *, routines: Collection[str], reports: Collection[str]) -> Known:
+    """Return the names that a site defines."""
+    groups = {group for host in site.hosts.values() for group in host.groups}
+    return Known(
+        names={
+            "holder": holders_of(site),
+            "person": set(site.people),
+            "host": {"local", "all", *site.hosts, *groups},
+            "source": set(site.sources),
+            "report": reports,
+            "routine": routines,
+            "calendar": {"business", *site.calendars},
+        }
+    )
+
+
+def holders_of(site: Site) -> set[str]:
+    """Return every role, roster and person."""
+    roles = {role for person in site.people.values() for role in person.roles}
+    return {*roles, *site.rosters, *site.people}
+
+
+def list_problems(checklists: Iterable[Checklist], known: Known) -> dict[str, tuple[Problem, ...]]:
+    """Return what is wrong with checklists that read well, by their names."""
+    found: dict[str, tuple[Problem, ...]] = {}
+    for checklist in checklists:
+        report = checklist.report()
+        known.note_unknown(of_people(checklist.defaults, ()), report)
+        for position, item in enumerate(checklist.items):
+            known.note_unknown(of_people(item.options, ("tasks", position)), report)
+        if report:
+            found[checklist.id] = report.problems()
+    return found
+
+
+def routine_problems(drafts: Mapping[str, RoutineDraft], known: Known) -> dict[str, tuple[Problem, ...]]:
+    """Return what is wrong with routines among the others and in their site, by their ids."""
+    circles = _circles(drafts)
+    renamed: dict[str, str] = {}
+    found: dict[str, tuple[Problem, ...]] = {}
+    for id_, draft in drafts.items():
+        report = draft.report()
+        known.note_unknown(draft.references, report)
+        if id_ in circles:
+            report.add(("schedule",), f"the offsets go in a circle: {circles[id_]}")
+        _note_rename(draft, drafts, renamed, report)
+        if report:
+            found[id_] = report.problems()
+    return found
+
+
+def _note_rename(
+    draft: RoutineDraft, drafts: Mapping[str, RoutineDraft], renamed: dict[str, str], report: Report
+) -> None:
+    former = draft.routine.renamed_from if draft.routine else None
+    if former is None:
+        return
+    if former in drafts:
+        report.add(("renamed_from",), f"the routine '{former}' still exists", "remove its file, or this line")
+    elif former in renamed:
+        report.add(("renamed_from",), f"'{renamed[former]}' says too that it was '{former}'")
+    renamed.setdefault(former, draft.id)
+
+
+def _circles(drafts: Mapping[str, RoutineDraft]) -> dict[str, str]:
+    """Return the routines that wait for themselves, each with its way round: `a → b → a`."""
+    targets = {id_: _targets(draft) for id_, draft in drafts.items()}
+    circles = {}
+    for start in targets:
+        way = _way_back(start, targets)
+        if way:
+            circles[start] = " → ".join(way)
+    return circles
+
+
+def _targets(draft: RoutineDraft) -> list[str]:
+    rules = draft.routine.schedule.rules if draft.routine else ()
+    return [rule.of for rule in rules if isinstance(rule, OffsetRule)]
+
+
+def _way_back(start: str, targets: Mapping[str, list[str]]) -> list[str]:
+    ways = [[start, target] for target in targets[start]]
+    seen: set[str] = set()
+    while ways:
+        way = ways.pop()
+        if way[-1] == start:
+            return way
+        if way[-1] not in seen:
+            seen.add(way[-1])
+            ways.extend([*way, target] for target in targets.get(way[-1], ()))
+    return []

@@ -1,0 +1,124 @@
+"""Loads a site again and again: only what has changed is read, and what is good stays in force."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from itertools import chain
+from pathlib import Path
+from typing import TypeAlias
+
+from opsrunner import packaged
+from opsrunner.clock import Clock, SystemClock
+from opsrunner.config.cross_checks import known_of, list_problems, routine_problems
+from opsrunner.config.folder import SITE_FILE, Folder, look_at
+from opsrunner.config.permissions import folder_problems
+from opsrunner.config.routine_file import RoutineContext
+from opsrunner.config.routine_files import RoutineFiles
+from opsrunner.config.shelf import Shelf
+from opsrunner.config.site_file import SiteDraft, read_site
+from opsrunner.model.routine import Routine
+from opsrunner.model.site import Problem, Site
+
+Problems: TypeAlias = tuple[Problem, ...]
+
+TEMPLATE_ENDING = ".txt.j2"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loaded:
+    """What a look at the site's files came to.
+
+    `site` is what is in force: the last good form of everything, None where there never was a good
+    `opsrunner.yaml`. `broken` maps the ids of routines to why their files cannot be taken.
+    """
+
+    site: Site | None
+    problems: Problems = ()
+    warnings: Problems = ()
+    broken: Mapping[str, Problems] = field(default_factory=dict)
+    changed: bool = True
+
+
+class SiteLoader:
+    """Keeps what it has read, and the last good form of every routine.
+
+    `last_good` are routines as they were last in force, for files that are broken at the start.
+    """
+
+    def __init__(
+        self, root: Path, *, last_good: Mapping[str, Routine] | None = None, clock: Clock | None = None
+    ) -> None:
+        self._root = root.resolve()
+        self._clock = clock or SystemClock()
+        self._last_good = dict(last_good or {})
+        self._seen: Folder | None = None
+        self._loaded = Loaded(site=None)
+        self._draft: SiteDraft | None = None
+        self._good_site: Site | None = None
+        self._shelf = Shelf(self._root, packaged=packaged.library() / "checklists")
+        self._routines = RoutineFiles(self._root)
+
+    def load(self) -> Loaded:
+        """Return the site as its files are now; cheap where nothing has changed."""
+        seen = look_at(self._root)
+        if seen == self._seen:
+            return replace(self._loaded, changed=False)
+        draft = self._site_draft(seen)
+        self._shelf.refresh(seen)
+        self._routines.refresh(seen, within=self._context())
+        self._loaded = self._judged(seen, draft)
+        self._seen = seen
+        return self._loaded
+
+    def _context(self) -> RoutineContext:
+        timezone = self._good_site.timezone if self._good_site else "UTC"
+        return RoutineContext(timezone=timezone, today=self._clock.now().date(), checklists=self._shelf)
+
+    def _site_draft(self, seen: Folder) -> SiteDraft:
+        if self._draft is None or self._seen is None or not seen.same(self._seen, SITE_FILE):
+            self._draft = read_site(self._root, signature=seen.files.get(SITE_FILE))
+        self._good_site = self._draft.site or self._good_site
+        return self._draft
+
+    def _judged(self, seen: Folder, draft: SiteDraft) -> Loaded:
+        lists, among = self._among_each_other(seen)
+        broken = self._broken(among)
+        unsafe = folder_problems(self._root, seen.modes)
+        site = self._loaded.site if unsafe else self._in_force(broken)
+        own_lists = (checklist.problems for checklist in self._shelf.own.values())
+        problems = chain(unsafe, draft.problems, *own_lists, *lists.values(), *broken.values())
+        warnings = chain(draft.warnings, *(routine.warnings for routine in self._routines.drafts.values()))
+        return Loaded(site=site, problems=tuple(problems), warnings=tuple(warnings), broken=broken)
+
+    def _among_each_other(self, seen: Folder) -> tuple[dict[str, Problems], dict[str, Problems]]:
+        """Return what is wrong with checklists and routines where they name what the site does not have."""
+        site = self._good_site
+        if site is None:
+            return {}, {}
+        known = known_of(site, routines=self._routines.drafts, reports=_report_names(seen))
+        lists = list_problems(self._shelf.own.values(), known)
+        return lists, routine_problems(self._routines.drafts, known)
+
+    def _broken(self, among: Mapping[str, Problems]) -> dict[str, Problems]:
+        broken = dict(self._routines.stray)
+        for id_, draft in self._routines.drafts.items():
+            found = (*draft.problems, *among.get(id_, ()))
+            if found:
+                broken[id_] = found
+        return broken
+
+    def _in_force(self, broken: Mapping[str, Problems]) -> Site | None:
+        good = {id_: routine for id_, routine in self._routines.good() if id_ not in broken}
+        kept = {id_: self._last_good[id_] for id_ in broken if id_ in self._last_good}
+        self._last_good = good | kept
+        if self._good_site is None:
+            return None
+        return replace(self._good_site, routines=dict(sorted(self._last_good.items())), broken=broken)
+
+
+def _report_names(seen: Folder) -> set[str]:
+    """Return the mail templates that there are: `welcome` is `reports/welcome.txt.j2`."""
+    packed = (path.name for path in (packaged.library() / "reports").glob(f"*{TEMPLATE_ENDING}"))
+    own = (Path(file).name for file in seen.of("reports", TEMPLATE_ENDING))
+    return {name.removesuffix(TEMPLATE_ENDING) for name in (*packed, *own)}

@@ -1,0 +1,45 @@
+"""Who may change the site's files. Configuration is code: whoever writes it decides what runs here."""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Iterable
+from pathlib import Path
+
+from opsrunner.config.report import Report
+from opsrunner.config.secret_places import SecretPlace
+from opsrunner.model.site import Problem
+
+
+def problem_of_mode(mode: int, *, file: str, path: Path) -> Problem | None:
+    """Return the problem of a file or folder that anybody may write to."""
+    if not mode & stat.S_IWOTH:
+        return None
+    message = f"anybody on this machine may change it (mode {stat.S_IMODE(mode):04o})"
+    return Problem(file=file, line=1, column=1, path="", message=message, hint=f"run: chmod o-w {path}")
+
+
+def folder_problems(root: Path, modes: Iterable[tuple[str, int]]) -> tuple[Problem, ...]:
+    """Return the problems of the site's folders and all above; a sticky folder above is fine (/tmp)."""
+    found = []
+    for folder, mode in modes:
+        is_above = Path(folder) in root.parents
+        problem = problem_of_mode(mode, file=folder, path=Path(folder))
+        if problem is not None and not (is_above and mode & stat.S_ISVTX):
+            found.append(problem)
+    return tuple(found)
+
+
+def note_open_secrets(places: Iterable[SecretPlace], *, root: Path, report: Report) -> None:
+    """Note the secret files that exist and that others than their owner may read; nothing is opened."""
+    for place in places:
+        if place.secret.file is None:
+            continue
+        path = root / place.secret.file
+        try:
+            mode = path.stat().st_mode
+        except OSError:
+            continue
+        if mode & (stat.S_IRWXG | stat.S_IRWXO):
+            message = f"others may read {place.secret.file} (mode {stat.S_IMODE(mode):04o})"
+            report.add(place.path, message, f"run: chmod 600 {path}")

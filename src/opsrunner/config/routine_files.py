@@ -1,0 +1,93 @@
+"""The files of `routines/`: which are routines, and which have changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from opsrunner.config.fields import check_name
+from opsrunner.config.folder import Folder, Signature
+from opsrunner.config.permissions import note_open_secrets, problem_of_mode
+from opsrunner.config.routine_file import RoutineContext, RoutineDraft, broken_draft, read_routine
+from opsrunner.config.shelf import problem_of
+from opsrunner.config.yaml12 import BadYaml, decode, read_bytes
+from opsrunner.model.routine import Routine
+from opsrunner.model.site import Problem
+
+FOLDER = "routines"
+
+
+class RoutineFiles:
+    """Every file of the folder as far as it could be understood."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._read: dict[str, tuple[Signature, RoutineDraft]] = {}
+        self.stray: dict[str, tuple[Problem, ...]] = {}
+        """Files whose name is wrong, by their name without its ending."""
+
+    @property
+    def drafts(self) -> Mapping[str, RoutineDraft]:
+        """The routines by id."""
+        return {draft.id: draft for _, draft in self._read.values()}
+
+    def good(self) -> Iterator[tuple[str, Routine]]:
+        """Return the routines whose own file has no mistake."""
+        for _, draft in self._read.values():
+            if draft.routine is not None:
+                yield draft.id, draft.routine
+
+    def refresh(self, seen: Folder, *, within: RoutineContext) -> None:
+        """Read the files that have changed, or whose zone or checklists have."""
+        files = seen.of(FOLDER, ".yaml")
+        self.stray = {Path(file).stem: (_ending_problem(file),) for file in seen.of(FOLDER, ".yml")}
+        read: dict[str, tuple[Signature, RoutineDraft]] = {}
+        for file in files:
+            problem = _name_problem(file)
+            if problem is not None:
+                self.stray[Path(file).stem] = (problem,)
+                continue
+            known = self._read.get(file)
+            if known is None or not _still_holds(known, seen.files[file], within):
+                known = seen.files[file], self._draft(file, seen.files[file], within)
+            read[file] = known
+        self._read = read
+
+    def _draft(self, file: str, signature: Signature, within: RoutineContext) -> RoutineDraft:
+        path = self._root / file
+        try:
+            text = decode(read_bytes(path))
+            draft = read_routine(text, file=file, id_=path.stem, within=within)
+        except BadYaml as exc:
+            draft = broken_draft(problem_of(exc, file), id_=path.stem, within=within)
+        return self._with_modes(draft, path, signature[0])
+
+    def _with_modes(self, draft: RoutineDraft, path: Path, mode: int) -> RoutineDraft:
+        open_secrets = draft.report()
+        note_open_secrets(draft.secrets, root=self._root, report=open_secrets)
+        draft = replace(draft, warnings=(*draft.warnings, *open_secrets.problems()))
+        unsafe = problem_of_mode(mode, file=draft.file, path=path)
+        return replace(draft, routine=None, problems=(unsafe, *draft.problems)) if unsafe else draft
+
+
+def _still_holds(known: tuple[Signature, RoutineDraft], signature: Signature, within: RoutineContext) -> bool:
+    then, draft = known
+    if then != signature or draft.timezone != within.timezone:
+        return False
+    return all(within.checklists.get(name) is used for name, used in draft.checklists.items())
+
+
+def _ending_problem(file: str) -> Problem:
+    hint = f"rename it to {Path(file).stem}.yaml"
+    return Problem(file=file, line=1, column=1, path="", message="the ending must be .yaml", hint=hint)
+
+
+def _name_problem(file: str) -> Problem | None:
+    try:
+        check_name(Path(file).stem)
+    except ValueError:
+        message = "the file's name is the routine's id"
+        hint = "use small letters, digits and '-'"
+        return Problem(file=file, line=1, column=1, path="", message=message, hint=hint)
+    return None

@@ -1,0 +1,176 @@
+"""What `opsrunner.yaml` may say about people, machines, mail and data."""
+
+from __future__ import annotations
+
+import re
+from ipaddress import ip_address
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
+
+from opsrunner.config.fields import (
+    Bytes,
+    Email,
+    Flag,
+    HostNames,
+    Hours,
+    Keys,
+    Names,
+    Seconds,
+    Secret,
+    Text,
+    Url,
+)
+from opsrunner.model.person import Person
+from opsrunner.model.site import Host, Limits, MailSettings, SmtpSettings
+
+_LISTEN = re.compile(r"\S+:[0-9]{1,5}\Z")
+_PORTS = {"starttls": 587, "tls": 465, "none": 25}
+
+
+def _check_listen(text: str) -> str:
+    if not _LISTEN.match(text) or not 0 < int(text.rpartition(":")[2]) < 65536:
+        raise ValueError(f"'{text[:60]}' is not an address and port such as 127.0.0.1:8420")
+    return text
+
+
+Port: TypeAlias = Annotated[int, Field(ge=1, le=65535)]
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether a mail server's name is this machine."""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+class PersonKeys(Keys):
+    """Somebody of the team."""
+
+    name: Text
+    email: Email
+    roles: Names = ()
+    login: Text | None = Field(default=None, description="The OS user that is this person on the command line.")
+    quiet: Hours | None = Field(default=None, description="Hours without mails that are not urgent.")
+
+    def to_person(self, id_: str) -> Person:
+        """Return the person for everybody else."""
+        return Person(id=id_, name=self.name, email=self.email, roles=self.roles, login=self.login, quiet=self.quiet)
+
+
+class HostKeys(Keys):
+    """One machine."""
+
+    address: Text
+    user: str = ""
+    port: Port = 22
+    groups: HostNames = ()
+    key_file: Text | None = Field(default=None, description="Private key. Default: secrets/ssh_key.")
+
+    def to_host(self, name: str) -> Host:
+        """Return the machine for the fleet."""
+        return Host(
+            name=name,
+            address=self.address,
+            user=self.user,
+            port=self.port,
+            groups=self.groups,
+            key_file=self.key_file,
+        )
+
+
+class SmtpKeys(Keys):
+    """How to reach the mail server."""
+
+    host: Text
+    security: Literal["starttls", "tls", "none"] = "starttls"
+    port: Port | None = None
+    username: Text | None = None
+    password: Secret | None = None
+    verify: Flag = True
+    timeout: Seconds = 30
+
+    @field_validator("security")
+    @classmethod
+    def _open_only_here(cls, value: str, info: ValidationInfo) -> str:
+        if value == "none" and not is_loopback(str(info.data.get("host", "localhost"))):
+            raise ValueError("'none' is for a mail server on this machine only\nuse starttls or tls")
+        return value
+
+    @model_validator(mode="after")
+    def _both_or_neither(self) -> SmtpKeys:
+        if (self.username is None) != (self.password is None):
+            raise ValueError("username and password go together")
+        return self
+
+    def to_settings(self) -> SmtpSettings:
+        """Return the settings for mail; without a port, the usual one of this security."""
+        return SmtpSettings(
+            host=self.host,
+            port=self.port or _PORTS[self.security],
+            security=self.security,
+            username=self.username,
+            password=self.password,
+            verify=self.verify,
+            timeout_seconds=self.timeout,
+        )
+
+
+class MailKeys(Keys):
+    """Who our mails come from, and how they leave."""
+
+    from_: Email = Field(alias="from")
+    smtp: SmtpKeys | None = None
+    maildir: Text | None = Field(default=None, description="A folder instead of a mail server.")
+
+    @field_validator("maildir")
+    @classmethod
+    def _one_way(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is not None and info.data.get("smtp") is not None:
+            raise ValueError("cannot stand with smtp\nkeep one of them")
+        return value
+
+    def to_settings(self) -> MailSettings:
+        """Return the settings for mail."""
+        smtp = self.smtp.to_settings() if self.smtp else None
+        return MailSettings(from_=self.from_, smtp=smtp, maildir=self.maildir)
+
+
+class LimitKeys(Keys):
+    """Bounds of the daemon."""
+
+    workers: int = Field(default=16, ge=1, le=256)
+    output: Bytes = 1_000_000
+    keep_runs: Seconds = 400 * 86400
+    grace: Seconds = 30
+
+    def to_limits(self) -> Limits:
+        """Return the bounds of the daemon."""
+        return Limits(
+            workers=self.workers,
+            output_bytes=self.output,
+            keep_runs_seconds=self.keep_runs,
+            grace_seconds=self.grace,
+        )
+
+
+class HeartbeatKeys(Keys):
+    """Whom to tell that we live."""
+
+    url: Url | Secret
+
+
+class WebKeys(Keys):
+    """Where the page listens and how it is called from outside."""
+
+    listen: Annotated[str, AfterValidator(_check_listen)] = "127.0.0.1:8420"
+    url: Url | Literal[""] = ""
+
+
+class SampleKeys(Keys):
+    """This site's data are invented: `var/sample/*.csv` is written anew."""
+
+    seed: int
