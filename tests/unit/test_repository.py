@@ -1,0 +1,86 @@
+"""What must never drift apart: files and their limits, the version, the docs, the table of kinds."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from opsrunner.config.site_file import SiteKeys
+from opsrunner.config.step_keys import SHARED
+from opsrunner.steps.kinds import KINDS
+from opsrunner.version import VERSION
+
+ROOT = Path(__file__).parents[2]
+SOURCES = sorted((ROOT / "src").rglob("*.py"))
+LONGEST_FILE_LINES = 300
+ROUTINES_TEXT = (ROOT / "docs/routines.md").read_text(encoding="utf-8")
+
+
+def section(title: str) -> str:
+    """Return what stands under a heading of docs/routines.md, up to the next heading of its level or above."""
+    found = re.search(rf"^(#+) {re.escape(title)}\n(.*?)(?=^#{{1,3}} |\Z)", ROUTINES_TEXT, re.MULTILINE | re.DOTALL)
+    assert found, f"docs/routines.md has no section '{title}'"
+    return found[2]
+
+
+def names_in_tables(text: str) -> set[str]:
+    """Return the words in code marks of the first column of all tables; `expect.status` names `expect` too."""
+    cells = re.findall(r"^\| (\*{0,2}`.*?) \|", text, re.MULTILINE)
+    words = {word for cell in cells for word in re.findall(r"`([a-z_.]+)`", cell)}
+    return words | {word.partition(".")[0] for word in words}
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT / "src")))
+def test_no_file_is_longer_than_what_one_can_hold_in_mind(path: Path) -> None:
+    lines = path.read_text(encoding="utf-8").count("\n")
+
+    assert lines <= LONGEST_FILE_LINES
+    assert path.name != "__init__.py" or lines == 0
+
+
+def test_version_changelog_and_package_agree() -> None:
+    package = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    newest = re.search(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
+
+    assert package["project"]["version"] == VERSION
+    assert newest is not None
+    assert newest[1] == VERSION
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_every_kind_of_step_has_a_section_that_names_every_option(name: str) -> None:
+    told = section(name)
+    options = {field.alias or name for name, field in KINDS[name].options.model_fields.items()}
+
+    assert options - names_in_tables(told) == set()
+    assert "```yaml" in told
+
+
+def test_every_section_of_a_kind_is_of_one_that_exists() -> None:
+    chapter = ROUTINES_TEXT.partition("\n## Kinds of steps\n")[2].partition("\n## ")[0]
+
+    assert set(re.findall(r"^### (.+)$", chapter, re.MULTILINE)) == set(KINDS)
+
+
+def test_every_key_that_steps_share_stands_in_the_docs() -> None:
+    assert names_in_tables(section("Keys of every step")) == SHARED
+
+
+def test_every_key_of_the_site_file_stands_in_the_docs() -> None:
+    assert names_in_tables(section("The site file")) == set(SiteKeys.model_fields)
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob("docs/*.md")) + sorted(ROOT.glob("*.md")), ids=lambda path: path.name)
+def test_every_link_between_the_docs_leads_somewhere(path: Path) -> None:
+    targets = re.findall(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)", path.read_text(encoding="utf-8"))
+
+    missing = [target for target in targets if not (path.parent / target).exists()]
+    assert [target for target in missing if not target.endswith("digest.png")] == []
+
+
+@pytest.mark.parametrize("anchor", sorted(set(re.findall(r"\]\(#([^)]+)\)", ROUTINES_TEXT))))
+def test_every_link_within_the_routines_page_has_its_heading(anchor: str) -> None:
+    headings = re.findall(r"^#+ (.+)$", ROUTINES_TEXT, re.MULTILINE)
+
+    assert anchor in {heading.lower().replace(" ", "-") for heading in headings}
