@@ -21,8 +21,8 @@ class People:
     def persons(self, name: str, *, at: datetime) -> tuple[Person, ...]:
         """Return who stands for a role, roster or person at that moment; never nobody.
 
-        A roster is its holder, a role all its people who are not away, a person is that person (or who
-        covers). Where that leaves nobody, the owners answer.
+        A roster is its holder, a role all its people but those on leave (unless all are), a person is that
+        person or who stands in. Where that leaves nobody, the owners answer.
         """
         return self._present(name, at=at) or self._desk.site().holders_of("owner")
 
@@ -98,8 +98,18 @@ class People:
         if name in site.rosters:
             held = self._held(name, at=at)
             return () if held is None else (held,)
-        found = [self._held(person.id, at=at) for person in site.holders_of(name)]
+        holders = site.holders_of(name)
+        here = [person for person in holders if not self._is_away(person, at=at)] or holders
+        found = [self._held(person.id, at=at) for person in here]
         return tuple({person.id: person for person in found if person is not None}.values())
+
+    def _is_away(self, person: Person, *, at: datetime) -> bool:
+        """Tell whether the person is on leave and nobody stands in."""
+        on_leave = any(
+            absence.kind == "leave" and absence.person == person.id and absence.roster is None and absence.from_ <= at
+            for absence in self._desk.books.absences.live(since=at)
+        )
+        return on_leave and self.holder(person.id, at=at).person == person.id
 
     def _held(self, name: str, *, at: datetime) -> Person | None:
         return self._known(self.holder(name, at=at).person)
