@@ -61,6 +61,8 @@ def _offsets(day: date, clock: time, zone: ZoneInfo) -> tuple[timedelta, timedel
     They differ only in a gap, where the first is the smaller one, and in an overlap.
     """
     local = datetime.combine(day, clock, zone)
+    if local.fold:  # a time taken from the second coming of an hour
+        local = local.replace(fold=0)
     return local.utcoffset() or NOTHING, local.replace(fold=1).utcoffset() or NOTHING
 
 
