@@ -59,7 +59,7 @@ class Pinger:
 
     def _ask(self, url: str) -> str:
         """Wait for the answer in a thread: no library bounds look-up, TLS and a dripping answer together."""
-        host = urlsplit(url).hostname or "its host"
+        host = _host(url)
         if self._under_way is not None and self._under_way.is_alive():
             return f"{host} still holds the ping before this one"
         failures: list[str] = []
@@ -69,6 +69,13 @@ class Pinger:
         if self._under_way.is_alive():
             return f"{host} did not answer within {self._limit_seconds:g} s"
         return f"{host}: {failures[0]}" if failures else ""
+
+
+def _host(url: str) -> str:
+    try:
+        return urlsplit(url).hostname or "its host"
+    except ValueError:
+        return "its host"
 
 
 def _request(url: str, failures: list[str]) -> None:

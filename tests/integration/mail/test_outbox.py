@@ -1,0 +1,200 @@
+"""The outbox over a real ledger and a real SMTP server, with hours that pass in a moment."""
+
+from __future__ import annotations
+
+import email
+import email.policy
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from email.message import EmailMessage
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from opsrunner.engine.outbox import deliver_due
+from opsrunner.ledger.database import Ledger
+from opsrunner.ledger.outbox import Outbox
+from opsrunner.mail.smtp import SmtpTransport
+from opsrunner.mail.transport import Transport
+from opsrunner.model.mail import NewMail
+from opsrunner.model.site import SmtpSettings
+from opsrunner.secrets import Vault
+from opsrunner.testing import FakeClock
+
+START = datetime(2026, 11, 21, 1, 0, tzinfo=UTC)
+MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock(START)
+
+
+@pytest.fixture
+def outbox(tmp_path: Path) -> Iterator[Outbox]:
+    ledger = Ledger(tmp_path / "ledger.db")
+    yield Outbox(ledger)
+    ledger.close()
+
+
+class Post:
+    """The loop of a daemon: passes over the outbox, one a minute of the clock."""
+
+    def __init__(self, outbox: Outbox, transport: Transport, clock: FakeClock) -> None:
+        self.outbox, self.transport, self.clock = outbox, transport, clock
+
+    def once(self) -> int:
+        return deliver_due(self.outbox, self.transport, from_="ops@example.com", clock=self.clock)
+
+    def through(self, span: timedelta) -> list[timedelta]:
+        """Return after how long something was tried, within `span`."""
+        tried: list[timedelta] = []
+        until = self.clock.now() + span
+        while self.clock.now() < until:
+            tried += [self.clock.now() - START] * self.once()
+            self.clock.move(minutes=1)
+        return tried
+
+
+def post_to(server: Any, outbox: Outbox, clock: FakeClock, vault: Vault) -> Post:
+    return Post(outbox, SmtpTransport(server.settings, vault=vault), clock)
+
+
+def letter(to: str = "boss@example.com", subject: str = "2 need you", **more: Any) -> NewMail:
+    return NewMail(to=to, subject=subject, text="Text", about="digest daily", **more)
+
+
+def read(mail: Any) -> EmailMessage:
+    message = email.message_from_bytes(bytes(mail.content), policy=email.policy.default)
+    assert isinstance(message, EmailMessage)
+    return message
+
+
+def test_it_keeps_a_mail_through_six_hours_without_a_server(
+    outbox: Outbox, clock: FakeClock, closed_port: int, start_smtp: Any, vault: Vault
+) -> None:
+    settings = SmtpSettings(host="127.0.0.1", port=closed_port, security="none")
+    post = Post(outbox, SmtpTransport(settings, vault=vault), clock)
+    outbox.put([letter()], at=START)
+    tried = post.through(6 * HOUR)
+    assert tried[:5] == [0 * MINUTE, 1 * MINUTE, 6 * MINUTE, 21 * MINUTE, 81 * MINUTE]
+    assert all(later - earlier == HOUR for earlier, later in pairwise(tried[3:]))
+    (waiting,) = outbox.queued()
+    assert "Connection refused" in waiting.error
+
+    server = start_smtp(port=closed_port)
+    post.through(HOUR + MINUTE)
+    (arrived,) = server.mailbox.mails
+    assert read(arrived)["Date"].datetime == START
+    assert read(arrived)["Message-ID"] == f"<{waiting.message_id}@example.com>"
+    assert outbox.queued() == []
+
+
+def test_it_asks_a_dead_server_once_a_pass_not_once_a_mail(
+    outbox: Outbox, clock: FakeClock, closed_port: int, start_smtp: Any, vault: Vault
+) -> None:
+    settings = SmtpSettings(host="127.0.0.1", port=closed_port, security="none")
+    post = Post(outbox, SmtpTransport(settings, vault=vault), clock)
+    outbox.put([letter(subject=f"{number}") for number in range(5)], at=START)
+    assert post.once() == 1
+    assert [mail.attempts for mail in outbox.queued()] == [1, 0, 0, 0, 0]
+    server = start_smtp(port=closed_port)
+    post.through(2 * MINUTE)
+    assert sorted(read(mail)["Subject"] for mail in server.mailbox.mails) == ["0", "1", "2", "3", "4"]
+
+
+def test_it_delivers_once_after_greylisting(outbox: Outbox, clock: FakeClock, start_smtp: Any, vault: Vault) -> None:
+    server = start_smtp()
+    server.mailbox.recipient_answers["boss@example.com"] = ["451 4.7.1 greylisted"]
+    outbox.put([letter()], at=START)
+    assert post_to(server, outbox, clock, vault).through(10 * MINUTE) == [0 * MINUTE, MINUTE]
+    assert len(server.mailbox.mails) == 1
+    assert outbox.counts(since=START, until=START + DAY) == (1, 1, 0)
+
+
+def test_it_gives_up_at_once_on_a_refusal_for_good(
+    outbox: Outbox, clock: FakeClock, start_smtp: Any, vault: Vault, caplog: pytest.LogCaptureFixture
+) -> None:
+    server = start_smtp()
+    server.mailbox.recipient_answers["boss@example.com"] = ["550 5.1.1 no such user"]
+    outbox.put([letter()], at=START)
+    assert len(post_to(server, outbox, clock, vault).through(HOUR)) == 1
+    (failed,) = outbox.given_up(since=START)
+    assert "550 5.1.1 no such user" in failed.error
+    assert "cannot be delivered" in caplog.text
+    assert server.mailbox.mails == []
+
+
+def test_it_delivers_to_the_others_when_one_of_three_is_refused(
+    outbox: Outbox, clock: FakeClock, start_smtp: Any, vault: Vault
+) -> None:
+    server = start_smtp()
+    server.mailbox.recipient_answers["gone@example.com"] = ["550 no such user"]
+    outbox.put([letter(to) for to in ("boss@example.com", "gone@example.com", "ops1@example.com")], at=START)
+    post_to(server, outbox, clock, vault).through(2 * DAY)
+    assert [mail.rcpt_tos for mail in server.mailbox.mails] == [["boss@example.com"], ["ops1@example.com"]]
+    assert [mail.to for mail in outbox.given_up(since=START)] == ["gone@example.com"]
+
+
+def test_it_gives_up_after_five_days_and_shows_it(
+    outbox: Outbox, clock: FakeClock, start_smtp: Any, vault: Vault
+) -> None:
+    server = start_smtp()
+    server.mailbox.recipient_answers["boss@example.com"] = ["451 not now"] * 500
+    outbox.put([letter()], at=START)
+    post = post_to(server, outbox, clock, vault)
+    clock.set(START + 5 * DAY - HOUR)
+    post.once()
+    assert len(outbox.queued()) == 1
+    clock.set(START + 5 * DAY)
+    post.once()
+    assert outbox.queued() == []
+    assert "451 not now" in outbox.given_up(since=START)[0].error
+
+
+def test_it_counts_the_five_days_from_the_end_of_quiet_hours(
+    outbox: Outbox, clock: FakeClock, start_smtp: Any, vault: Vault
+) -> None:
+    server = start_smtp()
+    server.mailbox.recipient_answers["boss@example.com"] = ["451 not now"]
+    outbox.put([letter(not_before=START + 6 * DAY)], at=START)
+    post = post_to(server, outbox, clock, vault)
+    assert post.once() == 0
+    clock.set(START + 6 * DAY)
+    assert post.through(2 * MINUTE) == [6 * DAY, 6 * DAY + MINUTE]
+    assert len(server.mailbox.mails) == 1
+
+
+def test_it_holds_nothing_back_for_a_mail_that_cannot_be_made(
+    outbox: Outbox, clock: FakeClock, start_smtp: Any, vault: Vault
+) -> None:
+    server = start_smtp()
+    outbox.put([letter("a, b@evil"), letter("boss@example.com", subject="x\r\nBcc: evil@example.net")], at=START)
+    post_to(server, outbox, clock, vault).once()
+    assert [mail.rcpt_tos for mail in server.mailbox.mails] == [["boss@example.com"]]
+    assert "Bcc" not in read(server.mailbox.mails[0])
+    assert [mail.to for mail in outbox.given_up(since=START)] == ["a, b@evil"]
+
+
+def test_it_goes_on_when_a_mail_trips_up_the_program_itself(
+    outbox: Outbox, clock: FakeClock, start_smtp: Any, vault: Vault
+) -> None:
+    server = start_smtp()
+    smtp = SmtpTransport(server.settings, vault=vault)
+
+    class Tripping:
+        def deliver(self, message: EmailMessage, *, to: str) -> None:
+            if message["Subject"] == "poison":
+                raise KeyError("a mistake of ours")
+            smtp.deliver(message, to=to)
+
+        def close(self) -> None:
+            smtp.close()
+
+    outbox.put([letter(subject="poison"), letter(subject="wholesome")], at=START)
+    Post(outbox, Tripping(), clock).once()
+    assert [read(mail)["Subject"] for mail in server.mailbox.mails] == ["wholesome"]
+    (waiting,) = outbox.queued()
+    assert "a mistake of ours" in waiting.error
