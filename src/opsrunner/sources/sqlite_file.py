@@ -16,6 +16,7 @@ from opsrunner.sources.site_files import find_file
 
 BUSY_SECONDS = 5
 _INSTRUCTIONS_BETWEEN_LOOKS = 10_000
+_READING = frozenset({sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE})
 _TABLES = "select name from sqlite_master where type in ('table', 'view') and name not like 'sqlite_%' order by name"
 
 
@@ -35,8 +36,13 @@ def open_sqlite(source: Source, request: Request) -> Iterator[RawTable]:
 def _connect(path: str) -> sqlite3.Connection:
     address = f"file:{quote(path)}?mode=ro"
     connection = sqlite3.connect(address, uri=True, timeout=BUSY_SECONDS, isolation_level=None)
-    connection.execute("pragma query_only = on")
+    connection.set_authorizer(_allow_reading)
     return connection
+
+
+def _allow_reading(action: int, *_: str | None) -> int:
+    """Refuse all but reading: a read-only connection may still attach a new file, or vacuum into one."""
+    return sqlite3.SQLITE_OK if action in _READING else sqlite3.SQLITE_DENY
 
 
 def _limit_time(connection: sqlite3.Connection, seconds: float) -> None:
@@ -91,7 +97,7 @@ def _mapped(error: Exception, name: str, seconds: float) -> StepFailed:
     text = str(error)
     if text == "interrupted":
         return StepFailed(f"{name}: the query took more than {seconds:g} s", status="timed_out")
-    if "readonly" in text or "read-only" in text or "query_only" in text:
-        return StepFailed(f"{name}: a source is only read; this SQL writes", permanent=True)
+    if text in ("not authorized", "authorization denied") or "readonly" in text:
+        return StepFailed(f"{name}: a source is only read, and this SQL does more", permanent=True)
     is_final = isinstance(error, (sqlite3.ProgrammingError, sqlite3.Warning)) or "no such" in text or "syntax" in text
     return StepFailed(f"{name}: {text}", permanent=is_final)

@@ -1,0 +1,151 @@
+"""What holds for every source, whatever it reads."""
+
+import csv
+import io
+import json
+import sqlite3
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from opsrunner.errors import StepFailed
+from opsrunner.model.outcome import Row
+from opsrunner.model.site import Column, Source
+
+Read = Callable[..., tuple[Row, ...]]
+MakeSource = Callable[..., Source]
+
+HEADER = ("number", "paid_at", "amount", "note")
+RECORDS = [
+    ("1001", "2026-11-20 10:00", "99.50", 'a; b, "c"\nd'),
+    ("1002", "", "5", "Ærlig ø"),
+    ("1003", "2026-11-21T08:00Z", "12", ""),
+]
+COLUMNS = (
+    Column(name="number", type="text"),
+    Column(name="paid_at", type="moment", optional=True),
+    Column(name="amount", type="number"),
+)
+
+
+class TestEverySource:
+    @pytest.fixture(params=["csv", "sqlite", "http_json"])
+    def make_source(self, request: pytest.FixtureRequest, tmp_path: Path) -> MakeSource:
+        """Put records where a source of each kind finds them."""
+        kind = request.param
+        where: dict[str, Any] = {"path": "data/orders.csv"}
+        if kind == "sqlite":
+            where = {"path": "data/orders.db", "table": "orders"}
+        if kind == "http_json":
+            where = {"url": request.getfixturevalue("http_answers").url, "items": "data.orders"}
+
+        def make(
+            records: Sequence[tuple[str, ...]] = RECORDS, header: tuple[str, ...] = HEADER, **given: Any
+        ) -> Source:
+            (tmp_path / "data").mkdir(exist_ok=True)
+            if kind == "csv":
+                write_csv(tmp_path / "data/orders.csv", header, records)
+            elif kind == "sqlite":
+                write_sqlite(tmp_path / "data/orders.db", header, records)
+            else:
+                items = [dict(zip(header, record, strict=True)) for record in records]
+                request.getfixturevalue("http_answers").body = json.dumps({"data": {"orders": items}}).encode()
+            options = {"columns": COLUMNS, "timezone": "Europe/Oslo", **given}
+            return Source(name="orders", kind=kind, where=where, **options)
+
+        return make
+
+    def test_it_gives_typed_rows_and_keeps_undeclared_columns_as_text(
+        self, make_source: MakeSource, read: Read
+    ) -> None:
+        assert read(make_source()) == (
+            {
+                "number": "1001",
+                "paid_at": datetime(2026, 11, 20, 9, tzinfo=UTC),
+                "amount": 99.5,
+                "note": 'a; b, "c"\nd',
+            },
+            {"number": "1002", "paid_at": None, "amount": 5, "note": "Ærlig ø"},
+            {"number": "1003", "paid_at": datetime(2026, 11, 21, 8, tzinfo=UTC), "amount": 12, "note": ""},
+        )
+
+    def test_it_keeps_what_the_query_wants_in_the_order_it_wants(self, make_source: MakeSource, read: Read) -> None:
+        rows = read(make_source(), where={"amount": {"at_least": 6}}, order_by="-amount")
+
+        assert [row["number"] for row in rows] == ["1001", "1003"]
+
+    def test_the_limit_counts_after_the_order(self, make_source: MakeSource, read: Read) -> None:
+        rows = read(make_source(), order_by=["amount"], limit=1)
+
+        assert [row["number"] for row in rows] == ["1002"]
+
+    def test_null_finds_what_is_empty(self, make_source: MakeSource, read: Read) -> None:
+        assert [row["number"] for row in read(make_source(), where={"paid_at": None})] == ["1002"]
+
+    def test_a_declared_column_that_is_missing_is_named(self, make_source: MakeSource, read: Read) -> None:
+        source = make_source(records=[("1", "2")], header=("number", "amount"))
+
+        with pytest.raises(StepFailed, match=r"no column 'paid_at'; there are: number, amount$"):
+            read(source)
+
+    def test_a_bad_value_is_named_with_its_place_and_the_others_counted(
+        self, make_source: MakeSource, read: Read
+    ) -> None:
+        bad = [*RECORDS, ("1004", "31.02.2026", "1", ""), ("1005", "", "x", "")]
+
+        with pytest.raises(StepFailed) as failed:
+            read(make_source(records=bad))
+
+        place, _, rest = failed.value.message.partition(": column ")
+        assert place in ("data/orders.csv:6", "data/orders.db row 4", "orders item 4")
+        assert rest == "'paid_at': '31.02.2026' is not a moment (and 1 more values)"
+
+    def test_an_empty_value_is_an_error_unless_the_column_allows_it(self, make_source: MakeSource, read: Read) -> None:
+        with pytest.raises(StepFailed, match=r"column 'amount': is empty; declare it as 'number\?' where that may be"):
+            read(make_source(records=[("1", "", "", "")]))
+
+    def test_no_rows_are_fine_unless_the_source_expects_some(self, make_source: MakeSource, read: Read) -> None:
+        assert read(make_source(records=[])) == ()
+
+        with pytest.raises(StepFailed, match="has no rows, and this source always has some"):
+            read(make_source(records=[], expect_rows=True))
+
+    def test_expecting_rows_is_about_the_source_and_not_the_query(self, make_source: MakeSource, read: Read) -> None:
+        assert read(make_source(expect_rows=True), where={"number": "none"}) == ()
+
+    def test_an_unknown_column_in_the_query_is_an_error(self, make_source: MakeSource, read: Read) -> None:
+        for options in ({"where": {"payd_at": None}}, {"order_by": "-payd_at"}):
+            with pytest.raises(StepFailed, match="has no column 'payd_at', did you mean 'paid_at'") as failed:
+                read(make_source(), **options)
+            assert failed.value.permanent
+
+    def test_more_rows_than_a_run_can_carry_are_refused(self, make_source: MakeSource, read: Read) -> None:
+        many = [(str(number), "", "1", "") for number in range(100_001)]
+        source = make_source(records=many)
+
+        with pytest.raises(StepFailed, match="more than 100,000 rows; narrow the query"):
+            read(source)
+        assert len(read(source, where={"number": "77"})) == 1
+
+    def test_values_are_never_run_as_anything(self, make_source: MakeSource, read: Read) -> None:
+        hostile = "'; drop table orders; -- {{ 7*7 }} $(touch P)"
+        source = make_source(records=[(hostile, "", "1", "")])
+
+        assert [row["number"] for row in read(source, where={"number": hostile})] == [hostile]
+
+
+def write_csv(path: Path, header: tuple[str, ...], records: Sequence[tuple[str, ...]]) -> None:
+    text = io.StringIO(newline="")
+    csv.writer(text).writerows([header, *records])
+    path.write_text(text.getvalue(), encoding="utf-8", newline="")
+
+
+def write_sqlite(path: Path, header: tuple[str, ...], records: Sequence[tuple[str, ...]]) -> None:
+    path.unlink(missing_ok=True)
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute(f"create table orders ({', '.join(header)})")
+        database.executemany(f"insert into orders values ({', '.join('?' * len(header))})", records)
