@@ -27,7 +27,7 @@ def to_json(value: Any, *, zone: str) -> str:
 
 def to_plain(value: Any, *, zone: ZoneInfo) -> Any:
     """Return `value` as mappings, lists, texts, numbers, truths and None."""
-    if value is None or isinstance(value, bool | int | float | str) and not isinstance(value, Enum):
+    if value is None or (isinstance(value, bool | int | float | str) and not isinstance(value, Enum)):
         return value
     if isinstance(value, Enum):
         return value.value

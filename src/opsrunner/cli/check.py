@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import click
 
@@ -13,7 +13,7 @@ from opsrunner.cli.session import Session
 from opsrunner.errors import UsageError
 
 if TYPE_CHECKING:
-    from opsrunner.model.site import Problem
+    from opsrunner.model.site import Problem, Site
 
 EXAMPLE = """
 opsrunner check
@@ -35,7 +35,7 @@ SCHEMAS = ("routine", "site", "checklist")
 @json_option
 @site_options
 @click.pass_obj
-def check(session: Session, path: Path | None, schema: str | None) -> int:
+def check(session: Session, path: Path | None, schema: Literal["routine", "site", "checklist"] | None) -> int:
     """Say every mistake in the site's files, each with file, line, column and a hint.
 
     PATH is a site's folder or one of its files; by default the whole site. Exit code 2 where there is a
@@ -49,7 +49,44 @@ def check(session: Session, path: Path | None, schema: str | None) -> int:
 
     loaded = SiteLoader(session.site).load() if path is None else check_path(path)
     if session.as_json:
-        _print_json(session, loaded.problems, loaded.warnings)
+        session.print_json(
+            {"ok": not loaded.problems, "problems": loaded.problems, "warnings": loaded.warnings},
+        )
     else:
-        _print(session, loaded.problems, loaded.warnings)
+        _print(session, loaded.problems, loaded.warnings, fine=_what_is_fine(loaded.site, path))
     return 2 if loaded.problems else 0
+
+
+def _print(session: Session, problems: Sequence[Problem], warnings: Sequence[Problem], *, fine: str) -> None:
+    """Print a line a problem, as editors and people read it, then the verdict."""
+    from opsrunner.cli.words import count_words  # noqa: PLC0415
+
+    for problem in problems:
+        session.screen.line(str(problem), tone="failed")
+    for warning in warnings:
+        session.screen.line(f"{warning} (only a warning)", tone="look")
+    if not problems:
+        session.screen.line(f"{fine}: all right", tone="fine")
+        return
+    files = len({problem.file for problem in problems})
+    session.screen.line()
+    session.screen.line(f"{count_words(len(problems), 'mistake')} in {count_words(files, 'file')}")
+
+
+def _what_is_fine(site: Site | None, path: Path | None) -> str:
+    """Return what was checked: `40 routines, 12 checklists`, or the path."""
+    from opsrunner.cli.words import count_words  # noqa: PLC0415
+
+    if site is None or (path is not None and path.is_file()):
+        return str(path or "the site")
+    lists = [found for found in (site.root / "checklists").glob("*") if found.suffix in (".yaml", ".md")]
+    return f"{count_words(len(site.routines), 'routine')}, {count_words(len(lists), 'checklist')}"
+
+
+def _print_schema(name: Literal["routine", "site", "checklist"]) -> int:
+    import json  # noqa: PLC0415
+
+    from opsrunner.config.json_schema import schema_of  # noqa: PLC0415
+
+    print(json.dumps(schema_of(name), ensure_ascii=False, indent=2))
+    return 0

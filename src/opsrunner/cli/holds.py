@@ -67,7 +67,8 @@ def _tell_pause(session: Session, routine: Routine, end: datetime, *, now: datet
         session.print_json({"routine": routine.id, "paused_until": end})
         return
     session.screen.line(
-        f"{routine.name} is paused until {moment_words(end, now=now, zone=zone)}, then it resumes by itself.", tone="fine"
+        f"{routine.name} is paused until {moment_words(end, now=now, zone=zone)}, then it resumes by itself.",
+        tone="fine",
     )
     session.screen.line(f"Sooner: opsrunner resume {routine.id}", dim=True)
 
@@ -152,7 +153,9 @@ def _chosen(app: App, routine: Routine, which: str, *, now: datetime) -> list[Oc
     if which == "next":
         return coming[:1]
     day = parse_day(which, today=now.astimezone(zone).date())
-    chosen = [at for at in coming if day in (at.planned_at.astimezone(zone).date(), at.nominal_at.astimezone(zone).date())]
+    chosen = [
+        at for at in coming if day in (at.planned_at.astimezone(zone).date(), at.nominal_at.astimezone(zone).date())
+    ]
     if not chosen:
         raise Refused(f"{routine.id} is not due on {day}, or it is left out already; see: opsrunner next {routine.id}")
     return chosen

@@ -27,7 +27,7 @@ LOCALTIME = Path("/etc/localtime")
 @click.option("--timezone", metavar="ZONE", help="Zone of the company; by default this machine's.")
 @click.pass_obj
 def init(
-    session: Session, target: Path, company: str | None, owner: str | None, email: str | None, timezone: str | None
+    session: Session, *, target: Path, company: str | None, owner: str | None, email: str | None, timezone: str | None
 ) -> int:
     """Write a new site into DIR, with comments, and with the ready routines and checklists.
 

@@ -22,7 +22,7 @@ def routine_named(app: App, routine_id: str) -> Routine:
     found = app.site.routines.get(routine_id)
     if found is not None:
         return found
-    broken = [problem for problem in app.loaded.problems if problem.file == f"routines/{routine_id}.yaml"]
+    broken = app.loaded.broken.get(routine_id)
     if broken:
         raise ConfigurationError(f"the routine {routine_id} does not check: {broken[0]}")
     raise NotFound(f"there is no routine '{routine_id}'{near(routine_id, app.site.routines)}")

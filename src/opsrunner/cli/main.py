@@ -27,7 +27,7 @@ PIPE_CLOSED = 141
 class LazyGroup(click.Group):
     """The verbs of the table; each is imported when it is called, so that `--help` stays quick."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 (click's signature)
         return list(VERBS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
@@ -40,7 +40,7 @@ class LazyGroup(click.Group):
         command: click.Command = getattr(importlib.import_module(f"opsrunner.cli.{module}"), function)
         return command
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         for title, verbs in SECTIONS.items():
             with formatter.section(title):
                 formatter.write_dl([(name, verb.summary) for name, verb in verbs.items()])
@@ -101,9 +101,11 @@ def _refuse(exc: click.ClickException) -> int:
 
 
 def _complain(message: str, code: int) -> int:
-    """Print one line on standard error and return `code`."""
+    """Print one line on standard error and return `code`; of several mistakes the first one stands for all."""
+    first, *others = [line for line in message.splitlines() if line.strip()] or ["something went wrong"]
+    more = f" (and {len(others)} more; see: opsrunner check)" if others else ""
     try:
-        print(f"opsrunner: {printable(message)}", file=sys.stderr, flush=True)
+        print(f"opsrunner: {printable(first)}{more}", file=sys.stderr, flush=True)
     except OSError:
         _forget_output()
     return code

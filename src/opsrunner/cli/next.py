@@ -33,7 +33,7 @@ opsrunner next --cron "30 2 * * 1-5" --tz Europe/Oslo --after 2026-12-24 --json
 @site_options
 @click.pass_obj
 def next_times(
-    session: Session, routine: str | None, cron: str | None, zone_name: str | None, after: str | None, count: int
+    session: Session, *, routine: str | None, cron: str | None, zone_name: str | None, after: str | None, count: int
 ) -> int:
     """Show when ROUTINE, or a cron expression, is due next.
 
@@ -68,21 +68,23 @@ def _next_of_cron(session: Session, expression: str, *, zone_name: str, after: s
 
 
 def _next_of_routine(session: Session, routine_id: str, *, after: str | None, count: int) -> int:
-    from opsrunner.engine.planner import World, held_because  # noqa: PLC0415
+    from opsrunner.cli.lookup import routine_named  # noqa: PLC0415
+    from opsrunner.engine.forecast import world_of  # noqa: PLC0415
+    from opsrunner.engine.planner import held_because  # noqa: PLC0415
     from opsrunner.schedules.due import upcoming  # noqa: PLC0415
     from opsrunner.schedules.words import in_words  # noqa: PLC0415
 
     with session.opened() as app:
-        routine = app.routine(routine_id)
+        routine = routine_named(app, routine_id)
         now = app.clock.now()
         zone = _zone_of(routine.schedule.rules, app.site.timezone)
         start = _after(after, now=now, zone=ZoneInfo(zone))
-        world = World(almanac=app.almanac, freezes=app.site.freezes, timezone=app.site.timezone)
+        world = world_of(app.site, app.almanac)
         holds = [hold for hold in app.books.holds.since(min(start, now)) if hold.routine == routine_id]
         coming = upcoming(routine.schedule, after=start, count=count, almanac=app.almanac)
         found = [(occurrence, held_because(routine, occurrence, holds, world)) for occurrence in coming]
         if session.as_json:
-            print_occurrences(session, found, zone=zone)
+            _print_occurrences(session, found, zone=zone)
             return 0
         session.screen.heading(routine.name, in_words(routine.schedule))
         _show(session, [(at.planned_at.astimezone(ZoneInfo(zone)), _note(at, held)) for at, held in found])
@@ -110,7 +112,7 @@ def _zone_of(rules: Sequence[object], default: str) -> str:
     return default
 
 
-def print_occurrences(session: Session, found: Sequence[tuple[Occurrence, str]], *, zone: str) -> None:
+def _print_occurrences(session: Session, found: Sequence[tuple[Occurrence, str]], *, zone: str) -> None:
     """Print occurrences as a JSON list of objects."""
     session.print_json(
         [
@@ -157,5 +159,3 @@ def _show(session: Session, moments: Sequence[tuple[datetime, str]]) -> None:
         ],
         indent=2,
     )
-
-

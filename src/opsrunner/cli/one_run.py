@@ -154,5 +154,3 @@ def _tasks_table(
         Column(title="when"),
     ]
     return columns, rows
-
-

@@ -52,6 +52,10 @@ class SmtpTransport:
             self._drop()
             raise MailServerUnavailable(f"{self._name}: {self._reason(exc)}") from exc
 
+    def reach(self) -> None:
+        """Connect and sign in, and send nothing. Raises MailFailed or MailServerUnavailable."""
+        self._connected()
+
     def close(self) -> None:
         """Say goodbye to the server, if there is a connection."""
         client, self._client = self._client, None

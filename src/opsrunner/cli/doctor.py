@@ -1,0 +1,139 @@
+"""`doctor`: is everything in order that the routines stand on?"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from opsrunner.cli.options import json_option, person_option, site_options, verb
+from opsrunner.cli.session import Session
+from opsrunner.errors import MailFailed, Refused
+
+if TYPE_CHECKING:
+    from opsrunner.app import App
+    from opsrunner.engine.doctor import Finding, Patient
+
+EXAMPLE = """
+opsrunner doctor
+opsrunner doctor --send-test-mail
+"""
+
+
+@verb(EXAMPLE)
+@click.option("--send-test-mail", is_flag=True, help="Send a mail to you (--as), or to the owner, and say if it left.")
+@person_option
+@json_option
+@site_options
+@click.pass_obj
+def doctor(session: Session, send_test_mail: bool) -> int:
+    """Look after rights, clock, mail, keys, files, disk and the daemon.
+
+    Each finding that is not fine says what to do. Exit code 1 where one is not fine.
+    """
+    from opsrunner.engine.doctor import examine  # noqa: PLC0415
+
+    with session.opened() as app:
+        with session.screen.working("looking"):
+            findings = examine(_patient(app))
+            if send_test_mail:
+                findings.append(_test_mail(session, app))
+        if session.as_json:
+            session.print_json({"ok": _is_fine(findings), "findings": findings})
+        else:
+            _show(session, findings)
+        return 0 if _is_fine(findings) else 1
+
+
+def _is_fine(findings: list[Finding]) -> bool:
+    return all(finding.level == "fine" for finding in findings)
+
+
+def _patient(app: App) -> Patient:
+    from opsrunner.cli.hosts import KNOWN_HOSTS  # noqa: PLC0415
+    from opsrunner.engine.doctor import Patient  # noqa: PLC0415
+    from opsrunner.fleet.host_keys import KnownHosts  # noqa: PLC0415
+
+    known = KnownHosts(app.state / KNOWN_HOSTS)
+    return Patient(
+        site=app.site,
+        problems=app.loaded.problems,
+        warnings=app.loaded.warnings,
+        state=app.state,
+        books=app.books,
+        lock=app.lock,
+        now=app.clock.now(),
+        pinned=lambda host: bool(known.keys_of(host)),
+        try_mail=lambda: _reach_mail(app),
+    )
+
+
+def _reach_mail(app: App) -> str:
+    """Reach where mails go, without sending one. Raises MailFailed."""
+    settings = app.site.mail.smtp
+    if settings is not None:
+        from opsrunner.mail.smtp import SmtpTransport  # noqa: PLC0415
+
+        transport = SmtpTransport(settings, vault=app.vault)
+        try:
+            transport.reach()
+        finally:
+            transport.close()
+        return f"{settings.host}:{settings.port}, {settings.security}"
+    folder = app.root / app.site.mail.maildir if app.site.mail.maildir else app.state / "maildir"
+    nearest = next(parent for parent in (folder, *folder.parents) if parent.exists())
+    if not os.access(nearest, os.W_OK):
+        raise MailFailed(f"{nearest} cannot be written")
+    return f"into the Maildir {folder}; set mail.smtp to reach anybody"
+
+
+def _test_mail(session: Session, app: App) -> Finding:
+    from opsrunner.engine.doctor import Finding  # noqa: PLC0415
+    from opsrunner.mail.message import build  # noqa: PLC0415
+    from opsrunner.model.mail import NewMail  # noqa: PLC0415
+
+    address = _test_address(session, app)
+    now = app.clock.now()
+    mail = NewMail(
+        to=address,
+        subject=f"opsrunner at {app.site.name}: test mail",
+        text=f"This mail shows that opsrunner can reach you.\nSite: {app.site.name}, folder {Path(app.root)}\n",
+    )
+    transport = app.transport()
+    try:
+        message_id = f"test-{now:%Y%m%d%H%M%S%f}.{app.books.ledger.id}"
+        transport.deliver(build(mail, from_=app.site.mail.from_, message_id=message_id, date=now), to=address)
+    except MailFailed as exc:
+        return Finding(level="failed", what=f"the test mail to {address} did not leave: {exc}", advice="correct `mail`")
+    finally:
+        transport.close()
+    return Finding(level="fine", what=f"the test mail to {address} was handed over")
+
+
+def _test_address(session: Session, app: App) -> str:
+    from opsrunner.cli.lookup import os_user  # noqa: PLC0415
+
+    me = app.people.named(session.acting_as) if session.acting_as else app.people.by_login(os_user())
+    if me is not None:
+        return me.email
+    found = [address for name in app.site.digest.to for address in app.people.addresses(name, at=app.clock.now())]
+    if not found:
+        raise Refused("nobody has an address here: say --as PERSON")
+    return found[0]
+
+
+def _show(session: Session, findings: list[Finding]) -> None:
+    from opsrunner.cli.words import count_words  # noqa: PLC0415
+
+    screen = session.screen
+    wrong = [finding for finding in findings if finding.level != "fine"]
+    count = len(wrong)
+    verdict = f"{count_words(count, 'thing needs', 'things need')} a look." if wrong else "All is in order."
+    screen.heading(verdict)
+    for finding in (*wrong, *(finding for finding in findings if finding.level == "fine")):
+        where = f"  {finding.where}" if finding.where else ""
+        screen.line(f"{finding.what}{where}", tone=finding.level, sign=True)
+        if finding.advice:
+            screen.line(f"    {finding.advice}", dim=True)
