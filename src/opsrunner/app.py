@@ -256,7 +256,7 @@ class App:
         """Be the daemon until a signal; return the exit code. Raises StateLocked."""
         self.lock.take()
         try:
-            return self._service().run()
+            return self.daemon_parts().run()
         finally:
             self.lock.release()
 
@@ -264,7 +264,8 @@ class App:
         """Close the ledger."""
         self.books.ledger.close()
 
-    def _service(self) -> Service:
+    def daemon_parts(self) -> Service:
+        """Build what `serve` keeps going."""
         alarm = AlarmClock()
         workers = Workers(self.runner, size=self.site.limits.workers, finished=alarm.ring)
         parts = Parts(

@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +73,7 @@ class Automated:
         tools = Tools(clock=self.clock, stopping=stop, attempt=attempt, begin_act=begin_act)
         return self._capped(run_step(plan, context=context, tools=tools))
 
-    def report(self, run: Run, routine: Routine, plan: StepPlan, done: Done, *, at: Any) -> None:
+    def report(self, run: Run, routine: Routine, plan: StepPlan, done: Done, *, at: datetime) -> None:
         """Queue the step's mails, open or close its follow-ups, tell the accountable; in the caller's transaction."""
         outcome = done.outcome
         self.books.outbox.put(done.mails, at=at)
@@ -81,13 +82,10 @@ class Automated:
         bad = [(part.key, part.message) for part in outcome.parts if part.status.is_bad]
         if outcome.status.is_bad and not bad:
             bad = [("", outcome.message)]
-        if plan.follow_up:
-            for key, message in bad:
-                self.follow_ups.failed(run, routine, plan, key=key, message=message, at=at)
-        fine = [part.key for part in outcome.parts if part.status in (StepStatus.SUCCEEDED, StepStatus.WARNING)]
-        for key in fine if outcome.status.is_bad else [*fine, ""]:
-            if outcome.status is not StepStatus.SKIPPED:
-                self.follow_ups.succeeded(run, routine, plan, key=key, at=at)
+        if plan.follow_up and bad:
+            self.follow_ups.failed_for(run, routine, plan, bad=bad, at=at)
+        for key in [] if outcome.status is StepStatus.SKIPPED else _mended(outcome):
+            self.follow_ups.succeeded(run, routine, plan, key=key, at=at)
         if plan.urgent and outcome.status.is_bad:
             self.alerts.urgent_failure(run, routine, plan, outcome.message, at)
 
@@ -154,6 +152,13 @@ class Automated:
             return done
         message = f"its {len(done.outcome.rows)} rows are {size // 1_000_000} MB, more than a step may pass on"
         return Done(outcome=Outcome(status=StepStatus.FAILED, reason="too_large", message=message))
+
+
+def _mended(outcome: Outcome) -> list[str]:
+    """Return the follow-up keys that an end closes: '' for the whole step, else the parts that went well."""
+    if not outcome.status.is_bad:
+        return [""]
+    return [part.key for part in outcome.parts if part.status in (StepStatus.SUCCEEDED, StepStatus.WARNING)]
 
 
 def run_token(ledger: str, run_id: int) -> str:

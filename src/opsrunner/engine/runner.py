@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -30,7 +31,7 @@ from opsrunner.model.site import Site
 class Interruptions(Protocol):
     """Who is told that a run was cut off in the middle of a step (the follow-ups)."""
 
-    def interrupted(self, run: Run, routine: Routine, plan: StepPlan, *, at: Any) -> object:
+    def interrupted(self, run: Run, routine: Routine, plan: StepPlan, *, at: datetime) -> object:
         """Ask a person to look."""
 
 

@@ -1,0 +1,91 @@
+"""A whole site with a real ledger, a clock that is moved by hand, and no daemon."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from opsrunner.app import App, open_app
+from opsrunner.engine.daemon import Daemon
+from opsrunner.engine.workers import Workers
+from opsrunner.model.run import Run
+from opsrunner.testing import FakeClock
+
+SITE = """\
+site: Example Hosting
+timezone: UTC
+people:
+  boss: {name: The owner, email: owner@example.com, roles: [owner], login: boss}
+  ops1: {name: First technician, email: ops1@example.com, roles: [sysadmin, support], login: ops1}
+mail: {from: ops@example.com}
+"""
+START = datetime(2026, 11, 20, 12, tzinfo=UTC)
+
+
+class House:
+    """An opened site whose daemon is driven pass by pass."""
+
+    def __init__(self, root: Path, clock: FakeClock) -> None:
+        self.root, self.clock = root, clock
+        self.open()
+
+    def open(self) -> None:
+        """Open the site (again, as after a restart)."""
+        self.app: App = open_app(self.root, clock=self.clock)
+        service = self.app.daemon_parts()
+        self.daemon: Daemon = service.daemon
+        self.workers: Workers = service.workers
+        self.daemon.begin()
+
+    def work(self) -> None:
+        """Do one pass and let every run go as far as it goes."""
+        self.daemon.work_once()
+        for _ in range(500):
+            if not self.workers.busy():
+                return
+            self.app.draining.wait(0.02)
+        raise AssertionError(f"runs {self.workers.busy()} do not end")
+
+    def at(self, text: str) -> None:
+        """Let time pass until a moment of UTC, then work."""
+        self.clock.set(datetime.fromisoformat(text).replace(tzinfo=UTC))
+        self.work()
+        self.work()
+
+    def write(self, name: str, text: str) -> None:
+        """Write a file of the site."""
+        path = self.root / name
+        path.write_text(text, encoding="utf-8")
+        path.chmod(0o600)
+
+    def runs(self, routine: str) -> list[Run]:
+        """Return a routine's runs, oldest first."""
+        return self.app.books.runs.listed(routine=routine, limit=1000)[::-1]
+
+    def told(self, routine: str) -> list[str]:
+        """Return `status reason trigger` of each run."""
+        return [f"{run.status.value} {run.reason or run.trigger.value}" for run in self.runs(routine)]
+
+    def close(self) -> None:
+        """Let go of everything."""
+        self.app.draining.set()
+        self.workers.close(grace_seconds=0, hurry=self.app.hurry)
+        self.app.close()
+
+
+@pytest.fixture
+def house(make_site: Callable[[Mapping[str, str]], Path]) -> Iterator[Callable[..., House]]:
+    """Open a house on the routines given: `house(**{"backups": "name: …"})`."""
+    made: list[House] = []
+
+    def build(routines: Mapping[str, str], *, site: str = SITE) -> House:
+        files = {"opsrunner.yaml": site, **{f"routines/{name}.yaml": text for name, text in routines.items()}}
+        made.append(House(make_site(files), FakeClock(START)))
+        return made[-1]
+
+    yield build
+    for one in made:
+        one.close()

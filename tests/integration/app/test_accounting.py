@@ -1,0 +1,219 @@
+"""Every due occurrence is accounted for, exactly once: the daemon's passes over a real ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from opsrunner.model.run import RunStatus, Trigger
+
+DAILY = """\
+name: Backups
+accountable: sysadmin
+schedule: {every: day, at: "02:30"}
+steps:
+  - run: ["true"]
+"""
+SLOW = """\
+name: Slow
+accountable: sysadmin
+schedule: {every: 1m}
+overlap: OVERLAP
+steps:
+  - run: while [ ! -e "$GATE" ]; do sleep 0.05; done
+    env: {GATE: "{{ workdir }}/../../../gate"}
+"""
+
+
+def test_a_routine_runs_when_it_is_due_and_not_again(house: Callable[..., Any]) -> None:
+    site = house({"backups": DAILY})
+    site.at("2026-11-21T02:29:59")
+    assert site.runs("backups") == []
+    site.at("2026-11-21T02:30:01")
+    site.at("2026-11-21T02:30:40")
+    (run,) = site.runs("backups")
+    assert (run.status, run.trigger) == (RunStatus.SUCCEEDED, Trigger.SCHEDULE)
+    assert run.nominal_at == datetime(2026, 11, 21, 2, 30, tzinfo=UTC)
+
+
+def test_three_days_of_downtime_are_one_catch_up_and_two_missed(house: Callable[..., Any]) -> None:
+    """B16."""
+    site = house({"backups": DAILY})
+    site.work()
+    site.close()
+    site.clock.move(days=2, hours=21)
+    site.app.draining.clear()
+    site.open()
+    site.work()
+    assert site.told("backups") == ["missed coalesced", "missed coalesced", "succeeded catch_up"]
+    text = site.app.books.digests.last("daily").text
+    assert "The scheduler did not run from Fri 20 Nov 12:00 to Mon 23 Nov 09:00" in text
+    assert "2 missed (coalesced)" in text
+
+
+def test_what_is_older_than_the_window_is_missed_and_heads_the_digest(house: Callable[..., Any]) -> None:
+    """B17."""
+    site = house({"backups": DAILY.replace("steps:", "catch_up: {policy: latest, within: 2h}\nsteps:")})
+    site.work()
+    site.clock.move(days=2)
+    site.work()
+    assert site.told("backups") == ["missed window", "missed window"]
+    digest = site.app.books.digests.last("daily")
+    assert digest.text.startswith("Nothing needs you. One is in hand.")
+    assert "MISSED: Backups" in digest.text
+    assert "too late to catch up" in " ".join(digest.text.split())
+
+
+def test_a_new_routine_accounts_from_when_it_is_first_seen(house: Callable[..., Any]) -> None:
+    site = house({})
+    site.work()
+    site.write("routines/backups.yaml", DAILY)
+    site.clock.move(seconds=5)
+    site.work()
+    assert site.runs("backups") == []
+    site.at("2026-11-21T02:30:00")
+    assert site.told("backups") == ["succeeded schedule"]
+
+
+def test_a_broken_file_keeps_its_last_good_version_in_force_and_stops_no_other(house: Callable[..., Any]) -> None:
+    """B32."""
+    site = house({"backups": DAILY, "other": DAILY.replace("Backups", "Other")})
+    site.work()
+    site.write("routines/backups.yaml", "name: [broken\n")
+    site.at("2026-11-21T02:30:00")
+    assert site.told("backups") == ["succeeded schedule"]
+    assert site.told("other") == ["succeeded schedule"]
+    assert site.app.loaded.problems[0].file == "routines/backups.yaml"
+    digest = site.app.digests.preview("daily", site.clock.now()).digest
+    assert any("routines/backups.yaml" in item.title for item in digest.in_hand)
+
+
+def test_a_broken_file_keeps_its_last_good_version_over_a_restart(house: Callable[..., Any]) -> None:
+    site = house({"backups": DAILY})
+    site.work()
+    site.close()
+    site.write("routines/backups.yaml", "name: [broken\n")
+    site.app.draining.clear()
+    site.open()
+    site.at("2026-11-21T02:30:00")
+    assert site.told("backups") == ["succeeded schedule"]
+
+
+@pytest.mark.parametrize(
+    ("policy", "told"),
+    [("skip", ["running", "skipped", "skipped"]), ("queue", ["running", "waiting", "skipped"])],
+)
+def test_a_run_longer_than_its_period_never_runs_beside_itself(
+    house: Callable[..., Any], policy: str, told: list[str]
+) -> None:
+    """B23."""
+    site = house({"slow": SLOW.replace("OVERLAP", policy)})
+    site.daemon.work_once()
+    for minute in (1, 2, 3):
+        site.clock.set(datetime(2026, 11, 20, 12, minute, 1, tzinfo=UTC))
+        site.daemon.work_once()
+    assert [run.status.value for run in site.runs("slow")] == told
+    (site.root / "var" / "gate").touch()
+    site.work()
+    site.clock.move(seconds=6)
+    site.work()
+    assert site.runs("slow")[0].status is RunStatus.SUCCEEDED
+    expected = RunStatus.SUCCEEDED if policy == "queue" else RunStatus.SKIPPED
+    assert site.runs("slow")[1].status is expected
+
+
+def test_a_run_by_hand_and_a_scheduled_one_keep_the_overlap_policy_both_ways(house: Callable[..., Any]) -> None:
+    """B29."""
+    site = house({"slow": SLOW.replace("OVERLAP", "skip")})
+    site.daemon.work_once()
+    asked = site.app.books.requests.ask_for_run("slow", actor="boss", at=site.clock.now())
+    site.clock.move(seconds=2)
+    site.daemon.work_once()
+    assert site.runs("slow")[0].trigger is Trigger.MANUAL
+    site.clock.set(datetime(2026, 11, 20, 12, 1, 1, tzinfo=UTC))
+    site.daemon.work_once()
+    assert site.told("slow")[1] == "skipped overlap"
+    refused = site.app.books.requests.ask_for_run("slow", actor="boss", at=site.clock.now())
+    site.clock.move(seconds=6)
+    site.daemon.work_once()
+    answer = site.app.books.requests.get(refused)
+    assert site.app.books.requests.get(asked).answer == ""
+    assert "runs already" in answer.answer
+    (site.root / "var" / "gate").touch()
+    site.work()
+
+
+def test_a_pause_leaves_no_burst_and_ends_by_itself(house: Callable[..., Any]) -> None:
+    """B30."""
+    site = house({"backups": DAILY})
+    site.work()
+    until = site.clock.now() + timedelta(days=3)
+    site.app.books.holds.pause("backups", until=until, reason="moving", actor="boss", at=site.clock.now())
+    for day in (21, 22, 23, 24):
+        site.at(f"2026-11-{day}T02:30:01")
+    assert site.told("backups") == ["skipped paused"] * 3 + ["succeeded schedule"]
+
+
+def test_a_clock_set_back_runs_nothing_twice(house: Callable[..., Any]) -> None:
+    site = house({"backups": DAILY})
+    site.at("2026-11-21T02:30:01")
+    site.clock.step(minutes=-30)
+    site.work()
+    site.clock.move(minutes=31)
+    site.work()
+    assert len(site.runs("backups")) == 1
+
+
+def test_a_routine_that_disappears_keeps_its_history_and_a_rename_carries_it_over(house: Callable[..., Any]) -> None:
+    site = house({"backups": DAILY})
+    site.at("2026-11-21T02:30:01")
+    (site.root / "routines" / "backups.yaml").rename(site.root / "routines" / "copies.yaml")
+    site.write("routines/copies.yaml", DAILY + "renamed_from: backups\n")
+    site.clock.move(seconds=5)
+    site.work()
+    assert site.told("copies") == ["succeeded schedule"]
+    site.at("2026-11-22T02:30:01")
+    assert site.told("copies") == ["succeeded schedule", "succeeded schedule"]
+
+
+def test_every_final_run_is_in_exactly_one_digest_of_a_series(house: Callable[..., Any]) -> None:
+    site = house({"backups": DAILY})
+    for day in (21, 22):
+        site.at(f"2026-11-{day}T02:30:01")
+        site.at(f"2026-11-{day}T07:00:02")
+    books = site.app.books
+    rows = books.ledger.all("SELECT daily FROM runs ORDER BY id")
+    assert [row["daily"] for row in rows] == [1, 2]
+    assert books.runs.unreported("daily") == []
+    assert books.digests.last("daily").until_at == datetime(2026, 11, 22, 7, tzinfo=UTC)
+    assert len(books.runs.unreported("weekly")) == 2
+
+
+def test_a_preview_stamps_nothing(house: Callable[..., Any]) -> None:
+    site = house({"backups": DAILY})
+    site.at("2026-11-21T02:30:01")
+    site.app.digests.preview("daily", site.clock.now())
+    assert len(site.app.books.runs.unreported("daily")) == 1
+
+
+def test_after_downtime_one_late_digest_names_the_whole_span(house: Callable[..., Any]) -> None:
+    site = house({"backups": DAILY})
+    site.at("2026-11-20T12:00:10")
+    site.clock.move(days=4)
+    site.work()
+    sent = [mail for mail in site.app.books.outbox.queued() if mail.about == "digest daily"]
+    assert len(sent) == 1
+    assert "Fri 20 Nov" in sent[0].text
+
+
+def test_a_digest_comes_also_when_all_is_well(house: Callable[..., Any]) -> None:
+    """B81."""
+    site = house({"backups": DAILY})
+    site.at("2026-11-21T02:30:01")
+    site.at("2026-11-21T07:00:01")
+    (mail,) = [mail for mail in site.app.books.outbox.queued() if mail.about == "digest daily"]
+    assert mail.to == "owner@example.com"
+    assert mail.subject == "All 1 fine · Sat 21 Nov"
