@@ -107,7 +107,7 @@ class _Course:
             self._end(position, plan, done.outcome)
             self._runner.automated.report(self._run, self._routine, plan, done, at=self._runner.clock.now())
             self._runner.human.tick_by_machine(self._run, self._routine, self._context())
-            if done.outcome.status is StepStatus.INTERRUPTED:
+            if done.outcome.status is StepStatus.INTERRUPTED and self._stop.reason != "asked":
                 self._runner.interruptions.interrupted(self._run, self._routine, plan, at=self._runner.clock.now())
         seconds = self._runner.clock.monotonic() - started
         self._say("step_finished", step=plan.id, outcome=done.outcome, seconds=seconds)
