@@ -203,6 +203,12 @@ def closed_port() -> int:
     return free_port()
 
 
+@pytest.fixture(scope="session")
+def pick_port() -> Callable[[], int]:
+    """Give free ports of loopback to servers that cannot pick one themselves."""
+    return free_port
+
+
 @pytest.fixture
 def vault(tmp_path: Path) -> Vault:
     """A vault that holds the right password in a file."""
