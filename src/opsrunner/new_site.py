@@ -6,7 +6,9 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import get_args
 
+from opsrunner.config.json_schema import SchemaName, schema_of
 from opsrunner.errors import Refused
 from opsrunner.packaged import library
 
@@ -46,10 +48,8 @@ def _files(words: Mapping[str, str]) -> Iterator[tuple[str, str]]:
 
 
 def _schemas() -> Iterator[tuple[str, str]]:
-    from opsrunner.config.schema import schema_files  # noqa: PLC0415 - only `init` needs them
-
-    for name, text in schema_files().items():
-        yield f"schema/{name}", text
+    for name in get_args(SchemaName):
+        yield f"schema/{name}.json", json.dumps(schema_of(name), ensure_ascii=False, indent=2) + "\n"
 
 
 def _name_of(path: Path) -> str:

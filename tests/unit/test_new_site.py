@@ -24,7 +24,7 @@ def test_it_checks_without_a_mistake_and_has_the_ready_routines(tmp_path: Path) 
     assert [str(problem) for problem in loaded.problems] == []
     assert loaded.site is not None
     assert loaded.site.name == "Fjord Hosting"
-    assert loaded.site.people["owner"].email == "kari@example.com"
+    assert loaded.site.people["boss"].email == "kari@example.com"
     assert {"daily-round", "weekly-review", "capacity", "patch-audit"} <= loaded.site.routines.keys()
 
 
