@@ -1,0 +1,329 @@
+import dataclasses
+import os
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from opsrunner.errors import StepFailed
+from opsrunner.fleet.fleet import Fleet
+from opsrunner.model.outcome import Outcome, StepStatus
+from opsrunner.model.site import Host
+from opsrunner.secrets import MASK, SecretRef
+from opsrunner.steps.base import Means, StepCall
+from opsrunner.steps.ssh import KIND, Options, preview, run, select_hosts
+
+LOCAL = Host(name="local", address="127.0.0.1")
+needs_sshd = pytest.mark.needs("sshd", "ssh-keygen")
+
+Work = Callable[..., Outcome]
+
+
+@pytest.fixture
+def inventory() -> dict[str, Host]:
+    """The hosts of the site; a test adds its own."""
+    return {"local": LOCAL}
+
+
+@pytest.fixture
+def work(
+    means: Means,
+    make_call: Callable[..., StepCall],
+    make_fleet: Callable[..., Fleet],
+    inventory: dict[str, Host],
+) -> Work:
+    """Run the step: `work(hosts="local", run="true")`; what is no option goes to the call or the means."""
+
+    def do(*, fleet: Fleet | None = None, stopping: threading.Event | None = None, **given: Any) -> Outcome:
+        options = Options(**{name: given.pop(name) for name in list(given) if name in Options.model_fields})
+        own = dataclasses.replace(
+            means,
+            hosts=inventory,
+            fleet=fleet or make_fleet(),
+            stopping=stopping or threading.Event(),
+        )
+        return run(make_call(options, **given), own)
+
+    return do
+
+
+class TestOneHost:
+    def test_a_success_says_how_many_hosts_are_fine(self, work: Work) -> None:
+        outcome = work(hosts="local", run="echo fine")
+
+        assert outcome.status is StepStatus.SUCCEEDED
+        assert outcome.message == "1 of 1 host fine"
+        assert outcome.facts == {"hosts": 1, "ok": 1, "failed": 0, "unknown": 0}
+
+    def test_a_failure_has_the_exit_code_and_the_last_line(self, work: Work) -> None:
+        outcome = work(hosts="local", run="echo more; echo 'disk is full' >&2; exit 3")
+
+        assert outcome.status is StepStatus.FAILED
+        assert outcome.message == "0 of 1 host fine; local: exit code 3: disk is full"
+        (part,) = outcome.parts
+        assert (part.key, part.status, part.facts["exit_code"]) == ("local", StepStatus.FAILED, 3)
+
+    @pytest.mark.parametrize(
+        ("codes", "status"),
+        [
+            ({"ok_codes": [0, 3]}, StepStatus.SUCCEEDED),
+            ({"warn_codes": [3]}, StepStatus.WARNING),
+            ({"ok_codes": [1]}, StepStatus.FAILED),
+        ],
+    )
+    def test_exit_codes_mean_what_the_step_says(
+        self, work: Work, codes: dict[str, list[int]], status: StepStatus
+    ) -> None:
+        assert work(hosts="local", run="exit 3", **codes).status is status
+
+    @pytest.mark.parametrize(
+        ("rows_as", "command", "rows"),
+        [
+            ("lines", "echo 17", [{"host": "local", "line": "17"}]),
+            ("lines", "printf 'a\\n\\nb\\n'", [{"host": "local", "line": "a"}, {"host": "local", "line": "b"}]),
+            ("json", 'echo \'[{"n": 1}, {"n": 2}]\'', [{"host": "local", "n": 1}, {"host": "local", "n": 2}]),
+            ("json", 'echo \'{"host": "liar"}\'', [{"host": "local"}]),  # which host it was is ours to say
+            ("csv", "printf 'a,b\\n1,2\\n'", [{"host": "local", "a": "1", "b": "2"}]),
+        ],
+    )
+    def test_output_becomes_rows_with_their_host(
+        self, work: Work, rows_as: str, command: str, rows: list[dict[str, Any]]
+    ) -> None:
+        assert list(work(hosts="local", run=command, rows_as=rows_as).rows) == rows
+
+    def test_output_that_is_no_rows_fails_that_host(self, work: Work) -> None:
+        outcome = work(hosts="local", run="echo '{broken'", rows_as="json")
+
+        assert outcome.status is StepStatus.FAILED
+        assert outcome.message.startswith("0 of 1 host fine; local: the output is not JSON: line 1, column 2")
+
+    def test_rows_are_never_made_of_half_an_output(self, work: Work, make_fleet: Callable[..., Fleet]) -> None:
+        outcome = work(hosts="local", run="seq 10000", rows_as="lines", fleet=make_fleet(limit_bytes=1000))
+
+        assert outcome.status is StepStatus.FAILED
+        assert "the output is longer than limits.output, and rows need all of it" in outcome.message
+        assert outcome.rows == ()
+
+    def test_the_command_knows_host_run_and_folder(self, work: Work, tmp_path: Path) -> None:
+        command = 'echo "$OPS_HOST $OPS_RUN_ID $OPS_ROUTINE $OPS_STEP $OPS_WORKDIR $LIMIT"'
+
+        (row,) = work(hosts="local", run=command, rows_as="lines", env={"LIMIT": "50"}).rows
+
+        assert row["line"] == f"local 7 nightly dump {tmp_path} 50"
+
+    def test_nothing_of_our_own_environment_is_passed_on(self, work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("SMTP_PASSWORD", "canary-4711")
+
+        (row,) = work(hosts="local", run='echo "[$SMTP_PASSWORD] $(command -v ls)"', rows_as="lines").rows
+
+        assert row["line"].startswith("[] /")
+
+    def test_a_secret_reaches_the_command_and_nothing_else(self, work: Work, tmp_path: Path) -> None:
+        (tmp_path / "secret").write_text("canary-4711")
+        (tmp_path / "secret").chmod(0o600)
+
+        command = 'echo "length ${#TOKEN}"; echo "token $TOKEN"; echo "$TOKEN" >&2; exit 1'
+        outcome = work(hosts="local", run=command, env={"TOKEN": SecretRef(file="secret")})
+
+        written = (tmp_path / "output.log").read_text()
+        assert "length 11\n" in written
+        assert f"token {MASK}\n" in written
+        assert "canary" not in written + repr(outcome)
+
+    def test_a_step_that_is_stopped_ends_as_interrupted(self, work: Work) -> None:
+        stopping = threading.Event()
+        threading.Timer(0.3, stopping.set).start()
+
+        outcome = work(hosts="local", run="sleep 60", stopping=stopping)
+
+        assert outcome.status is StepStatus.INTERRUPTED
+
+    def test_the_step_ends_at_its_time_limit(self, work: Work) -> None:
+        outcome = work(hosts="local", run="sleep 60", timeout_seconds=0.5)
+
+        assert outcome.status is StepStatus.TIMED_OUT
+        assert outcome.reason == "timed_out"
+
+
+def settles_at(threads: int) -> bool:
+    """Tell whether no more than `threads` are left, waiting a moment for those that end."""
+    for _ in range(40):
+        if threading.active_count() <= threads:
+            return True
+        time.sleep(0.05)
+    return False
+
+
+@needs_sshd
+class TestManyHosts:
+    def test_one_dead_and_one_slow_host_stop_nobody(
+        self,
+        work: Work,
+        make_fleet: Callable[..., Fleet],
+        pinned_host: Callable[[int], Host],
+        inventory: dict[str, Host],
+        tmp_path: Path,
+    ) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            for number in range(11, 20):
+                inventory[f"web{number}"] = dataclasses.replace(pinned_host(number), groups=("shared",))
+            dead = dataclasses.replace(
+                inventory["web11"], name="dead", address="127.0.0.1", port=silent.getsockname()[1]
+            )
+            inventory["dead"] = dead
+            threads_before = threading.active_count()
+            began = time.monotonic()
+
+            outcome = work(
+                hosts=["shared", "dead", "web12"],
+                run='[ "$OPS_HOST" != web15 ] || sleep 1.5; echo "$WEBHOST"',
+                rows_as="lines",
+                timeout_seconds=20,
+                fleet=make_fleet(connect_seconds=5),
+            )
+            took = time.monotonic() - began
+
+        assert took < 20
+        assert outcome.status is StepStatus.FAILED
+        assert outcome.message == (
+            f"9 of 10 hosts fine; dead: could not connect to 127.0.0.1 port {dead.port}: "
+            "no end of the key exchange in 5 s"
+        )
+        assert outcome.facts == {"hosts": 10, "ok": 9, "failed": 1, "unknown": 0}
+        assert [row["host"] for row in outcome.rows] == [f"web{number}" for number in range(11, 20)]
+        assert [row["line"] for row in outcome.rows] == [row["host"] for row in outcome.rows]
+        assert {part.key: part.status for part in outcome.parts}["web15"] is StepStatus.SUCCEEDED
+        assert settles_at(threads_before)
+        sections = [line for line in (tmp_path / "output.log").read_text().splitlines() if line.startswith("=== ")]
+        assert [section.split()[1] for section in sections] == [*(f"web{n}" for n in range(11, 20)), "dead"]
+
+    def test_hosts_run_side_by_side(
+        self, work: Work, pinned_host: Callable[[int], Host], inventory: dict[str, Host], tmp_path: Path
+    ) -> None:
+        inventory |= {f"web{number}": pinned_host(number) for number in (2, 3)}
+        command = """
+            echo > "$FOLDER/$OPS_HOST"
+            for i in $(seq 80); do [ -e "$FOLDER/web2" ] && [ -e "$FOLDER/web3" ] && exit 0; sleep 0.1; done
+            exit 1"""
+
+        outcome = work(hosts="all", run=command, env={"FOLDER": str(tmp_path)})
+
+        assert outcome.message == "2 of 2 hosts fine"
+
+    def test_one_at_a_time_where_the_step_says_so(
+        self, work: Work, pinned_host: Callable[[int], Host], inventory: dict[str, Host], tmp_path: Path
+    ) -> None:
+        inventory |= {f"web{number}": pinned_host(number) for number in (2, 3)}
+        command = 'mkdir "$FOLDER/busy" && sleep 0.3 && rmdir "$FOLDER/busy"'
+
+        outcome = work(hosts="all", run=command, max_parallel=1, env={"FOLDER": str(tmp_path)})
+
+        assert outcome.message == "2 of 2 hosts fine"
+
+    def test_hosts_that_the_time_did_not_reach_are_timed_out(
+        self, work: Work, pinned_host: Callable[[int], Host], inventory: dict[str, Host]
+    ) -> None:
+        inventory |= {f"web{number}": pinned_host(number) for number in (2, 3)}
+
+        outcome = work(hosts=["local", "web2"], run="sleep 30", max_parallel=1, timeout_seconds=0.5)
+
+        assert [part.status for part in outcome.parts] == [StepStatus.TIMED_OUT] * 2
+        assert outcome.parts[1].message == "not started: the step's time was over"
+
+    def test_a_link_that_is_cut_is_unknown_and_the_worst(
+        self, work: Work, pinned_host: Callable[[int], Host], inventory: dict[str, Host]
+    ) -> None:
+        inventory["web2"] = pinned_host(2)
+        command = """
+            parent() { ps -o ppid= -p "$1" | tr -d " "; }
+            echo $$; [ "$OPS_HOST" = web2 ] || exit 1; sleep 0.2
+            kill -9 "$(parent "$(parent "$PPID")")"; sleep 30"""
+
+        outcome = work(hosts=["local", "web2"], run=command)
+
+        process_id = int(outcome.parts[1].message.rpartition(": ")[2])
+        os.kill(process_id, signal.SIGKILL)
+        assert outcome.status is StepStatus.UNKNOWN
+        assert outcome.facts == {"hosts": 2, "ok": 0, "failed": 1, "unknown": 1}
+        assert "the command may still run there" in outcome.parts[1].message
+
+    def test_an_unknown_host_key_is_told_with_its_fingerprint(
+        self, work: Work, sshd_farm: Any, inventory: dict[str, Host]
+    ) -> None:
+        inventory["web2"] = sshd_farm.host(2)
+
+        outcome = work(hosts="web2", run="true")
+
+        (key,) = sshd_farm.public_keys(sshd_farm.host(2))
+        assert outcome.status is StepStatus.FAILED
+        assert outcome.message.startswith(f"0 of 1 host fine; web2: unknown host key: it shows {key.fingerprint}")
+        assert outcome.message.endswith("opsrunner hosts trust web2")
+        assert outcome.parts[0].facts["fingerprint_shown"] == key.fingerprint
+
+
+HOSTS = {
+    "local": LOCAL,
+    "web1": Host(name="web1", address="192.0.2.1", groups=("shared",)),
+    "web2": Host(name="web2", address="192.0.2.2", groups=("shared", "edge")),
+    "db1": Host(name="db1", address="192.0.2.3"),
+}
+
+
+class TestSelection:
+    @pytest.mark.parametrize(
+        ("wanted", "names"),
+        [
+            ("web1", ["web1"]),
+            ("local", ["local"]),
+            ("shared", ["web1", "web2"]),
+            ("all", ["web1", "web2", "db1"]),  # this machine is no host of the fleet
+            (("edge", "shared", "local"), ["web2", "web1", "local"]),  # each once
+        ],
+    )
+    def test_names_and_groups_mean_hosts(self, wanted: str | tuple[str, ...], names: list[str]) -> None:
+        assert [host.name for host in select_hosts(wanted, HOSTS)] == names
+
+    @pytest.mark.parametrize(
+        ("wanted", "inventory", "message"),
+        [
+            ("shard", HOSTS, "there is no host or group 'shard', did you mean 'shared'?"),
+            ("all", {"local": LOCAL}, "no host is meant: the inventory has none but this machine"),
+        ],
+    )
+    def test_a_name_that_is_none_is_an_error(self, wanted: str, inventory: dict[str, Host], message: str) -> None:
+        with pytest.raises(StepFailed) as failed:
+            select_hosts(wanted, inventory)
+        assert failed.value.message == message
+        assert failed.value.permanent
+
+
+def test_the_command_is_no_template_and_needs_asking_after_a_crash() -> None:
+    assert KIND.verbatim == {"run"}
+    assert not KIND.reads_only
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"hosts": "all", "run": " "},
+        {"hosts": "all"},
+        {"hosts": "all", "run": "true", "max_parallel": 0},
+        {"hosts": "all", "run": "true", "ok_codes": [1], "warn_codes": [1]},
+        {"hosts": "all", "run": "true", "timout": 3},
+    ],
+)
+def test_options_that_cannot_be_are_refused(options: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        Options(**options)
+
+
+def test_the_preview_is_one_line() -> None:
+    options = Options(hosts=("web1", "edge"), run="uptime\ndf -h")
+
+    assert preview(options) == "on web1, edge: uptime …"
