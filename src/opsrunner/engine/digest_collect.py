@@ -110,6 +110,9 @@ def _counts(desk: Desk, runs: Sequence[Run], *, from_: datetime, until: datetime
     words = [plural(routines, "routine"), plural(len(runs), "run")]
     if total:
         words.append(f"{count_words(done)} of {plural(total, 'task')} done")
+    waiting = sum(run.status is RunStatus.WAITING for run in desk.books.runs.active())
+    if waiting:
+        words.append(f"{plural(waiting, 'run')} waiting for people")
     return f"{', '.join(words)}."
 
 

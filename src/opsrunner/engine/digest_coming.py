@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from opsrunner.engine.desk import Desk
@@ -11,7 +11,7 @@ from opsrunner.engine.digest_words import count_words, day_words
 from opsrunner.engine.forecast import Forecast, forecast
 from opsrunner.engine.people import People
 from opsrunner.model.digest import Coming
-from opsrunner.schedules.holding import gaps, upcoming_handovers
+from opsrunner.schedules.holding import Gap, gaps, upcoming_handovers
 
 SELDOM = 2
 """A routine that comes more often than this in the time ahead is everyday, and not news."""
@@ -78,10 +78,25 @@ def _rosters(desk: Desk, *, from_: datetime, until: datetime) -> list[Coming]:
         name = site.people[handover.person].name
         text = f"{handover.roster} passes to {name}"
         lines.append(Coming(at=handover.at, when=_when(handover.at, from_, zone), text=text))
-    for gap in gaps(site, absences, from_=from_, until=until):
-        start, end = gap.from_.astimezone(zone), gap.until.astimezone(zone)
-        text = f"Nobody holds {gap.roster} {start:%H:%M}–{end:%H:%M}{_other_day(start.date(), end)}"
-        lines.append(Coming(at=gap.from_, when=_when(gap.from_, from_, zone), text=text))
+    lines += _gaps(desk, from_=from_, until=until)
+    return lines
+
+
+def _gaps(desk: Desk, *, from_: datetime, until: datetime) -> list[Coming]:
+    """Return a line for each gap of a roster; one that comes back at the same hours stands once, with its count."""
+    zone = ZoneInfo(desk.site().timezone)
+    absences = desk.books.absences.live(since=from_)
+    day = timedelta(days=1)
+    alike: dict[tuple[str, str, str], list[Gap]] = defaultdict(list)
+    for gap in gaps(desk.site(), absences, from_=from_ - day, until=until + day):
+        if gap.until > from_ and gap.from_ < until:
+            hours = f"{gap.from_.astimezone(zone):%H:%M}", f"{gap.until.astimezone(zone):%H:%M}"
+            alike[(gap.roster, *hours)].append(gap)
+    lines: list[Coming] = []
+    for (roster, start, end), found in alike.items():
+        often = f", on {count_words(len(found))} days" if len(found) > 1 else ""
+        at = max(found[0].from_, from_)
+        lines.append(Coming(at=at, when=_when(at, from_, zone), text=f"Nobody holds {roster} {start}–{end}{often}"))
     return lines
 
 
@@ -114,7 +129,3 @@ def _when(moment: datetime, from_: datetime, zone: ZoneInfo) -> str:
 def _moment(moment: datetime, zone: ZoneInfo) -> str:
     local = moment.astimezone(zone)
     return f"{day_words(local.date())} {local:%H:%M}"
-
-
-def _other_day(day: date, end: datetime) -> str:
-    return "" if end.date() == day else f" ({day_words(end.date())})"

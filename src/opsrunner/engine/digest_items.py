@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from opsrunner.config.loader import Loaded
 from opsrunner.engine.desk import Desk, routine_names
 from opsrunner.engine.digest_tasks import TaskWords
-from opsrunner.engine.digest_words import count_words, day_words
+from opsrunner.engine.digest_words import count_words, day_words, plural
 from opsrunner.engine.people import People
 from opsrunner.model.digest import OpenItem
 from opsrunner.model.outcome import StepStatus
@@ -71,15 +71,33 @@ class _Collector:
         """Group tasks that read alike: what is plainly due of one checklist, or of one step's rows."""
         groups: dict[tuple[object, ...], list[Task]] = defaultdict(list)
         for task in tasks:
-            is_mine = any(self._people.is_for(task, reader, at=self._until) for reader in self._readers.values())
+            is_mine = self._needs_a_reader(task)
             late = task.is_late(self._until)
-            if not is_mine and not late and task.kind is not TaskKind.FOLLOW_UP and task.key is None:
-                continue  # others' work of the day is not news until it is late
+            if not is_mine and not late and not self._is_news(task):
+                continue
             if task.kind is not TaskKind.ROUTINE or task.approve_by:
                 groups[(is_mine, task.id)].append(task)
             else:
-                groups[(is_mine, late, task.routine, task.step)].append(task)
+                groups[(is_mine, late, task.routine, late and task.step)].append(task)
         return [(bool(key[0]), alike) for key, alike in groups.items()]
+
+    def _needs_a_reader(self, task: Task) -> bool:
+        """Tell whether a task is a reader's own, or escalated to one; standing in for nobody counts once it is late."""
+        for reader in self._readers.values():
+            owner = self._people.of_task(task, at=self._until)
+            if (owner is not None and owner.id == reader.id) or task.role in reader.roles:
+                return True
+            if self._people.is_escalated_to(task, reader, at=self._until):
+                return True
+            if task.is_late(self._until) and self._people.is_for(task, reader, at=self._until):
+                return True
+        return False
+
+    def _is_news(self, task: Task) -> bool:
+        """Tell whether others' task is worth a line before it is late: a failure, or one that has lain for a day."""
+        if task.kind is TaskKind.FOLLOW_UP:
+            return True
+        return task.key is not None and self._until - task.opened_at >= timedelta(days=1)
 
     def _from_runs(self, runs: Sequence[Run], *, told: set[str | None]) -> dict[str, OpenItem]:
         """Return an item for each routine whose newest run was not a success and that no follow-up stands for."""
@@ -104,7 +122,7 @@ class _Collector:
             word=word,
             title=name,
             facts=self._why(run, runs),
-            with_whom=self._accountable(run.routine),
+            with_whom=self._tasks_of(run) or self._accountable(run.routine),
             run=run.id,
             short=name.lower(),
         )
@@ -133,6 +151,14 @@ class _Collector:
             if bad and record.outcome is not None:
                 return f"{record.id}: {record.outcome.message}".rstrip(".")
         return run.reason or run.status.value
+
+    def _tasks_of(self, run: Run) -> str:
+        """Return who has the tasks that a run opened: `2 tasks with sysadmin`."""
+        opened = [task for task in self._desk.books.tasks.of_run(run.id) if task.is_open]
+        if not opened:
+            return ""
+        owner = self._people.of_task(opened[0], at=self._until)
+        return f"{plural(len(opened), 'task')} with {owner.name if owner else opened[0].role}"
 
     def _accountable(self, routine: str) -> str:
         found = self._desk.site().routines.get(routine)

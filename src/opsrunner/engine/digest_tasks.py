@@ -46,7 +46,8 @@ class TaskWords:
         oldest = min(tasks, key=lambda task: task.opened_at)
         late = sum(task.is_late(self._until) for task in tasks)
         name = self._names.get(first.routine or "", first.routine or "")
-        facts = f"{first.title}, and {count_words(len(tasks) - 1)} more; open since {self._since(oldest.opened_at)}."
+        since = self._since(oldest.opened_at)
+        facts = f"{first.title}, and {count_words(len(tasks) - 1)} more; the oldest open since {since}."
         return OpenItem(
             tone="failed" if late else "look",
             word="Overdue" if late else "Open",

@@ -43,9 +43,9 @@ class Planning:
             if routine.renamed_from:
                 self._books.routines.rename(routine.renamed_from, routine.id)
         self._books.routines.see({routine.id: routine.name for routine in routines.values()}, at=at)
-        names = {routine: self._books.runs.freeze(text) for routine, text in frozen.items()}
-        for routine, name in names.items():
-            self._books.routines.keep(routine, frozen=name)
+        names = {routine_id: self._books.runs.freeze(text) for routine_id, text in frozen.items()}
+        for routine_id, name in names.items():
+            self._books.routines.keep(routine_id, frozen=name)
         self._routines, self._frozen, self._next = routines, names, {}
 
     def frozen_name(self, routine: str) -> str | None:

@@ -21,6 +21,7 @@ from opsrunner.templates.views import outcome_view
 KEY_COLUMNS = ("key", "id", "number", "name", "host")
 LONGEST_MESSAGE = 300
 MOST_NAMED = 5
+SHOWN_COLUMNS = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -193,7 +194,11 @@ def _marked(outcome: Outcome, found: list[Row], *, expression: str, status: Step
 
 
 def _short(row: Row) -> str:
-    return " ".join(str(value) for value in row.values() if value not in (None, ""))[:60]
+    """Return a row in a few words: its column `message`, else what its first columns say."""
+    if row.get("message"):
+        return str(row["message"])[:120]
+    values = [str(value) for value in row.values() if value not in (None, "")]
+    return " ".join(values[:SHOWN_COLUMNS])[:60]
 
 
 def _together(turns: Sequence[Turn], ends: Sequence[Done]) -> Done:
