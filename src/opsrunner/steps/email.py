@@ -11,7 +11,6 @@ from opsrunner.mail.headers import clean_line, parse_address
 from opsrunner.model.mail import NewMail
 from opsrunner.model.outcome import Outcome, StepStatus
 from opsrunner.steps.base import Kind, Means, StepCall, StepOptions
-from opsrunner.templates.environments import has_page, render_mail_page, render_page
 
 MOST_RECIPIENTS = 500
 
@@ -104,6 +103,12 @@ def _texts(options: Options, call: StepCall, means: Means) -> tuple[str, str, st
     """Return subject, text and HTML."""
     if not options.template:
         return options.subject, options.body, ""
+    from opsrunner.templates.environments import (  # noqa: PLC0415 - Jinja is heavy, and `check` reads this file
+        has_page,
+        render_mail_page,
+        render_page,
+    )
+
     folders = means.reports or (call.site_root / "reports",)
     plain, rich = f"{options.template}.txt.j2", f"{options.template}.html.j2"
     try:
