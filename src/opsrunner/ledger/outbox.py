@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from opsrunner.ledger.codec import optional_moment, to_moment, to_text
+from opsrunner.ledger.codec import optional_moment, optional_text, to_moment, to_text
 from opsrunner.ledger.database import Ledger
 from opsrunner.model.mail import NewMail, QueuedMail
 
@@ -39,7 +39,7 @@ class Outbox:
                         mail.about,
                         mail.unique,
                         to_text(at),
-                        to_text(due),
+                        optional_text(mail.not_before),
                         to_text(due),
                     ),
                 )
