@@ -1,0 +1,140 @@
+"""The outbox: mails wait durably, go once, and are tried by one sender at a time."""
+
+from __future__ import annotations
+
+import threading
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from opsrunner.ledger.books import Books
+from opsrunner.ledger.outbox import CLAIM_SECONDS
+from opsrunner.model.mail import NewMail
+
+SECOND = timedelta(seconds=1)
+HOUR = timedelta(hours=1)
+MAIL = NewMail(to="ops1@example.com", subject="Failed: dump", text="It failed.", html="<p>It failed.</p>", about="x")
+
+
+def put(books: Books, at: datetime, *, unique: str | None = None, not_before: datetime | None = None) -> int:
+    """Queue one mail and return its id."""
+    mail = NewMail(to=MAIL.to, subject=MAIL.subject, text=MAIL.text, unique=unique, not_before=not_before)
+    (mail_id,) = books.outbox.put([mail], at=at)
+    return mail_id
+
+
+def test_a_mail_waits_as_it_was_written_through_a_restart(books: Books, now: datetime, tmp_path: Path) -> None:
+    books.outbox.put([MAIL], at=now)
+    again = Books.open(tmp_path / "ledger.db")
+    try:
+        (mail,) = again.outbox.due(now)
+        assert (mail.to, mail.subject, mail.text, mail.html, mail.about) == (
+            MAIL.to,
+            MAIL.subject,
+            MAIL.text,
+            MAIL.html,
+            MAIL.about,
+        )
+        assert (mail.created_at, mail.attempts, mail.not_before, mail.sent_at) == (now, 0, None, None)
+        assert mail == books.outbox.due(now)[0]
+    finally:
+        again.ledger.close()
+
+
+def test_every_mail_has_a_message_id_of_its_own_that_names_the_ledger(books: Books, now: datetime) -> None:
+    books.outbox.put([MAIL, MAIL], at=now)
+    first, second = books.outbox.queued()
+    assert first.message_id != second.message_id
+    assert first.message_id.endswith(f".{books.ledger.id}")
+
+
+def test_a_unique_word_queues_one_mail_also_after_it_was_sent(books: Books, now: datetime) -> None:
+    first = put(books, now, unique="remind-12")
+    same = NewMail(to="a@example.com", subject="x", text="x", unique="remind-12")
+    other = NewMail(to="a@example.com", subject="x", text="x", unique="remind-13")
+    assert len(books.outbox.put([same, other], at=now)) == 1
+    books.outbox.sent(first, now)
+    assert books.outbox.put([same], at=now) == []
+
+
+def test_a_mail_is_put_with_the_transaction_of_its_cause_or_not_at_all(books: Books, now: datetime) -> None:
+    def fail() -> None:
+        with books.transaction():
+            put(books, now)
+            books.audit.add("x", "y", actor="z", at=now)
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
+    assert books.outbox.queued() == []
+    assert books.audit.about("y") == []
+
+
+@pytest.mark.parametrize(
+    ("not_before", "after", "is_due"),
+    [(None, -SECOND, False), (None, 0 * SECOND, True), (HOUR, HOUR - SECOND, False), (HOUR, HOUR, True)],
+)
+def test_a_mail_is_due_from_its_moment_on(
+    books: Books, now: datetime, not_before: timedelta | None, after: timedelta, is_due: bool
+) -> None:
+    put(books, now, not_before=None if not_before is None else now + not_before)
+    assert bool(books.outbox.due(now + after)) is is_due
+
+
+def test_quiet_hours_that_are_over_hold_nothing_back(books: Books, now: datetime) -> None:
+    put(books, now, not_before=now - HOUR)
+    assert len(books.outbox.due(now)) == 1
+
+
+def test_one_of_many_senders_claims_a_mail(books: Books, now: datetime) -> None:
+    mail_id = put(books, now)
+    ready, won = threading.Barrier(4), list[bool]()
+
+    def claim() -> None:
+        ready.wait()
+        won.append(books.outbox.claim(mail_id, now))
+
+    threads = [threading.Thread(target=claim) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(won) == [False, False, False, True]
+
+
+def test_a_mail_whose_sender_died_is_due_again(books: Books, now: datetime) -> None:
+    mail_id = put(books, now)
+    books.outbox.claim(mail_id, now)
+    assert books.outbox.due(now + (CLAIM_SECONDS - 1) * SECOND) == []
+    (mail,) = books.outbox.due(now + CLAIM_SECONDS * SECOND)
+    assert mail.attempts == 1
+
+
+def test_a_failed_try_waits_and_says_why(books: Books, now: datetime) -> None:
+    mail_id = put(books, now)
+    books.outbox.claim(mail_id, now)
+    books.outbox.retry(mail_id, now, now + HOUR, "451 try later")
+    assert books.outbox.due(now + HOUR - SECOND) == []
+    (mail,) = books.outbox.due(now + HOUR)
+    assert (mail.error, mail.attempts, mail.created_at) == ("451 try later", 1, now)
+
+
+def test_a_mail_that_was_sent_or_given_up_is_never_due_again(books: Books, now: datetime) -> None:
+    sent, failed = put(books, now), put(books, now)
+    books.outbox.sent(sent, now)
+    books.outbox.failed(failed, now, "550 no such user")
+    assert books.outbox.due(now + 1000 * HOUR) == books.outbox.queued() == []
+    assert not books.outbox.claim(sent, now + HOUR)
+    (given_up,) = books.outbox.given_up(since=now)
+    assert (given_up.id, given_up.error, given_up.failed_at) == (failed, "550 no such user", now)
+    assert books.outbox.given_up(since=now + SECOND) == []
+    put(books, now)
+    assert books.outbox.counts(since=now, until=now + SECOND) == (3, 1, 1)
+    assert books.outbox.counts(since=now - HOUR, until=now) == (0, 0, 0)
+
+
+def test_mails_go_in_the_order_they_became_due_up_to_a_limit(books: Books, now: datetime) -> None:
+    last, first, second = put(books, now + 2 * SECOND), put(books, now), put(books, now)
+    assert [mail.id for mail in books.outbox.due(now + HOUR)] == [first, second, last]
+    assert [mail.id for mail in books.outbox.due(now + HOUR, limit=2)] == [first, second]
