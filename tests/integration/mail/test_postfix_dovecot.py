@@ -150,13 +150,13 @@ def mail_house(folder: Path, certificate: Any, pick_port: Callable[[], int]) -> 
     write_postfix(house, certificate)
     write_dovecot(house, certificate)
     postfix = ["/usr/sbin/postfix", "-c", f"{folder}/etc"]
-    with (
-        running(house, [*postfix, "start-fg"], [*postfix, "stop"]),
-        until((folder / "queue/private/lmtp").exists, house),
-        running(house, ["/usr/sbin/dovecot", "-F", "-c", f"{folder}/dovecot.conf"], None),
-        until((folder / "queue/private/dovecot-lmtp").exists, house),
-    ):
-        yield house
+    dovecot = ["/usr/sbin/dovecot", "-F", "-c", f"{folder}/dovecot.conf"]
+    sockets = folder / "queue/private"
+    with running(house, [*postfix, "start-fg"], [*postfix, "stop"]):
+        wait_for((sockets / "lmtp").exists, house)
+        with running(house, dovecot, None):
+            wait_for((sockets / "dovecot-lmtp").exists, house)
+            yield house
 
 
 def write_postfix(house: MailHouse, certificate: Any) -> None:
@@ -204,12 +204,6 @@ def running(house: MailHouse, command: list[str], stop: list[str] | None) -> Ite
             else:
                 subprocess.run(stop, stdout=output, stderr=output, check=False, timeout=PATIENCE_SECONDS)
             server.wait(PATIENCE_SECONDS)
-
-
-@contextmanager
-def until(true: Callable[[], Any], house: MailHouse) -> Iterator[None]:
-    wait_for(true, house)
-    yield
 
 
 def wait_for(true: Callable[[], Any], house: MailHouse) -> Any:

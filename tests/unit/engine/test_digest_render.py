@@ -15,6 +15,7 @@ from opsrunner.engine.digest_words import compose_headline, compose_subject
 from opsrunner.mail.message import build
 from opsrunner.model.digest import Coming, Digest, OpenItem, Planned
 from opsrunner.model.mail import NewMail
+from opsrunner.templates.environments import render_mail_page
 
 SECTIONS = (
     "Not watched",
@@ -78,7 +79,14 @@ def test_it_says_the_same_in_both_parts(full_digest: Digest, packaged: tuple[Pat
     said += [item.facts for item in (*full_digest.needs_you, *full_digest.in_hand)]
     said += [figure.text for figure in full_digest.house] + [coming.text for coming in full_digest.coming]
     said += [full_digest.counts, full_digest.gaps[0], full_digest.muted[0], full_digest.footer]
-    said += ["Fri 20 Nov 07:00 to Sat 21 Nov 07:00", "third day", "sixth day", "and 34 more", "opsrunner tick 14"]
+    said += [
+        "Fri 20 Nov 07:00 to Sat 21 Nov 07:00",
+        "third day",
+        "sixth day",
+        "and 34 more",
+        "opsrunner tick 14",
+        "opsrunner show 214",
+    ]
     for text in (visible(render_html(full_digest, packaged)), flat(render_text(full_digest, packaged))):
         assert [words for words in said if words not in text] == []
 
@@ -220,6 +228,15 @@ def test_it_stays_small_and_counts_right_with_5000_failures(
         shown = part.upper().count("✕ FAILED")
         left_out = [int(number.replace(",", "")) for number in re.findall(r"and ([\d,]+) more", part)]
         assert 2 * (5000 - left_out[1]) == shown
+
+
+def test_it_ships_a_welcome_letter_that_takes_its_names_from_a_row(packaged: tuple[Path, ...]) -> None:
+    row = {"name": "Kari", "account": "kari1"}
+    subject, text = render_mail_page(
+        "welcome.txt.j2", {"site": {"name": "Example Hosting"}, "row": row}, folders=packaged
+    )
+    assert subject == "Welcome to Example Hosting, Kari"
+    assert "your account kari1 is ready" in text
 
 
 def test_it_takes_the_sites_own_template_first(tmp_path: Path, full_digest: Digest, packaged: tuple[Path, ...]) -> None:
