@@ -297,4 +297,4 @@ class App:
     def _write_samples(self) -> None:
         seed = self.site.sample_seed
         if seed is not None:
-            write_samples(self.root, self.state, seed=seed, today=self.clock.now().date())
+            write_samples(self.root, self.state, seed=seed, now=self.clock.now())

@@ -1,7 +1,7 @@
 """The sample site's data: orders and accounts of a company that does not exist.
 
 What happens on a day is drawn from the seed and that day alone, and what has become of it follows from
-today's date. So the sample lives on like a real billing system: tomorrow brings new orders, some of
+the present moment. So the sample lives on like a real billing system: tomorrow brings new orders, some of
 today's are paid by then, and their numbers stay what they were.
 """
 
@@ -51,23 +51,24 @@ class Order:
     cancelled_at: datetime | None
 
 
-def write_samples(root: Path, state: Path, *, seed: int, today: date) -> list[Path]:
-    """Write `sample/orders.csv` and `sample/accounts.csv` below `state`, as they stand on `today`.
+def write_samples(root: Path, state: Path, *, seed: int, now: datetime) -> list[Path]:
+    """Write `sample/orders.csv` and `sample/accounts.csv` below `state`, as they stand `now`.
 
     `root` is the site's folder; a relative `state` lies in it. Files that already say the same are left
     alone. Returns the paths. Raises OSError where the folder cannot be written.
     """
     folder = root / state / "sample"
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    orders = list(orders_until(today, seed=seed))
+    orders = list(orders_until(now, seed=seed))
     tables = {"orders.csv": order_rows(orders), "accounts.csv": account_rows(orders, seed=seed)}
     return [_write_if_changed(folder / name, rows) for name, rows in tables.items()]
 
 
-def orders_until(today: date, *, seed: int) -> Iterator[Order]:
-    """Yield the orders of the days before `today`, oldest first."""
-    for age_days in range(DAYS_BACK, 0, -1):
-        yield from _orders_of(today - timedelta(days=age_days), seed=seed, today=today)
+def orders_until(now: datetime, *, seed: int) -> Iterator[Order]:
+    """Yield the orders placed before `now`, an aware moment, oldest first."""
+    today = now.astimezone(UTC).date()
+    for age_days in range(DAYS_BACK, -1, -1):
+        yield from _orders_of(today - timedelta(days=age_days), seed=seed, now=now)
 
 
 def order_rows(orders: Sequence[Order]) -> list[Mapping[str, object]]:
@@ -121,16 +122,17 @@ def _account(order: Order, chance: Random) -> Mapping[str, object]:
     }
 
 
-def _orders_of(day: date, *, seed: int, today: date) -> Iterator[Order]:
+def _orders_of(day: date, *, seed: int, now: datetime) -> Iterator[Order]:
     chance = Random(f"{seed}/orders/{day.isoformat()}")  # noqa: S311 - sample data, no secret
     hours = sorted(chance.uniform(0, 23.9) for _ in range(chance.choice((1, 1, 2, 2, 3, 4))))
     for index, hour in enumerate(hours, start=1):
         placed_at = datetime.combine(day, time(), UTC) + timedelta(minutes=int(hour * 60))
-        yield _order(f"{day:%y%m%d}-{index:02}", placed_at, chance=chance, today=today)
+        order = _order(f"{day:%y%m%d}-{index:02}", placed_at, chance=chance, now=now)
+        if placed_at < now:
+            yield order
 
 
-def _order(number: str, placed_at: datetime, *, chance: Random, today: date) -> Order:
-    now = datetime.combine(today, time(), UTC)
+def _order(number: str, placed_at: datetime, *, chance: Random, now: datetime) -> Order:
     first, second = chance.choice(FIRST_WORDS), chance.choice(SECOND_WORDS)
     product = chance.choices(tuple(PLANS), weights=(40, 34, 14, 8, 4))[0]
     method = chance.choices(("card", "bank transfer", "invoice"), weights=(66, 22, 12))[0]
