@@ -30,9 +30,7 @@ MakeRule = Callable[..., CalendarRule]
 def rule(frame: Frame) -> MakeRule:
     """Make a calendar rule in Oslo: `rule("month", "02:30", on="15", until=…)`."""
 
-    def make(
-        every: Every, at: str = "02:30", *, on: str = "", short: str | None = None, **said: object
-    ) -> CalendarRule:
+    def make(every: Every, at: str = "02:30", *, on: str = "", short: str | None = None, **said: Any) -> CalendarRule:
         return CalendarRule(
             every=every,
             at=tuple(time.fromisoformat(clock) for clock in at.split()),

@@ -249,7 +249,8 @@ def test_windows_side_by_side_hold_exactly_what_one_window_holds(
     whole = list(occurrences(schedule, after=start, until=end, almanac=norway))
     assert whole == sorted(whole)
     chance = random.Random(7)
-    pieces, at = [], start
+    pieces: list[Occurrence] = []
+    at = start
     while at < end:
         until = min(end, at + timedelta(hours=chance.randint(1, 60)))
         pieces.extend(occurrences(schedule, after=at, until=until, almanac=norway))
