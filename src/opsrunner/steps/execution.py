@@ -169,7 +169,11 @@ class Execution:
                 self._selector.unregister(key.fileobj)
 
     def _close(self, process: subprocess.Popen[bytes], pidfd: int) -> None:
+        """Let go of everything; what still runs, because something unforeseen happened, is ended."""
         self._selector.close()
+        if process.poll() is None:
+            end_all(partial(self._find_all, process.pid), grace_seconds=0)
+            process.poll()
         os.close(pidfd)
         for stream in (process.stdout, process.stderr):
             if stream is not None:
