@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -107,8 +108,6 @@ def item_id(title: str, taken: Iterable[str]) -> str:
 
 
 def _plain(title: str) -> str:
-    import unicodedata
-
     decomposed = unicodedata.normalize("NFKD", title.casefold())
     return "".join(character for character in decomposed if not unicodedata.combining(character))
 

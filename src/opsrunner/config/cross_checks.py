@@ -6,8 +6,9 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from opsrunner.config.checklist import Checklist
+from opsrunner.config.mistakes import did_you_mean
 from opsrunner.config.references import WORDS, Noun, Reference, of_people
-from opsrunner.config.report import Report, did_you_mean
+from opsrunner.config.report import Report
 from opsrunner.config.routine_file import RoutineDraft
 from opsrunner.model.schedule import OffsetRule
 from opsrunner.model.site import Problem, Site
@@ -28,7 +29,7 @@ class Known:
                 report.add(reference.path, message, did_you_mean(reference.name, known))
 
 
-def known_of(site: Site, *, routines: Collection[str], reports: Collection[str]) -> Known:
+def known_of(site: Site, *, routines: Collection[str], mails: Collection[str]) -> Known:
     """Return the names that a site defines."""
     groups = {group for host in site.hosts.values() for group in host.groups}
     return Known(
@@ -37,7 +38,7 @@ def known_of(site: Site, *, routines: Collection[str], reports: Collection[str])
             "person": set(site.people),
             "host": {"local", "all", *site.hosts, *groups},
             "source": set(site.sources),
-            "report": reports,
+            "mail template": mails,
             "routine": routines,
             "calendar": {"business", *site.calendars},
         }

@@ -106,7 +106,7 @@ class SourceKeys(Keys):
         kinds = self.model_fields_set & set(SOURCE_KEYS)
         if len(kinds) != 1:
             raise ValueError(f"must be one of: {', '.join(SOURCE_KEYS)}")
-        (kind,) = kinds
+        (kind,) = cast("set[SourceKind]", kinds)
         for other, keys in SOURCE_KEYS.items():
             strange = self.model_fields_set & (keys - SOURCE_KEYS[kind])
             if other != kind and strange:

@@ -18,7 +18,9 @@ from pydantic import (
     WithJsonSchema,
 )
 
+from opsrunner.errors import ConfigurationError
 from opsrunner.schedules.parsing import parse_clock_range, parse_duration
+from opsrunner.schedules.zones import load_zone
 from opsrunner.secrets import SecretRef
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]*\Z")
@@ -29,13 +31,13 @@ _EMAIL = re.compile(r"[^\s@,;:<>\"()\[\]\\]+@[^\s@,;:<>\"()\[\]\\]+\Z")
 _URL = re.compile(r"https?://[^\s/]+\S*\Z")
 _SIZE = re.compile(r"([0-9]{1,9}) ?(B|kB|KB|MB|GB)\Z")
 _UNIT_BYTES = {"B": 1, "kB": 1_000, "KB": 1_000, "MB": 1_000_000, "GB": 1_000_000_000}
-_SECRET_FORMS = "a reference to a secret: {env: NAME}, {file: path} or {command: [program, …]}"
+_REFERENCE_FORMS = "a reference to a secret: {env: NAME}, {file: path} or {command: [program, …]}"
 
 
 class Keys(BaseModel):
     """Base of all that is read from the site's files: nothing unknown, nothing changed later."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 def check_name(text: str) -> str:
@@ -78,9 +80,6 @@ def _check_url(text: str) -> str:
 
 
 def _check_zone(name: str) -> str:
-    from opsrunner.errors import ConfigurationError
-    from opsrunner.schedules.zones import load_zone
-
     try:
         load_zone(name)
     except ConfigurationError as exc:
@@ -120,14 +119,16 @@ def read_secret(value: object) -> SecretRef:
     """Return the reference that a mapping says. Raises ValueError, which never shows what was written."""
     if isinstance(value, SecretRef):
         return value
-    if not isinstance(value, Mapping) or len(value) != 1:
-        raise ValueError(f"must be {_SECRET_FORMS}\na secret itself never stands in a file of the site")
+    if not isinstance(value, Mapping):
+        raise ValueError(f"must be {_REFERENCE_FORMS}\na secret itself never stands in a file of the site")
+    if len(value) != 1:
+        raise ValueError(f"must be {_REFERENCE_FORMS}")
     (form, what), *_ = value.items()
     if form == "command" and isinstance(what, list) and what and all(isinstance(word, str) for word in what):
         return SecretRef(command=tuple(what))
     if form in ("env", "file") and isinstance(what, str) and what:
         return SecretRef(env=what) if form == "env" else SecretRef(file=what)
-    raise ValueError(f"must be {_SECRET_FORMS}")
+    raise ValueError(f"must be {_REFERENCE_FORMS}")
 
 
 def _read_text_or_secret(value: object) -> str | SecretRef:
@@ -136,7 +137,7 @@ def _read_text_or_secret(value: object) -> str | SecretRef:
     if isinstance(value, Mapping | SecretRef):
         return read_secret(value)
     is_plain = isinstance(value, bool | int | float)
-    raise ValueError(f"must be text or {_SECRET_FORMS}" if not is_plain else "must be text\nput quotes around it")
+    raise ValueError(f"must be text or {_REFERENCE_FORMS}" if not is_plain else "must be text\nput quotes around it")
 
 
 _SECRET_SCHEMA: dict[str, Any] = {

@@ -11,18 +11,17 @@ from typing import TypeAlias
 from opsrunner import packaged
 from opsrunner.clock import Clock, SystemClock
 from opsrunner.config.cross_checks import known_of, list_problems, routine_problems
-from opsrunner.config.folder import SITE_FILE, Folder, look_at
+from opsrunner.config.folder import FOLDERS, SITE_FILE, Folder, look_at
 from opsrunner.config.permissions import folder_problems
+from opsrunner.config.report_templates import ReportTemplates, mail_names
 from opsrunner.config.routine_file import RoutineContext
-from opsrunner.config.routine_files import RoutineFiles
-from opsrunner.config.shelf import Shelf
+from opsrunner.config.routine_files import RoutineFiles, read_routine_file
+from opsrunner.config.shelf import Shelf, read_list
 from opsrunner.config.site_file import SiteDraft, read_site
 from opsrunner.model.routine import Routine
 from opsrunner.model.site import Problem, Site
 
 Problems: TypeAlias = tuple[Problem, ...]
-
-TEMPLATE_ENDING = ".txt.j2"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +56,7 @@ class SiteLoader:
         self._draft: SiteDraft | None = None
         self._good_site: Site | None = None
         self._shelf = Shelf(self._root, packaged=packaged.library() / "checklists")
+        self._reports = ReportTemplates(self._root)
         self._routines = RoutineFiles(self._root)
 
     def load(self) -> Loaded:
@@ -66,6 +66,7 @@ class SiteLoader:
             return replace(self._loaded, changed=False)
         draft = self._site_draft(seen)
         self._shelf.refresh(seen)
+        self._reports.refresh(seen)
         self._routines.refresh(seen, within=self._context())
         self._loaded = self._judged(seen, draft)
         self._seen = seen
@@ -82,21 +83,23 @@ class SiteLoader:
         return self._draft
 
     def _judged(self, seen: Folder, draft: SiteDraft) -> Loaded:
-        lists, among = self._among_each_other(seen)
+        lists, among = self._among_each_other()
         broken = self._broken(among)
         unsafe = folder_problems(self._root, seen.modes)
         site = self._loaded.site if unsafe else self._in_force(broken)
         own_lists = (checklist.problems for checklist in self._shelf.own.values())
-        problems = chain(unsafe, draft.problems, *own_lists, *lists.values(), *broken.values())
+        of_lists = chain(*own_lists, *lists.values())
+        problems = chain(unsafe, draft.problems, of_lists, self._reports.problems, *broken.values())
         warnings = chain(draft.warnings, *(routine.warnings for routine in self._routines.drafts.values()))
         return Loaded(site=site, problems=tuple(problems), warnings=tuple(warnings), broken=broken)
 
-    def _among_each_other(self, seen: Folder) -> tuple[dict[str, Problems], dict[str, Problems]]:
+    def _among_each_other(self) -> tuple[dict[str, Problems], dict[str, Problems]]:
         """Return what is wrong with checklists and routines where they name what the site does not have."""
         site = self._good_site
         if site is None:
             return {}, {}
-        known = known_of(site, routines=self._routines.drafts, reports=_report_names(seen))
+        mails = self._reports.mails | mail_names(path.name for path in (packaged.library() / "reports").glob("*.j2"))
+        known = known_of(site, routines=self._routines.drafts, mails=mails)
         lists = list_problems(self._shelf.own.values(), known)
         return lists, routine_problems(self._routines.drafts, known)
 
@@ -117,8 +120,32 @@ class SiteLoader:
         return replace(self._good_site, routines=dict(sorted(self._last_good.items())), broken=broken)
 
 
-def _report_names(seen: Folder) -> set[str]:
-    """Return the mail templates that there are: `welcome` is `reports/welcome.txt.j2`."""
-    packed = (path.name for path in (packaged.library() / "reports").glob(f"*{TEMPLATE_ENDING}"))
-    own = (Path(file).name for file in seen.of("reports", TEMPLATE_ENDING))
-    return {name.removesuffix(TEMPLATE_ENDING) for name in (*packed, *own)}
+def check_path(path: Path) -> Loaded:
+    """Return the problems of a site's folder, or those of one of its files within its site.
+
+    A file that lies in no site is checked alone: as a checklist or a site's own file by its name, else as a
+    routine; names that it uses are not looked up.
+    """
+    path = path.resolve()
+    if path.is_dir():
+        return SiteLoader(path).load()
+    root = path.parent.parent if path.parent.name in FOLDERS else path.parent
+    if not (root / SITE_FILE).is_file() or not (path.name == SITE_FILE or root != path.parent):
+        return _check_alone(path)
+    loaded = SiteLoader(root).load()
+    file = path.relative_to(root).as_posix()
+    return replace(
+        loaded,
+        problems=tuple(problem for problem in loaded.problems if problem.file == file),
+        warnings=tuple(warning for warning in loaded.warnings if warning.file == file),
+    )
+
+
+def _check_alone(path: Path) -> Loaded:
+    if path.suffix == ".md" or path.parent.name == "checklists":
+        return Loaded(site=None, problems=read_list(path, file=path.name).problems)
+    shelf = Shelf(path.parent, packaged=packaged.library() / "checklists")
+    today = SystemClock().now().date()
+    within = RoutineContext(timezone="UTC", today=today, checklists=shelf)
+    draft = read_routine_file(path, file=path.name, within=within)
+    return Loaded(site=None, problems=draft.problems, warnings=draft.warnings)

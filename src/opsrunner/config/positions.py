@@ -31,14 +31,23 @@ class Positions:
         node = self._compose()
         place = _place(node) if node is not None else (1, 1)
         for position, part in enumerate(path):
-            if isinstance(part, int) and not isinstance(node, yaml.SequenceNode):
-                continue  # one value where a list may stand
             key, node = _child(node, part)
             if node is None:
                 return place
             wants_key = on_key and position == len(path) - 1
             place = _place(key if wants_key and key is not None else node)
         return place
+
+    def written(self, path: Path) -> Path:
+        """Return `path` without the position in a list where the file has one value instead."""
+        node = self._compose()
+        real: list[str | int] = []
+        for part in path:
+            if isinstance(part, int) and node is not None and not isinstance(node, yaml.SequenceNode):
+                continue
+            real.append(part)
+            _, node = _child(node, part)
+        return tuple(real)
 
     def _compose(self) -> yaml.Node | None:
         if self._root is None:

@@ -10,14 +10,14 @@ from opsrunner.config.positions import Path
 from opsrunner.model.routine import StepPlan
 from opsrunner.steps.task import TaskDefaults, TaskOptions
 
-Noun: TypeAlias = Literal["holder", "person", "host", "source", "report", "routine", "calendar"]
+Noun: TypeAlias = Literal["holder", "person", "host", "source", "mail template", "routine", "calendar"]
 
 WORDS: Mapping[Noun, str] = {
     "holder": "role, roster or person",
     "person": "person",
     "host": "host or group",
     "source": "source",
-    "report": "mail template",
+    "mail template": "mail template",
     "routine": "routine",
     "calendar": "calendar",
 }
@@ -25,7 +25,7 @@ WORDS: Mapping[Noun, str] = {
 _OPTIONS: Mapping[tuple[str, str], Noun] = {
     ("ssh", "hosts"): "host",
     ("query", "source"): "source",
-    ("email", "template"): "report",
+    ("email", "template"): "mail template",
     ("email", "to"): "holder",
 }
 """Options of step kinds that name something of the site."""

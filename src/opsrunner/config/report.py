@@ -2,24 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from opsrunner.config.mistakes import Mistake
 from opsrunner.config.positions import Path, Positions, shown
+from opsrunner.config.sentences import mistakes_of
 from opsrunner.model.site import Problem
-
-
-@dataclass(frozen=True, kw_only=True)
-class Mistake:
-    """One thing that is wrong, by its path in the file; `on_key` points at the key, not at its value."""
-
-    path: Path
-    message: str
-    hint: str = ""
-    on_key: bool = False
 
 
 class Report:
@@ -38,8 +28,6 @@ class Report:
 
     def add_validation(self, exc: ValidationError, *, data: Any, model: type[BaseModel], prefix: Path = ()) -> None:
         """Note all that pydantic found in `data`, which stands at `prefix` of the file."""
-        from opsrunner.config.sentences import mistakes_of
-
         for mistake in mistakes_of(exc, data=data, model=model):
             self.add((*prefix, *mistake.path), mistake.message, mistake.hint, on_key=mistake.on_key)
 
@@ -56,21 +44,13 @@ class Report:
         return tuple(sorted(found, key=lambda problem: (problem.line, problem.column)))
 
     def _problem(self, mistake: Mistake) -> Problem:
-        line, column = self._positions.of(mistake.path, on_key=mistake.on_key)
-        path = shown(mistake.path)
+        path = self._positions.written(mistake.path)
+        line, column = self._positions.of(path, on_key=mistake.on_key)
         return Problem(
             file=self.file,
             line=line + self._lines_before,
             column=column,
-            path=path,
+            path=shown(path),
             message=mistake.message,
             hint=mistake.hint,
         )
-
-
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Return the hint that names the closest of `known`, or nothing."""
-    from difflib import get_close_matches
-
-    close = get_close_matches(word, list(known), n=1, cutoff=0.6)
-    return f"did you mean '{close[0]}'?" if close else ""

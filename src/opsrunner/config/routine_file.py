@@ -33,7 +33,7 @@ class RoutineKeys(Keys):
     accountable: Text = Field(description="The role, roster or person that answers for it.")
     tags: Texts = ()
     schedule: ScheduleField = None
-    catch_up: CatchUpField = Field(default=CatchUp())
+    catch_up: CatchUpField = Field(default_factory=CatchUp)
     overlap: Literal["skip", "queue"] = "skip"
     steps: tuple[Any, ...] = Field(min_length=1, max_length=MOST_STEPS)
     renamed_from: Name | None = None

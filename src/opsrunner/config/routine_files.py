@@ -56,19 +56,20 @@ class RoutineFiles:
 
     def _draft(self, file: str, signature: Signature, within: RoutineContext) -> RoutineDraft:
         path = self._root / file
-        try:
-            text = decode(read_bytes(path))
-            draft = read_routine(text, file=file, id_=path.stem, within=within)
-        except BadYaml as exc:
-            draft = broken_draft(problem_of(exc, file), id_=path.stem, within=within)
-        return self._with_modes(draft, path, signature[0])
-
-    def _with_modes(self, draft: RoutineDraft, path: Path, mode: int) -> RoutineDraft:
+        draft = read_routine_file(path, file=file, within=within)
         open_secrets = draft.report()
         note_open_secrets(draft.secrets, root=self._root, report=open_secrets)
         draft = replace(draft, warnings=(*draft.warnings, *open_secrets.problems()))
-        unsafe = problem_of_mode(mode, file=draft.file, path=path)
+        unsafe = problem_of_mode(signature[0], file=file, path=path)
         return replace(draft, routine=None, problems=(unsafe, *draft.problems)) if unsafe else draft
+
+
+def read_routine_file(path: Path, *, file: str, within: RoutineContext) -> RoutineDraft:
+    """Return what a file says; the routine's id is its name. `file` is how problems call it."""
+    try:
+        return read_routine(decode(read_bytes(path)), file=file, id_=path.stem, within=within)
+    except BadYaml as exc:
+        return broken_draft(problem_of(exc, file), id_=path.stem, within=within)
 
 
 def _still_holds(known: tuple[Signature, RoutineDraft], signature: Signature, within: RoutineContext) -> bool:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
+from opsrunner.config.mistakes import Mistake, did_you_mean
 from opsrunner.config.positions import Path
-from opsrunner.config.report import Mistake, did_you_mean
 
+_NEEDED = "is needed"
 _TEXT = frozenset({"string_type", "string_sub_type", "string_unicode", "bytes_type"})
 _WHOLE = frozenset({"int_type", "int_parsing", "int_from_float", "int_parsing_size"})
 _NUMBER = frozenset({"float_type", "float_parsing", "finite_number", "decimal_type", "decimal_parsing"})
@@ -50,7 +51,15 @@ class _Found:
 def mistakes_of(exc: ValidationError, *, data: Any, model: type[BaseModel]) -> list[Mistake]:
     """Return the mistakes in `data`; of a union, only those of the form that was meant."""
     found = [_found(error, data) for error in exc.errors(include_url=False)]
-    return [_mistake(one, model) for one in _meant(found)]
+    mistakes = [_mistake(one, model) for one in _meant(found)]
+    meant = {(mistake.path[:-1], mistake.hint) for mistake in mistakes if mistake.on_key}
+    return [mistake for mistake in mistakes if not _is_slip(mistake, meant)]
+
+
+def _is_slip(mistake: Mistake, meant: Collection[tuple[Path, str]]) -> bool:
+    """Tell whether a key is missing only because it stands there with a slip of the keyboard."""
+    hint = did_you_mean(str(mistake.path[-1]), (str(mistake.path[-1]),)) if mistake.path else ""
+    return mistake.message == _NEEDED and (mistake.path[:-1], hint) in meant
 
 
 def _found(error: Mapping[str, Any], data: Any) -> _Found:
@@ -125,7 +134,7 @@ def _mistake(found: _Found, model: type[BaseModel]) -> Mistake:
         hint = did_you_mean(str(found.path[-1]), _keys_at(model, found.path[:-1]))
         return Mistake(path=found.path, message="unknown key", hint=hint, on_key=True)
     if kind == "missing":
-        return Mistake(path=found.path, message="is needed")
+        return Mistake(path=found.path, message=_NEEDED)
     message, hint = _sentence(found.error)
     return Mistake(path=found.path, message=message, hint=hint)
 

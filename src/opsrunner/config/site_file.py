@@ -50,7 +50,7 @@ class SiteKeys(Keys):
     mail: MailKeys | None = None
     stores: dict[Name, StoreKeys] = Field(default_factory=dict)
     sources: dict[Name, SourceKeys] = Field(default_factory=dict)
-    digest: DigestKeys = DigestKeys.model_validate(USUAL_DIGESTS)
+    digest: DigestKeys = Field(default_factory=lambda: DigestKeys.model_validate(USUAL_DIGESTS))
     limits: LimitKeys = Field(default_factory=LimitKeys)
     heartbeat: HeartbeatKeys | None = None
     web: WebKeys = Field(default_factory=WebKeys)
@@ -134,7 +134,7 @@ def _usual_sender(keys: SiteKeys) -> str:
 
 
 def _check_names(keys: SiteKeys, site: Site, report: Report) -> None:
-    known_of(site, routines=(), reports=()).note_unknown(_references(keys), report)
+    known_of(site, routines=(), mails=()).note_unknown(_references(keys), report)
     _check_clashes(keys, report)
     if not site.holders_of(OWNER):
         report.add(("people",), "nobody has the role owner", "add roles: [owner] to one person")
@@ -162,7 +162,8 @@ def _check_clashes(keys: SiteKeys, report: Report) -> None:
 
 
 def _references(keys: SiteKeys) -> Iterator[Reference]:
-    for position, name in enumerate(keys.digest.to):
+    recipients = keys.digest.to if "to" in keys.digest.model_fields_set else ()
+    for position, name in enumerate(recipients):
         yield Reference(path=("digest", "to", position), noun="holder", name=name)
     for id_, roster in keys.rosters.items():
         for path, name in _people_of(roster):

@@ -9,9 +9,10 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from opsrunner.config.checklist import Checklist
+from opsrunner.config.mistakes import did_you_mean
 from opsrunner.config.positions import Path
 from opsrunner.config.references import Reference, of_options, of_people
-from opsrunner.config.report import Report, did_you_mean
+from opsrunner.config.report import Report
 from opsrunner.config.secret_places import SecretPlace, secrets_in
 from opsrunner.config.step_keys import SHARED, SharedKeys, plan_step
 from opsrunner.config.step_kinds import ids_of, kind_of, report_shared_inside, report_unknown_beside
@@ -120,7 +121,7 @@ class StepReader:
         if keyed and options.expires in ("next", "due"):
             self._report.add((*path, "expires"), "a task with a key never expires", "leave it out")
         if not keyed and isinstance(options, TaskOptions) and options.closes_when_gone:
-            self._report.add((*path, "closes_when_gone"), "needs for_each and key", "key: row.number")
+            self._report.add((*path, "closes_when_gone"), "needs for_each and key", "such as key: row.number")
 
     def _checklist(self, name: str, path: Path) -> Checklist | None:
         checklist = self._checklists.get(name)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from opsrunner.config.mistakes import did_you_mean
 from opsrunner.config.positions import Path
-from opsrunner.config.report import Report, did_you_mean
+from opsrunner.config.report import Report
 from opsrunner.config.step_keys import SHARED
 from opsrunner.steps.base import Kind
 from opsrunner.steps.kinds import KINDS

@@ -11,6 +11,7 @@ from opsrunner.config.positions import Path
 from opsrunner.errors import ExpressionError
 from opsrunner.model.routine import StepPlan
 from opsrunner.steps.task import TaskOptions
+from opsrunner.templates.expressions import check_expression, check_template, step_references
 
 _MARKS = ("{{", "{%", "{#")
 _MEANT_AS_TEMPLATE = re.compile(r"\{\{-?\s*(?:row|steps|workdir|run)\b")
@@ -64,8 +65,6 @@ def texts_of_item(task: TaskOptions, path: Path) -> Iterator[StepText]:
 
 def mistake_in(text: StepText) -> str:
     """Return what is wrong with an expression or template, or nothing."""
-    from opsrunner.templates.expressions import check_expression, check_template
-
     check: Callable[[str], None] = check_template if text.is_template else check_expression
     try:
         check(text.source)
@@ -76,8 +75,6 @@ def mistake_in(text: StepText) -> str:
 
 def steps_named_in(text: StepText) -> frozenset[str]:
     """Return the ids of the steps that a text without mistakes refers to."""
-    from opsrunner.templates.expressions import step_references
-
     if "steps" not in text.source:
         return frozenset()
     return step_references(text.source, template=text.is_template)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from opsrunner.config.checklist import Checklist
 from opsrunner.model.routine import Approval, Escalation, EvidenceSpec, TaskPlan
 from opsrunner.steps.checklist import ChecklistOptions
 from opsrunner.steps.task import EvidenceOptions, NumberEvidence, TaskDefaults, TaskOptions
+
+Expires: TypeAlias = Literal["next", "due", "never"]
 
 
 def plan_task(
@@ -19,7 +21,7 @@ def plan_task(
     A task with a key never expires.
     """
     layers = (options, *defaults)
-    expires = _first(layers, "expires") or ("never" if keyed else "next")
+    expires: Expires = _first(layers, "expires") or ("never" if keyed else "next")
     approve = options.approve
     return TaskPlan(
         id=id_,

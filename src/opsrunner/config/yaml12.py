@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from yaml.cyaml import CParser
+from yaml._yaml import CParser
 
-from opsrunner.config.yaml_hints import sentence_of
+from opsrunner.config.yaml_hints import BRACES, QUOTE_BRACES, sentence_of
 from opsrunner.errors import ConfigurationError
 
 MAX_BYTES = 1_000_000
@@ -171,7 +171,7 @@ class _Builder:
 
     def _key(self, event: Any) -> str:
         if type(event) is yaml.MappingStartEvent:
-            raise _at(event, "a key must be plain text", "put quotes around {{ }}", columns_back=1)
+            raise _at(event, BRACES, QUOTE_BRACES, columns_back=1)
         if type(event) is not yaml.ScalarEvent:
             raise _at(event, "a key must be plain text")
         if event.tag is not None or event.anchor is not None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-_QUOTE_BRACES = "put quotes around {{ }}"
+BRACES = "the braces are read as YAML, not as a template"
+QUOTE_BRACES = "put quotes around {{ }}"
 _QUOTE_TEXT = "put quotes around the text"
 
 _SENTENCES: tuple[tuple[str, str, str], ...] = (
@@ -24,7 +25,7 @@ _SENTENCES: tuple[tuple[str, str, str], ...] = (
 def sentence_of(problem: str, *, context: str, here: str, column: int) -> tuple[str, str]:
     """Return (message, hint) for what the parser said about `column` (from 1) of the line `here`."""
     if "{{" in here or "{%" in here:
-        return "the braces are read as YAML, not as a template", _QUOTE_BRACES
+        return BRACES, QUOTE_BRACES
     if "cannot start any token" in problem:
         return _wrong_start(here[column - 1 : column])
     for fragment, message, hint in _SENTENCES:

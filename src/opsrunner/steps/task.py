@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import time
 from typing import Annotated, Literal, TypeAlias
 
 from pydantic import (
@@ -15,7 +16,7 @@ from pydantic import (
 )
 
 from opsrunner.model.routine import Due
-from opsrunner.schedules.parsing import parse_clock, parse_duration, parse_offset
+from opsrunner.schedules.parsing import parse_clock, parse_duration, parse_offset, shown
 from opsrunner.steps.base import Kind, StepOptions
 
 Text: TypeAlias = Annotated[str, StringConstraints(min_length=1)]
@@ -28,15 +29,23 @@ def parse_due(value: object) -> Due:
         raise ValueError('must be a time such as "10:00" or a span such as +4h or "+4h business"')
     words = value.split()
     if not words[0].startswith("+"):
-        return Due(at=parse_clock(value))
+        return Due(at=_clock_of(value))
     if words[1:] not in ([], ["business"]):
         raise ValueError(f"'{' '.join(words[1:])[:40]}' is not understood; after the span only 'business' may follow")
     return Due(after_seconds=parse_duration(words[0][1:]), business=len(words) == 2)
 
 
+def _clock_of(value: str) -> time:
+    try:
+        return parse_clock(value)
+    except ValueError as exc:
+        hint = f"write +{value.strip()}" if value.strip()[-1:] in "wdhms" else 'write it like "10:00" or +4h'
+        raise ValueError(f"{shown(value)} is not a time of day\n{hint}") from exc
+
+
 def _parse_after(value: object) -> int:
     if not isinstance(value, str):
-        raise ValueError("must be a duration such as 2h")
+        raise ValueError("must be a duration such as 2h")  # noqa: TRY004
     return parse_offset(value)
 
 
@@ -96,8 +105,14 @@ class TaskDefaults(StepOptions):
 
     role: Text | None = None
     due: DueText | None = None
-    remind: Annotated[tuple[OffsetText, ...], BeforeValidator(_one_or_many)] | None = None
-    escalate: Annotated[tuple[EscalationOptions, ...], BeforeValidator(_one_or_many)] | None = None
+    remind: Annotated[
+        tuple[OffsetText, ...],
+        BeforeValidator(_one_or_many, json_schema_input_type=OffsetText | tuple[OffsetText, ...]),
+    ] | None = None
+    escalate: Annotated[
+        tuple[EscalationOptions, ...],
+        BeforeValidator(_one_or_many, json_schema_input_type=EscalationOptions | tuple[EscalationOptions, ...]),
+    ] | None = None
     evidence: EvidenceOptions | None = None
     expires: Literal["next", "due", "never"] | None = None
     wait: StrictBool = False
