@@ -82,7 +82,7 @@ def read_on(value: object, info: ValidationInfo) -> tuple[str, ...]:
     if value == ():
         raise ValueError(f"`every: {every}` needs `on`\nwrite {_ON_EXAMPLES[every]}")
     words = parse_days(value, every=cast("Period", every))
-    if info.data.get("short_months") is None:
+    if info.data.get("short_months", "wrong") is None:
         for word in words:
             _refuse_unsaid(day_word(word), str(every), info)
     return words
