@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from opsrunner.clock import Clock
 from opsrunner.engine.alerts import Alerts
 from opsrunner.engine.follow_ups import FollowUps
+from opsrunner.engine.outputs import output_file
 from opsrunner.engine.people import People
 from opsrunner.engine.stopping import StopWord
 from opsrunner.engine.turns import Done, Tools, Turn, run_step
@@ -34,7 +32,6 @@ from opsrunner.steps.kinds import KINDS
 from opsrunner.templates.environments import render_options, render_text
 
 MOST_OUTCOME_BYTES = 8_000_000
-_UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,13 +115,7 @@ class Automated:
 
     def _options(self, plan: StepPlan, context: Mapping[str, Any]) -> object:
         kind = KINDS[plan.kind]
-        rendered = render_options(plan.options, context, verbatim=kind.verbatim)
-        try:
-            return kind.options.model_validate(rendered)
-        except ValidationError as exc:
-            first = exc.errors()[0]
-            where = ".".join(str(item) for item in first["loc"])
-            raise StepFailed(f"{plan.kind}.{where}: {first['msg']}", permanent=True) from exc
+        return kind.parse(render_options(plan.options, context, verbatim=kind.verbatim))
 
     def _environment(self, plan: StepPlan, context: Mapping[str, Any]) -> dict[str, Any]:
         return {
@@ -164,12 +155,6 @@ def _mended(outcome: Outcome) -> list[str]:
 def run_token(ledger: str, run_id: int) -> str:
     """Return the word that marks every process of a run, unique over all sites of a machine."""
     return f"{ledger}-{run_id}"
-
-
-def output_file(state: Path, run_id: int, step: str, key: str = "") -> Path:
-    """Return where a step's output lies; a turn's key becomes part of the name."""
-    suffix = f".{_UNSAFE.sub('_', key)[:60]}" if key else ""
-    return state / "runs" / str(run_id) / f"{_UNSAFE.sub('_', step)}{suffix}.log"
 
 
 def is_below(path: Path, folder: Path) -> bool:
