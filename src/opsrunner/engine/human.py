@@ -10,7 +10,7 @@ from typing import Any
 
 from opsrunner.clock import Clock
 from opsrunner.engine.checklists import write_markdown
-from opsrunner.engine.tasks import TaskOpener
+from opsrunner.engine.tasks import TaskOpener, approved_rows
 from opsrunner.errors import OpsrunnerError
 from opsrunner.ledger.books import Books
 from opsrunner.model.outcome import Outcome, StepStatus
@@ -89,13 +89,7 @@ class Human:
         held = [task for task in mine if task.wait]
         if any(not _settled(task, now) for task in held):
             return None
-        rows = tuple(
-            row
-            for task in mine
-            if task.status in _GO_ON
-            for place, row in enumerate(task.rows)
-            if place not in task.struck
-        )
+        rows = tuple(row for task in mine for row in approved_rows(task))
         facts = {"count": len(mine)}
         blocked = [task for task in held if task.status not in _GO_ON]
         if blocked:

@@ -237,7 +237,7 @@ def _closing_words(task: Task, *, zone: str) -> str:
 def _checked_rows(task: Task, struck: Sequence[int]) -> tuple[int, ...]:
     rows = tuple(sorted(set(struck)))
     if rows and (rows[0] < 0 or rows[-1] >= len(task.rows)):
-        raise Refused(f"task {task.id} has {len(task.rows)} rows to strike, counted from 0")
+        raise Refused(f"task {task.id} has {len(task.rows)} rows: no other can be struck")
     return rows
 
 

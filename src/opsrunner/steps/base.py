@@ -13,9 +13,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from opsrunner.clock import Clock
+from opsrunner.errors import StepFailed
 from opsrunner.model.fleet import HostAnswer, Stopping
 from opsrunner.model.mail import NewMail
 from opsrunner.model.outcome import Outcome, Row
@@ -125,3 +126,12 @@ class Kind:
     """Running it twice changes nothing: `after_crash` is `rerun` by default, and `try` may run it."""
     verbatim: frozenset[str] = frozenset()
     """Options whose text is never a template (shell strings, SQL)."""
+
+    def parse(self, options: Mapping[str, Any]) -> StepOptions:
+        """Return rendered options as this kind's own class. Raises StepFailed, which names the first wrong one."""
+        try:
+            return self.options.model_validate(options)
+        except ValidationError as exc:
+            first = exc.errors(include_url=False, include_input=False)[0]
+            where = ".".join(str(item) for item in (self.name, *first["loc"]))
+            raise StepFailed(f"{where}: {first['msg']}", permanent=True) from exc
