@@ -12,11 +12,12 @@ import click
 
 from opsrunner.cli.options import json_option, site_options, verb
 from opsrunner.cli.session import Session
+from opsrunner.cli.words import count_words
 from opsrunner.errors import UsageError
 
 if TYPE_CHECKING:
     from opsrunner.cli.screen import CellLike
-    from opsrunner.engine.forecast import Forecast
+    from opsrunner.engine.forecast import Forecast, ForecastTask
 
 EXAMPLE = """
 opsrunner calendar
@@ -113,10 +114,21 @@ def _row(item: Forecast, clock: str, times: str = "") -> Sequence[CellLike]:
     from opsrunner.cli.screen import Cell  # noqa: PLC0415
     from opsrunner.cli.statuses import reason_words, status_cell  # noqa: PLC0415
 
-    names = sorted({task.assignee for task in item.tasks})
-    people = f"{len(item.tasks)} for {', '.join(names)}" if item.tasks else ""
-    if len(item.tasks) == 1:
-        people = f"{item.tasks[0].title}: {item.tasks[0].assignee}"
     status = Cell(text="") if item.status == "due" else status_cell(item.status)
-    facts = (times, reason_words(item.reason), item.shift, people)
+    facts = (times, reason_words(item.reason), item.shift, _people(item))
     return (clock, item.name, status, Cell(text=" · ".join(fact for fact in facts if fact), dim=True))
+
+
+def _people(item: Forecast) -> str:
+    """Say how many tasks will open and for whom; what opens for each row of a step cannot be counted yet."""
+    for_rows = [task for task in item.tasks if "{{" in task.title or "{%" in task.title]
+    fixed = [task for task in item.tasks if task not in for_rows]
+    parts = (
+        f"{count_words(len(fixed), 'task')} for {_names(fixed)}" if fixed else "",
+        f"a task a row for {_names(for_rows)}" if for_rows else "",
+    )
+    return ", ".join(part for part in parts if part)
+
+
+def _names(tasks: Sequence[ForecastTask]) -> str:
+    return ", ".join(dict.fromkeys(task.assignee for task in tasks))

@@ -174,7 +174,7 @@ def _tell_skip(session: Session, app: App, routine: Routine, chosen: list[Occurr
 
 
 def _said(reason: str) -> str:
-    from opsrunner.cli.words import printable  # noqa: PLC0415
+    from opsrunner.cli.escapes import printable  # noqa: PLC0415
 
     words = printable(reason)
     if not words:

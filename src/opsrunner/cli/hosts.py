@@ -54,6 +54,9 @@ def list_hosts(session: Session) -> int:
         if session.as_json:
             session.print_json([_view(host, keys) for host, keys in inventory])
             return 0
+        if not inventory:
+            session.screen.line("No hosts in opsrunner.yaml: steps run on this machine.")
+            return 0
         columns = [
             Column(title="host"),
             Column(title="where"),

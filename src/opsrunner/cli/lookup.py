@@ -15,9 +15,10 @@ from opsrunner.model.routine import Routine
 if TYPE_CHECKING:
     from opsrunner.app import App
     from opsrunner.cli.session import Session
+    from opsrunner.engine.in_force import SiteInForce
 
 
-def routine_named(app: App, routine_id: str) -> Routine:
+def routine_named(app: App | SiteInForce, routine_id: str) -> Routine:
     """Return a routine in force. Raises NotFound, or ConfigurationError where its file does not check."""
     found = app.site.routines.get(routine_id)
     if found is not None:

@@ -9,13 +9,12 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
-from difflib import get_close_matches
 
 import click
 
+from opsrunner.cli.escapes import printable
 from opsrunner.cli.session import Session
 from opsrunner.cli.verbs import SECTIONS, VERBS
-from opsrunner.cli.words import printable
 from opsrunner.errors import OpsrunnerError
 from opsrunner.version import VERSION
 
@@ -33,6 +32,8 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         verb = VERBS.get(cmd_name)
         if verb is None:
+            from difflib import get_close_matches  # noqa: PLC0415 - only for a slip of the keyboard
+
             near = get_close_matches(cmd_name, VERBS, n=1)
             hint = f"did you mean '{near[0]}'?" if near else "see: opsrunner --help"
             ctx.fail(f"there is no verb '{cmd_name}'; {hint}")

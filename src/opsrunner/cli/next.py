@@ -15,8 +15,10 @@ from opsrunner.cli.session import Session
 from opsrunner.errors import UsageError
 
 if TYPE_CHECKING:
+    from opsrunner.ledger.holds import Hold
     from opsrunner.model.schedule import Occurrence
 
+LEDGER = "ledger.db"
 EXAMPLE = """
 opsrunner next nightly-backups --count 10
 opsrunner next --cron "30 2 * * 1-5" --tz Europe/Oslo --after 2026-12-24 --json
@@ -74,23 +76,37 @@ def _next_of_routine(session: Session, routine_id: str, *, after: str | None, co
     from opsrunner.schedules.due import upcoming  # noqa: PLC0415
     from opsrunner.schedules.words import in_words  # noqa: PLC0415
 
-    with session.opened() as app:
-        routine = routine_named(app, routine_id)
-        now = app.clock.now()
-        zone = _zone_of(routine.schedule.rules, app.site.timezone)
-        start = _after(after, now=now, zone=ZoneInfo(zone))
-        world = world_of(app.site, app.almanac)
-        holds = [hold for hold in app.books.holds.since(min(start, now)) if hold.routine == routine_id]
-        coming = upcoming(routine.schedule, after=start, count=count, almanac=app.almanac)
-        found = [(occurrence, held_because(routine, occurrence, holds, world)) for occurrence in coming]
-        if session.as_json:
-            _print_occurrences(session, found, zone=zone)
-            return 0
-        session.screen.heading(routine.name, in_words(routine.schedule))
-        _show(session, [(at.planned_at.astimezone(ZoneInfo(zone)), _note(at, held)) for at, held in found])
-        if not found:
-            session.screen.line("It is never due by itself." if not routine.schedule.rules else "It is not due again.")
+    force = session.read()
+    routine = routine_named(force, routine_id)
+    now = datetime.now(UTC)
+    zone = _zone_of(routine.schedule.rules, force.site.timezone)
+    start = _after(after, now=now, zone=ZoneInfo(zone))
+    coming = upcoming(routine.schedule, after=start, count=count, almanac=force.almanac)
+    holds = _holds(session, routine_id, since=min(start, now))
+    world = world_of(force.site, force.almanac)
+    found = [(occurrence, held_because(routine, occurrence, holds, world)) for occurrence in coming]
+    if session.as_json:
+        _print_occurrences(session, found, zone=zone)
+        return 0
+    session.screen.heading(routine.name, in_words(routine.schedule))
+    _show(session, [(at.planned_at.astimezone(ZoneInfo(zone)), _note(at, held)) for at, held in found])
+    if not found:
+        session.screen.line("It is never due by itself." if not routine.schedule.rules else "It is not due again.")
     return 0
+
+
+def _holds(session: Session, routine_id: str, *, since: datetime) -> list[Hold]:
+    """Return the pauses and skips of a routine; none where there is no ledger yet."""
+    ledger = session.state_folder / LEDGER
+    if not ledger.exists():
+        return []
+    from opsrunner.ledger.books import Books  # noqa: PLC0415
+
+    books = Books.open(ledger)
+    try:
+        return [hold for hold in books.holds.since(since) if hold.routine == routine_id]
+    finally:
+        books.ledger.close()
 
 
 def _after(text: str | None, *, now: datetime, zone: ZoneInfo) -> datetime:

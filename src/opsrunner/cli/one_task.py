@@ -42,7 +42,7 @@ def print_task(screen: Screen, app: App, task: Task) -> None:
     for text in (task.message, task.how):
         if text.strip():
             screen.line()
-            screen.block("\n".join(f"  {line}".rstrip() for line in text.strip().splitlines()))
+            screen.prose(text, indent=2)
     if task.rows:
         screen.line()
         screen.heading("Rows", "struck ones are left out")

@@ -80,7 +80,7 @@ def person_option(function: _Function) -> _Function:
 
 def _note_site(context: click.Context, _option: click.Parameter, value: Path | None) -> None:
     if value is not None:
-        context.ensure_object(Session).site = value
+        context.ensure_object(Session).given_site = value
 
 
 def _note_state(context: click.Context, _option: click.Parameter, value: Path | None) -> None:

@@ -5,15 +5,17 @@ from __future__ import annotations
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
+from opsrunner.cli.escapes import printable
 from opsrunner.cli.screen import SIGNS, Screen
 from opsrunner.cli.statuses import status_word, tone_of
-from opsrunner.cli.words import count_words, duration_words, printable
+from opsrunner.cli.words import count_words, duration_words
 
 if TYPE_CHECKING:
     from rich.status import Status
 
     from opsrunner.engine.events import RunEvent
 
+SHORTEST_SHOWN = 0.1
 FINE = frozenset({"succeeded", "skipped"})
 
 
@@ -65,7 +67,8 @@ class Progress:
     def _routine(self, event: RunEvent) -> None:
         status = "waiting for people" if event.kind == "run_waiting" else status_word(event.status)
         tasks = count_words(self._tasks, "task") if self._tasks else ""
-        facts = ", ".join(fact for fact in (status, duration_words(self._seconds), tasks) if fact)
+        took = duration_words(self._seconds) if self._seconds >= SHORTEST_SHOWN else ""
+        facts = ", ".join(fact for fact in (status, tasks, took) if fact)
         tone = tone_of("waiting" if event.kind == "run_waiting" else event.status)
         if tone == "live" and self._unfinished:
             tone = tone_of(self._unfinished[0].status)
@@ -75,6 +78,6 @@ class Progress:
 
 
 def _step_line(event: RunEvent) -> str:
-    took = f", {duration_words(event.seconds)}" if event.seconds >= 0.05 else ""
+    took = f", {duration_words(event.seconds)}" if event.seconds >= SHORTEST_SHOWN else ""
     said = f": {event.message}" if event.message else ""
     return f"  {SIGNS[tone_of(event.status)]} {event.step}  {status_word(event.status)}{took}{said}"

@@ -8,9 +8,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import zip_longest
+from textwrap import wrap
 from typing import TYPE_CHECKING, TypeAlias
 
-from opsrunner.cli.words import printable, printable_lines
+from opsrunner.cli.escapes import printable, printable_lines
 from opsrunner.model.digest import Tone
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 SIGNS: dict[Tone, str] = {"failed": "✕", "look": "!", "fine": "✓", "live": "●", "nothing": "○"}
 _COLOURS: dict[Tone, str] = {"failed": "red", "look": "yellow", "fine": "green", "live": "cyan", "nothing": "dim"}
-PLAIN_WIDTH = 100
+WIDE = 100
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,11 +36,13 @@ CellLike: TypeAlias = Cell | str
 
 @dataclass(frozen=True, kw_only=True)
 class Column:
-    """A column: its title, where its text stands, and whether it takes the room that is left."""
+    """A column: its title, where its text stands, and whether it gives way (wraps) where room is short."""
 
     title: str = ""
     right: bool = False
     grows: bool = False
+    wide_only: bool = False
+    """Left out on a terminal that is narrower than WIDE."""
 
 
 class Screen:
@@ -68,6 +71,17 @@ class Screen:
         """Print a text of many lines as it is."""
         self.write(printable_lines(text).rstrip("\n") + "\n")
 
+    def prose(self, text: str, *, indent: int = 0) -> None:
+        """Print a text of many lines, indented; on a terminal its long lines are wrapped."""
+        margin = " " * indent
+        for line in printable_lines(text.strip()).splitlines():
+            inner = margin + line[: len(line) - len(line.lstrip())]
+            if self.is_terminal:
+                width = max(40, self.console.width)
+                print("\n".join(wrap(line.strip(), width, initial_indent=inner, subsequent_indent=inner)))
+            else:
+                print(f"{margin}{line}".rstrip())
+
     def write(self, text: str) -> None:
         """Print a piece of a text, without a line's end of its own."""
         if text:
@@ -93,6 +107,8 @@ class Screen:
         """Print rows under their columns' titles; columns that are empty all the way are left out."""
         cells = [[_cell(cell) for cell in row] for row in rows]
         kept = [index for index in range(len(columns)) if any(row[index].text for row in cells)]
+        if self.is_terminal and self.console.width < WIDE:
+            kept = [index for index in kept if not columns[index].wide_only]
         columns = [columns[index] for index in kept]
         cells = [[row[index] for index in kept] for row in cells]
         if self.is_terminal:

@@ -7,9 +7,9 @@ import sys
 
 import click
 
+from opsrunner.cli.escapes import printable
 from opsrunner.cli.options import site_options, verb
 from opsrunner.cli.session import Session
-from opsrunner.cli.words import printable
 
 EXAMPLE = """
 opsrunner serve --site /srv/ops --state /var/lib/opsrunner

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from opsrunner.app import App
     from opsrunner.cli.screen import Screen
+    from opsrunner.engine.in_force import SiteInForce
 
 STATE = "var"
 
@@ -18,12 +20,20 @@ class Session:
     """One call of the program. The options of a verb write into it; the verb reads from it."""
 
     def __init__(self) -> None:
-        self.site = Path()
+        self.given_site: Path | None = None
         self.state: Path | None = None
         self.as_json = False
         self.acting_as: str | None = None
+        self.zone_name = "UTC"
         self._app: App | None = None
         self._screen: Screen | None = None
+
+    @property
+    def site(self) -> Path:
+        """The site's folder; the working folder unless another was given."""
+        from pathlib import Path  # noqa: PLC0415 - `--help` does without
+
+        return self.given_site or Path()
 
     @property
     def state_folder(self) -> Path:
@@ -49,16 +59,28 @@ class Session:
 
         app = open_app(self.site, self.state)
         self._app = app
+        self.zone_name = app.site.timezone
         try:
             yield app
         finally:
             app.close()
 
+    def read(self) -> SiteInForce:
+        """Return the site as its files say, without opening its state: quicker, and nothing is written.
+
+        Raises ConfigurationError where the site cannot be read.
+        """
+        from opsrunner.engine.in_force import SiteInForce  # noqa: PLC0415 - verbs without a site do not need it
+
+        force = SiteInForce(self.site.resolve())
+        self.zone_name = force.site.timezone
+        return force
+
     def print_json(self, value: Any) -> None:
-        """Print one JSON document; moments are written in the site's zone."""
+        """Print one JSON document; moments are written in the zone of `zone_name`, the site's where it is open."""
         from opsrunner.cli.answers import to_json  # noqa: PLC0415 - only where JSON was asked for
 
-        print(to_json(value, zone=self._app.site.timezone if self._app is not None else "UTC"))
+        print(to_json(value, zone=self.zone_name))
 
     def mask(self, text: str) -> str:
         """Return `text` without the secrets that this call has read."""

@@ -78,8 +78,8 @@ def _show(session: Session, app: App, found: Sequence[Task], *, me: Person | Non
         Column(title="task", right=True),
         Column(title="due"),
         Column(title="what", grows=True),
-        Column(title="with"),
-        Column(title="from"),
+        Column(title="with", grows=me is not None),
+        Column(title="from", wide_only=True),
     ]
     session.screen.table(columns, [_row(app, task, me=me, now=now) for task in found])
     session.screen.line()
@@ -105,8 +105,8 @@ def _row(app: App, task: Task, *, me: Person | None, now: datetime) -> Sequence[
     from opsrunner.cli.screen import Cell  # noqa: PLC0415
 
     person = app.people.of_task(task, at=now)
-    whose = person.name if person else task.role
-    if me is not None and task.is_open:
+    whose = person.name if person else f"any {task.role}"
+    if me is not None and task.is_open and person is not None:
         whose = app.people.why(task, me, at=now)
     if not task.is_open:
         whose = person_name(app, task.closed_by)

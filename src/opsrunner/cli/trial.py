@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,8 +17,10 @@ from opsrunner.errors import StateError, StateLocked
 
 if TYPE_CHECKING:
     from opsrunner.app import App
+    from opsrunner.cli.screen import CellLike
     from opsrunner.engine.trial import TryResult
     from opsrunner.model.run import Run
+    from opsrunner.model.task import Task
 
 EXAMPLE = """
 opsrunner try
@@ -70,6 +73,7 @@ def empty(folder: Path) -> None:
 def _try(session: Session, app: App) -> None:
     from opsrunner.cli.lookup import actor_name  # noqa: PLC0415
     from opsrunner.cli.progress import Progress  # noqa: PLC0415
+    from opsrunner.cli.screen import Column  # noqa: PLC0415
     from opsrunner.cli.words import count_words  # noqa: PLC0415
 
     screen = session.screen
@@ -80,13 +84,15 @@ def _try(session: Session, app: App) -> None:
     if result.tasks:
         screen.line()
         screen.heading("For people", count_words(len(result.tasks), "open task"))
-        _print_tasks(session, app, result)
+        screen.table([Column(), Column(right=True), Column(grows=True)], _task_rows(app, result), indent=2)
     screen.line()
     screen.heading("Today's digest", result.digest_subject)
     screen.line()
     screen.block(result.digest_text)
     screen.line()
-    for number, line in enumerate(_next_lines(session, result), start=1):
+    screen.line(f"The digest also lies in {shown(result.html)}, and as a mail in {shown(result.maildir)}")
+    screen.line()
+    for number, line in enumerate(_next_lines(session, app, result), start=1):
         screen.line(f"{number}. {line}")
 
 
@@ -96,29 +102,45 @@ def _tell_broken(session: Session, app: App) -> None:
         session.screen.line(f"{routine}: did not run, its file does not check: {problems[0]}", tone="failed", sign=True)
 
 
-def _print_tasks(session: Session, app: App, result: TryResult, most: int = 20) -> None:
+def _task_rows(app: App, result: TryResult) -> list[Sequence[CellLike]]:
+    """Return a row a routine: how many tasks, who has them, and the first ones."""
     from opsrunner.cli.lookup import routine_name  # noqa: PLC0415
-    from opsrunner.cli.screen import Cell, Column  # noqa: PLC0415
+    from opsrunner.cli.screen import Cell  # noqa: PLC0415
 
     now = app.clock.now()
-    rows = []
-    for task in result.tasks[:most]:
-        person = app.people.of_task(task, at=now)
-        whose = person.name if person else task.role
-        rows.append((task.title, whose, Cell(text=routine_name(app, task.routine), dim=True)))
-    session.screen.table([Column(grows=True), Column(), Column()], rows, indent=2)
-    if len(result.tasks) > most:
-        session.screen.line(f"  and {len(result.tasks) - most} more", dim=True)
+    by_routine: dict[str, list[Task]] = {}
+    for task in result.tasks:
+        by_routine.setdefault(routine_name(app, task.routine), []).append(task)
+    rows: list[Sequence[CellLike]] = []
+    for name, tasks in by_routine.items():
+        holders = [app.people.of_task(task, at=now) for task in tasks]
+        whose = [person.name if person else task.role for person, task in zip(holders, tasks, strict=True)]
+        titles = tasks[0].title + (f", and {len(tasks) - 1} more" if len(tasks) > 1 else "")
+        rows.append((name, str(len(tasks)), Cell(text=f"for {', '.join(dict.fromkeys(whose))}: {titles}", dim=True)))
+    return rows
 
 
-def _next_lines(session: Session, result: TryResult) -> Sequence[str]:
+def _next_lines(session: Session, app: App, result: TryResult) -> Sequence[str]:
     """Return the three lines that say what to do next."""
+    program = program_name()
     site = "" if session.site == Path() else f" --site {session.site}"
-    return (
-        f"opsrunner tasks{site} --state {shown(session.state_folder)}    shows every task; tick one there, it is a try",
-        f"open {shown(result.html)}    is the digest as the owner reads it; its mail lies in {shown(result.maildir)}",
-        f"opsrunner serve{site}    keeps these routines for real; opsrunner init DIR writes a site of your own",
-    )
+    is_sample = app.site.sample_seed is not None
+    commands = {
+        f"{program} tasks{site} --state {shown(session.state_folder)}": "the tasks; tick one there, it is only a try",
+        f"open {shown(result.html)}": "the digest as the owner reads it",
+        f"{program} init DIR" if is_sample else f"{program} serve{site}": "writes a site of your own"
+        if is_sample
+        else "keeps these routines for real",
+    }
+    width = max(map(len, commands))
+    return [f"{command.ljust(width)}  {what}" for command, what in commands.items()]
+
+
+def program_name() -> str:
+    """Return how this program is called here: its name where the shell finds it, else its path."""
+    called = Path(sys.argv[0])
+    found = shutil.which("opsrunner")
+    return "opsrunner" if found is not None and Path(found).resolve() == called.resolve() else shown(called)
 
 
 def shown(path: Path) -> str:
