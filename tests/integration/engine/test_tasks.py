@@ -227,6 +227,16 @@ def test_an_approval_freezes_its_rows_and_belongs_to_who_approves(
     assert [row["number"] for row in approved_rows(desk.books.tasks.get(task.id))] == [1, 3]
 
 
+@pytest.mark.parametrize("status", [TaskStatus.NOT_APPLICABLE, TaskStatus.COULD_NOT, TaskStatus.MISSED])
+def test_only_what_was_approved_is_approved(
+    desk: Desk, opener: TaskOpener, start: Start, make_routine: Make, now: datetime, status: TaskStatus
+) -> None:
+    plan = asks(TaskPlan(id="ask", title="Approve the list", approve=Approval(rows="steps.unpaid.rows", by="owner")))
+    (task,) = opener.open(start(), make_routine(plan), plan, listing(1, 2), at=now)
+    desk.books.tasks.close(task.id, status=status, by="boss", evidence=Evidence(), at=now)
+    assert approved_rows(desk.books.tasks.get(task.id)) == ()
+
+
 def test_an_approval_of_nothing_asks_nobody(
     opener: TaskOpener, start: Start, make_routine: Make, now: datetime
 ) -> None:
