@@ -55,10 +55,11 @@ class Alerts:
 
     def urgent_failure(self, run: Run, routine: Routine, plan: StepPlan, message: str, at: datetime) -> None:
         """Tell the accountable at once, in quiet hours too; not again while a follow-up from before is open."""
-        follow_ups = self._open_follow_ups(routine.id, plan.id)
-        if follow_ups and not any(task.count == 1 and task.run == run.id for task in follow_ups):
+        known = self._open_follow_ups(routine.id, plan.id)
+        fresh = [task for task in known if task.count == 1 and task.run == run.id]
+        if known and not fresh:
             return
-        task = follow_ups[0] if follow_ups else None
+        task = fresh[0] if fresh else None
         key = (task.key or "") if task else ""
         alert = Alert(
             kind="urgent",
@@ -140,7 +141,8 @@ class Alerts:
 
     def _open_follow_ups(self, routine: str, step: str) -> list[Task]:
         opened = self._desk.books.tasks.opened(routine=routine)
-        return [task for task in opened if task.kind is TaskKind.FOLLOW_UP and task.item == step]
+        failures = [task for task in opened if task.kind is TaskKind.FOLLOW_UP and task.item == step]
+        return [task for task in failures if task.key != INTERRUPTED_KEY]
 
     def _queue_about(self, task: Task, alert: Alert, *, cause: str, at: datetime) -> None:
         """Queue a mail to whose task it is, each with its own reason."""

@@ -147,6 +147,33 @@ def test_an_urgent_step_mails_once_through_quiet_hours_and_not_as_a_follow_up_to
     assert mail.subject == "Urgent, failed: Nightly work: dump"
 
 
+def test_an_urgent_step_that_was_cut_off_once_still_mails_when_it_fails(
+    desk: Desk, follow_ups: FollowUps, start: Start, make_routine: Make, now: datetime
+) -> None:
+    urgent = StepPlan(id="dump", kind="run", urgent=True)
+    routine = make_routine(urgent)
+    follow_ups.interrupted(start(), routine, urgent, at=now)
+    run = start()
+    follow_ups.failed(run, routine, urgent, key="", message="exit 1", at=now)
+    Alerts(desk).urgent_failure(run, routine, urgent, "exit 1", now)
+    assert [mail.subject for mail in desk.books.outbox.queued()] == [
+        "Interrupted: Nightly work: dump",
+        "Urgent, failed: Nightly work: dump",
+    ]
+
+
+def test_an_urgent_step_mails_when_another_host_begins_to_fail(
+    desk: Desk, follow_ups: FollowUps, start: Start, make_routine: Make, now: datetime
+) -> None:
+    urgent = StepPlan(id="dump", kind="run", urgent=True)
+    routine, alerts = make_routine(urgent), Alerts(desk)
+    for bad in (["web1"], ["web1"], ["web1", "web2"]):
+        run = start()
+        follow_ups.failed_for(run, routine, urgent, bad=[(key, "no") for key in bad], at=now)
+        alerts.urgent_failure(run, routine, urgent, "no", now)
+    assert len(desk.books.outbox.queued()) == 2
+
+
 def test_data_in_a_key_and_a_message_is_data(
     desk: Desk, follow_ups: FollowUps, start: Start, make_routine: Make, now: datetime
 ) -> None:
