@@ -9,6 +9,7 @@ from typing import get_args
 import jsonschema
 import pytest
 
+from opsrunner.cli.verbs import VERBS
 from opsrunner.config.json_schema import SchemaName, schema_of
 from opsrunner.config.site_file import SiteKeys
 from opsrunner.config.step_keys import SHARED
@@ -75,6 +76,13 @@ def test_every_key_that_steps_share_stands_in_the_docs() -> None:
 
 def test_every_key_of_the_site_file_stands_in_the_docs() -> None:
     assert names_in_tables(section("The site file")) == set(SiteKeys.model_fields)
+
+
+def test_every_verb_stands_in_the_docs_as_in_the_help() -> None:
+    told = (ROOT / "docs/operations.md").read_text(encoding="utf-8")
+
+    for name, verb in VERBS.items():
+        assert f"| `{name}` | {verb.summary} |" in told
 
 
 @pytest.mark.parametrize("name", get_args(SchemaName))
