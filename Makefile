@@ -3,7 +3,7 @@ SHELL := /bin/bash
 BIN := .venv/bin
 PYTEST_OPTIONS ?= -n 2 --dist loadgroup
 
-.PHONY: run test lint clean
+.PHONY: run test lint bench clean
 
 run: .venv/installed
 	@$(BIN)/opsrunner try
@@ -17,6 +17,9 @@ lint: .venv/installed-dev
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+
+bench: .venv/installed-dev
+	@$(BIN)/python benchmarks/spine.py
 
 clean:
 	rm -rf .venv var dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
