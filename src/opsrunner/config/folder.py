@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-import stat
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
@@ -14,6 +14,8 @@ FOLDERS = ("routines", "checklists", "reports")
 
 Signature: TypeAlias = tuple[int, int, int, int]
 """Mode, inode, size and modification time in nanoseconds."""
+
+_GONE: Signature = (0, 0, 0, 0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,31 +38,35 @@ class Folder:
 def look_at(root: Path) -> Folder:
     """Return what lies in the site's folder now; hidden files are not part of it."""
     files: dict[str, Signature] = {}
-    _add(files, root / SITE_FILE, SITE_FILE)
     for name in FOLDERS:
-        for entry in _entries(root / name):
-            _add(files, root / name / entry, f"{name}/{entry}")
+        files.update(sorted(_files_in(root / name, name)))
+    with suppress(OSError):
+        files[SITE_FILE] = _signature((root / SITE_FILE).stat())
     folders = [*(root / name for name in FOLDERS), root, *root.parents]
     modes = tuple((str(folder), mode) for folder in folders if (mode := _mode(folder)) is not None)
     return Folder(files=files, modes=modes)
 
 
-def _entries(folder: Path) -> list[str]:
+def _files_in(folder: Path, name: str) -> Iterator[tuple[str, Signature]]:
+    """Return the files of one folder; a link to nowhere is one too, so that it is reported."""
     try:
-        return sorted(name for name in os.listdir(folder) if not name.startswith("."))  # noqa: PTH208 - names only
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if not entry.name.startswith(".") and not entry.is_dir():
+                    yield f"{name}/{entry.name}", _signature_of(entry)
     except OSError:
-        return []
-
-
-def _add(files: dict[str, Signature], path: Path, name: str) -> None:
-    try:
-        state = os.stat(path)  # noqa: PTH116 - a thousand of these on every look
-    except OSError:
-        if path.is_symlink():
-            files[name] = (0, 0, 0, 0)
         return
-    if not stat.S_ISDIR(state.st_mode):
-        files[name] = (state.st_mode, state.st_ino, state.st_size, state.st_mtime_ns)
+
+
+def _signature_of(entry: os.DirEntry[str]) -> Signature:
+    try:
+        return _signature(entry.stat())
+    except OSError:
+        return _GONE
+
+
+def _signature(state: os.stat_result) -> Signature:
+    return state.st_mode, state.st_ino, state.st_size, state.st_mtime_ns
 
 
 def _mode(folder: Path) -> int | None:

@@ -195,5 +195,7 @@ class _Reader:
             id_ = item_id(task["title"], taken)
             taken.add(id_)
             texts: dict[str, Any] = {"task": literal(task["title"]), "how": literal(task["how"])}
-            items.append(Item(id=id_, options=TaskOptions(**texts, link=literal(task["link"])), group=task["group"]))
+            items.append(
+                Item(id=id_, options=TaskOptions(**texts, link=literal(task["link"])), group=literal(task["group"]))
+            )
         return tuple(items)

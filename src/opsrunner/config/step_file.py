@@ -14,7 +14,7 @@ from opsrunner.config.positions import Path
 from opsrunner.config.references import Reference, of_options, of_people
 from opsrunner.config.report import Report
 from opsrunner.config.secret_places import SecretPlace, secrets_in
-from opsrunner.config.step_keys import SHARED, SharedKeys, plan_step
+from opsrunner.config.step_keys import SHARED, SharedKeys, keys_of, plan_step
 from opsrunner.config.step_kinds import ids_of, kind_of, report_shared_inside, report_unknown_beside
 from opsrunner.config.step_texts import (
     StepText,
@@ -86,7 +86,7 @@ class StepReader:
     def _options(self, raw: dict[str, Any], kind: Kind, path: Path) -> tuple[dict[str, Any], BaseModel | None]:
         beside = {key: value for key, value in raw.items() if key != kind.name}
         report_unknown_beside(beside, kind, path, self._report)
-        known = kind.options.model_fields
+        known = keys_of(kind)
         if kind.beside:
             data = {key: value for key, value in raw.items() if key in known and (key not in SHARED)}
             return data, self._validated(kind.options, data, path)

@@ -45,6 +45,11 @@ class SharedKeys(Keys):
 SHARED = frozenset(SharedKeys.model_fields)
 
 
+def keys_of(kind: Kind) -> list[str]:
+    """Return the options of a kind as they are written."""
+    return [field.alias or name for name, field in kind.options.model_fields.items()]
+
+
 def plan_step(
     shared: SharedKeys, kind: Kind, *, id_: str, options: Mapping[str, Any], tasks: tuple[TaskPlan, ...], line: int
 ) -> StepPlan:

@@ -8,12 +8,12 @@ from typing import Any
 from opsrunner.config.mistakes import did_you_mean
 from opsrunner.config.positions import Path
 from opsrunner.config.report import Report
-from opsrunner.config.step_keys import SHARED
+from opsrunner.config.step_keys import SHARED, keys_of
 from opsrunner.steps.base import Kind
 from opsrunner.steps.kinds import KINDS
 
 ALL_KINDS = ", ".join(KINDS)
-_BESIDE_OPTIONS = frozenset(name for kind in KINDS.values() if kind.beside for name in kind.options.model_fields)
+_BESIDE_OPTIONS = frozenset(name for kind in KINDS.values() if kind.beside for name in keys_of(kind))
 
 
 def kind_of(raw: Any, path: Path, report: Report) -> Kind | None:
@@ -45,7 +45,7 @@ def ids_of(raw_steps: Sequence[Any], kinds: Sequence[Kind | None], report: Repor
 
 def report_unknown_beside(keys: Mapping[str, Any], kind: Kind, path: Path, report: Report) -> None:
     """Note the keys that may not stand beside `kind` in the step at `path`."""
-    own = set(kind.options.model_fields)
+    own = set(keys_of(kind))
     known = SHARED | own if kind.beside else SHARED
     for key in keys:
         if key in known:
@@ -59,7 +59,7 @@ def report_unknown_beside(keys: Mapping[str, Any], kind: Kind, path: Path, repor
 def report_shared_inside(options: Mapping[str, Any], kind: Kind, path: Path, report: Report) -> None:
     """Note the shared keys that stand in the options at `path` instead of beside the kind."""
     for key in options:
-        if key in SHARED and key not in kind.options.model_fields:
+        if key in SHARED and key not in keys_of(kind):
             hint = f"put it beside {kind.name}, with the same indentation"
             report.add((*path, key), f"stands inside {kind.name}", hint, on_key=True)
 

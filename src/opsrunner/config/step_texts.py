@@ -59,8 +59,8 @@ def expressions_of_task(task: TaskOptions, path: Path) -> Iterator[StepText]:
 def texts_of_item(task: TaskOptions, path: Path) -> Iterator[StepText]:
     """Return every expression and template of a checklist's item, which stands at `path`."""
     yield from expressions_of_task(task, path)
-    for name in ("task", "how", "link"):
-        yield from _templates(getattr(task, name), (*path, name))
+    for name in ("task", "how", "link", "group"):
+        yield from _templates(getattr(task, name, ""), (*path, name))
 
 
 def mistake_in(text: StepText) -> str:
