@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -155,8 +154,3 @@ def _mended(outcome: Outcome) -> list[str]:
 def run_token(ledger: str, run_id: int) -> str:
     """Return the word that marks every process of a run, unique over all sites of a machine."""
     return f"{ledger}-{run_id}"
-
-
-def is_below(path: Path, folder: Path) -> bool:
-    """Tell whether a resolved path lies in a folder."""
-    return os.path.commonpath([path.resolve(), folder.resolve()]) == str(folder.resolve())

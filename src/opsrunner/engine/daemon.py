@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from opsrunner.clock import Clock
 from opsrunner.engine.by_hand import claim_by_hand
 from opsrunner.engine.digest import DigestWriter
+from opsrunner.engine.digest_words import plural
 from opsrunner.engine.forecast import world_of
 from opsrunner.engine.human import Human
 from opsrunner.engine.in_force import SiteInForce
@@ -129,8 +130,8 @@ class Daemon:
         for problem in force.loaded.problems:
             LOGGER.error("%s", problem, extra={"action": "broken_file"})
         count = len(force.site.routines)
-        LOGGER.info("%d routines in force", count, extra={"action": "in_force", "routines": count})
-        self._books.audit.add("reload", "site", actor="opsrunner", at=now, detail=f"{count} routines", address="")
+        LOGGER.info("%s in force", plural(count, "routine"), extra={"action": "in_force", "routines": count})
+        self._books.audit.add("reload", "site", actor="opsrunner", at=now, detail=plural(count, "routine"), address="")
 
     def _plan(self, now: datetime) -> None:
         force = self._parts.in_force

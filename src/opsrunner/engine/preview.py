@@ -8,10 +8,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from opsrunner.engine.context import run_context
-from opsrunner.errors import ExpressionError
+from opsrunner.errors import ExpressionError, StepFailed
 from opsrunner.model.routine import Routine, StepPlan, TaskPlan
 from opsrunner.model.run import Run, RunStatus, Trigger
 from opsrunner.model.site import Site
@@ -61,8 +59,8 @@ def _preview_work(plan: StepPlan, context: Mapping[str, Any]) -> str:
         if options is None:
             continue
         try:
-            return kind.preview(kind.options.model_validate(options))
-        except ValidationError:
+            return kind.preview(kind.parse(options))
+        except StepFailed:
             continue
     return plan.name or plan.kind
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
@@ -103,6 +103,8 @@ class _Course:
         done = self._runner.automated.work(
             self._run, self._routine, plan, context=self._context(), workdir=self._workdir, stop=self._stop
         )
+        if done.outcome.status is StepStatus.INTERRUPTED:
+            done = replace(done, outcome=replace(done.outcome, reason=self._stop.reason))
         with self._books.transaction():
             self._end(position, plan, done.outcome)
             self._runner.automated.report(self._run, self._routine, plan, done, at=self._runner.clock.now())
