@@ -1,0 +1,99 @@
+"""The table of verbs, their help and the docs say the same."""
+
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+
+from opsrunner.cli.main import opsrunner
+from opsrunner.cli.session import Session
+from opsrunner.cli.verbs import VERBS
+from opsrunner.version import VERSION
+
+ROOT = Path(__file__).parents[3]
+DOCS = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
+
+
+def commands() -> Iterator[tuple[str, click.Command]]:
+    """Yield every verb and every verb of a group by its full name."""
+    context = click.Context(opsrunner)
+    for name in VERBS:
+        command = opsrunner.get_command(context, name)
+        assert command is not None
+        yield name, command
+        if isinstance(command, click.Group):
+            yield from ((f"{name} {inner}", found) for inner, found in command.commands.items())
+
+
+ALL = dict(commands())
+
+
+def parse(line: str) -> None:
+    """Parse a command line as the program would, without calling the verb."""
+    words = shlex.split(line.split(" > ")[0].split(" | ")[0], comments=True)
+    group: click.Command = opsrunner
+    context = click.Context(opsrunner, obj=Session())
+    name = "opsrunner"
+    while isinstance(group, click.Group) and len(words) > 1:
+        name = words[1]
+        found = group.get_command(context, name)
+        assert found is not None, line
+        group, words = found, words[1:]
+    group.make_context(name, words[1:], parent=context)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_every_verb_has_help_with_an_example_of_itself(name: str) -> None:
+    command = ALL[name]
+    assert command.help
+    assert command.epilog is not None
+    assert f"opsrunner {name}" in command.epilog
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_every_example_can_be_typed_as_it_stands(name: str) -> None:
+    lines = [line.strip() for line in (ALL[name].epilog or "").splitlines() if line.strip().startswith("opsrunner ")]
+    assert lines
+    for line in lines:
+        parse(line)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_every_verb_stands_in_the_docs(name: str) -> None:
+    if isinstance(ALL[name], click.Group):
+        return
+    assert f"| `{name}" in (ROOT / "docs/commands.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_every_option_says_what_it_is_for(name: str) -> None:
+    silent = [
+        option.opts
+        for option in ALL[name].params
+        if isinstance(option, click.Option) and not option.help and option.name != "series"
+    ]
+    assert silent == []
+
+
+@pytest.mark.parametrize("name", [name for name in ALL if not isinstance(ALL[name], click.Group)])
+def test_every_verb_that_opens_a_site_takes_its_folder(name: str) -> None:
+    options = {spelling for option in ALL[name].params for spelling in option.opts}
+    if name != "init":
+        assert {"--site", "--state"} <= options
+
+
+@pytest.mark.parametrize("path", DOCS, ids=lambda path: path.name)
+def test_every_command_line_in_the_docs_can_be_typed(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    for block in re.findall(r"```(?:sh|bash|console)\n(.*?)```", text, flags=re.DOTALL):
+        for line in block.splitlines():
+            found = re.match(r"\s*(?:\$ )?(?:sudo -u \w+ )?(opsrunner .*)", line)
+            if found and "…" not in line:
+                parse(found[1])
+
+
+def test_the_version_is_the_one_that_is_packed() -> None:
+    assert f'version = "{VERSION}"' in (ROOT / "pyproject.toml").read_text(encoding="utf-8")
