@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import difflib
+import signal
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -24,6 +27,7 @@ from opsrunner.model.site import Site
 
 FOLLOW_SECONDS = 0.2
 TAKEN_WITHIN_SECONDS = 30.0
+ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def claim_by_hand(
@@ -94,7 +98,9 @@ class ByHand:
         found = self.in_force.site.routines[routine]
         now = self.clock.now()
         run = claim_by_hand(self.books, found, frozen=frozen, actor=actor, at=now, rerun_of=rerun_of)
-        ended = self.runner.execute(run.id, StopWord(), on_event)
+        stop = StopWord()
+        with _stopped_by_signals(stop):
+            ended = self.runner.execute(run.id, stop, on_event)
         self.deliver()
         return ended
 
@@ -121,7 +127,8 @@ class ByHand:
                     raise Refused(request.answer or "the daemon refused")
                 return request.run
             time.sleep(FOLLOW_SECONDS)
-        raise Refused("the daemon does not answer; its log tells why")
+        self.books.requests.take(asked, at=self.clock.now(), run=None, answer="withdrawn")
+        raise Refused("the daemon does not answer, so the request was withdrawn; its log tells why")
 
     def _tell(self, run: Run, told: set[tuple[str, str]], on_event: Callable[[RunEvent], None]) -> None:
         """Tell what is new in the ledger since the last look."""
@@ -145,6 +152,20 @@ class ByHand:
                         seconds=seconds,
                     )
                 )
+
+
+@contextmanager
+def _stopped_by_signals(stop: StopWord) -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM end the run under way as cancelled, instead of leaving its processes behind."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, lambda *_: stop.say("asked")) for number in ENDING_SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def find_routine(site: Site, name: str) -> Routine:

@@ -64,6 +64,8 @@ class Daemon:
         self._version = -1
         self.healthy = threading.Event()
         """Set while planner passes succeed; the heartbeat asks."""
+        self.reported = threading.Event()
+        """Set when a digest was written; the heartbeat is told once its mails went."""
 
     def begin(self) -> None:
         """Recover from the last end, and put the site in force. Called once, with the lock held."""
@@ -200,4 +202,5 @@ class Daemon:
 
     def _digests(self, now: datetime) -> None:
         for series in self._parts.digests.due(now):
-            self._parts.digests.write(series, now)
+            if self._parts.digests.write(series, now) is not None:
+                self.reported.set()

@@ -2,28 +2,36 @@
 
 from __future__ import annotations
 
+import logging
+from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from opsrunner.clock import Clock
 from opsrunner.config.freezing import thaw
 from opsrunner.engine.automated import run_token
 from opsrunner.engine.follow_ups import FollowUps
+from opsrunner.errors import OpsrunnerError
 from opsrunner.ledger.books import Books
 from opsrunner.model.outcome import Outcome, StepStatus
 from opsrunner.model.routine import Routine, StepPlan
 from opsrunner.model.run import Run, RunStatus, StepRecord
 from opsrunner.steps.processes import end_marked
 
+LOGGER = logging.getLogger("opsrunner")
+MOST_TRIES = 3
+"""A run whose thread was thrown out more often than this is closed: it would be thrown out for ever."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Recovery:
-    """Called once, with the lock held, before anything is planned."""
+    """Called with the lock held: once before anything is planned, then for runs that lost their thread."""
 
     books: Books
     clock: Clock
     follow_ups: FollowUps
     end_children: Callable[[str], object] = end_marked
+    tries: Counter[int] = field(default_factory=Counter)
 
     def recover(self) -> list[int]:
         """Close or keep each run that was `running`; return those to take up again."""
@@ -39,11 +47,20 @@ class Recovery:
     def take_up(self, run_id: int) -> bool:
         """Tell whether a run that lost its thread can go on; otherwise it is closed as interrupted."""
         run = self.books.runs.get(run_id)
+        self.tries[run_id] += 1
+        if self.tries[run_id] > MOST_TRIES:
+            self._close(run, reason="fault")
+            return False
         return run.status is RunStatus.RUNNING and self._keeps_running(run)
 
     def _keeps_running(self, run: Run) -> bool:
         """Tell whether a run resumes; otherwise close it as interrupted."""
-        routine = thaw(self.books.runs.frozen_body(run.frozen or ""))
+        try:
+            routine = thaw(self.books.runs.frozen_body(run.frozen or ""))
+        except OpsrunnerError as exc:
+            LOGGER.error("run %s cannot go on: %s", run.id, exc, extra={"action": "not_resumed", "run": run.id})  # noqa: TRY400
+            self._close(run, reason="crash")
+            return False
         records = self.books.steps.of_run(run.id)
         plans = {plan.id: plan for plan in routine.steps}
         in_flight = [plans[record.id] for record in records if record.status is StepStatus.RUNNING]
@@ -52,6 +69,10 @@ class Recovery:
             return True
         self._interrupt(run, routine, ambiguous[0], records)
         return False
+
+    def _close(self, run: Run, *, reason: str) -> None:
+        """Close a run that nobody can take up, without knowing its steps."""
+        self.books.runs.finish(run.id, status=RunStatus.INTERRUPTED, reason=reason, at=self.clock.now())
 
     def _interrupt(self, run: Run, routine: Routine, plan: StepPlan, records: list[StepRecord]) -> None:
         now = self.clock.now()

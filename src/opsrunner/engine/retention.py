@@ -1,4 +1,4 @@
-"""Forgets runs that are older than the site keeps, with their files."""
+"""Forgets runs that are older than the site keeps, with their files, and the texts of mails that went."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from pathlib import Path
 from opsrunner.ledger.books import Books
 from opsrunner.model.site import Site
 
+KEEP_MAIL_TEXTS = timedelta(days=30)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Retention:
@@ -22,6 +24,8 @@ class Retention:
 
     def prune(self, now: datetime) -> None:
         """Forget what ended longer ago than `limits.keep_runs` and was told of in a digest."""
-        before = now - timedelta(seconds=self.site().limits.keep_runs_seconds)
-        for run_id in self.books.runs.prune(before=before):
+        site = self.site()
+        before = now - timedelta(seconds=site.limits.keep_runs_seconds)
+        for run_id in self.books.runs.prune(before=before, untold=site.digest.daily is None):
             shutil.rmtree(self.state / "runs" / str(run_id), ignore_errors=True)
+        self.books.outbox.forget_texts(before=now - KEEP_MAIL_TEXTS)

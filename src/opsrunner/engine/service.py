@@ -69,10 +69,19 @@ class Service:
     def _mail(self) -> None:
         while True:
             ending = self.draining.is_set()
-            self._quietly(self.deliver, "mail")
+            self._quietly(self._deliver, "mail")
             if ending:
                 return
             self.draining.wait(MAIL_SECONDS)
+
+    def _deliver(self) -> None:
+        """Hand over mails, and tell the heartbeat when those of a digest went."""
+        told = self.daemon.reported.is_set()
+        self.deliver()
+        if told:
+            self.daemon.reported.clear()
+            if self.ping is not None:
+                self.ping()
 
     def _heartbeat(self) -> None:
         """Ping while planner passes succeed; silence is what the watcher listens for."""

@@ -13,7 +13,6 @@ from opsrunner.engine.events import RunEvent, ignore
 from opsrunner.engine.runner import Runner
 from opsrunner.engine.stopping import StopWord
 from opsrunner.errors import OpsrunnerError
-from opsrunner.model.run import Run
 
 LOGGER = logging.getLogger("opsrunner")
 
@@ -85,8 +84,3 @@ class Workers:
             with self._lock:
                 self._works.pop(run_id, None)
             self._finished()
-
-
-def execute_here(runner: Runner, run: Run, tell: Callable[[RunEvent], None], stop: StopWord | None = None) -> Run:
-    """Run in this thread, for the command line without a daemon."""
-    return runner.execute(run.id, stop or StopWord(), tell)

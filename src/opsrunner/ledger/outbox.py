@@ -79,6 +79,11 @@ class Outbox:
         sql = "UPDATE outbox SET failed_at = ?, error = ? WHERE id = ?"
         self._ledger.change(sql, (to_text(at), error, mail_id))
 
+    def forget_texts(self, *, before: datetime) -> int:
+        """Empty the texts of mails that were handed over before a moment; that they went stays known."""
+        sql = "UPDATE outbox SET text = '', html = '' WHERE sent_at < ? AND text <> ''"
+        return self._ledger.change(sql, (to_text(before),))
+
     def queued(self) -> list[QueuedMail]:
         """Return the mails that are neither sent nor given up, oldest first."""
         sql = "SELECT * FROM outbox WHERE sent_at IS NULL AND failed_at IS NULL ORDER BY id"

@@ -171,10 +171,13 @@ class Runs:
         for run_id in run_ids:
             self._ledger.change(sql, (digest, run_id))
 
-    def prune(self, *, before: datetime) -> list[int]:
-        """Remove final runs that ended before a moment, with their steps; return their ids."""
-        sql = "SELECT id FROM runs WHERE finished_at < ? AND daily IS NOT NULL"
-        gone = [int(row["id"]) for row in self._ledger.all(sql, (to_text(before),))]
+    def prune(self, *, before: datetime, untold: bool = False) -> list[int]:
+        """Remove final runs that ended before a moment, with their steps; return their ids.
+
+        Those that no daily digest has told of stay, unless `untold` says that there is none to tell.
+        """
+        sql = "SELECT id FROM runs WHERE finished_at < ? AND (daily IS NOT NULL OR ?)"
+        gone = [int(row["id"]) for row in self._ledger.all(sql, (to_text(before), untold))]
         with self._ledger.transaction():
             for run_id in gone:
                 self._ledger.change("UPDATE runs SET rerun_of = NULL WHERE rerun_of = ?", (run_id,))

@@ -18,7 +18,7 @@ from pathlib import Path
 
 RUN_MARK = "OPS_RUN_TOKEN"
 TRY_MARK = "OPS_TRY"
-GRACE_SECONDS = 5.0
+GRACE_SECONDS = 4.0
 """Between the polite signal and the one that cannot be refused."""
 LOOK_SECONDS = 0.05
 _PROCESSES = Path("/proc")
