@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, TypeAlias, cast
 
 from pydantic import AfterValidator, Field, model_validator
 
-from opsrunner.config.fields import Flag, HostName, Keys, Seconds, Secret, Text, TextOrSecret, Url, Zone
+from opsrunner.config.fields import Flag, HostName, Keys, PositiveSeconds, Secret, Text, TextOrSecret, Url, Zone
 from opsrunner.model.site import Column, Source
 
 _COLUMN = re.compile(r"(text|number|moment|date|flag)(\??)\Z")
@@ -99,7 +99,7 @@ class SourceKeys(Keys):
     sql: Text | None = None
     items: Text | None = Field(default=None, description="Where in the answer the rows lie: data.orders")
     headers: dict[Text, TextOrSecret] = Field(default_factory=dict)
-    timeout: Seconds | None = None
+    timeout: PositiveSeconds | None = None
 
     @model_validator(mode="after")
     def _fitting_keys(self) -> SourceKeys:

@@ -93,6 +93,12 @@ def _read_seconds(value: object) -> int:
     return parse_duration(value)
 
 
+def _check_longer_than_nothing(seconds: int) -> int:
+    if seconds <= 0:
+        raise ValueError("must be longer than nothing")
+    return seconds
+
+
 def _unit_missing(value: object) -> str:
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     return f"; {value} has no unit" if is_number else ""
@@ -179,6 +185,7 @@ Texts: TypeAlias = Annotated[
 Seconds: TypeAlias = Annotated[
     int, PlainValidator(_read_seconds), WithJsonSchema({"type": "string", "examples": ["30s", "5m", "4h", "8d"]})
 ]
+PositiveSeconds: TypeAlias = Annotated[Seconds, AfterValidator(_check_longer_than_nothing)]
 Bytes: TypeAlias = Annotated[
     int, PlainValidator(_read_bytes), WithJsonSchema({"type": "string", "examples": ["500kB", "1MB"]})
 ]

@@ -87,7 +87,7 @@ class _Reader:
     """Walks the blocks of a file from top to bottom."""
 
     def __init__(self, body: str) -> None:
-        parser = MarkdownIt("commonmark", {"html": False}).enable("table")
+        parser = MarkdownIt("commonmark").enable("table")
         tree = SyntaxTreeNode(parser.parse(body))
         self._lines = body.split("\n")
         self._found: list[dict[str, str]] = []
@@ -99,6 +99,7 @@ class _Reader:
         self.about = ""
         for node in tree.children:
             self._block(node)
+        self.about = "\n\n".join(filter(None, (self.about, *self._waiting)))
         self.items = self._numbered()
 
     def _block(self, node: SyntaxTreeNode) -> None:
@@ -109,7 +110,7 @@ class _Reader:
         elif node.type in ("bullet_list", "ordered_list") and self._holds_tasks(node):
             for item in node.children:
                 self._item(item, self._group, numbered=not self._has_boxes)
-        elif node.type != "hr":
+        elif node.type != "hr" and not node.content.startswith("<!--"):
             self._prose(node)
 
     def _heading(self, node: SyntaxTreeNode) -> None:
@@ -127,17 +128,15 @@ class _Reader:
 
     def _item(self, node: SyntaxTreeNode, group: str, *, numbered: bool) -> None:
         """Note a task with what stands under it; an item without a box only groups those below."""
-        first, rest = node.children[:1], node.children[1:]
-        title, link = title_and_link(first[0]) if first and first[0].type == "paragraph" else ("", "")
+        has_text = bool(node.children) and node.children[0].type == "paragraph"
+        title, link = title_and_link(node.children[0]) if has_text else ("", "")
+        below = " › ".join(word for word in (group, title) if word)
         is_task = numbered or has_box(node)
-        if not is_task:
-            below = title or group
-            for child in node.children:
-                self._below(child, below)
+        if not is_task and not any(has_box(inner) for inner in node.walk() if inner.type == "list_item"):
+            self._prose(node)
             return
-        task = self._note(title, link, group) if title else None
-        below = f"{group} › {title}" if group and title else title or group
-        for child in rest if first and first[0].type == "paragraph" else node.children:
+        task = self._note(title, link, group) if is_task and title else None
+        for child in node.children[has_text:]:
             if numbered or not self._below(child, below):
                 self._append(task, self._source(child))
 
@@ -176,9 +175,11 @@ class _Reader:
         self._found.append(task)
         return task
 
-    @staticmethod
-    def _append(task: dict[str, str] | None, text: str) -> None:
-        if task is not None:
+    def _append(self, task: dict[str, str] | None, text: str) -> None:
+        """Put a text under `task`; where there is none, under the next one."""
+        if task is None:
+            self._waiting.append(text)
+        else:
             task["how"] = f"{task['how']}\n\n{text}".strip()
 
     def _source(self, node: SyntaxTreeNode) -> str:

@@ -21,6 +21,7 @@ _LIST = frozenset({"list_type", "tuple_type", "set_type", "frozen_set_type", "it
 _MAPPING = frozenset(
     {"dict_type", "mapping_type", "model_type", "model_attributes_type", "dataclass_type", "dataclass_exact_type"}
 )
+_CHOICE = frozenset({"literal_error", "enum"})
 _UNKNOWN_KEY = frozenset({"extra_forbidden", "unexpected_keyword_argument"})
 _WRONG_SHAPE = _TEXT | _WHOLE | _NUMBER | _FLAG | _LIST | _MAPPING | {"none_required", "is_instance_of"}
 _SHAPES: tuple[tuple[frozenset[str], str], ...] = (
@@ -114,14 +115,25 @@ def _best_branch(at: Path, group: list[_Found]) -> list[_Found]:
 
 
 def _is_other_shape(at: Path, errors: list[_Found]) -> bool:
-    return all(one.path == at and one.error["type"] in _WRONG_SHAPE for one in errors)
+    return all(one.path == at and _is_wrong_shape(one.error) for one in errors)
+
+
+def _is_wrong_shape(error: Mapping[str, Any]) -> bool:
+    is_word = isinstance(error.get("input"), str)
+    return error["type"] in _WRONG_SHAPE or (error["type"] in _CHOICE and not is_word)
 
 
 def _merged(group: list[_Found]) -> _Found:
-    shapes = dict.fromkeys(_shape_of(one.error["type"]) for one in group)
+    shapes = dict.fromkeys(_wanted(one.error) for one in group)
     wanted = " or ".join(shape for shape in shapes if shape)
     error = {**group[0].error, "type": "value_error", "ctx": {"error": f"must be {wanted}"}}
     return _Found(error, group[0].path, ())
+
+
+def _wanted(error: Mapping[str, Any]) -> str:
+    if error["type"] in _CHOICE:
+        return f"one of {', '.join(_choices(error))}"
+    return _shape_of(error["type"])
 
 
 def _shape_of(kind: str) -> str:
@@ -149,8 +161,8 @@ def _sentence(error: Mapping[str, Any]) -> tuple[str, str]:
     if kind in _BOUNDS:
         name, words = _BOUNDS[kind]
         return f"{words} {context[name]}", ""
-    if kind in ("literal_error", "enum"):
-        return _wrong_choice(str(context.get("expected", "")), value)
+    if kind in _CHOICE:
+        return _wrong_choice(_choices(error), value)
     return _SPECIAL.get(kind, _anything_else)(error)
 
 
@@ -172,8 +184,12 @@ def _named(value: Any) -> str:
     return f"'{str(value)[:40]}'" if isinstance(value, str) else str(value)
 
 
-def _wrong_choice(expected: str, value: Any) -> tuple[str, str]:
-    choices = [word.strip(" '\"") for word in expected.replace(" or ", ",").split(",")]
+def _choices(error: Mapping[str, Any]) -> list[str]:
+    expected = str(error.get("ctx", {}).get("expected", ""))
+    return [word.strip(" '\"") for word in expected.replace(" or ", ",").split(",")]
+
+
+def _wrong_choice(choices: list[str], value: Any) -> tuple[str, str]:
     hint = did_you_mean(value, choices) if isinstance(value, str) else ""
     return f"must be one of: {', '.join(choices)}", hint
 

@@ -16,6 +16,7 @@ from opsrunner.config.fields import (
     Hours,
     Keys,
     Names,
+    PositiveSeconds,
     Seconds,
     Secret,
     Text,
@@ -91,7 +92,7 @@ class SmtpKeys(Keys):
     username: Text | None = None
     password: Secret | None = None
     verify: Flag = True
-    timeout: Seconds = 30
+    timeout: PositiveSeconds = 30
 
     @field_validator("security")
     @classmethod
@@ -144,7 +145,7 @@ class LimitKeys(Keys):
 
     workers: int = Field(default=16, ge=1, le=256)
     output: Bytes = 1_000_000
-    keep_runs: Seconds = 400 * 86400
+    keep_runs: PositiveSeconds = 400 * 86400
     grace: Seconds = 30
 
     def to_limits(self) -> Limits:

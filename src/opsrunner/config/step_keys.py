@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from opsrunner.config.fields import Flag, Keys, Seconds, StepId, Text, TextOrSecret, Variable
+from opsrunner.config.fields import Flag, Keys, PositiveSeconds, Seconds, StepId, Text, TextOrSecret, Variable
 from opsrunner.model.routine import Retry, StepPlan, TaskPlan
 from opsrunner.steps.base import Kind
 
@@ -29,7 +29,7 @@ class SharedKeys(Keys):
     when: Text | None = Field(default=None, description="An expression; the step is skipped where it is false.")
     for_each: Text | None = Field(default=None, description="An expression that gives rows; one turn a row.")
     key: Text | None = Field(default=None, description="An expression: what the turn or task is about.")
-    timeout: Seconds = Field(default=3600, description="Default: 1h.")
+    timeout: PositiveSeconds = Field(default=3600, description="Default: 1h.")
     retry: RetryKeys | None = None
     env: dict[Variable, TextOrSecret] = Field(default_factory=dict)
     on_failure: Literal["stop", "continue"] = "stop"

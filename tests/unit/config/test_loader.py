@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -336,10 +335,11 @@ class TestPermissions:
         loaded = SiteLoader(root).load()
 
         assert loaded.problems == ()
-        assert [str(warning) for warning in loaded.warnings] == [
-            f"routines/x.yaml:5:14: steps[0].env.A: others may read secrets/a (mode 0640), "
+        (warning,) = loaded.warnings
+        assert str(warning) == (
+            "routines/x.yaml:5:14: steps[0].env.A: others may read secrets/a (mode 0640), "
             f"run: chmod 600 {root.resolve() / 'secrets/a'}"
-        ]
+        )
 
 
 class TestCheckPath:
@@ -370,7 +370,7 @@ class TestCheckPath:
 
     def test_a_file_that_cannot_be_read_says_so(self, full_site: Site) -> None:
         root = full_site({})
-        os.symlink(root / "nowhere", root / "routines/x.yaml")
+        (root / "routines/x.yaml").symlink_to(root / "nowhere")
 
         (problem,) = SiteLoader(root).load().problems
 

@@ -153,7 +153,10 @@ SOURCES = [
         Source(name="a", kind="sqlite", where={"path": "data/billing.db", "table": "orders"}, expect_rows=True),
     ),
     (
-        '{http_json: "https://api.example.com/o", items: data.orders, headers: {X-Key: {env: KEY}}, timezone: Asia/Tokyo}',
+        (
+            '{http_json: "https://api.example.com/o", items: data.orders, headers: {X-Key: {env: KEY}},'
+            " timezone: Asia/Tokyo}"
+        ),
         Source(
             name="a",
             kind="http_json",

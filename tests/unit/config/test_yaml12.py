@@ -14,6 +14,15 @@ from hypothesis import strategies as st
 
 from opsrunner.config.yaml12 import MAX_ALIASES, MAX_DEPTH, BadYaml, decode, read_bytes, read_yaml
 
+
+def refusal_of(data: bytes) -> BadYaml | None:
+    try:
+        read_yaml(decode(data))
+    except BadYaml as exc:
+        return exc
+    return None
+
+
 AS_IT_LOOKS = {
     "12:30": "12:30",  # 750 in YAML 1.1
     "2:30": "2:30",
@@ -130,10 +139,7 @@ def test_one_megabyte_of_anything_needs_little_memory() -> None:
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
     for text in ("- a\n" * 240_000, "[" * 999_999, BOMB, "a: " + "x" * 999_000):
-        try:
-            read_yaml(decode(text.encode()))
-        except BadYaml:
-            continue
+        refusal_of(text.encode())
 
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 50_000
 
@@ -177,21 +183,17 @@ def test_a_byte_order_mark_at_the_start_is_fine() -> None:
 @settings(max_examples=300, deadline=None)
 @given(st.text(alphabet=st.sampled_from(list("ab:-[]{}#&*!|>'\"%@`, \n\t?0.~<\\")), max_size=40))
 def test_no_text_ends_in_anything_but_a_value_or_a_clear_refusal(text: str) -> None:
-    try:
-        read_yaml(decode(text.encode()))
-    except BadYaml as exc:
-        assert str(exc)
-        assert exc.line >= 1
-        assert exc.column >= 1
+    refusal = refusal_of(text.encode())
+
+    assert refusal is None or (str(refusal) and refusal.line >= 1 and refusal.column >= 1)
 
 
 @settings(max_examples=100, deadline=None)
 @given(st.binary(max_size=60))
 def test_no_bytes_end_in_anything_but_a_value_or_a_clear_refusal(data: bytes) -> None:
-    try:
-        read_yaml(decode(data))
-    except BadYaml as exc:
-        assert str(exc)
+    refusal = refusal_of(data)
+
+    assert refusal is None or str(refusal)
 
 
 TEXTS = st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Cf", "Cs", "Zl", "Zp", "Cn", "Co")))
