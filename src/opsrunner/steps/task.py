@@ -105,14 +105,20 @@ class TaskDefaults(StepOptions):
 
     role: Text | None = None
     due: DueText | None = None
-    remind: Annotated[
-        tuple[OffsetText, ...],
-        BeforeValidator(_one_or_many, json_schema_input_type=OffsetText | tuple[OffsetText, ...]),
-    ] | None = None
-    escalate: Annotated[
-        tuple[EscalationOptions, ...],
-        BeforeValidator(_one_or_many, json_schema_input_type=EscalationOptions | tuple[EscalationOptions, ...]),
-    ] | None = None
+    remind: (
+        Annotated[
+            tuple[OffsetText, ...],
+            BeforeValidator(_one_or_many, json_schema_input_type=OffsetText | tuple[OffsetText, ...]),
+        ]
+        | None
+    ) = None
+    escalate: (
+        Annotated[
+            tuple[EscalationOptions, ...],
+            BeforeValidator(_one_or_many, json_schema_input_type=EscalationOptions | tuple[EscalationOptions, ...]),
+        ]
+        | None
+    ) = None
     evidence: EvidenceOptions | None = None
     expires: Literal["next", "due", "never"] | None = None
     wait: StrictBool = False
