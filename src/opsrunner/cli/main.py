@@ -73,7 +73,7 @@ def main() -> None:
 
 
 def call(arguments: Sequence[str]) -> int:
-    """Run one verb and return the exit code. Nothing but SystemExit leaves."""
+    """Run one verb and return the exit code. No exception leaves."""
     session = Session()
     try:
         code = opsrunner.main(list(arguments), prog_name="opsrunner", standalone_mode=False, obj=session)
@@ -84,7 +84,7 @@ def call(arguments: Sequence[str]) -> int:
         return _complain(session.mask(exc.message), exc.exit_code)
     except (KeyboardInterrupt, click.Abort):
         return _complain("interrupted", INTERRUPTED)
-    except BrokenPipeError:
+    except (BrokenPipeError, SystemExit):  # click itself exits where the pipe is closed
         _forget_output()
         return PIPE_CLOSED
     except Exception as exc:  # noqa: BLE001 - the last net: no traceback ever meets a user

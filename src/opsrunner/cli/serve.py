@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Callable
 
 import click
 
@@ -25,22 +26,26 @@ def serve(session: Session) -> int:
     Files that change are read again by themselves. The first SIGTERM or Ctrl-C lets running steps end for
     `limits.grace`; a second one ends them at once.
     """
-    _log_to_stderr()
+    _log_to_stderr(mask=session.mask)
     with session.opened() as app:
         return app.serve()
 
 
 class _Lines(logging.Formatter):
-    """One line a record, with nothing in it that could steer a terminal."""
+    """One line a record, with no secret in it and nothing that could steer a terminal."""
+
+    def __init__(self, mask: Callable[[str], str]) -> None:
+        super().__init__("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%d %H:%M:%S")
+        self._mask = mask
 
     def format(self, record: logging.LogRecord) -> str:
-        return printable(super().format(record))
+        return printable(self._mask(super().format(record)))
 
 
-def _log_to_stderr() -> None:
+def _log_to_stderr(*, mask: Callable[[str], str]) -> None:
     """Send the daemon's sentences to standard error, where systemd's journal or a terminal reads them."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_Lines("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%d %H:%M:%S"))
+    handler.setFormatter(_Lines(mask))
     logger = logging.getLogger("opsrunner")
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from opsrunner.engine.in_force import SiteInForce
 
 STATE = "var"
+FIRST_YEAR = 2020
 
 
 class Session:
@@ -57,6 +58,7 @@ class Session:
         """
         from opsrunner.app import open_app  # noqa: PLC0415 - verbs without a site do not need it
 
+        _refuse_clock_of_the_past()
         app = open_app(self.site, self.state)
         self._app = app
         self.zone_name = app.site.timezone
@@ -85,3 +87,13 @@ class Session:
     def mask(self, text: str) -> str:
         """Return `text` without the secrets that this call has read."""
         return text if self._app is None else self._app.vault.mask(text)
+
+
+def _refuse_clock_of_the_past() -> None:
+    """Raise StateError where the clock shows a time before this program was: all that it wrote would be wrong."""
+    from opsrunner.clock import SystemClock  # noqa: PLC0415 - as above
+    from opsrunner.errors import StateError  # noqa: PLC0415
+
+    now = SystemClock().now()
+    if now.year < FIRST_YEAR:
+        raise StateError(f"the clock says {now:%Y-%m-%d}: set the machine's clock first, nothing was opened")

@@ -33,7 +33,7 @@ ALL = dict(commands())
 
 def parse(line: str) -> None:
     """Parse a command line as the program would, without calling the verb."""
-    words = shlex.split(line.split(" > ")[0].split(" | ")[0], comments=True)
+    words = shlex.split(line.split(" > ", maxsplit=1)[0].split(" | ", maxsplit=1)[0], comments=True)
     group: click.Command = opsrunner
     context = click.Context(opsrunner, obj=Session())
     name = "opsrunner"
