@@ -95,9 +95,15 @@ def _encode(value: Any) -> Any:
 
 
 def _decode(data: dict[str, Any]) -> Any:
-    if len(data) == 1:
-        if "$moment" in data:
-            return to_moment(data["$moment"])
-        if "$date" in data:
-            return date.fromisoformat(data["$date"])
+    """Turn our own marks back; data that only looks like one stays as it is."""
+    if len(data) != 1:
+        return data
+    mark, value = next(iter(data.items()))
+    try:
+        if mark == "$moment":
+            return to_moment(value)
+        if mark == "$date":
+            return date.fromisoformat(value)
+    except (TypeError, ValueError):
+        return data
     return data
