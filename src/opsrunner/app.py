@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from opsrunner.clock import Clock, SystemClock
 from opsrunner.config.loader import Loaded
@@ -32,6 +30,7 @@ from opsrunner.engine.runner import Runner
 from opsrunner.engine.scheduler import AlarmClock
 from opsrunner.engine.service import Service
 from opsrunner.engine.settling import Settling
+from opsrunner.engine.site_sources import SiteSources
 from opsrunner.engine.state import StateLock, prepare_state
 from opsrunner.engine.tasks import TaskOpener
 from opsrunner.engine.ticks import Ticks
@@ -42,18 +41,14 @@ from opsrunner.ledger.books import Books
 from opsrunner.mail.maildir import MaildirTransport
 from opsrunner.mail.smtp import SmtpTransport
 from opsrunner.mail.transport import Transport
-from opsrunner.model.outcome import Row
 from opsrunner.model.routine import Routine
 from opsrunner.model.run import Run
-from opsrunner.model.site import Site, Source
+from opsrunner.model.site import Site
 from opsrunner.packaged import library
-from opsrunner.sample import write_samples
 from opsrunner.schedules.almanac import Almanac
 from opsrunner.secrets import Vault
-from opsrunner.sources.reading import read_source
 
 LEDGER = "ledger.db"
-STATE_WORD = "$STATE"
 
 
 def open_app(root: Path, state: Path | None = None, *, clock: Clock | None = None) -> App:
@@ -72,7 +67,7 @@ class App:
         prepare_state(state)
         self.books = Books.open(state / LEDGER)
         self.in_force = SiteInForce(root, books=self.books)
-        self._write_samples()
+        self.sources.write_samples()
 
     @property
     def site(self) -> Site:
@@ -104,6 +99,11 @@ class App:
     def people(self) -> People:
         """Who holds what."""
         return People(self.desk)
+
+    @cached_property
+    def sources(self) -> SiteSources:
+        """Where rows come from."""
+        return SiteSources(site=lambda: self.site, state=self.state, vault=self.vault, clock=self.clock)
 
     @cached_property
     def alerts(self) -> Alerts:
@@ -142,6 +142,7 @@ class App:
             known_hosts=self.known_hosts,
             clock=self.clock,
             limit_bytes=self.site.limits.output_bytes,
+            vault=self.vault,
         )
 
     @cached_property
@@ -159,7 +160,7 @@ class App:
                 state=self.state,
                 vault=self.vault,
                 fleet=self.fleet,
-                read_source=self.read_source,
+                read_source=self.sources.read,
                 people=self.people,
                 follow_ups=self.follow_ups,
                 alerts=self.alerts,
@@ -202,16 +203,6 @@ class App:
             lock=self.lock,
             deliver=self.deliver,
         )
-
-    def read_source(self, source: Source, options: Mapping[str, Any]) -> tuple[Row, ...]:
-        """Read a source; `$STATE` in its place stands for the state folder."""
-        self._write_samples()
-        where = {
-            name: value.replace(STATE_WORD, str(self.state)) if isinstance(value, str) else value
-            for name, value in source.where.items()
-        }
-        placed = replace(source, where=where)
-        return read_source(placed, options, vault=self.vault, site_root=self.root, now=self.clock.now())
 
     def deliver(self) -> int:
         """Hand over the mails that are due; return how many were tried."""
@@ -293,8 +284,3 @@ class App:
             draining=self.draining,
             hurry=self.hurry,
         )
-
-    def _write_samples(self) -> None:
-        seed = self.site.sample_seed
-        if seed is not None:
-            write_samples(self.root, self.state, seed=seed, now=self.clock.now())

@@ -6,12 +6,16 @@ A secret stands in YAML only as a reference: ``{env: NAME}``, ``{file: path}`` o
 
 from __future__ import annotations
 
+import json
 import os
+import re
+import shlex
 import stat
 import subprocess
 import threading
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 from opsrunner.errors import SecretUnavailable
 
@@ -43,6 +47,7 @@ class Vault:
     def __init__(self, root: Path) -> None:
         self._root = root
         self._known: set[str] = set()
+        self._pattern: re.Pattern[str] | None = None
         self._lock = threading.Lock()
 
     def resolve(self, reference: SecretRef) -> str:
@@ -55,21 +60,28 @@ class Vault:
         return value
 
     def remember(self, value: str) -> None:
-        """Mask `value` from now on, and each line of it that is long enough."""
-        parts = {value, *value.splitlines()}
+        """Mask `value` from now on, each line of it that is long enough, and how programs write them."""
+        parts = [part for part in {value, *value.splitlines()} if len(part) >= SHORTEST_MASKED]
         with self._lock:
-            self._known |= {part for part in parts if len(part) >= SHORTEST_MASKED}
+            self._known |= {form for part in parts for form in _written_forms(part)}
+            if parts:
+                self._pattern = re.compile("|".join(map(re.escape, self._longest_first())))
 
     def known(self) -> list[str]:
         """Return the values to mask, longest first."""
         with self._lock:
-            return sorted(self._known, key=len, reverse=True)
+            return self._longest_first()
 
     def mask(self, text: str) -> str:
         """Return `text` with every known value replaced."""
-        for value in self.known():
-            text = text.replace(value, MASK)
-        return text
+        return text if self._pattern is None else self._pattern.sub(MASK, text)
+
+    def stream(self) -> MaskedStream:
+        """Return a mask for one stream of bytes that comes in pieces."""
+        return MaskedStream(self)
+
+    def _longest_first(self) -> list[str]:
+        return sorted(self._known, key=len, reverse=True)
 
     def _read(self, reference: SecretRef) -> str:
         if reference.env is not None:
@@ -114,3 +126,59 @@ class Vault:
         if answer.returncode != 0:
             raise SecretUnavailable(f"secret from {argv[0]}: exit code {answer.returncode}")
         return answer.stdout.rstrip("\r\n")
+
+
+class MaskedStream:
+    """Masks a stream as it comes, also where a secret is cut in two by the pieces. Not for several threads."""
+
+    def __init__(self, vault: Vault) -> None:
+        self._vault = vault
+        self._known: list[bytes] = []
+        self._pattern: re.Pattern[bytes] | None = None
+        self._held = b""
+
+    def feed(self, data: bytes) -> bytes:
+        """Take the next piece; return what is sure by now. What may begin a secret is held back."""
+        return self._masked(data, is_last=False)
+
+    def finish(self) -> bytes:
+        """Return what was held back; the stream has ended."""
+        return self._masked(b"", is_last=True)
+
+    def _masked(self, data: bytes, *, is_last: bool) -> bytes:
+        data = self._held + data
+        self._learn()
+        unsure_from = len(data) if is_last else self._unsure_from(data)
+        pieces: list[bytes] = []
+        position = 0
+        for match in self._pattern.finditer(data) if self._pattern else ():
+            if match.start() >= unsure_from:
+                break
+            pieces += [data[position : match.start()], MASK.encode()]
+            position = match.end()
+        end = max(position, unsure_from)
+        self._held = data[end:]
+        return b"".join([*pieces, data[position:end]])
+
+    def _learn(self) -> None:
+        known = [value.encode(errors="surrogateescape") for value in self._vault.known()]
+        if known != self._known:
+            self._known = known
+            self._pattern = re.compile(b"|".join(re.escape(value) for value in known))
+
+    def _unsure_from(self, data: bytes) -> int:
+        """Return where an end begins that may be the beginning of a secret."""
+        longest = 0
+        for value in self._known:
+            for length in range(min(len(value) - 1, len(data)), longest, -1):
+                if data.endswith(value[:length]):
+                    longest = length
+                    break
+        return len(data) - longest
+
+
+def _written_forms(value: str) -> set[str]:
+    """Return `value` as it is and as JSON, Python, URLs and shells write it."""
+    in_json = (json.dumps(value, ensure_ascii=is_ascii)[1:-1] for is_ascii in (True, False))
+    in_url = quote(value, safe="", errors="surrogateescape")
+    return {value, *in_json, repr(value)[1:-1], in_url, shlex.quote(value).strip("'")}

@@ -16,6 +16,7 @@ from opsrunner.clock import SystemClock
 from opsrunner.fleet.fleet import Fleet
 from opsrunner.fleet.host_keys import HostKey, trust
 from opsrunner.model.site import Host
+from opsrunner.secrets import Vault
 
 SSHD = "/usr/sbin/sshd"
 SSHD_CONFIG = """\
@@ -137,12 +138,13 @@ def pinned_host(sshd_farm: SshdFarm, known_hosts: Path) -> Callable[[int], Host]
 def make_fleet(tmp_path: Path, known_hosts: Path) -> Callable[..., Fleet]:
     """Make a fleet that trusts what `known_hosts` pins."""
 
-    def make(*, limit_bytes: int = 1_000_000, connect_seconds: float = 5) -> Fleet:
+    def make(*, limit_bytes: int = 1_000_000, connect_seconds: float = 5, vault: Vault | None = None) -> Fleet:
         return Fleet(
             site_root=tmp_path,
             known_hosts=known_hosts,
             clock=SystemClock(),
             limit_bytes=limit_bytes,
+            vault=vault or Vault(tmp_path),
             connect_seconds=connect_seconds,
         )
 

@@ -11,6 +11,7 @@ from typing import Any
 from opsrunner.clock import Clock
 from opsrunner.engine.alerts import Alerts
 from opsrunner.engine.follow_ups import FollowUps
+from opsrunner.engine.masking import mask_failure, mask_outcome
 from opsrunner.engine.outputs import output_file
 from opsrunner.engine.people import People
 from opsrunner.engine.stopping import StopWord
@@ -110,7 +111,11 @@ class Automated:
             context=turn.context,
         )
         call.output.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return kind.run(call, self._means(site, stop, mails)), mails
+        try:
+            outcome = kind.run(call, self._means(site, stop, mails))
+        except StepFailed as exc:
+            raise mask_failure(exc, self.vault) from exc
+        return mask_outcome(outcome, self.vault), mails
 
     def _options(self, plan: StepPlan, context: Mapping[str, Any]) -> object:
         kind = KINDS[plan.kind]

@@ -53,7 +53,7 @@ def deliver_one(mail: QueuedMail, *, outbox: Outbox, transport: Transport, from_
         _record_failure(mail, exc, outbox=outbox, now=now)
         return not isinstance(exc, MailServerUnavailable)
     except Exception as exc:  # noqa: BLE001 - one mail that trips us up must not hold back all others
-        _log.exception("mail %d (%s) cannot be made", mail.id, mail.about)
+        _log.error("mail %d (%s) cannot be made: %s", mail.id, mail.about, type(exc).__name__)
         _record_failure(mail, MailFailed(f"internal error: {exc!r}"), outbox=outbox, now=now)
         return True
     outbox.sent(mail.id, now)

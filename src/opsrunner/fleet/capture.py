@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from opsrunner.secrets import Vault
+
 
 class Capture:
-    """Keeps at most `limit_bytes` of a stream: its first half and its last."""
+    """Keeps at most `limit_bytes` of a stream: its first half and its last.
 
-    def __init__(self, limit_bytes: int) -> None:
+    Known secrets are masked before anything is left out, so that no cut leaves a part of one.
+    """
+
+    def __init__(self, limit_bytes: int, *, vault: Vault) -> None:
+        self._mask = vault.stream()
         self._head_limit = limit_bytes // 2
         self._tail_limit = limit_bytes - self._head_limit
         self._head = bytearray()
@@ -20,6 +26,18 @@ class Capture:
 
     def add(self, chunk: bytes) -> None:
         """Take the next bytes of the stream."""
+        self._keep(self._mask.feed(chunk))
+
+    def content(self) -> bytes:
+        """Return what was kept, with a line in the gap that says how much is missing. The stream has ended."""
+        self._keep(self._mask.finish())
+        self._drop_middle()
+        if not self.truncated:
+            return bytes(self._head + self._tail)
+        note = f"\n[… {self._left_out} bytes left out …]\n".encode()
+        return bytes(self._head) + note + bytes(self._tail)
+
+    def _keep(self, chunk: bytes) -> None:
         room = self._head_limit - len(self._head)
         if room > 0:
             self._head += chunk[:room]
@@ -27,14 +45,6 @@ class Capture:
         self._tail += chunk
         if len(self._tail) > 2 * self._tail_limit:
             self._drop_middle()
-
-    def content(self) -> bytes:
-        """Return what was kept, with a line in the gap that says how much is missing."""
-        self._drop_middle()
-        if not self.truncated:
-            return bytes(self._head + self._tail)
-        note = f"\n[… {self._left_out} bytes left out …]\n".encode()
-        return bytes(self._head) + note + bytes(self._tail)
 
     def _drop_middle(self) -> None:
         excess = len(self._tail) - self._tail_limit

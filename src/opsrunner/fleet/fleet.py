@@ -11,6 +11,7 @@ from opsrunner.clock import Clock
 from opsrunner.fleet.local import run_here
 from opsrunner.model.fleet import HostAnswer, Stopping
 from opsrunner.model.site import Host
+from opsrunner.secrets import Vault
 
 if TYPE_CHECKING:
     from opsrunner.fleet.ssh import SshHosts
@@ -21,7 +22,8 @@ CONNECT_SECONDS = 15
 class Fleet:
     """Runs commands on hosts. `known_hosts` is the file of pinned keys in the state folder.
 
-    Each output stream is kept up to `limit_bytes`, head and tail. Safe among threads.
+    Each output stream is kept up to `limit_bytes`, head and tail, with the secrets of `vault` masked.
+    Safe among threads.
     """
 
     def __init__(
@@ -31,12 +33,14 @@ class Fleet:
         known_hosts: Path,
         clock: Clock,
         limit_bytes: int,
+        vault: Vault,
         connect_seconds: float = CONNECT_SECONDS,
     ) -> None:
         self._site_root = site_root
         self._known_hosts = known_hosts
         self._clock = clock
         self._limit_bytes = limit_bytes
+        self._vault = vault
         self._connect_seconds = connect_seconds
         self._lock = threading.Lock()
         self._ssh: SshHosts | None = None
@@ -57,6 +61,7 @@ class Fleet:
                 stopping=stopping,
                 clock=self._clock,
                 limit_bytes=self._limit_bytes,
+                vault=self._vault,
             )
         over_ssh = self._over_ssh()
         return over_ssh.run(host, command, env=env, timeout_seconds=timeout_seconds, stopping=stopping)
@@ -72,5 +77,6 @@ class Fleet:
                     clock=self._clock,
                     limit_bytes=self._limit_bytes,
                     connect_seconds=self._connect_seconds,
+                    vault=self._vault,
                 )
             return self._ssh

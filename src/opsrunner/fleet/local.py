@@ -20,6 +20,7 @@ from opsrunner.fleet.deadline import Deadline
 from opsrunner.fleet.environment import KILL_AFTER_SECONDS, check_environment
 from opsrunner.model.fleet import HostAnswer, Stopping
 from opsrunner.model.outcome import StepStatus
+from opsrunner.secrets import Vault
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 POLL_SECONDS = 0.1
@@ -36,6 +37,7 @@ def run_here(
     stopping: Stopping,
     clock: Clock,
     limit_bytes: int,
+    vault: Vault,
 ) -> HostAnswer:
     """Run `command` through a shell of this machine, in a process group of its own."""
     check_environment(env)
@@ -51,19 +53,23 @@ def run_here(
         )
     except OSError as exc:
         raise StepFailed(f"local: the command does not start: {exc.strerror}") from exc
-    running = _LocalCommand(process, clock=clock, limit_bytes=limit_bytes, run_token=env.get(RUN_TOKEN, ""))
+    captures = Capture(limit_bytes, vault=vault), Capture(limit_bytes, vault=vault)
+    running = _LocalCommand(process, clock=clock, captures=captures, run_token=env.get(RUN_TOKEN, ""))
     return running.follow(timeout_seconds, stopping)
 
 
 class _LocalCommand:
-    def __init__(self, process: subprocess.Popen[bytes], *, clock: Clock, limit_bytes: int, run_token: str) -> None:
+    def __init__(
+        self, process: subprocess.Popen[bytes], *, clock: Clock, captures: tuple[Capture, Capture], run_token: str
+    ) -> None:
         self._process = process
         self._run_token = run_token
         self._clock = clock
         self._started = self._last_heard = clock.monotonic()
         self._streams = selectors.DefaultSelector()
-        self._stdout = self._capture(process.stdout, limit_bytes)
-        self._stderr = self._capture(process.stderr, limit_bytes)
+        self._stdout, self._stderr = captures
+        self._follow_stream(process.stdout, self._stdout)
+        self._follow_stream(process.stderr, self._stderr)
 
     def follow(self, timeout_seconds: float, stopping: Stopping) -> HostAnswer:
         deadline = Deadline(self._clock, timeout_seconds)
@@ -81,11 +87,9 @@ class _LocalCommand:
                 if stream is not None:
                     stream.close()
 
-    def _capture(self, stream: IO[bytes] | None, limit_bytes: int) -> Capture:
+    def _follow_stream(self, stream: IO[bytes] | None, capture: Capture) -> None:
         assert stream is not None  # noqa: S101  Popen made both pipes
-        capture = Capture(limit_bytes)
         self._streams.register(stream, selectors.EVENT_READ, capture)
-        return capture
 
     def _drained_to_the_end(self) -> bool:
         """Take what has come, or wait a little for more; tell whether the command is over."""

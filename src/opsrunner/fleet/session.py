@@ -17,6 +17,7 @@ from opsrunner.fleet.environment import KILL_AFTER_SECONDS, bootstrap, whole_sec
 from opsrunner.fleet.link import hang_up
 from opsrunner.model.fleet import HostAnswer, Stopping
 from opsrunner.model.outcome import StepStatus
+from opsrunner.secrets import Vault
 
 MARGIN_SECONDS = 3
 """How much later than the host's own `timeout` we lose patience."""
@@ -33,14 +34,21 @@ class RemoteCommand:
     """Runs one script on a connection that is signed in."""
 
     def __init__(
-        self, transport: Transport, *, host_name: str, clock: Clock, timeout_seconds: float, limit_bytes: int
+        self,
+        transport: Transport,
+        *,
+        host_name: str,
+        clock: Clock,
+        timeout_seconds: float,
+        limit_bytes: int,
+        vault: Vault,
     ) -> None:
         self._transport = transport
         self._host_name = host_name
         self._clock = clock
         self._limit_seconds = whole_seconds(timeout_seconds)
-        self._stdout = Capture(limit_bytes)
-        self._stderr = Capture(limit_bytes)
+        self._stdout = Capture(limit_bytes, vault=vault)
+        self._stderr = Capture(limit_bytes, vault=vault)
         self._channel: Channel
         self._started = clock.monotonic()
         self._last_heard = self._started

@@ -18,18 +18,27 @@ from opsrunner.fleet.private_keys import PrivateKeys
 from opsrunner.fleet.session import RemoteCommand
 from opsrunner.model.fleet import HostAnswer, Stopping
 from opsrunner.model.site import Host
+from opsrunner.secrets import Vault
 
 
 class SshHosts:
     """Opens a connection for each command. Safe among threads."""
 
     def __init__(
-        self, *, site_root: Path, known_hosts: Path, clock: Clock, limit_bytes: int, connect_seconds: float
+        self,
+        *,
+        site_root: Path,
+        known_hosts: Path,
+        clock: Clock,
+        limit_bytes: int,
+        connect_seconds: float,
+        vault: Vault,
     ) -> None:
         self._keys = PrivateKeys(site_root)
         self._known_hosts = KnownHosts(known_hosts)
         self._clock = clock
         self._limit_bytes = limit_bytes
+        self._vault = vault
         self._connect_seconds = connect_seconds
 
     def run(
@@ -47,6 +56,7 @@ class SshHosts:
                 clock=self._clock,
                 timeout_seconds=left,
                 limit_bytes=self._limit_bytes,
+                vault=self._vault,
             )
             script = remote_script(command, environment=env, timeout_seconds=left)
             return remote.run(script, stopping=stopping)

@@ -164,4 +164,4 @@ class SmtpTransport:
 
     def _reply(self, reply: bytes | str) -> str:
         text = reply.decode("utf-8", "replace") if isinstance(reply, bytes) else reply
-        return self._vault.mask(clean_line(text, length=_REPLY_LENGTH))
+        return clean_line(self._vault.mask(text), length=_REPLY_LENGTH)

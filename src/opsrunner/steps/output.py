@@ -24,10 +24,7 @@ class OutputSink:
     """
 
     def __init__(self, path: Path, *, limit_bytes: int, vault: Vault) -> None:
-        self._vault = vault
-        self._known: list[bytes] = []
-        self._pattern: re.Pattern[bytes] | None = None
-        self._held = b""
+        self._mask = vault.stream()
         self._tail = bytearray()
         self._last_words = bytearray()
         self._half = max(1, limit_bytes // 2)
@@ -40,11 +37,11 @@ class OutputSink:
     def write(self, data: bytes) -> None:
         """Take the next piece of output."""
         self.total_bytes += len(data)
-        self._keep(self._masked(data, is_last=False))
+        self._keep(self._mask.feed(data))
 
     def close(self) -> None:
         """Write what was held back; call it once, whatever happened."""
-        self._keep(self._masked(b"", is_last=True))
+        self._keep(self._mask.finish())
         self._trim(self._half)
         if self.left_out_bytes:
             self._put(f"\n[… {self.left_out_bytes} bytes left out …]\n".encode())
@@ -67,37 +64,6 @@ class OutputSink:
         except OSError as exc:
             self._head_left = 0
             self._give_up(exc)
-
-    def _masked(self, data: bytes, *, is_last: bool) -> bytes:
-        data = self._held + data
-        self._learn()
-        unsure_from = len(data) if is_last else self._unsure_from(data)
-        pieces: list[bytes] = []
-        position = 0
-        for match in self._pattern.finditer(data) if self._pattern else ():
-            if match.start() >= unsure_from:
-                break
-            pieces += [data[position : match.start()], MASK.encode()]
-            position = match.end()
-        end = max(position, unsure_from)
-        self._held = data[end:]
-        return b"".join([*pieces, data[position:end]])
-
-    def _learn(self) -> None:
-        known = [value.encode(errors="surrogateescape") for value in self._vault.known()]
-        if known != self._known:
-            self._known = known
-            self._pattern = re.compile(b"|".join(re.escape(value) for value in known))
-
-    def _unsure_from(self, data: bytes) -> int:
-        """Return where an end begins that may be the beginning of a secret."""
-        longest = 0
-        for value in self._known:
-            for length in range(min(len(value) - 1, len(data)), longest, -1):
-                if data.endswith(value[:length]):
-                    longest = length
-                    break
-        return len(data) - longest
 
     def _keep(self, data: bytes) -> None:
         self._last_words += data[-LAST_WORDS_BYTES:]
