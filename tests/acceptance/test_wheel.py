@@ -32,7 +32,9 @@ def bare(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[...,
     home = tmp_path_factory.mktemp("bare")
     subprocess.run([sys.executable, "-m", "venv", str(home / "venv")], check=True, timeout=300)
     python = home / "venv/bin/python"
-    subprocess.run([str(python), "-m", "pip", "install", "--quiet", str(wheel)], check=True, timeout=500)
+    subprocess.run(
+        [str(python), "-m", "pip", "install", "--quiet", str(wheel)], check=True, capture_output=True, timeout=500
+    )
 
     def run(*arguments: str) -> Answer:
         return subprocess.run(
