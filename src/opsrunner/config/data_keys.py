@@ -73,7 +73,7 @@ class StoreKeys(Keys):
 SourceKind: TypeAlias = Literal["csv", "sqlite", "http_json"]
 
 SOURCE_KEYS: dict[SourceKind, frozenset[str]] = {
-    "csv": frozenset({"delimiter", "encoding"}),
+    "csv": frozenset({"delimiter", "encoding", "decimal"}),
     "sqlite": frozenset({"table", "sql"}),
     "http_json": frozenset({"items", "headers", "timeout"}),
 }
@@ -95,6 +95,7 @@ class SourceKeys(Keys):
     expect_rows: Flag = Field(default=False, description="No rows at all is an error.")
     delimiter: Annotated[str, Field(min_length=1, max_length=1)] | None = None
     encoding: Text | None = None
+    decimal: Literal[".", ","] | None = Field(default=None, description="Sign of decimals. Default: a point.")
     table: Text | None = None
     sql: Text | None = None
     items: Text | None = Field(default=None, description="Where in the answer the rows lie: data.orders")

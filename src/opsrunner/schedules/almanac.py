@@ -90,6 +90,8 @@ def check_calendar(calendar: Calendar) -> None:
         return
     import holidays  # noqa: PLC0415 - takes 90 ms, and few verbs need it
 
+    if _is_supported(calendar.country, calendar.subdivision):
+        return
     supported = holidays.list_supported_countries(include_aliases=False)
     if calendar.country not in supported:
         raise ConfigurationError(
@@ -101,6 +103,19 @@ def check_calendar(calendar: Calendar) -> None:
         raise ConfigurationError(
             f"{calendar.country} has no subdivision '{calendar.subdivision}' with its own holidays (known: {known})"
         )
+
+
+def _is_supported(country: str, subdivision: str | None) -> bool:
+    """Tell it for one country, without loading all of them as the whole list does (100 ms)."""
+    import holidays  # noqa: PLC0415 - as above
+
+    if not (country.isascii() and country.isupper()):
+        return False
+    try:
+        holidays.country_holidays(country, subdiv=subdivision)
+    except (NotImplementedError, TypeError):
+        return False
+    return True
 
 
 def _near(word: str, known: Iterable[str]) -> str:

@@ -35,7 +35,7 @@ ExitCode = Annotated[int, Field(ge=0, le=255, strict=True)]
 class Options(StepOptions):
     """What stands in `ssh:`."""
 
-    hosts: str | tuple[str, ...]
+    hosts: str | Annotated[tuple[str, ...], Field(min_length=1)]
     """Name of a host or of a group, several of them, or `all`: every host but `local`."""
     run: str
     """The command, for the host's shell."""

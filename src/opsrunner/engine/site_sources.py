@@ -1,0 +1,46 @@
+"""Sources as the site names them: `$STATE` put in its place, the sample's data written before they are read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from opsrunner.clock import Clock
+from opsrunner.model.outcome import Row
+from opsrunner.model.site import Site, Source
+from opsrunner.sample import write_samples
+from opsrunner.secrets import Vault
+from opsrunner.sources.reading import read_source
+
+STATE_WORD = "$STATE"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SiteSources:
+    """Reads the sources of the site in force."""
+
+    site: Callable[[], Site]
+    state: Path
+    vault: Vault
+    clock: Clock
+
+    def read(self, source: Source, options: Mapping[str, Any]) -> tuple[Row, ...]:
+        """Return a source's rows with the options of a query. Raises StepFailed."""
+        self.write_samples()
+        where = {name: self._placed(value) for name, value in source.where.items()}
+        now = self.clock.now()
+        placed = replace(source, where=where)
+        return read_source(placed, options, vault=self.vault, site_root=self.site().root, now=now)
+
+    def write_samples(self) -> None:
+        """Write the data of a sample site as they stand today; any other site has none."""
+        site = self.site()
+        if site.sample_seed is not None:
+            today = self.clock.now().astimezone(ZoneInfo(site.timezone)).date()
+            write_samples(site.root, self.state, seed=site.sample_seed, today=today)
+
+    def _placed(self, value: Any) -> Any:
+        return value.replace(STATE_WORD, str(self.state)) if isinstance(value, str) else value
