@@ -27,7 +27,7 @@ def interval_times(rule: IntervalRule, *, after: datetime, until: datetime) -> I
             moment += step
         else:
             opens = _next_opening(wall, rule.between[0], zone)
-            moment = anchor - (anchor - opens) // step * step
+            moment = moment + step if _offset_changes(moment, opens, zone) else anchor - (anchor - opens) // step * step
 
 
 def _anchor(rule: IntervalRule, zone: ZoneInfo) -> int:
@@ -49,6 +49,11 @@ def _next_opening(wall: datetime, start: time, zone: ZoneInfo) -> int:
     today, tomorrow = wall.date(), wall.date() + ONE_DAY
     openings = (*_openings(today, start, zone), *_openings(tomorrow, start, zone))
     return min(opening for opening in openings if opening > now)
+
+
+def _offset_changes(moment: int, later: int, zone: ZoneInfo) -> bool:
+    """Tell whether the clock is changed between two moments: set back, it may come into the hours a second time."""
+    return datetime.fromtimestamp(moment, zone).utcoffset() != datetime.fromtimestamp(later, zone).utcoffset()
 
 
 def _openings(day: date, start: time, zone: ZoneInfo) -> tuple[int, int]:
