@@ -149,13 +149,14 @@ def _write(path: Path, html: str) -> None:
 
 
 def _tell(session: Session, app: App, shown: Shown, *, send: bool, html_file: Path | None) -> None:
+    from opsrunner.cli.words import count_words  # noqa: PLC0415
+
     session.screen.line(shown.subject)
     if send:
         waiting = len(app.books.outbox.queued())
         if waiting:
-            session.screen.line(
-                f"Written; {waiting} mails wait to leave, see: opsrunner doctor", tone="look", sign=True
-            )
+            left = count_words(waiting, "mail waits", "mails wait")
+            session.screen.line(f"Written; {left} to leave, see: opsrunner doctor", tone="look", sign=True)
         else:
             session.screen.line("Written and handed over.", tone="fine", sign=True)
     if html_file is not None:

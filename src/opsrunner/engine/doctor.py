@@ -184,7 +184,8 @@ def _mail(patient: Patient) -> Iterator[Finding]:
     waiting = [mail for mail in patient.books.outbox.queued() if patient.now - mail.created_at > MAIL_PATIENCE]
     waiting = [mail for mail in waiting if mail.not_before is None or mail.not_before <= patient.now]
     if waiting:
-        what = f"{len(waiting)} mails wait for more than an hour: {waiting[0].error or 'not tried yet'}"
+        count = "1 mail waits" if len(waiting) == 1 else f"{len(waiting)} mails wait"
+        what = f"{count} for more than an hour: {waiting[0].error or 'not tried yet'}"
         yield Finding(level="look", what=what, advice="they are tried again by themselves while opsrunner serve works")
     lost = patient.books.outbox.given_up(since=patient.now - timedelta(days=7))
     for mail in lost[:5]:
@@ -207,7 +208,7 @@ def _keys(patient: Patient) -> Iterator[Finding]:
         advice = f"opsrunner hosts trust {host_name}"
         yield Finding(level="look", what=f"the key of {host_name} is not trusted yet", advice=advice)
     if hosts and not unknown:
-        yield Finding(level="fine", what=f"{len(hosts)} hosts with trusted keys")
+        yield Finding(level="fine", what="the keys of all hosts are trusted", where=f"{len(hosts)} in all")
 
 
 def _disk(patient: Patient) -> Iterator[Finding]:

@@ -1,0 +1,168 @@
+"""What the doctor finds, over a real ledger and real files."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from opsrunner.engine.doctor import Finding, Patient, examine
+from opsrunner.engine.state import StateLock, prepare_state
+from opsrunner.errors import MailFailed
+from opsrunner.ledger.books import Books
+from opsrunner.model.mail import NewMail
+from opsrunner.model.person import Person
+from opsrunner.model.site import Host, MailSettings, Site
+
+NOW = datetime(2026, 11, 20, 6, tzinfo=UTC)
+Change = Callable[[Patient], Patient]
+
+
+@pytest.fixture
+def patient(tmp_path: Path) -> Iterator[Patient]:
+    """Make a house in which all is well: a daemon that has just planned, private folders, mail that leaves."""
+    root, state = tmp_path / "site", tmp_path / "state"
+    (root / "routines").mkdir(parents=True, mode=0o700)
+    (root / "opsrunner.yaml").write_text("site: x\n", encoding="utf-8")
+    (root / "routines/hello.yaml").write_text("name: Hello\n", encoding="utf-8")
+    prepare_state(state)
+    daemon = StateLock(state)
+    daemon.take()
+    books = Books.open(state / "ledger.db")
+    books.service.note_planned(NOW - timedelta(seconds=30))
+    boss = Person(id="boss", name="The owner", email="owner@example.com", roles=("owner",))
+    yield Patient(
+        site=Site(
+            root=root, name="x", timezone="UTC", people={"boss": boss}, mail=MailSettings(from_="ops@example.com")
+        ),
+        problems=(),
+        warnings=(),
+        state=state,
+        books=books,
+        lock=StateLock(state),
+        now=NOW,
+        pinned=lambda _host: True,
+        try_mail=lambda: "mail.example.com:587",
+    )
+    books.ledger.close()
+    daemon.release()
+
+
+def wrong(patient: Patient) -> list[Finding]:
+    return [finding for finding in examine(patient) if finding.level != "fine"]
+
+
+def refuse_mail() -> str:
+    raise MailFailed("mail.example.com:587: the sign-in was refused")
+
+
+def test_a_house_in_order_gets_only_fine_findings(patient: Patient) -> None:
+    assert wrong(patient) == []
+    assert len(examine(patient)) >= 9
+
+
+@pytest.mark.parametrize(
+    ("change", "level", "what"),
+    [
+        (lambda p: replace(p, now=datetime(1980, 1, 1, tzinfo=UTC)), "failed", "the clock says 1980-01-01"),
+        (lambda p: replace(p, now=NOW - timedelta(days=2)), "failed", "the clock was set back"),
+        (lambda p: replace(p, now=NOW + timedelta(hours=1)), "failed", "holds the state but last planned"),
+        (lambda p: replace(p, try_mail=refuse_mail), "failed", "mail cannot leave: mail.example.com:587: the sign-in"),
+    ],
+    ids=["clock before us", "clock set back", "daemon stuck", "mail refused"],
+)
+def test_it_finds_what_is_wrong(patient: Patient, change: Change, level: str, what: str) -> None:
+    found = wrong(change(patient))
+
+    assert [(finding.level, what in finding.what) for finding in found] == [(level, True)]
+    assert found[0].advice
+
+
+def test_it_says_that_nobody_keeps_the_routines(patient: Patient, tmp_path: Path) -> None:
+    found = wrong(replace(patient, lock=StateLock(tmp_path / "nowhere")))
+
+    assert [finding.what for finding in found] == [
+        "no daemon works here; nothing was planned since 2026-11-20 05:59 UTC"
+    ]
+
+
+def test_it_finds_what_others_may_change_or_read(patient: Patient) -> None:
+    routine = patient.site.root / "routines/hello.yaml"
+    routine.chmod(0o660)
+    secrets = patient.site.root / "secrets"
+    secrets.mkdir(mode=0o700)
+    (secrets / "smtp").write_text("x", encoding="utf-8")
+    (secrets / "smtp").chmod(0o640)
+    (secrets / "ssh_key.pub").write_text("x", encoding="utf-8")
+    (secrets / "ssh_key.pub").chmod(0o644)  # a public key may be read
+    (patient.state / "ledger.db").chmod(0o644)
+
+    found = {finding.where: finding for finding in wrong(patient)}
+
+    assert found[str(routine)].advice == f"chmod go-w {routine}"
+    assert found[str(secrets / "smtp")].level == "failed"
+    assert found[str(patient.state / "ledger.db")].what == "others may look into the state"
+    assert len(found) == 3
+
+
+def test_it_finds_mail_that_does_not_get_away(patient: Patient) -> None:
+    late, new = NOW - timedelta(hours=2), NOW - timedelta(minutes=5)
+    in_quiet_hours = NOW + timedelta(hours=1)
+    outbox = patient.books.outbox
+    outbox.put([NewMail(to="a@example.com", subject="s", text="t")], at=late)
+    outbox.put([NewMail(to="b@example.com", subject="s", text="t")], at=new)
+    outbox.put([NewMail(to="c@example.com", subject="s", text="t", not_before=in_quiet_hours)], at=late)
+    (lost,) = outbox.put([NewMail(to="gone@example.com", subject="s", text="t")], at=late)
+    outbox.failed(lost, NOW, "550 no such user")
+
+    found = [finding.what for finding in wrong(patient)]
+
+    assert found == [
+        "1 mail waits for more than an hour: not tried yet",
+        "a mail to gone@example.com was given up: 550 no such user",
+    ]
+
+
+def test_it_finds_hosts_that_cannot_be_reached_safely(patient: Patient) -> None:
+    hosts = {
+        "local": Host(name="local", address="localhost"),
+        "web1": Host(name="web1", address="192.0.2.10"),
+        "web2": Host(name="web2", address="192.0.2.11", key_file="secrets/other"),
+    }
+    (patient.site.root / "secrets").mkdir(mode=0o700)
+    (patient.site.root / "secrets/other").write_text("x", encoding="utf-8")
+    (patient.site.root / "secrets/other").chmod(0o600)
+    site = replace(patient.site, hosts=hosts)
+
+    found = wrong(replace(patient, site=site, pinned=lambda host: host.name == "web2"))
+
+    assert [(finding.level, finding.what) for finding in found] == [
+        ("failed", "a private SSH key is missing"),
+        ("look", "the key of web1 is not trusted yet"),
+    ]
+
+
+def test_a_check_that_cannot_be_made_is_not_green(patient: Patient) -> None:
+    (patient.site.root / "routines/gone.yaml").symlink_to("nowhere")
+    (patient.site.root / "secrets").mkdir(mode=0o700)
+    state = patient.state / "not-there"
+
+    found = [finding for finding in wrong(replace(patient, state=state)) if "could not be made" in finding.what]
+
+    assert {finding.level for finding in found} == {"failed"}
+    assert any("disk" in finding.what for finding in found)
+
+
+def test_it_finds_a_full_disk(patient: Patient, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = os.statvfs(patient.state)
+    full = os.statvfs_result((*real[:3], 10, 10, *real[5:]))
+    monkeypatch.setattr(os, "statvfs", lambda _path: full)
+
+    (found,) = wrong(patient)
+
+    assert found.level == "failed"
+    assert found.advice == "make room: nothing can be recorded"
