@@ -21,6 +21,8 @@ from opsrunner.schedules.due import occurrences
 
 SERIES: tuple[Series, ...] = ("daily", "weekly", "monthly")
 ON_TIME = timedelta(minutes=5)
+SINCE = "digests_since"
+"""What the ledger calls the moment from which on digests are owed."""
 _SPANS = {"daily": timedelta(days=1), "weekly": timedelta(days=7), "monthly": timedelta(days=31)}
 
 
@@ -82,16 +84,18 @@ class DigestWriter:
 
     def _since(self, now: datetime) -> datetime:
         """Return from when on digests are owed: the first time that anybody asked."""
-        known = optional_moment(self._books.service.recall("digests_since"))
+        known = optional_moment(self._books.service.recall(SINCE))
         if known is None:
-            self._books.service.remember("digests_since", to_text(now))
+            self._books.service.remember(SINCE, to_text(now))
         return known or now
 
     def _from(self, series: Series, until: datetime) -> datetime:
+        """Return where the digest before ended; the first one begins where the watch began."""
         last = self._books.digests.last(series)
         if last is not None and last.until_at < until:
             return last.until_at
-        return until - _SPANS[series]
+        known = optional_moment(self._books.service.recall(SINCE)) if last is None else None
+        return known if known is not None and known < until else until - _SPANS[series]
 
     def _schedule(self, series: Series) -> Schedule | None:
         times = self._desk.site().digest

@@ -3,68 +3,124 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from opsrunner.engine.desk import Desk
-from opsrunner.engine.digest_words import count_words, day_words
+from opsrunner.engine.desk import Desk, routine_names
+from opsrunner.engine.digest_words import count_words, day_words, plural
 from opsrunner.engine.forecast import Forecast, forecast
 from opsrunner.engine.people import People
+from opsrunner.ledger.holds import Hold
 from opsrunner.model.digest import Coming
+from opsrunner.model.schedule import Freeze
+from opsrunner.model.task import Task
 from opsrunner.schedules.holding import Gap, gaps, upcoming_handovers
 
+ELSEWHERE = frozenset({"coalesced", "paused", "asked", "frozen"})
 SELDOM = 2
 """A routine that comes more often than this in the time ahead is everyday, and not news."""
 
 
-def coming_lines(desk: Desk, *, from_: datetime, until: datetime) -> tuple[Coming, ...]:
-    """Return the seldom runs, shifted and left-out ones, hand-overs, gaps and freezes ahead, in order."""
+def coming_lines(desk: Desk, *, from_: datetime, until: datetime, tasks: Sequence[Task] = ()) -> tuple[Coming, ...]:
+    """Return the seldom runs, shifted and left-out ones, hand-overs, gaps and freezes ahead, in order.
+
+    `tasks` are the readers' own that are due later on.
+    """
     lines = [*_runs(desk, from_=from_, until=until), *_rosters(desk, from_=from_, until=until)]
     lines += _freezes(desk, from_=from_, until=until)
+    lines += _due(desk, tasks, from_=from_, until=until)
     return tuple(sorted(lines, key=lambda line: (line.at, line.text)))
 
 
 def muted_lines(desk: Desk, *, until: datetime) -> tuple[str, ...]:
-    """Return what is paused, asked to be left out or frozen at `until`, each with its end and its reason."""
+    """Return what is paused, left out, frozen or accepted at `until`, each with its end and its reason."""
     zone = ZoneInfo(desk.site().timezone)
+    names = routine_names(desk)
     lines: list[str] = []
     for hold in desk.books.holds.live(until):
         end = hold.until or hold.nominal_at
         when = "" if end is None else f" {_moment(end, zone)}"
         what = f"is paused until{when}" if hold.kind == "pause" else f"leaves out{when}"
-        lines.append(f"{hold.routine} {what}: {hold.reason} ({hold.actor})")
+        lines.append(f"{names.get(hold.routine, hold.routine)} {what}: {_reason(desk, hold)}.")
     today = until.astimezone(zone).date()
     frozen = [freeze for freeze in desk.site().freezes if freeze.from_ <= today <= freeze.until]
-    lines += [f"Frozen until {day_words(one.until)} ({', '.join(one.tags)}): {one.reason}" for one in frozen]
-    return tuple(lines)
+    lines += [_frozen(desk, freeze) for freeze in frozen]
+    return (*lines, *_unverified(desk))
+
+
+def _reason(desk: Desk, hold: Hold) -> str:
+    person = desk.site().people.get(hold.actor)
+    return f"{hold.reason.rstrip('.')} ({person.name if person else hold.actor})"
+
+
+def _frozen(desk: Desk, freeze: Freeze) -> str:
+    held = sum(bool(set(freeze.tags) & set(routine.tags)) for routine in desk.site().routines.values())
+    verb = "is" if held == 1 else "are"
+    what = f"{plural(held, 'routine')} tagged {', '.join(freeze.tags)} {verb} frozen"
+    return f"{what} until {day_words(freeze.until)}: {freeze.reason.rstrip('.')}."
+
+
+def _unverified(desk: Desk) -> list[str]:
+    """Return what is asked or sent without checking a certificate: accepted risks, said in every digest."""
+    smtp = desk.site().mail.smtp
+    lines: list[str] = []
+    if smtp is not None and not smtp.verify and smtp.security != "none":
+        lines.append(f"Mails leave without checking the certificate of {smtp.host} (mail.smtp.verify: false).")
+    for routine in desk.site().routines.values():
+        steps = [step for step in routine.steps if step.kind == "http" and step.options.get("verify") is False]
+        if steps:
+            named = ", ".join(step.name or step.id for step in steps)
+            lines.append(f"{routine.name} asks without checking the certificate ({named}: verify: false).")
+    return lines
 
 
 def _runs(desk: Desk, *, from_: datetime, until: datetime) -> list[Coming]:
+    """Return what a reader would not expect: seldom runs, moved ones, and those a calendar leaves out.
+
+    What is paused, asked to be left out or frozen stands among the muted, or with the freeze that begins.
+    """
     zone = ZoneInfo(desk.site().timezone)
     found = forecast(desk.site(), desk.almanac(), from_=from_, until=until, books=desk.books, people=People(desk))
     often: dict[str, int] = defaultdict(int)
     for item in found:
         often[item.routine] += 1
     lines: list[Coming] = []
+    left_out: dict[tuple[str, str], list[Forecast]] = defaultdict(list)
     for item in found:
-        if item.status not in ("due", "skipped"):
-            continue
-        if item.status == "due" and not item.shift and often[item.routine] > SELDOM:
-            continue
-        if item.status == "skipped" and item.reason == "coalesced":
+        if item.status == "skipped" and item.reason not in ELSEWHERE:
+            left_out[(item.name, item.reason)].append(item)
+        if item.status != "due" or (not item.shift and often[item.routine] > SELDOM):
             continue
         lines.append(Coming(at=item.planned_at, when=_when(item.planned_at, from_, zone), text=_run_text(item)))
+    for (name, reason), items in left_out.items():
+        at = items[0].planned_at
+        times = f" {count_words(len(items))} times" if len(items) > 1 else ""
+        lines.append(Coming(at=at, when=_when(at, from_, zone), text=f"{name} is left out{times}: {reason}"))
     return lines
 
 
 def _run_text(item: Forecast) -> str:
-    if item.status == "skipped":
-        return f"{item.name} is left out ({item.reason})"
-    tasks = f", {count_words(len(item.tasks))} task{'' if len(item.tasks) == 1 else 's'}" if item.tasks else ""
+    tasks = f", {plural(len(item.tasks), 'task')}" if item.tasks else ""
     whom = {task.assignee for task in item.tasks}
     names = f" for {whom.pop()}" if len(whom) == 1 else ""
     shift = f" ({item.shift})" if item.shift else ""
     return f"{item.name}{tasks}{names}{shift}"
+
+
+def _due(desk: Desk, tasks: Sequence[Task], *, from_: datetime, until: datetime) -> list[Coming]:
+    """Return when the readers' own tasks are due; those of one routine that are due together stand as one."""
+    zone = ZoneInfo(desk.site().timezone)
+    names = routine_names(desk)
+    together: dict[tuple[datetime, str | None], list[Task]] = defaultdict(list)
+    for task in tasks:
+        if task.due_at is not None and from_ < task.due_at <= until:
+            together[(task.due_at, task.routine)].append(task)
+    lines: list[Coming] = []
+    for (at, routine), alike in together.items():
+        what = f"{names.get(routine or '', '')}, {plural(len(alike), 'task')}" if len(alike) > 1 else alike[0].title
+        lines.append(Coming(at=at, when=_when(at, from_, zone), text=f"Yours is due: {what}"))
+    return lines
 
 
 def _rosters(desk: Desk, *, from_: datetime, until: datetime) -> list[Coming]:
@@ -90,14 +146,21 @@ def _gaps(desk: Desk, *, from_: datetime, until: datetime) -> list[Coming]:
     alike: dict[tuple[str, str, str], list[Gap]] = defaultdict(list)
     for gap in gaps(desk.site(), absences, from_=from_ - day, until=until + day):
         if gap.until > from_ and gap.from_ < until:
-            hours = f"{gap.from_.astimezone(zone):%H:%M}", f"{gap.until.astimezone(zone):%H:%M}"
-            alike[(gap.roster, *hours)].append(gap)
+            alike[(gap.roster, *_ends(gap, zone))].append(gap)
     lines: list[Coming] = []
     for (roster, start, end), found in alike.items():
         often = f", on {count_words(len(found))} days" if len(found) > 1 else ""
         at = max(found[0].from_, from_)
-        lines.append(Coming(at=at, when=_when(at, from_, zone), text=f"Nobody holds {roster} {start}–{end}{often}"))
+        lines.append(Coming(at=at, when=_when(at, from_, zone), text=f"Nobody holds {roster}, {start} to {end}{often}"))
     return lines
+
+
+def _ends(gap: Gap, zone: ZoneInfo) -> tuple[str, str]:
+    """Return the hours of a gap, with the days where it is longer than one."""
+    start, end = gap.from_.astimezone(zone), gap.until.astimezone(zone)
+    if gap.until - gap.from_ <= timedelta(days=1):
+        return f"{start:%H:%M}", f"{end:%H:%M}"
+    return f"{day_words(start.date())} {start:%H:%M}", f"{day_words(end.date())} {end:%H:%M}"
 
 
 def _freezes(desk: Desk, *, from_: datetime, until: datetime) -> list[Coming]:

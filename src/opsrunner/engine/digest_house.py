@@ -1,79 +1,80 @@
-"""The house in one line: five figures, each from what was really seen."""
+"""The house in one line: the figures, each from what was really seen."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from opsrunner.engine.desk import Desk
 from opsrunner.engine.digest_words import count_words, plural
+from opsrunner.engine.task_words import span_words
 from opsrunner.model.digest import Figure, Tone
 from opsrunner.model.outcome import StepStatus
 from opsrunner.model.routine import Routine
-from opsrunner.model.run import Run
 from opsrunner.model.task import Task
 
 ORDERS, TICKETS = "orders", "tickets"
 """Sources of these names feed the figures of the same name."""
 
 
-def house_figures(desk: Desk, runs: Sequence[Run], *, from_: datetime, until: datetime) -> tuple[Figure, ...]:
-    """Return the figures; one that nothing feeds says so, and none is guessed."""
-    return (
-        _hosts(desk, runs),
-        Figure(name="Copies", text="no backups watched yet", tone="nothing"),
+def house_figures(desk: Desk, *, from_: datetime, until: datetime) -> tuple[Figure, ...]:
+    """Return the figures that something feeds; the others are named as not watched, and none is guessed."""
+    found = (
+        _hosts(desk, from_=from_, until=until),
         _tickets(desk, until=until),
         _orders(desk),
         _mails(desk, from_=from_, until=until),
     )
+    unwatched = [name for name, figure in zip(("tickets", "orders"), found[1:3], strict=True) if figure is None]
+    missing = Figure(name="Not watched", text=f"not watched yet: {', '.join(['backups', *unwatched])}", tone="nothing")
+    return (*(figure for figure in found if figure is not None), missing)
 
 
-def _hosts(desk: Desk, runs: Sequence[Run]) -> Figure:
+def _hosts(desk: Desk, *, from_: datetime, until: datetime) -> Figure:
     """Count the hosts that answered the newest SSH step that asked them."""
     known = [name for name, host in desk.site().hosts.items() if not host.is_local]
     if not known:
         return Figure(name="Hosts", text="this machine only", tone="nothing")
-    asked: dict[str, StepStatus] = {}
-    for run in reversed(runs):
-        for record in desk.books.steps.of_run(run.id) if len(asked) < len(known) else ():
-            if record.kind != "ssh" or record.outcome is None:
-                continue
-            for part in record.outcome.parts:
-                asked.setdefault(part.key, part.status)
+    seen = desk.books.steps.hosts_seen(since=from_, until=until)
+    asked = [seen[name] for name in known if name in seen]
     if not asked:
         return Figure(name="Hosts", text=f"none of {plural(len(known), 'host')} asked", tone="nothing")
-    reached = sum(status is not StepStatus.UNKNOWN for status in asked.values())
+    reached = sum(status is not StepStatus.UNKNOWN for status in asked)
+    unasked = f", {count_words(len(known) - len(asked))} not asked" if len(asked) < len(known) else ""
     tone: Tone = "fine" if reached == len(known) else "look"
-    return Figure(name="Hosts", text=f"{count_words(reached)} of {plural(len(known), 'host')} reachable", tone=tone)
+    text = f"{count_words(reached)} of {plural(len(known), 'host')} reachable{unasked}"
+    return Figure(name="Hosts", text=text, tone=tone)
 
 
-def _orders(desk: Desk) -> Figure:
+def _orders(desk: Desk) -> Figure | None:
     tasks = _tasks_fed_by(desk, ORDERS)
     if tasks is None:
-        return Figure(name="Orders", text="no orders watched yet", tone="nothing")
-    text = "no order open" if not tasks else f"{plural(len(tasks), 'order')} open"
-    return Figure(name="Orders", text=text, tone="live" if tasks else "fine")
+        return None
+    orders = len({task.key for task in tasks})
+    text = "no order open" if not orders else f"{plural(orders, 'order')} open"
+    return Figure(name="Orders", text=text, tone="live" if orders else "fine")
 
 
-def _tickets(desk: Desk, *, until: datetime) -> Figure:
+def _tickets(desk: Desk, *, until: datetime) -> Figure | None:
     tasks = _tasks_fed_by(desk, TICKETS)
     if tasks is None:
-        return Figure(name="Tickets", text="no ticket queue watched yet", tone="nothing")
+        return None
     if not tasks:
         return Figure(name="Tickets", text="no ticket waits")
-    oldest = min(task.opened_at for task in tasks)
-    minutes = int((until - oldest).total_seconds() // 60)
-    age = f"{minutes} min" if minutes < 120 else f"{minutes // 60} h"
-    return Figure(name="Tickets", text=f"oldest ticket {age}", tone="look" if minutes > 24 * 60 else "live")
+    age = until - min(task.opened_at for task in tasks)
+    return Figure(
+        name="Tickets", text=f"oldest ticket {span_words(age)}", tone="look" if age > timedelta(days=1) else "live"
+    )
 
 
 def _mails(desk: Desk, *, from_: datetime, until: datetime) -> Figure:
-    written, sent, failed = desk.books.outbox.counts(since=from_, until=until)
+    written, sent, refused = desk.books.outbox.counts(since=from_, until=until)
     if not written:
-        return Figure(name="Mails", text="no mail written", tone="nothing")
-    bounced = f", {count_words(failed)} refused" if failed else ""
-    text = f"{count_words(sent)} of {plural(written, 'mail')} handed over{bounced}"
-    return Figure(name="Mails", text=text, tone="failed" if failed else "fine")
+        return Figure(name="Mails", text="no mail to send", tone="nothing")
+    waiting = written - sent - refused
+    words = [f"{count_words(sent)} of {plural(written, 'mail')} sent"]
+    words += [f"{count_words(refused)} refused"] if refused else []
+    words += [f"{count_words(waiting)} waiting"] if waiting else []
+    return Figure(name="Mails", text=", ".join(words), tone="failed" if refused else "fine")
 
 
 def _tasks_fed_by(desk: Desk, source: str) -> list[Task] | None:

@@ -6,200 +6,198 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from zoneinfo import ZoneInfo
+from enum import Enum
 
 from opsrunner.config.loader import Loaded
-from opsrunner.engine.desk import Desk, routine_names
+from opsrunner.engine.desk import Desk
+from opsrunner.engine.digest_names import Names
+from opsrunner.engine.digest_runs import TROUBLE, RunWords, that_ran
+from opsrunner.engine.digest_said import MOST_NAMED, listed, sentence
 from opsrunner.engine.digest_tasks import TaskWords
-from opsrunner.engine.digest_words import count_words, day_words, plural
+from opsrunner.engine.digest_words import plural
 from opsrunner.engine.people import People
 from opsrunner.model.digest import OpenItem
-from opsrunner.model.outcome import StepStatus
+from opsrunner.model.mail import QueuedMail
 from opsrunner.model.run import Run, RunStatus
+from opsrunner.model.site import Problem
 from opsrunner.model.task import Task, TaskKind
 
 MOST_ALIKE = 3
 """More tasks than this that one step of one routine opened stand as one item."""
-_TROUBLE = (RunStatus.WARNING, RunStatus.FAILED, RunStatus.INTERRUPTED, RunStatus.MISSED)
+SOON = timedelta(days=1)
+"""A reader's own task is news when it is due before the next digest; until then it is something that comes."""
+
+
+class Stand(Enum):
+    """How a task stands to the readers."""
+
+    NEEDS_YOU = 0
+    IN_HAND = 1
+    COMES = 2
+    NO_NEWS = 3
 
 
 @dataclass(frozen=True, kw_only=True)
 class Open:
-    """What is open. `routines` are those that an item stands for."""
+    """What is open. `routines` are those that an item stands for; `coming` are readers' own tasks of later days."""
 
     needs_you: tuple[OpenItem, ...]
     in_hand: tuple[OpenItem, ...]
     routines: frozenset[str]
+    coming: tuple[Task, ...] = ()
 
 
-def open_items(desk: Desk, runs: Sequence[Run], *, until: datetime, loaded: Loaded) -> Open:
+def open_items(desk: Desk, runs: Sequence[Run], *, from_: datetime, until: datetime, loaded: Loaded) -> Open:
     """Return everything open at `until`, the most pressing first; `runs` are those the digest tells of."""
-    return _Collector(desk, until).collect(runs, loaded)
+    return _Collector(desk, from_=from_, until=until).collect(runs, loaded)
 
 
 class _Collector:
-    def __init__(self, desk: Desk, until: datetime) -> None:
-        self._desk, self._until = desk, until
+    def __init__(self, desk: Desk, *, from_: datetime, until: datetime) -> None:
+        self._desk, self._from, self._until = desk, from_, until
         self._people = People(desk)
-        self._zone = ZoneInfo(desk.site().timezone)
-        self._names = routine_names(desk)
-        self._words = TaskWords(desk, self._people, until=until, names=self._names)
-        self._readers = {
-            person.id: person for name in desk.site().digest.to for person in self._people.persons(name, at=until)
-        }
+        self._names = Names(desk, until=until)
+        self._tasks = TaskWords(desk, self._names, until=until)
+        self._runs = RunWords(desk, self._names, until=until)
 
     def collect(self, runs: Sequence[Run], loaded: Loaded) -> Open:
         tasks = self._desk.books.tasks.opened()
-        mine, others = self._from_tasks(tasks)
-        told = {task.routine for task in tasks if task.kind is TaskKind.FOLLOW_UP}
-        in_trouble = self._from_runs(runs, told=told)
-        needs = [*mine, *self._from_mails()]
-        hand = [*others, *in_trouble.values(), *self._from_files(loaded)]
-        late = {task.routine for task in tasks if task.is_late(self._until)}
-        routines = {name for name in (*told, *in_trouble, *late) if name}
-        return Open(needs_you=_ranked(needs), in_hand=_ranked(hand), routines=frozenset(routines))
-
-    def _from_tasks(self, tasks: Sequence[Task]) -> tuple[list[OpenItem], list[OpenItem]]:
-        mine: list[OpenItem] = []
-        others: list[OpenItem] = []
-        for is_mine, alike in self._grouped(tasks):
-            items = self._words.items(alike, together=len(alike) > MOST_ALIKE)
-            (mine if is_mine else others).extend(items)
-        return mine, others
-
-    def _grouped(self, tasks: Sequence[Task]) -> list[tuple[bool, list[Task]]]:
-        """Group tasks that read alike: what is plainly due of one checklist, or of one step's rows."""
-        groups: dict[tuple[object, ...], list[Task]] = defaultdict(list)
+        by_stand: dict[Stand, list[Task]] = defaultdict(list)
         for task in tasks:
-            is_mine = self._needs_a_reader(task)
-            late = task.is_late(self._until)
-            if not is_mine and not late and not self._is_news(task):
-                continue
-            if task.kind is not TaskKind.ROUTINE or task.approve_by:
-                groups[(is_mine, task.id)].append(task)
-            else:
-                groups[(is_mine, late, task.routine, late and task.step)].append(task)
-        return [(bool(key[0]), alike) for key, alike in groups.items()]
-
-    def _needs_a_reader(self, task: Task) -> bool:
-        """Tell whether a task is a reader's own, or escalated to one; standing in for nobody counts once it is late."""
-        for reader in self._readers.values():
-            owner = self._people.of_task(task, at=self._until)
-            if (owner is not None and owner.id == reader.id) or task.role in reader.roles:
-                return True
-            if self._people.is_escalated_to(task, reader, at=self._until):
-                return True
-            if task.is_late(self._until) and self._people.is_for(task, reader, at=self._until):
-                return True
-        return False
-
-    def _is_news(self, task: Task) -> bool:
-        """Tell whether others' task is worth a line before it is late: a failure, or one that has lain for a day."""
-        if task.kind is TaskKind.FOLLOW_UP:
-            return True
-        return task.key is not None and self._until - task.opened_at >= timedelta(days=1)
-
-    def _from_runs(self, runs: Sequence[Run], *, told: set[str | None]) -> dict[str, OpenItem]:
-        """Return an item for each routine whose newest run was not a success and that no follow-up stands for."""
-        newest: dict[str, Run] = {}
-        for run in runs:
-            if run.status not in (RunStatus.SKIPPED, RunStatus.CANCELLED) and run.reason != "coalesced":
-                newest[run.routine] = run
-        return {
-            routine: self._trouble(run, runs)
-            for routine, run in newest.items()
-            if run.status in _TROUBLE and routine not in told
-        }
-
-    def _trouble(self, run: Run, runs: Sequence[Run]) -> OpenItem:
-        name = self._names.get(run.routine, run.routine)
-        tone, word = {
-            RunStatus.WARNING: ("look", "Look"),
-            RunStatus.MISSED: ("failed", "Missed"),
-        }.get(run.status, ("failed", "Failed"))
-        return OpenItem(
-            tone="look" if tone == "look" else "failed",
-            word=word,
-            title=name,
-            facts=self._why(run, runs),
-            with_whom=self._tasks_of(run) or self._accountable(run.routine),
-            run=run.id,
-            short=name.lower(),
+            by_stand[self._stand(task)].append(task)
+        mine = self._from_tasks(by_stand[Stand.NEEDS_YOU], tasks)
+        others = self._from_tasks(by_stand[Stand.IN_HAND], tasks)
+        shown = [*by_stand[Stand.NEEDS_YOU], *by_stand[Stand.IN_HAND]]
+        in_trouble = self._from_runs(runs, shown=shown, tasks=tasks)
+        told = {task.routine for task in shown if task.kind is TaskKind.FOLLOW_UP or task.is_late(self._until)}
+        return Open(
+            needs_you=_ranked([*mine, *self._from_mails()]),
+            in_hand=_ranked([*others, *in_trouble.values(), *self._from_files(loaded)]),
+            routines=frozenset(name for name in (*told, *in_trouble) if name),
+            coming=tuple(by_stand[Stand.COMES]),
         )
 
-    def _why(self, run: Run, runs: Sequence[Run]) -> str:
-        alike = [other for other in runs if other.routine == run.routine and other.status is run.status]
-        often = f" {count_words(len(alike))} times." if len(alike) > 1 else ""
-        if run.status is RunStatus.MISSED:
-            due = run.nominal_at.astimezone(self._zone) if run.nominal_at else None
-            when = f" at {day_words(due.date())} {due:%H:%M}" if due else ""
-            why = {"window": "it was too late to catch up", "policy": "it does not catch up"}.get(
-                run.reason, run.reason
-            )
-            return f"Was due{when} and did not run: {why}.{often}"
-        said = self._step_words(run)
-        good = self._desk.books.runs.last(run.routine, RunStatus.SUCCEEDED)
-        last = ""
-        if good is not None and good.finished_at is not None:
-            moment = good.finished_at.astimezone(self._zone)
-            last = f" Last fine {day_words(moment.date())} {moment:%H:%M}."
-        return f"{said}.{often}{last}"
+    def _from_tasks(self, tasks: Sequence[Task], all_open: Sequence[Task]) -> list[OpenItem]:
+        """Return the items of tasks, those that read alike as one: of one checklist, or of one step's rows."""
+        groups: dict[tuple[object, ...], list[Task]] = defaultdict(list)
+        for task in tasks:
+            late = task.is_late(self._until)
+            if task.kind is TaskKind.AD_HOC or task.approve_by:
+                groups[(task.id,)].append(task)
+            elif task.kind is TaskKind.FOLLOW_UP:
+                groups[("follow-up", task.routine, task.step)].append(task)
+            else:
+                groups[(late, task.routine, late and task.step)].append(task)
+        items: list[OpenItem] = []
+        for alike in groups.values():
+            if len(alike) <= MOST_ALIKE:
+                items += [self._tasks.one(task) for task in alike]
+                continue
+            of = sum(task.routine == alike[0].routine and task.kind is alike[0].kind for task in all_open)
+            items.append(self._tasks.together(alike, of=of))
+        return items
 
-    def _step_words(self, run: Run) -> str:
-        for record in self._desk.books.steps.of_run(run.id):
-            bad = record.status.is_bad or record.status in (StepStatus.WARNING, StepStatus.INTERRUPTED)
-            if bad and record.outcome is not None:
-                return f"{record.id}: {record.outcome.message}".rstrip(".")
-        return run.reason or run.status.value
+    def _stand(self, task: Task) -> Stand:
+        late = task.is_late(self._until)
+        if self._is_escalated(task) or (late and self._is_for_a_reader(task)):
+            return Stand.NEEDS_YOU
+        if self._is_own(task):
+            pressing = task.due_at is None or task.due_at <= self._until + SOON
+            decides = bool(task.approve_by) or task.wait or task.kind is TaskKind.FOLLOW_UP
+            return Stand.NEEDS_YOU if pressing or decides else Stand.COMES
+        if late or task.kind is TaskKind.FOLLOW_UP:
+            return Stand.IN_HAND
+        has_lain = task.key is not None and self._until - task.opened_at >= SOON
+        return Stand.IN_HAND if has_lain else Stand.NO_NEWS
 
-    def _tasks_of(self, run: Run) -> str:
-        """Return who has the tasks that a run opened: `2 tasks with sysadmin`."""
-        opened = [task for task in self._desk.books.tasks.of_run(run.id) if task.is_open]
-        if not opened:
-            return ""
-        owner = self._people.of_task(opened[0], at=self._until)
-        return f"{plural(len(opened), 'task')} with {owner.name if owner else opened[0].role}"
+    def _is_own(self, task: Task) -> bool:
+        """Tell whether a task is a reader's: theirs by name, or of a role that readers alone have."""
+        readers, owner = self._names.readers, self._names.owner(task)
+        if owner is not None:
+            return owner.id in readers
+        holders = self._desk.site().holders_of(task.role)
+        return bool(holders) and all(person.id in readers for person in holders)
 
-    def _accountable(self, routine: str) -> str:
-        found = self._desk.site().routines.get(routine)
-        if found is None:
-            return ""
-        persons = self._people.persons(found.accountable, at=self._until)
-        names = persons[0].name if len(persons) == 1 else found.accountable
-        return names if names == found.accountable else f"{names} ({found.accountable})"
+    def _is_escalated(self, task: Task) -> bool:
+        readers = self._names.readers.values()
+        return bool(task.escalate) and any(
+            self._people.is_escalated_to(task, reader, at=self._until) for reader in readers
+        )
+
+    def _is_for_a_reader(self, task: Task) -> bool:
+        return any(self._people.is_for(task, reader, at=self._until) for reader in self._names.readers.values())
+
+    def _from_runs(self, runs: Sequence[Run], *, shown: Sequence[Task], tasks: Sequence[Task]) -> dict[str, OpenItem]:
+        """Return an item for each routine whose newest run was not a success and that no task stands for."""
+        failures = {task.routine for task in shown if task.kind is TaskKind.FOLLOW_UP}
+        findings = {task.routine for task in shown if task.kind is TaskKind.ROUTINE}
+        ran: dict[str, list[Run]] = defaultdict(list)
+        for run in that_ran(runs):
+            ran[run.routine].append(run)
+        items: dict[str, OpenItem] = {}
+        for routine, own in ran.items():
+            newest = own[-1]
+            stands = routine in failures or (newest.status is RunStatus.WARNING and routine in findings)
+            if newest.status in TROUBLE and not stands:
+                opened = [task for task in tasks if task.routine == routine and task.kind is TaskKind.ROUTINE]
+                items[routine] = self._runs.item(newest, own, opened=opened)
+        return items
 
     def _from_mails(self) -> list[OpenItem]:
-        lost = self._desk.books.outbox.given_up(since=self._until - timedelta(days=1))
-        return [
-            OpenItem(
-                tone="failed",
-                word="Undelivered",
-                title=f"A mail to {mail.to} could not be delivered",
-                facts=f"{mail.subject}: {mail.error}",
-                with_whom="",
-                short="a lost mail",
-            )
-            for mail in lost
-        ]
+        lost = self._desk.books.outbox.given_up(since=self._from)
+        if len(lost) > MOST_ALIKE:
+            return [self._lost_mails(lost)]
+        return [self._lost_mails([mail]) for mail in lost]
+
+    def _lost_mails(self, mails: Sequence[QueuedMail]) -> OpenItem:
+        first = mails[0]
+        to = listed([mail.to for mail in mails[:MOST_NAMED]], total=len(mails))
+        what = f"“{first.subject}”: " if len(mails) == 1 else ""
+        known = {person.email: person.name for person in self._desk.site().people.values()}
+        advice = f"Mend the address of {known[first.to]} in opsrunner.yaml" if first.to in known else "Reach them"
+        otherwise = "" if first.to in known else " another way, and mend the address"
+        return OpenItem(
+            tone="failed",
+            word="Undelivered",
+            title=f"A mail to {to}" if len(mails) == 1 else f"{plural(len(mails), 'mail')} to {to}",
+            facts=f"{what}{sentence(first.error or 'it was given up')} {advice}{otherwise}.",
+            with_whom="",
+            command="opsrunner doctor",
+            short="a lost mail" if len(mails) == 1 else "lost mails",
+        )
 
     def _from_files(self, loaded: Loaded) -> list[OpenItem]:
-        return [
-            OpenItem(
-                tone="look",
-                word="Broken",
-                title=f"routines/{routine}.yaml has a mistake",
-                facts=f"{problems[0]}. Its last good version stays in force."
-                if routine in self._desk.site().routines
-                else f"{problems[0]}. It does not run until that is mended.",
-                with_whom="",
-                short=f"{routine}.yaml",
-            )
-            for routine, problems in _broken(loaded).items()
-        ]
+        """Return an item for each file with mistakes."""
+        found: dict[str, list[Problem]] = defaultdict(list)
+        for problem in loaded.problems:
+            found[problem.file].append(problem)
+        in_force = self._in_force(loaded)
+        return [self._file(file, problems, stands=in_force.get(file, "")) for file, problems in found.items()]
 
+    def _file(self, file: str, problems: Sequence[Problem], *, stands: str) -> OpenItem:
+        first = problems[0]
+        path = f"{first.path}: " if first.path else ""
+        hint = f", {first.hint}" if first.hint else ""
+        said = f"Line {first.line}, column {first.column}: {path}{first.message}{hint}".rstrip(".")
+        more = f"; {plural(len(problems) - 1, 'more mistake')}" if len(problems) > 1 else ""
+        return OpenItem(
+            tone="look",
+            word="Mistake",
+            title=file,
+            facts=f"{said}{more}. {stands}".rstrip(),
+            with_whom="",
+            command=f"opsrunner check {file}" if file.startswith("routines/") else "opsrunner check",
+            short=file.rpartition("/")[2],
+        )
 
-def _broken(loaded: Loaded) -> Mapping[str, Sequence[object]]:
-    return {routine: problems for routine, problems in loaded.broken.items() if problems}
+    def _in_force(self, loaded: Loaded) -> Mapping[str, str]:
+        """Return what holds for a file until it is mended, where it is known."""
+        kept, stopped = "Its last good version stays in force.", "It does not run until that is mended."
+        words = {"opsrunner.yaml": kept}
+        for routine, problems in loaded.broken.items():
+            for problem in problems:
+                words[problem.file] = kept if routine in self._desk.site().routines else stopped
+        return words
 
 
 def _ranked(items: Sequence[OpenItem]) -> tuple[OpenItem, ...]:

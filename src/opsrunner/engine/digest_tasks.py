@@ -2,121 +2,163 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from datetime import datetime
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from opsrunner.engine.alerts import INTERRUPTED_KEY
 from opsrunner.engine.desk import Desk
-from opsrunner.engine.digest_words import count_words, day_words
-from opsrunner.engine.escalations import escalated_to
-from opsrunner.engine.people import People
+from opsrunner.engine.digest_names import Names
+from opsrunner.engine.digest_said import MOST_NAMED, listed, message_words, sentence, shortened
+from opsrunner.engine.digest_words import count_words, plural
+from opsrunner.engine.escalations import escalation_rung
+from opsrunner.engine.task_words import span_words
+from opsrunner.mail.headers import clean_line
 from opsrunner.model.digest import OpenItem
-from opsrunner.model.run import RunStatus
+from opsrunner.model.outcome import StepStatus
 from opsrunner.model.task import Task, TaskKind
 
 
 class TaskWords:
     """Says of tasks what a reader must know: why, since when, with whom."""
 
-    def __init__(self, desk: Desk, people: People, *, until: datetime, names: Mapping[str, str]) -> None:
-        self._desk, self._people, self._until, self._names = desk, people, until, names
+    def __init__(self, desk: Desk, names: Names, *, until: datetime) -> None:
+        self._desk, self._names, self._until = desk, names, until
         self._zone = ZoneInfo(desk.site().timezone)
 
-    def items(self, tasks: Sequence[Task], *, together: bool) -> list[OpenItem]:
-        """Return an item for each task, or one for all of them."""
-        return [self._together(tasks)] if together else [self._one(task) for task in tasks]
-
-    def _one(self, task: Task) -> OpenItem:
+    def one(self, task: Task) -> OpenItem:
+        """Return the item of a task."""
+        is_failure = task.kind is TaskKind.FOLLOW_UP
+        title = self._failure_title(task) if is_failure else task.title
         return OpenItem(
-            tone="failed" if task.kind is TaskKind.FOLLOW_UP or task.is_late(self._until) else "look",
+            tone="failed" if is_failure or task.is_late(self._until) else "look",
             word=self._word(task),
-            title=task.title,
-            facts=self._facts(task),
-            with_whom=self._with_whom(task),
+            title=title,
+            facts=self._failure(task) if is_failure else self._facts(task),
+            with_whom=self._names.with_whom(task),
             age_days=self._age_days(task),
             task=task.id,
             run=task.run,
             url=task.link,
-            short=self._short(task),
-            action="Open it" if task.link else "",
+            short=shortened(self._names.routine(task.routine) if is_failure else title),
         )
 
-    def _together(self, tasks: Sequence[Task]) -> OpenItem:
+    def together(self, tasks: Sequence[Task], *, of: int) -> OpenItem:
+        """Return one item for tasks that read alike, `of` so many open ones of the same routine."""
         first = tasks[0]
-        oldest = min(tasks, key=lambda task: task.opened_at)
+        if first.kind is TaskKind.FOLLOW_UP:
+            return self._failures(tasks)
         late = sum(task.is_late(self._until) for task in tasks)
-        name = self._names.get(first.routine or "", first.routine or "")
-        since = self._since(oldest.opened_at)
-        facts = f"{first.title}, and {count_words(len(tasks) - 1)} more; the oldest open since {since}."
+        name = self._names.routine(first.routine)
+        count = f"{count_words(late)} of {plural(of, 'task')}" if late else plural(len(tasks), "task")
+        more = f"{first.title.rstrip('.')}, and {count_words(len(tasks) - 1)} more."
         return OpenItem(
             tone="failed" if late else "look",
-            word="Overdue" if late else "Open",
-            title=f"{name}: {count_words(len(tasks))} tasks",
-            facts=facts,
-            with_whom=self._with_whom(first),
-            age_days=self._age_days(oldest),
-            run=first.run,
-            short=name.lower(),
+            word="Overdue" if late else "To do",
+            title=f"{name}: {count}",
+            facts=f"{more} {self._earliest(tasks)}".rstrip(),
+            with_whom=self._names.with_whom(first),
+            age_days=max(map(self._age_days, tasks)),
+            command="opsrunner tasks",
+            short=shortened(name),
         )
 
     def _word(self, task: Task) -> str:
         if task.kind is TaskKind.FOLLOW_UP:
-            return "Failed"
+            return "Cut off" if task.key == INTERRUPTED_KEY else "Failed"
         if task.is_late(self._until):
             return "Overdue"
-        return "Approve" if task.approve_by else "Open"
+        return "Approve" if task.approve_by else "To do"
 
     def _facts(self, task: Task) -> str:
-        if task.kind is TaskKind.FOLLOW_UP:
-            return self._failure(task)
-        words = []
-        if task.due_at is not None:
-            words.append(f"Due {self._moment(task.due_at)}{self._lateness(task)}.")
-        reached = escalated_to(self._desk.books, task)
-        if reached:
-            words.append(f"Escalated to {', '.join(reached)}.")
-        name = self._names.get(task.routine or "", "")
-        if name:
-            words.append(f"Of {name}.")
-        return " ".join(words)
+        words = [self._due(task), self._rungs(task)]
+        if task.approve_by:
+            count = plural(len(task.rows) - len(task.struck), "row")
+            words.insert(0, f"{count} on the list; nothing goes on without an answer.")
+        name = self._names.routine(task.routine)
+        if name and name not in task.title:
+            words.append(f"From {name}.")
+        return " ".join(word for word in words if word)
+
+    def _due(self, task: Task) -> str:
+        if task.due_at is None:
+            return ""
+        late = self._until - task.due_at
+        if late <= timedelta():
+            return f"Due {self._names.moment(task.due_at)}."
+        how_late = "just now" if late < timedelta(minutes=1) else f"{span_words(late)} ago"
+        return f"It was due {self._names.moment(task.due_at)}, {how_late}."
+
+    def _rungs(self, task: Task) -> str:
+        """Return what was done to wake somebody: `Reminded 2 times, escalated to you Fri 20:00.`"""
+        if not (task.remind or task.escalate):
+            return ""
+        climbed = self._desk.books.tasks.rungs(task.id)
+        reminded = sum(rung.startswith("remind ") for rung in climbed)
+        words = [f"reminded {'once' if reminded == 1 else f'{reminded} times'}"] if reminded else []
+        for step in task.escalate:
+            at = climbed.get(escalation_rung(step))
+            if at is not None:
+                words.append(f"escalated to {self._called(step.to)} {self._names.moment(at)}")
+        return sentence(", ".join(words)) if words else ""
+
+    def _called(self, name: str) -> str:
+        readers = self._names.readers
+        if len(readers) == 1 and any(name == one.id or name in one.roles for one in readers.values()):
+            return "you"
+        person = self._desk.site().people.get(name)
+        return person.name if person else name
+
+    def _failure_title(self, task: Task) -> str:
+        place = "" if not task.key or task.key == INTERRUPTED_KEY else f" ({clean_line(task.key, length=60)})"
+        return f"{self._names.step(task.routine, task.step)}{place}"
 
     def _failure(self, task: Task) -> str:
-        times = f" {count_words(task.count)} times" if task.count > 1 else ""
-        said = f"{task.message.rstrip('.')}.{' Failed' + times + '.' if times else ''}"
-        good = self._desk.books.runs.last(task.routine or "", RunStatus.SUCCEEDED)
-        if good is not None and good.finished_at is not None:
-            return f"{said} Last fine {self._moment(good.finished_at)}."
-        return said
+        rule = self._names.rule(task.routine, task.step)
+        words = [sentence(message_words(task.message, is_bad=task.key != INTERRUPTED_KEY, rule=rule))]
+        since = self._names.moment(task.opened_at)
+        if task.count > 1:
+            words.append(f"Failed {count_words(task.count)} times since {since}.")
+        elif task.key != INTERRUPTED_KEY:
+            words.append(f"Failed once, {since}.")
+        words.append(self._last_good(task))
+        return " ".join(word for word in words if word)
 
-    def _lateness(self, task: Task) -> str:
-        if task.due_at is None or not task.is_late(self._until):
+    def _failures(self, tasks: Sequence[Task]) -> OpenItem:
+        """Return one item for a step that failed for many hosts or rows."""
+        first = tasks[0]
+        title = f"{self._names.step(first.routine, first.step)}, for {count_words(len(tasks))}"
+        rule = self._names.rule(first.routine, first.step)
+        named = [
+            f"{clean_line(task.key or '', length=60)}: {message_words(task.message, is_bad=True, rule=rule)[:80]}"
+            for task in tasks[:MOST_NAMED]
+        ]
+        said = sentence(listed(named, total=len(tasks), apart="; "))
+        return OpenItem(
+            tone="failed",
+            word="Failed",
+            title=title,
+            facts=f"{said} {self._last_good(first)}".rstrip(),
+            with_whom=self._names.with_whom(first),
+            age_days=max(map(self._age_days, tasks)),
+            run=max(task.run or 0 for task in tasks) or None,
+            short=shortened(self._names.routine(first.routine)),
+        )
+
+    def _last_good(self, task: Task) -> str:
+        """Return when the step that failed last did well."""
+        good = self._desk.books.steps.last_end(task.routine or "", task.step, StepStatus.SUCCEEDED, StepStatus.WARNING)
+        if good is None or good.finished_at is None:
+            return "It has not been fine yet."
+        return f"Last fine {self._names.moment(good.finished_at)}."
+
+    def _earliest(self, tasks: Sequence[Task]) -> str:
+        due = [task for task in tasks if task.due_at is not None]
+        if not due:
             return ""
-        hours = int((self._until - task.due_at).total_seconds() // 3600)
-        if hours < 1:
-            return ", just late"
-        return f", {count_words(hours)} h late" if hours < 48 else f", {count_words(hours // 24)} days late"
-
-    def _with_whom(self, task: Task) -> str:
-        person = self._people.of_task(task, at=self._until)
-        who = task.role if person is None else person.name
-        if person is not None and task.role not in (person.id, ""):
-            who = f"{person.name} ({task.role})"
-        return f"{who}, open since {self._since(task.opened_at)}"
-
-    def _short(self, task: Task) -> str:
-        if task.kind is TaskKind.FOLLOW_UP:
-            return self._names.get(task.routine or "", task.title).lower()
-        return task.title if len(task.title) <= 40 else f"{task.title[:39].rstrip()}…"
+        first = min(due, key=lambda task: task.due_at or self._until)
+        return self._due(first).replace("It was due", "The first was due").replace("Due", "The first is due")
 
     def _age_days(self, task: Task) -> int:
         opened = task.opened_at.astimezone(self._zone).date()
         return max(0, (self._until.astimezone(self._zone).date() - opened).days)
-
-    def _since(self, moment: datetime) -> str:
-        local = moment.astimezone(self._zone)
-        today = self._until.astimezone(self._zone).date()
-        return f"{local:%H:%M}" if local.date() == today else day_words(local.date())
-
-    def _moment(self, moment: datetime) -> str:
-        local = moment.astimezone(self._zone)
-        return f"{day_words(local.date())} {local:%H:%M}"

@@ -22,6 +22,7 @@ from opsrunner.model.digest import Coming, DayMark, Digest, Figure, OpenItem, Pl
 SIGNS: dict[Tone, str] = {"failed": "✕", "look": "!", "fine": "✓", "live": "●", "nothing": "○"}
 """Beside the colour of each tone, for eyes and screens that do not tell colours apart."""
 URL_LENGTH = 600
+COMING_DAYS = {"daily": 7, "weekly": 7, "monthly": 31}
 
 _Shown = TypeVar("_Shown")
 
@@ -113,9 +114,10 @@ class DigestView:
     counts: str
     planned: Folded[Line]
     coming: Folded[Line]
+    coming_days: int
+    """How far `coming` looks ahead."""
     muted: Folded[Line]
     gaps: Folded[Line]
-    broken: Folded[Line]
     missing: str
     footer: str
 
@@ -142,9 +144,9 @@ def view_digest(digest: Digest, room: Room) -> DigestView:
         counts=clean_line(digest.counts),
         planned=Folded(shown=planned, left_out=planned_total - len(planned), total=planned_total),
         coming=_coming_lines(digest.coming, room),
+        coming_days=COMING_DAYS[digest.series],
         muted=_notes(digest.muted, "nothing", room),
         gaps=_notes(digest.gaps, "look", room),
-        broken=_notes(digest.broken, "failed", room),
         missing=missing_words(digest.series),
         footer=clean_line(digest.footer, length=400),
     )
@@ -159,7 +161,11 @@ def _verdict_tone(digest: Digest) -> Tone:
         return "failed"
     if digest.needs_you:
         return "look"
-    return "live" if digest.in_hand else "fine"
+    if digest.gaps:
+        return "look"
+    if digest.in_hand:
+        return "live"
+    return "fine" if any(line.tone == "fine" for line in digest.planned) else "nothing"
 
 
 def _day(digest: Digest) -> str:
@@ -196,6 +202,8 @@ def is_link(url: str) -> bool:
 
 
 def _command(item: OpenItem) -> str:
+    if item.command:
+        return clean_line(item.command, length=100)
     if item.task is not None:
         return f"opsrunner tick {item.task}"
     return "" if item.run is None else f"opsrunner show {item.run}"

@@ -22,18 +22,22 @@ _ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", 
 _EVERY = {"daily": "every day", "weekly": "every week", "monthly": "every month"}
 
 
-def compose_headline(needs: int, in_hand: int, fine: int) -> str:
+def compose_headline(needs: int, in_hand: int, fine: int, *, was_due: bool = False) -> str:
     """Return the verdict as a person would say it: `One thing needs you. Two are in hand. 37 are fine.`
 
-    `fine` counts only what was checked; where nothing was, it is not mentioned.
+    `fine` counts only what was checked; where nothing was, it is not mentioned, and `was_due` tells whether
+    something should have been.
     """
     if not needs and not in_hand:
-        return f"{_all_fine(fine)} Nothing needs you."
+        verdict = _all_fine(fine) if fine or not was_due else "Nothing has run to its end."
+        return f"{verdict} Nothing needs you."
     sentences = [_needs(needs), _in_hand(in_hand) if in_hand else "", _fine(fine) if fine else ""]
     return " ".join(sentence for sentence in sentences if sentence)
 
 
-def compose_subject(shorts: Sequence[str], *, in_hand: int, fine: int, day: date, series: Series) -> str:
+def compose_subject(
+    shorts: Sequence[str], *, in_hand: int, fine: int, day: date, series: Series, was_due: bool = False
+) -> str:
     """Return the subject, verdict first: `2 need you: abuse web5, billing backup · Sat 21 Nov`.
 
     `shorts` are a few words for each thing that needs the reader; as many stand there as fit.
@@ -44,7 +48,7 @@ def compose_subject(shorts: Sequence[str], *, in_hand: int, fine: int, day: date
         return f"{verdict}{_fitting(shorts, SUBJECT_LENGTH - len(verdict) - len(when) - 3)} · {when}"
     if in_hand:
         return f"Nothing needs you, {count_words(in_hand)} in hand · {when}"
-    return f"{_short_all_fine(fine)} · {when}"
+    return f"{_short_all_fine(fine) if fine or not was_due else 'Nothing has run to its end'} · {when}"
 
 
 def compose_preheader(needs: Sequence[str], in_hand: Sequence[str], *, coming: str = "") -> str:
@@ -96,6 +100,15 @@ def day_words(day: date, *, style: Literal["short", "long"] = "short") -> str:
     return f"{weekday} {day.day} {month}"
 
 
+def near_words(moment: datetime, *, now: datetime, zone: str) -> str:
+    """Return a moment as people say it at `now`: `today 14:10`, `Fri 18:00`, `Fri 6 Nov` where it is further off."""
+    local, today = moment.astimezone(ZoneInfo(zone)), now.astimezone(ZoneInfo(zone)).date()
+    if local.date() == today:
+        return f"today {local:%H:%M}"
+    words = day_words(local.date())
+    return words if abs((local.date() - today).days) > 6 else f"{words.split(' ', 1)[0]} {local:%H:%M}"
+
+
 def period_tag(day: date, *, series: Series) -> str:
     """Return what the subject calls the period that ends on `day`."""
     if series == "monthly":
@@ -135,6 +148,8 @@ def _all_fine(number: int) -> str:
 
 
 def _short_all_fine(number: int) -> str:
+    if number == 1:
+        return "Nothing needs you, 1 fine"
     return f"All {count_words(number)} fine" if number else "Nothing was due"
 
 

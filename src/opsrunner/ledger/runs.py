@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
 
 from opsrunner.errors import NotFound
 from opsrunner.ledger.codec import optional_moment, optional_text, to_moment, to_text
@@ -157,6 +158,35 @@ class Runs:
         """Return the newest run of a routine with one of `statuses` (any, without)."""
         found = self.listed(routine=routine, statuses=statuses, limit=1)
         return found[0] if found else None
+
+    def troubled_since(self, routine: str, *, after: int) -> datetime | None:
+        """Return when the first run of a routine after run `after` ended in trouble, None where none did."""
+        sql = (
+            "SELECT finished_at FROM runs WHERE routine = ? AND id > ? AND finished_at IS NOT NULL"
+            " AND status IN ('warning', 'failed', 'interrupted', 'missed') AND reason <> 'coalesced'"
+            " ORDER BY id LIMIT 1"
+        )
+        row = self._ledger.one(sql, (routine, after))
+        return None if row is None else to_moment(row["finished_at"])
+
+    def ends_between(self, bounds: Sequence[datetime]) -> list[dict[tuple[RunStatus, str], int]]:
+        """Return how many runs ended with each (status, reason), for each span between two of `bounds`, in one query.
+
+        A span takes its first moment in and leaves its last one out.
+        """
+        spans = list(pairwise(bounds))
+        ends: list[dict[tuple[RunStatus, str], int]] = [{} for _ in spans]
+        if not spans:
+            return ends
+        sql = (
+            f"WITH span(number, from_at, until_at) AS (VALUES {','.join(['(?,?,?)'] * len(spans))})"  # noqa: S608
+            " SELECT number, status, reason, count(*) AS runs FROM span CROSS JOIN runs"
+            " ON finished_at >= from_at AND finished_at < until_at GROUP BY number, +status, +reason"
+        )
+        values = [item for number, (start, end) in enumerate(spans) for item in (number, to_text(start), to_text(end))]
+        for row in self._ledger.all(sql, values):
+            ends[row["number"]][(RunStatus(row["status"]), row["reason"])] = row["runs"]
+        return ends
 
     def unreported(self, series: str) -> list[Run]:
         """Return the final runs that no digest of `series` has told of, oldest first."""

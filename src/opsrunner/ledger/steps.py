@@ -59,6 +59,18 @@ class Steps:
         row = self._ledger.one(sql, (routine, step, *(status.value for status in statuses)))
         return None if row is None else _step(row)
 
+    def hosts_seen(self, *, since: datetime, until: datetime) -> dict[str, StepStatus]:
+        """Return how the newest SSH step that asked a host ended there, of the runs that ended in (since, until]."""
+        sql = (
+            "SELECT json_extract(part.value, '$.key') AS host, json_extract(part.value, '$.status') AS status,"
+            " max(steps.run * 1000 + steps.position) FROM runs CROSS JOIN steps ON steps.run = runs.id"
+            " CROSS JOIN json_each(steps.outcome, '$.parts') AS part"
+            " WHERE runs.finished_at > ? AND runs.finished_at <= ? AND steps.kind = 'ssh' AND steps.outcome IS NOT NULL"
+            " GROUP BY host"
+        )
+        rows = self._ledger.all(sql, (to_text(since), to_text(until)))
+        return {row["host"]: StepStatus(row["status"]) for row in rows}
+
 
 def _step(row: sqlite3.Row) -> StepRecord:
     return StepRecord(

@@ -28,13 +28,15 @@ class OpenItem:
     url: str = ""
     short: str = ""
     """A few words for the subject line."""
+    command: str = ""
+    """What to type next, where neither its task nor its run says it."""
     action: str = ""
     """The words on its button: `Answer it`, `Approve the list`; empty: `Open`."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Figure:
-    """One of the five figures of the house line; `text` stands as it is: `38 of 40 hosts reachable`."""
+    """One figure of the house line; `text` stands as it is: `38 of 40 hosts reachable`."""
 
     name: str
     text: str
@@ -94,8 +96,6 @@ class Digest:
     """What is paused, frozen, skipped or accepted, and until when."""
     gaps: tuple[str, ...] = ()
     """`The scheduler was down from 03:10 to 07:40.`"""
-    broken: tuple[str, ...] = ()
-    """Files that do not check, with line and column."""
     days: tuple[DayMark, ...] = ()
     """The last days, oldest first, the digest's own last; empty: no strip."""
     footer: str = ""

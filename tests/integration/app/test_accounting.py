@@ -51,7 +51,8 @@ def test_three_days_of_downtime_are_one_catch_up_and_two_missed(house: Callable[
     assert site.told("backups") == ["missed coalesced", "missed coalesced", "succeeded catch_up"]
     text = site.app.books.digests.last("daily").text
     assert "The scheduler did not run from Fri 20 Nov 12:00 to Mon 23 Nov 09:00" in text
-    assert "2 missed (coalesced)" in text
+    assert "Fri 20 Nov 12:00 to Mon 23 Nov 09:00" in text.split("NOT WATCHED")[0]
+    assert "Backups: 2 older ones missed" in text
 
 
 def test_what_is_older_than_the_window_is_missed_and_heads_the_digest(house: Callable[..., Any]) -> None:
@@ -216,4 +217,4 @@ def test_a_digest_comes_also_when_all_is_well(house: Callable[..., Any]) -> None
     site.at("2026-11-21T07:00:01")
     (mail,) = [mail for mail in site.app.books.outbox.queued() if mail.about == "digest daily"]
     assert mail.to == "owner@example.com"
-    assert mail.subject == "All 1 fine · Sat 21 Nov"
+    assert mail.subject == "Nothing needs you, 1 fine · Sat 21 Nov"

@@ -53,7 +53,6 @@ def full_digest() -> Digest:
         coming=_coming(),
         muted=("Kernel updates paused by First technician until Wed 25 Nov: waiting for the vendor.",),
         gaps=("The scheduler was down from 03:10 to 07:40; 2 runs were caught up, 1 was missed.",),
-        broken=("routines/spam-watch.yaml:12:7: steps[1].timout: unknown key, did you mean 'timeout'?",),
         days=_days(TONES),
         footer=compose_footer(version="0.1", host="ops1", routines=40, broken=1, queued_mails=0),
     )
@@ -71,7 +70,6 @@ def calm_digest(full_digest: Digest) -> Digest:
         in_hand=(),
         muted=(),
         gaps=(),
-        broken=(),
         days=_days(("fine",) * 10),
         footer=compose_footer(version="0.1", host="ops1", routines=40, broken=0, queued_mails=0),
     )

@@ -1,0 +1,133 @@
+"""Routines whose newest run was not a success, in a digest's words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from opsrunner.engine.desk import Desk
+from opsrunner.engine.digest_names import Names
+from opsrunner.engine.digest_said import MOST_NAMED, listed, outcome_words, sentence, shortened
+from opsrunner.engine.digest_words import count_words, plural
+from opsrunner.model.digest import OpenItem, Tone
+from opsrunner.model.outcome import StepStatus
+from opsrunner.model.run import Run, RunStatus, StepRecord
+from opsrunner.model.task import Task, TaskStatus
+
+LEFT_OUT = (RunStatus.SKIPPED, RunStatus.CANCELLED)
+TROUBLE = (RunStatus.WARNING, RunStatus.FAILED, RunStatus.INTERRUPTED, RunStatus.MISSED)
+COALESCED = "coalesced"
+"""The reason of an occurrence that a later one stands for."""
+_WORDS: Mapping[RunStatus, tuple[Tone, str]] = {
+    RunStatus.WARNING: ("look", "Look"),
+    RunStatus.FAILED: ("failed", "Failed"),
+    RunStatus.INTERRUPTED: ("failed", "Cut off"),
+    RunStatus.MISSED: ("failed", "Missed"),
+}
+_WHY_MISSED = {"window": "when opsrunner was back it was too late to catch up", "policy": "it is not caught up"}
+_WHY_CUT_OFF = {"crash": "opsrunner or the machine stopped while it ran", "shutdown": "it was ended at a shutdown"}
+
+
+def that_ran(runs: Sequence[Run]) -> list[Run]:
+    """Return the runs that say how a routine is: neither left out on purpose nor stood for by a later one."""
+    return [run for run in runs if run.status not in LEFT_OUT and run.reason != COALESCED]
+
+
+class RunWords:
+    """Says of troubled routines what a reader must know: what was found, how often, what was the last good one."""
+
+    def __init__(self, desk: Desk, names: Names, *, until: datetime) -> None:
+        self._desk, self._names, self._until = desk, names, until
+        self._zone = ZoneInfo(desk.site().timezone)
+
+    def item(self, newest: Run, runs: Sequence[Run], *, opened: Sequence[Task]) -> OpenItem:
+        """Return the item of a routine: `runs` are all its runs of the period that ran, `opened` its open tasks."""
+        tone, word = _WORDS[newest.status]
+        title, facts = self._told(newest, runs, opened)
+        good = self._desk.books.runs.last(newest.routine, RunStatus.SUCCEEDED)
+        return OpenItem(
+            tone=tone,
+            word=word,
+            title=title,
+            facts=" ".join(part for part in (*facts, self._last_good(good)) if part),
+            with_whom=self._with_whom(newest, opened),
+            age_days=self._age_days(newest, good),
+            run=newest.id,
+            short=shortened(self._names.routine(newest.routine)),
+        )
+
+    def _told(self, run: Run, runs: Sequence[Run], opened: Sequence[Task]) -> tuple[str, list[str]]:
+        """Return the title and what was found."""
+        name = self._names.routine(run.routine)
+        if run.status is RunStatus.MISSED:
+            return name, [self._missed([one for one in runs if one.status is RunStatus.MISSED])]
+        often = self._often(run, runs)
+        record = self._decisive(run)
+        if record is None or record.outcome is None:
+            return name, [self._left_undone(run), often]
+        title = self._names.step(run.routine, record.id)
+        if run.status is RunStatus.WARNING and opened:
+            return name, [self._tasks(opened), often]
+        if run.status is RunStatus.INTERRUPTED:
+            return title, [sentence(_WHY_CUT_OFF.get(run.reason, run.reason or "it was cut off")), often]
+        rule = self._names.rule(run.routine, record.id)
+        return title, [sentence(outcome_words(record.outcome, rule=rule)), often]
+
+    def _decisive(self, run: Run) -> StepRecord | None:
+        """Return the step that made the run what it is: the first of the worst."""
+        records = [record for record in self._desk.books.steps.of_run(run.id) if record.outcome is not None]
+        bad = [one for one in records if one.status.is_bad or one.status is StepStatus.INTERRUPTED]
+        warned = [one for one in records if one.status is StepStatus.WARNING]
+        return next(iter(bad or warned), None)
+
+    def _left_undone(self, run: Run) -> str:
+        """Return which tasks of a run nobody did: `2 of 13 tasks were not done: …`."""
+        tasks = self._desk.books.tasks.of_run(run.id)
+        left = [task for task in tasks if task.status in (TaskStatus.MISSED, TaskStatus.COULD_NOT)]
+        if not left:
+            return sentence(run.reason or run.status.value)
+        named = [
+            f"{task.title.rstrip('.')}{_could_not(task) if task.status is TaskStatus.COULD_NOT else ''}"
+            for task in left[:MOST_NAMED]
+        ]
+        verb = "was" if len(left) == 1 else "were"
+        count = f"{count_words(len(left))} of {plural(len(tasks), 'task')} {verb} not done"
+        return sentence(f"{count}: {listed(named, total=len(left), apart='; ')}")
+
+    def _tasks(self, opened: Sequence[Task]) -> str:
+        first, more = opened[0], len(opened) - 1
+        due = f"; due {self._names.moment(first.due_at)}" if first.due_at is not None else ""
+        rest = f", and {count_words(more)} more" if more else ""
+        return sentence(f"{first.title.rstrip('.')}{rest}{due}")
+
+    def _often(self, run: Run, runs: Sequence[Run]) -> str:
+        alike = sum(one.status is run.status for one in runs)
+        return f"So in {count_words(alike)} of {plural(len(runs), 'run')}." if len(runs) > 1 else ""
+
+    def _missed(self, runs: Sequence[Run]) -> str:
+        """Return `Did not run, due Sat 02:30 and Sun 02:30: …`."""
+        dues = [run.nominal_at or run.created_at for run in runs]
+        first, last = self._names.moment(dues[0]), self._names.moment(dues[-1])
+        when = {1: f"due {first}", 2: f"due {first} and {last}"}.get(
+            len(runs), f"{count_words(len(runs))} times from {first} to {last}"
+        )
+        return f"Did not run, {when}: {_WHY_MISSED.get(runs[-1].reason, runs[-1].reason)}."
+
+    def _last_good(self, good: Run | None) -> str:
+        if good is None or good.finished_at is None:
+            return "It has not been fine yet."
+        return f"Last fine {self._names.moment(good.finished_at)}."
+
+    def _with_whom(self, run: Run, opened: Sequence[Task]) -> str:
+        return self._names.with_whom(opened[0]) if opened else self._names.accountable(run.routine)
+
+    def _age_days(self, run: Run, good: Run | None) -> int:
+        """Return for how many days the routine has not been fine."""
+        since = self._desk.books.runs.troubled_since(run.routine, after=good.id if good else 0)
+        began = (since or run.created_at).astimezone(self._zone).date()
+        return max(0, (self._until.astimezone(self._zone).date() - began).days)
+
+
+def _could_not(task: Task) -> str:
+    return f" (could not: {task.evidence.note})" if task.evidence.note else " (could not be done)"
