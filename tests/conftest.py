@@ -14,10 +14,6 @@ import pytest
 from hypothesis import settings
 from hypothesis import settings
 
-settings.register_profile("gate", derandomize=True)
-if os.environ.get("CI") == "true":
-    settings.load_profile("gate")
-
 SYSTEM_FOLDERS = ("/usr/sbin", "/sbin", "/usr/local/sbin", "/usr/lib/dovecot")
 MINIMAL_SITE = """\
 site: Example Hosting
