@@ -9,7 +9,8 @@ from typing import get_args
 import jsonschema
 import pytest
 
-from opsrunner.cli.verbs import VERBS
+from opsrunner.config import calendars, data_keys, rosters, site_keys
+from opsrunner.config.fields import Keys
 from opsrunner.config.json_schema import SchemaName, schema_of
 from opsrunner.config.site_file import SiteKeys
 from opsrunner.config.step_keys import SHARED
@@ -20,6 +21,12 @@ from opsrunner.version import VERSION
 ROOT = Path(__file__).parents[2]
 SOURCES = sorted((ROOT / "src").rglob("*.py"))
 SHIPPED = sorted([ROOT / "opsrunner.yaml", *ROOT.glob("routines/*.yaml"), *ROOT.glob("checklists/*.yaml")])
+SITE_MODELS = [
+    model
+    for module in (site_keys, data_keys, rosters, calendars)
+    for model in vars(module).values()
+    if isinstance(model, type) and issubclass(model, Keys) and model.__module__ == module.__name__
+]
 LONGEST_FILE_LINES = 300
 ROUTINES_TEXT = (ROOT / "docs/routines.md").read_text(encoding="utf-8")
 
@@ -78,13 +85,6 @@ def test_every_key_of_the_site_file_stands_in_the_docs() -> None:
     assert names_in_tables(section("The site file")) == set(SiteKeys.model_fields)
 
 
-def test_every_verb_stands_in_the_docs_as_in_the_help() -> None:
-    told = (ROOT / "docs/operations.md").read_text(encoding="utf-8")
-
-    for name, verb in VERBS.items():
-        assert f"| `{name}` | {verb.summary} |" in told
-
-
 @pytest.mark.parametrize("name", get_args(SchemaName))
 def test_the_schemas_for_editors_are_those_of_the_program(name: SchemaName) -> None:
     written = json.loads((ROOT / f"docs/schema/{name}.json").read_text(encoding="utf-8"))
@@ -100,6 +100,13 @@ def test_every_shipped_file_points_at_its_schema_and_fits_it(path: Path) -> None
     assert marker == "# yaml-language-server: "
     rules = json.loads((path.parent / schema).read_text(encoding="utf-8"))
     jsonschema.validate(read_yaml(text), rules)
+
+
+@pytest.mark.parametrize("model", SITE_MODELS, ids=lambda model: model.__name__)
+def test_every_key_within_the_site_file_is_named_in_the_docs(model: type[Keys]) -> None:
+    told = set(re.findall(r"[a-z0-9_]+", section("The site file") + section("Secrets")))
+
+    assert {field.alias or name for name, field in model.model_fields.items()} - told == set()
 
 
 @pytest.mark.parametrize("path", sorted(ROOT.glob("docs/*.md")) + sorted(ROOT.glob("*.md")), ids=lambda path: path.name)
