@@ -14,12 +14,14 @@ import stat
 import subprocess
 import threading
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
 from urllib.parse import quote
 
 from opsrunner.errors import SecretUnavailable
 
 MASK = "••••"
+_SHELL_SIGNS = re.compile(r"[^\w@%+=:,./\n-]")
 COMMAND_SECONDS = 20
 SHORTEST_MASKED = 4
 """Values shorter than this are not masked: masking `1` would garble every page and hide nothing."""
@@ -178,7 +180,8 @@ class MaskedStream:
 
 
 def _written_forms(value: str) -> set[str]:
-    """Return `value` as it is and as JSON, Python, URLs and shells write it."""
+    """Return `value` as it is and as JSON, Python, CSV, HTML, URLs and shells write it."""
     in_json = (json.dumps(value, ensure_ascii=is_ascii)[1:-1] for is_ascii in (True, False))
-    in_url = quote(value, safe="", errors="surrogateescape")
-    return {value, *in_json, repr(value)[1:-1], in_url, shlex.quote(value).strip("'")}
+    in_url = (quote(value, safe=safe, errors="surrogateescape") for safe in ("", "/"))
+    in_shell = (shlex.quote(value).strip("'"), value.replace("'", "'\\''"), _SHELL_SIGNS.sub(r"\\\g<0>", value))
+    return {value, *in_json, repr(value)[1:-1], value.replace('"', '""'), escape(value), *in_url, *in_shell}

@@ -24,7 +24,7 @@ from opsrunner.model.mail import NewMail
 from opsrunner.model.outcome import Outcome, Row, StepStatus
 from opsrunner.model.routine import Routine, StepPlan
 from opsrunner.model.run import Run
-from opsrunner.model.site import Site, Source
+from opsrunner.model.site import Host, Site, Source
 from opsrunner.packaged import library
 from opsrunner.secrets import Vault
 from opsrunner.steps.base import Means, StepCall
@@ -32,6 +32,7 @@ from opsrunner.steps.kinds import KINDS
 from opsrunner.templates.environments import render_options, render_text
 
 MOST_OUTCOME_BYTES = 8_000_000
+THIS_MACHINE = Host(name="local", address="127.0.0.1")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,7 +132,7 @@ class Automated:
             clock=self.clock,
             vault=self.vault,
             stopping=stop,
-            hosts=site.hosts,
+            hosts={THIS_MACHINE.name: THIS_MACHINE, **site.hosts},
             fleet=self.fleet,
             sources=site.sources,
             read_source=self.read_source,

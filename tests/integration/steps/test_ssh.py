@@ -253,6 +253,30 @@ class TestManyHosts:
         assert outcome.facts == {"hosts": 2, "ok": 0, "failed": 1, "unknown": 1}
         assert "the command may still run there" in outcome.parts[1].message
 
+    @needs_sshd
+    def test_a_cut_leaves_no_part_of_a_secret(
+        self,
+        work: Work,
+        means: Means,
+        make_fleet: Callable[..., Fleet],
+        pinned_host: Callable[[int], Host],
+        inventory: dict[str, Host],
+        tmp_path: Path,
+    ) -> None:
+        inventory["web2"] = pinned_host(2)
+        (tmp_path / "secret").write_text("canary4711" * 20)
+        (tmp_path / "secret").chmod(0o600)
+        fleet = make_fleet(limit_bytes=300, vault=means.vault)
+        command = (
+            """for n in 1 2 3 4 5 6 7; do printf '%s-' "$TOKEN"; done; tr '\\0' '\\n' < /proc/$$/cmdline; exit 1"""
+        )
+
+        outcome = work(hosts=["local", "web2"], run=command, env={"TOKEN": SecretRef(file="secret")}, fleet=fleet)
+
+        written = (tmp_path / "output.log").read_text(errors="replace")
+        assert "canary" not in written + outcome.message
+        assert MASK in written
+
     def test_an_unknown_host_key_is_told_with_its_fingerprint(
         self, work: Work, sshd_farm: Any, inventory: dict[str, Host]
     ) -> None:
