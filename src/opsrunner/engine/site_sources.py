@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from opsrunner.clock import Clock
 from opsrunner.model.outcome import Row
@@ -36,11 +35,10 @@ class SiteSources:
         return read_source(placed, options, vault=self.vault, site_root=self.site().root, now=now)
 
     def write_samples(self) -> None:
-        """Write the data of a sample site as they stand today; any other site has none."""
+        """Write the data of a sample site as they stand now; any other site has none."""
         site = self.site()
         if site.sample_seed is not None:
-            today = self.clock.now().astimezone(ZoneInfo(site.timezone)).date()
-            write_samples(site.root, self.state, seed=site.sample_seed, today=today)
+            write_samples(site.root, self.state, seed=site.sample_seed, now=self.clock.now())
 
     def _placed(self, value: Any) -> Any:
         return value.replace(STATE_WORD, str(self.state)) if isinstance(value, str) else value
