@@ -30,6 +30,11 @@ from opsrunner.model.run import Run, RunStatus
 from opsrunner.model.task import Task, TaskKind, TaskStatus
 from opsrunner.version import VERSION
 
+INSTANT = timedelta(microseconds=1)
+"""The ledger's grain: a period takes its last moment in, and leaves its first one to the digest before."""
+ONE_GAP = timedelta(minutes=1)
+"""Gaps with less than this between them are told as one: it came up and went down again."""
+
 
 def collect(desk: Desk, series: Series, *, from_: datetime, until: datetime, loaded: Loaded) -> Digest:
     """Return the digest of a series for (from_, until].
@@ -39,7 +44,7 @@ def collect(desk: Desk, series: Series, *, from_: datetime, until: datetime, loa
     site, books = desk.site(), desk.books
     runs = [run for run in books.runs.unreported(series) if run.finished_at is not None and run.finished_at <= until]
     items = open_items(desk, runs, from_=from_, until=until, loaded=loaded)
-    opened, closed = books.tasks.opened(), books.tasks.closed(since=from_, until=until)
+    opened, closed = books.tasks.opened(), books.tasks.closed(since=from_ + INSTANT, until=until + INSTANT)
     by_routine = _by_routine(runs)
     untroubled = {name: own for name, own in by_routine.items() if name not in items.routines}
     fine = sum(is_fine(own) for own in untroubled.values())
@@ -110,12 +115,19 @@ def _counts(desk: Desk, by_routine: Mapping[str, Sequence[Run]], *, fine: int, t
 
 
 def _gaps(desk: Desk, *, since: datetime, until: datetime) -> tuple[str, ...]:
-    zone = ZoneInfo(desk.site().timezone)
-    lines: list[str] = []
-    for gap in desk.books.service.gaps(since=since):
+    """Return when nothing was planned; gaps that follow on one another are one."""
+    spans: list[tuple[datetime, datetime]] = []
+    for gap in sorted(desk.books.service.gaps(since=since), key=lambda gap: gap.from_):
         if gap.from_ >= until:
             continue
-        start, end = gap.from_.astimezone(zone), gap.until.astimezone(zone)
-        last = f"{end:%H:%M}" if start.date() == end.date() else f"{day_words(end.date())} {end:%H:%M}"
-        lines.append(f"The scheduler did not run from {day_words(start.date())} {start:%H:%M} to {last}.")
-    return tuple(lines)
+        if spans and gap.from_ <= spans[-1][1] + ONE_GAP:
+            spans[-1] = (spans[-1][0], max(spans[-1][1], gap.until))
+        else:
+            spans.append((gap.from_, gap.until))
+    return tuple(_gap_words(start, end, zone=ZoneInfo(desk.site().timezone)) for start, end in spans)
+
+
+def _gap_words(start: datetime, end: datetime, *, zone: ZoneInfo) -> str:
+    first, last = start.astimezone(zone), end.astimezone(zone)
+    until = f"{last:%H:%M}" if first.date() == last.date() else f"{day_words(last.date())} {last:%H:%M}"
+    return f"The scheduler did not run from {day_words(first.date())} {first:%H:%M} to {until}."

@@ -57,7 +57,8 @@ def _reason(desk: Desk, hold: Hold) -> str:
 def _frozen(desk: Desk, freeze: Freeze) -> str:
     held = sum(bool(set(freeze.tags) & set(routine.tags)) for routine in desk.site().routines.values())
     verb = "is" if held == 1 else "are"
-    what = f"{plural(held, 'routine')} tagged {', '.join(freeze.tags)} {verb} frozen"
+    tags = ", ".join(freeze.tags)
+    what = f"{plural(held, 'routine')} tagged {tags} {verb} frozen" if held else f"Whatever is tagged {tags} is frozen"
     return f"{what} until {day_words(freeze.until)}: {freeze.reason.rstrip('.')}."
 
 
@@ -81,7 +82,9 @@ def _runs(desk: Desk, *, from_: datetime, until: datetime) -> list[Coming]:
     What is paused, asked to be left out or frozen stands among the muted, or with the freeze that begins.
     """
     zone = ZoneInfo(desk.site().timezone)
-    found = forecast(desk.site(), desk.almanac(), from_=from_, until=until, books=desk.books, people=People(desk))
+    found = forecast(
+        desk.site(), desk.almanac(), from_=from_, until=until, now=from_, books=desk.books, people=People(desk)
+    )
     often: dict[str, int] = defaultdict(int)
     for item in found:
         often[item.routine] += 1

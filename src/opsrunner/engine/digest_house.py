@@ -74,7 +74,8 @@ def _mails(desk: Desk, *, from_: datetime, until: datetime) -> Figure:
     words = [f"{count_words(sent)} of {plural(written, 'mail')} sent"]
     words += [f"{count_words(refused)} refused"] if refused else []
     words += [f"{count_words(waiting)} waiting"] if waiting else []
-    return Figure(name="Mails", text=", ".join(words), tone="failed" if refused else "fine")
+    tone: Tone = "failed" if refused else "live" if waiting else "fine"
+    return Figure(name="Mails", text=", ".join(words), tone=tone)
 
 
 def _tasks_fed_by(desk: Desk, source: str) -> list[Task] | None:

@@ -23,7 +23,7 @@ from opsrunner.model.site import Problem
 from opsrunner.model.task import Task, TaskKind
 
 MOST_ALIKE = 3
-"""More tasks than this that one step of one routine opened stand as one item."""
+"""More rows or hosts of one step than this stand as one item; what is due of one checklist always does."""
 SOON = timedelta(days=1)
 """A reader's own task is news when it is due before the next digest; until then it is something that comes."""
 
@@ -87,10 +87,10 @@ class _Collector:
             elif task.kind is TaskKind.FOLLOW_UP:
                 groups[("follow-up", task.routine, task.step)].append(task)
             else:
-                groups[(late, task.routine, late and task.step)].append(task)
+                groups[(late, task.routine, task.key and late and task.step)].append(task)
         items: list[OpenItem] = []
         for alike in groups.values():
-            if len(alike) <= MOST_ALIKE:
+            if len(alike) <= (1 if alike[0].key is None else MOST_ALIKE):
                 items += [self._tasks.one(task) for task in alike]
                 continue
             of = sum(task.routine == alike[0].routine and task.kind is alike[0].kind for task in all_open)
@@ -178,13 +178,13 @@ class _Collector:
         first = problems[0]
         path = f"{first.path}: " if first.path else ""
         hint = f", {first.hint}" if first.hint else ""
-        said = f"Line {first.line}, column {first.column}: {path}{first.message}{hint}".rstrip(".")
-        more = f"; {plural(len(problems) - 1, 'more mistake')}" if len(problems) > 1 else ""
+        said = sentence(f"Line {first.line}, column {first.column}: {path}{first.message}{hint}")
+        more = f" And {plural(len(problems) - 1, 'more mistake')}." if len(problems) > 1 else ""
         return OpenItem(
             tone="look",
             word="Mistake",
             title=file,
-            facts=f"{said}{more}. {stands}".rstrip(),
+            facts=f"{said}{more} {stands}".rstrip(),
             with_whom="",
             command=f"opsrunner check {file}" if file.startswith("routines/") else "opsrunner check",
             short=file.rpartition("/")[2],

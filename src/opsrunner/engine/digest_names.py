@@ -58,19 +58,21 @@ class Names:
         return self._owners[about]
 
     def with_whom(self, task: Task) -> str:
-        """Return `First technician (on-call)`, or that nobody has claimed it; to its only reader: `Yours`."""
+        """Return `With First technician (on-call)`, or that nobody has claimed it; to its only reader: `Yours`."""
         owner = self.owner(task)
         if owner is None:
-            return f"{task.role}, nobody has claimed it"
+            return f"For {task.role}, nobody has claimed it"
         if set(self.readers) == {owner.id}:
             return "Yours" if task.role == owner.id else f"Yours ({task.role})"
-        return owner.name if task.role in (owner.id, "") else f"{owner.name} ({task.role})"
+        return f"With {owner.name}{'' if task.role in (owner.id, '') else f' ({task.role})'}"
 
     def accountable(self, routine: str) -> str:
-        """Return who answers for a routine: `First technician (on-call)`."""
+        """Return who answers for a routine: `With First technician (on-call)`."""
         found = self._desk.site().routines.get(routine)
         if found is None:
             return ""
         persons = self._people.persons(found.accountable, at=self._until)
-        name = persons[0].name if len(persons) == 1 else found.accountable
-        return name if found.accountable in (name, persons[0].id) else f"{name} ({found.accountable})"
+        if len(persons) != 1:
+            return f"With {found.accountable}"
+        role = "" if found.accountable == persons[0].id else f" ({found.accountable})"
+        return f"With {persons[0].name}{role}"

@@ -10,7 +10,7 @@ from opsrunner.engine.desk import Desk
 from opsrunner.engine.digest_names import Names
 from opsrunner.engine.digest_runs import COALESCED, LEFT_OUT, that_ran
 from opsrunner.engine.digest_said import sentence
-from opsrunner.engine.digest_words import count_words, plural
+from opsrunner.engine.digest_words import count_words, plural, times_words
 from opsrunner.model.digest import Planned, Tone
 from opsrunner.model.run import Run, RunStatus
 from opsrunner.model.task import Task, TaskKind, TaskStatus
@@ -78,10 +78,10 @@ class PlannedWords:
         since = f", fine since {self._names.moment(first)}" if first is not None else ""
         if not troubled:
             count = mended.count if mended else 1
-            return f"failed {_times(count)} before{since}"
+            return f"failed {times_words(count)} before{since}"
         warned = all(run.status is RunStatus.WARNING for run in troubled)
         verb = "to look at" if warned else "failed"
-        return f"{verb} {count_words(len(troubled))} of {_times(len(ran))}{since}"
+        return f"{verb} {count_words(len(troubled))} of {times_words(len(ran))}{since}"
 
     def _said(self, ran: Sequence[Run]) -> str:
         """Return what the newest run's automated steps said, where that is more than a count of rows."""
@@ -95,14 +95,14 @@ class PlannedWords:
         return sentence(message).rstrip(".") if message else ""
 
     def _left_out(self, runs: Sequence[Run]) -> list[str]:
-        """Return what did not run and why, counted: `3 left out: paused`."""
+        """Return what did not run and why, counted: `3 left out (paused)`."""
         missed = sum(run.status is RunStatus.MISSED and run.reason == COALESCED for run in runs)
         words = [f"{count_words(missed)} older {'one' if missed == 1 else 'ones'} missed"] if missed else []
         reasons: dict[str, int] = defaultdict(int)
         for run in runs:
             if run.status in LEFT_OUT:
                 why = _WHY_LEFT_OUT.get(run.reason, run.reason)
-                reasons["ended by hand" if run.status is RunStatus.CANCELLED else f"left out: {why}"] += 1
+                reasons["ended by hand" if run.status is RunStatus.CANCELLED else f"left out ({why})"] += 1
         return words + [f"{count_words(count)} {reason}" for reason, count in reasons.items()]
 
 
@@ -114,7 +114,3 @@ def _tone(runs: Sequence[Run]) -> Tone:
     if is_fine(runs):
         return "fine"
     return "look" if that_ran(runs) else "nothing"
-
-
-def _times(number: int) -> str:
-    return "once" if number == 1 else f"{count_words(number)} times"

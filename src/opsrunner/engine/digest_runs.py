@@ -103,7 +103,9 @@ class RunWords:
 
     def _often(self, run: Run, runs: Sequence[Run]) -> str:
         alike = sum(one.status is run.status for one in runs)
-        return f"So in {count_words(alike)} of {plural(len(runs), 'run')}." if len(runs) > 1 else ""
+        if alike == len(runs):
+            return f"So in all {plural(alike, 'run')}." if alike > 2 else ""
+        return f"So in {count_words(alike)} of {plural(len(runs), 'run')}."
 
     def _missed(self, runs: Sequence[Run]) -> str:
         """Return `Did not run, due Sat 02:30 and Sun 02:30: …`."""

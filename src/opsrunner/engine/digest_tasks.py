@@ -10,7 +10,7 @@ from opsrunner.engine.alerts import INTERRUPTED_KEY
 from opsrunner.engine.desk import Desk
 from opsrunner.engine.digest_names import Names
 from opsrunner.engine.digest_said import MOST_NAMED, listed, message_words, sentence, shortened
-from opsrunner.engine.digest_words import count_words, plural
+from opsrunner.engine.digest_words import count_words, plural, times_words
 from opsrunner.engine.escalations import escalation_rung
 from opsrunner.engine.task_words import span_words
 from opsrunner.mail.headers import clean_line
@@ -40,6 +40,7 @@ class TaskWords:
             task=task.id,
             run=task.run,
             url=task.link,
+            action="Open it",
             short=shortened(self._names.routine(task.routine) if is_failure else title),
         )
 
@@ -95,7 +96,7 @@ class TaskWords:
             return ""
         climbed = self._desk.books.tasks.rungs(task.id)
         reminded = sum(rung.startswith("remind ") for rung in climbed)
-        words = [f"reminded {'once' if reminded == 1 else f'{reminded} times'}"] if reminded else []
+        words = [f"reminded {times_words(reminded)}"] if reminded else []
         for step in task.escalate:
             at = climbed.get(escalation_rung(step))
             if at is not None:
@@ -118,7 +119,7 @@ class TaskWords:
         words = [sentence(message_words(task.message, is_bad=task.key != INTERRUPTED_KEY, rule=rule))]
         since = self._names.moment(task.opened_at)
         if task.count > 1:
-            words.append(f"Failed {count_words(task.count)} times since {since}.")
+            words.append(f"Failed {times_words(task.count)} since {since}.")
         elif task.key != INTERRUPTED_KEY:
             words.append(f"Failed once, {since}.")
         words.append(self._last_good(task))

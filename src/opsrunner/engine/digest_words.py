@@ -92,6 +92,11 @@ def count_words(number: int) -> str:
     return f"{number:,}"
 
 
+def times_words(number: int) -> str:
+    """Return `once`, `twice`, `40 times`."""
+    return {1: "once", 2: "twice"}.get(number, f"{count_words(number)} times")
+
+
 def day_words(day: date, *, style: Literal["short", "long"] = "short") -> str:
     """Return `Sat 21 Nov`, or `Saturday 21 November`."""
     weekday, month = _WEEKDAYS[day.weekday()], _MONTHS[day.month - 1]

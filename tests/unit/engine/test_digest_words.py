@@ -11,7 +11,9 @@ from opsrunner.engine.digest_words import (
     compose_preheader,
     compose_subject,
     missing_words,
+    near_words,
     period_words,
+    times_words,
 )
 from opsrunner.model.digest import Series
 
@@ -35,6 +37,12 @@ SATURDAY = date(2026, 11, 21)
 )
 def test_it_says_the_verdict_as_a_person_would(needs: int, in_hand: int, fine: int, headline: str) -> None:
     assert compose_headline(needs, in_hand, fine) == headline
+
+
+def test_it_does_not_say_that_nothing_was_due_when_nothing_came_to_an_end() -> None:
+    assert compose_headline(0, 0, 0, was_due=True) == "Nothing has run to its end. Nothing needs you."
+    subject = compose_subject([], in_hand=0, fine=0, day=SATURDAY, series="daily", was_due=True)
+    assert subject == "Nothing has run to its end · Sat 21 Nov"
 
 
 @pytest.mark.parametrize(
@@ -87,6 +95,24 @@ def test_it_names_the_week_or_month_that_has_ended(day: date, series: Series, ta
 )
 def test_it_tells_how_long_something_repeats(age_days: int, words: str) -> None:
     assert age_words(age_days) == words
+
+
+@pytest.mark.parametrize(
+    ("moment", "words"),
+    [
+        (datetime(2026, 11, 20, 23, 30, tzinfo=UTC), "today 00:30"),  # already Saturday there
+        (datetime(2026, 11, 20, 17, tzinfo=UTC), "Fri 18:00"),
+        (datetime(2026, 11, 23, 8, tzinfo=UTC), "Mon 09:00"),
+        (datetime(2026, 11, 14, 17, tzinfo=UTC), "Sat 14 Nov"),  # a week ago: the weekday alone would mislead
+    ],
+)
+def test_it_says_a_moment_as_people_do_on_that_day(moment: datetime, words: str) -> None:
+    now = datetime(2026, 11, 21, 6, tzinfo=UTC)
+    assert near_words(moment, now=now, zone="Europe/Oslo") == words
+
+
+def test_it_says_how_often() -> None:
+    assert [times_words(number) for number in (1, 2, 3, 5000)] == ["once", "twice", "3 times", "5,000 times"]
 
 
 def test_it_says_the_period_on_the_sites_own_clock() -> None:

@@ -1,0 +1,599 @@
+"""The digest as its readers get it, from a real ledger that a daemon has filled."""
+
+from __future__ import annotations
+
+import email
+import re
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from email.message import EmailMessage
+from email.policy import default
+from html.parser import HTMLParser
+from typing import Any
+
+import pytest
+
+from opsrunner.engine.digest import Rendered
+from opsrunner.ledger.runs import NewRun
+from opsrunner.mail.message import build
+from opsrunner.model.digest import OpenItem
+from opsrunner.model.mail import NewMail
+from opsrunner.model.outcome import Outcome, StepStatus
+from opsrunner.model.run import RunStatus, Trigger
+
+SITE = """\
+site: Example Hosting
+timezone: Europe/Oslo
+people:
+  boss: {name: The owner, email: owner@example.com, roles: [owner], login: boss}
+  ops1: {name: First technician, email: ops1@example.com, roles: [sysadmin, support], login: ops1}
+  ops2: {name: Second technician, email: ops2@example.com, roles: [sysadmin, support]}
+rosters:
+  on-call: {rotate: week, handover: mon 09:00, from: 2026-01-05, people: [ops1, ops2]}
+  desk: {shifts: [{hours: "07:00-23:00", person: ops1}]}
+calendars:
+  business: {country: NO, days_off: [2026-11-27]}
+mail: {from: ops@example.com}
+"""
+BACKUPS = """\
+name: Nightly backups
+accountable: on-call
+schedule: {every: day, at: "02:30"}
+steps:
+  - id: dump
+    name: the billing dump
+    run: |
+      [ ! -e var/broken ] || { echo "Lost connection to MySQL" >&2; exit 2; }
+  - run: ["true"]
+"""
+HOURLY = """\
+name: Control panel
+accountable: sysadmin
+schedule: {every: 1h}
+steps:
+  - id: probe
+    run: |
+      [ ! -e var/broken ] || { echo "no answer within 2 s" >&2; exit 1; }
+"""
+PLAIN = """\
+name: Licence count
+accountable: sysadmin
+schedule: {every: day, at: "05:00"}
+steps:
+  - run: ["true"]
+"""
+
+
+def item(items: tuple[OpenItem, ...], title: str) -> OpenItem:
+    (found,) = [one for one in items if title in one.title]
+    return found
+
+
+def preview(site: Any, series: str = "daily") -> Rendered:
+    made: Rendered = site.app.digests.preview(series, site.clock.now())
+    return made
+
+
+def hours(site: Any, until: str, *, step: int = 1) -> None:
+    """Let hours pass one by one."""
+    end = datetime.fromisoformat(until).replace(tzinfo=UTC)
+    while site.clock.now() < end:
+        site.clock.move(hours=step)
+        site.work()
+
+
+class Page(HTMLParser):
+    """The tags, the attributes and the visible words of a mail."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: set[str] = set()
+        self.attributes: set[str] = set()
+        self.words = ""
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.attributes |= {name for name, _ in attrs}
+
+    def handle_data(self, data: str) -> None:
+        self.words += data
+
+
+def as_sent(mail: Any) -> EmailMessage:
+    """Return a queued mail as a mail program reads it from the wire."""
+    new = NewMail(to=mail.to, subject=mail.subject, text=mail.text, html=mail.html)
+    raw = build(new, from_="ops@example.com", message_id="a.1", date=datetime(2026, 11, 21, tzinfo=UTC)).as_bytes()
+    message = email.message_from_bytes(raw, policy=default)
+    assert isinstance(message, EmailMessage)
+    return message
+
+
+def test_it_says_of_a_failure_why_how_often_since_when_what_was_last_good_and_with_whom(
+    house: Callable[..., Any],
+) -> None:
+    site = house({"backups": BACKUPS}, site=SITE)
+    site.at("2026-11-20T12:00:05")
+    site.at("2026-11-21T01:30:01")
+    (site.root / "var" / "broken").touch()
+    for day in (22, 23, 24):
+        site.at(f"2026-11-{day}T01:30:01")
+    digest = preview(site).digest
+    (failed,) = digest.in_hand
+    assert (failed.word, failed.title) == ("Failed", "Nightly backups: the billing dump")
+    assert (
+        failed.facts == "Lost connection to MySQL (exit code 2). Failed 3 times since Sun 02:30. Last fine Sat 02:30."
+    )
+    assert (failed.with_whom, failed.age_days) == ("With First technician (on-call)", 2)
+    assert digest.headline == "Nothing needs you. One is in hand."
+    assert "✕ FAILED, third day: Nightly backups: the billing dump" in preview(site).text
+
+
+def test_it_names_forty_failures_as_one_thing_and_says_when_it_is_fine_again(house: Callable[..., Any]) -> None:
+    site = house({"panel": HOURLY}, site=SITE)
+    site.work()
+    (site.root / "var" / "broken").touch()
+    hours(site, "2026-11-22T04:00:00")
+    (failed,) = preview(site).digest.in_hand
+    assert "Failed 40 times since Fri 14:00. It has not been fine yet." in failed.facts
+    (site.root / "var" / "broken").unlink()
+    hours(site, "2026-11-22T05:00:00")
+    digest = preview(site).digest
+    assert digest.headline == "The one routine that ran is fine. Nothing needs you."
+    (line,) = digest.planned
+    assert (line.tone, line.text) == ("fine", "failed 23 of 24 times, fine since today 06:00")
+
+
+def test_it_tells_of_a_recovery_when_all_failures_were_told_of_before(house: Callable[..., Any]) -> None:
+    site = house({"backups": BACKUPS}, site=SITE)
+    site.work()
+    (site.root / "var" / "broken").touch()
+    site.at("2026-11-21T01:30:01")
+    site.at("2026-11-21T06:00:01")
+    (site.root / "var" / "broken").unlink()
+    site.at("2026-11-22T01:30:01")
+    (line,) = preview(site).digest.planned
+    assert line.text == "failed once before, fine since today 02:30"
+
+
+def test_a_warning_says_what_was_found_without_the_exit_code_and_for_how_many_days(house: Callable[..., Any]) -> None:
+    warning = """\
+name: Certificates
+accountable: sysadmin
+schedule: {every: day, at: "05:00"}
+steps:
+  - run: echo "no certificate found; name your folders" >&2; exit 3
+    warn_codes: [3]
+"""
+    site = house({"certificates": warning}, site=SITE)
+    for day in (21, 22, 23):
+        site.at(f"2026-11-{day}T04:00:01")
+        site.at(f"2026-11-{day}T06:00:01")
+    (mail,) = [mail for mail in site.app.books.outbox.queued() if "23 Nov" in mail.subject and "daily" in mail.about]
+    assert mail.subject == "Nothing needs you, 1 in hand · Mon 23 Nov"
+    assert "! LOOK, third day: Certificates" in mail.text
+    assert "  No certificate found; name your folders. It has not been fine yet." in mail.text
+
+
+def test_a_finding_that_opened_a_task_is_said_in_the_words_of_the_task(house: Callable[..., Any]) -> None:
+    audit = """\
+name: Patch audit
+accountable: sysadmin
+schedule: {every: day, at: "05:00"}
+steps:
+  - id: findings
+    run: printf 'cause,words\\nsecurity,81 updates\\nreboot,a reboot\\n'
+    rows: csv
+    warn_if: row.cause == 'security'
+  - task: "Install {{ row.words }} on web1"
+    for_each: steps.findings.rows
+    key: row.cause
+    due: +4h
+"""
+    site = house({"audit": audit}, site=SITE)
+    site.at("2026-11-21T04:00:01")
+    (look,) = preview(site).digest.in_hand
+    assert look.facts.startswith("Install 81 updates on web1, and 1 more; due today 09:00.")
+    assert look.with_whom == "For sysadmin, nobody has claimed it"
+
+
+def test_what_nobody_ticked_is_named_and_counted(house: Callable[..., Any]) -> None:
+    round_ = """\
+name: Daily round
+accountable: sysadmin
+schedule: {every: day, at: "08:00"}
+steps:
+  - {task: Read the shift notes}
+  - {task: Look at the mail queues}
+  - {task: Walk through the tickets}
+"""
+    site = house({"round": round_}, site=SITE)
+    site.at("2026-11-21T07:00:01")
+    site.at("2026-11-22T07:00:01")
+    (look,) = preview(site).digest.in_hand
+    assert look.title == "Daily round"
+    assert "3 of 3 tasks were not done: Read the shift notes; Look at the mail queues; Walk through" in look.facts
+
+
+def test_only_what_is_decided_approved_escalated_or_late_needs_its_reader(house: Callable[..., Any]) -> None:
+    routines = {
+        "abuse": "name: Abuse\naccountable: sysadmin\nsteps:\n"
+        "  - {task: Answer the abuse report on web5, role: on-call, due: +2h, remind: [-1h],"
+        " escalate: {after: 2h, to: owner}}\n",
+        "closures": "name: Closures\naccountable: sysadmin\nsteps:\n"
+        "  - {id: pick, run: \"printf 'a\\\\n1\\\\n2\\\\n3\\\\n'\", rows: csv}\n"
+        "  - {task: Close the unpaid accounts, id: ok, approve: {rows: steps.pick.rows, by: owner}, due: +60h}\n",
+        "plans": "name: Plans\naccountable: owner\nsteps:\n  - {task: Think about a third rack, due: +90h}\n",
+        "late": "name: Taxes\naccountable: owner\nsteps:\n  - {task: Sign the tax return, due: +1h}\n",
+        "others": "name: Others\naccountable: sysadmin\nsteps:\n  - {task: Sweep the floor, due: +80h}\n",
+    }
+    site = house(routines, site=SITE)
+    site.work()
+    for routine in routines:
+        site.app.books.requests.ask_for_run(routine, actor="boss", at=site.clock.now())
+    site.clock.move(seconds=2)
+    site.work()
+    for hour in (13, 14, 15, 16, 18):
+        site.at(f"2026-11-20T{hour}:01:00")
+    digest = preview(site).digest
+    told = {one.title: (one.word, one.facts, one.with_whom) for one in digest.needs_you}
+    assert told == {
+        "Sign the tax return": ("Overdue", "It was due today 14:00, 5 h ago. From Taxes.", "Yours (owner)"),
+        "Answer the abuse report on web5": (
+            "Overdue",
+            "It was due today 15:00, 4 h ago. Reminded once, escalated to you today 17:01. From Abuse.",
+            "With Second technician (on-call)",
+        ),
+        "Close the unpaid accounts": (
+            "Approve",
+            "3 rows on the list; nothing goes on without an answer. Due Mon 01:00. From Closures.",
+            "Yours (owner)",
+        ),
+    }
+    assert digest.in_hand == ()
+    assert "Yours is due: Think about a third rack" in [line.text for line in digest.coming]
+    assert digest.subject.startswith("3 need you: ")
+
+
+def test_a_late_checklist_is_one_thing_that_counts_its_tasks(house: Callable[..., Any]) -> None:
+    tasks = "".join(f"  - {{task: Look at server {number}, due: +1h}}\n" for number in range(6))
+    site = house({"round": f"name: Daily round\naccountable: on-call\nsteps:\n{tasks}"}, site=SITE)
+    site.work()
+    site.app.books.requests.ask_for_run("round", actor="boss", at=site.clock.now())
+    site.clock.move(seconds=2)
+    site.work()
+    site.at("2026-11-20T15:00:03")
+    (overdue,) = preview(site).digest.in_hand
+    assert (overdue.word, overdue.title) == ("Overdue", "Daily round: 6 of 6 tasks")
+    assert overdue.facts == "Look at server 0, and 5 more. The first was due today 14:00, 2 h ago."
+
+
+def test_a_broken_file_is_named_once_with_line_and_column_and_what_to_type(house: Callable[..., Any]) -> None:
+    site = house({"backups": BACKUPS}, site=SITE)
+    site.work()
+    site.write("routines/backups.yaml", BACKUPS + "    timout: 3m\n")
+    site.write("routines/fresh.yaml", "name: [oh\n")
+    site.clock.move(seconds=6)
+    site.work()
+    made = preview(site)
+    broken = item(made.digest.in_hand, "routines/backups.yaml")
+    assert re.match(r"Line 10, column 5: steps\[1\]\.timout: unknown key", broken.facts)
+    assert "Its last good version stays in force." in broken.facts
+    assert "It does not run until that is mended." in item(made.digest.in_hand, "fresh.yaml").facts
+    for part in (made.text, Page(made.html).words):
+        assert part.count("timout") == 1
+        assert "opsrunner check routines/backups.yaml" in part
+
+
+def test_it_names_mails_that_were_given_up_and_groups_many(house: Callable[..., Any]) -> None:
+    site = house({}, site=SITE)
+    site.work()
+
+    def lose(*addresses: str) -> None:
+        mails = [NewMail(to=to, subject=f"Hello {to}", text="x", html="") for to in addresses]
+        with site.app.books.transaction():
+            for mail_id in site.app.books.outbox.put(mails, at=site.clock.now()):
+                site.app.books.outbox.failed(mail_id, site.clock.now(), "550 5.1.1 no such user")
+
+    lose("ops1@example.com")
+    site.clock.move(minutes=5)
+    (lost,) = preview(site).digest.needs_you
+    assert lost.title == "A mail to ops1@example.com"
+    assert lost.facts.endswith("550 5.1.1 no such user. Mend the address of First technician in opsrunner.yaml.")
+    lose(*(f"customer{number}@example.net" for number in range(2000)))
+    site.clock.move(minutes=5)
+    digest = preview(site).digest
+    (lost,) = digest.needs_you
+    assert lost.title.startswith("2,001 mails to ops1@example.com, customer0@example.net, ")
+    assert "✕ 0 of 2,001 mails sent, 2,001 refused" in preview(site).text
+
+
+def test_it_says_in_every_digest_what_is_not_verified(house: Callable[..., Any]) -> None:
+    """C44."""
+    smtp = "smtp: {host: mail.example.com, verify: false}"
+    probe = (
+        "name: Panel\naccountable: owner\nsteps:\n  - {id: login, http: {get: 'https://127.0.0.1/', verify: false}}\n"
+    )
+    site = house({"panel": probe}, site=SITE.replace("from: ops@example.com", f"from: ops@example.com, {smtp}"))
+    for series in ("daily", "weekly", "monthly"):
+        muted = preview(site, series).digest.muted
+        assert any("certificate of mail.example.com (mail.smtp.verify: false)" in line for line in muted)
+        assert any(line.startswith("Panel asks without checking the certificate (login") for line in muted)
+    assert house({}, site=SITE).app.digests.preview("daily", site.clock.now()).digest.muted == ()
+
+
+def test_it_tells_what_is_held_back_until_when_by_whom_and_why(house: Callable[..., Any]) -> None:
+    frozen = PLAIN.replace("Licence count", "Kernel updates").replace("steps:", "tags: [changes]\nsteps:")
+    freeze = "freezes:\n  - {from: 2026-11-18, until: 2026-11-30, tags: [changes], reason: High season}\n"
+    site = house({"licences": PLAIN, "kernels": frozen, "panel": HOURLY}, site=SITE + freeze)
+    site.work()
+    until = datetime(2026, 11, 25, 7, tzinfo=UTC)
+    site.app.books.holds.pause("panel", until=until, reason="new hardware", actor="ops1", at=site.clock.now())
+    site.at("2026-11-21T04:00:01")
+    site.at("2026-11-21T05:59:00")
+    digest = preview(site).digest
+    assert digest.muted == (
+        "Control panel is paused until Wed 25 Nov 08:00: new hardware (First technician).",
+        "1 routine tagged changes is frozen until Mon 30 Nov: High season.",
+    )
+    planned = {line.name: line.text for line in digest.planned}
+    assert planned["Kernel updates"] == "1 left out (frozen)"
+    assert planned["Licence count"] == "fine today 05:00"
+    assert digest.counts.startswith("1 of 3 routines fine")
+    assert [line.text for line in digest.coming if "panel" in line.text.lower()] == []
+
+
+def test_it_tells_hand_overs_gaps_and_what_a_holiday_moves(house: Callable[..., Any]) -> None:
+    moved = """\
+name: Weekly letter
+accountable: sysadmin
+schedule: {every: week, on: friday, at: "10:00", on_holiday: next business day}
+steps:
+  - task: Write it
+"""
+    site = house({"letter": moved}, site=SITE)
+    site.at("2026-11-22T06:00:00")
+    coming = {line.text: line.when for line in preview(site).digest.coming}
+    assert coming["on-call passes to First technician"] == "Mon 09:00"
+    assert coming["Nobody holds desk, 23:00 to 07:00, on 7 days"] == "23:00"
+    assert not any("Weekly letter" in text for text in coming)  # it is moved past the seven days
+    site.at("2026-11-24T06:00:00")
+    (line,) = [line for line in preview(site).digest.coming if "Weekly letter" in line.text]
+    assert (line.when, "moved to the next business day" in line.text) == ("Mon 10:00", True)
+
+
+def test_its_strip_shows_the_worst_of_each_day_on_the_sites_clock(house: Callable[..., Any]) -> None:
+    site = house({"backups": BACKUPS.replace("02:30", "00:30"), "licences": PLAIN}, site=SITE)
+    site.at("2026-11-20T23:30:01")  # Saturday 00:30 in Oslo
+    site.at("2026-11-21T04:00:01")
+    (site.root / "var" / "broken").touch()
+    site.at("2026-11-21T23:30:01")
+    site.at("2026-11-22T04:00:01")
+    (site.root / "var" / "broken").unlink()
+    site.app.books.holds.pause("licences", until=datetime(2026, 11, 30, tzinfo=UTC), reason="x", actor="boss",
+                               at=site.clock.now())  # fmt: skip
+    site.at("2026-11-22T23:30:01")
+    for series in ("daily", "weekly", "monthly"):
+        made = preview(site, series)
+        days = [(str(mark.day), mark.tone, mark.text) for mark in made.digest.days]
+        assert days == [
+            ("2026-11-21", "fine", "2 runs"),
+            ("2026-11-22", "failed", "1 of 2 runs failed or missed"),
+            ("2026-11-23", "fine", "1 run"),
+        ]
+        assert "✓ ✕ ✓  the worst of each day since Sat 21 Nov" in made.text
+        assert "✓✕✓The worst of each day since Sat 21 Nov" in Page(made.html).words.replace("\n", "")
+
+
+def test_a_strip_never_has_more_than_fourteen_days(house: Callable[..., Any]) -> None:
+    site = house({"licences": PLAIN}, site=SITE)
+    site.work()
+    for day in range(20):
+        site.clock.set(datetime(2026, 11, 21, 4, 0, 1, tzinfo=UTC) + timedelta(days=day))
+        site.work()
+    days = preview(site).digest.days
+    assert (len(days), str(days[-1].day)) == (14, "2026-12-10")
+
+
+def test_each_series_accounts_for_every_run_exactly_once(house: Callable[..., Any]) -> None:
+    site = house({"panel": HOURLY, "backups": BACKUPS}, site=SITE)
+    site.work()
+    (site.root / "var" / "broken").touch()
+    hours(site, "2026-12-02T12:00:00", step=6)
+    site.at("2026-12-02T12:00:00")
+    rows = site.app.books.ledger.all("SELECT id, finished_at, daily, weekly, monthly FROM runs ORDER BY id")
+    digests = {row["id"]: row for row in site.app.books.ledger.all("SELECT * FROM digests")}
+    for series in ("daily", "weekly", "monthly"):
+        told = [row for row in rows if row[series] is not None]
+        assert told
+        for row in told:
+            digest = digests[row[series]]
+            assert digest["series"] == series
+            assert row["finished_at"] <= digest["until_at"]
+        untold = [row["id"] for row in rows if row[series] is None and row["finished_at"] is not None]
+        assert untold == [run.id for run in site.app.books.runs.unreported(series)]
+        counted = sum(row["runs"] for row in digests.values() if row["series"] == series)
+        assert counted + len(untold) == sum(row["finished_at"] is not None for row in rows)
+
+
+def test_a_run_that_ends_after_the_digest_is_told_of_in_the_next(house: Callable[..., Any]) -> None:
+    site = house({"licences": PLAIN.replace("05:00", "07:01")}, site=SITE)
+    site.at("2026-11-20T12:00:05")
+    site.at("2026-11-21T06:01:00")  # one pass late: the digest of 07:00 is written, the run of 07:01 ends
+    (run,) = site.runs("licences")
+    first = site.app.books.digests.last("daily")
+    assert first.until_at == datetime(2026, 11, 21, 6, tzinfo=UTC)
+    assert (first.runs, run.status) == (0, RunStatus.SUCCEEDED)
+    site.at("2026-11-22T06:00:01")
+    assert site.app.books.digests.last("daily").runs == 1
+
+
+def test_one_late_digest_names_the_whole_downtime_once(house: Callable[..., Any]) -> None:
+    site = house({"licences": PLAIN.replace("steps:", "catch_up: skip\nsteps:")}, site=SITE)
+    site.at("2026-11-20T12:00:10")
+    site.clock.move(days=4)
+    site.work()
+    made = site.app.books.digests.last("daily")
+    assert "Fri 20 Nov 13:00 to Tue 24 Nov 13:00" in made.text
+    assert made.text.count("did not run from Fri 20 Nov 13:00 to Tue 24 Nov 13:00") == 1
+    assert "Did not run, 4 times from Sat 05:00 to today 05:00: it is not caught up." in " ".join(made.text.split())
+
+
+def test_it_does_not_call_the_night_fine_when_all_of_it_was_left_out(house: Callable[..., Any]) -> None:
+    site = house({"licences": PLAIN}, site=SITE)
+    site.work()
+    until = datetime(2026, 11, 30, tzinfo=UTC)
+    site.app.books.holds.pause("licences", until=until, reason="moving", actor="boss", at=site.clock.now())
+    site.at("2026-11-21T04:00:01")
+    digest = preview(site).digest
+    assert digest.headline == "Nothing has run to its end. Nothing needs you."
+    assert digest.subject == "Nothing has run to its end · Sat 21 Nov"
+
+
+HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)> {{ 7 * 7 }} {{ ''.__class__ }} </td></table>"
+NASTY = r"""\r\nBcc: thief@evil.example\u2028X-Evil: yes\0"""
+
+
+def hostile_house(house: Callable[..., Any]) -> Any:
+    nasty = NASTY.replace("\\0", "")  # YAML refuses NUL itself
+    names = {"Example Hosting": f'"Ex {HOSTILE} {nasty}"', "First technician": f'"First {HOSTILE} {nasty}"'}
+    site = SITE
+    for plain, bad in names.items():
+        site = site.replace(plain, bad)
+    rows = f"{HOSTILE} {NASTY}"
+    hostile = f"""\
+name: "Look {HOSTILE.replace("{{", "{").replace("}}", "}")}"
+accountable: ops1
+schedule: {{every: day, at: "05:00"}}
+steps:
+  - id: found
+    name: "Step {HOSTILE.replace("{{", "{").replace("}}", "}")}"
+    run: cat rows.json
+    rows: json
+    warn_if: row.message
+    on_failure: continue
+  - id: told
+    run: cat rows.json; cat rows.json >&2; exit 1
+    on_failure: continue
+  - task: "Ask {{{{ row.message }}}}"
+    for_each: steps.found.rows
+    key: row.message
+    role: owner
+"""
+    made = house({"hostile": hostile}, site=site)
+    made.write("rows.json", f'[{{"message": "{rows.replace(chr(92) + "0", chr(92) + "u0000")}"}}]')
+    made.at("2026-11-21T04:00:01")
+    made.at("2026-11-21T06:00:01")
+    return made
+
+
+def test_nothing_from_outside_becomes_markup_a_header_or_a_template(house: Callable[..., Any]) -> None:
+    """C22, C24, C26."""
+    site = hostile_house(house)
+    mails = site.app.books.outbox.queued()
+    assert {mail.about.split()[0] for mail in mails} == {"digest", "follow-up"}
+    for mail in mails:
+        message = as_sent(mail)
+        assert sorted(message.keys()) == sorted(set(message.keys()))
+        assert "Bcc" not in message
+        assert "X-Evil" not in message
+        assert "\n" not in str(message["Subject"])
+        page = Page(message.get_body(("html",)).get_content())  # type: ignore[union-attr]
+        assert not page.tags & {"script", "img", "iframe", "svg", "form", "object"}
+        assert not [name for name in page.attributes if name.startswith("on")]
+        text = message.get_body(("plain",)).get_content()  # type: ignore[union-attr]
+        for words in (" ".join(page.words.split()), " ".join(text.split())):
+            assert "<script>alert(1)</script>" in words
+            assert "49" not in re.sub(r"opsrunner \w+ \d+", "", words)
+        assert "\x00" not in text
+        assert "\u2028" not in text
+
+
+def test_its_own_template_signs_stand_as_they_were_said(house: Callable[..., Any]) -> None:
+    """C22."""
+    site = hostile_house(house)
+    made = preview(site)
+    assert "{{ 7 * 7 }}" in " ".join(Page(made.html).words.split())
+    assert "{{ 7 * 7 }}" in " ".join(made.text.split())
+
+
+def test_binary_output_makes_a_valid_mail(house: Callable[..., Any]) -> None:
+    """B53."""
+    binary = PLAIN.replace(
+        'run: ["true"]', r"""run: printf 'disk \377\376\000 \033[31mred\033[0m \303 full' >&2; exit 1"""
+    )
+    site = house({"binary": binary}, site=SITE)
+    site.at("2026-11-21T04:00:01")
+    site.at("2026-11-21T06:00:01")
+    for mail in site.app.books.outbox.queued():
+        message = as_sent(mail)
+        for part in message.iter_parts():
+            content = part.get_payload(decode=True)
+            assert isinstance(content, bytes)
+            words = content.decode("utf-8", "strict")
+            assert "disk" in words.lower()
+            assert not set(words) & {"\x00", "\x1b"}
+
+
+@pytest.fixture
+def flood(house: Callable[..., Any]) -> Any:
+    """A site whose 50 routines failed 100 times each, with lines of a megabyte."""
+    routines = {f"r{number}": PLAIN.replace("Licence count", f"Routine {number}") for number in range(50)}
+    site = house(routines, site=SITE)
+    site.work()
+    books, line, at = site.app.books, "disk full & <b>" * 70_000, site.clock.now()
+    with books.transaction():
+        for routine in site.app.site.routines.values():
+            plan = routine.steps[0]
+            for number in range(100):
+                moment = at + timedelta(minutes=number)
+                new = NewRun(routine=routine.id, trigger=Trigger.MANUAL, status=RunStatus.RUNNING)
+                run = books.runs.claim(new, at=moment)
+                failed = Outcome(status=StepStatus.FAILED, message=line[:300])
+                books.steps.finish(run.id, 0, plan, outcome=failed, at=moment)
+                told = line if number == 99 else line[:300]
+                site.app.follow_ups.failed(run, routine, plan, key="", message=told, at=moment)
+                books.runs.finish(run.id, status=RunStatus.FAILED, reason="step run", at=moment)
+    site.clock.move(hours=4)
+    return site
+
+
+def test_5000_failures_make_a_small_mail_with_right_counts_in_seconds(flood: Any) -> None:
+    """B82."""
+    started = time.monotonic()
+    made = preview(flood)
+    assert time.monotonic() - started < 3
+    assert made.digest.headline == "Nothing needs you. 50 are in hand."
+    assert made.digest.counts.startswith("0 of 50 routines fine, 5,000 runs")
+    assert len(made.digest.run_ids) == 5000
+    assert {one.facts.partition("Failed ")[2].partition(" since")[0] for one in made.digest.in_hand} == {"100 times"}
+    flood.app.digests.send_now("daily", flood.clock.now())
+    mail = [mail for mail in flood.app.books.outbox.queued() if mail.about == "digest daily"][-1]
+    assert len(as_sent(mail).as_bytes()) < 200_000
+    for words in (" ".join(mail.text.split()), " ".join(Page(mail.html).words.split())):
+        assert "50 are in hand" in words
+        shown = words.upper().count("✕ FAILED")
+        left_out = re.search(r"and (\d+) more", words)
+        assert left_out is None or shown + int(left_out[1]) == 50
+    assert flood.app.books.runs.unreported("daily") == []
+
+
+def test_a_step_that_failed_for_5000_hosts_is_one_thing(house: Callable[..., Any]) -> None:
+    """B82."""
+    site = house({"fleet": PLAIN.replace("Licence count", "Fleet audit")}, site=SITE)
+    site.work()
+    books, routine = site.app.books, site.app.site.routines["fleet"]
+    new = NewRun(routine="fleet", trigger=Trigger.MANUAL, status=RunStatus.RUNNING)
+    with books.transaction():
+        run = books.runs.claim(new, at=site.clock.now())
+        bad = [(f"web{number}", "x" * 1_000_000 if number == 0 else "no route") for number in range(5000)]
+        site.app.follow_ups.failed_for(run, routine, routine.steps[0], bad=bad, at=site.clock.now())
+        books.runs.finish(run.id, status=RunStatus.FAILED, reason="step run", at=site.clock.now())
+    started = time.monotonic()
+    site.clock.move(minutes=1)
+    digest = preview(site).digest
+    assert time.monotonic() - started < 5
+    (failed,) = digest.in_hand
+    assert failed.title == "Fleet audit, for 5,000"
+    assert failed.facts.endswith("web1: no route; web2: no route and 4,997 more. It has not been fine yet.")
