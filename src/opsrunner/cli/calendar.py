@@ -54,6 +54,7 @@ def calendar(session: Session, from_: str, until: str | None) -> int:
             app.almanac,
             from_=start - ONE_MICROSECOND,
             until=end - ONE_MICROSECOND,
+            now=now,
             books=app.books,
             people=app.people,
         )

@@ -5,6 +5,7 @@ Exit codes: 0 fine; 1 the thing asked about is not fine; 2 usage or configuratio
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
 import sys
@@ -19,6 +20,9 @@ from opsrunner.errors import OpsrunnerError
 from opsrunner.version import VERSION
 
 INTERRUPTED = 130
+NAMED_WRONGLY = frozenset({errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR, errno.EACCES})
+"""What is wrong with a path that a person gave, not with the program."""
+LONGEST_LINE = 1_000
 PIPE_CLOSED = 141
 """What a shell reports of a program that SIGPIPE ended."""
 
@@ -87,6 +91,8 @@ def call(arguments: Sequence[str]) -> int:
     except (BrokenPipeError, SystemExit):  # click itself exits where the pipe is closed
         _forget_output()
         return PIPE_CLOSED
+    except OSError as exc:
+        return _complain(f"{exc.filename}: {exc.strerror}", 1) if exc.errno in NAMED_WRONGLY else _crash(session, exc)
     except Exception as exc:  # noqa: BLE001 - the last net: no traceback ever meets a user
         return _crash(session, exc)
     return code if isinstance(code, int) else 0
@@ -98,7 +104,7 @@ def _refuse(exc: click.ClickException) -> int:
         return 2
     context = exc.ctx if isinstance(exc, click.UsageError) else None
     hint = f"; see: {context.command_path} --help" if context is not None and context.parent is not None else ""
-    return _complain(f"{exc.format_message().rstrip('.')}{hint}", 2)
+    return _complain(f"{' '.join(exc.format_message().split()).rstrip('.')}{hint}", 2)
 
 
 def _complain(message: str, code: int) -> int:
@@ -106,10 +112,15 @@ def _complain(message: str, code: int) -> int:
     first, *others = [line for line in message.splitlines() if line.strip()] or ["something went wrong"]
     more = f" (and {len(others)} more; see: opsrunner check)" if others else ""
     try:
-        print(f"opsrunner: {printable(first)}{more}", file=sys.stderr, flush=True)
+        print(f"opsrunner: {_shortened(printable(first))}{more}", file=sys.stderr, flush=True)
     except OSError:
         _forget_output()
     return code
+
+
+def _shortened(line: str) -> str:
+    """Return the beginning of what somebody gave far too long."""
+    return line if len(line) <= LONGEST_LINE else f"{line[:LONGEST_LINE]}…"
 
 
 def _forget_output() -> None:
