@@ -163,10 +163,13 @@ def test_a_second_daemon_leaves_at_once_and_names_the_first(served: Callable[...
     """B25."""
     site = served(fast=FAST)
     assert site.process is not None
-    started = time.monotonic()
-    second = site.ask("serve")
+    took: list[float] = []
+    for _ in range(3):
+        started = time.monotonic()
+        second = site.ask("serve")
+        took.append(time.monotonic() - started)
     assert second.returncode == 1
-    assert time.monotonic() - started < 5, "two seconds, and room for a busy machine"
+    assert min(took) < 2, "the quickest of three, since other tests run beside this one"
     assert str(site.process.pid) in second.stderr
     assert "Traceback" not in second.stderr
 
