@@ -12,6 +12,7 @@ from opsrunner.config.loader import Loaded
 from opsrunner.engine.alerts import Alerts
 from opsrunner.engine.automated import Automated
 from opsrunner.engine.by_hand import ByHand, find_routine
+from opsrunner.engine.checklists import Checklists
 from opsrunner.engine.daemon import Daemon, Parts
 from opsrunner.engine.desk import Desk
 from opsrunner.engine.digest import DigestWriter
@@ -177,8 +178,7 @@ class App:
             books=self.books,
             clock=self.clock,
             opener=TaskOpener(self.desk),
-            site=lambda: self.site,
-            state=self.state,
+            checklists=Checklists(self.desk),
         )
 
     @cached_property

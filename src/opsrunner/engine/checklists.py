@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from opsrunner.engine.desk import Desk, routine_names
 from opsrunner.engine.digest_words import day_words
-from opsrunner.engine.task_words import STATUS_WORDS, due_words, evidence_words, moment_words
+from opsrunner.engine.task_words import STATUS_WORDS, evidence_words, moment_words
+from opsrunner.errors import NotFound
 from opsrunner.mail.headers import clean_line
-from opsrunner.model.routine import Routine
 from opsrunner.model.run import Run
 from opsrunner.model.site import Site
 from opsrunner.model.task import Task, TaskKind, TaskStatus
@@ -21,20 +23,50 @@ from opsrunner.model.task import Task, TaskKind, TaskStatus
 LINE_LENGTH = 1_000
 _SIGNS = re.compile(r"([\\`*_{}\[\]<>()#+!|~&])")
 
+_log = logging.getLogger(__name__)
+
+
+class Checklists:
+    """The files of all runs; the ledger has the tasks whether or not a file can be written."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    def write(self, runs: Iterable[int | None], *, at: datetime) -> None:
+        """Bring the files of these runs up to date; a run without a list of its own has none. Never raises."""
+        for run_id in sorted({run for run in runs if run is not None}):
+            try:
+                self._write(run_id, at)
+            except (NotFound, OSError) as exc:
+                _log.warning("the checklist of run %s was not written: %s", run_id, exc, extra={"action": "checklist"})
+
+    def write_about(self, tasks: Iterable[Task], *, at: datetime) -> None:
+        """Bring the files up to date that tell of these tasks."""
+        self.write((task.run for task in tasks if task.kind is TaskKind.ROUTINE), at=at)
+
+    def _write(self, run_id: int, at: datetime) -> None:
+        tasks = [task for task in self._desk.books.tasks.of_run(run_id) if task.kind is TaskKind.ROUTINE]
+        if not tasks:
+            return
+        run = self._desk.books.runs.get(run_id)
+        name = routine_names(self._desk).get(run.routine, run.routine)
+        write_markdown(self._desk.state, run, name, tasks, self._desk.site(), at)
+
 
 def write_markdown(  # noqa: PLR0917 (one line of facts)
-    state: Path, run: Run, routine: Routine, tasks: Sequence[Task], site: Site, now: datetime
+    state: Path, run: Run, name: str, tasks: Sequence[Task], site: Site, now: datetime
 ) -> Path:
     """Write `checklists/<routine>/<date>-run<id>.md` below the state folder and return its path.
+
+    `name` is the routine's, `tasks` are those of the run's list.
 
     The date is that of the run's due time in the site's zone. A reader sees the old file or the new
     one, never half of it. Raises OSError.
     """
     day = (run.nominal_at or run.created_at).astimezone(ZoneInfo(site.timezone)).date()
-    folder = state / "checklists" / routine.id
+    folder = state / "checklists" / run.routine
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    mine = [task for task in tasks if task.kind is TaskKind.ROUTINE]
-    text = "\n".join(_lines(run, routine, mine, site, now)) + "\n"
+    text = "\n".join(_lines(run, name, tasks, site, now)) + "\n"
     path = folder / f"{day.isoformat()}-run{run.id}.md"
     descriptor, draft = tempfile.mkstemp(dir=folder, prefix=".draft-")  # 0600 by itself
     try:
@@ -47,10 +79,10 @@ def write_markdown(  # noqa: PLR0917 (one line of facts)
     return path
 
 
-def _lines(run: Run, routine: Routine, tasks: Sequence[Task], site: Site, now: datetime) -> Iterator[str]:
+def _lines(run: Run, name: str, tasks: Sequence[Task], site: Site, now: datetime) -> Iterator[str]:
     day = (run.nominal_at or run.created_at).astimezone(ZoneInfo(site.timezone)).date()
     closed = sum(not task.is_open for task in tasks)
-    yield f"# {_plain(routine.name)}, {day_words(day)} {day.year}"
+    yield f"# {_plain(name)}, {day_words(day)} {day.year}"
     yield ""
     yield f"Run {run.id}, {closed} of {len(tasks)} closed. Written {moment_words(now, zone=site.timezone)}."
     group = None
@@ -61,20 +93,21 @@ def _lines(run: Run, routine: Routine, tasks: Sequence[Task], site: Site, now: d
             if group:
                 yield f"## {_plain(group)}"
                 yield ""
-        yield _item(task, site, now)
+        yield _item(task, site)
 
 
-def _item(task: Task, site: Site, now: datetime) -> str:
+def _item(task: Task, site: Site) -> str:
     title = _plain(task.title)
     if task.status is TaskStatus.NOT_APPLICABLE:
         title = f"~~{title}~~"
     is_ticked = task.status in (TaskStatus.DONE, TaskStatus.NOT_APPLICABLE)
-    return f"- [{'x' if is_ticked else ' '}] {title} ({_about(task, site, now)})"
+    return f"- [{'x' if is_ticked else ' '}] {title} ({_about(task, site)})"
 
 
-def _about(task: Task, site: Site, now: datetime) -> str:
+def _about(task: Task, site: Site) -> str:
     if task.is_open:
-        words = [f"task {task.id}", _name(task.person or task.role, site), due_words(task, at=now).lower()]
+        due = "" if task.due_at is None else f"due {moment_words(task.due_at, zone=site.timezone)}"
+        words = [f"task {task.id}", _name(task.person or task.role, site), due]
         return ", ".join(_plain(word) for word in words if word)
     when = "" if task.closed_at is None else moment_words(task.closed_at, zone=site.timezone)
     said = "" if task.status is TaskStatus.DONE else STATUS_WORDS[task.status]

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-import dataclasses
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from opsrunner.engine.people import People
 from opsrunner.engine.planner import Verdict, World, held_because
 from opsrunner.ledger.books import Books
 from opsrunner.ledger.holds import Hold
 from opsrunner.model.routine import Routine
+from opsrunner.model.run import Run
 from opsrunner.model.site import Site
+from opsrunner.model.task import Task
 from opsrunner.schedules.almanac import Almanac
 from opsrunner.schedules.due import occurrences
+
+ONE_MICROSECOND = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, kw_only=True)
 class ForecastTask:
-    """A task that an occurrence will open, and who would hold it then."""
+    """A task that an occurrence will open, or opened, and who will hold it then, or closed it."""
 
     title: str
     role: str
@@ -48,21 +52,37 @@ def world_of(site: Site, almanac: Almanac) -> World:
 
 
 def forecast(
-    site: Site, almanac: Almanac, *, from_: datetime, until: datetime, books: Books | None, people: People | None
+    site: Site, almanac: Almanac, *, from_: datetime, until: datetime, now: datetime, books: Books, people: People
 ) -> list[Forecast]:
-    """Return every occurrence planned in (from_, until], in order of time, then of routine."""
-    holds = books.holds.since(from_) if books is not None else []
+    """Return every occurrence planned in (from_, until], in order of time, then of routine.
+
+    What is accounted for is what the ledger says and nothing else, also of routines that are gone; after
+    that comes what the planner will decide.
+    """
+    holds = books.holds.since(from_)
     world = world_of(site, almanac)
-    found: list[Forecast] = []
+    found = _history(site, almanac, books, people, from_=from_, until=until)
+    marks = _watermarks(books)
     for routine in site.routines.values():
         own = [hold for hold in holds if hold.routine == routine.id]
-        found += _of_routine(routine, own, world, from_=from_, until=until, people=people)
-    found = _with_history(found, books)
+        start = max(from_, marks.get(routine.id, now))
+        if start < until:
+            found += _of_routine(routine, own, world, from_=start, until=until, people=people)
     return sorted(found, key=lambda item: (item.planned_at, item.routine, item.nominal_at))
 
 
+def _watermarks(books: Books) -> dict[str, datetime]:
+    """Return up to when each known routine is accounted for; every planner pass accounts for all of them."""
+    planned_at = books.service.planned_at()
+    return {
+        watched.id: watched.watermark_at if planned_at is None else max(watched.watermark_at, planned_at)
+        for watched in books.routines.all().values()
+        if watched.gone_at is None
+    }
+
+
 def _of_routine(
-    routine: Routine, holds: Sequence[Hold], world: World, *, from_: datetime, until: datetime, people: People | None
+    routine: Routine, holds: Sequence[Hold], world: World, *, from_: datetime, until: datetime, people: People
 ) -> list[Forecast]:
     found: list[Forecast] = []
     last: dict[datetime, datetime] = {}
@@ -89,7 +109,7 @@ def _of_routine(
     return found
 
 
-def _tasks(routine: Routine, *, at: datetime, people: People | None) -> tuple[ForecastTask, ...]:
+def _tasks(routine: Routine, *, at: datetime, people: People) -> tuple[ForecastTask, ...]:
     answers: list[ForecastTask] = []
     for step in routine.steps:
         for task in step.tasks:
@@ -98,22 +118,53 @@ def _tasks(routine: Routine, *, at: datetime, people: People | None) -> tuple[Fo
     return tuple(answers)
 
 
-def _assignee(role: str, *, at: datetime, people: People | None) -> str:
-    if people is None:
-        return role
+def _assignee(role: str, *, at: datetime, people: People) -> str:
     persons = people.persons(role, at=at)
     return persons[0].name if len(persons) == 1 else role
 
 
-def _with_history(found: list[Forecast], books: Books | None) -> list[Forecast]:
-    """Put what the ledger says in the place of what was planned."""
-    if books is None:
-        return found
-    answers: list[Forecast] = []
-    for item in found:
-        run = books.runs.of_occurrence(item.routine, item.nominal_at)
-        if run is None:
-            answers.append(item)
-            continue
-        answers.append(dataclasses.replace(item, status=run.status.value, reason=run.reason, run=run.id))
-    return answers
+def _history(
+    site: Site, almanac: Almanac, books: Books, people: People, *, from_: datetime, until: datetime
+) -> list[Forecast]:
+    """Return what the ledger says of the occurrences planned in (from_, until]."""
+    names = {watched.id: watched.name for watched in books.routines.all().values()}
+    runs = books.runs.planned(after=from_, until=until)
+    opened: dict[int, list[Task]] = defaultdict(list)
+    for task in books.tasks.of_planned(after=from_, until=until):
+        opened[task.run or 0].append(task)
+    shifts = _shifts(site, almanac, [run for run in runs if run.planned_at != run.nominal_at])
+    return [
+        Forecast(
+            routine=run.routine,
+            name=names.get(run.routine, run.routine),
+            nominal_at=run.nominal_at or run.created_at,
+            planned_at=run.planned_at or run.created_at,
+            status=run.status.value,
+            reason=run.reason,
+            shift=shifts.get(run.id, ""),
+            run=run.id,
+            tasks=tuple(
+                ForecastTask(
+                    title=task.title,
+                    role=task.role,
+                    assignee=people.who_did(task, at=run.planned_at or run.created_at),
+                )
+                for task in opened[run.id]
+            ),
+        )
+        for run in runs
+    ]
+
+
+def _shifts(site: Site, almanac: Almanac, moved: Sequence[Run]) -> dict[int, str]:
+    """Return why runs were moved, as the schedule in force says it; `moved` where it says nothing any more."""
+    words: dict[int, str] = {}
+    for run in moved:
+        routine, at = site.routines.get(run.routine), run.planned_at or run.created_at
+        near = (
+            []
+            if routine is None
+            else occurrences(routine.schedule, after=at - ONE_MICROSECOND, until=at, almanac=almanac)
+        )
+        words[run.id] = next((one.shift for one in near if one.nominal_at == run.nominal_at), "") or "moved"
+    return words

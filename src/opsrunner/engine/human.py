@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 from opsrunner.clock import Clock
-from opsrunner.engine.checklists import write_markdown
+from opsrunner.engine.checklists import Checklists
 from opsrunner.engine.tasks import TaskOpener, approved_rows
 from opsrunner.errors import OpsrunnerError
 from opsrunner.ledger.books import Books
 from opsrunner.model.outcome import Outcome, StepStatus
 from opsrunner.model.routine import Routine, StepPlan
 from opsrunner.model.run import QUEUED, Run, RunStatus
-from opsrunner.model.site import Site
 from opsrunner.model.task import Task, TaskKind, TaskStatus
 from opsrunner.templates.expressions import evaluate
 
@@ -38,8 +36,7 @@ class Human:
     books: Books
     clock: Clock
     opener: TaskOpener
-    site: Callable[[], Site]
-    state: Path
+    checklists: Checklists
 
     def ask(self, run: Run, routine: Routine, plan: StepPlan, *, context: Mapping[str, Any]) -> Answer:
         """Open a step's tasks (nothing twice) and tell how the step stands."""
@@ -52,21 +49,22 @@ class Human:
         except OpsrunnerError as exc:
             failed = Outcome(status=StepStatus.FAILED, reason="expression", message=str(exc))
             return Answer(opened=(), outcome=failed)
-        self._write(run, routine)
+        closed = [task for task in self.books.tasks.closed(since=now) if task.routine == routine.id]
+        self.checklists.write([run.id, *(task.run for task in closed)], at=now)
         return Answer(opened=opened, outcome=self._outcome(run, plan, now=now))
 
     def tick_by_machine(self, run: Run, routine: Routine, context: Mapping[str, Any]) -> None:
         """Tick the tasks whose `done_when` has become true."""
-        if self.opener.tick_by_machine(run, routine, context, at=self.clock.now()):
-            self._write(run, routine)
+        now = self.clock.now()
+        self.checklists.write_about(self.opener.tick_by_machine(run, routine, context, at=now), at=now)
 
     def holds(self, run: Run) -> bool:
         """Tell whether a task still holds the run open, an undo that may come included."""
         return any(task.holds_run and not _settled(task, self.clock.now()) for task in self._tasks(run))
 
-    def run_ended(self, run: Run, routine: Routine) -> None:
+    def run_ended(self, run: Run) -> None:
         """Write a last checklist; what is open of a cancelled run stays open for people to close."""
-        self._write(run, routine)
+        self.checklists.write([run.id], at=self.clock.now())
 
     def ready(self, now: datetime) -> list[int]:
         """Return the waiting runs that can go on: their next `wait` is over, or nothing holds them."""
@@ -100,11 +98,6 @@ class Human:
 
     def _tasks(self, run: Run) -> list[Task]:
         return self.books.tasks.of_run(run.id)
-
-    def _write(self, run: Run, routine: Routine) -> None:
-        tasks = self._tasks(run)
-        if tasks:
-            write_markdown(self.state, run, routine, tasks, self.site(), self.clock.now())
 
 
 def _settled(task: Task, now: datetime) -> bool:

@@ -85,6 +85,11 @@ class People:
             raise NotFound(f"there is no person '{name}' (known: {', '.join(people)})")
         return found
 
+    def who_did(self, task: Task, *, at: datetime) -> str:
+        """Return the name of who closed a task, else of whose it was at that moment; its role for several."""
+        person = self._known(task.closed_by) or self.of_task(task, at=at)
+        return person.name if person else task.role
+
     def addresses(self, name: str, *, at: datetime) -> tuple[str, ...]:
         """Return the mail addresses of a role, roster or person; an address is itself."""
         if "@" in name:

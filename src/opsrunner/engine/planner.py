@@ -102,7 +102,7 @@ def held_because(routine: Routine, occurrence: Occurrence, holds: Iterable[Hold]
 
 
 def _pauses(hold: Hold, at: datetime) -> bool:
-    if hold.kind != "pause" or hold.until is None or not hold.created_at <= at <= hold.until:
+    if hold.kind != "pause" or hold.until is None or not hold.created_at <= at < hold.until:
         return False
     return hold.ended_at is None or at < hold.ended_at
 

@@ -30,7 +30,8 @@ class Rights:
         if not task.approve_by:
             return
         if not person.is_owner and person not in self._people.persons(task.approve_by, at=at):
-            raise Refused(f"only {task.approve_by} (or an owner) may approve '{task.title}'")
+            who = "an owner" if task.approve_by == "owner" else f"{task.approve_by} (or an owner)"
+            raise Refused(f"only {who} may approve '{task.title}'")
         if task.approve_not_self and self._started(task, person):
             raise Refused(f"{person.name} started run {task.run} by hand, so somebody else has to approve it")
 

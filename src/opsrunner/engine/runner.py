@@ -154,7 +154,7 @@ class _Course:
         if self._stop.reason == "asked":
             status, reason = RunStatus.CANCELLED, "asked"
         with self._books.transaction():
-            self._runner.human.run_ended(self._run, self._routine)
+            self._runner.human.run_ended(self._run)
             self._books.runs.finish(self._run.id, status=status, reason=reason, at=self._runner.clock.now())
         return self._again("run_finished")
 

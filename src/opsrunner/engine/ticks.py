@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from opsrunner.engine.checklists import write_markdown
+from opsrunner.engine.checklists import Checklists
 from opsrunner.engine.desk import Desk
 from opsrunner.engine.evidence import checked_evidence, keep_file
 from opsrunner.engine.people import People
@@ -25,8 +24,6 @@ from opsrunner.schedules.business import due_moment
 MARKS = (TaskStatus.DONE, TaskStatus.NOT_APPLICABLE, TaskStatus.COULD_NOT)
 DETAIL_LENGTH = 1_000
 
-_log = logging.getLogger(__name__)
-
 
 class Ticks:
     """Every method raises Refused, with who and when, where the act is not possible (any more)."""
@@ -35,6 +32,7 @@ class Ticks:
         self._desk = desk
         self._people = People(desk)
         self._rights = Rights(desk)
+        self._checklists = Checklists(desk)
 
     def tick(
         self,
@@ -75,7 +73,7 @@ class Ticks:
                 return _same_again(closed, actor, status, evidence, zone=self._zone)
             words = f"{STATUS_WORDS[status]}; {evidence_words(closed)}".removesuffix("; ")
             self._record("tick", closed, words, actor=actor, at=at, address=address)
-        self._write_checklist(closed, at=at)
+        self._checklists.write_about([closed], at=at)
         return closed
 
     def undo(self, task_id: int, *, actor: Person, at: datetime, address: str = "cli") -> Task:
@@ -91,7 +89,7 @@ class Ticks:
                 raise Refused(f"too late to undo: {_closing_words(task, zone=self._zone)}")
             self._record("undo", task, f"was {STATUS_WORDS[task.status]}", actor=actor, at=at, address=address)
         opened = self._desk.books.tasks.get(task_id)
-        self._write_checklist(opened, at=at)
+        self._checklists.write_about([opened], at=at)
         return opened
 
     def claim(self, task_id: int, *, actor: Person, at: datetime, address: str = "cli") -> Task:
@@ -104,7 +102,7 @@ class Ticks:
             if not self._desk.books.tasks.claim(task_id, actor.id):
                 raise Refused(f"{self._name(task.person or '')} has it already; it can be handed over")
             self._record("claim", task, "", actor=actor, at=at, address=address)
-        return self._desk.books.tasks.get(task_id)
+        return self._again(task, at=at)
 
     def hand_over(self, task_id: int, to: str | None, *, actor: Person, at: datetime, address: str = "cli") -> Task:
         """Give a task to a person (id or full name), or with None back to its role. Raises NotFound."""
@@ -117,7 +115,7 @@ class Ticks:
             self._desk.books.tasks.assign(task_id, receiver.id if receiver else None)
             detail = f"to {receiver.id if receiver else task.role}"
             self._record("hand over", task, detail, actor=actor, at=at, address=address)
-        return self._desk.books.tasks.get(task_id)
+        return self._again(task, at=at)
 
     def add(
         self,
@@ -204,17 +202,10 @@ class Ticks:
         line = clean_line(detail, length=DETAIL_LENGTH)
         self._desk.books.audit.add(action, f"task {task.id}", actor=actor.id, at=at, detail=line, address=address)
 
-    def _write_checklist(self, task: Task, *, at: datetime) -> None:
-        """Bring the run's checklist file up to date; the ledger has the tick whether or not that works."""
-        site = self._desk.site()
-        routine = site.routines.get(task.routine or "")
-        if task.run is None or routine is None or task.kind is not TaskKind.ROUTINE:
-            return
-        try:
-            run, tasks = self._desk.books.runs.get(task.run), self._desk.books.tasks.of_run(task.run)
-            write_markdown(self._desk.state, run, routine, tasks, site, at)
-        except (NotFound, OSError) as exc:
-            _log.warning("the checklist of run %s was not written: %s", task.run, exc, extra={"action": "checklist"})
+    def _again(self, task: Task, *, at: datetime) -> Task:
+        """Return a task as it stands now, with its checklist's file up to date."""
+        self._checklists.write_about([task], at=at)
+        return self._desk.books.tasks.get(task.id)
 
 
 def _same_again(task: Task, actor: Person, status: TaskStatus, evidence: Evidence, *, zone: str) -> Task:

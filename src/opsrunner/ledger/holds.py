@@ -33,7 +33,7 @@ class Holds:
         self._ledger = ledger
 
     def pause(self, routine: str, *, until: datetime, reason: str, actor: str, at: datetime) -> None:
-        """Leave out what is due in (at, until]; a pause that stands is replaced."""
+        """Leave out what is due from `at` on and before `until`; a pause that stands is replaced."""
         with self._ledger.transaction():
             self.resume(routine, actor=actor, at=at)
             self._add(routine, "pause", nominal_at=None, until=until, reason=reason, actor=actor, at=at)
@@ -43,11 +43,12 @@ class Holds:
         self._add(routine, "skip", nominal_at=nominal_at, until=None, reason=reason, actor=actor, at=at)
 
     def resume(self, routine: str, *, actor: str, at: datetime) -> bool:
-        """End a pause now; False where there was none."""
+        """End a pause now; False where none is in force."""
         return (
             self._ledger.change(
-                "UPDATE holds SET ended_at = ?, ended_by = ? WHERE routine = ? AND kind = 'pause' AND ended_at IS NULL",
-                (to_text(at), actor, routine),
+                "UPDATE holds SET ended_at = ?, ended_by = ? WHERE routine = ? AND kind = 'pause' AND ended_at IS NULL"
+                ' AND "until" > ?',
+                (to_text(at), actor, routine, to_text(at)),
             )
             > 0
         )

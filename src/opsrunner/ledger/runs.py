@@ -96,6 +96,11 @@ class Runs:
         row = self._ledger.one(sql, (routine, to_text(nominal_at)))
         return None if row is None else _run(row)
 
+    def planned(self, *, after: datetime, until: datetime) -> list[Run]:
+        """Return the runs of occurrences that were planned in (after, until]."""
+        sql = "SELECT * FROM runs WHERE nominal_at IS NOT NULL AND planned_at > ? AND planned_at <= ? ORDER BY id"
+        return [_run(row) for row in self._ledger.all(sql, (to_text(after), to_text(until)))]
+
     def accounted(self, routine: str, *, since: datetime) -> set[datetime]:
         """Return the nominal times of `routine` from `since` on that have a run."""
         sql = "SELECT nominal_at FROM runs WHERE routine = ? AND nominal_at >= ?"

@@ -71,6 +71,14 @@ class Tasks:
         """Return the tasks that a run opened, in order."""
         return [_task(row) for row in self._ledger.all("SELECT * FROM tasks WHERE run = ? ORDER BY id", (run_id,))]
 
+    def of_planned(self, *, after: datetime, until: datetime) -> list[Task]:
+        """Return the tasks on the lists of the runs that were planned in (after, until], in order."""
+        sql = (
+            "SELECT tasks.* FROM runs JOIN tasks ON tasks.run = runs.id WHERE tasks.kind = 'routine'"
+            " AND runs.nominal_at IS NOT NULL AND runs.planned_at > ? AND runs.planned_at <= ? ORDER BY tasks.id"
+        )
+        return [_task(row) for row in self._ledger.all(sql, (to_text(after), to_text(until)))]
+
     def closed(self, *, since: datetime, until: datetime | None = None) -> list[Task]:
         """Return the tasks closed in a period, oldest first."""
         sql = "SELECT * FROM tasks WHERE closed_at >= ? AND closed_at < ? ORDER BY closed_at, id"

@@ -107,15 +107,17 @@ def _holder_of_roster(name: str, *, at: datetime, site: Site, absences: Sequence
 
 
 def _holder_as_person(person: Person, *, at: datetime, site: Site, absences: Sequence[Absence]) -> Holding:
-    """Return the person, or the one who was named to stand in during leave; leave without one changes nothing."""
-    for absence in sorted(absences, key=lambda absence: absence.id):
-        is_away = absence.kind == "leave" and absence.person == person.id and absence.from_ <= at < absence.until
-        if is_away and absence.roster is None:
-            return _stand_in(absence, person, site)
+    """Return the person, or who was named to stand in (last, where several were); leave alone changes nothing."""
+    mine = [
+        absence
+        for absence in sorted(absences, key=lambda absence: absence.id)
+        if absence.kind in ("leave", "cover") and absence.roster is None and absence.person == person.id
+    ]
+    now = [absence for absence in mine if absence.from_ <= at < absence.until]
+    named = [absence for absence in now if absence.other in site.people]
+    if named:
+        why = f"for {person.name}, who is on leave" if named[-1].kind == "leave" else f"covers for {person.name}"
+        return Holding(person=named[-1].other, until=named[-1].until, why=why)
+    if now:
+        return Holding(person=person.id, until=now[0].until, why=f"{person.name} is on leave")
     return Holding(person=person.id)
-
-
-def _stand_in(absence: Absence, person: Person, site: Site) -> Holding:
-    if absence.other is None or absence.other not in site.people:
-        return Holding(person=person.id, until=absence.until, why=f"{person.name} is on leave")
-    return Holding(person=absence.other, until=absence.until, why=f"for {person.name}, who is on leave")

@@ -57,9 +57,8 @@ def test_it_writes_marks_people_and_notes_under_their_headings(tmp_path: Path) -
         replace(CLOSED, status=TaskStatus.COULD_NOT, group="Web"),
         replace(CLOSED, status=TaskStatus.MISSED, group="Web", closed_by="opsrunner", evidence=Evidence()),
         replace(OPEN, group="Mail"),
-        replace(OPEN, kind=TaskKind.FOLLOW_UP, title="Not of the list"),
     ]
-    path = write_markdown(tmp_path, RUN, ROUTINE, tasks, SITE, NOW)
+    path = write_markdown(tmp_path, RUN, ROUTINE.name, tasks, SITE, NOW)
     assert path.relative_to(tmp_path).as_posix() == "checklists/nightly/2026-11-20-run7.md"
     assert path.read_text() == (
         "# Nightly \\*work\\*, Fri 20 Nov 2026\n"
@@ -76,22 +75,22 @@ def test_it_writes_marks_people_and_notes_under_their_headings(tmp_path: Path) -
         "\n"
         "## Mail\n"
         "\n"
-        "- [ ] Read the report (task 12, sysadmin, due now)\n"
+        "- [ ] Read the report (task 12, sysadmin, due Fri 20 Nov 07:00)\n"
     )
 
 
 def test_data_stays_text_whatever_signs_it_holds(tmp_path: Path) -> None:
     title = "<img src=x onerror=y> [x](javascript:1) `a` **b** #h\n# Heading\n- [x] forged &lt; | ~~s~~ \\"
-    path = write_markdown(tmp_path, RUN, ROUTINE, [replace(OPEN, title=title)], SITE, NOW)
+    path = write_markdown(tmp_path, RUN, ROUTINE.name, [replace(OPEN, title=title)], SITE, NOW)
     html = MarkdownIt("commonmark", {"html": True}).enable(["strikethrough", "table"]).render(path.read_text())
     shown = "&lt;img src=x onerror=y&gt; [x](javascript:1) `a` **b** #h # Heading - [x] forged &amp;lt; | ~~s~~ \\"
-    assert f"<li>[ ] {shown} (task 12, sysadmin, due now)</li>" in html
+    assert f"<li>[ ] {shown} (task 12, sysadmin, due Fri 20 Nov 07:00)</li>" in html
     assert html.count("<li>") == html.count("<h1>") == 1
 
 
 def test_the_file_is_for_its_owner_alone_and_replaced_as_a_whole(tmp_path: Path) -> None:
-    first = write_markdown(tmp_path, RUN, ROUTINE, [OPEN], SITE, NOW)
-    second = write_markdown(tmp_path, RUN, ROUTINE, [replace(CLOSED, status=TaskStatus.DONE)], SITE, NOW)
+    first = write_markdown(tmp_path, RUN, ROUTINE.name, [OPEN], SITE, NOW)
+    second = write_markdown(tmp_path, RUN, ROUTINE.name, [replace(CLOSED, status=TaskStatus.DONE)], SITE, NOW)
     assert first == second
     assert [path.name for path in first.parent.iterdir()] == ["2026-11-20-run7.md"]
     assert first.stat().st_mode & 0o777 == 0o600

@@ -209,6 +209,19 @@ def test_a_person_holds_their_own_name_unless_somebody_stands_in() -> None:
     assert held_by("ann", "2026-01-09T12:00", named) == "ann"
 
 
+def test_cover_for_a_person_holds_for_all_that_the_person_answers_for() -> None:
+    cover = absence("cover", "ann", "bob", "2026-01-06T00:00", "2026-01-08T00:00", id_=2)
+    assert held_by("ann", "2026-01-06T12:00", cover) == "bob"
+    assert held_by("sysadmin", "2026-01-06T12:00", cover) == "bob"
+    assert held_by("ann", "2026-01-08T00:00", cover) == "ann"
+    holding = holder("ann", at=local("2026-01-06T12:00"), site=site(), absences=[cover])
+    assert (holding.why, holding.until) == ("covers for Ann", local("2026-01-08T00:00"))
+    away = absence("leave", "ann", None, "2026-01-05T00:00", "2026-01-09T00:00")
+    assert held_by("ann", "2026-01-06T12:00", away, cover) == "bob"
+    desk_only = absence("cover", "ann", "bob", "2026-01-06T00:00", "2026-01-08T00:00", roster="desk")
+    assert held_by("ann", "2026-01-06T12:00", desk_only) == "ann"
+
+
 def test_a_role_of_one_person_is_held_and_of_several_is_free() -> None:
     assert held_by("sysadmin", "2026-01-06T12:00") == "ann"
     holding = holder("support", at=local("2026-01-06T12:00"), site=site())
