@@ -51,15 +51,15 @@ class Session:
         return self._screen
 
     @contextmanager
-    def opened(self) -> Iterator[App]:
-        """Give the site's application, and close it afterwards.
+    def opened(self, *, mails_stay: bool = False) -> Iterator[App]:
+        """Give the site's application, and close it afterwards; `mails_stay` keeps every mail in the state folder.
 
         Raises ConfigurationError where the site cannot be read, StateError where its state cannot be used.
         """
         from opsrunner.app import open_app  # noqa: PLC0415 - verbs without a site do not need it
 
         _refuse_clock_of_the_past()
-        app = open_app(self.site, self.state)
+        app = open_app(self.site, self.state, mails_stay=mails_stay)
         self._app = app
         self.zone_name = app.site.timezone
         try:
@@ -74,7 +74,7 @@ class Session:
         """
         from opsrunner.engine.in_force import SiteInForce  # noqa: PLC0415 - verbs without a site do not need it
 
-        force = SiteInForce(self.site.resolve())
+        force = SiteInForce(Path(os.path.realpath(self.site)))
         self.zone_name = force.site.timezone
         return force
 

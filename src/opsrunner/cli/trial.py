@@ -44,7 +44,7 @@ def try_site(session: Session) -> int:
     session.state = folder
     from opsrunner.cli.lookup import actor_name  # noqa: PLC0415
 
-    with session.opened() as app:
+    with session.opened(mails_stay=True) as app:
         if session.as_json:
             _print_json(session, app.try_all(actor=actor_name(session, app)))
         else:
@@ -80,7 +80,7 @@ def _try(session: Session, app: App) -> None:
     screen.heading(app.site.name, f"trying {count_words(len(app.site.routines), 'routine')}")
     with Progress(screen, each_step=False) as progress:
         result = app.try_all(actor=actor_name(session, app), on_event=progress)
-    _tell_broken(session, app)
+    _tell_broken(session, app, result)
     if result.tasks:
         screen.line()
         screen.heading("For people", count_words(len(result.tasks), "open task"))
@@ -96,10 +96,12 @@ def _try(session: Session, app: App) -> None:
         screen.line(f"{number}. {line}")
 
 
-def _tell_broken(session: Session, app: App) -> None:
-    """Name the routines whose file does not check: they did not run."""
+def _tell_broken(session: Session, app: App, result: TryResult) -> None:
+    """Name the routines that did not run: their file does not check, or they were refused."""
     for routine, problems in sorted(app.loaded.broken.items()):
         session.screen.line(f"{routine}: did not run, its file does not check: {problems[0]}", tone="failed", sign=True)
+    for routine, message in sorted(result.refused.items()):
+        session.screen.line(f"{routine}: did not run: {message}", tone="failed", sign=True)
 
 
 def _task_rows(app: App, result: TryResult) -> list[Sequence[CellLike]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from opsrunner.engine.by_hand import ByHand
 from opsrunner.engine.digest import DigestWriter
 from opsrunner.engine.events import RunEvent
 from opsrunner.engine.in_force import SiteInForce
+from opsrunner.errors import NotFound, Refused
 from opsrunner.ledger.books import Books
 from opsrunner.model.run import Run
 from opsrunner.model.task import Task
@@ -21,6 +22,8 @@ class TryResult:
     """What a try came to. `html` is the digest's file, `maildir` where its mail lies."""
 
     runs: tuple[Run, ...]
+    refused: Mapping[str, str]
+    """Routines that could not be run, and why."""
     tasks: tuple[Task, ...]
     digest_text: str
     digest_subject: str
@@ -46,7 +49,13 @@ class Trial:
         self.books.routines.see(
             {name: self.in_force.site.routines[name].name for name in routines}, at=self.clock.now()
         )
-        runs = [self.by_hand.run(name, actor=actor, rerun_of=None, on_event=on_event) for name in routines]
+        runs: list[Run] = []
+        refused: dict[str, str] = {}
+        for name in routines:
+            try:
+                runs.append(self.by_hand.run(name, actor=actor, rerun_of=None, on_event=on_event))
+            except (NotFound, Refused) as exc:
+                refused[name] = str(exc)
         digest_id = self.digests.write("daily", self.clock.now())
         self.deliver()
         sent = self.books.digests.last("daily")
@@ -54,6 +63,7 @@ class Trial:
         html.write_text(sent.html if sent else "", encoding="utf-8")
         return TryResult(
             runs=tuple(runs),
+            refused=refused,
             tasks=tuple(self.books.tasks.opened()),
             digest_text=sent.text if sent else "",
             digest_subject=sent.subject if sent else "",

@@ -15,12 +15,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlite_utils import Database
-
-from opsrunner.errors import LedgerDamaged, LedgerNewer, StateError
+from opsrunner.errors import LedgerDamaged, LedgerNewer, NotFound, StateError
 from opsrunner.ledger.migrations import MIGRATIONS, migrate
 
 BUSY_SECONDS = 30
+RUNS_BESIDE = "runs/*"
+"""What shows that there was a ledger here before."""
 _SQLITE_MAGIC = b"SQLite format 3\x00"
 
 
@@ -104,6 +104,9 @@ class Ledger:
                 if file.read(16) != _SQLITE_MAGIC:
                     raise LedgerDamaged(f"{self.path} is not a ledger: restore it from a copy, it is never made anew")
             return
+        if any(self.path.parent.glob(RUNS_BESIDE)):
+            said = "is empty" if self.path.exists() else "is missing"
+            raise LedgerDamaged(f"{self.path} {said}, but runs lie beside it: restore it from a copy")
         os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
 
     def _prepare(self) -> str:
@@ -114,6 +117,8 @@ class Ledger:
                 f"{self.path} was written by a newer opsrunner (form {version}, this one knows "
                 f"{len(MIGRATIONS)}): upgrade the program"
             )
+        if version == 0 and self.one("SELECT 1 FROM sqlite_master") is not None:
+            raise LedgerDamaged(f"{self.path} is the database of another program: put it elsewhere")
         if version < len(MIGRATIONS):
             self._migrate()
         found = self.one("SELECT value FROM meta WHERE name = 'ledger'")
@@ -123,6 +128,8 @@ class Ledger:
 
     def _migrate(self) -> None:
         """Run what is missing; two processes at once are safe, since the version is read again inside."""
+        from sqlite_utils import Database  # noqa: PLC0415 - 60 ms that a ledger of today's form can do without
+
         with self.transaction():
             connection = self._connection()
             version = int(connection.execute("PRAGMA user_version").fetchone()[0])
@@ -156,6 +163,8 @@ def _mapped(path: Path) -> Iterator[None]:
         raise StateError(f"{path}: {exc}; {_advice(str(exc))}") from exc
     except sqlite3.IntegrityError:
         raise
+    except OverflowError as exc:  # SQLite's numbers end at 2⁶³
+        raise NotFound("there is nothing with so large a number") from exc
     except sqlite3.DatabaseError as exc:
         raise LedgerDamaged(f"{path}: {exc}; restore it from a copy, it is never made anew") from exc
     except OSError as exc:
