@@ -102,6 +102,8 @@ class Vault:
         path = self._root / name
         try:
             mode = path.stat().st_mode
+            if not stat.S_ISREG(mode):
+                raise SecretUnavailable(f"secret {{file: {name}}}: is not a plain file")
             if mode & (stat.S_IRWXG | stat.S_IRWXO):
                 raise SecretUnavailable(
                     f"secret {{file: {name}}}: others may read it (mode {stat.S_IMODE(mode):04o}); "

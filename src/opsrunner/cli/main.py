@@ -91,8 +91,6 @@ def call(arguments: Sequence[str]) -> int:
     except (BrokenPipeError, SystemExit):  # click itself exits where the pipe is closed
         _forget_output()
         return PIPE_CLOSED
-    except OSError as exc:
-        return _complain(f"{exc.filename}: {exc.strerror}", 1) if exc.errno in NAMED_WRONGLY else _crash(session, exc)
     except Exception as exc:  # noqa: BLE001 - the last net: no traceback ever meets a user
         return _crash(session, exc)
     return code if isinstance(code, int) else 0
@@ -133,6 +131,8 @@ def _forget_output() -> None:
 
 
 def _crash(session: Session, exc: Exception) -> int:
+    if isinstance(exc, OSError) and exc.errno in NAMED_WRONGLY:
+        return _complain(f"{exc.filename}: {exc.strerror}", 1)
     from opsrunner.cli.crash import write_crash  # noqa: PLC0415 - only when something broke
 
     place = write_crash(exc, folder=session.state_folder, mask=session.mask)

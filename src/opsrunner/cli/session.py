@@ -74,7 +74,7 @@ class Session:
         """
         from opsrunner.engine.in_force import SiteInForce  # noqa: PLC0415 - verbs without a site do not need it
 
-        force = SiteInForce(Path(os.path.realpath(self.site)))
+        force = SiteInForce(self.site)
         self.zone_name = force.site.timezone
         return force
 

@@ -11,6 +11,7 @@ from typing import TypeAlias
 
 SITE_FILE = "opsrunner.yaml"
 FOLDERS = ("routines", "checklists", "reports")
+ENDINGS = (".yaml", ".yml", ".md", ".j2")
 
 Signature: TypeAlias = tuple[int, int, int, int]
 """Mode, inode, size and modification time in nanoseconds."""
@@ -25,6 +26,8 @@ class Folder:
     files: Mapping[str, Signature]
     modes: tuple[tuple[str, int], ...]
     """Modes of the folders themselves, those above the site included."""
+    closed: tuple[tuple[str, str], ...] = ()
+    """The folders that cannot be listed, and why not."""
 
     def of(self, folder: str, *endings: str) -> list[str]:
         """Return the files of one folder with one of `endings`, in the order of their names."""
@@ -38,24 +41,36 @@ class Folder:
 def look_at(root: Path) -> Folder:
     """Return what lies in the site's folder now; hidden files are not part of it."""
     files: dict[str, Signature] = {}
+    closed: list[tuple[str, str]] = []
     for name in FOLDERS:
-        files.update(sorted(_files_in(root / name, name)))
+        try:
+            files.update(sorted(_files_in(root / name, name)))
+        except FileNotFoundError:
+            continue
+        except OSError as exc:
+            closed.append((name, exc.strerror or type(exc).__name__))
     with suppress(OSError):
         files[SITE_FILE] = _signature((root / SITE_FILE).stat())
     folders = [*(root / name for name in FOLDERS), root, *root.parents]
     modes = tuple((str(folder), mode) for folder in folders if (mode := _mode(folder)) is not None)
-    return Folder(files=files, modes=modes)
+    return Folder(files=files, modes=modes, closed=tuple(closed))
 
 
 def _files_in(folder: Path, name: str) -> Iterator[tuple[str, Signature]]:
-    """Return the files of one folder; a link to nowhere is one too, so that it is reported."""
+    """Return the files of one folder, and what has a file's name but is none, to be reported. Raises OSError."""
+    with os.scandir(folder) as found:
+        entries = list(found)
+    for entry in entries:
+        if not entry.name.startswith(".") and (entry.name.endswith(ENDINGS) or not _is_folder(entry)):
+            yield f"{name}/{entry.name}", _signature_of(entry)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    """Tell whether an entry is a folder; a link that leads round in a circle is none."""
     try:
-        with os.scandir(folder) as entries:
-            for entry in entries:
-                if not entry.name.startswith(".") and not entry.is_dir():
-                    yield f"{name}/{entry.name}", _signature_of(entry)
+        return entry.is_dir()
     except OSError:
-        return
+        return False
 
 
 def _signature_of(entry: os.DirEntry[str]) -> Signature:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from itertools import chain
@@ -48,7 +49,7 @@ class SiteLoader:
     def __init__(
         self, root: Path, *, last_good: Mapping[str, Routine] | None = None, clock: Clock | None = None
     ) -> None:
-        self._root = root.resolve()
+        self._root = Path(os.path.realpath(root))
         self._clock = clock or SystemClock()
         self._last_good = dict(last_good or {})
         self._seen: Folder | None = None
@@ -85,7 +86,7 @@ class SiteLoader:
     def _judged(self, seen: Folder, draft: SiteDraft) -> Loaded:
         lists, among = self._among_each_other()
         broken = self._broken(among)
-        unsafe = folder_problems(self._root, seen.modes)
+        unsafe = folder_problems(self._root, seen)
         site = self._loaded.site if unsafe else self._in_force(broken)
         own_lists = (checklist.problems for checklist in self._shelf.own.values())
         of_lists = chain(*own_lists, *lists.values())
@@ -126,7 +127,7 @@ def check_path(path: Path) -> Loaded:
     A file that lies in no site is checked alone: as a checklist or a site's own file by its name, else as a
     routine; names that it uses are not looked up.
     """
-    path = path.resolve()
+    path = Path(os.path.realpath(path))  # unlike resolve, content with links that lead round in a circle
     if path.is_dir():
         return SiteLoader(path).load()
     root = path.parent.parent if path.parent.name in FOLDERS else path.parent

@@ -6,6 +6,7 @@ import stat
 from collections.abc import Iterable
 from pathlib import Path
 
+from opsrunner.config.folder import Folder
 from opsrunner.config.report import Report
 from opsrunner.config.secret_places import SecretPlace
 from opsrunner.model.site import Problem
@@ -19,10 +20,13 @@ def problem_of_mode(mode: int, *, file: str, path: Path) -> Problem | None:
     return Problem(file=file, line=1, column=1, path="", message=message, hint=f"run: chmod o-w {path}")
 
 
-def folder_problems(root: Path, modes: Iterable[tuple[str, int]]) -> tuple[Problem, ...]:
+def folder_problems(root: Path, seen: Folder) -> tuple[Problem, ...]:
     """Return the problems of the site's folders and all above; a sticky folder above is fine (/tmp)."""
-    found = []
-    for folder, mode in modes:
+    found = [
+        Problem(file=name, line=1, column=1, path="", message=f"cannot be listed ({reason})")
+        for name, reason in seen.closed
+    ]
+    for folder, mode in seen.modes:
         is_above = Path(folder) in root.parents
         problem = problem_of_mode(mode, file=folder, path=Path(folder))
         if problem is not None and not (is_above and mode & stat.S_ISVTX):

@@ -62,8 +62,12 @@ class StateLock:
         except OSError as exc:
             os.close(descriptor)
             raise StateLocked(f"{self._path.parent} is in use by opsrunner process {self.holder()}") from exc
-        os.ftruncate(descriptor, 0)
-        os.write(descriptor, f"{os.getpid()}\n".encode())
+        try:
+            os.ftruncate(descriptor, 0)
+            os.write(descriptor, f"{os.getpid()}\n".encode())
+        except OSError as exc:
+            os.close(descriptor)
+            raise StateError(f"{self._path}: {exc.strerror}") from exc
         self._descriptor = descriptor
 
     def holder(self) -> str:
