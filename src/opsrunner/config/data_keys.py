@@ -7,8 +7,9 @@ from typing import Annotated, Any, Literal, TypeAlias, cast
 
 from pydantic import AfterValidator, Field, model_validator
 
-from opsrunner.config.fields import Flag, HostName, Keys, PositiveSeconds, Secret, Text, TextOrSecret, Url, Zone
+from opsrunner.config.fields import Flag, HostName, Keys, PositiveSeconds, Text, Url, Zone
 from opsrunner.model.site import Column, Source
+from opsrunner.steps.fields import Secret, TextOrSecret
 
 _COLUMN = re.compile(r"(text|number|moment|date|flag)(\??)\Z")
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from datetime import time
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, TypeAlias
 
 from pydantic import (
     AfterValidator,
@@ -19,9 +18,9 @@ from pydantic import (
 )
 
 from opsrunner.errors import ConfigurationError
-from opsrunner.schedules.parsing import parse_clock_range, parse_duration
+from opsrunner.schedules.parsing import parse_clock_range
 from opsrunner.schedules.zones import load_zone
-from opsrunner.secrets import SecretRef
+from opsrunner.steps.fields import Seconds
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]*\Z")
 _STEP_ID = re.compile(r"[a-z][a-z0-9_-]*\Z")
@@ -31,7 +30,6 @@ _EMAIL = re.compile(r"[^\s@,;:<>\"()\[\]\\]+@[^\s@,;:<>\"()\[\]\\]+\Z")
 _URL = re.compile(r"https?://[^\s/]+\S*\Z")
 _SIZE = re.compile(r"([0-9]{1,9}) ?(B|kB|KB|MB|GB)\Z")
 _UNIT_BYTES = {"B": 1, "kB": 1_000, "KB": 1_000, "MB": 1_000_000, "GB": 1_000_000_000}
-_REFERENCE_FORMS = "a reference to a secret: {env: NAME}, {file: path} or {command: [program, …]}"
 
 
 class Keys(BaseModel):
@@ -87,21 +85,10 @@ def _check_zone(name: str) -> str:
     return name
 
 
-def _read_seconds(value: object) -> int:
-    if not isinstance(value, str):
-        raise ValueError(f"must be a duration such as 30s, 5m, 4h or 8d{_unit_missing(value)}")
-    return parse_duration(value)
-
-
 def _check_longer_than_nothing(seconds: int) -> int:
     if seconds <= 0:
         raise ValueError("must be longer than nothing")
     return seconds
-
-
-def _unit_missing(value: object) -> str:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return f"; {value} has no unit" if is_number else ""
 
 
 def _read_bytes(value: object) -> int:
@@ -120,43 +107,6 @@ def _read_hours(value: object) -> tuple[time, time]:
 def _one_or_many(value: object) -> object:
     return value if isinstance(value, list | tuple) else (value,)
 
-
-def read_secret(value: object) -> SecretRef:
-    """Return the reference that a mapping says. Raises ValueError, which never shows what was written."""
-    if isinstance(value, SecretRef):
-        return value
-    if not isinstance(value, Mapping):
-        raise ValueError(f"must be {_REFERENCE_FORMS}\na secret itself never stands in a file of the site")
-    if len(value) != 1:
-        raise ValueError(f"must be {_REFERENCE_FORMS}")
-    (form, what), *_ = value.items()
-    if form == "command" and isinstance(what, list) and what and all(isinstance(word, str) for word in what):
-        return SecretRef(command=tuple(what))
-    if form in ("env", "file") and isinstance(what, str) and what:
-        return SecretRef(env=what) if form == "env" else SecretRef(file=what)
-    raise ValueError(f"must be {_REFERENCE_FORMS}")
-
-
-def _read_text_or_secret(value: object) -> str | SecretRef:
-    if isinstance(value, str):
-        return value
-    if isinstance(value, Mapping | SecretRef):
-        return read_secret(value)
-    is_plain = isinstance(value, bool | int | float)
-    raise ValueError(f"must be text or {_REFERENCE_FORMS}" if not is_plain else "must be text\nput quotes around it")
-
-
-_SECRET_SCHEMA: dict[str, Any] = {
-    "type": "object",
-    "minProperties": 1,
-    "maxProperties": 1,
-    "additionalProperties": False,
-    "properties": {
-        "env": {"type": "string"},
-        "file": {"type": "string"},
-        "command": {"type": "array", "items": {"type": "string"}, "minItems": 1},
-    },
-}
 
 Text: TypeAlias = Annotated[str, StringConstraints(min_length=1)]
 Flag: TypeAlias = StrictBool
@@ -182,9 +132,6 @@ Texts: TypeAlias = Annotated[
     BeforeValidator(_one_or_many),
     WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
 ]
-Seconds: TypeAlias = Annotated[
-    int, PlainValidator(_read_seconds), WithJsonSchema({"type": "string", "examples": ["30s", "5m", "4h", "8d"]})
-]
 PositiveSeconds: TypeAlias = Annotated[Seconds, AfterValidator(_check_longer_than_nothing)]
 Bytes: TypeAlias = Annotated[
     int, PlainValidator(_read_bytes), WithJsonSchema({"type": "string", "examples": ["500kB", "1MB"]})
@@ -193,10 +140,4 @@ Hours: TypeAlias = Annotated[
     tuple[time, time],
     PlainValidator(_read_hours),
     WithJsonSchema({"type": "string", "examples": ["22:00-07:00"]}),
-]
-Secret: TypeAlias = Annotated[SecretRef, PlainValidator(read_secret), WithJsonSchema(_SECRET_SCHEMA)]
-TextOrSecret: TypeAlias = Annotated[
-    str | SecretRef,
-    PlainValidator(_read_text_or_secret),
-    WithJsonSchema({"anyOf": [{"type": "string"}, _SECRET_SCHEMA]}),
 ]

@@ -8,22 +8,10 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
-from opsrunner.config.fields import (
-    Bytes,
-    Email,
-    Flag,
-    HostNames,
-    Hours,
-    Keys,
-    Names,
-    PositiveSeconds,
-    Seconds,
-    Secret,
-    Text,
-    Url,
-)
+from opsrunner.config.fields import Bytes, Email, Flag, HostNames, Hours, Keys, Names, PositiveSeconds, Text, Url
 from opsrunner.model.person import Person
 from opsrunner.model.site import Host, Limits, MailSettings, SmtpSettings
+from opsrunner.steps.fields import Seconds, Secret
 
 _LISTEN = re.compile(r"\S+:[0-9]{1,5}\Z")
 _PORTS = {"starttls": 587, "tls": 465, "none": 25}

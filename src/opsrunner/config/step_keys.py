@@ -7,9 +7,10 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from opsrunner.config.fields import Flag, Keys, PositiveSeconds, Seconds, StepId, Text, TextOrSecret, Variable
+from opsrunner.config.fields import Flag, Keys, PositiveSeconds, StepId, Text, Variable
 from opsrunner.model.routine import Retry, StepPlan, TaskPlan
 from opsrunner.steps.base import Kind
+from opsrunner.steps.fields import Seconds, TextOrSecret
 
 MOST_TRIES = 100
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
 
 from opsrunner.model.outcome import Row
 from opsrunner.model.routine import Escalation, EvidenceSpec
@@ -46,22 +44,20 @@ class Evidence:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Task:
-    """One row of `tasks`. Texts are rendered and frozen when it opens.
+class NewTask:
+    """Everything of a task that is known when it opens; its texts are rendered, and frozen from then on.
 
     `role` is who answers for it (role, roster or person); `person` is set by a claim or a hand-over
-    and wins over it. `due_at`, `settles_at` and all other moments are UTC.
+    and wins over it. All moments are UTC.
     """
 
-    id: int
     kind: TaskKind
-    status: TaskStatus
     run: int | None
     routine: str | None
     step: str
     item: str
     """The id of its TaskPlan: equal to `step`, or `step.item` within a checklist."""
-    key: str | None
+    key: str | None = None
     title: str
     how: str = ""
     link: str = ""
@@ -80,16 +76,24 @@ class Task:
     approve_not_self: bool = False
     rows: tuple[Row, ...] = ()
     """The frozen rows of an approval."""
-    struck: tuple[int, ...] = ()
-    """Positions in `rows` that were struck."""
-    count: int = 1
-    """How often its cause has come; more than 1 only for follow-ups and keyed tasks."""
     message: str = ""
     """The last failure, for a follow-up."""
     row: Row = field(default_factory=dict)
     """The row that opened it, as last seen."""
     opened_at: datetime
     opened_by: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task(NewTask):
+    """One row of `tasks`."""
+
+    id: int
+    status: TaskStatus
+    struck: tuple[int, ...] = ()
+    """Positions in `rows` that were struck."""
+    count: int = 1
+    """How often its cause has come; more than 1 only for follow-ups and keyed tasks."""
     closed_at: datetime | None = None
     closed_by: str = ""
     settles_at: datetime | None = None
@@ -109,36 +113,3 @@ class Task:
     def is_late(self, now: datetime) -> bool:
         """Tell whether it is open past its due time."""
         return self.is_open and self.due_at is not None and self.due_at < now
-
-
-@dataclass(frozen=True, kw_only=True)
-class NewTask:
-    """Everything of a task that is known when it opens."""
-
-    kind: TaskKind
-    run: int | None
-    routine: str | None
-    step: str
-    item: str
-    key: str | None = None
-    title: str
-    how: str = ""
-    link: str = ""
-    group: str = ""
-    role: str
-    person: str | None = None
-    due_at: datetime | None = None
-    remind: tuple[int, ...] = ()
-    escalate: tuple[Escalation, ...] = ()
-    evidence_spec: EvidenceSpec | None = None
-    done_when: str | None = None
-    closes_when_gone: bool = False
-    expires: str = "next"
-    wait: bool = False
-    approve_by: str = ""
-    approve_not_self: bool = False
-    rows: tuple[Row, ...] = ()
-    message: str = ""
-    row: Mapping[str, Any] = field(default_factory=dict)
-    opened_at: datetime
-    opened_by: str = ""

@@ -1,4 +1,4 @@
-"""Values that several kinds read in the same way."""
+"""Values that step kinds and the site's files read in the same way."""
 
 from __future__ import annotations
 
@@ -10,29 +10,43 @@ from pydantic import PlainValidator, WithJsonSchema
 from opsrunner.schedules.parsing import parse_duration
 from opsrunner.secrets import SecretRef
 
-_FORMS = "{env: NAME}, {file: path} or {command: [program, argument]}"
+_REFERENCE_FORMS = "a reference to a secret: {env: NAME}, {file: path} or {command: [program, …]}"
 
 
 def _read_seconds(value: object) -> int:
-    if isinstance(value, int) and not isinstance(value, bool):
-        raise ValueError(f"must be a duration such as 2s or 5m; {value} has no unit")  # noqa: TRY004
     if not isinstance(value, str):
-        raise ValueError("must be a duration such as 2s or 5m")  # noqa: TRY004
+        raise ValueError(f"must be a duration such as 30s, 5m, 4h or 8d{_unit_missing(value)}")  # noqa: TRY004
     return parse_duration(value)
 
 
-def _read_text_or_secret(value: object) -> str | SecretRef:
-    if isinstance(value, (str, SecretRef)):
+def _unit_missing(value: object) -> str:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return f"; {value} has no unit" if is_number else ""
+
+
+def read_secret(value: object) -> SecretRef:
+    """Return the reference that a mapping says. Raises ValueError, which never shows what was written."""
+    if isinstance(value, SecretRef):
         return value
     if not isinstance(value, Mapping):
-        raise ValueError(f"must be text or {_FORMS}; put quotes around a number")  # noqa: TRY004
-    if len(value) == 1:
-        (form, what), *_ = value.items()
-        if form in ("env", "file") and isinstance(what, str) and what:
-            return SecretRef(env=what) if form == "env" else SecretRef(file=what)
-        if form == "command" and isinstance(what, (list, tuple)) and what:
-            return SecretRef(command=tuple(str(word) for word in what))
-    raise ValueError(f"a secret is written as {_FORMS}")
+        raise ValueError(f"must be {_REFERENCE_FORMS}\na secret itself never stands in a file of the site")  # noqa: TRY004
+    if len(value) != 1:
+        raise ValueError(f"must be {_REFERENCE_FORMS}")
+    (form, what), *_ = value.items()
+    if form == "command" and isinstance(what, list) and what and all(isinstance(word, str) for word in what):
+        return SecretRef(command=tuple(what))
+    if form in ("env", "file") and isinstance(what, str) and what:
+        return SecretRef(env=what) if form == "env" else SecretRef(file=what)
+    raise ValueError(f"must be {_REFERENCE_FORMS}")
+
+
+def _read_text_or_secret(value: object) -> str | SecretRef:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, Mapping | SecretRef):
+        return read_secret(value)
+    is_plain = isinstance(value, bool | int | float)
+    raise ValueError(f"must be text or {_REFERENCE_FORMS}" if not is_plain else "must be text\nput quotes around it")
 
 
 _SECRET_SCHEMA: dict[str, Any] = {
@@ -48,9 +62,10 @@ _SECRET_SCHEMA: dict[str, Any] = {
 }
 
 Seconds: TypeAlias = Annotated[
-    int, PlainValidator(_read_seconds), WithJsonSchema({"type": "string", "examples": ["2s", "30s", "5m"]})
+    int, PlainValidator(_read_seconds), WithJsonSchema({"type": "string", "examples": ["30s", "5m", "4h", "8d"]})
 ]
 """A duration with its unit, in seconds."""
+Secret: TypeAlias = Annotated[SecretRef, PlainValidator(read_secret), WithJsonSchema(_SECRET_SCHEMA)]
 TextOrSecret: TypeAlias = Annotated[
     str | SecretRef,
     PlainValidator(_read_text_or_secret),

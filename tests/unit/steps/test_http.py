@@ -28,8 +28,8 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"get": ADDRESS, "timeout": 5}, "5 has no unit"),
     ({"get": ADDRESS, "expect": {"status": 99}}, "greater than or equal to 100"),
     ({"get": ADDRESS, "expect": {"within": "soon"}}, "not a duration"),
-    ({"get": ADDRESS, "headers": {"X": 5}}, "must be text or {env: NAME}"),
-    ({"get": ADDRESS, "headers": {"X": {"vault": "x"}}}, "a secret is written as {env: NAME}"),
+    ({"get": ADDRESS, "headers": {"X": 5}}, "must be text"),
+    ({"get": ADDRESS, "headers": {"X": {"vault": "x"}}}, "must be a reference to a secret: {env: NAME}"),
 ]
 
 
