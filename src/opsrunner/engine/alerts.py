@@ -79,7 +79,7 @@ class Alerts:
     def reminder(self, task: Task, rung: str, at: datetime) -> None:
         """Remind of a task before or after its due time."""
         alert = self._about_task(task, "reminder", facts=self._due_facts(task), at=at)
-        self._queue_about(task, alert, cause=f"{rung} task {task.id}", at=at)
+        self._queue_about(task, alert, cause=f"{rung} task {task.id}", at=at, due=task)
 
     def escalated(self, task: Task, escalation: Escalation, at: datetime) -> None:
         """Tell the next person that a task is past its time."""
@@ -89,7 +89,7 @@ class Alerts:
         why = f"it comes to {escalation.to} when it is {after} late"
         alert = replace(self._about_task(task, "escalation", facts=facts, at=at), why_you=why)
         persons = self._people.persons(escalation.to, at=at)
-        self._queue(alert, persons, cause=f"{escalation_rung(escalation)} task {task.id}", at=at)
+        self._queue(alert, persons, cause=f"{escalation_rung(escalation)} task {task.id}", at=at, due=task)
 
     def _about_follow_up(self, task: Task) -> Alert:
         is_cut_off = task.key == INTERRUPTED_KEY
@@ -144,22 +144,38 @@ class Alerts:
         failures = [task for task in opened if task.kind is TaskKind.FOLLOW_UP and task.item == step]
         return [task for task in failures if task.key != INTERRUPTED_KEY]
 
-    def _queue_about(self, task: Task, alert: Alert, *, cause: str, at: datetime) -> None:
-        """Queue a mail to whose task it is, each with its own reason."""
+    def _queue_about(self, task: Task, alert: Alert, *, cause: str, at: datetime, due: Task | None = None) -> None:
+        """Queue a mail to whose task it is, each with its own reason; see `_queue` for `due`."""
         owner = self._people.of_task(task, at=at)
         for person in (owner,) if owner else self._people.persons(task.role, at=at):
             why = self._people.why(task, person, at=at).removeprefix("yours: ")
-            self._queue(replace(alert, why_you=why), (person,), cause=cause, at=at)
+            self._queue(replace(alert, why_you=why), (person,), cause=cause, at=at, due=due)
 
     def _queue(
-        self, alert: Alert, persons: Sequence[Person], *, cause: str, at: datetime, urgent: bool = False
+        self,
+        alert: Alert,
+        persons: Sequence[Person],
+        *,
+        cause: str,
+        at: datetime,
+        urgent: bool = False,
+        due: Task | None = None,
     ) -> None:
+        """Queue a mail to each person.
+
+        One about a task's due time that waits for the end of quiet hours says how late it will be then, and
+        those of one night are one.
+        """
         zone = self._desk.site().timezone
         for person in persons:
             if not person.email:
                 continue
             not_before = None if urgent else quiet_until(person, at=at, zone=zone)
-            mail = self._mail(alert, person, unique=f"{cause} {person.email}", not_before=not_before)
+            told, word = alert, f"{cause} {person.email}"
+            if due is not None and not_before is not None:
+                told = replace(alert, word=due_words(due, at=not_before))
+                word = f"{alert.kind} task {due.id} {not_before.isoformat()} {person.email}"
+            mail = self._mail(told, person, unique=word, not_before=not_before)
             self._desk.books.outbox.put([mail], at=at)
 
     def _mail(self, alert: Alert, person: Person, *, unique: str, not_before: datetime | None) -> NewMail:

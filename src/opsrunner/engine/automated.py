@@ -68,7 +68,8 @@ class Automated:
         def begin_act(name: str) -> bool:
             return self.books.acts.begin(name, run=run.id, step=plan.id, at=self.clock.now())
 
-        tools = Tools(clock=self.clock, stopping=stop, attempt=attempt, begin_act=begin_act)
+        is_mailed = self.books.outbox.knows
+        tools = Tools(clock=self.clock, stopping=stop, attempt=attempt, begin_act=begin_act, is_mailed=is_mailed)
         return self._capped(run_step(plan, context=context, tools=tools))
 
     def report(self, run: Run, routine: Routine, plan: StepPlan, done: Done, *, at: datetime) -> None:

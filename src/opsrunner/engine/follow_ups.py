@@ -82,7 +82,7 @@ class FollowUps:
         if found is None:
             return tasks.open(new)
         if found.run != run.id:
-            tasks.repeat(found.id, message=new.message, run=run.id)
+            tasks.repeat(found.id, message=new.message, run=run.id, how=new.how)
         return tasks.get(found.id), False
 
 

@@ -13,6 +13,7 @@ from opsrunner.errors import ExpressionError, StepFailed
 from opsrunner.model.routine import Routine, StepPlan, TaskPlan
 from opsrunner.model.run import Run, RunStatus, Trigger
 from opsrunner.model.site import Site
+from opsrunner.schedules.words import duration_in_words
 from opsrunner.steps.kinds import KINDS
 from opsrunner.templates.environments import render_options, render_text
 
@@ -48,7 +49,7 @@ def _preview_step(plan: StepPlan, routine: Routine, context: Mapping[str, Any]) 
     if plan.is_human:
         lines = tuple(_preview_task(task, routine, context) for task in plan.tasks)
     else:
-        lines = (_preview_work(plan, context),)
+        lines = tuple(_preview_work(plan, context).split("\n"))
     return StepPreview(id=plan.id, kind=plan.kind, lines=lines, notes=tuple(_notes(plan)))
 
 
@@ -86,7 +87,7 @@ def _notes(plan: StepPlan) -> list[str]:
         f"when {plan.when}" if plan.when else "",
         f"for each of {plan.for_each}" if plan.for_each else "",
         f"with {', '.join(f'{name}={value}' for name, value in plan.env.items())}" if plan.env else "",
-        f"at most {plan.timeout_seconds:g} s" if not plan.is_human else "",
+        f"at most {duration_in_words(int(plan.timeout_seconds))}" if not plan.is_human else "",
         f"up to {plan.retry.times} more tries" if plan.retry.times else "",
         f"fails if {plan.fail_if}" if plan.fail_if else "",
         f"look if {plan.warn_if}" if plan.warn_if else "",

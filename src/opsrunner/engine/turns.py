@@ -45,6 +45,8 @@ class Tools:
     """Do the step's work once for a turn; raises StepFailed."""
     begin_act: Callable[[str], bool]
     """Record an outward act before it starts; False where it was begun before."""
+    is_mailed: Callable[[str], bool]
+    """Tell whether a mail with that unique word was queued before."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,6 +117,9 @@ def _one_turn(plan: StepPlan, turn: Turn, tools: Tools) -> Done:
             break
     if turn.once and is_queued_mail:
         mails = tuple(dataclasses.replace(mail, unique=f"once {turn.once} {mail.to}") for mail in mails)
+        if mails and all(tools.is_mailed(mail.unique or "") for mail in mails):
+            before = f"mailed before: {turn.once}"
+            return Done(outcome=Outcome(status=StepStatus.SKIPPED, reason="once", message=before))
     tried = tuple(attempts) if len(attempts) > 1 else ()
     return Done(outcome=dataclasses.replace(outcome, attempts=tried), mails=() if outcome.status.is_bad else mails)
 

@@ -46,6 +46,10 @@ class Outbox:
                 ids += [] if mail_id is None else [mail_id]
         return ids
 
+    def knows(self, unique: str) -> bool:
+        """Tell whether a mail with that word was ever queued."""
+        return self._ledger.one('SELECT 1 FROM outbox WHERE "unique" = ?', (unique,)) is not None
+
     def due(self, now: datetime, limit: int = 50) -> list[QueuedMail]:
         """Return the mails to try now, oldest first."""
         sql = (

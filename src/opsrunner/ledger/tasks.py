@@ -141,10 +141,13 @@ class Tasks:
         sql = "UPDATE tasks SET person = ? WHERE id = ? AND status = 'open' AND (person IS NULL OR person = ?)"
         return self._ledger.change(sql, (person, task_id, person)) == 1
 
-    def repeat(self, task_id: int, *, message: str, run: int | None) -> bool:
-        """Count one more of the same cause on an open task."""
-        sql = "UPDATE tasks SET count = count + 1, message = ?, run = coalesce(?, run) WHERE id = ? AND status = 'open'"
-        return self._ledger.change(sql, (message, run, task_id)) == 1
+    def repeat(self, task_id: int, *, message: str, run: int | None, how: str | None = None) -> bool:
+        """Count one more of the same cause on an open task; None leaves its run and its `how` as they are."""
+        sql = (
+            "UPDATE tasks SET count = count + 1, message = ?, run = coalesce(?, run), how = coalesce(?, how)"
+            " WHERE id = ? AND status = 'open'"
+        )
+        return self._ledger.change(sql, (message, run, how, task_id)) == 1
 
     def climb(self, task_id: int, rung: str, *, at: datetime) -> bool:
         """Record that a reminder or escalation went; False where it went before."""

@@ -15,7 +15,7 @@ from opsrunner.steps.base import Kind, Means, StepCall, StepOptions
 from opsrunner.steps.environment import SHELL, build_environment, find_account, recorded
 from opsrunner.steps.execution import Command, Ending, Execution
 from opsrunner.steps.exit_codes import Verdict, describe_exit, judge_exit
-from opsrunner.steps.output import OutputSink, cut, mask_bytes, printable
+from opsrunner.steps.output import OutputSink, mask_bytes, printable
 from opsrunner.steps.rows import parse_rows
 
 ExitCode = Annotated[int, Field(ge=0, le=255, strict=True)]
@@ -85,11 +85,10 @@ def run(call: StepCall, means: Means) -> Outcome:
 
 
 def preview(options: Options) -> str:
-    """Return the command as one line."""
+    """Return the whole command, and as whom it would run."""
     command = options.run if isinstance(options.run, str) else shlex.join(options.run)
-    lines = printable(command).strip().split("\n")
     who = f" (as {options.user})" if options.user else ""
-    return cut(lines[0] + (" …" if len(lines) > 1 else "")) + who
+    return printable(command).strip() + who
 
 
 def _judge(call: StepCall, means: Means, ending: Ending, *, sink: OutputSink, facts: dict[str, Any]) -> Outcome:

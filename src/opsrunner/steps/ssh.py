@@ -107,10 +107,9 @@ def select_hosts(wanted: str | tuple[str, ...], inventory: Mapping[str, Host]) -
 
 
 def preview(options: Options) -> str:
-    """Return the command as one line, and where it would run."""
+    """Return the whole command, and where it would run."""
     hosts = options.hosts if isinstance(options.hosts, str) else ", ".join(options.hosts)
-    lines = printable(options.run).strip().split("\n")
-    return f"on {hosts}: " + cut(lines[0] + (" …" if len(lines) > 1 else ""))
+    return f"on {hosts}: {printable(options.run).strip()}"
 
 
 def _named(name: str, inventory: Mapping[str, Host]) -> list[Host]:

@@ -167,7 +167,8 @@ def test_unticked_tasks_are_missed_when_the_next_occurrence_opens_its_list(house
 
 def test_the_machine_ticks_what_it_can_see_and_says_what_it_saw(house: Callable[..., Any]) -> None:
     seen = HEAD + (
-        "  - task: The copy is there\n    done_when: steps.drill.status == 'succeeded'\n  - id: drill\n    run: [\"true\"]\n"
+        "  - task: The copy is there\n    done_when: steps.drill.status == 'succeeded'\n"
+        '  - id: drill\n    run: ["true"]\n'
     )
     site = house({"backups": seen})
     run = by_hand(site)
@@ -310,3 +311,12 @@ def test_the_plan_of_a_step_is_frozen_with_its_run(house: Callable[..., Any]) ->
     body = site.app.books.runs.frozen_body(run.frozen)
     assert isinstance(site.app.site.routines["backups"].steps[0], StepPlan)
     assert '"id":"two"' in body.replace(" ", "")
+
+
+def test_a_mail_that_is_once_goes_once_and_its_second_run_says_so(house: Callable[..., Any]) -> None:
+    steps = '  - email: {to: c@example.com, subject: Hello, body: "You are in."}\n    id: hello\n    once: hello-17\n'
+    site = house({"backups": HEAD + steps})
+    first, second = by_hand(site), by_hand(site)
+    assert (ends(site, first), ends(site, second)) == (["hello succeeded"], ["hello skipped"])
+    assert second.status is RunStatus.SUCCEEDED
+    assert [mail.to for mail in site.app.books.outbox.queued()] == ["c@example.com"]

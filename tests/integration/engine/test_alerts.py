@@ -61,6 +61,17 @@ def test_a_mail_in_quiet_hours_waits_for_their_end(desk: Desk, alerts: Alerts, o
     assert [due.id for due in desk.books.outbox.due(SEVEN)] == [mail.id]
 
 
+def test_reminders_of_one_night_are_one_mail_that_says_how_late_it_is_when_it_arrives(
+    desk: Desk, alerts: Alerts, open_task: Open
+) -> None:
+    task = open_task(due_at=NIGHT + timedelta(hours=1))
+    alerts.reminder(task, "remind -3600", NIGHT)
+    alerts.reminder(task, "remind 0", NIGHT + timedelta(hours=1))
+    assert [mail.subject for mail in desk.books.outbox.queued()] == ["2 h overdue: Read the report"]
+    alerts.reminder(task, "remind 14400", SEVEN + timedelta(hours=1))
+    assert len(desk.books.outbox.queued()) == 2
+
+
 def test_each_reader_has_quiet_hours_of_their_own(desk: Desk, alerts: Alerts, open_task: Open) -> None:
     alerts.reminder(open_task(role="support"), "remind -3600", NIGHT)
     assert {mail.to: mail.not_before for mail in desk.books.outbox.queued()} == {
@@ -91,7 +102,7 @@ def test_a_reminder_says_what_when_why_and_how(desk: Desk, alerts: Alerts, open_
     task = open_task()
     alerts.reminder(task, "remind -3600", SEVEN - timedelta(hours=1))
     (mail,) = desk.books.outbox.queued()
-    assert mail.subject == "Due in 1 h: Read the report"
+    assert mail.subject == "Due now: Read the report"
     for words in (
         "Due Fri 20 Nov 07:00",
         "Open since Fri 20 Nov 03:30",

@@ -74,6 +74,16 @@ def test_a_run_that_is_told_of_twice_counts_once(
     assert task.count == 1
 
 
+def test_its_steps_name_the_newest_run(
+    desk: Desk, follow_ups: FollowUps, start: Start, make_routine: Make, now: datetime
+) -> None:
+    routine = make_routine(DUMP)
+    for _ in range(3):
+        task, _ = follow_ups.failed(start(), routine, DUMP, key="", message="no", at=now)
+    assert task.run == 3
+    assert "`opsrunner show 3` and `opsrunner logs 3 dump`" in desk.books.tasks.get(task.id).how
+
+
 def test_each_host_has_its_own_and_closes_by_its_own_success(
     desk: Desk, follow_ups: FollowUps, start: Start, make_routine: Make, now: datetime
 ) -> None:

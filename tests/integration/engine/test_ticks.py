@@ -235,7 +235,7 @@ def test_a_row_that_is_not_there_cannot_be_struck(
 @pytest.mark.parametrize(
     ("by", "actor", "said"),
     [
-        ("owner", "ops1", "only owner"),
+        ("owner", "ops1", "only an owner"),
         ("support", "ops1", ""),
         ("ops2", "ops1", "only ops2"),
         ("ops2", "boss", ""),

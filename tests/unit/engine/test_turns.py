@@ -29,6 +29,7 @@ class Script:
         self.answers = list(answers)
         self.turns: list[Turn] = []
         self.acts: set[str] = set()
+        self.mailed: set[str] = set()
         self.stop = StopWord()
         self.stop.wait = lambda timeout=None: self.stop.is_set()  # type: ignore[method-assign]
 
@@ -46,7 +47,13 @@ class Script:
 
     def run(self, plan: StepPlan, context: Mapping[str, Any] | None = None) -> Done:
         clock = FakeClock(datetime(2026, 11, 21, tzinfo=UTC))
-        tools = Tools(clock=clock, stopping=self.stop, attempt=self.attempt, begin_act=self.begin)
+        tools = Tools(
+            clock=clock,
+            stopping=self.stop,
+            attempt=self.attempt,
+            begin_act=self.begin,
+            is_mailed=self.mailed.__contains__,
+        )
         return run_step(plan, context=context or {}, tools=tools)
 
 
@@ -120,6 +127,14 @@ def test_an_act_begun_before_is_left_alone_and_has_one_try_only() -> None:
 def test_a_mail_that_is_once_bears_its_name() -> None:
     done = Script(FINE).run(replace(PLAN, kind="email", once="welcome-7"))
     assert [mail.unique for mail in done.mails] == ["once welcome-7 a@example.com"]
+
+
+def test_a_mail_that_went_before_is_skipped_and_not_told_as_sent() -> None:
+    script = Script(FINE)
+    script.mailed.add("once welcome-7 a@example.com")
+    done = script.run(replace(PLAN, kind="email", once="welcome-7"))
+    assert (done.outcome.status.value, done.outcome.reason, done.mails) == ("skipped", "once", ())
+    assert done.outcome.message == "mailed before: welcome-7"
 
 
 def test_the_word_to_stop_ends_the_tries() -> None:

@@ -38,12 +38,12 @@ def test_it_takes_whole_numbers_as_arguments() -> None:
 
 PREVIEWS: list[tuple[dict[str, Any], str]] = [
     ({"run": ["echo", "a b", "$(x)"]}, "echo 'a b' '$(x)'"),
-    ({"run": "first\nsecond\n"}, "first …"),
+    ({"run": "first\nsecond\n"}, "first\nsecond"),
     ({"run": "whoami", "user": "backup"}, "whoami (as backup)"),
     ({"run": "x \x1b[31mred"}, "x red"),
 ]
 
 
-@pytest.mark.parametrize(("options", "line"), PREVIEWS)
-def test_it_shows_the_command_in_one_line(options: dict[str, Any], line: str) -> None:
-    assert KIND.preview(Options.model_validate(options)) == line
+@pytest.mark.parametrize(("options", "text"), PREVIEWS)
+def test_it_shows_the_whole_command(options: dict[str, Any], text: str) -> None:
+    assert KIND.preview(Options.model_validate(options)) == text
