@@ -106,6 +106,7 @@ def _counts(desk: Desk, by_routine: Mapping[str, Sequence[Run]], *, fine: int, t
     done = sum(task.status in (TaskStatus.DONE, TaskStatus.NOT_APPLICABLE) for task in of_routines)
     runs = sum(map(len, by_routine.values()))
     words = [f"{count_words(fine)} of {plural(len(by_routine), 'routine')} fine", plural(runs, "run")]
+    words = words if runs else ["Nothing ran"]
     if of_routines:
         words.append(f"{count_words(done)} of {plural(len(of_routines), 'task')} done")
     waiting = sum(run.status is RunStatus.WAITING for run in desk.books.runs.active())

@@ -68,11 +68,13 @@ class _Collector:
         mine = self._from_tasks(by_stand[Stand.NEEDS_YOU], tasks)
         others = self._from_tasks(by_stand[Stand.IN_HAND], tasks)
         shown = [*by_stand[Stand.NEEDS_YOU], *by_stand[Stand.IN_HAND]]
-        in_trouble = self._from_runs(runs, shown=shown, tasks=tasks)
+        ran = _by_routine(that_ran(runs))
+        in_trouble = {routine for routine, own in ran.items() if own[-1].status in TROUBLE}
+        of_runs = self._from_runs(ran, shown=shown, tasks=tasks)
         told = {task.routine for task in shown if task.kind is TaskKind.FOLLOW_UP or task.is_late(self._until)}
         return Open(
             needs_you=_ranked([*mine, *self._from_mails()]),
-            in_hand=_ranked([*others, *in_trouble.values(), *self._from_files(loaded)]),
+            in_hand=_ranked([*others, *of_runs.values(), *self._from_files(loaded)]),
             routines=frozenset(name for name in (*told, *in_trouble) if name),
             coming=tuple(by_stand[Stand.COMES]),
         )
@@ -107,7 +109,7 @@ class _Collector:
             return Stand.NEEDS_YOU if pressing or decides else Stand.COMES
         if late or task.kind is TaskKind.FOLLOW_UP:
             return Stand.IN_HAND
-        has_lain = task.key is not None and self._until - task.opened_at >= SOON
+        has_lain = task.key is not None and task.due_at is None and self._until - task.opened_at >= SOON
         return Stand.IN_HAND if has_lain else Stand.NO_NEWS
 
     def _is_own(self, task: Task) -> bool:
@@ -127,13 +129,12 @@ class _Collector:
     def _is_for_a_reader(self, task: Task) -> bool:
         return any(self._people.is_for(task, reader, at=self._until) for reader in self._names.readers.values())
 
-    def _from_runs(self, runs: Sequence[Run], *, shown: Sequence[Task], tasks: Sequence[Task]) -> dict[str, OpenItem]:
+    def _from_runs(
+        self, ran: Mapping[str, Sequence[Run]], *, shown: Sequence[Task], tasks: Sequence[Task]
+    ) -> dict[str, OpenItem]:
         """Return an item for each routine whose newest run was not a success and that no task stands for."""
         failures = {task.routine for task in shown if task.kind is TaskKind.FOLLOW_UP}
         findings = {task.routine for task in shown if task.kind is TaskKind.ROUTINE}
-        ran: dict[str, list[Run]] = defaultdict(list)
-        for run in that_ran(runs):
-            ran[run.routine].append(run)
         items: dict[str, OpenItem] = {}
         for routine, own in ran.items():
             newest = own[-1]
@@ -198,6 +199,13 @@ class _Collector:
             for problem in problems:
                 words[problem.file] = kept if routine in self._desk.site().routines else stopped
         return words
+
+
+def _by_routine(runs: Sequence[Run]) -> Mapping[str, list[Run]]:
+    found: dict[str, list[Run]] = defaultdict(list)
+    for run in runs:
+        found[run.routine].append(run)
+    return found
 
 
 def _ranked(items: Sequence[OpenItem]) -> tuple[OpenItem, ...]:

@@ -73,6 +73,6 @@ class Names:
             return ""
         persons = self._people.persons(found.accountable, at=self._until)
         if len(persons) != 1:
-            return f"With {found.accountable}"
+            return f"For {found.accountable}"
         role = "" if found.accountable == persons[0].id else f" ({found.accountable})"
         return f"With {persons[0].name}{role}"

@@ -69,7 +69,7 @@ class PlannedWords:
         return told or (f"fine {self._names.moment(ran[-1].finished_at)}" if ran and ran[-1].finished_at else "")
 
     def _recovery(self, routine: str, ran: Sequence[Run]) -> str:
-        """Return `failed 2 of 96 times, fine since today 04:10`, where something had been wrong."""
+        """Return `failed 2 of 96 runs, fine since today 04:10`, where something had been wrong."""
         troubled, mended = _troubled(ran), self._mended.get(routine)
         if not ran or not (troubled or mended):
             return ""
@@ -80,8 +80,8 @@ class PlannedWords:
             count = mended.count if mended else 1
             return f"failed {times_words(count)} before{since}"
         warned = all(run.status is RunStatus.WARNING for run in troubled)
-        verb = "to look at" if warned else "failed"
-        return f"{verb} {count_words(len(troubled))} of {times_words(len(ran))}{since}"
+        verb = "something to look at in" if warned else "failed"
+        return f"{verb} {count_words(len(troubled))} of {plural(len(ran), 'run')}{since}"
 
     def _said(self, ran: Sequence[Run]) -> str:
         """Return what the newest run's automated steps said, where that is more than a count of rows."""

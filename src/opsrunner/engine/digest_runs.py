@@ -46,14 +46,18 @@ class RunWords:
         tone, word = _WORDS[newest.status]
         title, facts = self._told(newest, runs, opened)
         good = self._desk.books.runs.last(newest.routine, RunStatus.SUCCEEDED)
+        age_days = self._age_days(newest, good)
+        last_good = self._last_good(good) if good or age_days or len(runs) > 1 else ""
         return OpenItem(
             tone=tone,
             word=word,
             title=title,
-            facts=" ".join(part for part in (*facts, self._last_good(good)) if part),
+            facts=" ".join(part for part in (*facts, last_good) if part),
             with_whom=self._with_whom(newest, opened),
-            age_days=self._age_days(newest, good),
+            age_days=age_days,
+            task=opened[0].id if len(opened) == 1 else None,
             run=newest.id,
+            command="opsrunner tasks" if len(opened) > 1 else "",
             short=shortened(self._names.routine(newest.routine)),
         )
 

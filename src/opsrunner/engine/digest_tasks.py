@@ -150,7 +150,7 @@ class TaskWords:
         """Return when the step that failed last did well."""
         good = self._desk.books.steps.last_end(task.routine or "", task.step, StepStatus.SUCCEEDED, StepStatus.WARNING)
         if good is None or good.finished_at is None:
-            return "It has not been fine yet."
+            return "It has not been fine yet." if task.count > 1 else ""
         return f"Last fine {self._names.moment(good.finished_at)}."
 
     def _earliest(self, tasks: Sequence[Task]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -22,6 +23,7 @@ KEY_COLUMNS = ("key", "id", "number", "name", "host")
 LONGEST_MESSAGE = 300
 MOST_NAMED = 5
 SHOWN_COLUMNS = 3
+FIGURE = re.compile(r"-?[\d.,]+")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -184,7 +186,7 @@ def _marked(outcome: Outcome, found: list[Row], *, expression: str, status: Step
         else part
         for part in outcome.parts
     )
-    named = ", ".join(_short(row) for row in found[:MOST_NAMED])
+    named = "; ".join(_short(row) for row in found[:MOST_NAMED])
     more = f" and {len(found) - MOST_NAMED} more" if len(found) > MOST_NAMED else ""
     message = f"{word}: {named}{more}" if found else f"{word}: {expression}"
     told = f"{outcome.message}; {message}" if outcome.message else message
@@ -199,11 +201,17 @@ def _marked(outcome: Outcome, found: list[Row], *, expression: str, status: Step
 
 
 def _short(row: Row) -> str:
-    """Return a row in a few words: its column `message`, else what its first columns say."""
+    """Return a row in a few words: its column `message`, else what its first columns say; a figure has a name."""
     if row.get("message"):
         return str(row["message"])[:120]
-    values = [str(value) for value in row.values() if value not in (None, "")]
-    return " ".join(values[:SHOWN_COLUMNS])[:60]
+    shown = [(name, str(value)) for name, value in row.items() if value not in (None, "")][:SHOWN_COLUMNS]
+    told = [_told(name, value) for name, value in shown]
+    plain = [value for _, value in shown]
+    return (" " if told == plain else ", ").join(told)[:60]
+
+
+def _told(name: str, value: str) -> str:
+    return f"{name.replace('_', ' ')} {value}" if name != "line" and FIGURE.fullmatch(value) else value
 
 
 def _together(turns: Sequence[Turn], ends: Sequence[Done]) -> Done:

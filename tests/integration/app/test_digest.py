@@ -142,7 +142,7 @@ def test_it_names_forty_failures_as_one_thing_and_says_when_it_is_fine_again(hou
     digest = preview(site).digest
     assert digest.headline == "The one routine that ran is fine. Nothing needs you."
     (line,) = digest.planned
-    assert (line.tone, line.text) == ("fine", "failed 23 of 24 times, fine since today 06:00")
+    assert (line.tone, line.text) == ("fine", "failed 23 of 24 runs, fine since today 06:00")
 
 
 def test_it_tells_of_a_recovery_when_all_failures_were_told_of_before(house: Callable[..., Any]) -> None:
@@ -196,6 +196,11 @@ steps:
     (look,) = preview(site).digest.in_hand
     assert look.facts.startswith("Install 81 updates on web1, and 1 more; due today 09:00.")
     assert look.with_whom == "For sysadmin, nobody has claimed it"
+    assert preview(site).digest.planned == ()  # a fact stands once
+    site.at("2026-11-22T03:59:00")
+    (overdue,) = [one for one in preview(site).digest.in_hand if "Install" in one.title and "81" in one.title]
+    assert (overdue.word, overdue.age_days) == ("Overdue", 1)
+    assert preview(site).digest.planned == ()
 
 
 def test_what_nobody_ticked_is_named_and_counted(house: Callable[..., Any]) -> None:
@@ -596,4 +601,4 @@ def test_a_step_that_failed_for_5000_hosts_is_one_thing(house: Callable[..., Any
     assert time.monotonic() - started < 5
     (failed,) = digest.in_hand
     assert failed.title == "Fleet audit, for 5,000"
-    assert failed.facts.endswith("web1: no route; web2: no route and 4,997 more. It has not been fine yet.")
+    assert failed.facts.endswith("web1: no route; web2: no route and 4,997 more.")
