@@ -16,14 +16,15 @@ STARTER = Path(__file__).resolve().parent / "starter"
 WAITING_FOR_DATA = frozenset({"order-intake.yaml", "overnight-orders.yaml"})
 """Routines that are nothing without the company's own data; they come switched off."""
 _BLANK = re.compile(r"@(company|timezone|owner_name|owner_email)@")
-GIT_IGNORE = "/var/\n/secrets/\n"
+SECRETS = "secrets"
+GIT_IGNORE = f"/var/\n/{SECRETS}/\n"
 
 
 def write_site(target: Path, *, company: str, owner_name: str, owner_email: str, timezone: str) -> list[Path]:
     """Write a site into `target`, a folder that is empty or not there, and return what was written.
 
-    Folders get mode 0700 and files 0600. Raises Refused where something is there already or the folder
-    cannot be written.
+    Folders get mode 0700 and files 0600; `secrets/` is there and empty. Raises Refused where something is
+    there already or the folder cannot be written.
     """
     words = {"company": company, "owner_name": owner_name, "owner_email": owner_email, "timezone": timezone}
     try:
@@ -31,6 +32,7 @@ def write_site(target: Path, *, company: str, owner_name: str, owner_email: str,
             raise Refused(f"{target} is there already and not an empty folder; name a new one")
         target.mkdir(mode=0o700, parents=True, exist_ok=True)
         target.chmod(0o700)
+        (target / SECRETS).mkdir(mode=0o700)
         return [_write(target / name, text) for name, text in _files(words)]
     except OSError as exc:
         raise Refused(f"{exc.filename or target} cannot be written: {exc.strerror}") from exc

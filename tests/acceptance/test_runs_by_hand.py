@@ -119,6 +119,18 @@ def test_a_failure_is_told_with_its_reason_and_its_follow_up(opsrunner: Opsrunne
     assert [run["id"] for run in failed] == [1]
 
 
+def test_every_try_says_how_it_ended(opsrunner: Opsrunner, site: Path) -> None:
+    text = BROKEN.replace("Broken", "Again").replace("exit 3", "exit 3\n    retry: {times: 1, wait: 0s}")
+    (site / "routines/again.yaml").write_text(text)
+
+    opsrunner("run", "again", site=site)
+    shown = opsrunner("show", "1", site=site)
+
+    tries = [line for line in shown.stdout.splitlines() if line.strip().startswith("try ")]
+    assert len(tries) == 2
+    assert all("exit code 3" in line for line in tries), shown.stdout
+
+
 def test_a_dry_run_shows_all_and_does_nothing(opsrunner: Opsrunner, site: Path) -> None:
     shown = opsrunner("run", "secret", "--dry-run", site=site, env={"CANARY": "s3cr3t-canary"})
     as_json = json.loads(opsrunner("run", "fine", "--dry-run", "--json", site=site).stdout)

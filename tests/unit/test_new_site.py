@@ -62,6 +62,13 @@ def test_it_is_private_whatever_the_umask(tmp_path: Path) -> None:
     assert stat.S_IMODE((tmp_path / "ops").stat().st_mode) == 0o700
 
 
+def test_it_has_a_place_for_secrets_that_no_version_control_sees(tmp_path: Path) -> None:
+    write(tmp_path / "ops")
+
+    assert list((tmp_path / "ops/secrets").iterdir()) == []
+    assert "/secrets/" in (tmp_path / "ops/.gitignore").read_text().splitlines()
+
+
 def test_its_files_point_editors_at_the_schemas_beside_them(tmp_path: Path) -> None:
     written = write(tmp_path / "ops")
 

@@ -131,7 +131,13 @@ def _parts_and_tries(record: StepRecord) -> list[Sequence[CellLike]]:
     if len(parts) > len(shown):
         rows.append((f"  and {len(parts) - len(shown)} more", "", "", "", "all of them with --json"))
     rows += [
-        (f"  try {attempt.number}", status_cell(attempt.status.value), "", duration_words(attempt.seconds), "")
+        (
+            f"  try {attempt.number}",
+            status_cell(attempt.status.value),
+            "",
+            duration_words(attempt.seconds),
+            attempt.message,
+        )
         for attempt in record.outcome.attempts
     ]
     return rows

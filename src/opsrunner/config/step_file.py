@@ -69,13 +69,14 @@ class StepReader:
         shared = self._shared(raw, path)
         plain, options = self._options(raw, kind, path)
         id_ = self._ids[at]
-        if shared is None or options is None or id_ is None:
+        if shared is None or id_ is None:
             return
-        tasks = self._tasks(options, shared, id_=id_, path=path)
+        tasks = self._tasks(options, shared, id_=id_, path=path) if options is not None else ()
         line = self._report.line_of(path)
         plan = plan_step(shared, kind, id_=id_, options=plain, tasks=tasks, line=line)
-        self._steps.plans.append(plan)
-        self._note_names(plan, options, kind, path)
+        if options is not None:
+            self._steps.plans.append(plan)
+            self._note_names(plan, options, kind, path)
         for text in self._texts(plan, options, kind, path):
             self._check(text, at)
 
@@ -153,7 +154,7 @@ class StepReader:
             for reference in of_people(options, ()):
                 yield replace(reference, path=path)
 
-    def _texts(self, plan: StepPlan, options: BaseModel, kind: Kind, path: Path) -> Iterator[StepText]:
+    def _texts(self, plan: StepPlan, options: BaseModel | None, kind: Kind, path: Path) -> Iterator[StepText]:
         yield from texts_of(plan, path, beside=kind.beside, verbatim=kind.verbatim)
         if isinstance(options, TaskOptions):
             yield from expressions_of_task(options, path)

@@ -39,7 +39,8 @@ class AlarmClock:
         self._set_for = moment
         self._scheduler.remove_all_jobs()
         if moment is not None:
-            self._scheduler.add_job(self._woken.set, DateTrigger(run_date=moment), id="wake", replace_existing=True)
+            trigger = DateTrigger(run_date=moment, timezone="UTC")  # else it looks for the machine's own zone
+            self._scheduler.add_job(self._woken.set, trigger, id="wake", replace_existing=True)
 
     def ring(self) -> None:
         """Wake the waiter now."""

@@ -279,3 +279,17 @@ def test_a_shell_string_that_looks_like_a_template_gives_a_warning(load: Load) -
         "routines/x.yaml:4:10: steps[0].run: a shell string is never a template, "
         "pass the value by env: and use it as a variable"
     )
+
+
+def test_it_reads_the_texts_of_a_step_whose_options_are_wrong(load: Load) -> None:
+    text = (
+        "steps:\n  - task: 'Verify {{ row.number }'\n    due: 4h\n    for_each: steps.opn.rows\n    key: row.\n"
+        "  - query: {source: orders, limit: none, params: {who: '{{ now | nope }}'}}\n"
+    )
+
+    told = [str(problem) for problem in load({"routines/x.yaml": HEAD + text}).problems]
+
+    for place in ("steps[0].task: ", "steps[0].due: ", "steps[0].for_each: unknown step 'opn'", "steps[0].key: "):
+        assert any(place in line for line in told), (place, told)
+    assert any("steps[1].query.params.who: " in line for line in told), told
+    assert any("steps[1].query.limit: " in line for line in told), told
