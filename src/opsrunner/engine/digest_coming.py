@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
+from itertools import islice
 from zoneinfo import ZoneInfo
 
 from opsrunner.engine.desk import Desk, routine_names
@@ -13,11 +15,16 @@ from opsrunner.engine.forecast import Forecast, forecast
 from opsrunner.engine.people import People
 from opsrunner.ledger.holds import Hold
 from opsrunner.model.digest import Coming
+from opsrunner.model.routine import Routine
 from opsrunner.model.schedule import Freeze
 from opsrunner.model.task import Task
+from opsrunner.schedules.due import occurrences
 from opsrunner.schedules.holding import Gap, gaps, upcoming_handovers
 
 ELSEWHERE = frozenset({"coalesced", "paused", "asked", "frozen"})
+"""Why an occurrence is left out, where another line says it."""
+MOST_A_DAY = 12
+"""A routine that comes so often in a day is never told of."""
 SELDOM = 2
 """A routine that comes more often than this in the time ahead is everyday, and not news."""
 
@@ -82,9 +89,8 @@ def _runs(desk: Desk, *, from_: datetime, until: datetime) -> list[Coming]:
     What is paused, asked to be left out or frozen stands among the muted, or with the freeze that begins.
     """
     zone = ZoneInfo(desk.site().timezone)
-    found = forecast(
-        desk.site(), desk.almanac(), from_=from_, until=until, now=from_, books=desk.books, people=People(desk)
-    )
+    site = replace(desk.site(), routines=_not_hourly(desk, from_=from_))
+    found = forecast(site, desk.almanac(), from_=from_, until=until, now=from_, books=desk.books, people=People(desk))
     often: dict[str, int] = defaultdict(int)
     for item in found:
         often[item.routine] += 1
@@ -101,6 +107,17 @@ def _runs(desk: Desk, *, from_: datetime, until: datetime) -> list[Coming]:
         times = f" {count_words(len(items))} times" if len(items) > 1 else ""
         lines.append(Coming(at=at, when=_when(at, from_, zone), text=f"{name} is left out{times}: {reason}"))
     return lines
+
+
+def _not_hourly(desk: Desk, *, from_: datetime) -> dict[str, Routine]:
+    """Return the routines that do not come many times a day; what becomes of one of those times is no news."""
+    tomorrow, almanac = from_ + timedelta(days=1), desk.almanac()
+    return {
+        name: routine
+        for name, routine in desk.site().routines.items()
+        if len(list(islice(occurrences(routine.schedule, after=from_, until=tomorrow, almanac=almanac), MOST_A_DAY)))
+        < MOST_A_DAY
+    }
 
 
 def _run_text(item: Forecast) -> str:

@@ -19,7 +19,7 @@ from opsrunner.ledger.runs import NewRun
 from opsrunner.mail.message import build
 from opsrunner.model.digest import OpenItem
 from opsrunner.model.mail import NewMail
-from opsrunner.model.outcome import Outcome, StepStatus
+from opsrunner.model.outcome import Outcome, Part, StepStatus
 from opsrunner.model.run import RunStatus, Trigger
 
 SITE = """\
@@ -602,3 +602,37 @@ def test_a_step_that_failed_for_5000_hosts_is_one_thing(house: Callable[..., Any
     (failed,) = digest.in_hand
     assert failed.title == "Fleet audit, for 5,000"
     assert failed.facts.endswith("web1: no route; web2: no route and 4,997 more.")
+
+
+def test_figures_that_a_rule_found_are_named(house: Callable[..., Any]) -> None:
+    load = PLAIN.replace(
+        'run: ["true"]',
+        "id: load\n    run: printf 'load,cores,state\\n9.5,2,high\\n'\n    rows: csv\n    warn_if: row.state == 'high'",
+    )
+    site = house({"capacity": load}, site=SITE)
+    site.at("2026-11-21T04:00:01")
+    (look,) = preview(site).digest.in_hand
+    assert look.facts.startswith("Load 9.5, cores 2, high.")
+
+
+def test_the_house_counts_hosts_by_the_newest_step_that_asked_them(house: Callable[..., Any]) -> None:
+    hosts = "hosts:\n" + "".join(f"  web{number}: {{address: 127.0.0.{number}}}\n" for number in (1, 2, 3, 4))
+    fleet = "name: Fleet\naccountable: sysadmin\nsteps:\n  - ssh: {hosts: [web1, web2, web3, web4], run: uptime}\n"
+    site = house({"fleet": fleet}, site=SITE + hosts)
+    site.work()
+    books, plan = site.app.books, site.app.site.routines["fleet"].steps[0]
+
+    def ask(**ends: StepStatus) -> None:
+        site.clock.move(minutes=1)
+        new = NewRun(routine="fleet", trigger=Trigger.MANUAL, status=RunStatus.RUNNING)
+        run = books.runs.claim(new, at=site.clock.now())
+        parts = tuple(Part(key=host, status=status) for host, status in ends.items())
+        outcome = Outcome(status=StepStatus.SUCCEEDED, parts=parts)
+        books.steps.finish(run.id, 0, plan, outcome=outcome, at=site.clock.now())
+        books.runs.finish(run.id, status=RunStatus.SUCCEEDED, reason="", at=site.clock.now())
+
+    assert preview(site).digest.house[0].text == "none of 4 hosts asked"
+    ask(web1=StepStatus.UNKNOWN, web2=StepStatus.SUCCEEDED, web3=StepStatus.FAILED)
+    ask(web1=StepStatus.SUCCEEDED, web2=StepStatus.UNKNOWN)
+    figure = preview(site).digest.house[0]
+    assert (figure.text, figure.tone) == ("2 of 4 hosts reachable, 1 not asked", "look")
