@@ -6,6 +6,7 @@ crash all go the same way. Nothing here waits for people; a run that has to is l
 
 from __future__ import annotations
 
+import shutil
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -156,6 +157,7 @@ class _Course:
         with self._books.transaction():
             self._runner.human.run_ended(self._run)
             self._books.runs.finish(self._run.id, status=status, reason=reason, at=self._runner.clock.now())
+        shutil.rmtree(self._workdir, ignore_errors=True)  # a dump a night would fill the disk
         return self._again("run_finished")
 
     def _ended(self) -> list[StepRecord]:

@@ -55,6 +55,22 @@ def test_steps_run_in_order_and_a_failure_stops_the_ones_after_it(house: Callabl
     assert [task.kind for task in site.app.books.tasks.opened()] == [TaskKind.FOLLOW_UP]
 
 
+def test_the_scratch_folder_lasts_as_long_as_its_run(house: Callable[..., Any]) -> None:
+    steps = '  - run: echo dump > "$OPS_WORKDIR/dump"\n  - task: Look at it\n    wait: true\n'
+    site = house({"backups": HEAD + steps + '  - id: read\n    run: cat "$OPS_WORKDIR/dump"\n'})
+    run = by_hand(site)
+    folder = site.app.state / "runs" / str(run.id)
+    assert (folder / "work/dump").is_file()
+
+    (task,) = site.app.books.tasks.opened()
+    tick(site, task)
+    go_on(site)
+
+    assert site.app.books.runs.get(run.id).status is RunStatus.SUCCEEDED
+    assert (folder / "read.log").read_text() == "dump\n"
+    assert not (folder / "work").exists()
+
+
 def test_on_failure_continue_goes_on_and_the_run_is_failed_all_the_same(house: Callable[..., Any]) -> None:
     site = house({"backups": HEAD + '  - run: exit 3\n    on_failure: continue\n  - run: ["true"]\n'})
     run = by_hand(site)
