@@ -14,7 +14,7 @@ from opsrunner.engine.digest_coming import coming_lines, muted_lines
 from opsrunner.engine.digest_days import last_days
 from opsrunner.engine.digest_house import house_figures
 from opsrunner.engine.digest_items import Open, open_items
-from opsrunner.engine.digest_planned import PlannedWords, is_fine
+from opsrunner.engine.digest_planned import PlannedWords
 from opsrunner.engine.digest_view import COMING_DAYS
 from opsrunner.engine.digest_words import (
     compose_footer,
@@ -47,8 +47,9 @@ def collect(desk: Desk, series: Series, *, from_: datetime, until: datetime, loa
     opened, closed = books.tasks.opened(), books.tasks.closed(since=from_ + INSTANT, until=until + INSTANT)
     by_routine = _by_routine(runs)
     untroubled = {name: own for name, own in by_routine.items() if name not in items.routines}
-    fine = sum(is_fine(own) for own in untroubled.values())
-    planned = PlannedWords(desk, until=until, opened=opened, closed=closed).lines(untroubled)
+    words = PlannedWords(desk, until=until, opened=opened, closed=closed)
+    fine = sum(words.is_done(name, own) for name, own in untroubled.items())
+    planned = words.lines(untroubled)
     coming = coming_lines(desk, from_=until, until=until + timedelta(days=COMING_DAYS[series]), tasks=items.coming)
     return Digest(
         series=series,

@@ -37,6 +37,7 @@ class PlannedWords:
         """Take the tasks that are open, and those that were closed in the period."""
         self._desk, self._names = desk, Names(desk, until=until)
         self._total, self._done, self._mended = Counter[str](), Counter[str](), dict[str, Task]()
+        self._open = {task.routine for task in opened if task.kind is TaskKind.ROUTINE}
         for task in (*opened, *closed):
             if task.kind is TaskKind.ROUTINE and task.routine is not None:
                 self._total[task.routine] += 1
@@ -49,13 +50,22 @@ class PlannedWords:
         """Return the first lines, at most MOST_PLANNED, in the order that a reader wants them."""
         ranked = sorted(by_routine.items(), key=lambda item: self._rank(*item))
         return tuple(
-            Planned(name=self._names.routine(routine), text=self._text(routine, runs), tone=_tone(runs))
+            Planned(name=self._names.routine(routine), text=self._text(routine, runs), tone=self._tone(routine, runs))
             for routine, runs in ranked[:MOST_PLANNED]
         )
 
     def _rank(self, routine: str, runs: Sequence[Run]) -> tuple[int, bool, str]:
         had_trouble = routine in self._mended or bool(_troubled(runs))
-        return _SEVERITY.index(_tone(runs)), not had_trouble, self._names.routine(routine).lower()
+        return _SEVERITY.index(self._tone(routine, runs)), not had_trouble, self._names.routine(routine).lower()
+
+    def is_done(self, routine: str, runs: Sequence[Run]) -> bool:
+        """Tell whether a routine is fine and nobody has work left of it."""
+        return is_fine(runs) and routine not in self._open
+
+    def _tone(self, routine: str, runs: Sequence[Run]) -> Tone:
+        if is_fine(runs):
+            return "live" if routine in self._open else "fine"
+        return "look" if that_ran(runs) else "nothing"
 
     def _text(self, routine: str, runs: Sequence[Run]) -> str:
         ran = that_ran(runs)
@@ -108,9 +118,3 @@ class PlannedWords:
 
 def _troubled(runs: Sequence[Run]) -> list[Run]:
     return [run for run in that_ran(runs) if run.status is not RunStatus.SUCCEEDED]
-
-
-def _tone(runs: Sequence[Run]) -> Tone:
-    if is_fine(runs):
-        return "fine"
-    return "look" if that_ran(runs) else "nothing"

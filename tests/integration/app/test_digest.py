@@ -636,3 +636,20 @@ def test_the_house_counts_hosts_by_the_newest_step_that_asked_them(house: Callab
     ask(web1=StepStatus.SUCCEEDED, web2=StepStatus.UNKNOWN)
     figure = preview(site).digest.house[0]
     assert (figure.text, figure.tone) == ("2 of 4 hosts reachable, 1 not asked", "look")
+
+
+def test_a_routine_whose_people_have_work_left_is_not_counted_as_fine(house: Callable[..., Any]) -> None:
+    orders = (
+        "name: Orders\naccountable: sysadmin\nsteps:\n"
+        "  - {id: found, run: \"printf 'number\\n7\\n'\", rows: csv}\n"
+        "  - {task: 'Order {{ row.number }}', for_each: steps.found.rows, key: row.number}\n"
+    )
+    site = house({"orders": orders})
+    asked = site.app.books.requests.ask_for_run("orders", actor="boss", at=site.clock.now())
+    site.clock.move(seconds=6)
+    site.work()
+    assert site.app.books.requests.get(asked).run is not None
+    digest = site.app.digests.preview("daily", site.clock.now()).digest
+    (line,) = digest.planned
+    assert (line.tone, line.text) == ("live", "0 of 1 task done")
+    assert "fine" not in digest.headline
