@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -15,6 +16,7 @@ from opsrunner.engine.digest_words import plural
 from opsrunner.engine.forecast import world_of
 from opsrunner.engine.human import Human
 from opsrunner.engine.in_force import SiteInForce
+from opsrunner.engine.planner import Decision, Verdict
 from opsrunner.engine.planning import Planning
 from opsrunner.engine.recovery import Recovery
 from opsrunner.engine.rungs import Rungs
@@ -142,6 +144,7 @@ class Daemon:
         self._next_at = done.next_at
         self._alarm.set(done.next_at)
         self.healthy.set()
+        _log_left_out(done.decisions)
         for run in done.started:
             self._parts.workers.start(run.id)
 
@@ -204,3 +207,23 @@ class Daemon:
         for series in self._parts.digests.due(now):
             if self._parts.digests.write(series, now) is not None:
                 self.reported.set()
+
+
+def _log_left_out(decisions: Sequence[Decision]) -> None:
+    """Say what does not run now, and why: one line a routine and reason, however long nobody was here."""
+    left_out: dict[tuple[str, Verdict, str], list[Decision]] = defaultdict(list)
+    for decision in decisions:
+        if decision.verdict is not Verdict.START:
+            left_out[(decision.routine, decision.verdict, decision.reason)].append(decision)
+    for (routine, verdict, reason), alike in left_out.items():
+        times = f" and {len(alike) - 1} before" if len(alike) > 1 else ""
+        LOGGER.log(
+            logging.WARNING if verdict is Verdict.MISSED else logging.INFO,
+            "%s, due %s UTC%s: %s (%s)",
+            routine,
+            f"{alike[-1].occurrence.planned_at:%Y-%m-%d %H:%M}",
+            times,
+            verdict.value,
+            reason,
+            extra={"action": f"occurrence_{verdict.value}", "routine": routine},
+        )

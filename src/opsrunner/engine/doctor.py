@@ -76,8 +76,15 @@ def _programs(patient: Patient) -> Iterator[Finding]:
 
 
 def _files(patient: Patient) -> Iterator[Finding]:
+    stopped = {
+        problem.file
+        for routine, problems in patient.site.broken.items()
+        if routine not in patient.site.routines
+        for problem in problems
+    }
     for problem in patient.problems:
-        yield Finding(level="failed", what=str(problem), advice="correct the file; its last good version is in force")
+        stands = "it does not run until then" if problem.file in stopped else "its last good version is in force"
+        yield Finding(level="failed", what=str(problem), advice=f"correct the file; {stands}")
     for warning in patient.warnings:
         yield Finding(level="look", what=str(warning), advice="see whether it is meant so")
     if not patient.problems:

@@ -13,6 +13,7 @@ from opsrunner.engine.events import RunEvent, ignore
 from opsrunner.engine.runner import Runner
 from opsrunner.engine.stopping import StopWord
 from opsrunner.errors import OpsrunnerError
+from opsrunner.model.run import Run, RunStatus
 
 LOGGER = logging.getLogger("opsrunner")
 
@@ -75,7 +76,7 @@ class Workers:
 
     def _work(self, run_id: int, stop: StopWord, tell: Callable[[RunEvent], None]) -> None:
         try:
-            self._runner.execute(run_id, stop, tell)
+            _log_end(self._runner.execute(run_id, stop, tell))
         except OpsrunnerError as exc:
             LOGGER.error("run %s stopped: %s", run_id, exc, extra={"action": "run_stopped", "run": run_id})  # noqa: TRY400
         except Exception:
@@ -84,3 +85,20 @@ class Workers:
             with self._lock:
                 self._works.pop(run_id, None)
             self._finished()
+
+
+def _log_end(run: Run) -> None:
+    """Say how a run was left; one that a stopping daemon leaves `running` is told when it is taken up again."""
+    if run.status is RunStatus.RUNNING:
+        return
+    is_fine = run.status in (RunStatus.SUCCEEDED, RunStatus.WAITING, RunStatus.CANCELLED)
+    because = f" ({run.reason})" if run.reason else ""
+    LOGGER.log(
+        logging.INFO if is_fine else logging.WARNING,
+        "run %d of %s: %s%s",
+        run.id,
+        run.routine,
+        run.status.value,
+        because,
+        extra={"action": f"run_{run.status.value}", "run": run.id},
+    )

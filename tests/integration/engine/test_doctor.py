@@ -16,7 +16,8 @@ from opsrunner.errors import MailFailed
 from opsrunner.ledger.books import Books
 from opsrunner.model.mail import NewMail
 from opsrunner.model.person import Person
-from opsrunner.model.site import Host, MailSettings, Site
+from opsrunner.model.routine import Routine
+from opsrunner.model.site import Host, MailSettings, Problem, Site
 
 NOW = datetime(2026, 11, 20, 6, tzinfo=UTC)
 Change = Callable[[Patient], Patient]
@@ -80,6 +81,21 @@ def test_it_finds_what_is_wrong(patient: Patient, change: Change, level: str, wh
 
     assert [(finding.level, what in finding.what) for finding in found] == [(level, True)]
     assert found[0].advice
+
+
+def test_it_says_what_holds_for_a_file_until_it_is_mended(patient: Patient) -> None:
+    kept = Problem(file="routines/hello.yaml", line=1, column=1, path="", message="wrong")
+    never = Problem(file="routines/new.yaml", line=1, column=1, path="", message="wrong")
+    site = replace(
+        patient.site,
+        routines={"hello": Routine(id="hello", name="Hello", accountable="boss")},
+        broken={"hello": (kept,), "new": (never,)},
+    )
+    found = wrong(replace(patient, site=site, problems=(kept, never)))
+    assert [finding.advice for finding in found] == [
+        "correct the file; its last good version is in force",
+        "correct the file; it does not run until then",
+    ]
 
 
 def test_it_says_that_nobody_keeps_the_routines(patient: Patient, tmp_path: Path) -> None:
