@@ -56,9 +56,13 @@ class Session:
 
         Raises ConfigurationError where the site cannot be read, StateError where its state cannot be used.
         """
-        from opsrunner.app import open_app  # noqa: PLC0415 - verbs without a site do not need it
+        import logging  # noqa: PLC0415 - verbs without a site do not need them
+
+        from opsrunner.app import open_app  # noqa: PLC0415
+        from opsrunner.cli.log_lines import log_to_stderr  # noqa: PLC0415
 
         _refuse_clock_of_the_past()
+        log_to_stderr(self, level=logging.WARNING)
         app = open_app(self.site, self.state, mails_stay=mails_stay)
         self._app = app
         self.zone_name = app.site.timezone

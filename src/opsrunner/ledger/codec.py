@@ -37,14 +37,30 @@ def optional_moment(text: str | None) -> datetime | None:
 def dumps(value: Any) -> str:
     """Return JSON; moments and dates become `{"$moment": …}` and `{"$date": …}`, mappings stay mappings.
 
+    A key of the data that begins with `$` gets another one, so that data never looks like such a mark.
     Half a surrogate pair, which no database keeps, becomes the replacement character.
     """
-    return _SURROGATES.sub("\ufffd", json.dumps(value, default=_encode, ensure_ascii=False, separators=(",", ":")))
+    text = _to_json(value)
+    if '"$' in text:
+        text = _to_json(_escaped(value))
+    return _SURROGATES.sub("\ufffd", text)
 
 
 def loads(text: str) -> Any:
     """Return what `dumps` was given (tuples come back as lists)."""
     return json.loads(text, object_hook=_decode)
+
+
+def _to_json(value: Any) -> str:
+    return json.dumps(value, default=_encode, ensure_ascii=False, separators=(",", ":"))
+
+
+def _escaped(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {f"${name}" if str(name).startswith("$") else name: _escaped(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_escaped(inner) for inner in value]
+    return value
 
 
 def outcome_to_text(outcome: Outcome) -> str:
@@ -86,24 +102,22 @@ def _encode(value: Any) -> Any:
     if isinstance(value, date):
         return {"$date": value.isoformat()}
     if isinstance(value, Mapping):
-        return dict(value)
+        return _escaped(value)
     if isinstance(value, set | frozenset):
         return sorted(value)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return _shallow(value)
+        return _escaped(_shallow(value))
     return str(value)
 
 
 def _decode(data: dict[str, Any]) -> Any:
-    """Turn our own marks back; data that only looks like one stays as it is."""
-    if len(data) != 1:
-        return data
-    mark, value = next(iter(data.items()))
-    try:
+    """Turn our own marks back, and data's own keys that begin with `$`."""
+    if len(data) == 1:
+        mark, value = next(iter(data.items()))
         if mark == "$moment":
             return to_moment(value)
         if mark == "$date":
             return date.fromisoformat(value)
-    except (TypeError, ValueError):
-        return data
+    if any(name.startswith("$$") for name in data):
+        return {name[1:] if name.startswith("$$") else name: value for name, value in data.items()}
     return data

@@ -102,7 +102,7 @@ def test_an_outcome_comes_back_as_it_was_written(books: Books) -> None:
 
 def test_rows_that_look_like_our_own_marks_are_data(books: Books) -> None:
     run = claim(books)
-    rows = ({"$moment": "tomorrow"}, {"$date": 7})
+    rows = ({"$moment": "tomorrow"}, {"$date": 7}, {"$date": "2026-01-01"}, {"$$date": "x"}, {"a": {"$moment": "2026"}})
     books.steps.finish(run.id, 0, DUMP, outcome=Outcome(status=StepStatus.SUCCEEDED, rows=rows), at=NOW)
     (record,) = books.steps.of_run(run.id)
     assert record.outcome is not None

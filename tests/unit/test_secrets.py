@@ -1,0 +1,51 @@
+import json
+import shlex
+import urllib.parse
+from pathlib import Path
+
+import pytest
+
+from opsrunner.secrets import MASK, Vault
+
+SECRET = "pa\"ss\\w0rd 'x' <é>/%$"
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        SECRET,
+        json.dumps(SECRET)[1:-1],
+        json.dumps(SECRET, ensure_ascii=False)[1:-1],
+        repr(SECRET)[1:-1],
+        urllib.parse.quote(SECRET),
+        urllib.parse.quote(SECRET, safe=""),
+        shlex.quote(SECRET)[1:-1],
+        SECRET.replace("'", "'\\''"),  # bash, set -x
+        SECRET.replace('"', '""'),  # CSV
+        "pa&quot;ss\\w0rd &#x27;x&#x27; &lt;é&gt;/%$",  # HTML
+    ],
+)
+def test_a_secret_is_masked_however_a_program_writes_it(written: str) -> None:
+    vault = Vault(Path())
+    vault.remember(SECRET)
+
+    assert vault.mask(f"before {written} after") == f"before {MASK} after"
+
+
+def test_each_line_of_a_long_secret_is_one() -> None:
+    vault = Vault(Path())
+    vault.remember("first line\nsecond line\nab")
+
+    assert vault.mask("second line, first line\nsecond line\nab, ab") == f"{MASK}, {MASK}, ab"
+
+
+@pytest.mark.parametrize("size", [1, 2, 5, 100])
+def test_a_stream_is_masked_whatever_its_pieces(size: int) -> None:
+    vault = Vault(Path())
+    vault.remember("sesame")
+    stream = vault.stream()
+    data = b"ses sesame sesamesesame ses"
+
+    out = b"".join(stream.feed(data[start : start + size]) for start in range(0, len(data), size)) + stream.finish()
+
+    assert out.decode() == f"ses {MASK} {MASK}{MASK} ses"
