@@ -85,6 +85,10 @@ def test_every_key_of_the_site_file_stands_in_the_docs() -> None:
     assert names_in_tables(section("The site file")) == set(SiteKeys.model_fields)
 
 
+def test_every_key_of_a_source_stands_in_the_docs() -> None:
+    assert names_in_tables(section("Sources")) == set(data_keys.SourceKeys.model_fields)
+
+
 @pytest.mark.parametrize("name", get_args(SchemaName))
 def test_the_schemas_for_editors_are_those_of_the_program(name: SchemaName) -> None:
     written = json.loads((ROOT / f"docs/schema/{name}.json").read_text(encoding="utf-8"))
@@ -104,7 +108,7 @@ def test_every_shipped_file_points_at_its_schema_and_fits_it(path: Path) -> None
 
 @pytest.mark.parametrize("model", SITE_MODELS, ids=lambda model: model.__name__)
 def test_every_key_within_the_site_file_is_named_in_the_docs(model: type[Keys]) -> None:
-    told = set(re.findall(r"[a-z0-9_]+", section("The site file") + section("Secrets")))
+    told = set(re.findall(r"[a-z0-9_]+", "".join(map(section, ("The site file", "Sources", "Secrets")))))
 
     assert {field.alias or name for name, field in model.model_fields.items()} - told == set()
 
