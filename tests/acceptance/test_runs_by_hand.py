@@ -208,6 +208,8 @@ def test_with_a_daemon_the_run_is_its_and_can_be_cancelled(
 
 
 def test_a_run_that_waits_can_be_cancelled_without_a_daemon(opsrunner: Opsrunner, site: Path) -> None:
+    own_life = "  - task: Keyed, so it never holds a run\n    key: \"'x'\"\n"
+    (site / "routines/asks.yaml").write_text(ASKS + own_life, encoding="utf-8")
     waits = opsrunner("run", "asks", site=site)
     cancelled = opsrunner("cancel", "1", site=site)
 

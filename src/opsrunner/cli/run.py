@@ -69,7 +69,7 @@ def _tell_end(session: Session, app: App, ended: Run) -> None:
 
     screen = session.screen
     if ended.status.value == "waiting":
-        still_open = sum(task.is_open for task in app.books.tasks.of_run(ended.id))
+        still_open = sum(task.is_open and task.holds_run for task in app.books.tasks.of_run(ended.id))
         screen.line(f"Run {ended.id} waits for people: {count_words(still_open, 'open task')}.", tone="live", sign=True)
         screen.line(f"opsrunner show {ended.id} shows them; opsrunner tick TASK lets it go on.", dim=True)
         return

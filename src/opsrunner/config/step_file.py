@@ -14,7 +14,7 @@ from opsrunner.config.positions import Path
 from opsrunner.config.references import Reference, of_options, of_people
 from opsrunner.config.report import Report
 from opsrunner.config.secret_places import SecretPlace, secrets_in
-from opsrunner.config.step_keys import SHARED, SharedKeys, keys_of, plan_step
+from opsrunner.config.step_keys import SHARED, SharedKeys, idle_keys, keys_of, plan_step
 from opsrunner.config.step_kinds import ids_of, kind_of, report_shared_inside, report_unknown_beside
 from opsrunner.config.step_texts import (
     StepText,
@@ -66,6 +66,9 @@ class StepReader:
 
     def _read_step(self, raw: dict[str, Any], kind: Kind, at: int) -> None:
         path: Path = ("steps", at)
+        for key in idle_keys(raw, kind):
+            idle = f"does nothing in a step of the kind {kind.name}"
+            self._doubts.add((*path, key), idle, "leave it out", on_key=True)
         shared = self._shared(raw, path)
         plain, options = self._options(raw, kind, path)
         id_ = self._ids[at]

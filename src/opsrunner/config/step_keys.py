@@ -44,6 +44,21 @@ class SharedKeys(Keys):
 
 
 SHARED = frozenset(SharedKeys.model_fields)
+_OF_MACHINES = frozenset(
+    {"timeout", "retry", "env", "follow_up", "urgent", "warn_if", "fail_if", "rows", "once", "after_crash"}
+)
+_IDLE = {
+    "task": _OF_MACHINES,
+    "checklist": _OF_MACHINES,
+    "http": frozenset({"env"}),
+    "query": frozenset({"env", "rows"}),
+    "email": frozenset({"env", "rows"}),
+}
+
+
+def idle_keys(raw: Mapping[str, Any], kind: Kind) -> list[str]:
+    """Return the shared keys of a step that have nothing to do in its kind."""
+    return [key for key in raw if key in _IDLE.get(kind.name, ())]
 
 
 def keys_of(kind: Kind) -> list[str]:

@@ -281,6 +281,16 @@ def test_a_shell_string_that_looks_like_a_template_gives_a_warning(load: Load) -
     )
 
 
+def test_a_shared_key_that_its_kind_does_nothing_with_gives_a_warning(load: Load) -> None:
+    steps = "steps:\n  - task: Look\n    when: 1 == 1\n    warn_if: 1 == 1\n  - run: pwd\n    env: {A: b}\n"
+    loaded = load({"routines/x.yaml": HEAD + steps})
+
+    assert loaded.problems == ()
+    assert [str(warning) for warning in loaded.warnings] == [
+        "routines/x.yaml:6:5: steps[0].warn_if: does nothing in a step of the kind task, leave it out"
+    ]
+
+
 def test_it_reads_the_texts_of_a_step_whose_options_are_wrong(load: Load) -> None:
     text = (
         "steps:\n  - task: 'Verify {{ row.number }'\n    due: 4h\n    for_each: steps.opn.rows\n    key: row.\n"
