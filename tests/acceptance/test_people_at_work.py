@@ -183,6 +183,17 @@ def test_an_os_user_who_is_nobody_of_the_site_is_told_how_to_act(
     assert "say who you are with --as PERSON (boss, ops1)" in answer.stderr
 
 
+@pytest.mark.parametrize(("caller", "by"), [("kari", "ops2"), ("root", "ops1")], ids=["somebody", "root's own"])
+def test_behind_sudo_it_is_the_caller_who_acts(opsrunner: Opsrunner, site: Path, caller: str, by: str) -> None:
+    path = site / "opsrunner.yaml"
+    path.write_text(path.read_text().replace("email: ops2@example.com,", "email: ops2@example.com, login: kari,"))
+
+    opsrunner("note", "by sudo", site=site, env={"SUDO_USER": caller})
+
+    (note,) = json.loads(opsrunner("note", "--json", site=site).stdout)
+    assert note["author"] == by
+
+
 def test_a_shift_leaves_a_note_for_the_next(opsrunner: Opsrunner, site: Path) -> None:
     left = opsrunner("note", "web5 was slow,", "gone by itself", site=site)
     shown = opsrunner("note", site=site).stdout

@@ -67,7 +67,10 @@ def actor_name(session: Session, app: App) -> str:
 
 
 def os_user() -> str:
-    """Return the OS user's name, or its number where it has none."""
+    """Return the OS user's name, or its number where it has none; behind sudo, that of who called it."""
+    caller = os.environ.get("SUDO_USER", "")
+    if caller not in ("", "root"):
+        return caller
     number = os.geteuid()
     try:
         return pwd.getpwuid(number).pw_name
