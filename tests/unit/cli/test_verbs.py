@@ -3,6 +3,7 @@
 import re
 import shlex
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -90,9 +91,37 @@ def test_every_command_line_in_the_docs_can_be_typed(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     for block in re.findall(r"```(?:sh|bash|console)\n(.*?)```", text, flags=re.DOTALL):
         for line in block.splitlines():
-            found = re.match(r"\s*(?:\$ )?(?:sudo -u \w+ )?(opsrunner .*)", line)
+            found = re.match(r"\s*(?:\$ )?(?:sudo -u \w+ )?(?:\S*/)?(?:opsrunner|ops) (.*)", line)
             if found and "…" not in line:
-                parse(found[1])
+                parse(f"opsrunner {found[1]}")
+
+
+@pytest.mark.parametrize("path", DOCS, ids=lambda path: path.name)
+def test_every_command_that_a_sentence_of_the_docs_names_is_there(path: Path) -> None:
+    prose = re.sub(r"```.*?```", "", path.read_text(encoding="utf-8"), flags=re.DOTALL)
+    for line in re.findall(r"`(?:sudo -u ops )?(?:opsrunner|ops) ([^`]+)`", prose):
+        with suppress(click.MissingParameter, click.exceptions.Exit):  # no arguments in a sentence; --help ends
+            parse(f"opsrunner {line}")
+
+
+def test_the_unit_of_the_service_starts_a_command_line_that_exists() -> None:
+    unit = (ROOT / "docs/operations.md").read_text(encoding="utf-8").partition("```ini\n")[2].partition("```")[0]
+    found = re.search(r"^ExecStart=\S+/(opsrunner .*)$", unit, re.MULTILINE)
+
+    assert found is not None
+    parse(found[1])
+    assert "NoNewPrivileges" not in unit
+    assert "ProtectKernel" not in unit, "implies NoNewPrivileges where User= is set: sudo would not work"
+
+
+@pytest.mark.parametrize("name", [name for name in ALL if not isinstance(ALL[name], click.Group)])
+def test_every_option_in_the_table_of_verbs_is_one_of_its_verb(name: str) -> None:
+    rows = re.findall(
+        rf"^\| `{name}(?:`| [^a-z].*?`) \|.*$", (ROOT / "docs/commands.md").read_text("utf-8"), re.MULTILINE
+    )
+    told = set(re.findall(r"--[a-z-]+", rows[0]))
+
+    assert told <= {spelling for option in ALL[name].params for spelling in option.opts}
 
 
 def test_the_version_is_the_one_that_is_packed() -> None:
