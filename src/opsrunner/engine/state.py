@@ -12,15 +12,20 @@ from opsrunner.errors import StateError, StateLocked
 
 PRIVATE_FOLDER = 0o700
 FOLDERS = ("runs", "checklists", "evidence", "digests")
+LEDGER = "ledger.db"
+OUR_NAMES = frozenset({*FOLDERS, LEDGER, "lock", "maildir", "sample", "try", "known_hosts", "crash.log", "lost+found"})
+"""What may stand in a folder that has no ledger yet: what verbs leave there before the first one opens it."""
 
 
 def prepare_state(state: Path) -> None:
     """Make the state folder and what stands in it, for its owner alone.
 
-    Raises StateError where it belongs to somebody else, is open to others or cannot be written.
+    Raises StateError where it belongs to somebody else, cannot be written, or holds what is not ours: a
+    folder given by mistake (`--state /etc`) is left as it is.
     """
     os.umask(0o077)
     try:
+        _refuse_strange(state)
         for folder in (state, *(state / name for name in FOLDERS)):
             folder.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
         _refuse_foreign(state)
@@ -33,6 +38,16 @@ def prepare_state(state: Path) -> None:
         ) from exc
     if not os.access(state, os.W_OK | os.X_OK):
         raise StateError(f"{state}: not writable; give it to the user that runs opsrunner")
+
+
+def _refuse_strange(state: Path) -> None:
+    if not state.is_dir() or (state / LEDGER).exists():
+        return
+    strange = sorted(entry.name for entry in os.scandir(state) if entry.name not in OUR_NAMES)
+    if strange:
+        raise StateError(
+            f"{state} is no state folder: it holds {strange[0]} and no ledger; give opsrunner a folder of its own"
+        )
 
 
 def _refuse_foreign(state: Path) -> None:
