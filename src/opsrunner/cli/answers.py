@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import re
 from collections.abc import Mapping
 from datetime import date, datetime, time
@@ -26,7 +27,9 @@ def to_json(value: Any, *, zone: str) -> str:
 
 
 def to_plain(value: Any, *, zone: ZoneInfo) -> Any:
-    """Return `value` as mappings, lists, texts, numbers, truths and None."""
+    """Return `value` as mappings, lists, texts, numbers, truths and None; `inf` and `nan`, which JSON lacks, as text."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
     if value is None or (isinstance(value, bool | int | float | str) and not isinstance(value, Enum)):
         return value
     if isinstance(value, Enum):

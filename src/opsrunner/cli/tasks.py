@@ -34,7 +34,7 @@ CLOSED_DAYS = 7
 @site_options
 @click.pass_obj
 def tasks(session: Session, mine: bool, overdue: bool, closed_too: bool) -> int:
-    """Show the open tasks, the late ones first."""
+    """Show the open tasks, the late ones first; with --mine or --as only one person's."""
     from opsrunner.cli.lookup import acting_person  # noqa: PLC0415
     from opsrunner.cli.views import task_view  # noqa: PLC0415
 
@@ -45,7 +45,7 @@ def tasks(session: Session, mine: bool, overdue: bool, closed_too: bool) -> int:
             found += app.books.tasks.closed(since=now - timedelta(days=CLOSED_DAYS))
         if overdue:
             found = [task for task in found if task.is_late(now)]
-        me = acting_person(session, app) if mine else None
+        me = acting_person(session, app) if mine or session.acting_as else None
         if me is not None:
             found = [task for task in found if _is_mine(app, task, me, now=now)]
         if session.as_json:

@@ -47,3 +47,9 @@ def test_control_characters_are_escaped_and_come_back() -> None:
 
     assert json.loads(written) == text
     assert written == '"a\\u001b[31m\\u009b\\u202e\\ud800\\u007fø"'
+
+
+def test_numbers_that_json_lacks_are_text() -> None:
+    assert to_json({"load": float("inf"), "rate": float("nan"), "fine": 1.5}, zone="UTC") == (
+        '{\n  "load": "inf",\n  "rate": "nan",\n  "fine": 1.5\n}'
+    )
