@@ -27,11 +27,10 @@ def to_json(value: Any, *, zone: str) -> str:
 
 
 def to_plain(value: Any, *, zone: ZoneInfo) -> Any:
-    """Return `value` as mappings, lists, texts, numbers, truths and None; `inf` and `nan`, which JSON lacks, as text."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
+    """Return `value` as mappings, lists, texts, numbers, truths and None; `inf` and `nan` become text."""
     if value is None or (isinstance(value, bool | int | float | str) and not isinstance(value, Enum)):
-        return value
+        is_no_json = isinstance(value, float) and not math.isfinite(value)
+        return str(value) if is_no_json else value
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, datetime):
