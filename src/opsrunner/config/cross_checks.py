@@ -11,44 +11,22 @@ from opsrunner.config.references import WORDS, Noun, Reference, of_people
 from opsrunner.config.report import Report
 from opsrunner.config.routine_file import RoutineDraft
 from opsrunner.model.schedule import OffsetRule
-from opsrunner.model.site import Problem, Site
+from opsrunner.model.site import Problem
 
 
 @dataclass(frozen=True, kw_only=True)
 class Known:
-    """All that files may refer to."""
+    """All that files may refer to; a noun that is not here is not checked."""
 
     names: Mapping[Noun, Collection[str]]
 
     def note_unknown(self, references: Iterable[Reference], report: Report) -> None:
         """Note every name that nothing has."""
         for reference in references:
-            known = self.names[reference.noun]
-            if reference.name not in known:
+            known = self.names.get(reference.noun)
+            if known is not None and reference.name not in known:
                 message = f"unknown {WORDS[reference.noun]} '{reference.name}'"
                 report.add(reference.path, message, did_you_mean(reference.name, known))
-
-
-def known_of(site: Site, *, routines: Collection[str], mails: Collection[str]) -> Known:
-    """Return the names that a site defines."""
-    groups = {group for host in site.hosts.values() for group in host.groups}
-    return Known(
-        names={
-            "holder": holders_of(site),
-            "person": set(site.people),
-            "host": {"local", "all", *site.hosts, *groups},
-            "source": set(site.sources),
-            "mail template": mails,
-            "routine": routines,
-            "calendar": {"business", *site.calendars},
-        }
-    )
-
-
-def holders_of(site: Site) -> set[str]:
-    """Return every role, roster and person."""
-    roles = {role for person in site.people.values() for role in person.roles}
-    return {*roles, *site.rosters, *site.people}
 
 
 def list_problems(checklists: Iterable[Checklist], known: Known) -> dict[str, tuple[Problem, ...]]:

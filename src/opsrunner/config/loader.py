@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 from opsrunner import packaged
 from opsrunner.clock import Clock, SystemClock
-from opsrunner.config.cross_checks import known_of, list_problems, routine_problems
+from opsrunner.config.cross_checks import Known, list_problems, routine_problems
 from opsrunner.config.folder import FOLDERS, SITE_FILE, Folder, look_at
 from opsrunner.config.permissions import folder_problems
 from opsrunner.config.report_templates import ReportTemplates, mail_names
@@ -19,6 +19,7 @@ from opsrunner.config.routine_file import RoutineContext
 from opsrunner.config.routine_files import RoutineFiles, read_routine_file
 from opsrunner.config.shelf import Shelf, read_list
 from opsrunner.config.site_file import SiteDraft, read_site
+from opsrunner.config.site_names import SiteNames
 from opsrunner.model.routine import Routine
 from opsrunner.model.site import Problem, Site
 
@@ -56,6 +57,7 @@ class SiteLoader:
         self._loaded = Loaded(site=None)
         self._draft: SiteDraft | None = None
         self._good_site: Site | None = None
+        self._names: SiteNames | None = None
         self._shelf = Shelf(self._root, packaged=packaged.library() / "checklists")
         self._reports = ReportTemplates(self._root)
         self._routines = RoutineFiles(self._root)
@@ -80,6 +82,8 @@ class SiteLoader:
     def _site_draft(self, seen: Folder) -> SiteDraft:
         if self._draft is None or self._seen is None or not seen.same(self._seen, SITE_FILE):
             self._draft = read_site(self._root, signature=seen.files.get(SITE_FILE))
+        if self._draft.site is not None or self._good_site is None:
+            self._names = self._draft.names
         self._good_site = self._draft.site or self._good_site
         return self._draft
 
@@ -96,11 +100,10 @@ class SiteLoader:
 
     def _among_each_other(self) -> tuple[dict[str, Problems], dict[str, Problems]]:
         """Return what is wrong with checklists and routines where they name what the site does not have."""
-        site = self._good_site
-        if site is None:
+        if self._names is None:
             return {}, {}
         mails = self._reports.mails | mail_names(path.name for path in (packaged.library() / "reports").glob("*.j2"))
-        known = known_of(site, routines=self._routines.drafts, mails=mails)
+        known = Known(names={**self._names.defined(), "mail template": mails, "routine": self._routines.drafts})
         lists = list_problems(self._shelf.own.values(), known)
         return lists, routine_problems(self._routines.drafts, known)
 

@@ -92,6 +92,16 @@ def test_without_any_good_site_file_there_is_no_site_and_all_mistakes_are_told(l
     assert [problem.file for problem in loaded.problems] == ["opsrunner.yaml", "routines/x.yaml"]
 
 
+def test_names_are_checked_also_in_a_site_whose_own_file_has_mistakes(load: Load) -> None:
+    site = "site: X\nzone: y\npeople:\n  ann: {name: Ann, email: ann@example.com, roles: [owner]}\n"
+    loaded = load({"opsrunner.yaml": site, "routines/x.yaml": GOOD.format(name="X")})
+
+    assert [str(problem) for problem in loaded.problems if "unknown" in problem.message] == [
+        "opsrunner.yaml:2:1: zone: unknown key, did you mean 'timezone'?",
+        "routines/x.yaml:2:14: accountable: unknown role, roster or person 'sysadmin'",
+    ]
+
+
 def test_a_folder_without_a_site_file_says_so(tmp_path: Path) -> None:
     loaded = SiteLoader(tmp_path).load()
 
