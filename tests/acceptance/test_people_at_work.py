@@ -142,7 +142,7 @@ def test_rows_of_an_approval_can_be_struck(opsrunner: Opsrunner, site: Path) -> 
 
     assert re.search(r"^ +2 +2 +20", shown, flags=re.MULTILINE)
     assert refused.returncode == 1
-    assert "only owner" in refused.stderr
+    assert "only an owner" in refused.stderr
     assert json.loads(approved.stdout)["struck"] == [1], "positions count from 0 in JSON, from 1 for people"
 
 

@@ -347,7 +347,7 @@ def test_options_that_cannot_be_are_refused(options: dict[str, Any]) -> None:
         Options(**options)
 
 
-def test_the_preview_is_one_line() -> None:
+def test_the_preview_is_the_whole_command() -> None:
     options = Options(hosts=("web1", "edge"), run="uptime\ndf -h")
 
-    assert preview(options) == "on web1, edge: uptime …"
+    assert preview(options) == "on web1, edge: uptime\ndf -h"
