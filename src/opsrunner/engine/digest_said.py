@@ -9,7 +9,7 @@ from opsrunner.engine.digest_words import count_words
 from opsrunner.mail.headers import clean_line
 from opsrunner.model.outcome import Outcome, Part, StepStatus
 
-SAID_LENGTH = 220
+SAID_LENGTH = 340
 """Of a message, so that what stands after it (since when, what was the last good one) is never cut away."""
 MOST_NAMED = 3
 SHORT_LENGTH = 34
@@ -44,7 +44,7 @@ def message_words(message: str, *, is_bad: bool, rule: str = "") -> str:
 def sentence(text: str) -> str:
     """Return `text` as a sentence: a capital where it begins with a plain word, and one full stop."""
     text = text.strip().rstrip(".")
-    first = re.match(r"[a-z]+(?=[\s,;]|$)", text)
+    first = re.match(r"[a-z]{2,}(?=[\s,;]|$)", text)
     if first is not None:
         text = text[:1].upper() + text[1:]
     return f"{text}{'' if not text or text.endswith(('!', '?', '…')) else '.'}"

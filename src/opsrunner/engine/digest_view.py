@@ -36,7 +36,7 @@ class Room:
     coming: int
     notes: int
     title: int = 160
-    facts: int = 400
+    facts: int = 540
     line: int = 200
 
 

@@ -20,7 +20,7 @@ from opsrunner.templates.expressions import evaluate, names_in
 from opsrunner.templates.views import outcome_view
 
 KEY_COLUMNS = ("key", "id", "number", "name", "host")
-LONGEST_MESSAGE = 300
+LONGEST_MESSAGE = 600
 MOST_NAMED = 5
 SHOWN_COLUMNS = 3
 FIGURE = re.compile(r"-?[\d.,]+")

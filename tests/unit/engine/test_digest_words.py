@@ -140,3 +140,8 @@ def test_it_says_whether_the_sender_is_itself_in_order() -> None:
         compose_footer(version="0.1", host="ops1", routines=40, broken=1, queued_mails=0)
         == "Sent by opsrunner 0.1 on ops1: 40 routines, 1 broken file, mail queue empty."
     )
+
+
+def test_it_names_what_comes_twice_once_and_counts_it_twice() -> None:
+    subject = compose_subject(["boxes", "shop", "boxes"], in_hand=0, fine=0, day=SATURDAY, series="daily")
+    assert subject == "3 need you: boxes, shop · Sat 21 Nov"
