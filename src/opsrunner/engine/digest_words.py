@@ -45,7 +45,8 @@ def compose_subject(
     when = period_tag(day, series=series)
     if shorts:
         verdict = f"{count_words(len(shorts))} {'needs' if len(shorts) == 1 else 'need'} you: "
-        return f"{verdict}{_fitting(tuple(dict.fromkeys(shorts)), SUBJECT_LENGTH - len(verdict) - len(when) - 3)} · {when}"
+        named = tuple(dict.fromkeys(shorts))
+        return f"{verdict}{_fitting(named, SUBJECT_LENGTH - len(verdict) - len(when) - 3)} · {when}"
     if in_hand:
         return f"Nothing needs you, {count_words(in_hand)} in hand · {when}"
     return f"{_short_all_fine(fine) if fine or not was_due else 'Nothing has run to its end'} · {when}"
