@@ -198,6 +198,21 @@ def test_a_digest_is_looked_at_kept_and_sent(opsrunner: Opsrunner, make_site: Ca
     assert opsrunner("digest", "--date", "tomorrow", site=site).returncode == 2
 
 
+@pytest.mark.parametrize("as_json", [(), ("--json",)], ids=["text", "json"])
+def test_a_day_on_which_no_digest_went_out_is_told_in_one_line(
+    opsrunner: Opsrunner, make_site: Callable[..., Path], as_json: tuple[str, ...]
+) -> None:
+    site = make_site({"routines/hello.yaml": HELLO})
+    opsrunner("digest", "--send", site=site)
+    of_january = opsrunner("digest", "--date", "2026-01-05", *as_json, site=site)
+    of_another_series = opsrunner("digest", "--date", "today", "--series", "weekly", *as_json, site=site)
+
+    assert (of_january.returncode, of_january.stdout) == (1, "")
+    assert of_january.stderr == "opsrunner: no daily digest went out on 2026-01-05\n"
+    assert of_another_series.returncode == 1
+    assert of_another_series.stderr.startswith("opsrunner: no weekly digest went out on ")
+
+
 def spoiled(state: Path, how: str) -> None:
     """Make a state folder that cannot be used."""
     if how == "a file":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
@@ -13,10 +13,11 @@ import click
 
 from opsrunner.cli.options import json_option, site_options, verb
 from opsrunner.cli.session import Session
-from opsrunner.errors import Refused, UsageError
+from opsrunner.errors import NotFound, Refused, UsageError
 
 if TYPE_CHECKING:
     from opsrunner.app import App
+    from opsrunner.ledger.digests import SentDigest
     from opsrunner.model.digest import Digest, Series
 
 EXAMPLE = """
@@ -43,7 +44,7 @@ class Shown:
 
 
 @verb(EXAMPLE)
-@click.option("--date", "day", metavar="D", help="The one of that day; by default what it would say now.")
+@click.option("--date", "day", metavar="D", help="The one that went out on that day; by default what it would say now.")
 @click.option("--series", type=click.Choice(SERIES), default="daily", show_default=True)
 @click.option("--send", is_flag=True, help="Write and send it now, out of turn.")
 @click.option("--html", "html_file", type=click.Path(dir_okay=False, path_type=Path), help="Keep its HTML in a file.")
@@ -73,28 +74,24 @@ def digest(session: Session, day: str | None, series: Series, send: bool, html_f
 
 
 def _found(app: App, series: Series, day: str | None) -> Shown:
+    if day is None:
+        return _preview(app, series, app.clock.now())
+    return _sent_on(app, series, day)
+
+
+def _sent_on(app: App, series: Series, day: str) -> Shown:
+    """Return the digest whose period ended on a day. Raises NotFound where none went out."""
     from opsrunner.cli.moments import parse_day  # noqa: PLC0415
 
-    now, zone = app.clock.now(), ZoneInfo(app.site.timezone)
-    today = now.astimezone(zone).date()
-    wanted = today if day is None else parse_day(day, today=today)
+    zone = ZoneInfo(app.site.timezone)
+    today = app.clock.now().astimezone(zone).date()
+    wanted = parse_day(day, today=today)
     if wanted > today:
         raise UsageError(f"{wanted} is still to come")
-    if day is None:
-        return _preview(app, series, now)
-    start = datetime.combine(wanted, datetime.min.time(), zone)
-    sent = app.books.digests.covering(series, start)
-    if sent is not None and sent.until_at.astimezone(zone).date() == wanted:
-        return Shown(
-            series=sent.series,
-            from_=sent.from_at,
-            until=sent.until_at,
-            subject=sent.subject,
-            text=sent.text,
-            html=sent.html,
-            sent_at=sent.created_at,
-        )
-    return _preview(app, series, min(now, start + timedelta(days=1)))
+    sent = app.books.digests.covering(series, datetime.combine(wanted, datetime.min.time(), zone))
+    if sent is None or sent.until_at.astimezone(zone).date() != wanted:
+        raise NotFound(f"no {series} digest went out on {wanted}")
+    return _went_out(sent)
 
 
 def _preview(app: App, series: Series, until: datetime) -> Shown:
@@ -116,8 +113,12 @@ def _sent_now(app: App, series: Series) -> Shown:
     sent = app.books.digests.last(series)
     if sent is None:
         raise Refused("the digest was not written")
+    return _went_out(sent)
+
+
+def _went_out(sent: SentDigest) -> Shown:
     return Shown(
-        series=series,
+        series=sent.series,
         from_=sent.from_at,
         until=sent.until_at,
         subject=sent.subject,
