@@ -39,8 +39,16 @@ def _clock_of(value: str) -> time:
     try:
         return parse_clock(value)
     except ValueError as exc:
-        hint = f"write +{value.strip()}" if value.strip()[-1:] in "wdhms" else 'write it like "10:00" or +4h'
+        hint = f"write +{value.strip()}" if _is_span(value) else "write 10:00, +4h or +4h business"
         raise ValueError(f"{shown(value)} is not a time of day\n{hint}") from exc
+
+
+def _is_span(value: str) -> bool:
+    try:
+        parse_due(f"+{value.strip()}")
+    except ValueError:
+        return False
+    return True
 
 
 def _parse_after(value: object) -> int:

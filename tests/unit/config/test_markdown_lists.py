@@ -167,7 +167,7 @@ MISTAKES = [
     ("---\nrol: support\n---\n- [ ] a\n", "checklists/x.md:2:1: rol: unknown key, did you mean 'role'?"),
     (
         "---\nname: X\ndue: 25:00\n---\n- [ ] a\n",
-        "checklists/x.md:3:6: due: '25:00' is not a time of day, write it like \"10:00\" or +4h",
+        "checklists/x.md:3:6: due: '25:00' is not a time of day, write 10:00, +4h or +4h business",
     ),
     (
         "---\nname: {{ x }}\n---\n- [ ] a\n",
