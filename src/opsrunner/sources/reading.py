@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType
@@ -50,7 +51,8 @@ def read_source(
     conditions = maker.make(request.where)
     with READERS[source.kind](source, request) as table:
         _require_columns_of(request, table)
-        rows = _wanted(_counted(typed_rows(table, source), source, table.name), conditions, table.name)
+        typed = typed_rows(table, source if request.sql is None else _declared_in(source, table))
+        rows = _wanted(_counted(typed, source, table.name), conditions, table.name)
     return tuple(ordered(rows, request.order_by)[: request.limit])
 
 
@@ -74,6 +76,11 @@ def _require_columns_of(request: Request, table: RawTable) -> None:
     require_known(request.where, columns=table.columns, table=table.name, option="where")
     sorted_by = [name.removeprefix("-") for name in request.order_by]
     require_known(sorted_by, columns=table.columns, table=table.name, option="order_by")
+
+
+def _declared_in(source: Source, table: RawTable) -> Source:
+    """Return the source with the columns that a query's own SQL gives: it is asked for no others."""
+    return replace(source, columns=tuple(column for column in source.columns if column.name in table.columns))
 
 
 def _counted(rows: Iterator[Row], source: Source, name: str) -> Iterator[Row]:

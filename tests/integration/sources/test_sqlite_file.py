@@ -2,6 +2,7 @@ import sqlite3
 import time
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 
 from opsrunner.errors import StepFailed
 from opsrunner.model.outcome import Row
-from opsrunner.model.site import Source
+from opsrunner.model.site import Column, Source
 
 Read = Callable[..., tuple[Row, ...]]
 ENDLESS = "with recursive n(i) as (select 1 union all select i + 1 from n) select max(i) as i from n"
@@ -35,6 +36,24 @@ def test_sql_gets_its_values_bound(database: Path, read: Read) -> None:
     rows = read(billing(database), sql="select id, total from orders where id = :id", params={"id": 2})
 
     assert rows == ({"id": 2, "total": 20.0},)
+
+
+def test_sql_need_not_give_every_declared_column(database: Path, read: Read) -> None:
+    declared = (Column(name="id", type="text"), Column(name="paid", type="text", optional=True))
+    source = replace(billing(database, table="orders"), columns=declared)
+
+    assert read(source, sql="select count(*) as n from orders") == ({"n": 2},)
+    assert read(source, sql="select id, total from orders where id = 1") == ({"id": "1", "total": 9.5},)
+
+
+@pytest.mark.parametrize("where", [{"table": "unpaid"}, {"sql": "select id from orders"}], ids=["table", "its own sql"])
+def test_what_the_source_itself_reads_has_every_declared_column(
+    database: Path, read: Read, where: dict[str, str]
+) -> None:
+    source = replace(billing(database, **where), columns=(Column(name="paid", type="text", optional=True),))
+
+    with pytest.raises(StepFailed, match="no column 'paid'; there are: id"):
+        read(source)
 
 
 def test_a_value_that_looks_like_sql_is_a_value(database: Path, read: Read) -> None:
