@@ -167,10 +167,10 @@ def test_patch_audit_counts_security_apart_on_debian(step: Finder, tmp_path: Pat
 
     found = {row["cause"]: row for row in rows}
     assert code == 0
-    assert found["security"]["words"] == "2 security update(s)"
+    assert found["security"]["message"] == "2 security updates"
     assert found["security"]["details"] == "libssl3 3.0.17-1~deb12u2, linux-image-6.1.0-40-amd64 6.1.153-1"
     assert found["updates"]["details"] == "bash 5.2.15-2+b8"
-    assert found["held"]["details"] == "mariadb-server"
+    assert (found["held"]["message"], found["held"]["details"]) == ("1 held package", "mariadb-server")
 
 
 def test_patch_audit_does_not_take_a_failing_apt_for_no_updates(step: Finder, tmp_path: Path) -> None:
