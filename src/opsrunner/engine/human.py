@@ -9,6 +9,7 @@ from typing import Any
 
 from opsrunner.clock import Clock
 from opsrunner.engine.checklists import Checklists
+from opsrunner.engine.digest_words import plural
 from opsrunner.engine.tasks import TaskOpener, approved_rows
 from opsrunner.errors import OpsrunnerError
 from opsrunner.ledger.books import Books
@@ -93,8 +94,16 @@ class Human:
         if blocked:
             message = f"{blocked[0].title}: {blocked[0].status.value.replace('_', ' ')}"
             return Outcome(status=StepStatus.FAILED, reason="task", message=message, facts=facts)
-        word = "1 task" if len(mine) == 1 else f"{len(mine)} tasks"
-        return Outcome(status=StepStatus.SUCCEEDED, message=word, rows=rows, facts=facts)
+        return Outcome(status=StepStatus.SUCCEEDED, message=self._opened_words(run, plan, mine), rows=rows, facts=facts)
+
+    def _opened_words(self, run: Run, plan: StepPlan, mine: Sequence[Task]) -> str:
+        """Return how many tasks a step opened, or where it opened none, how many it found open."""
+        known = [
+            task
+            for task in self.books.tasks.opened(routine=run.routine)
+            if task.step == plan.id and task.kind is TaskKind.ROUTINE and task.key is not None
+        ]
+        return f"{len(known)} open already" if known and not mine else plural(len(mine), "task")
 
     def _tasks(self, run: Run) -> list[Task]:
         return self.books.tasks.of_run(run.id)

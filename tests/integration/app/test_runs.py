@@ -55,6 +55,20 @@ def test_steps_run_in_order_and_a_failure_stops_the_ones_after_it(house: Callabl
     assert [task.kind for task in site.app.books.tasks.opened()] == [TaskKind.FOLLOW_UP]
 
 
+def test_a_repeated_keyed_step_says_how_many_it_found_open(house: Callable[..., Any]) -> None:
+    steps = (
+        "  - {id: list, run: 'cat \"$LIST\"', rows: lines, env: {LIST: '{{ workdir }}/../../../list'}}\n"
+        "  - {task: 'Order {{ row.line }}', for_each: steps.list.rows, key: row.line}\n"
+    )
+    site = house({"backups": HEAD + steps})
+    said = []
+    for lines in ("1\n2\n", "1\n2\n", "2\n3\n"):
+        (site.app.state / "list").write_text(lines, encoding="utf-8")
+        record = site.app.books.steps.of_run(by_hand(site).id)[-1]
+        said.append((record.outcome.message, record.outcome.facts["count"]))
+    assert said == [("2 tasks", 2), ("2 open already", 0), ("1 task", 1)]
+
+
 def test_the_scratch_folder_lasts_as_long_as_its_run(house: Callable[..., Any]) -> None:
     steps = '  - run: echo dump > "$OPS_WORKDIR/dump"\n  - task: Look at it\n    wait: true\n'
     site = house({"backups": HEAD + steps + '  - id: read\n    run: cat "$OPS_WORKDIR/dump"\n'})
