@@ -103,6 +103,21 @@ def test_a_tick_is_saved_says_what_follows_and_can_be_undone(opsrunner: Opsrunne
     assert re.search(r"Its run goes on at \d\d:\d\d:\d\d, once opsrunner serve works", waits.stdout)
 
 
+def test_a_waiting_run_names_the_task_that_it_waits_for(opsrunner: Opsrunner, site: Path) -> None:
+    opsrunner("run", "round", site=site)
+
+    shown = opsrunner("show", "1", site=site).stdout
+    found = json.loads(opsrunner("show", "1", "--json", site=site).stdout)
+
+    assert re.search(r"task +✓ succeeded .* 1 task\n", shown)
+    assert re.search(r"task-3 +● waits for task 3 ", shown)
+    assert [(step["status"], step["waits_for"]) for step in found["steps"]] == [
+        ("succeeded", []),
+        ("succeeded", []),
+        ("running", [3]),
+    ]
+
+
 def test_a_tick_carries_its_evidence(opsrunner: Opsrunner, site: Path, tmp_path: Path) -> None:
     opsrunner("run", "round", site=site)
     (tmp_path / "proof.txt").write_text("seen", encoding="utf-8")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from opsrunner.cli.lookup import person_name, routine_name
-from opsrunner.cli.screen import Cell, CellLike, Column, Screen
+from opsrunner.cli.screen import SIGNS, Cell, CellLike, Column, Screen
 from opsrunner.cli.statuses import reason_words, status_cell, status_word, tone_of
 from opsrunner.cli.views import run_view, seconds_between, step_view, task_view
 from opsrunner.cli.words import clock_words, due_words, duration_words, moment_words
@@ -25,19 +25,21 @@ MOST_PARTS = 40
 
 def run_as_json(app: App, run: Run) -> dict[str, Any]:
     """Return a run with its steps and tasks."""
-    now = app.clock.now()
+    now, tasks = app.clock.now(), app.books.tasks.of_run(run.id)
     return {
         **run_view(run, name=routine_name(app, run.routine)),
-        "steps": [step_view(record) for record in app.books.steps.of_run(run.id)],
+        "steps": [
+            {**step_view(record), "waits_for": _waits_for(record, tasks)} for record in app.books.steps.of_run(run.id)
+        ],
         "not_begun": _not_begun(app, run),
-        "tasks": [task_view(task, now=now) for task in app.books.tasks.of_run(run.id)],
+        "tasks": [task_view(task, now=now) for task in tasks],
     }
 
 
 def print_run(screen: Screen, app: App, run: Run) -> None:
     """Print a run: its head, its steps, its tasks."""
     now, zone = app.clock.now(), ZoneInfo(app.site.timezone)
-    records = app.books.steps.of_run(run.id)
+    records, tasks = app.books.steps.of_run(run.id), app.books.tasks.of_run(run.id)
     screen.heading(f"Run {run.id}  {routine_name(app, run.routine)}")
     tone = tone_of(run.status.value)
     why = f": {reason_words(run.reason)}" if run.reason else ""
@@ -47,8 +49,7 @@ def print_run(screen: Screen, app: App, run: Run) -> None:
     if records or not run.status.is_final:
         screen.line()
         screen.heading("Steps")
-        screen.table(*_steps_table(records, _not_begun(app, run), zone=zone), indent=2)
-    tasks = app.books.tasks.of_run(run.id)
+        screen.table(*_steps_table(records, tasks, _not_begun(app, run), zone=zone), indent=2)
     if tasks:
         screen.line()
         screen.heading("Tasks")
@@ -90,11 +91,11 @@ def _not_begun(app: App, run: Run) -> list[str]:
 
 
 def _steps_table(
-    records: Sequence[StepRecord], pending: Sequence[str], *, zone: ZoneInfo
+    records: Sequence[StepRecord], tasks: Sequence[Task], pending: Sequence[str], *, zone: ZoneInfo
 ) -> tuple[list[Column], list[Sequence[CellLike]]]:
     rows: list[Sequence[CellLike]] = []
     for record in records:
-        rows.append(_step_row(record, zone=zone))
+        rows.append(_step_row(record, tasks, zone=zone))
         rows += _parts_and_tries(record)
     rows += [(step, status_cell("pending"), "", "", "") for step in pending]
     columns = [
@@ -107,17 +108,31 @@ def _steps_table(
     return columns, rows
 
 
-def _step_row(record: StepRecord, *, zone: ZoneInfo) -> Sequence[CellLike]:
+def _waits_for(record: StepRecord, tasks: Sequence[Task]) -> list[int]:
+    """Return the open tasks that have to end before a step does."""
+    if record.finished_at is not None:
+        return []
+    return [task.id for task in tasks if task.step == record.id and task.holds_run and task.wait and task.is_open]
+
+
+def _step_row(record: StepRecord, tasks: Sequence[Task], *, zone: ZoneInfo) -> Sequence[CellLike]:
     outcome = record.outcome
     seconds = seconds_between(record.started_at, record.finished_at)
     said = outcome.message or reason_words(outcome.reason) if outcome else ""
     return (
         record.id,
-        status_cell(record.status.value),
+        _step_cell(record, tasks),
         clock_words(record.started_at, zone=zone) if record.started_at else "",
         duration_words(seconds) if seconds is not None else "",
         said,
     )
+
+
+def _step_cell(record: StepRecord, tasks: Sequence[Task]) -> Cell:
+    waits_for = _waits_for(record, tasks)
+    if not waits_for:
+        return status_cell(record.status.value)
+    return Cell(text=f"{SIGNS['live']} waits for task {waits_for[0]}", tone="live")
 
 
 def _parts_and_tries(record: StepRecord) -> list[Sequence[CellLike]]:
