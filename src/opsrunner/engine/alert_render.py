@@ -64,6 +64,7 @@ def alert_mail(
         text=text,
         html=html,
         about=_about(alert),
+        task=None if alert.others else alert.task,
         not_before=not_before,
         unique=unique,
     )

@@ -46,7 +46,7 @@ class Alerts:
         first, more = tasks[0], len(tasks) - 1
         more_words = f" And {more} more of the same step: opsrunner tasks." if more else ""
         alert = self._about_follow_up(first)
-        alert = replace(alert, facts=alert.facts + more_words)
+        alert = replace(alert, facts=alert.facts + more_words, others=more)
         self._queue_about(first, alert, cause=f"follow-up-{first.run}-{first.step}", at=at)
 
     def follow_up_opened(self, task: Task, at: datetime) -> None:
@@ -190,6 +190,7 @@ class Alerts:
                 subject=f"{alert.word}: {alert.title}",
                 text=text,
                 about=alert.kind,
+                task=None if alert.others else alert.task,
                 not_before=not_before,
                 unique=unique,
             )

@@ -64,11 +64,12 @@ CREATE TABLE rungs (
 
 CREATE TABLE outbox (
   id INTEGER PRIMARY KEY AUTOINCREMENT, message_id TEXT NOT NULL UNIQUE, "to" TEXT NOT NULL, subject TEXT NOT NULL,
-  text TEXT NOT NULL, html TEXT NOT NULL, about TEXT NOT NULL, "unique" TEXT UNIQUE, created_at TEXT NOT NULL,
-  not_before TEXT, attempts INTEGER NOT NULL DEFAULT 0, next_try_at TEXT NOT NULL, sent_at TEXT, failed_at TEXT,
-  error TEXT NOT NULL DEFAULT ''
+  text TEXT NOT NULL, html TEXT NOT NULL, about TEXT NOT NULL, task INTEGER, "unique" TEXT UNIQUE,
+  created_at TEXT NOT NULL, not_before TEXT, attempts INTEGER NOT NULL DEFAULT 0, next_try_at TEXT NOT NULL,
+  sent_at TEXT, failed_at TEXT, withdrawn_at TEXT, error TEXT NOT NULL DEFAULT ''
 );
-CREATE INDEX outbox_due ON outbox(next_try_at) WHERE sent_at IS NULL AND failed_at IS NULL;
+CREATE INDEX outbox_due ON outbox(next_try_at)
+  WHERE sent_at IS NULL AND failed_at IS NULL AND withdrawn_at IS NULL;
 CREATE INDEX outbox_failed ON outbox(failed_at) WHERE failed_at IS NOT NULL;
 
 CREATE TABLE acts (

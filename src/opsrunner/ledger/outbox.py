@@ -28,8 +28,8 @@ class Outbox:
             for mail in mails:
                 due = at if mail.not_before is None else max(at, mail.not_before)
                 mail_id = self._ledger.insert(
-                    'INSERT INTO outbox(message_id, "to", subject, text, html, about, "unique", created_at,'
-                    " not_before, next_try_at) VALUES (?,?,?,?,?,?,?,?,?,?) ON CONFLICT DO NOTHING",
+                    'INSERT INTO outbox(message_id, "to", subject, text, html, about, task, "unique", created_at,'
+                    " not_before, next_try_at) VALUES (?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT DO NOTHING",
                     (
                         f"{uuid.uuid4().hex}.{self._ledger.id}",
                         mail.to,
@@ -37,6 +37,7 @@ class Outbox:
                         mail.text,
                         mail.html,
                         mail.about,
+                        mail.task,
                         mail.unique,
                         to_text(at),
                         optional_text(mail.not_before),
@@ -53,17 +54,17 @@ class Outbox:
     def due(self, now: datetime, limit: int = 50) -> list[QueuedMail]:
         """Return the mails to try now, oldest first."""
         sql = (
-            "SELECT * FROM outbox WHERE sent_at IS NULL AND failed_at IS NULL AND next_try_at <= ?"
-            " ORDER BY next_try_at, id LIMIT ?"
+            "SELECT * FROM outbox WHERE sent_at IS NULL AND failed_at IS NULL AND withdrawn_at IS NULL"
+            " AND next_try_at <= ? ORDER BY next_try_at, id LIMIT ?"
         )
         return [_mail(row) for row in self._ledger.all(sql, (to_text(now), limit))]
 
     def claim(self, mail_id: int, now: datetime) -> bool:
-        """Take a due mail for one try; False where another sender has it."""
+        """Take a due mail for one try; False where another sender has it, or it was taken back."""
         return (
             self._ledger.change(
                 "UPDATE outbox SET attempts = attempts + 1, next_try_at = ? WHERE id = ? AND sent_at IS NULL"
-                " AND failed_at IS NULL AND next_try_at <= ?",
+                " AND failed_at IS NULL AND withdrawn_at IS NULL AND next_try_at <= ?",
                 (to_text(now + timedelta(seconds=CLAIM_SECONDS)), mail_id, to_text(now)),
             )
             == 1
@@ -83,14 +84,26 @@ class Outbox:
         sql = "UPDATE outbox SET failed_at = ?, error = ? WHERE id = ?"
         self._ledger.change(sql, (to_text(at), error, mail_id))
 
+    def withdraw(self, task_id: int, *, at: datetime) -> None:
+        """Take back the mails about a task that quiet hours hold and that nobody has tried to send."""
+        self._ledger.change(
+            "UPDATE outbox SET withdrawn_at = ? WHERE task = ? AND not_before IS NOT NULL AND attempts = 0"
+            " AND sent_at IS NULL AND failed_at IS NULL AND withdrawn_at IS NULL",
+            (to_text(at), task_id),
+        )
+
+    def put_back(self, task_id: int) -> None:
+        """Queue again what was taken back with a task: it is open again."""
+        self._ledger.change("UPDATE outbox SET withdrawn_at = NULL WHERE task = ?", (task_id,))
+
     def forget_texts(self, *, before: datetime) -> int:
-        """Empty the texts of mails that were handed over before a moment; that they went stays known."""
-        sql = "UPDATE outbox SET text = '', html = '' WHERE sent_at < ? AND text <> ''"
+        """Empty the texts of mails handed over or taken back before a moment; what became of them stays known."""
+        sql = "UPDATE outbox SET text = '', html = '' WHERE coalesce(sent_at, withdrawn_at) < ? AND text <> ''"
         return self._ledger.change(sql, (to_text(before),))
 
     def queued(self) -> list[QueuedMail]:
-        """Return the mails that are neither sent nor given up, oldest first."""
-        sql = "SELECT * FROM outbox WHERE sent_at IS NULL AND failed_at IS NULL ORDER BY id"
+        """Return the mails that are neither sent nor given up nor taken back, oldest first."""
+        sql = "SELECT * FROM outbox WHERE sent_at IS NULL AND failed_at IS NULL AND withdrawn_at IS NULL ORDER BY id"
         return [_mail(row) for row in self._ledger.all(sql)]
 
     def given_up(self, *, since: datetime) -> list[QueuedMail]:
@@ -99,10 +112,10 @@ class Outbox:
         return [_mail(row) for row in self._ledger.all(sql, (to_text(since),))]
 
     def counts(self, *, since: datetime, until: datetime) -> tuple[int, int, int]:
-        """Return how many mails were queued in a period, and of these sent and given up."""
+        """Return how many mails were queued in a period and not taken back, and of these sent and given up."""
         row = self._ledger.one(
             "SELECT count(*) AS written, count(sent_at) AS sent, count(failed_at) AS failed FROM outbox"
-            " WHERE created_at >= ? AND created_at < ?",
+            " WHERE created_at >= ? AND created_at < ? AND withdrawn_at IS NULL",
             (to_text(since), to_text(until)),
         )
         return (0, 0, 0) if row is None else (row["written"], row["sent"], row["failed"])

@@ -11,6 +11,7 @@ from typing import Any
 from opsrunner.errors import NotFound
 from opsrunner.ledger.codec import dumps, loads, optional_moment, optional_text, to_moment, to_text
 from opsrunner.ledger.database import Ledger
+from opsrunner.ledger.outbox import Outbox
 from opsrunner.model.outcome import Row
 from opsrunner.model.routine import Escalation, EvidenceSpec
 from opsrunner.model.task import Evidence, NewTask, Task, TaskKind, TaskStatus
@@ -28,6 +29,7 @@ class Tasks:
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
+        self._outbox = Outbox(ledger)
 
     def open(self, new: NewTask) -> tuple[Task, bool]:
         """Open a task, or find the open one about the same; tell whether it is new.
@@ -96,9 +98,9 @@ class Tasks:
         settles_at: datetime | None = None,
         struck: Sequence[int] = (),
     ) -> bool:
-        """Close an open task; False where someone was faster."""
-        return (
-            self._ledger.change(
+        """Close an open task and take back its mails that wait; False where someone was faster."""
+        with self._ledger.transaction():
+            changed = self._ledger.change(
                 "UPDATE tasks SET status = ?, closed_by = ?, evidence = ?, closed_at = ?, settles_at = ?, struck = ?"
                 " WHERE id = ? AND status = 'open'",
                 (
@@ -111,25 +113,27 @@ class Tasks:
                     task_id,
                 ),
             )
-            == 1
-        )
+            if changed:
+                self._outbox.withdraw(task_id, at=at)
+        return changed == 1
 
     def reopen(self, task_id: int, *, now: datetime) -> bool:
-        """Take a tick back while undo lasts; False when it is over or the task is open.
+        """Take a tick back while undo lasts, and put its mails back; False when it is over or the task is open.
 
         Raises nothing when an open task about the same key has come meanwhile: then it answers False.
         """
         try:
-            return (
-                self._ledger.change(
+            with self._ledger.transaction():
+                changed = self._ledger.change(
                     "UPDATE tasks SET status = 'open', closed_by = '', closed_at = NULL, settles_at = NULL,"
                     " evidence = '{}', struck = '[]' WHERE id = ? AND status <> 'open' AND settles_at > ?",
                     (task_id, to_text(now)),
                 )
-                == 1
-            )
+                if changed:
+                    self._outbox.put_back(task_id)
         except sqlite3.IntegrityError:
             return False
+        return changed == 1
 
     def assign(self, task_id: int, person: str | None) -> bool:
         """Give an open task to a person, or back to its role."""

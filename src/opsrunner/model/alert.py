@@ -34,4 +34,6 @@ class Alert:
     run: int | None = None
     step: str = ""
     task: int | None = None
+    others: int = 0
+    """How many more tasks than `task` it stands for: then it is still news when that one is closed."""
     url: str = ""

@@ -16,6 +16,8 @@ class NewMail:
     html: str = ""
     about: str = ""
     """What it reports, for people: `digest daily`, `follow-up 12`."""
+    task: int | None = None
+    """The open task that it tells of: closed before the mail's `not_before`, it takes the mail back."""
     not_before: datetime | None = None
     """End of the recipient's quiet hours, where it has to wait."""
     unique: str | None = None

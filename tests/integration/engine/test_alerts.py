@@ -17,7 +17,7 @@ from opsrunner.model.person import Person
 from opsrunner.model.routine import Escalation, Routine, StepPlan
 from opsrunner.model.run import Run
 from opsrunner.model.site import Site
-from opsrunner.model.task import NewTask, Task, TaskKind
+from opsrunner.model.task import Evidence, NewTask, Task, TaskKind, TaskStatus
 
 NIGHT = datetime(2026, 11, 20, 2, 30, tzinfo=UTC)
 SEVEN = datetime(2026, 11, 20, 6, tzinfo=UTC)
@@ -59,6 +59,37 @@ def test_a_mail_in_quiet_hours_waits_for_their_end(desk: Desk, alerts: Alerts, o
     assert (mail.to, mail.not_before) == ("ops1@example.com", SEVEN)
     assert desk.books.outbox.due(SEVEN - timedelta(seconds=1)) == []
     assert [due.id for due in desk.books.outbox.due(SEVEN)] == [mail.id]
+
+
+def tell(alerts: Alerts, task: Task, what: str) -> None:
+    if what == "reminder":
+        alerts.reminder(task, "remind -3600", NIGHT)
+    elif what == "escalation":
+        alerts.escalated(task, Escalation(after_seconds=60, to="sysadmin"), NIGHT)
+    else:
+        alerts.follow_up_opened(task, NIGHT)
+
+
+@pytest.mark.parametrize("templates", ["packaged", "none"])
+@pytest.mark.parametrize("what", ["reminder", "escalation", "follow-up"])
+def test_a_mail_that_quiet_hours_hold_is_taken_back_when_its_task_closes(
+    desk: Desk, open_task: Open, tmp_path: Path, what: str, templates: str
+) -> None:
+    alerts = Alerts(desk if templates == "packaged" else replace(desk, reports=(tmp_path / "nothing",)))
+    task = open_task()
+    tell(alerts, task, what)
+    assert len(desk.books.outbox.queued()) == 1
+    desk.books.tasks.close(task.id, status=TaskStatus.DONE, by="boss", evidence=Evidence(), at=NIGHT)
+    assert desk.books.outbox.queued() == desk.books.outbox.due(SEVEN) == []
+
+
+def test_a_mail_about_several_follow_ups_stays_when_the_first_closes(
+    desk: Desk, alerts: Alerts, open_task: Open
+) -> None:
+    tasks = [open_task(kind=TaskKind.FOLLOW_UP, key=key) for key in ("web1", "web2")]
+    alerts.follow_ups_opened(tasks, NIGHT)
+    desk.books.tasks.close(tasks[0].id, status=TaskStatus.DONE, by="check", evidence=Evidence(), at=NIGHT)
+    assert len(desk.books.outbox.due(SEVEN)) == 1
 
 
 def test_reminders_of_one_night_are_one_mail_that_says_how_late_it_is_when_it_arrives(

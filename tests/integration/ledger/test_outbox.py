@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 from opsrunner.ledger.books import Books
 from opsrunner.ledger.outbox import CLAIM_SECONDS
 from opsrunner.model.mail import NewMail
+from opsrunner.model.task import Evidence, NewTask, TaskKind, TaskStatus
 
 SECOND = timedelta(seconds=1)
 HOUR = timedelta(hours=1)
@@ -132,6 +134,52 @@ def test_a_mail_that_was_sent_or_given_up_is_never_due_again(books: Books, now: 
     put(books, now)
     assert books.outbox.counts(since=now, until=now + SECOND) == (3, 1, 1)
     assert books.outbox.counts(since=now - HOUR, until=now) == (0, 0, 0)
+
+
+@pytest.fixture
+def task(books: Books, now: datetime) -> int:
+    """Open a task about which mails wait."""
+    new = NewTask(
+        kind=TaskKind.AD_HOC, run=None, routine=None, step="", item="ad-hoc", title="x", role="ops1", opened_at=now
+    )
+    return books.tasks.open(new)[0].id
+
+
+def close(books: Books, task: int, at: datetime) -> None:
+    settles_at = at + 30 * SECOND
+    evidence = Evidence()
+    books.tasks.close(task, status=TaskStatus.DONE, by="ops1", evidence=evidence, at=at, settles_at=settles_at)
+
+
+def test_a_held_mail_goes_with_its_task_and_is_counted_nowhere(books: Books, now: datetime, task: int) -> None:
+    held = replace(MAIL, task=task, not_before=now + HOUR)
+    at_once, of_another = replace(MAIL, task=task), replace(held, task=task + 1)
+    mail_id, *others = books.outbox.put([held, at_once, of_another], at=now)
+    close(books, task, now)
+    assert [mail.id for mail in books.outbox.queued()] == others
+    assert [mail.id for mail in books.outbox.due(now + 2 * HOUR)] == others
+    assert not books.outbox.claim(mail_id, now + 2 * HOUR)
+    assert books.outbox.given_up(since=now) == []
+    assert books.outbox.counts(since=now, until=now + SECOND) == (2, 0, 0)
+    assert books.outbox.forget_texts(before=now + SECOND) == 1
+
+
+def test_a_mail_that_a_sender_has_is_not_taken_back(books: Books, now: datetime, task: int) -> None:
+    (mail_id,) = books.outbox.put([replace(MAIL, task=task, not_before=now + HOUR)], at=now)
+    books.outbox.claim(mail_id, now + HOUR)
+    close(books, task, now + HOUR)
+    assert [mail.id for mail in books.outbox.queued()] == [mail_id]
+    books.outbox.sent(mail_id, now + HOUR)
+    assert books.outbox.counts(since=now, until=now + SECOND) == (1, 1, 0)
+
+
+def test_undo_puts_the_mails_back(books: Books, now: datetime, task: int) -> None:
+    (mail_id,) = books.outbox.put([replace(MAIL, task=task, not_before=now + HOUR)], at=now)
+    close(books, task, now)
+    assert not books.tasks.reopen(task, now=now + 31 * SECOND)
+    assert books.outbox.queued() == []
+    assert books.tasks.reopen(task, now=now + SECOND)
+    assert [mail.id for mail in books.outbox.due(now + HOUR)] == [mail_id]
 
 
 def test_mails_go_in_the_order_they_became_due_up_to_a_limit(books: Books, now: datetime) -> None:
