@@ -186,14 +186,13 @@ def test_the_frozen_text_is_kept_once(books: Books) -> None:
 
 
 def test_the_planner_and_the_pages_find_their_rows_by_index(books: Books) -> None:
+    waits = "sent_at IS NULL AND failed_at IS NULL AND withdrawn_at IS NULL"
     queries = (
         "SELECT * FROM runs WHERE finished_at IS NULL AND routine = 'a' ORDER BY id",
         "SELECT * FROM runs WHERE daily IS NULL AND finished_at IS NOT NULL ORDER BY id",
         "SELECT * FROM tasks WHERE status = 'open'",
-        "SELECT * FROM outbox WHERE sent_at IS NULL AND failed_at IS NULL AND withdrawn_at IS NULL"
-        " AND next_try_at <= '2026'",
-        "UPDATE outbox SET withdrawn_at = '2026' WHERE task = 1 AND not_before IS NOT NULL AND attempts = 0"
-        " AND sent_at IS NULL AND failed_at IS NULL AND withdrawn_at IS NULL",
+        f"SELECT * FROM outbox WHERE {waits} AND next_try_at <= '2026'",
+        f"UPDATE outbox SET withdrawn_at = '2026' WHERE task = 1 AND {waits}",
         "SELECT nominal_at FROM runs WHERE routine = 'a' AND nominal_at >= '2026'",
     )
     for query in queries:
