@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from opsrunner.config.checklist import Checklist
@@ -10,7 +10,7 @@ from opsrunner.config.mistakes import did_you_mean
 from opsrunner.config.references import WORDS, Noun, Reference, of_people
 from opsrunner.config.report import Report
 from opsrunner.config.routine_file import RoutineDraft
-from opsrunner.model.schedule import OffsetRule
+from opsrunner.model.schedule import Calendar, OffsetRule
 from opsrunner.model.site import Problem
 
 
@@ -56,6 +56,21 @@ def routine_problems(drafts: Mapping[str, RoutineDraft], known: Known) -> dict[s
         if report:
             found[id_] = report.problems()
     return found
+
+
+def idle_holidays(drafts: Iterable[RoutineDraft], calendars: Mapping[str, Calendar]) -> Iterator[Problem]:
+    """Yield, once a routine, an `on_holiday` that does nothing: its calendar knows no holiday at all."""
+    empty = {name for name, calendar in calendars.items() if not (calendar.country or calendar.days_off)}
+    for draft in drafts:
+        rules = draft.routine.schedule.rules if draft.routine else ()
+        idle = [at for at, rule in enumerate(rules) if rule.frame.on_holiday != "run" and rule.frame.calendar in empty]
+        if idle:
+            name = rules[idle[0]].frame.calendar
+            report = draft.report()
+            message = f"does nothing, as the calendar '{name}' has neither country nor days_off"
+            hint = f"write calendars: {{{name}: {{country: NO}}}} in opsrunner.yaml, with your own country"
+            report.add(("schedule", idle[0], "on_holiday"), message, hint)
+            yield from report.problems()
 
 
 def _note_rename(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 from opsrunner import packaged
 from opsrunner.clock import Clock, SystemClock
-from opsrunner.config.cross_checks import Known, list_problems, routine_problems
+from opsrunner.config.cross_checks import Known, idle_holidays, list_problems, routine_problems
 from opsrunner.config.folder import FOLDERS, SITE_FILE, Folder, look_at
 from opsrunner.config.permissions import folder_problems
 from opsrunner.config.report_templates import ReportTemplates, mail_names
@@ -95,8 +95,15 @@ class SiteLoader:
         own_lists = (checklist.problems for checklist in self._shelf.own.values())
         of_lists = chain(*own_lists, *lists.values())
         problems = chain(unsafe, draft.problems, of_lists, self._reports.problems, *broken.values())
-        warnings = chain(draft.warnings, *(routine.warnings for routine in self._routines.drafts.values()))
+        drafts = self._routines.drafts.values()
+        warnings = chain(draft.warnings, *(routine.warnings for routine in drafts), self._idle_holidays())
         return Loaded(site=site, problems=tuple(problems), warnings=tuple(warnings), broken=broken)
+
+    def _idle_holidays(self) -> Iterator[Problem]:
+        if self._good_site is None:
+            return iter(())
+        calendars = {"business": self._good_site.business, **self._good_site.calendars}
+        return idle_holidays(self._routines.drafts.values(), calendars)
 
     def _among_each_other(self) -> tuple[dict[str, Problems], dict[str, Problems]]:
         """Return what is wrong with checklists and routines where they name what the site does not have."""

@@ -352,6 +352,56 @@ class TestPermissions:
         )
 
 
+ON_HOLIDAYS = (
+    "name: Review\naccountable: sysadmin\nschedule:\n"
+    "  - {{every: day, at: '09:00'}}\n"
+    "  - {{every: week, on: monday, at: '10:00', calendar: {calendar}, on_holiday: {on_holiday}}}\n"
+    "  - {{every: week, on: friday, at: '11:00', calendar: {calendar}, on_holiday: skip}}\n"
+    "steps:\n  - run: 'true'\n"
+)
+
+
+class TestHolidaysThatNoCalendarKnows:
+    """`on_holiday` with a calendar that has none is only a warning, said once a routine."""
+
+    @pytest.mark.parametrize(
+        ("name", "calendars"),
+        [
+            ("business", ""),  # the calendar that is always there
+            ("desk", "calendars:\n  business: {country: NO}\n  desk: {working_hours: '08:00-12:00'}\n"),
+        ],
+    )
+    def test_an_on_holiday_that_does_nothing_says_what_to_write(
+        self, full_site: Site, name: str, calendars: str
+    ) -> None:
+        root = full_site({"routines/x.yaml": ON_HOLIDAYS.format(calendar=name, on_holiday="next business day")})
+        with (root / "opsrunner.yaml").open("a", encoding="utf-8") as file:
+            file.write(calendars)
+
+        loaded = SiteLoader(root).load()
+
+        assert (loaded.problems, list(names(loaded))) == ((), ["other", "x"])
+        (warning,) = loaded.warnings
+        column = len(f"  - {{every: week, on: monday, at: '10:00', calendar: {name}, on_holiday: ") + 1
+        assert str(warning) == (
+            f"routines/x.yaml:5:{column}: schedule[1].on_holiday: does nothing, as the calendar '{name}' has neither "
+            f"country nor days_off, write calendars: {{{name}: {{country: NO}}}} in opsrunner.yaml, "
+            "with your own country"
+        )
+
+    @pytest.mark.parametrize("keys", ["{country: NO}", "{days_off: [2026-12-24]}"])
+    def test_a_calendar_with_any_day_off_is_enough(self, full_site: Site, keys: str) -> None:
+        root = full_site({"routines/x.yaml": ON_HOLIDAYS.format(calendar="business", on_holiday="skip")})
+        with (root / "opsrunner.yaml").open("a", encoding="utf-8") as file:
+            file.write(f"calendars:\n  business: {keys}\n")
+        loader = SiteLoader(root)
+
+        assert (loader.load().problems, loader.load().warnings) == ((), ())
+
+        write(root, "opsrunner.yaml", (root / "opsrunner.yaml").read_text(encoding="utf-8").replace(keys, "{}"))
+        assert [warning.file for warning in loader.load().warnings] == ["routines/x.yaml"]
+
+
 class TestCheckPath:
     """`check` on a folder, and on one file."""
 
