@@ -11,6 +11,7 @@ from typing import Any
 
 from opsrunner.errors import MailFailed, StepFailed
 from opsrunner.model.outcome import Outcome, StepStatus
+from opsrunner.steps import kinds
 from opsrunner.steps.base import Kind, Means, StepCall, StepOptions
 
 
@@ -106,13 +107,10 @@ def failing(message: str, **kwargs: Any) -> StepFailed:
 
 @contextmanager
 def scripted_kind(step: ScriptedStep) -> Iterator[ScriptedStep]:
-    """Put the kind `scripted` into the table of kinds for the length of a block."""
-    from opsrunner.steps import kinds  # noqa: PLC0415 (the table is replaced here only)
-
-    before = kinds.KINDS
-    table = {**before, "scripted": step.kind()}
+    """Let routines have steps `scripted: {say: …}`, which do what `step` says, for the length of a block."""
+    table = kinds._TABLE  # widened here only; all others see it as `KINDS`
+    table["scripted"] = step.kind()
     try:
-        kinds.KINDS = table
         yield step
     finally:
-        kinds.KINDS = before
+        del table["scripted"]

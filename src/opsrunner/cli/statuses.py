@@ -38,6 +38,7 @@ _REASONS: Mapping[str, str] = {
     "policy": "not caught up, as its file says",
     "shutdown": "opsrunner was stopped",
     "crash": "opsrunner ended without warning",
+    "fault": "opsrunner itself could not go on",
     "not_reached": "not reached",
     "queued": "waits for the one before",
     "no_rows": "no rows",

@@ -26,7 +26,11 @@ _WORDS: Mapping[RunStatus, tuple[Tone, str]] = {
     RunStatus.MISSED: ("failed", "Missed"),
 }
 _WHY_MISSED = {"window": "when opsrunner was back it was too late to catch up", "policy": "it is not caught up"}
-_WHY_CUT_OFF = {"crash": "opsrunner or the machine stopped while it ran", "shutdown": "it was ended at a shutdown"}
+_WHY_CUT_OFF = {
+    "crash": "opsrunner or the machine stopped while it ran",
+    "fault": "opsrunner itself could not go on with it",
+    "shutdown": "it was ended at a shutdown",
+}
 
 
 def that_ran(runs: Sequence[Run]) -> list[Run]:

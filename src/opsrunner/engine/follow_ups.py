@@ -67,10 +67,12 @@ class FollowUps:
                 closed = self._desk.books.tasks.get(task.id)
         return closed
 
-    def interrupted(self, run: Run, routine: Routine, plan: StepPlan, *, at: datetime) -> tuple[Task, bool]:
+    def interrupted(
+        self, run: Run, routine: Routine, plan: StepPlan, *, message: str = CUT_OFF, at: datetime
+    ) -> tuple[Task, bool]:
         """Ask a person about a step that was cut off, and tell whether the question is new."""
         with self._desk.books.transaction():
-            task, is_new = self._count(_cut_off(run, routine, plan, at=at), run)
+            task, is_new = self._count(_cut_off(run, routine, plan, message=message, at=at), run)
             if is_new:
                 self._alerts.follow_up_opened(task, at)
         return task, is_new
@@ -97,14 +99,15 @@ def _look_at(run: Run, routine: Routine, plan: StepPlan, *, key: str, message: s
     return _follow_up(run, routine, plan, key=key, title=title, how=how, message=message, at=at)
 
 
-def _cut_off(run: Run, routine: Routine, plan: StepPlan, *, at: datetime) -> NewTask:
+def _cut_off(run: Run, routine: Routine, plan: StepPlan, *, message: str, at: datetime) -> NewTask:
+    closes = "" if plan.is_human else " This closes by itself when the step succeeds."
     how = (
         f"1. See how far it came: `opsrunner logs {run.id} {plan.id}`, and look at what it works on.\n"
         "2. Put right what is half done.\n"
-        f"3. Run it again if it is safe: `opsrunner run {routine.id}`. This closes by itself when the step succeeds."
+        f"3. Run it again if it is safe: `opsrunner run {routine.id}`.{closes}"
     )
     title = f"See how far {plan.name or plan.id} of {routine.name} came before it was cut off"
-    return _follow_up(run, routine, plan, key=INTERRUPTED_KEY, title=title, how=how, message=CUT_OFF, at=at)
+    return _follow_up(run, routine, plan, key=INTERRUPTED_KEY, title=title, how=how, message=message, at=at)
 
 
 def _follow_up(

@@ -8,17 +8,16 @@ from types import MappingProxyType
 from opsrunner.steps import checklist, email, http, query, run, ssh, task
 from opsrunner.steps.base import Kind
 
-KINDS: Mapping[str, Kind] = MappingProxyType(
-    {
-        module.KIND.name: module.KIND
-        for module in (
-            run,
-            ssh,
-            http,
-            query,
-            email,
-            task,
-            checklist,
-        )
-    }
-)
+_TABLE: dict[str, Kind] = {
+    module.KIND.name: module.KIND
+    for module in (
+        run,
+        ssh,
+        http,
+        query,
+        email,
+        task,
+        checklist,
+    )
+}
+KINDS: Mapping[str, Kind] = MappingProxyType(_TABLE)
