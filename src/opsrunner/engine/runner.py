@@ -72,7 +72,7 @@ class _Course:
         for position, plan in enumerate(self._routine.steps):
             if self._has_ended(plan):
                 continue
-            if self._runner.draining.is_set() and not self._stop.is_set():
+            if self._is_left():
                 return self._again()
             if self._is_stopped():
                 self._pass_over(position, plan)
@@ -86,6 +86,11 @@ class _Course:
     def _has_ended(self, plan: StepPlan) -> bool:
         record = self._records.get(plan.id)
         return record is not None and record.finished_at is not None
+
+    def _is_left(self) -> bool:
+        """Tell whether the daemon stops between two steps: nothing is cut off, so the next start takes the run up."""
+        cut_off = any(record.status is StepStatus.INTERRUPTED for record in self._records.values())
+        return self._runner.draining.is_set() and self._stop.reason != "asked" and not cut_off
 
     def _is_stopped(self) -> bool:
         """Tell whether a step before has stopped the run, or somebody did."""

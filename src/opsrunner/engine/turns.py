@@ -71,7 +71,13 @@ def run_step(plan: StepPlan, *, context: Mapping[str, Any], tools: Tools) -> Don
         return _one_turn(plan, turns[0], tools)
     if not turns:
         return Done(outcome=Outcome(status=StepStatus.SKIPPED, reason="no_rows", message="no rows", facts={"count": 0}))
-    return _together(turns, [_one_turn(plan, turn, tools) for turn in turns])
+    return _together(
+        turns, [_not_begun() if tools.stopping.is_set() else _one_turn(plan, turn, tools) for turn in turns]
+    )
+
+
+def _not_begun() -> Done:
+    return Done(outcome=Outcome(status=StepStatus.INTERRUPTED, reason="interrupted", message="not begun"))
 
 
 def _turns(plan: StepPlan, context: Mapping[str, Any]) -> list[Turn]:

@@ -350,3 +350,27 @@ def test_a_mail_that_is_once_goes_once_and_its_second_run_says_so(house: Callabl
     assert (ends(site, first), ends(site, second)) == (["hello succeeded"], ["hello skipped"])
     assert second.status is RunStatus.SUCCEEDED
     assert [mail.to for mail in site.app.books.outbox.queued()] == ["c@example.com"]
+
+
+def test_a_daemon_that_stops_between_two_steps_leaves_the_run_to_the_next_start(house: Callable[..., Any]) -> None:
+    first = 'touch "$OPS_WORKDIR/begun"; while [ ! -e "$OPS_WORKDIR/go" ]; do sleep 0.05; done'
+    site = house({"backups": HEAD + f"  - {{id: one, run: '{first}'}}\n  - {{id: two, run: 'true'}}\n"})
+    asked = site.app.books.requests.ask_for_run("backups", actor="boss", at=site.clock.now())
+    site.clock.move(seconds=6)
+    site.daemon.work_once()
+    run_id = site.app.books.requests.get(asked).run
+    work = site.root / "var" / "runs" / str(run_id) / "work"
+    while not (work / "begun").exists():
+        site.app.hurry.wait(0.02)
+    site.app.draining.set()
+    (work / "go").touch()
+    while site.workers.busy():
+        site.app.hurry.wait(0.02)
+    left = site.app.books.runs.get(run_id)
+    assert (left.status, ends(site, left)) == (RunStatus.RUNNING, ["one succeeded"])
+    site.close()
+    site.app.draining.clear()
+    site.open()
+    site.work()
+    ended = site.app.books.runs.get(run_id)
+    assert (ended.status, ends(site, ended)) == (RunStatus.SUCCEEDED, ["one succeeded", "two succeeded"])

@@ -144,6 +144,21 @@ def test_the_word_to_stop_ends_the_tries() -> None:
     assert len(script.turns) == 1
 
 
+def test_rows_after_the_word_to_stop_are_not_begun() -> None:
+    script = Script(FINE)
+
+    def stop_after_the_first(turn: Turn) -> tuple[Outcome, Sequence[NewMail]]:
+        script.stop.say("shutdown")
+        script.turns.append(turn)
+        return FINE, []
+
+    script.attempt = stop_after_the_first  # type: ignore[method-assign]
+    done = script.run(replace(PLAN, for_each="steps.unpaid.rows"), ROWS)
+    assert [part.status.value for part in done.outcome.parts] == ["succeeded", "interrupted", "interrupted"]
+    assert done.outcome.status is StepStatus.INTERRUPTED
+    assert len(script.turns) == 1
+
+
 def test_a_row_that_matches_is_named_and_its_host_is_marked() -> None:
     from opsrunner.model.outcome import Part  # noqa: PLC0415
 
