@@ -56,6 +56,7 @@ class Recovery:
         if run.status is not RunStatus.RUNNING:
             return False
         self.tries[run_id] += 1
+        self.end_children(run_token(self.books.ledger.id, run_id))
         return self._keeps_running(run, reason="fault")
 
     def _keeps_running(self, run: Run, *, reason: Reason) -> bool:
