@@ -5,6 +5,7 @@
     ├── ConfigurationError         the site's files are wrong (exit 2)
     ├── StateError                 the state folder cannot be used as it is
     │   ├── StateLocked            another daemon holds it
+    │   ├── LedgerConflict         the ledger refuses what contradicts it
     │   ├── LedgerDamaged          the ledger's file does not read as a ledger
     │   └── LedgerNewer            the ledger was written by a newer program
     ├── NotFound                   a routine, run, task, person or host of that name does not exist
@@ -56,6 +57,10 @@ class StateError(OpsrunnerError):
 
 class StateLocked(StateError):
     """Another opsrunner works on this state folder."""
+
+
+class LedgerConflict(StateError):
+    """The ledger refuses what contradicts it: a second of what there is once, a change of the audit."""
 
 
 class LedgerDamaged(StateError):

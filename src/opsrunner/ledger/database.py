@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from opsrunner.errors import LedgerDamaged, LedgerNewer, NotFound, StateError
+from opsrunner.errors import LedgerConflict, LedgerDamaged, LedgerNewer, NotFound, StateError
 from opsrunner.ledger.migrations import MIGRATIONS, migrate
 
 BUSY_SECONDS = 30
@@ -42,17 +42,22 @@ class Ledger:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Run the block in one `BEGIN IMMEDIATE` transaction; inside another one, join it."""
+        """Run the block in one `BEGIN IMMEDIATE` transaction; inside another one, join it.
+
+        What the block itself raises leaves as it is: only the ledger's own statements are mapped.
+        """
         if getattr(self._local, "depth", 0):
             yield
             return
-        with self._writing, _mapped(self.path):
-            connection = self._connection()
-            connection.execute("BEGIN IMMEDIATE")
+        with self._writing:
+            with _mapped(self.path):
+                connection = self._connection()
+                connection.execute("BEGIN IMMEDIATE")
             self._local.depth = 1
             try:
                 yield
-                connection.execute("COMMIT")
+                with _mapped(self.path):
+                    connection.execute("COMMIT")
             except BaseException:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
@@ -62,12 +67,12 @@ class Ledger:
 
     def change(self, sql: str, parameters: Sequence[Any] = ()) -> int:
         """Run one changing statement and return how many rows it changed."""
-        with self.transaction():
+        with self.transaction(), _mapped(self.path):
             return self._connection().execute(sql, parameters).rowcount
 
     def insert(self, sql: str, parameters: Sequence[Any] = ()) -> int | None:
         """Run one INSERT and return the new id; None where a conflict changed no row."""
-        with self.transaction():
+        with self.transaction(), _mapped(self.path):
             cursor = self._connection().execute(sql, parameters)
             return cursor.lastrowid if cursor.rowcount == 1 else None
 
@@ -161,8 +166,8 @@ def _mapped(path: Path) -> Iterator[None]:
         yield
     except sqlite3.OperationalError as exc:
         raise StateError(f"{path}: {exc}; {_advice(str(exc))}") from exc
-    except sqlite3.IntegrityError:
-        raise
+    except sqlite3.IntegrityError as exc:
+        raise LedgerConflict(f"{path}: {exc}; nothing was written") from exc
     except OverflowError as exc:  # SQLite's numbers end at 2⁶³
         raise NotFound("there is nothing with so large a number") from exc
     except sqlite3.DatabaseError as exc:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from opsrunner.errors import NotFound
+from opsrunner.errors import LedgerConflict, NotFound
 from opsrunner.ledger.codec import dumps, loads, optional_moment, optional_text, to_moment, to_text
 from opsrunner.ledger.database import Ledger
 from opsrunner.ledger.outbox import Outbox
@@ -131,7 +131,7 @@ class Tasks:
                 )
                 if changed:
                     self._outbox.put_back(task_id)
-        except sqlite3.IntegrityError:
+        except LedgerConflict:
             return False
         return changed == 1
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sqlite3
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from opsrunner.errors import LedgerConflict
 from opsrunner.ledger.books import Books
 
 
@@ -31,7 +31,7 @@ def test_a_record_can_be_neither_changed_nor_removed(books: Books, now: datetime
     if sql.startswith("INSERT"):
         sql += " SELECT id, at, 'nobody', address, action, subject, detail FROM audit"
     again = Books.open(tmp_path / "ledger.db")
-    with pytest.raises(sqlite3.IntegrityError, match="append-only"):
+    with pytest.raises(LedgerConflict, match="append-only"):
         again.ledger.change(sql)
     again.ledger.close()
     assert [record.actor for record in books.audit.about("task 12")] == ["ops1"]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from opsrunner.errors import LedgerDamaged, LedgerNewer, StateError
+from opsrunner.errors import LedgerConflict, LedgerDamaged, LedgerNewer, StateError
 from opsrunner.ledger.books import Books
 from opsrunner.ledger.database import Ledger
 from opsrunner.ledger.migrations import MIGRATIONS
@@ -95,6 +95,30 @@ def test_what_fails_in_a_transaction_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError):
         fail()
     assert (books.service.recall("a"), books.service.recall("b")) == (None, None)
+    books.ledger.close()
+
+
+@pytest.mark.parametrize("error", [OSError(2, "No such file"), OverflowError("too large"), KeyError("row")])
+def test_what_a_transaction_s_own_block_raises_leaves_as_it_is(tmp_path: Path, error: Exception) -> None:
+    books = Books.open(tmp_path / "ledger.db")
+
+    def fail() -> None:
+        with books.transaction():
+            raise error
+
+    with pytest.raises(type(error)) as raised:
+        fail()
+    assert raised.value is error
+    books.ledger.close()
+
+
+def test_a_row_that_contradicts_another_is_refused_and_the_transaction_goes_on(tmp_path: Path) -> None:
+    books = Books.open(tmp_path / "ledger.db")
+    with books.transaction():
+        books.service.remember("a", "1")
+        with pytest.raises(LedgerConflict, match="nothing was written"):
+            books.ledger.insert("INSERT INTO meta(name, value) VALUES ('a', '2')")
+    assert books.service.recall("a") == "1"
     books.ledger.close()
 
 

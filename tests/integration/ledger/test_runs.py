@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from opsrunner.errors import NotFound
+from opsrunner.errors import LedgerConflict, NotFound
 from opsrunner.ledger.books import Books
 from opsrunner.ledger.digests import SentDigest
 from opsrunner.ledger.runs import NewRun
@@ -203,5 +202,5 @@ def test_the_planner_and_the_pages_find_their_rows_by_index(books: Books) -> Non
 def test_the_audit_cannot_be_changed(books: Books) -> None:
     books.audit.add("tick", "task 1", actor="boss", at=NOW)
     for statement in ("UPDATE audit SET actor = 'x'", "DELETE FROM audit"):
-        with pytest.raises(sqlite3.IntegrityError, match="append-only"):
+        with pytest.raises(LedgerConflict, match="append-only"):
             books.ledger.change(statement)
