@@ -38,19 +38,16 @@ class Planning:
         self._next: dict[str, datetime | None] = {}
 
     def put_in_force(self, routines: Mapping[str, Routine], *, frozen: Mapping[str, str], at: datetime) -> None:
-        """Take over the routines of the site. `frozen` maps their ids to their frozen texts."""
-        for routine in routines.values():
-            if routine.renamed_from:
-                self._books.routines.rename(routine.renamed_from, routine.id)
-        self._books.routines.see({routine.id: routine.name for routine in routines.values()}, at=at)
-        names = {routine_id: self._books.runs.freeze(text) for routine_id, text in frozen.items()}
-        for routine_id, name in names.items():
-            self._books.routines.keep(routine_id, frozen=name)
+        """Take over the routines of the site, all at once. `frozen` maps their ids to their frozen texts."""
+        with self._books.transaction():
+            for routine in routines.values():
+                if routine.renamed_from:
+                    self._books.routines.rename(routine.renamed_from, routine.id)
+            self._books.routines.see({routine.id: routine.name for routine in routines.values()}, at=at)
+            names = {routine_id: self._books.runs.freeze(text) for routine_id, text in frozen.items()}
+            for routine_id, name in names.items():
+                self._books.routines.keep(routine_id, frozen=name)
         self._routines, self._frozen, self._next = routines, names, {}
-
-    def frozen_name(self, routine: str) -> str | None:
-        """Return the name of the frozen text of a routine in force."""
-        return self._frozen.get(routine)
 
     def run(self, *, world: World, now: datetime) -> Pass:
         """Plan everything that is due, claim it, and move the watermark to `now`, all at once."""
@@ -58,28 +55,33 @@ class Planning:
             planned_at = self._books.service.planned_at()
             if planned_at is not None and now - planned_at > LONGEST_PASS:
                 self._books.service.note_gap(Gap(from_=planned_at, until=now, reason="not running"))
-            decisions = self._decide(planned_at, world=world, now=now)
+            decisions, coming = self._decide(planned_at, world=world, now=now)
             started = [run for decision in decisions if (run := self._claim(decision, at=now)) is not None]
             if planned_at is None or now > planned_at:
                 self._books.service.note_planned(now)
+        self._next.update(coming)  # not before the commit: a pass that failed has accounted for nothing
         soonest = min((at for at in self._next.values() if at is not None), default=None)
         return Pass(started=tuple(started), decisions=tuple(decisions), next_at=soonest)
 
-    def _decide(self, planned_at: datetime | None, *, world: World, now: datetime) -> list[Decision]:
+    def _decide(
+        self, planned_at: datetime | None, *, world: World, now: datetime
+    ) -> tuple[list[Decision], dict[str, datetime | None]]:
+        """Return the decisions, and when each routine that was looked at is due next."""
         due = [
             routine
             for routine in self._routines.values()
             if routine.id not in self._next or ((at := self._next[routine.id]) is not None and at <= now)
         ]
         if not due:
-            return []
+            return [], {}
         decisions: list[Decision] = []
+        coming: dict[str, datetime | None] = {}
         for watch in self._watches(due, planned_at):
             decisions += plan(watch, world=world, now=now)
-            self._next[watch.routine.id] = next_due(watch, world=world, now=now)
+            coming[watch.routine.id] = next_due(watch, world=world, now=now)
             if now > watch.watermark:
                 self._books.routines.advance(watch.routine.id, to=now)
-        return decisions
+        return decisions, coming
 
     def _watches(self, due: list[Routine], planned_at: datetime | None) -> list[Watch]:
         known = self._books.routines.all()

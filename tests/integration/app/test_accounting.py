@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from opsrunner.errors import StateError
 from opsrunner.model.run import RunStatus, Trigger
 
 DAILY = """\
@@ -37,6 +38,22 @@ def test_a_routine_runs_when_it_is_due_and_not_again(house: Callable[..., Any]) 
     (run,) = site.runs("backups")
     assert (run.status, run.trigger) == (RunStatus.SUCCEEDED, Trigger.SCHEDULE)
     assert run.nominal_at == datetime(2026, 11, 21, 2, 30, tzinfo=UTC)
+
+
+def test_what_is_due_in_a_pass_that_could_not_be_written_runs_in_the_next(house: Callable[..., Any]) -> None:
+    site = house({"backups": DAILY})
+    site.work()
+    ledger = site.app.books.ledger
+    ledger.change("CREATE TRIGGER full BEFORE INSERT ON runs BEGIN SELECT RAISE(ABORT, 'no room'); END")
+    site.clock.set(datetime(2026, 11, 21, 2, 30, tzinfo=UTC))
+    with pytest.raises(StateError, match="no room"):
+        site.work()
+
+    ledger.change("DROP TRIGGER full")
+    site.clock.move(seconds=31)
+    site.work()
+    assert site.told("backups") == ["succeeded schedule"]
+    assert [run.nominal_at for run in site.runs("backups")] == [datetime(2026, 11, 21, 2, 30, tzinfo=UTC)]
 
 
 def test_three_days_of_downtime_are_one_catch_up_and_two_missed(house: Callable[..., Any]) -> None:
