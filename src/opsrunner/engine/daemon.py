@@ -26,7 +26,7 @@ from opsrunner.engine.workers import Workers
 from opsrunner.errors import ConfigurationError, NotFound, OpsrunnerError, Refused
 from opsrunner.ledger.books import Books
 from opsrunner.ledger.requests import Request
-from opsrunner.model.run import QUEUED, RunStatus
+from opsrunner.model.run import QUEUED, Run, RunStatus
 
 LOGGER = logging.getLogger("opsrunner")
 POLL_SECONDS = 0.5
@@ -34,6 +34,8 @@ RELOAD_EVERY = timedelta(seconds=2)
 PLAN_EVERY = timedelta(seconds=30)
 PEOPLE_EVERY = timedelta(seconds=5)
 PRUNE_EVERY = timedelta(hours=24)
+HUNG_AFTER_SECONDS = 120.0
+"""Passes come every 30 s at least; the longest waits for the ledger and writes a digest."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,8 +66,9 @@ class Daemon:
         self._last: dict[str, datetime] = {}
         self._next_at: datetime | None = None
         self._version = -1
-        self.healthy = threading.Event()
-        """Set while planner passes succeed; the heartbeat asks."""
+        self._is_current = False
+        self._planned_seconds: float | None = None
+        """When the last planner pass succeeded, on the steady clock; None after one that did not."""
         self.reported = threading.Event()
         """Set when a digest was written; the heartbeat is told once its mails went."""
 
@@ -83,12 +86,17 @@ class Daemon:
                 try:
                     self.work_once()
                 except OpsrunnerError as exc:
-                    self.healthy.clear()
+                    self._planned_seconds = None
                     LOGGER.error("%s", exc, extra={"action": "pass_failed"})  # noqa: TRY400 (a sentence is enough)
                     self._draining.wait(2)
                 self._alarm.wait(POLL_SECONDS)
         finally:
             self._alarm.stop()
+
+    def is_healthy(self) -> bool:
+        """Tell whether planner passes succeed: a pass that hangs is no better than one that fails."""
+        last = self._planned_seconds
+        return last is not None and self._parts.clock.monotonic() - last < HUNG_AFTER_SECONDS
 
     def work_once(self) -> None:
         """Do every duty that is due now."""
@@ -123,19 +131,21 @@ class Daemon:
         except ConfigurationError as exc:
             LOGGER.error("the site stays as it was: %s", exc, extra={"action": "reload_refused"})  # noqa: TRY400
             return
-        if changed:
+        self._is_current = self._is_current and not changed
+        if not self._is_current:  # also where it could not be written the last time
             self._put_in_force()
 
     def _put_in_force(self) -> None:
         force = self._parts.in_force
         now = self._parts.clock.now()
-        self._parts.planning.put_in_force(force.site.routines, frozen=force.frozen(), at=now)
-        self._next_at = None
+        count = plural(len(force.site.routines), "routine")
+        with self._books.transaction():
+            self._parts.planning.put_in_force(force.site.routines, frozen=force.frozen(), at=now)
+            self._books.audit.add("reload", "site", actor="opsrunner", at=now, detail=count, address="")
+        self._is_current, self._next_at = True, None
         for problem in force.loaded.problems:
             LOGGER.error("%s", problem, extra={"action": "broken_file"})
-        count = len(force.site.routines)
-        LOGGER.info("%s in force", plural(count, "routine"), extra={"action": "in_force", "routines": count})
-        self._books.audit.add("reload", "site", actor="opsrunner", at=now, detail=plural(count, "routine"), address="")
+        LOGGER.info("%s in force", count, extra={"action": "in_force", "routines": len(force.site.routines)})
 
     def _plan(self, now: datetime) -> None:
         force = self._parts.in_force
@@ -143,27 +153,37 @@ class Daemon:
         self._last["plan"] = now
         self._next_at = done.next_at
         self._alarm.set(done.next_at)
-        self.healthy.set()
+        self._planned_seconds = self._parts.clock.monotonic()
         _log_left_out(done.decisions)
         for run in done.started:
             self._parts.workers.start(run.id)
 
     def _requests(self, now: datetime) -> None:
         for request in self._books.requests.waiting():
-            try:
-                run = self._answer(request, now)
-                self._books.requests.take(request.id, at=now, run=run)
-            except (Refused, NotFound) as exc:
-                self._books.requests.take(request.id, at=now, run=None, answer=str(exc))
+            run_id = self._answer(request, now)
+            if run_id is not None:
+                self._parts.workers.start(run_id)
 
     def _answer(self, request: Request, now: datetime) -> int | None:
-        if request.kind == "cancel":
-            return self._cancel(request, now)
+        """Do what was asked and answer it, both or neither; return the run that is to start then."""
+        with self._books.transaction():
+            fresh = self._books.requests.get(request.id)
+            if fresh is None or fresh.taken_at is not None:
+                return None  # withdrawn since
+            try:
+                run = self._cancel(request, now) if request.kind == "cancel" else self._claim(request, now)
+            except (Refused, NotFound) as exc:
+                self._books.requests.take(request.id, at=now, run=None, answer=str(exc))
+                return None
+            self._books.requests.take(request.id, at=now, run=run.id)
+        return run.id if request.kind == "run" and run.status is RunStatus.RUNNING else None
+
+    def _claim(self, request: Request, now: datetime) -> Run:
         force = self._parts.in_force
         routine = force.site.routines.get(request.routine or "")
         if routine is None:
             raise NotFound(f"there is no routine {request.routine}")
-        run = claim_by_hand(
+        return claim_by_hand(
             self._books,
             routine,
             frozen=force.frozen()[routine.id],
@@ -171,23 +191,21 @@ class Daemon:
             at=now,
             rerun_of=request.detail.get("rerun_of"),
         )
-        if run.status is RunStatus.RUNNING:
-            self._parts.workers.start(run.id)
-        return run.id
 
-    def _cancel(self, request: Request, now: datetime) -> int | None:
+    def _cancel(self, request: Request, now: datetime) -> Run:
         run = self._books.runs.get(request.run or 0)
         if run.status.is_final:
             raise Refused(f"run {run.id} has ended: {run.status.value}")
         if not self._parts.workers.stop(run.id):
             self._books.runs.finish(run.id, status=RunStatus.CANCELLED, reason="asked", at=now)
-        return run.id
+        return run
 
     def _people(self, now: datetime) -> None:
         self._parts.settling.expire_due(now)
         self._parts.rungs.climb(now)
+        leaving = set(self._parts.workers.busy())  # their threads have not let go of them yet
         for run_id in self._parts.human.ready(now):
-            if self._books.runs.go_on(run_id):
+            if run_id not in leaving and self._books.runs.go_on(run_id):
                 self._parts.workers.start(run_id)
 
     def _queued(self, now: datetime) -> None:

@@ -39,19 +39,20 @@ class Service:
     def run(self) -> int:
         """Serve until a signal, then end what runs; return the exit code. The lock is held already."""
         self._listen()
-        self.daemon.begin()
         threads = [threading.Thread(target=self._mail, name="mail", daemon=True)]
         if self.ping is not None:
             threads.append(threading.Thread(target=self._heartbeat, name="heartbeat", daemon=True))
-        for thread in threads:
-            thread.start()
         try:
+            self.daemon.begin()
+            for thread in threads:
+                thread.start()
             self.daemon.loop()
         finally:
             self.draining.set()
             LOGGER.info("stopping", extra={"action": "stopping", "running": len(self.workers.busy())})
             self.workers.close(grace_seconds=self.grace_seconds(), hurry=self.hurry)
-            threads[0].join(0 if self.hurry.is_set() else LAST_MAIL_SECONDS)
+            if threads[0].is_alive():
+                threads[0].join(0 if self.hurry.is_set() else LAST_MAIL_SECONDS)
         LOGGER.info("stopped", extra={"action": "stopped"})
         return 0
 
@@ -86,7 +87,7 @@ class Service:
     def _heartbeat(self) -> None:
         """Ping while planner passes succeed; silence is what the watcher listens for."""
         while not self.draining.is_set():
-            if self.daemon.healthy.is_set() and self.ping is not None:
+            if self.daemon.is_healthy() and self.ping is not None:
                 self._quietly(self.ping, "heartbeat")
                 self.draining.wait(HEARTBEAT_SECONDS)
             else:

@@ -56,6 +56,53 @@ def test_what_is_due_in_a_pass_that_could_not_be_written_runs_in_the_next(house:
     assert [run.nominal_at for run in site.runs("backups")] == [datetime(2026, 11, 21, 2, 30, tzinfo=UTC)]
 
 
+def test_an_edit_that_could_not_be_written_comes_into_force_later(house: Callable[..., Any]) -> None:
+    site = house({"backups": DAILY})
+    site.work()
+    ledger = site.app.books.ledger
+    ledger.change("CREATE TRIGGER full BEFORE INSERT ON frozen BEGIN SELECT RAISE(ABORT, 'no room'); END")
+    site.write("routines/backups.yaml", DAILY.replace("02:30", "13:00"))
+    site.clock.move(seconds=31)
+    with pytest.raises(StateError, match="no room"):
+        site.work()
+
+    ledger.change("DROP TRIGGER full")
+    site.clock.move(seconds=31)
+    site.work()
+    site.at("2026-11-20T13:00:01")
+    assert site.told("backups") == ["succeeded schedule"]
+
+
+def test_a_request_whose_answer_could_not_be_written_runs_once(house: Callable[..., Any]) -> None:
+    site = house({"backups": DAILY})
+    site.work()
+    books = site.app.books
+    books.requests.ask_for_run("backups", actor="boss", at=site.clock.now())
+    books.ledger.change("CREATE TRIGGER full BEFORE UPDATE ON requests BEGIN SELECT RAISE(ABORT, 'no room'); END")
+    site.clock.move(seconds=6)
+    with pytest.raises(StateError, match="no room"):
+        site.work()
+    assert site.runs("backups") == []
+
+    books.ledger.change("DROP TRIGGER full")
+    site.clock.move(seconds=6)
+    site.work()
+    site.clock.move(seconds=6)
+    site.work()
+    assert site.told("backups") == ["succeeded manual"]
+
+
+def test_it_is_healthy_as_long_as_passes_come_and_succeed(house: Callable[..., Any]) -> None:
+    site = house({"backups": DAILY})
+    assert not site.daemon.is_healthy()
+    site.work()
+    assert site.daemon.is_healthy()
+    site.clock.move(minutes=3)
+    assert not site.daemon.is_healthy()
+    site.work()
+    assert site.daemon.is_healthy()
+
+
 def test_three_days_of_downtime_are_one_catch_up_and_two_missed(house: Callable[..., Any]) -> None:
     """B16."""
     site = house({"backups": DAILY})
