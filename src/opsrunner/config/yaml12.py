@@ -199,7 +199,7 @@ class _Builder:
 
 def _at(event: Any, message: str, hint: str = "", *, columns_back: int = 0) -> BadYaml:
     mark = event.start_mark
-    return BadYaml(message, line=mark.line + 1, column=mark.column + 1 - columns_back, hint=hint)
+    return BadYaml(message, line=mark.line + 1, column=max(1, mark.column + 1 - columns_back), hint=hint)
 
 
 def _shown_tag(tag: str) -> str:

@@ -180,6 +180,14 @@ def test_a_byte_order_mark_at_the_start_is_fine() -> None:
     assert read_yaml(decode("\ufeffa: ø\n".encode())) == {"a": "ø"}
 
 
+@pytest.mark.parametrize(("text", "column"), [("{}:", 1), ("a: {{ b }}", 4)])
+def test_braces_in_the_place_of_a_key_are_shown_where_they_begin(text: str, column: int) -> None:
+    with pytest.raises(BadYaml, match="the braces are read as YAML") as caught:
+        read_yaml(text)
+
+    assert caught.value.column == column
+
+
 @settings(max_examples=300, deadline=None)
 @given(st.text(alphabet=st.sampled_from(list("ab:-[]{}#&*!|>'\"%@`, \n\t?0.~<\\")), max_size=40))
 def test_no_text_ends_in_anything_but_a_value_or_a_clear_refusal(text: str) -> None:
