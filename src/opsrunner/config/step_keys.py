@@ -89,7 +89,7 @@ def plan_step(
         fail_if=shared.fail_if,
         rows=shared.rows,
         once=shared.once,
-        after_crash=shared.after_crash or ("rerun" if kind.reads_only else "ask"),
+        after_crash=shared.after_crash or ("rerun" if kind.only_reads(options) else "ask"),
         tasks=tasks,
         line=line,
     )

@@ -8,7 +8,7 @@ stands in the table of `kinds.py`. It never retries, never writes the ledger and
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -123,9 +123,15 @@ class Kind:
     """The kind's value is a plain value, put into `options` under the kind's name, and its other
     options stand beside it in the step; otherwise the value is a mapping that is `options`."""
     reads_only: bool = False
-    """Running it twice changes nothing: `after_crash` is `rerun` by default, and `try` may run it."""
+    """Running it twice changes nothing, unless one of `acts_with` is given."""
+    acts_with: frozenset[str] = frozenset()
+    """Options that change something elsewhere (a POST), in a kind that else only reads."""
     verbatim: frozenset[str] = frozenset()
     """Options whose text is never a template (shell strings, SQL)."""
+
+    def only_reads(self, options: Collection[str]) -> bool:
+        """Tell whether a step with these options may be done again after a crash without asking."""
+        return self.reads_only and self.acts_with.isdisjoint(options)
 
     def parse(self, options: Mapping[str, Any]) -> StepOptions:
         """Return rendered options as this kind's own class. Raises StepFailed, which names the first wrong one."""

@@ -222,4 +222,5 @@ KIND = Kind(
     run=run,
     preview=preview,
     reads_only=True,
+    acts_with=frozenset({"post", "put"}),
 )

@@ -124,6 +124,13 @@ def test_a_step_that_only_reads_may_run_again_after_a_crash(read: Read) -> None:
     assert [step.after_crash for step in steps] == ["rerun", "rerun"]
 
 
+@pytest.mark.parametrize("method", ["post", "put"])
+def test_a_request_that_changes_something_is_not_repeated_after_a_crash(read: Read, method: str) -> None:
+    (step,) = read(f'steps: [{{http: {{{method}: "https://example.com/"}}}}]\n').steps
+
+    assert step.after_crash == "ask"
+
+
 def test_options_stay_as_they_were_written_with_their_templates_and_references(read: Read) -> None:
     step = read(
         """steps:
