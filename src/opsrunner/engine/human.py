@@ -43,7 +43,7 @@ class Human:
         """Open a step's tasks (nothing twice) and tell how the step stands."""
         now = self.clock.now()
         try:
-            if plan.when is not None and not evaluate(plan.when, context):
+            if plan.when is not None and not self._has_opened(run, plan) and not evaluate(plan.when, context):
                 skipped = Outcome(status=StepStatus.SKIPPED, reason="when", message=f"not now: {plan.when}")
                 return Answer(opened=(), outcome=skipped)
             opened = self.opener.open(run, routine, plan, context, at=now)
@@ -104,6 +104,10 @@ class Human:
             if task.step == plan.id and task.kind is TaskKind.ROUTINE and task.key is not None
         ]
         return f"{len(known)} open already" if known and not mine else plural(len(mine), "task")
+
+    def _has_opened(self, run: Run, plan: StepPlan) -> bool:
+        """Tell whether the step was begun before: what was true then (`today`) may be over when people answer."""
+        return any(task.step == plan.id and task.kind is TaskKind.ROUTINE for task in self._tasks(run))
 
     def _tasks(self, run: Run) -> list[Task]:
         return self.books.tasks.of_run(run.id)

@@ -164,6 +164,17 @@ def test_a_task_that_waits_holds_through_a_restart_and_an_edit_and_the_run_goes_
     assert ends(site, ended)[-1] == "after succeeded"
 
 
+def test_a_condition_is_asked_before_the_tasks_open_and_not_when_they_are_answered(house: Callable[..., Any]) -> None:
+    steps = "  - task: Look at it\n    when: today.day == 20\n    wait: true\n  - run: ['true']\n"
+    site = house({"backups": HEAD.replace('schedule: {every: day, at: "02:30"}\n', "") + steps})
+    run = by_hand(site)
+    (task,) = site.app.books.tasks.opened()
+    site.clock.move(days=1)
+    tick(site, task)
+    go_on(site)
+    assert ends(site, run) == ["task succeeded", "run succeeded"]
+
+
 def test_a_waiting_task_that_could_not_be_done_stops_the_run(house: Callable[..., Any]) -> None:
     site = house({"backups": HEAD + '  - task: Sign\n    wait: true\n  - run: ["true"]\n'})
     run = by_hand(site)
