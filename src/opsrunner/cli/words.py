@@ -34,12 +34,6 @@ def span_words(seconds: float) -> str:
     return f"{int(seconds // 86400)} days"
 
 
-def ago_words(moment: datetime, now: datetime) -> str:
-    """Return how long ago it was: `just now`, `5 min ago`, `13 h ago`."""
-    seconds = (now - moment).total_seconds()
-    return "just now" if seconds < 60 else f"{span_words(seconds)} ago"
-
-
 def day_words(day: date, today: date) -> str:
     """Return `today`, `tomorrow`, `yesterday`, `Mon` within the week ahead, else `Mon 7 Dec`."""
     ahead = (day - today).days

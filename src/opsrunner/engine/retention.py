@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from opsrunner.engine.digest import SERIES
 from opsrunner.ledger.books import Books
 from opsrunner.model.site import Site
 
@@ -23,9 +24,10 @@ class Retention:
     site: Callable[[], Site]
 
     def prune(self, now: datetime) -> None:
-        """Forget what ended longer ago than `limits.keep_runs` and was told of in a digest."""
+        """Forget what ended longer ago than `limits.keep_runs` and was told of in every digest that is sent."""
         site = self.site()
         before = now - timedelta(seconds=site.limits.keep_runs_seconds)
-        for run_id in self.books.runs.prune(before=before, untold=site.digest.daily is None):
+        told_in = [series for series in SERIES if getattr(site.digest, series) is not None]
+        for run_id in self.books.runs.prune(before=before, told_in=told_in):
             shutil.rmtree(self.state / "runs" / str(run_id), ignore_errors=True)
         self.books.outbox.forget_texts(before=now - KEEP_MAIL_TEXTS)

@@ -14,6 +14,8 @@ from opsrunner.ledger.codec import optional_moment, optional_text, to_moment, to
 from opsrunner.ledger.database import Ledger
 from opsrunner.model.run import QUEUED, Run, RunStatus, Trigger
 
+_COLUMN_OF_SERIES = {"daily": "daily", "weekly": "weekly", "monthly": "monthly"}
+
 
 @dataclass(frozen=True, kw_only=True)
 class NewRun:
@@ -90,21 +92,10 @@ class Runs:
             return [_run(row) for row in self._ledger.all(f"{sql} ORDER BY id")]
         return [_run(row) for row in self._ledger.all(f"{sql} AND routine = ? ORDER BY id", (routine,))]
 
-    def of_occurrence(self, routine: str, nominal_at: datetime) -> Run | None:
-        """Return the run that accounts for an occurrence, or None."""
-        sql = "SELECT * FROM runs WHERE routine = ? AND nominal_at = ?"
-        row = self._ledger.one(sql, (routine, to_text(nominal_at)))
-        return None if row is None else _run(row)
-
     def planned(self, *, after: datetime, until: datetime) -> list[Run]:
         """Return the runs of occurrences that were planned in (after, until]."""
         sql = "SELECT * FROM runs WHERE nominal_at IS NOT NULL AND planned_at > ? AND planned_at <= ? ORDER BY id"
         return [_run(row) for row in self._ledger.all(sql, (to_text(after), to_text(until)))]
-
-    def accounted(self, routine: str, *, since: datetime) -> set[datetime]:
-        """Return the nominal times of `routine` from `since` on that have a run."""
-        sql = "SELECT nominal_at FROM runs WHERE routine = ? AND nominal_at >= ?"
-        return {to_moment(row["nominal_at"]) for row in self._ledger.all(sql, (routine, to_text(since)))}
 
     def start_queued(self, run_id: int, *, at: datetime) -> bool:
         """Move a queued run to `running`, unless its routine runs or someone was faster."""
@@ -184,7 +175,7 @@ class Runs:
         if not spans:
             return ends
         sql = (
-            f"WITH span(number, from_at, until_at) AS (VALUES {','.join(['(?,?,?)'] * len(spans))})"  # noqa: S608
+            f"WITH span(number, from_at, until_at) AS (VALUES {','.join(['(?,?,?)'] * len(spans))})"  # noqa: S608 (marks only)
             " SELECT number, status, reason, count(*) AS runs FROM span CROSS JOIN runs"
             " ON finished_at >= from_at AND finished_at < until_at GROUP BY number, +status, +reason"
         )
@@ -195,24 +186,25 @@ class Runs:
 
     def unreported(self, series: str) -> list[Run]:
         """Return the final runs that no digest of `series` has told of, oldest first."""
-        column = {"daily": "daily", "weekly": "weekly", "monthly": "monthly"}[series]
-        sql = f"SELECT * FROM runs WHERE {column} IS NULL AND finished_at IS NOT NULL ORDER BY id"  # noqa: S608
+        column = _COLUMN_OF_SERIES[series]
+        sql = f"SELECT * FROM runs WHERE {column} IS NULL AND finished_at IS NOT NULL ORDER BY id"  # noqa: S608 (fixed words)
         return [_run(row) for row in self._ledger.all(sql)]
 
     def report(self, run_ids: Sequence[int], *, series: str, digest: int) -> None:
         """Stamp runs as told by a digest, in the caller's transaction."""
-        column = {"daily": "daily", "weekly": "weekly", "monthly": "monthly"}[series]
-        sql = f"UPDATE runs SET {column} = ? WHERE id = ? AND {column} IS NULL"  # noqa: S608
+        column = _COLUMN_OF_SERIES[series]
+        sql = f"UPDATE runs SET {column} = ? WHERE id = ? AND {column} IS NULL"  # noqa: S608 (fixed words)
         for run_id in run_ids:
             self._ledger.change(sql, (digest, run_id))
 
-    def prune(self, *, before: datetime, untold: bool = False) -> list[int]:
+    def prune(self, *, before: datetime, told_in: Sequence[str] = ("daily",)) -> list[int]:
         """Remove final runs that ended before a moment, with their steps; return their ids.
 
-        Those that no daily digest has told of stay, unless `untold` says that there is none to tell.
+        Those that a series in `told_in` has not told of yet stay.
         """
-        sql = "SELECT id FROM runs WHERE finished_at < ? AND (daily IS NOT NULL OR ?)"
-        gone = [int(row["id"]) for row in self._ledger.all(sql, (to_text(before), untold))]
+        told = "".join(f" AND {_COLUMN_OF_SERIES[series]} IS NOT NULL" for series in told_in)
+        sql = f"SELECT id FROM runs WHERE finished_at < ?{told}"  # noqa: S608 (fixed words)
+        gone = [int(row["id"]) for row in self._ledger.all(sql, (to_text(before),))]
         with self._ledger.transaction():
             for run_id in gone:
                 self._ledger.change("UPDATE runs SET rerun_of = NULL WHERE rerun_of = ?", (run_id,))

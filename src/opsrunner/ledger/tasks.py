@@ -163,10 +163,6 @@ class Tasks:
         rows = self._ledger.all("SELECT rung, at FROM rungs WHERE task = ?", (task_id,))
         return {row["rung"]: to_moment(row["at"]) for row in rows}
 
-    def rename_routine(self, old: str, new: str) -> None:
-        """Carry open tasks and history over to a routine's new id."""
-        self._ledger.change("UPDATE tasks SET routine = ? WHERE routine = ?", (new, old))
-
 
 def _plain(new: NewTask, name: str) -> Any:
     value = getattr(new, name)

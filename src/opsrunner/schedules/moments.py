@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import date, datetime, time, timedelta
 from heapq import merge
 from typing import NamedTuple
@@ -150,24 +150,3 @@ def _shifted(parent: datetime, rule: OffsetRule) -> Moment:
     moment = add_offset(parent, rule.offset_seconds, zone)
     wall = moment.astimezone(zone)
     return Moment(moment, wall.date(), wall.time())
-
-
-def find_circle(name: str, schedules: Mapping[str, Schedule]) -> tuple[str, ...]:
-    """Return the names along which the offsets of `name` come back to it, () where they do not."""
-    trail: list[str] = [name]
-    reached: set[str] = set()
-
-    def comes_back(current: str) -> bool:
-        rules = schedules[current].rules if current in schedules else ()
-        for of in (rule.of for rule in rules if isinstance(rule, OffsetRule)):
-            if of == name:
-                return True
-            if of not in reached:
-                reached.add(of)
-                trail.append(of)
-                if comes_back(of):
-                    return True
-                trail.pop()
-        return False
-
-    return (*trail, name) if comes_back(name) else ()

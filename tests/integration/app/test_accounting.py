@@ -257,6 +257,18 @@ def test_every_final_run_is_in_exactly_one_digest_of_a_series(house: Callable[..
     assert len(books.runs.unreported("weekly")) == 2
 
 
+def test_a_run_is_forgotten_when_every_series_has_told_of_it(house: Callable[..., Any]) -> None:
+    people = "people:\n  boss: {name: The owner, email: owner@example.com, roles: [owner, sysadmin]}\n"
+    site = house({"backups": DAILY}, site=f"site: Example Hosting\n{people}limits: {{keep_runs: 1h}}\n")
+    site.at("2026-11-21T02:30:01")
+    for told in ("2026-11-21T07:00:01", "2026-11-23T07:00:01", "2026-12-01T07:00:01"):  # daily, weekly, monthly
+        assert site.runs("backups")[0].id == 1, told
+        site.at(told)
+    site.at("2026-12-02T08:00:01")
+    assert site.runs("backups")[0].id > 1
+    assert not (site.app.state / "runs/1").exists()
+
+
 def test_a_preview_stamps_nothing(house: Callable[..., Any]) -> None:
     site = house({"backups": DAILY})
     site.at("2026-11-21T02:30:01")

@@ -19,27 +19,9 @@ def test_an_act_that_began_stays_begun_through_a_crash(books: Books, now: dateti
     books.acts.begin("welcome-17", run=1, step="mail", at=now)
     again = Books.open(tmp_path / "ledger.db")
     try:
-        assert not again.acts.is_finished("welcome-17")
         assert not again.acts.begin("welcome-17", run=1, step="mail", at=now)
     finally:
         again.ledger.close()
-
-
-def test_an_act_is_finished_when_it_is_said_to_be(books: Books, now: datetime) -> None:
-    assert not books.acts.is_finished("welcome-17")
-    books.acts.begin("welcome-17", run=1, step="mail", at=now)
-    books.acts.finish("welcome-17", at=now)
-    assert books.acts.is_finished("welcome-17")
-
-
-def test_only_an_act_that_is_not_finished_can_be_withdrawn(books: Books, now: datetime) -> None:
-    for name in ("open", "finished"):
-        books.acts.begin(name, run=1, step="mail", at=now)
-    books.acts.finish("finished", at=now)
-    for name in ("open", "finished", "unknown"):
-        books.acts.withdraw(name)
-    assert books.acts.begin("open", run=2, step="mail", at=now)
-    assert not books.acts.begin("finished", run=2, step="mail", at=now)
 
 
 def test_of_many_who_begin_an_act_at_once_one_does(books: Books, now: datetime) -> None:

@@ -147,6 +147,7 @@ def test_old_runs_go_once_they_are_told_of_and_take_their_steps_along(books: Boo
     assert books.runs.prune(before=later) == []
     books.digests.write(digest("daily", NOW), run_ids=(run.id,))
     assert books.runs.prune(before=NOW) == []
+    assert books.runs.prune(before=later, told_in=("daily", "weekly")) == []
     assert books.runs.prune(before=later) == [run.id]
     assert books.ledger.all("SELECT * FROM steps") == []
     with pytest.raises(NotFound):

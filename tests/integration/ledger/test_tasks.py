@@ -231,7 +231,8 @@ def test_a_run_that_is_pruned_leaves_its_tasks(books: Books, new_task: New, now:
 
 def test_a_rename_carries_tasks_over_and_their_keys_still_hold(books: Books, new_task: New) -> None:
     task, _ = books.tasks.open(new_task(key="17"))
-    books.tasks.rename_routine("nightly", "every-night")
+    books.routines.see({"nightly": "Nightly work"}, at=task.opened_at)
+    assert books.routines.rename("nightly", "every-night")
     found, is_new = books.tasks.open(new_task(key="17", routine="every-night"))
     assert (found.id, is_new) == (task.id, False)
 

@@ -8,7 +8,6 @@ import pytest
 from opsrunner.errors import ConfigurationError
 from opsrunner.model.schedule import Calendar, CalendarRule, CronRule, Frame, OffsetRule, OnceRule, Schedule
 from opsrunner.schedules.almanac import Almanac
-from opsrunner.schedules.moments import find_circle
 
 MakeRule = Callable[..., CalendarRule]
 Ask = Callable[..., list[str]]
@@ -94,12 +93,3 @@ def test_offsets_in_a_circle_are_an_error_and_no_loop(frame: Frame, next_on_the_
         next_on_the_wall(
             OffsetRule(of="b", offset_seconds=0, frame=frame), after="2026-01-01", count=1, almanac=almanac
         )
-
-
-def test_it_finds_the_circle_that_a_name_stands_in(rule: MakeRule, frame: Frame) -> None:
-    schedules = circle(frame, a="b", b="c", c="a", outside="a", own="own", open="day")
-    schedules["day"] = Schedule(rules=(rule("day"),))
-    assert find_circle("a", schedules) == ("a", "b", "c", "a")
-    assert find_circle("own", schedules) == ("own", "own")
-    for free in ("outside", "open", "day", "unknown"):
-        assert find_circle(free, schedules) == ()
