@@ -111,10 +111,15 @@ class ByHand:
         run_id = self._taken(asked)
         told: set[tuple[str, str]] = set()
         while True:
+            lives = self.lock.is_held()  # asked before the run: the last thing that a daemon writes is seen
             run = self.books.runs.get(run_id)
             self._tell(run, told, on_event)
             if run.status is not RunStatus.RUNNING and run.reason != QUEUED:
                 return run
+            if not lives:
+                raise Refused(
+                    f"the daemon ended, and run {run_id} did not; it is looked after when opsrunner serve works"
+                )
             time.sleep(FOLLOW_SECONDS)
 
     def _taken(self, asked: int) -> int:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import time
 
 from opsrunner.clock import Clock
+from opsrunner.engine.automated import run_token
 from opsrunner.engine.state import StateLock
 from opsrunner.errors import Refused, StateLocked
 from opsrunner.ledger.books import Books
 from opsrunner.model.run import Run, RunStatus
+from opsrunner.steps.processes import end_marked
 
 FOLLOW_SECONDS = 0.2
 PATIENCE_SECONDS = 45.0
@@ -16,7 +18,10 @@ PATIENCE_SECONDS = 45.0
 
 
 def cancel_run(run_id: int, *, books: Books, clock: Clock, lock: StateLock, actor: str) -> Run:
-    """Stop a run and return it as it then stands. Raises NotFound, or Refused where it has ended."""
+    """Stop a run and return it as it then stands. Raises NotFound, or Refused where it has ended.
+
+    Without a daemon nobody but us would ever look for the processes that a dead one left behind: they are ended.
+    """
     run = books.runs.get(run_id)
     if run.status.is_final:
         raise Refused(f"run {run_id} has ended already: {run.status.value}")
@@ -25,6 +30,8 @@ def cancel_run(run_id: int, *, books: Books, clock: Clock, lock: StateLock, acto
     except StateLocked:
         return _through_the_daemon(run_id, books=books, clock=clock, actor=actor)
     try:
+        if run.status is RunStatus.RUNNING:
+            end_marked(run_token(books.ledger.id, run_id))
         now = clock.now()
         with books.transaction():
             books.runs.finish(run_id, status=RunStatus.CANCELLED, reason="asked", at=now)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from opsrunner.engine.state import StateLock
+from opsrunner.errors import Refused
+from opsrunner.ledger.runs import NewRun
 from opsrunner.model.outcome import Outcome, StepStatus
 from opsrunner.model.routine import StepPlan
-from opsrunner.model.run import RunStatus
+from opsrunner.model.run import RunStatus, Trigger
 from opsrunner.model.task import Evidence, TaskKind, TaskStatus
 
 HEAD = """\
@@ -327,6 +331,26 @@ def test_output_is_data_and_never_a_template(house: Callable[..., Any]) -> None:
     )
     by_hand(site)
     assert [task.title for task in site.app.books.tasks.opened()] == ["See {{ 7*7 }}"]
+
+
+def test_who_follows_a_run_is_told_when_the_daemon_ends(house: Callable[..., Any]) -> None:
+    site = house({"backups": HEAD + "  - run: sleep 60\n"})
+    books, daemon = site.app.books, StateLock(site.app.state)
+    daemon.take()
+
+    def take_it_and_end() -> None:
+        while not books.requests.waiting():
+            site.app.draining.wait(0.02)
+        new = NewRun(routine="backups", trigger=Trigger.MANUAL, status=RunStatus.RUNNING)
+        run = books.runs.claim(new, at=site.clock.now())
+        books.requests.take(books.requests.waiting()[0].id, at=site.clock.now(), run=run.id)
+        daemon.release()
+
+    thread = threading.Thread(target=take_it_and_end)
+    thread.start()
+    with pytest.raises(Refused, match="the daemon ended, and run 1 did not"):
+        site.app.run_by_hand("backups", actor="boss")
+    thread.join()
 
 
 def test_a_cancelled_run_ends_as_cancelled(house: Callable[..., Any]) -> None:
