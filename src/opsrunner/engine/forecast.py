@@ -113,7 +113,7 @@ def _tasks(routine: Routine, *, at: datetime, people: People) -> tuple[ForecastT
     answers: list[ForecastTask] = []
     for step in routine.steps:
         for task in step.tasks:
-            role = (task.approve.by if task.approve else "") or task.role or routine.accountable
+            role = task.for_whom(routine.accountable)
             answers.append(ForecastTask(title=task.title, role=role, assignee=_assignee(role, at=at, people=people)))
     return tuple(answers)
 

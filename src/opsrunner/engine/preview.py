@@ -78,8 +78,7 @@ def _preview_task(task: TaskPlan, routine: Routine, context: Mapping[str, Any]) 
         title = render_text(task.title, context)
     except ExpressionError:
         title = task.title
-    role = (task.approve.by if task.approve else "") or task.role or routine.accountable
-    return f"{title} (for {role})"
+    return f"{title} (for {task.for_whom(routine.accountable)})"
 
 
 def _notes(plan: StepPlan) -> list[str]:

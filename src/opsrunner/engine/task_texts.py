@@ -78,7 +78,7 @@ def new_task(item: TaskPlan, turn: RowTurn, opening: Opening) -> NewTask:
         how=clean_text(render_text(item.how, turn.context))[:HOW_LENGTH],
         link=safe_link(render_text(item.link, turn.context)),
         group=clean_line(render_text(item.group, turn.context), length=TITLE_LENGTH),
-        role=item.role or (approve.by if approve else "") or opening.routine.accountable,
+        role=item.for_whom(opening.routine.accountable),
         due_at=_due_at(item, opening),
         remind=item.remind,
         escalate=item.escalate,

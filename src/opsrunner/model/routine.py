@@ -85,6 +85,10 @@ class TaskPlan:
     wait: bool = False
     approve: Approval | None = None
 
+    def for_whom(self, accountable: str) -> str:
+        """Return the role, roster or person that it opens for: who approves, else its own, else the accountable."""
+        return (self.approve.by if self.approve else "") or self.role or accountable
+
 
 @dataclass(frozen=True, kw_only=True)
 class StepPlan:

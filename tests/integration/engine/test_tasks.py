@@ -218,7 +218,7 @@ def test_an_approval_freezes_its_rows_and_belongs_to_who_approves(
     desk: Desk, opener: TaskOpener, start: Start, make_routine: Make, now: datetime
 ) -> None:
     approve = Approval(rows="steps.unpaid.rows", by="owner", not_self=True)
-    plan = asks(TaskPlan(id="ask", title="Approve the list", approve=approve, wait=True))
+    plan = asks(TaskPlan(id="ask", title="Approve the list", role="support", approve=approve, wait=True))
     (task,) = opener.open(start(), make_routine(plan), plan, listing(1, 2, 3), at=now)
     assert (task.role, task.approve_by, task.approve_not_self) == ("owner", "owner", True)
     assert [row["number"] for row in task.rows] == [1, 2, 3]
