@@ -98,8 +98,9 @@ def _follow(session: Session, app: App, run_id: int, folder: Path, step: str | N
         while True:
             goes_on = app.books.runs.get(run_id).status.value == "running"
             for path in log_files(folder, step):
-                file = files.setdefault(path, path.open("rb"))
-                data = file.read()
+                if path not in files:
+                    files[path] = path.open("rb")
+                data = files[path].read()
                 if data and path != last:
                     session.screen.end_line()
                     _title(session, path, alone=step is not None)

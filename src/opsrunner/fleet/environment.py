@@ -20,6 +20,10 @@ def check_environment(environment: Mapping[str, str]) -> None:
             raise StepFailed(f"env: {name!r} is not a name of a variable", permanent=True)
         if "\0" in value:
             raise StepFailed(f"env: the value of {name} holds a NUL character", permanent=True)
+        try:
+            value.encode("utf-8", "surrogateescape")
+        except UnicodeEncodeError as exc:
+            raise StepFailed(f"env: the value of {name} holds half a character", permanent=True) from exc
 
 
 def bootstrap(script: bytes) -> str:

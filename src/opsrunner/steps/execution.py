@@ -215,7 +215,7 @@ def _stdin(text: str) -> int:
         return os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
     descriptor = os.memfd_create("stdin")
     with os.fdopen(os.dup(descriptor), "wb") as file:
-        file.write(text.encode())
+        file.write(text.encode(errors="replace"))  # half a surrogate pair in a row is no reason to stop
     os.lseek(descriptor, 0, os.SEEK_SET)
     return descriptor
 

@@ -66,12 +66,18 @@ class Answer:
             return self.body.decode("utf-8", errors="replace")
 
     def certificate_days(self, now: datetime) -> int | None:
-        """Return the whole days that the server's certificate is still valid, or None without TLS."""
+        """Return the whole days that the server's certificate is still valid.
+
+        None without TLS, and for one that cannot be read: where `verify: false` lets it pass, it may be anything.
+        """
         if self.certificate is None:
             return None
         from cryptography import x509  # noqa: PLC0415 - heavy, and only https needs it
 
-        end = x509.load_der_x509_certificate(self.certificate).not_valid_after_utc
+        try:
+            end = x509.load_der_x509_certificate(self.certificate).not_valid_after_utc
+        except ValueError:
+            return None
         return int((end - now).total_seconds() // SECONDS_A_DAY)
 
 
@@ -85,7 +91,8 @@ def differences(answer: Answer, expect: Expect, *, seconds: float, days: int | N
     yield from _text_differences(answer, expect)
     if expect.certificate_days is not None:
         if days is None:
-            yield "there is no certificate, the address is not https"
+            is_https = answer.certificate is not None
+            yield "the certificate cannot be read" if is_https else "there is no certificate, the address is not https"
         elif days < expect.certificate_days:
             yield f"the certificate ends in {days} days, fewer than {expect.certificate_days}"
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from opsrunner.errors import StepFailed
 from opsrunner.fleet.environment import bootstrap, remote_script
 
 
@@ -53,3 +54,14 @@ def test_a_host_without_bash_and_timeout_still_runs_it(tmp_path: Path) -> None:
     script = remote_script('echo "$NAME" "${BASH_VERSION-plain}"', environment={"NAME": "x"}, timeout_seconds=9)
 
     assert hand_over(script, path=str(tmp_path)) == (0, b"x plain\n", b"")
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [("a\0b", "the value of NAME holds a NUL character"), ("a\ud800b", "the value of NAME holds half a character")],
+    ids=["NUL", "half a surrogate pair"],
+)
+def test_a_value_that_no_process_can_be_handed_is_refused(value: str, message: str) -> None:
+    with pytest.raises(StepFailed, match=message) as failed:
+        remote_script("true", environment={"NAME": value}, timeout_seconds=9)
+    assert failed.value.permanent

@@ -40,6 +40,11 @@ def test_it_feeds_a_long_text_to_standard_input(run_command: Runner, tmp_path: P
     assert _output(tmp_path) == "1000000\n"
 
 
+def test_half_a_character_of_a_row_becomes_a_sign_on_standard_input(run_command: Runner, tmp_path: Path) -> None:
+    run_command("cat", stdin="a\ud800b")
+    assert _output(tmp_path) == "a?b"
+
+
 def test_it_passes_on_nothing_of_our_own_environment(
     run_command: Runner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

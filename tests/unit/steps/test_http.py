@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +104,13 @@ def test_it_finds_that_plain_http_has_no_certificate() -> None:
     expected = Expect.model_validate({"certificate_days": 1})
     told = list(differences(_answer(), expected, seconds=0, days=None))
     assert told == ["there is no certificate, the address is not https"]
+
+
+def test_a_certificate_that_cannot_be_read_is_unknown_and_is_said_where_its_days_are_asked_for() -> None:
+    answer = _answer(certificate=b"not a certificate")
+    assert answer.certificate_days(datetime(2026, 11, 20, tzinfo=UTC)) is None
+    told = differences(answer, Expect.model_validate({"certificate_days": 1}), seconds=0, days=None)
+    assert list(told) == ["the certificate cannot be read"]
 
 
 def _request(monkeypatch: pytest.MonkeyPatch, method: str = "get") -> Request:
