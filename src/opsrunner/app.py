@@ -33,7 +33,7 @@ from opsrunner.engine.scheduler import AlarmClock
 from opsrunner.engine.service import Service
 from opsrunner.engine.settling import Settling
 from opsrunner.engine.site_sources import SiteSources
-from opsrunner.engine.state import StateLock, prepare_state
+from opsrunner.engine.state import LEDGER, StateLock, prepare_state
 from opsrunner.engine.tasks import TaskOpener
 from opsrunner.engine.ticks import Ticks
 from opsrunner.engine.trial import Trial, TryResult
@@ -49,8 +49,6 @@ from opsrunner.model.site import Site
 from opsrunner.packaged import library
 from opsrunner.schedules.almanac import Almanac
 from opsrunner.secrets import Vault
-
-LEDGER = "ledger.db"
 
 
 def open_app(root: Path, state: Path | None = None, *, clock: Clock | None = None, mails_stay: bool = False) -> App:

@@ -52,11 +52,10 @@ def _is_fine(findings: list[Finding]) -> bool:
 
 
 def _patient(app: App) -> Patient:
-    from opsrunner.cli.hosts import KNOWN_HOSTS  # noqa: PLC0415
     from opsrunner.engine.doctor import Patient  # noqa: PLC0415
     from opsrunner.fleet.host_keys import KnownHosts  # noqa: PLC0415
 
-    known = KnownHosts(app.state / KNOWN_HOSTS)
+    known = KnownHosts(app.known_hosts)
     return Patient(
         site=app.site,
         problems=app.loaded.problems,

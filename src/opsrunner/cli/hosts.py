@@ -28,7 +28,6 @@ opsrunner hosts trust web1
 opsrunner hosts trust web1 --yes
 """
 FORGET_EXAMPLE = "opsrunner hosts forget web1"
-KNOWN_HOSTS = "known_hosts"
 
 
 @group_of_verbs(EXAMPLE, name="hosts")
@@ -49,7 +48,7 @@ def list_hosts(session: Session) -> int:
     from opsrunner.fleet.host_keys import KnownHosts  # noqa: PLC0415
 
     with session.opened() as app:
-        known = KnownHosts(app.state / KNOWN_HOSTS)
+        known = KnownHosts(app.known_hosts)
         inventory = [(host, known.keys_of(host)) for host in app.site.hosts.values()]
         if session.as_json:
             session.print_json([_view(host, keys) for host, keys in inventory])
@@ -86,7 +85,7 @@ def trust(session: Session, name: str, yes: bool) -> int:
     with session.opened() as app:
         host = _remote(app, name)
         shown = scan(host, clock=app.clock)
-        pinned = KnownHosts(app.state / KNOWN_HOSTS).keys_of(host)
+        pinned = KnownHosts(app.known_hosts).keys_of(host)
         if not shown:
             raise Refused(f"{name} showed no key of a type that opsrunner accepts")
         if not session.as_json:
@@ -115,7 +114,7 @@ def forget(session: Session, name: str) -> int:
 
     with session.opened() as app:
         host = _remote(app, name)
-        if not host_keys.forget(app.state / KNOWN_HOSTS, host):
+        if not host_keys.forget(app.known_hosts, host):
             raise Refused(f"{name} has no trusted key")
         app.books.audit.add("forget", f"host {name}", actor=actor_name(session, app), at=app.clock.now())
         if session.as_json:
@@ -163,7 +162,7 @@ def _pin(session: Session, app: App, host: Host, keys: Sequence[HostKey]) -> Non
     from opsrunner.fleet import host_keys  # noqa: PLC0415
 
     actor = actor_name(session, app)
-    host_keys.trust(app.state / KNOWN_HOSTS, host, keys)
+    host_keys.trust(app.known_hosts, host, keys)
     detail = " ".join(key.fingerprint for key in keys)
     app.books.audit.add("trust", f"host {host.name}", actor=actor, at=app.clock.now(), detail=detail)
 

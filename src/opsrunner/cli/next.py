@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from opsrunner.ledger.holds import Hold
     from opsrunner.model.schedule import Occurrence
 
-LEDGER = "ledger.db"
 EXAMPLE = """
 opsrunner next nightly-backups --count 10
 opsrunner next --cron "30 2 * * 1-5" --tz Europe/Oslo --after 2026-12-24 --json
@@ -97,6 +96,8 @@ def _next_of_routine(session: Session, routine_id: str, *, after: str | None, co
 
 def _holds(session: Session, routine_id: str, *, since: datetime) -> list[Hold]:
     """Return the pauses and skips of a routine; none where there is no ledger yet."""
+    from opsrunner.engine.state import LEDGER  # noqa: PLC0415
+
     ledger = session.state_folder / LEDGER
     if not ledger.exists():
         return []

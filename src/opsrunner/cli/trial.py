@@ -58,11 +58,11 @@ def empty(folder: Path) -> None:
         raise StateError(f"{folder} is not a folder: a try would replace it, so nothing was done")
     if not folder.exists():
         return
-    from opsrunner.engine.state import StateLock  # noqa: PLC0415
+    from opsrunner.engine.state import LEDGER, StateLock  # noqa: PLC0415
 
     if StateLock(folder).is_held():
         raise StateLocked(f"another try is working in {folder}")
-    if any(folder.iterdir()) and not (folder / "ledger.db").exists():
+    if any(folder.iterdir()) and not (folder / LEDGER).exists():
         raise StateError(f"{folder} holds something that no try made, so nothing was removed")
     try:
         shutil.rmtree(folder)

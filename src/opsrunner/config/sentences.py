@@ -42,7 +42,7 @@ _BOUNDS = {
 
 @dataclasses.dataclass(frozen=True)
 class _Found:
-    """One error of pydantic: `path` holds only what is in the file, `branch` the unions passed on the way."""
+    """One error of pydantic: `path` holds only what is in the file, `forks` the unions passed on the way."""
 
     error: Mapping[str, Any]
     path: Path
