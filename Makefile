@@ -3,7 +3,7 @@ SHELL := /bin/bash
 BIN := .venv/bin
 PYTEST_OPTIONS ?= -n 2 --dist loadgroup
 
-.PHONY: run test lint bench clean
+.PHONY: run test lint bench soak clean
 
 run: .venv/installed
 	@$(BIN)/opsrunner try
@@ -18,11 +18,16 @@ lint: .venv/installed-dev
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-bench: .venv/installed-dev
-	@$(BIN)/python benchmarks/spine.py
+bench: .venv/installed-dev .venv-peers/installed
+	@.ci/install-packages
+	@$(BIN)/python -m benchmarks $(TOPICS)
+
+soak: .venv/installed-dev
+	@.ci/install-packages
+	@$(BIN)/pytest -m soak -s -n 0 --timeout 2400
 
 clean:
-	rm -rf .venv var dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-peers var dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 
 .venv/bin/python:
 	@python=$$(.ci/find-python) && echo "making .venv with $$python" && "$$python" -m venv .venv
@@ -36,3 +41,9 @@ clean:
 	@echo "installing opsrunner and what its tests need into .venv"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch .venv/installed $@
+
+# Peers of the benchmarks live apart: nothing that opsrunner is measured against is a dependency of it.
+.venv-peers/installed: benchmarks/peers.txt | .venv/bin/python
+	@python=$$(.ci/find-python) && "$$python" -m venv .venv-peers
+	@.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check --requirement benchmarks/peers.txt
+	@touch $@
