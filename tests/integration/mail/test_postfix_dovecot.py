@@ -30,10 +30,7 @@ from opsrunner.model.mail import NewMail
 from opsrunner.model.site import SmtpSettings
 from opsrunner.secrets import SecretRef, Vault
 
-pytestmark = [
-    pytest.mark.needs("postfix", "dovecot"),
-    pytest.mark.skipif(os.geteuid() != 0, reason="Postfix and Dovecot start as root only"),
-]
+pytestmark = pytest.mark.needs("root", "postfix", "dovecot")  # both start as root only
 
 REPORTS = (Path(__file__).parents[3] / "reports",)
 USER, PASSWORD = "boss@example.com", "correct horse battery"

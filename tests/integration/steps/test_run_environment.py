@@ -77,7 +77,7 @@ def test_it_runs_under_the_usual_umask(run_command: Runner, tmp_path: Path) -> N
     assert _output(tmp_path) == "0022\n"
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root may run as somebody else")
+@pytest.mark.needs("root")
 def test_it_runs_as_another_user_without_our_groups(run_command: Runner, tmp_path: Path) -> None:
     run_command("id -un; id -G; echo $HOME $USER", user="nobody")
     nobody = pwd.getpwnam("nobody")
