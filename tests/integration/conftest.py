@@ -108,6 +108,20 @@ def wait_for_banner(address: str, port: int, *, log: Path) -> None:
     raise AssertionError(f"sshd did not start: {log.read_text()}")
 
 
+@pytest.fixture
+def is_alive() -> Callable[[int], bool]:
+    """Tell whether a process is there and not only waiting to be collected."""
+
+    def alive(pid: int) -> bool:
+        try:
+            os.kill(pid, 0)
+            return b") Z " not in Path(f"/proc/{pid}/stat").read_bytes()
+        except (ProcessLookupError, FileNotFoundError):
+            return False
+
+    return alive
+
+
 @pytest.fixture(scope="session")
 def sshd_farm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SshdFarm]:
     """Hosts with a real sshd: `sshd_farm.host(2)` is `web2` on 127.0.0.2. Mark tests with needs("sshd")."""

@@ -8,9 +8,9 @@ from opsrunner.clock import Clock
 from opsrunner.engine.automated import run_token
 from opsrunner.engine.state import StateLock
 from opsrunner.errors import Refused, StateLocked
+from opsrunner.fleet.processes import end_marked
 from opsrunner.ledger.books import Books
 from opsrunner.model.run import Run, RunStatus
-from opsrunner.steps.processes import end_marked
 
 FOLLOW_SECONDS = 0.2
 PATIENCE_SECONDS = 45.0

@@ -13,11 +13,11 @@ from opsrunner.config.freezing import thaw
 from opsrunner.engine.automated import run_token
 from opsrunner.engine.follow_ups import CUT_OFF, FollowUps
 from opsrunner.errors import OpsrunnerError
+from opsrunner.fleet.processes import end_marked
 from opsrunner.ledger.books import Books
 from opsrunner.model.outcome import Outcome, StepStatus
 from opsrunner.model.routine import Routine, StepPlan
 from opsrunner.model.run import Run, RunStatus
-from opsrunner.steps.processes import end_marked
 
 Reason: TypeAlias = Literal["crash", "fault"]
 LOGGER = logging.getLogger("opsrunner")

@@ -10,13 +10,14 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from opsrunner.errors import StepFailed
+from opsrunner.fleet.account import SHELL, find_account
+from opsrunner.fleet.execution import Command, Ending, Execution
 from opsrunner.model.outcome import Outcome, Row, StepStatus
 from opsrunner.steps.base import Kind, Means, StepCall, StepOptions
-from opsrunner.steps.environment import SHELL, build_environment, find_account, recorded
-from opsrunner.steps.execution import Command, Ending, Execution
+from opsrunner.steps.environment import build_environment, recorded
 from opsrunner.steps.exit_codes import Verdict, describe_exit, judge_exit
 from opsrunner.steps.output import OutputSink, mask_bytes, printable
-from opsrunner.steps.rows import parse_rows
+from opsrunner.steps.rows import ROWS_LIMIT_BYTES, parse_rows
 
 ExitCode = Annotated[int, Field(ge=0, le=255, strict=True)]
 
@@ -71,17 +72,18 @@ def run(call: StepCall, means: Means) -> Outcome:
         account=account,
         try_mark=try_mark,
         timeout_seconds=call.timeout_seconds,
-        keep_stdout=call.rows_as is not None,
     )
     sink = OutputSink(call.output, limit_bytes=call.output_limit_bytes, vault=means.vault)
+    stdout = bytearray()
     try:
-        ending = Execution(command, sink=sink, clock=means.clock, stopping=means.stopping).run()
+        ending = _execute(command, call, means, sink=sink, stdout=stdout)
     finally:
         sink.close()
     facts = _facts(ending, sink)
     if call.row is None:
         facts["environment"] = recorded(environment, call, means.vault)
-    return _judge(call, means, ending, sink=sink, facts=facts)
+    status, message = _judge(call, ending, sink=sink, facts=facts)
+    return Outcome(status=status, message=message, rows=_rows(call, means, bytes(stdout), facts=facts), facts=facts)
 
 
 def preview(options: Options) -> str:
@@ -91,7 +93,23 @@ def preview(options: Options) -> str:
     return printable(command).strip() + who
 
 
-def _judge(call: StepCall, means: Means, ending: Ending, *, sink: OutputSink, facts: dict[str, Any]) -> Outcome:
+def _execute(command: Command, call: StepCall, means: Means, *, sink: OutputSink, stdout: bytearray) -> Ending:
+    """Run the command; where rows are wanted, standard output comes apart and is kept in `stdout` as well."""
+
+    def keep(data: bytes) -> None:
+        sink.write(data)
+        if len(stdout) <= ROWS_LIMIT_BYTES:
+            stdout.extend(data)
+
+    if call.rows_as is None:
+        return Execution(command, take_stdout=sink.write, clock=means.clock, stopping=means.stopping).run()
+    return Execution(
+        command, take_stdout=keep, take_stderr=sink.write, clock=means.clock, stopping=means.stopping
+    ).run()
+
+
+def _judge(call: StepCall, ending: Ending, *, sink: OutputSink, facts: dict[str, Any]) -> tuple[StepStatus, str]:
+    """Return the status and the message of a step that is no failure; raise StepFailed for one that is."""
     options: Options = call.options
     if ending.stopped == "timed_out":
         message = f"no end after {call.timeout_seconds:g} s; its processes were ended"
@@ -112,19 +130,15 @@ def _judge(call: StepCall, means: Means, ending: Ending, *, sink: OutputSink, fa
         raise StepFailed(_with_last_line(described, sink), facts=facts)
     notes = _notes(ending, sink)
     if verdict is Verdict.WARNING:
-        message = "; ".join([_with_last_line(described, sink), *notes])
-        status = StepStatus.WARNING
-    else:
-        message = "; ".join(notes)
-        status = StepStatus.SUCCEEDED
-    return Outcome(status=status, message=message, rows=_rows(call, means, ending, facts=facts), facts=facts)
+        return StepStatus.WARNING, "; ".join([_with_last_line(described, sink), *notes])
+    return StepStatus.SUCCEEDED, "; ".join(notes)
 
 
-def _rows(call: StepCall, means: Means, ending: Ending, *, facts: dict[str, Any]) -> tuple[Row, ...]:
+def _rows(call: StepCall, means: Means, stdout: bytes, *, facts: dict[str, Any]) -> tuple[Row, ...]:
     if call.rows_as is None:
         return ()
     try:
-        return parse_rows(mask_bytes(ending.stdout, means.vault), call.rows_as)
+        return parse_rows(mask_bytes(stdout, means.vault), call.rows_as)
     except StepFailed as exc:
         raise StepFailed(exc.message, facts=facts) from exc
 

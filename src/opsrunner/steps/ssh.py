@@ -11,13 +11,13 @@ from typing import Annotated, Any
 from pydantic import Field, field_validator, model_validator
 
 from opsrunner.errors import StepFailed
+from opsrunner.fleet.processes import RUN_MARK
 from opsrunner.model.outcome import Outcome, Part, Row, StepStatus, worst
 from opsrunner.model.site import Host
 from opsrunner.secrets import SecretRef, Vault
 from opsrunner.steps.base import HostAnswer, Kind, Means, StepCall, StepOptions
 from opsrunner.steps.exit_codes import Verdict, describe_exit, judge_exit
 from opsrunner.steps.output import LAST_WORDS_BYTES, OutputSink, cut, mask_bytes, printable
-from opsrunner.steps.processes import RUN_MARK
 from opsrunner.steps.rows import parse_rows
 from opsrunner.steps.suggestions import nearest
 

@@ -6,6 +6,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -149,7 +150,8 @@ class TestEveryHost:
         self, host: Host, make_fleet: MakeFleet
     ) -> None:
         answer = ask(make_fleet(), host, "sleep 15 & echo left $!")
-        os.kill(int(answer.stdout.split()[1]), signal.SIGKILL)
+        with suppress(ProcessLookupError):
+            os.kill(int(answer.stdout.split()[1]), signal.SIGKILL)
 
         assert answer.exit_code == 0
         assert answer.seconds < 8

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import ssl
 import threading
 import uuid
@@ -57,20 +56,6 @@ def make_call(tmp_path: Path) -> Callable[..., StepCall]:
         return StepCall(options=options, **(values | changes))
 
     return make
-
-
-@pytest.fixture
-def is_alive() -> Callable[[int], bool]:
-    """Tell whether a process is there and not only waiting to be collected."""
-
-    def alive(pid: int) -> bool:
-        try:
-            os.kill(pid, 0)
-            return b") Z " not in Path(f"/proc/{pid}/stat").read_bytes()
-        except (ProcessLookupError, FileNotFoundError):
-            return False
-
-    return alive
 
 
 @pytest.fixture

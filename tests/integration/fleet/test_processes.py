@@ -9,7 +9,7 @@ import time
 import uuid
 from collections.abc import Callable
 
-from opsrunner.steps.processes import end_marked, find_marked
+from opsrunner.fleet.processes import end_marked, find_marked
 
 
 def _start(command: str, token: str) -> subprocess.Popen[bytes]:

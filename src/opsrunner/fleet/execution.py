@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import os
-import selectors
+import select
 import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import IO
 
 from opsrunner.clock import Clock
 from opsrunner.errors import StepFailed
-from opsrunner.steps.base import Stopping
-from opsrunner.steps.environment import Account
-from opsrunner.steps.output import OutputSink
-from opsrunner.steps.processes import GRACE_SECONDS, Process, end_all, find_family, find_writers
-from opsrunner.steps.rows import ROWS_LIMIT_BYTES
+from opsrunner.fleet.account import Account
+from opsrunner.fleet.processes import GRACE_SECONDS, Process, end_all, find_family, find_writers
+from opsrunner.model.fleet import Stopping
 
 LOOK_SECONDS = 0.25
 """Longest time between two looks at the clock and at the word to stop."""
@@ -27,6 +24,8 @@ READ_BYTES = 65_536
 LAST_READ_SECONDS = 0.2
 UMASK = 0o022
 
+Take = Callable[[bytes], None]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Command:
@@ -35,12 +34,10 @@ class Command:
     argv: tuple[str, ...]
     environment: dict[str, str]
     cwd: Path
-    stdin: str
+    stdin: str = ""
     account: Account
     try_mark: str
     timeout_seconds: float
-    keep_stdout: bool
-    """Standard output is wanted for rows; it then comes apart from standard error."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,36 +51,37 @@ class Ending:
     stopped: str
     leftovers: int
     """Processes that were left behind, held the output open and were ended."""
-    stdout: bytes
 
 
 class Execution:
-    """Runs one Command: reads its output into a sink, watches the clock and the word to stop.
+    """Runs one Command: hands on its output as it comes, watches the clock and the word to stop.
 
     The program gets a session of its own, so no terminal to ask at. It is over when the program has
     ended and its output is closed; processes that keep the output open are ended after LEFTOVER_SECONDS.
+    Without `take_stderr` both streams come as one, in their order.
     """
 
-    def __init__(self, command: Command, *, sink: OutputSink, clock: Clock, stopping: Stopping) -> None:
+    def __init__(
+        self, command: Command, *, take_stdout: Take, take_stderr: Take | None = None, clock: Clock, stopping: Stopping
+    ) -> None:
         self._command = command
-        self._sink = sink
+        self._take_stdout = take_stdout
+        self._take_stderr = take_stderr
         self._clock = clock
         self._stopping = stopping
-        self._selector = selectors.DefaultSelector()
-        self._stdout = bytearray()
+        self._poll = select.poll()
+        self._acts: dict[int, Callable[[], None]] = {}
         self._family: set[Process] = set()
         self._inodes: frozenset[int] = frozenset()
         self._exited = False
 
     def run(self) -> Ending:
-        """Run to the end. Raises StepFailed when the program cannot be started."""
+        """Run to the end. Raises StepFailed when the program cannot be started, or not be ended."""
         started = self._clock.monotonic()
-        process = _start(self._command)
-        pidfd = os.pidfd_open(process.pid)
-        self._selector.register(pidfd, selectors.EVENT_READ, self._note_exit)
-        self._watch_pipes(process)
-        leftovers = 0
+        process = _start(self._command, apart=self._take_stderr is not None)
         try:
+            self._watch(process)
+            leftovers = 0
             stopped = self._wait_for_exit(deadline=started + self._command.timeout_seconds)
             if stopped:
                 end_all(partial(self._find_all, process.pid), grace_seconds=GRACE_SECONDS, wait=self._read_for)
@@ -92,25 +90,32 @@ class Execution:
             self._read_for(LAST_READ_SECONDS)
             code = _reap(process)
         finally:
-            self._close(process, pidfd)
+            self._close(process)
         return Ending(
             exit_code=128 - code if code < 0 else code,
             signal=-code if code < 0 else None,
             seconds=round(self._clock.monotonic() - started, 3),
             stopped=stopped,
             leftovers=leftovers,
-            stdout=bytes(self._stdout),
         )
 
-    def _watch_pipes(self, process: subprocess.Popen[bytes]) -> None:
+    def _watch(self, process: subprocess.Popen[bytes]) -> None:
+        pidfd = os.pidfd_open(process.pid)
+        self._register(pidfd, partial(self._note_exit, pidfd))
         inodes = set()
-        for stream in (process.stdout, process.stderr):
-            if stream is not None:
-                os.set_blocking(stream.fileno(), False)
+        for stream, take in ((process.stdout, self._take_stdout), (process.stderr, self._take_stderr)):
+            if stream is not None and take is not None:
                 inodes.add(os.fstat(stream.fileno()).st_ino)
-                is_rows = self._command.keep_stdout and stream is process.stdout
-                self._selector.register(stream, selectors.EVENT_READ, partial(self._read, stream, is_rows))
+                self._register(stream.fileno(), partial(self._read, stream.fileno(), take))
         self._inodes = frozenset(inodes)
+
+    def _register(self, descriptor: int, act: Callable[[], None]) -> None:
+        self._poll.register(descriptor, select.POLLIN)
+        self._acts[descriptor] = act
+
+    def _unregister(self, descriptor: int) -> None:
+        self._poll.unregister(descriptor)
+        del self._acts[descriptor]
 
     def _wait_for_exit(self, *, deadline: float) -> str:
         while not self._exited:
@@ -125,9 +130,9 @@ class Execution:
     def _drain(self) -> int:
         """Read what is still to come; return how many processes had to be ended for it to end."""
         deadline = self._clock.monotonic() + LEFTOVER_SECONDS
-        while self._has_pipes() and self._clock.monotonic() < deadline and not self._stopping.is_set():
+        while self._acts and self._clock.monotonic() < deadline and not self._stopping.is_set():
             self._read_for(LOOK_SECONDS)
-        if not self._has_pipes():
+        if not self._acts:
             return 0
         ended = end_all(partial(find_writers, self._inodes), grace_seconds=GRACE_SECONDS, wait=self._read_for)
         return len(ended)
@@ -136,51 +141,43 @@ class Execution:
         family = find_family(leader, try_mark=self._command.try_mark, known=self._family)
         return sorted({*family, *find_writers(self._inodes)})
 
-    def _has_pipes(self) -> bool:
-        return bool(self._selector.get_map()) and any(
-            key.data is not self._note_exit for key in self._selector.get_map().values()
-        )
-
     def _read_for(self, seconds: float) -> None:
         """Read what comes for `seconds`, or until the program ends or all is closed."""
         deadline = self._clock.monotonic() + seconds
         had_exited = self._exited
-        while self._selector.get_map() and self._exited == had_exited:
+        while self._acts and self._exited == had_exited:
             remaining = deadline - self._clock.monotonic()
             if remaining <= 0:
                 return
-            for key, _ in self._selector.select(remaining):
-                act: Callable[[], None] = key.data
-                act()
+            for descriptor, _ in self._poll.poll(remaining * 1000):
+                self._acts[descriptor]()
 
-    def _read(self, stream: IO[bytes], is_rows: bool) -> None:
-        data = os.read(stream.fileno(), READ_BYTES)
-        if not data:
-            self._selector.unregister(stream)
-            return
-        self._sink.write(data)
-        if is_rows and len(self._stdout) <= ROWS_LIMIT_BYTES:
-            self._stdout += data
+    def _read(self, descriptor: int, take: Take) -> None:
+        data = os.read(descriptor, READ_BYTES)
+        if data:
+            take(data)
+        else:
+            self._unregister(descriptor)
 
-    def _note_exit(self) -> None:
+    def _note_exit(self, pidfd: int) -> None:
         self._exited = True
-        for key in list(self._selector.get_map().values()):
-            if key.data == self._note_exit:
-                self._selector.unregister(key.fileobj)
+        self._unregister(pidfd)
+        os.close(pidfd)
 
-    def _close(self, process: subprocess.Popen[bytes], pidfd: int) -> None:
+    def _close(self, process: subprocess.Popen[bytes]) -> None:
         """Let go of everything; what still runs, because something unforeseen happened, is ended."""
-        self._selector.close()
+        streams = [stream for stream in (process.stdout, process.stderr) if stream is not None]
+        for pidfd in self._acts.keys() - {stream.fileno() for stream in streams}:
+            self._note_exit(pidfd)
+        self._acts.clear()
         if process.poll() is None:
             end_all(partial(self._find_all, process.pid), grace_seconds=0)
             process.poll()
-        os.close(pidfd)
-        for stream in (process.stdout, process.stderr):
-            if stream is not None:
-                stream.close()
+        for stream in streams:
+            stream.close()
 
 
-def _start(command: Command) -> subprocess.Popen[bytes]:
+def _start(command: Command, *, apart: bool) -> subprocess.Popen[bytes]:
     account = command.account
     stdin = _stdin(command.stdin)
     try:
@@ -190,7 +187,7 @@ def _start(command: Command) -> subprocess.Popen[bytes]:
             env=command.environment,
             stdin=stdin,
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE if command.keep_stdout else subprocess.STDOUT,
+            stderr=subprocess.PIPE if apart else subprocess.STDOUT,
             start_new_session=True,
             umask=UMASK,
             bufsize=0,
