@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from opsrunner.config.freezing import freeze, thaw
@@ -14,41 +15,72 @@ from opsrunner.model.site import Site
 from opsrunner.schedules.almanac import Almanac
 
 
+@dataclass(frozen=True, kw_only=True)
+class InForce:
+    """What is in force at one moment: parts that fit together."""
+
+    loaded: Loaded
+    site: Site
+    almanac: Almanac
+
+
 class SiteInForce:
-    """Holds what is in force; `refresh` takes over what has changed on disk."""
+    """Holds what is in force; `refresh` takes over what has changed on disk.
+
+    One thread refreshes while others read. What is taken over is swapped as a whole, so who needs two
+    parts that fit together asks `now` once.
+    """
 
     def __init__(self, root: Path, *, books: Books | None = None) -> None:
         """Read the site for the first time. Raises ConfigurationError where `opsrunner.yaml` is wrong."""
         self._loader = SiteLoader(root, last_good=_last_good(books))
         self._frozen: dict[str, tuple[Routine, str]] = {}
-        self.loaded: Loaded
-        self.site: Site
-        self.almanac: Almanac
-        self._take(self._loader.load())
+        self._now = _in_force(self._loader.load())
+
+    @property
+    def now(self) -> InForce:
+        """What is in force now, as a whole."""
+        return self._now
+
+    @property
+    def site(self) -> Site:
+        """The site."""
+        return self._now.site
+
+    @property
+    def loaded(self) -> Loaded:
+        """What reading the site's files came to, problems included."""
+        return self._now.loaded
+
+    @property
+    def almanac(self) -> Almanac:
+        """The site's calendars and schedules."""
+        return self._now.almanac
 
     def refresh(self) -> bool:
         """Read what changed; tell whether anything did."""
         loaded = self._loader.load()
         if not loaded.changed:
             return False
-        self._take(loaded)
+        self._now = _in_force(loaded)
         return True
 
     def frozen(self) -> Mapping[str, str]:
         """Return the frozen text of each routine in force, by id."""
-        for routine in self.site.routines.values():
-            known = self._frozen.get(routine.id)
-            if known is None or known[0] is not routine:
-                self._frozen[routine.id] = (routine, freeze(routine))
-        return {routine: self._frozen[routine][1] for routine in self.site.routines}
+        routines = self.site.routines
+        known = self._frozen
+        self._frozen = {
+            name: held if (held := known.get(name)) is not None and held[0] is routine else (routine, freeze(routine))
+            for name, routine in routines.items()
+        }
+        return {name: text for name, (_, text) in self._frozen.items()}
 
-    def _take(self, loaded: Loaded) -> None:
-        self.loaded = loaded
-        if loaded.site is None:
-            raise ConfigurationError("\n".join(str(problem) for problem in loaded.problems))
-        self.site = loaded.site
-        schedules = {routine.id: routine.schedule for routine in loaded.site.routines.values()}
-        self.almanac = Almanac(loaded.site.calendars, schedules)
+
+def _in_force(loaded: Loaded) -> InForce:
+    if loaded.site is None:
+        raise ConfigurationError("\n".join(str(problem) for problem in loaded.problems))
+    schedules = {routine.id: routine.schedule for routine in loaded.site.routines.values()}
+    return InForce(loaded=loaded, site=loaded.site, almanac=Almanac(loaded.site.calendars, schedules))
 
 
 def _last_good(books: Books | None) -> dict[str, Routine]:

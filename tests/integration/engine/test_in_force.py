@@ -1,0 +1,64 @@
+"""What is in force changes as a whole, while other threads read it."""
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from opsrunner.engine.in_force import InForce, SiteInForce
+from opsrunner.errors import ConfigurationError
+
+ROUTINE = "name: Hello\naccountable: sysadmin\nschedule: {every: day, at: '02:00'}\nsteps:\n  - run: echo {number}\n"
+
+
+def write(root: Path, number: int) -> None:
+    for name in (f"hello-{number}", "always"):
+        path = root / "routines" / f"{name}.yaml"
+        path.write_text(ROUTINE.replace("{number}", str(number)), encoding="utf-8")
+        path.chmod(0o600)
+
+
+def fits(now: InForce) -> bool:
+    return now.site is now.loaded.site and set(now.almanac.schedules) == set(now.site.routines)
+
+
+def test_its_parts_fit_together_at_every_moment(make_site: Callable[..., Path]) -> None:
+    root = make_site({})
+    write(root, 0)
+    force = SiteInForce(root)
+    over = threading.Event()
+    seen: list[bool] = []
+
+    def read() -> None:
+        while not over.is_set():
+            seen.append(fits(force.now))
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    for number in range(1, 6):
+        write(root, number)
+        assert force.refresh()
+    over.set()
+    reader.join()
+    assert len(seen) > 5
+    assert all(seen)
+
+
+def test_what_was_read_before_a_change_stays_as_it_was(make_site: Callable[..., Path]) -> None:
+    root = make_site({})
+    write(root, 1)
+    force = SiteInForce(root)
+    before, frozen_before = force.now, force.frozen()
+    write(root, 2)
+    force.refresh()
+
+    assert set(before.site.routines) == set(before.almanac.schedules) == {"always", "hello-1"}
+    assert set(force.frozen()) == set(force.almanac.schedules) == {"always", "hello-1", "hello-2"}
+    assert force.frozen()["always"] != frozen_before["always"]
+    assert force.frozen()["hello-1"] == frozen_before["hello-1"]
+
+
+def test_a_site_that_was_never_good_is_refused(make_site: Callable[..., Path]) -> None:
+    with pytest.raises(ConfigurationError, match=r"opsrunner\.yaml"):
+        SiteInForce(make_site({"opsrunner.yaml": "site: [\n"}))
