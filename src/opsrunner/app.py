@@ -14,6 +14,7 @@ from opsrunner.engine.alerts import Alerts
 from opsrunner.engine.automated import Automated
 from opsrunner.engine.by_hand import ByHand, find_routine
 from opsrunner.engine.checklists import Checklists
+from opsrunner.engine.clock_guard import ClockGuard
 from opsrunner.engine.daemon import Daemon, Parts
 from opsrunner.engine.desk import Desk
 from opsrunner.engine.digest import DigestWriter
@@ -265,11 +266,13 @@ class App:
         """Build what `serve` keeps going."""
         alarm = AlarmClock()
         workers = Workers(self.runner, size=self.site.limits.workers, finished=alarm.ring)
+        guard = ClockGuard(self.books, self.clock)
         parts = Parts(
             books=self.books,
             clock=self.clock,
+            clock_guard=guard,
             in_force=self.in_force,
-            planning=Planning(self.books),
+            planning=Planning(self.books, keep_time=guard.keep),
             workers=workers,
             human=self.human,
             settling=Settling(self.desk),

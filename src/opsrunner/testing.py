@@ -16,17 +16,30 @@ from opsrunner.steps.base import Kind, Means, StepCall, StepOptions
 
 
 class FakeClock:
-    """A clock that stands until it is moved. `monotonic` moves with it, `step` moves only the wall."""
+    """A clock that stands until it is moved. `monotonic` and `boottime` move with it, `step` moves only the wall."""
 
     def __init__(self, now: datetime) -> None:
         self._now = now
         self._monotonic = 1000.0
+        self._booted = 0.0
+        self._boot = 1
 
     def now(self) -> datetime:
         return self._now
 
     def monotonic(self) -> float:
         return self._monotonic
+
+    def boottime(self) -> float:
+        return self._monotonic - self._booted
+
+    def boot_id(self) -> str:
+        return f"boot-{self._boot}"
+
+    def reboot(self) -> None:
+        """Let the machine start anew: what `boottime` told before compares with nothing."""
+        self._boot += 1
+        self._booted = self._monotonic
 
     def move(self, **how_far: float) -> datetime:
         """Let time pass (`hours=3`), and return the new moment."""

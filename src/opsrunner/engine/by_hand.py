@@ -107,6 +107,8 @@ class ByHand:
     def _through_the_daemon(
         self, routine: str, *, actor: str, rerun_of: int | None, on_event: Callable[[RunEvent], None]
     ) -> Run:
+        if doubt := self.books.service.clock_doubt():
+            raise Refused(f"the daemon holds everything: {doubt}")
         asked = self.books.requests.ask_for_run(routine, actor=actor, at=self.clock.now(), rerun_of=rerun_of)
         run_id = self._taken(asked)
         told: set[tuple[str, str]] = set()

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 
 from opsrunner.clock import Clock
 from opsrunner.engine.by_hand import claim_by_hand
+from opsrunner.engine.clock_guard import ClockGuard
 from opsrunner.engine.digest import DigestWriter
 from opsrunner.engine.digest_words import plural
 from opsrunner.engine.forecast import world_of
@@ -44,6 +45,7 @@ class Parts:
 
     books: Books
     clock: Clock
+    clock_guard: ClockGuard
     in_force: SiteInForce
     planning: Planning
     workers: Workers
@@ -67,16 +69,26 @@ class Daemon:
         self._next_at: datetime | None = None
         self._version = -1
         self._is_current = False
+        self._has_begun = False
         self._planned_seconds: float | None = None
         """When the last planner pass succeeded, on the steady clock; None after one that did not."""
         self.reported = threading.Event()
         """Set when a digest was written; the heartbeat is told once its mails went."""
 
     def begin(self) -> None:
-        """Recover from the last end, and put the site in force. Called once, with the lock held."""
-        self._put_in_force()
+        """Recover from the last end, and put the site in force; with a clock in doubt that waits until it is believed.
+
+        Called once, with the lock held.
+        """
+        now = self._time()
+        if now is not None:
+            self._begin(now)
+
+    def _begin(self, now: datetime) -> None:
+        self._put_in_force(now)
         for run_id in self._parts.recovery.recover():
             self._parts.workers.start(run_id)
+        self._has_begun = True
 
     def loop(self) -> None:
         """Work until `draining` is set."""
@@ -99,10 +111,16 @@ class Daemon:
         return last is not None and self._parts.clock.monotonic() - last < HUNG_AFTER_SECONDS
 
     def work_once(self) -> None:
-        """Do every duty that is due now."""
-        now = self._parts.clock.now()
+        """Do every duty that is due now; none while the clock is in doubt."""
+        now = self._time()
+        if now is None:
+            return
+        if not self._has_begun:
+            self._begin(now)
+        if self._next_at is not None and now >= self._next_at:
+            self._plan(now)  # what was in force until now is accounted for before it changes
         if self._is_time("reload", RELOAD_EVERY, now):
-            self._reload()
+            self._reload(now)
         if self._next_at is None or now >= self._next_at or self._is_time("plan", PLAN_EVERY, now):
             self._plan(now)
         version = self._books.ledger.version()
@@ -117,6 +135,20 @@ class Daemon:
         if self._is_time("prune", PRUNE_EVERY, now):
             self._parts.prune(now)
 
+    def knows_the_time(self) -> bool:
+        """Tell whether the clock can be believed now."""
+        return self._parts.clock_guard.is_believed()
+
+    def _time(self) -> datetime | None:
+        """Return the present moment, or None while the clock is in doubt: then the daemon is not healthy."""
+        now = self._parts.clock_guard.look()
+        if now is None:
+            self._planned_seconds = None
+        elif (last := self._last.get("plan")) is not None and now < last:
+            self._parts.planning.look_again()
+            self._next_at = None
+        return now
+
     def _is_time(self, duty: str, every: timedelta, now: datetime) -> bool:
         """Tell whether a duty was last done `every` ago, or the clock was set back since; note it as done."""
         last = self._last.get(duty)
@@ -125,7 +157,7 @@ class Daemon:
         self._last[duty] = now
         return True
 
-    def _reload(self) -> None:
+    def _reload(self, now: datetime) -> None:
         try:
             changed = self._parts.in_force.refresh()
         except ConfigurationError as exc:
@@ -133,11 +165,10 @@ class Daemon:
             return
         self._is_current = self._is_current and not changed
         if not self._is_current:  # also where it could not be written the last time
-            self._put_in_force()
+            self._put_in_force(now)
 
-    def _put_in_force(self) -> None:
+    def _put_in_force(self, now: datetime) -> None:
         force = self._parts.in_force
-        now = self._parts.clock.now()
         count = plural(len(force.site.routines), "routine")
         with self._books.transaction():
             self._parts.planning.put_in_force(force.site.routines, frozen=force.frozen(), at=now)

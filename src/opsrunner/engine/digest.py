@@ -77,7 +77,7 @@ class DigestWriter:
         schedule = self._schedule(series)
         if schedule is None:
             return None
-        last = self._books.digests.last(series)
+        last = self._books.digests.last(series, until=now)  # a clock that was ahead has written none of ours
         since = last.until_at if last is not None else self._since(now)
         coming = list(occurrences(schedule, after=since, until=now, almanac=self._desk.almanac()))
         return coming[-1].planned_at if coming else None
@@ -91,7 +91,7 @@ class DigestWriter:
 
     def _from(self, series: Series, until: datetime) -> datetime:
         """Return where the digest before ended; the first one begins where the watch began."""
-        last = self._books.digests.last(series)
+        last = self._books.digests.last(series, until=until)
         if last is not None and last.until_at < until:
             return last.until_at
         known = optional_moment(self._books.service.recall(SINCE)) if last is None else None

@@ -7,10 +7,11 @@ import platform
 import stat
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Literal
 
+from opsrunner.clock import EARLIEST
 from opsrunner.engine.state import StateLock
 from opsrunner.errors import OpsrunnerError
 from opsrunner.ledger.books import Books
@@ -18,8 +19,7 @@ from opsrunner.model.site import Host, Problem, Site
 
 Level = Literal["fine", "look", "failed"]
 
-EARLIEST = datetime(2026, 1, 1, tzinfo=UTC)
-"""Before this program was written no clock can be right."""
+_SET_THE_CLOCK = "set the machine's clock; look after NTP"
 PLANNED_WITHIN = timedelta(minutes=5)
 MAIL_PATIENCE = timedelta(hours=1)
 LEAST_FREE = 0.05
@@ -145,12 +145,16 @@ def _state_files(state: Path) -> Iterator[Path]:
 def _clock(patient: Patient) -> Iterator[Finding]:
     if patient.now < EARLIEST:
         said = f"the clock says {patient.now:%Y-%m-%d}"
-        yield Finding(level="failed", what=said, advice="set the machine's clock; look after NTP")
+        yield Finding(level="failed", what=said, advice=_SET_THE_CLOCK)
+        return
+    doubt = patient.books.service.clock_doubt()
+    if doubt and patient.lock.is_held():
+        yield Finding(level="failed", what=f"the daemon holds everything: {doubt}", advice=_SET_THE_CLOCK)
         return
     planned = patient.books.service.planned_at()
     if planned is not None and planned - patient.now > PLANNED_WITHIN:
         what = f"the clock was set back: the last pass was at {planned:%Y-%m-%d %H:%M} UTC"
-        yield Finding(level="failed", what=what, advice="set the machine's clock; look after NTP")
+        yield Finding(level="failed", what=what, advice=_SET_THE_CLOCK)
         return
     yield Finding(level="fine", what=f"the clock is plausible, the site's zone is {patient.site.timezone}")
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from opsrunner.engine.people import People
-from opsrunner.engine.planner import Verdict, World, held_because
+from opsrunner.engine.planner import Verdict, World, accounted_until, held_because
 from opsrunner.ledger.books import Books
 from opsrunner.ledger.holds import Hold
 from opsrunner.model.routine import Routine
@@ -75,7 +75,7 @@ def _watermarks(books: Books) -> dict[str, datetime]:
     """Return up to when each known routine is accounted for; every planner pass accounts for all of them."""
     planned_at = books.service.planned_at()
     return {
-        watched.id: watched.watermark_at if planned_at is None else max(watched.watermark_at, planned_at)
+        watched.id: accounted_until(watched.watermark_at, planned_at)
         for watched in books.routines.all().values()
         if watched.gone_at is None
     }

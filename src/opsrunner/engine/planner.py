@@ -80,6 +80,11 @@ def plan(watch: Watch, *, world: World, now: datetime) -> list[Decision]:
     return decisions
 
 
+def accounted_until(own: datetime, planned_at: datetime | None) -> datetime:
+    """Return up to when a routine is accounted for: by its own mark, and by each pass, which accounts for all."""
+    return own if planned_at is None else max(own, planned_at)
+
+
 def next_due(watch: Watch, *, world: World, now: datetime) -> datetime | None:
     """Return when the routine is next due, or None where it never is again."""
     after = max(watch.watermark, now)

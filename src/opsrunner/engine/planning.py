@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from opsrunner.engine.planner import Decision, Verdict, Watch, World, next_due, plan
+from opsrunner.engine.planner import Decision, Verdict, Watch, World, accounted_until, next_due, plan
 from opsrunner.ledger.books import Books
 from opsrunner.ledger.holds import Hold
 from opsrunner.ledger.runs import NewRun
@@ -31,8 +31,10 @@ class Pass:
 class Planning:
     """Plans the routines in force. One instance lives as long as the daemon."""
 
-    def __init__(self, books: Books) -> None:
+    def __init__(self, books: Books, *, keep_time: Callable[[], None]) -> None:
+        """`keep_time` is called in the transaction of each pass: it keeps what the clocks showed."""
         self._books = books
+        self._keep_time = keep_time
         self._routines: Mapping[str, Routine] = {}
         self._frozen: Mapping[str, str] = {}
         self._next: dict[str, datetime | None] = {}
@@ -49,16 +51,22 @@ class Planning:
                 self._books.routines.keep(routine_id, frozen=name)
         self._routines, self._frozen, self._next = routines, names, {}
 
+    def look_again(self) -> None:
+        """Forget when routines are due next: the clock was set back."""
+        self._next = {}
+
     def run(self, *, world: World, now: datetime) -> Pass:
         """Plan everything that is due, claim it, and move the watermark to `now`, all at once."""
         with self._books.transaction():
             planned_at = self._books.service.planned_at()
-            if planned_at is not None and now - planned_at > LONGEST_PASS:
+            slept = planned_at is not None and now - planned_at > LONGEST_PASS
+            if planned_at is not None and slept and not self._books.service.has_gap_until(now):
                 self._books.service.note_gap(Gap(from_=planned_at, until=now, reason="not running"))
             decisions, coming = self._decide(planned_at, world=world, now=now)
             started = [run for decision in decisions if (run := self._claim(decision, at=now)) is not None]
             if planned_at is None or now > planned_at:
                 self._books.service.note_planned(now)
+                self._keep_time()
         self._next.update(coming)  # not before the commit: a pass that failed has accounted for nothing
         soonest = min((at for at in self._next.values() if at is not None), default=None)
         return Pass(started=tuple(started), decisions=tuple(decisions), next_at=soonest)
@@ -88,7 +96,7 @@ class Planning:
         active: dict[str, list[Run]] = defaultdict(list)
         for run in self._books.runs.active():
             active[run.routine].append(run)
-        marks = {routine.id: self._watermark(known[routine.id].watermark_at, planned_at) for routine in due}
+        marks = {routine.id: accounted_until(known[routine.id].watermark_at, planned_at) for routine in due}
         holds: dict[str, list[Hold]] = defaultdict(list)
         for hold in self._books.holds.since(min(marks.values())):
             holds[hold.routine].append(hold)
@@ -102,11 +110,6 @@ class Planning:
             )
             for routine in due
         ]
-
-    @staticmethod
-    def _watermark(own: datetime, planned_at: datetime | None) -> datetime:
-        """Return up to when a routine is accounted for: every pass accounts for all routines in force."""
-        return own if planned_at is None else max(own, planned_at)
 
     def _claim(self, decision: Decision, *, at: datetime) -> Run | None:
         status = {

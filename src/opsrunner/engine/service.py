@@ -77,6 +77,8 @@ class Service:
 
     def _deliver(self) -> None:
         """Hand over mails, and tell the heartbeat when those of a digest went."""
+        if not self.daemon.knows_the_time():
+            return  # quiet hours, and how long a mail has been tried, are told by the clock
         told = self.daemon.reported.is_set()
         self.deliver()
         if told:

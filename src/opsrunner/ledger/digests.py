@@ -57,9 +57,10 @@ class Digests:
                 self._runs.report(run_ids, series=new.series, digest=digest_id)
             return digest_id
 
-    def last(self, series: str) -> SentDigest | None:
-        """Return the newest digest of a series."""
-        row = self._ledger.one("SELECT * FROM digests WHERE series = ? ORDER BY until_at DESC LIMIT 1", (series,))
+    def last(self, series: str, *, until: datetime | None = None) -> SentDigest | None:
+        """Return the newest digest of a series, of those whose period ends at `until` at the latest."""
+        sql = "SELECT * FROM digests WHERE series = ? AND until_at <= ? ORDER BY until_at DESC LIMIT 1"
+        row = self._ledger.one(sql, (series, "9" if until is None else to_text(until)))
         return None if row is None else _digest(row)
 
     def covering(self, series: str, moment: datetime) -> SentDigest | None:

@@ -8,6 +8,9 @@ from datetime import datetime
 from opsrunner.ledger.codec import optional_moment, to_moment, to_text
 from opsrunner.ledger.database import Ledger
 
+CLOCK_DOUBT = "clock_doubt"
+"""What the ledger calls the sentence that says why the clock is not believed, while it is not."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Gap:
@@ -48,6 +51,18 @@ class Service:
         """Keep one word of the program's own."""
         sql = "INSERT INTO meta(name, value) VALUES (?,?) ON CONFLICT(name) DO UPDATE SET value = excluded.value"
         self._ledger.change(sql, (name, value))
+
+    def forget(self, name: str) -> None:
+        """Let go of what `remember` kept."""
+        self._ledger.change("DELETE FROM meta WHERE name = ?", (name,))
+
+    def clock_doubt(self) -> str:
+        """Return why the daemon does not believe the clock now, '' where it does."""
+        return self.recall(CLOCK_DOUBT) or ""
+
+    def has_gap_until(self, moment: datetime) -> bool:
+        """Tell whether a time without planning is known that ends at `moment`."""
+        return self._ledger.one("SELECT 1 FROM gaps WHERE until_at = ?", (to_text(moment),)) is not None
 
     def recall(self, name: str) -> str | None:
         """Return what `remember` kept."""

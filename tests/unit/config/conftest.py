@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from opsrunner.config.loader import Loaded, SiteLoader
+from opsrunner.testing import FakeClock
 
 SITE = """\
 site: Example Hosting
@@ -26,19 +27,9 @@ sources:
 OTHER = "name: Other\naccountable: owner\nsteps: [{run: 'true'}]\n"
 
 
-class StillClock:
-    """Saturday, 10 January 2026."""
-
-    def now(self) -> datetime:
-        return datetime(2026, 1, 10, tzinfo=UTC)
-
-    def monotonic(self) -> float:
-        return 0.0
-
-
 @pytest.fixture
-def clock() -> StillClock:
-    return StillClock()
+def clock() -> FakeClock:
+    return FakeClock(datetime(2026, 1, 10, tzinfo=UTC))  # a Saturday
 
 
 @pytest.fixture
@@ -48,6 +39,6 @@ def full_site(make_site: Callable[[Mapping[str, str]], Path]) -> Callable[[Mappi
 
 
 @pytest.fixture
-def load(full_site: Callable[[Mapping[str, str]], Path], clock: StillClock) -> Callable[[Mapping[str, str]], Loaded]:
+def load(full_site: Callable[[Mapping[str, str]], Path], clock: FakeClock) -> Callable[[Mapping[str, str]], Loaded]:
     """Write a full site with some more files, and load it."""
     return lambda files: SiteLoader(full_site(files), clock=clock).load()

@@ -1,0 +1,32 @@
+"""What a clock that was ahead has written of times that have not come."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from opsrunner.ledger.codec import to_text
+from opsrunner.ledger.database import Ledger
+
+_NOT_RUN = "started_at IS NULL AND status IN ('skipped', 'missed') AND finished_at > ?1 AND planned_at > ?1"
+_STATEMENTS = (
+    f"UPDATE runs SET rerun_of = NULL WHERE rerun_of IN (SELECT id FROM runs WHERE {_NOT_RUN})",  # noqa: S608
+    "UPDATE routines SET watermark_at = ?1 WHERE watermark_at > ?1",
+    "UPDATE meta SET value = ?1 WHERE name IN ('planned_at', 'digests_since') AND value > ?1",
+    "UPDATE holds SET created_at = ?1 WHERE created_at > ?1",
+    "UPDATE holds SET ended_at = ?1 WHERE ended_at > ?1",
+    "UPDATE tasks SET settles_at = ?1 WHERE settles_at > ?1",
+    "UPDATE outbox SET created_at = ?1, next_try_at = ?1 WHERE created_at > ?1 AND sent_at IS NULL",
+)
+
+
+def set_back(ledger: Ledger, *, now: datetime) -> int:
+    """Bring everything that waits for a moment, and stands in the future by mistake, back to `now`.
+
+    Occurrences that were recorded as skipped or missed before their time came lose that record, so that they
+    are decided when it comes; return how many. What ran keeps its record and does not run again.
+    """
+    values = (to_text(now),)
+    with ledger.transaction():
+        for statement in _STATEMENTS:
+            ledger.change(statement, values)
+        return ledger.change(f"DELETE FROM runs WHERE {_NOT_RUN}", values)  # noqa: S608 (fixed words)
