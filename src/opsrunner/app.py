@@ -209,9 +209,17 @@ class App:
             deliver=self.deliver,
         )
 
+    @cached_property
+    def pinger(self) -> Pinger:
+        """What tells the heartbeat's watcher that we live."""
+        return Pinger(lambda: self.site.heartbeat, vault=self.vault, clock=self.clock)
+
     def deliver(self) -> int:
         """Hand over the mails that are due; return how many were tried."""
-        return deliver_due(self.books.outbox, self.transport(), from_=self.site.mail.from_, clock=self.clock)
+        told = self.pinger.mail_went
+        return deliver_due(
+            self.books.outbox, self.transport(), from_=self.site.mail.from_, clock=self.clock, on_sent=told
+        )
 
     def transport(self) -> Transport:
         """Return how mails leave this site now."""
@@ -281,14 +289,13 @@ class App:
             recovery=self.recovery,
             prune=Retention(books=self.books, state=self.state, site=lambda: self.site).prune,
         )
-        heartbeat = self.site.heartbeat
         return Service(
             clock=self.clock,
             lock=self.lock,
             daemon=Daemon(parts, alarm=alarm, draining=self.draining),
             workers=workers,
             deliver=self.deliver,
-            ping=Pinger(heartbeat, vault=self.vault).ping if heartbeat else None,
+            pinger=self.pinger,
             grace_seconds=lambda: self.site.limits.grace_seconds,
             draining=self.draining,
             hurry=self.hurry,

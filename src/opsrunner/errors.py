@@ -14,6 +14,7 @@
     ├── ExpressionError            an expression or template cannot be evaluated
     ├── MailFailed                 a mail could not be handed over
     │   └── MailServerUnavailable  no mail can be handed over now
+    ├── NoAnswer                   an HTTP request came to no answer
     └── StepFailed                 a step did not do its work
 
 A class's docstring is its default message. Foreign exceptions are mapped to one of these where they
@@ -100,6 +101,19 @@ class MailFailed(OpsrunnerError):
 
 class MailServerUnavailable(MailFailed):
     """The mail server cannot be used now; every mail waits."""
+
+
+class NoAnswer(OpsrunnerError):
+    """There was no answer in time.
+
+    `kind` is `failed`, `timed_out`, `stopped` (we were told to) or `unsendable` (another try cannot help);
+    `was_sent` tells that the server may have got the request. What the server wrote is never in the message.
+    """
+
+    def __init__(self, message: str | None = None, *, kind: str = "failed", was_sent: bool = False) -> None:
+        super().__init__(message or "there was no answer in time")
+        self.kind = kind
+        self.was_sent = was_sent
 
 
 class StepFailed(OpsrunnerError):

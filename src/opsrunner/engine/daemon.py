@@ -72,8 +72,6 @@ class Daemon:
         self._has_begun = False
         self._planned_seconds: float | None = None
         """When the last planner pass succeeded, on the steady clock; None after one that did not."""
-        self.reported = threading.Event()
-        """Set when a digest was written; the heartbeat is told once its mails went."""
 
     def begin(self) -> None:
         """Recover from the last end, and put the site in force; with a clock in doubt that waits until it is believed.
@@ -254,8 +252,7 @@ class Daemon:
 
     def _digests(self, now: datetime) -> None:
         for series in self._parts.digests.due(now):
-            if self._parts.digests.write(series, now) is not None:
-                self.reported.set()
+            self._parts.digests.write(series, now)
 
 
 def _log_left_out(decisions: Sequence[Decision]) -> None:

@@ -7,6 +7,7 @@ of that moment and one Message-ID for good, so that a reader never sees two of i
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from opsrunner.clock import Clock
@@ -25,8 +26,19 @@ BATCH = 100
 _log = logging.getLogger(__name__)
 
 
-def deliver_due(outbox: Outbox, transport: Transport, *, from_: str, clock: Clock) -> int:
-    """Try every mail that is due, over one connection; return how many were tried.
+def _ignore(_mail: QueuedMail) -> None:
+    """Nobody waits for it."""
+
+
+def deliver_due(
+    outbox: Outbox,
+    transport: Transport,
+    *,
+    from_: str,
+    clock: Clock,
+    on_sent: Callable[[QueuedMail], None] = _ignore,
+) -> int:
+    """Try every mail that is due, over one connection; return how many were tried. `on_sent` hears of each that went.
 
     When the server cannot be used at all, the rest stays due and untouched: one try tells as much
     as a hundred. Never raises MailFailed.
@@ -37,14 +49,22 @@ def deliver_due(outbox: Outbox, transport: Transport, *, from_: str, clock: Cloc
             if not outbox.claim(mail.id, clock.now()):
                 continue
             tried += 1
-            if not deliver_one(mail, outbox=outbox, transport=transport, from_=from_, now=clock.now()):
+            if not deliver_one(mail, outbox=outbox, transport=transport, from_=from_, now=clock.now(), on_sent=on_sent):
                 break
     finally:
         transport.close()
     return tried
 
 
-def deliver_one(mail: QueuedMail, *, outbox: Outbox, transport: Transport, from_: str, now: datetime) -> bool:
+def deliver_one(
+    mail: QueuedMail,
+    *,
+    outbox: Outbox,
+    transport: Transport,
+    from_: str,
+    now: datetime,
+    on_sent: Callable[[QueuedMail], None] = _ignore,
+) -> bool:
     """Try one claimed mail and record what came of it; False when the server cannot be used at all."""
     try:
         message = build(mail, from_=from_, message_id=mail.message_id, date=mail.created_at)
@@ -57,6 +77,7 @@ def deliver_one(mail: QueuedMail, *, outbox: Outbox, transport: Transport, from_
         _record_failure(mail, MailFailed(f"internal error: {exc!r}"), outbox=outbox, now=now)
         return True
     outbox.sent(mail.id, now)
+    on_sent(mail)
     return True
 
 

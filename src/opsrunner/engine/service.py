@@ -11,12 +11,13 @@ from types import FrameType
 
 from opsrunner.clock import Clock
 from opsrunner.engine.daemon import Daemon
+from opsrunner.engine.heartbeat import Pinger
 from opsrunner.engine.state import StateLock
 from opsrunner.engine.workers import Workers
 
 LOGGER = logging.getLogger("opsrunner")
 MAIL_SECONDS = 2.0
-HEARTBEAT_SECONDS = 300.0
+HEARTBEAT_LOOK_SECONDS = 1.0
 LAST_MAIL_SECONDS = 5.0
 
 
@@ -30,8 +31,8 @@ class Service:
     workers: Workers
     deliver: Callable[[], int]
     """Hand over the mails that are due."""
-    ping: Callable[[], object] | None
-    """Tell the heartbeat's watcher that we live; None where there is none."""
+    pinger: Pinger
+    """Tells the heartbeat's watcher that we live; one thread looks after it."""
     grace_seconds: Callable[[], float]
     draining: threading.Event
     hurry: threading.Event
@@ -39,9 +40,10 @@ class Service:
     def run(self) -> int:
         """Serve until a signal, then end what runs; return the exit code. The lock is held already."""
         self._listen()
-        threads = [threading.Thread(target=self._mail, name="mail", daemon=True)]
-        if self.ping is not None:
-            threads.append(threading.Thread(target=self._heartbeat, name="heartbeat", daemon=True))
+        threads = [
+            threading.Thread(target=self._mail, name="mail", daemon=True),
+            threading.Thread(target=self._heartbeat, name="heartbeat", daemon=True),
+        ]
         try:
             self.daemon.begin()
             for thread in threads:
@@ -76,24 +78,15 @@ class Service:
             self.draining.wait(MAIL_SECONDS)
 
     def _deliver(self) -> None:
-        """Hand over mails, and tell the heartbeat when those of a digest went."""
+        """Hand over the mails that are due."""
         if not self.daemon.knows_the_time():
             return  # quiet hours, and how long a mail has been tried, are told by the clock
-        told = self.daemon.reported.is_set()
         self.deliver()
-        if told:
-            self.daemon.reported.clear()
-            if self.ping is not None:
-                self.ping()
 
     def _heartbeat(self) -> None:
         """Ping while planner passes succeed; silence is what the watcher listens for."""
-        while not self.draining.is_set():
-            if self.daemon.is_healthy() and self.ping is not None:
-                self._quietly(self.ping, "heartbeat")
-                self.draining.wait(HEARTBEAT_SECONDS)
-            else:
-                self.draining.wait(1)
+        while not self.draining.wait(HEARTBEAT_LOOK_SECONDS):
+            self._quietly(lambda: self.pinger.look(is_healthy=self.daemon.is_healthy()), "heartbeat")
 
     @staticmethod
     def _quietly(duty: Callable[[], object], name: str) -> None:

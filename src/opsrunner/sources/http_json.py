@@ -7,10 +7,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
-import httpx2
-
 from opsrunner.clock import SystemClock
-from opsrunner.errors import StepFailed
+from opsrunner.errors import NoAnswer, StepFailed
+from opsrunner.exchange import Ask, Exchange, Reply
 from opsrunner.model.site import Source
 from opsrunner.secrets import SecretRef, Vault
 from opsrunner.sources.request import RawRow, RawTable, Request
@@ -44,45 +43,33 @@ def open_http_json(source: Source, request: Request) -> Iterator[RawTable]:
 
 
 def _get(source: Source, vault: Vault, *, seconds: float) -> bytes:
-    url = _plain(source.where["url"], vault)
     given: Mapping[str, str | SecretRef] = source.where.get("headers") or {}
     headers = {"Accept": "application/json", **{name: _plain(value, vault) for name, value in given.items()}}
+    ask = Ask(url=_plain(source.where["url"], vault), headers=headers, most_bytes=LIMIT_BYTES)
     try:
-        # trust_env would send the passwords of ~/.netrc and follow proxies that the site does not name
-        with (
-            httpx2.Client(timeout=seconds, trust_env=False) as client,
-            client.stream("GET", url, headers=headers) as response,
-        ):
-            _require_success(response, source.name)
-            return _body(response, source.name, seconds=seconds)
-    except httpx2.TimeoutException as exc:
-        raise StepFailed(f"{source.name}: no answer in {seconds:g} s", status="timed_out") from exc
-    except (httpx2.InvalidURL, httpx2.UnsupportedProtocol) as exc:
-        raise StepFailed(f"{source.name}: its address cannot be used: {vault.mask(str(exc))}", permanent=True) from exc
-    except (httpx2.HTTPError, UnicodeEncodeError) as exc:
-        raise StepFailed(f"{source.name}: no answer: {vault.mask(str(exc)) or type(exc).__name__}") from exc
+        reply = Exchange(ask, clock=SystemClock()).run(timeout_seconds=seconds)
+    except NoAnswer as exc:
+        raise _failed(exc, source.name, vault=vault, seconds=seconds) from exc
+    _require_success(reply, source.name)
+    if reply.truncated:
+        raise StepFailed(f"{source.name}: the answer is longer than {LIMIT_BYTES:,} bytes", permanent=True)
+    return reply.body
 
 
-def _require_success(response: httpx2.Response, name: str) -> None:
-    status = response.status_code
-    if response.is_success:
+def _failed(failure: NoAnswer, name: str, *, vault: Vault, seconds: float) -> StepFailed:
+    if failure.kind == "timed_out":
+        return StepFailed(f"{name}: no answer in {seconds:g} s", status="timed_out")
+    if failure.kind == "unsendable":
+        return StepFailed(f"{name}: {vault.mask(failure.message)}", permanent=True)
+    return StepFailed(f"{name}: no answer: {vault.mask(failure.message)}")
+
+
+def _require_success(reply: Reply, name: str) -> None:
+    if 200 <= reply.status < 300:
         return
-    if response.is_redirect:
-        raise StepFailed(f"{name}: answered {status} and sends elsewhere; give the source the final address")
-    raise StepFailed(f"{name}: answered {status} {response.reason_phrase}".rstrip())
-
-
-def _body(response: httpx2.Response, name: str, *, seconds: float) -> bytes:
-    clock = SystemClock()
-    ends_at = clock.monotonic() + seconds
-    body = bytearray()
-    for chunk in response.iter_bytes():
-        body += chunk
-        if len(body) > LIMIT_BYTES:
-            raise StepFailed(f"{name}: the answer is longer than {LIMIT_BYTES:,} bytes", permanent=True)
-        if clock.monotonic() > ends_at:
-            raise StepFailed(f"{name}: the answer took more than {seconds:g} s", status="timed_out")
-    return bytes(body)
+    if reply.location and 300 <= reply.status < 400:
+        raise StepFailed(f"{name}: answered {reply.status} and sends elsewhere; give the source the final address")
+    raise StepFailed(f"{name}: answered {reply.status} {reply.phrase}".rstrip())
 
 
 def _parse(body: bytes, name: str) -> Any:

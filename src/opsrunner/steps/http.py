@@ -2,29 +2,19 @@
 
 from __future__ import annotations
 
-import socket
-import ssl
-import threading
-from collections.abc import Mapping
-from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from opsrunner.clock import Clock
-from opsrunner.errors import StepFailed
+from opsrunner.errors import NoAnswer, StepFailed
+from opsrunner.exchange import Ask, Exchange
 from opsrunner.model.outcome import Outcome, StepStatus
-from opsrunner.secrets import Vault
 from opsrunner.steps.base import Kind, Means, StepCall
 from opsrunner.steps.http_answer import BODY_LIMIT_BYTES, Answer, differences
-from opsrunner.steps.http_request import Options, check_address, first_request, redirected, shown_url
+from opsrunner.steps.http_request import Options, Request, check_address, first_request, redirected, shown_url
 from opsrunner.steps.output import OutputSink, cut, mask_bytes, printable
 from opsrunner.steps.rows import parse_rows
 
-if TYPE_CHECKING:
-    import httpx2
-
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 MOST_REDIRECTS = 5
-LOOK_SECONDS = 0.2
 
 
 def run(call: StepCall, means: Means) -> Outcome:
@@ -35,8 +25,7 @@ def run(call: StepCall, means: Means) -> Outcome:
     except ValueError as exc:
         raise StepFailed(str(exc), permanent=True) from exc
     started = means.clock.monotonic()
-    exchange = _Exchange(options, vault=means.vault, clock=means.clock)
-    answer = exchange.run(means, timeout_seconds=min(options.timeout, call.timeout_seconds))
+    answer = _ask(options, means, timeout_seconds=min(options.timeout, call.timeout_seconds))
     seconds = means.clock.monotonic() - started
     _write_output(call, means, answer, method=options.method)
     days = answer.certificate_days(means.clock.now())
@@ -63,149 +52,57 @@ def preview(options: Options) -> str:
     return f"{options.method.upper()} {shown_url(options.url)}{headers}{unverified}"
 
 
-class _Exchange:
-    """One request with its redirects, in a thread of its own, so that a deadline holds whatever comes.
-
-    Time-outs of sockets are for each read; a server that sends a byte a second would never meet them.
-    """
-
-    def __init__(self, options: Options, *, vault: Vault, clock: Clock) -> None:
-        self._options = options
-        self._clock = clock
-        self._request = first_request(options, vault)
-        self._sockets: list[socket.socket] = []
-        self._over = threading.Event()
-        self._aborted = False
-        self._sent = False
-        self._answer: Answer | None = None
-        self._failure: StepFailed | None = None
-
-    def run(self, means: Means, *, timeout_seconds: float) -> Answer:
-        """Return the answer. Raises StepFailed, also at the deadline and when told to stop."""
-        deadline = self._clock.monotonic() + timeout_seconds
-        threading.Thread(target=self._work, args=(timeout_seconds,), daemon=True).start()
-        while not self._over.wait(LOOK_SECONDS):
-            if means.stopping.is_set():
-                self._abort()
-                raise StepFailed("stopped before its end", status="interrupted", permanent=True)
-            if self._clock.monotonic() >= deadline:
-                self._abort()
-                raise self._failed(f"no full answer within {timeout_seconds:g} s", status="timed_out")
-        if self._failure is not None:
-            raise self._failure
-        if self._answer is None:
-            raise self._failed("the exchange ended without an answer")
-        return self._answer
-
-    def _work(self, timeout_seconds: float) -> None:
-        import httpx2  # noqa: PLC0415 - heavy, and only this kind needs it
-
+def _ask(options: Options, means: Means, *, timeout_seconds: float) -> Answer:
+    """Return the answer, after redirects where they are followed. Raises StepFailed; the time is for all together."""
+    ends_at = means.clock.monotonic() + timeout_seconds
+    request = first_request(options, means.vault)
+    for _ in range(MOST_REDIRECTS + 1):
+        left = ends_at - means.clock.monotonic()
         try:
-            timeout = httpx2.Timeout(timeout_seconds)
-            context = _tls_context(verify=self._options.verify)
-            with httpx2.Client(verify=context, trust_env=False, timeout=timeout) as client:
-                self._answer = self._follow(client)
-        except StepFailed as exc:
-            self._failure = exc
-        except httpx2.TimeoutException:
-            self._failure = self._failed(f"no full answer within {timeout_seconds:g} s", status="timed_out")
-        except (httpx2.InvalidURL, httpx2.UnsupportedProtocol, httpx2.LocalProtocolError, ValueError) as exc:
-            self._failure = StepFailed(f"{self._where}: the request cannot be sent: {exc}", permanent=True)
-        except (httpx2.HTTPError, OSError) as exc:
-            self._failure = self._failed(_reason(exc))
-        finally:
-            self._over.set()
-
-    def _follow(self, client: httpx2.Client) -> Answer:
-        for _ in range(MOST_REDIRECTS + 1):
-            answer = self._send(client)
-            is_redirect = answer.status in REDIRECTS and bool(answer.location)
-            if not is_redirect or not self._options.follow_redirects:
-                return answer
-            self._request = redirected(self._request, answer)
-        raise StepFailed(f"{self._where}: more than {MOST_REDIRECTS} redirects")
-
-    def _send(self, client: httpx2.Client) -> Answer:
-        request = self._request
-        extensions = {"trace": self._trace}
-        with client.stream(
-            request.method.upper(),
-            request.url,
-            headers={"User-Agent": "opsrunner", "Accept-Encoding": "identity", **request.headers},
-            content=request.content or None,
-            json=request.json,
-            extensions=extensions,
-        ) as response:
-            stream = response.extensions["network_stream"]
-            tls = stream.get_extra_info("ssl_object")
-            certificate = tls.getpeercert(True) if tls is not None else None
-            body, truncated = self._read_body(response)
-            return Answer(
-                status=response.status_code,
-                phrase=cut(printable(response.reason_phrase), 60),
-                url=request.url,
-                location=response.headers.get("location", ""),
-                charset=response.charset_encoding or "utf-8",
-                body=body,
-                truncated=truncated,
-                certificate=certificate,
-            )
-
-    def _read_body(self, response: httpx2.Response) -> tuple[bytes, bool]:
-        body = bytearray()
-        for piece in response.iter_bytes():
-            body += piece
-            if len(body) > BODY_LIMIT_BYTES or self._aborted:
-                return bytes(body[:BODY_LIMIT_BYTES]), True
-        return bytes(body), False
-
-    def _trace(self, event: str, details: Mapping[str, Any]) -> None:
-        """Note what the HTTP library tells: the sockets that it opens, and that a request leaves."""
-        if event == "connection.connect_tcp.complete":
-            self._sockets.append(details["return_value"].get_extra_info("socket"))
-        if event.endswith("send_request_headers.started"):
-            self._sent = True
-
-    def _abort(self) -> None:
-        self._aborted = True
-        for opened in list(self._sockets):
-            with suppress(OSError):
-                opened.shutdown(socket.SHUT_RDWR)
-
-    def _failed(self, reason: str, *, status: str = "failed") -> StepFailed:
-        message = f"{self._where}: {reason}"
-        if self._sent and self._request.method in ("post", "put"):
-            return StepFailed(f"{message}; the server may have acted on it", status="unknown", permanent=True)
-        return StepFailed(message, status=status)
-
-    @property
-    def _where(self) -> str:
-        return shown_url(self._request.url)
+            answer = _send(request, means, verify=options.verify, timeout_seconds=max(left, 0.0))
+        except NoAnswer as exc:
+            raise _failed(exc, request, timeout_seconds=timeout_seconds) from exc
+        if not options.follow_redirects or answer.status not in REDIRECTS or not answer.location:
+            return answer
+        request = redirected(request, answer)
+    raise StepFailed(f"{shown_url(request.url)}: more than {MOST_REDIRECTS} redirects")
 
 
-def _tls_context(*, verify: bool) -> ssl.SSLContext:
-    context = ssl.create_default_context()
-    if not verify:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    return context
+def _send(request: Request, means: Means, *, verify: bool, timeout_seconds: float) -> Answer:
+    ask = Ask(
+        method=request.method,
+        url=request.url,
+        headers=request.headers,
+        content=request.content,
+        json=request.json,
+        verify=verify,
+        most_bytes=BODY_LIMIT_BYTES,
+    )
+    reply = Exchange(ask, clock=means.clock).run(timeout_seconds=timeout_seconds, stopping=means.stopping)
+    return Answer(
+        status=reply.status,
+        phrase=cut(printable(reply.phrase), 60),
+        url=request.url,
+        location=reply.location,
+        charset=reply.charset,
+        body=reply.body,
+        truncated=reply.truncated,
+        certificate=reply.certificate,
+    )
 
 
-def _reason(error: BaseException) -> str:
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            return f"the certificate is not valid: {cause.verify_message}"
-        if isinstance(cause, ssl.SSLError):
-            return f"TLS failed: {(cause.reason or 'no common ground').replace('_', ' ').lower()}"
-        if isinstance(cause, socket.gaierror):
-            return "the host's name is not known"
-        if isinstance(cause, ConnectionRefusedError):
-            return "connection refused"
-        if isinstance(cause, OSError) and cause.strerror:
-            return cause.strerror.lower()
-        cause = cause.__cause__ or cause.__context__
-    return str(error).rstrip(".").lower() or type(error).__name__
+def _failed(failure: NoAnswer, request: Request, *, timeout_seconds: float) -> StepFailed:
+    """Return what the step ends with; whoever sent something cannot know what became of it."""
+    where = shown_url(request.url)
+    if failure.kind == "stopped":
+        return StepFailed("stopped before its end", status="interrupted", permanent=True)
+    if failure.kind == "unsendable":
+        return StepFailed(f"{where}: {failure.message}", permanent=True)
+    is_late = failure.kind == "timed_out"
+    message = f"{where}: no full answer within {timeout_seconds:g} s" if is_late else f"{where}: {failure.message}"
+    if failure.was_sent and request.method in ("post", "put"):
+        return StepFailed(f"{message}; the server may have acted on it", status="unknown", permanent=True)
+    return StepFailed(message, status="timed_out" if is_late else "failed")
 
 
 def _write_output(call: StepCall, means: Means, answer: Answer, *, method: str) -> None:

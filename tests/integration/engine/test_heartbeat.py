@@ -9,13 +9,20 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import fields
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from opsrunner.clock import Clock, SystemClock
 from opsrunner.engine.heartbeat import Pinger
+from opsrunner.model.mail import QueuedMail
 from opsrunner.model.site import Heartbeat
 from opsrunner.secrets import SecretRef, Vault
+from opsrunner.testing import FakeClock
+
+NOW = datetime(2026, 11, 21, 6, tzinfo=UTC)
 
 
 class Watcher(socketserver.ThreadingTCPServer):
@@ -64,29 +71,144 @@ def watcher() -> Iterator[Watcher]:
         thread.join()
 
 
-def pinger_of(url: str | SecretRef, root: Path, *, limit_seconds: float = 5) -> Pinger:
-    return Pinger(Heartbeat(url=url), vault=Vault(root), limit_seconds=limit_seconds)
+class Pinging:
+    """A pinger whose site may be edited, and a clock that is moved by hand where `clock` is one."""
+
+    def __init__(
+        self, url: str | SecretRef | None, root: Path, *, limit_seconds: float = 5, clock: Clock | None = None
+    ) -> None:
+        self.heartbeat = Heartbeat(url=url) if url is not None else None
+        self.pinger = Pinger(
+            lambda: self.heartbeat, vault=Vault(root), clock=clock or SystemClock(), limit_seconds=limit_seconds
+        )
+
+    def ping(self) -> bool:
+        assert self.heartbeat is not None
+        return self.pinger.ping(self.heartbeat)
+
+
+def mail(about: str) -> QueuedMail:
+    return QueuedMail(
+        id=1,
+        message_id="1.x",
+        to="boss@example.com",
+        subject="1 needs you: a secret of the house",
+        text="log text",
+        html="",
+        about=about,
+        created_at=NOW,
+        not_before=None,
+        attempts=1,
+        next_try_at=NOW,
+    )
 
 
 def test_it_gets_through(watcher: Watcher, tmp_path: Path) -> None:
-    assert pinger_of(watcher.url, tmp_path).ping()
+    assert Pinging(watcher.url, tmp_path).ping()
     (request,) = watcher.heard
     assert request.startswith(b"GET /ping/very-secret-word HTTP/1.1\r\n")
 
 
+def test_it_tells_a_stranger_nothing_but_that_it_lives(
+    watcher: Watcher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """C41, byte for byte: no log text, no name of the house, no version; there is no switch that would add any."""
+    for name in ("http_proxy", "HTTPS_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+    (tmp_path / ".netrc").write_text("machine 127.0.0.1 login boss password hunter22\n")
+    (tmp_path / ".netrc").chmod(0o600)
+    monkeypatch.setenv("NETRC", str(tmp_path / ".netrc"))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    pinging = Pinging(watcher.url, tmp_path)
+    pinging.pinger.mail_went(mail("digest daily"))
+    pinging.pinger.look(is_healthy=True)
+    (request,) = watcher.heard
+    head, *headers = request.decode("ascii").removesuffix("\r\n\r\n").split("\r\n")
+    assert head == "GET /ping/very-secret-word HTTP/1.1"
+    assert sorted(headers) == [
+        "Accept-Encoding: identity",
+        "Accept: */*",
+        "Connection: keep-alive",
+        f"Host: 127.0.0.1:{watcher.server_address[1]}",
+        "User-Agent: opsrunner",
+    ]
+    assert [field.name for field in fields(Heartbeat)] == ["url"]
+
+
+def test_it_pings_every_five_minutes_and_only_while_planning_works(watcher: Watcher, tmp_path: Path) -> None:
+    clock = FakeClock(NOW)
+    pinging = Pinging(watcher.url, tmp_path, clock=clock)
+    heard = []
+    for seconds, is_healthy in ((0, True), (299, True), (1, False), (100, False), (1, True), (1, True)):
+        clock.move(seconds=seconds)
+        pinging.pinger.look(is_healthy=is_healthy)
+        heard.append(len(watcher.heard))
+    assert heard == [1, 1, 1, 1, 2, 2]
+
+
+def test_it_pings_at_once_after_a_digest_went_and_after_no_other_mail(watcher: Watcher, tmp_path: Path) -> None:
+    clock = FakeClock(NOW)
+    pinging = Pinging(watcher.url, tmp_path, clock=clock)
+    heard = []
+    for about in ("", "follow_up", "digest daily", "", "digest weekly"):
+        clock.move(seconds=1)
+        if about:
+            pinging.pinger.mail_went(mail(about))
+        pinging.pinger.look(is_healthy=True)
+        heard.append(len(watcher.heard))
+    assert heard == [1, 1, 2, 2, 3]
+
+
+def test_it_takes_up_another_address_and_none_at_once(watcher: Watcher, tmp_path: Path) -> None:
+    clock = FakeClock(NOW)
+    pinging = Pinging(None, tmp_path, clock=clock)
+    pinging.pinger.look(is_healthy=True)
+    pinging.heartbeat = Heartbeat(url=watcher.url)
+    pinging.pinger.look(is_healthy=True)
+    pinging.heartbeat = Heartbeat(url=f"{watcher.url}-2")
+    pinging.pinger.look(is_healthy=True)
+    pinging.heartbeat = None
+    clock.move(hours=1)
+    pinging.pinger.look(is_healthy=True)
+    assert [request.split()[1] for request in watcher.heard] == [b"/ping/very-secret-word", b"/ping/very-secret-word-2"]
+
+
+def test_it_signs_in_where_the_address_says_so_and_names_neither_name_nor_password(
+    watcher: Watcher, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    url = watcher.url.replace("//", "//watch:pass-word-9@")
+    assert Pinging(url, tmp_path).ping()
+    assert b"\r\nAuthorization: Basic " in watcher.heard[0]
+    for status in (
+        b"500 very-secret-word pass-word-9",
+        b"302 Found\r\nLocation: http://127.0.0.1:1/",
+        b"x",
+        b"200 \x00",
+    ):
+        watcher.status = status
+        assert not Pinging(url, tmp_path).ping()
+    assert not Pinging("http://watch:pass-word-9@127.0.0.1:99999/very-secret-word", tmp_path).ping()
+    assert len(watcher.heard) == 5
+    ours = [record.getMessage() for record in caplog.records if not record.name.startswith("httpcore2")]
+    assert len(ours) == 5
+    assert "pass-word-9" not in str(ours)
+    assert "very-secret-word" not in str(ours)
+
+
 def test_it_takes_the_url_from_a_secret(watcher: Watcher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HEARTBEAT_URL", watcher.url)
-    assert pinger_of(SecretRef(env="HEARTBEAT_URL"), tmp_path).ping()
+    assert Pinging(SecretRef(env="HEARTBEAT_URL"), tmp_path).ping()
 
 
 def test_it_is_harmless_when_the_secret_is_missing(tmp_path: Path) -> None:
-    assert not pinger_of(SecretRef(env="NOT_SET_ANYWHERE"), tmp_path).ping()
+    assert not Pinging(SecretRef(env="NOT_SET_ANYWHERE"), tmp_path).ping()
 
 
 @pytest.mark.parametrize("status", [b"404 Not Found", b"500 Broken", b"302 Found\r\nLocation: /elsewhere"])
 def test_it_does_not_take_every_answer_for_a_success(status: bytes, watcher: Watcher, tmp_path: Path) -> None:
     watcher.status = status
-    assert not pinger_of(watcher.url, tmp_path).ping()
+    assert not Pinging(watcher.url, tmp_path).ping()
     assert len(watcher.heard) == 1
 
 
@@ -94,12 +216,12 @@ def test_it_does_not_take_every_answer_for_a_success(status: bytes, watcher: Wat
     "url", ["http://127.0.0.1:1/x", "not a url", "ftp://127.0.0.1/", "http://[::1", "http://127.0.0.1:99999/"]
 )
 def test_it_is_harmless_when_nobody_can_be_reached(url: str, tmp_path: Path) -> None:
-    assert not pinger_of(url, tmp_path).ping()
+    assert not Pinging(url, tmp_path).ping()
 
 
 def test_it_ends_within_its_limit_though_the_answer_drips(watcher: Watcher, tmp_path: Path) -> None:
     watcher.drip_seconds = 0.05
-    pinger = pinger_of(watcher.url, tmp_path, limit_seconds=0.2)
+    pinger = Pinging(watcher.url, tmp_path, limit_seconds=0.2)
     started = time.monotonic()
     assert not pinger.ping()
     assert time.monotonic() - started < 1.5
@@ -113,7 +235,7 @@ def test_it_ends_within_its_limit_though_nobody_answers(tmp_path: Path) -> None:
         silent.listen()
         started = time.monotonic()
         url = f"http://127.0.0.1:{silent.getsockname()[1]}/"
-        assert not pinger_of(url, tmp_path, limit_seconds=0.2).ping()
+        assert not Pinging(url, tmp_path, limit_seconds=0.2).ping()
         assert time.monotonic() - started < 1.5
 
 
@@ -121,7 +243,7 @@ def test_it_logs_once_when_it_fails_and_once_when_it_is_back_and_never_the_url(
     watcher: Watcher, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    pinger = pinger_of(watcher.url, tmp_path)
+    pinger = Pinging(watcher.url, tmp_path)
     for status in (b"500 Broken", b"500 Broken", b"500 Broken", b"200 OK", b"200 OK"):
         watcher.status = status
         pinger.ping()
