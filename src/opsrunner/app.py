@@ -15,9 +15,11 @@ from opsrunner.engine.automated import Automated
 from opsrunner.engine.by_hand import ByHand, find_routine
 from opsrunner.engine.checklists import Checklists
 from opsrunner.engine.clock_guard import ClockGuard
+from opsrunner.engine.course import CourseTools
 from opsrunner.engine.daemon import Daemon, Parts
 from opsrunner.engine.desk import Desk
 from opsrunner.engine.digest import DigestWriter
+from opsrunner.engine.entry_marks import EntryMarks
 from opsrunner.engine.events import RunEvent, ignore
 from opsrunner.engine.follow_ups import FollowUps
 from opsrunner.engine.heartbeat import Pinger
@@ -34,7 +36,7 @@ from opsrunner.engine.scheduler import AlarmClock
 from opsrunner.engine.service import Service
 from opsrunner.engine.settling import Settling
 from opsrunner.engine.site_sources import SiteSources
-from opsrunner.engine.state import LEDGER, StateLock, prepare_state
+from opsrunner.engine.state import ENTERED, LEDGER, StateLock, prepare_state
 from opsrunner.engine.tasks import TaskOpener
 from opsrunner.engine.ticks import Ticks
 from opsrunner.engine.trial import Trial, TryResult
@@ -155,25 +157,36 @@ class App:
     def runner(self) -> Runner:
         """What takes runs through their steps."""
         return Runner(
-            books=self.books,
-            clock=self.clock,
-            site=lambda: self.site,
-            state=self.state,
-            automated=Automated(
+            CourseTools(
                 books=self.books,
                 clock=self.clock,
                 site=lambda: self.site,
                 state=self.state,
-                vault=self.vault,
-                fleet=self.fleet,
-                read_source=self.sources.read,
-                people=self.people,
-                follow_ups=self.follow_ups,
-                alerts=self.alerts,
-            ),
-            human=self.human,
-            interruptions=self.follow_ups,
-            draining=self.draining,
+                automated=self._automated,
+                human=self.human,
+                interruptions=self.follow_ups,
+                marks=self._marks,
+                is_draining=self.draining.is_set,
+            )
+        )
+
+    @cached_property
+    def _marks(self) -> EntryMarks:
+        return EntryMarks(self.state / ENTERED)
+
+    @cached_property
+    def _automated(self) -> Automated:
+        return Automated(
+            books=self.books,
+            clock=self.clock,
+            site=lambda: self.site,
+            state=self.state,
+            vault=self.vault,
+            fleet=self.fleet,
+            read_source=self.sources.read,
+            people=self.people,
+            follow_ups=self.follow_ups,
+            alerts=self.alerts,
         )
 
     @cached_property
@@ -189,7 +202,7 @@ class App:
     @cached_property
     def recovery(self) -> Recovery:
         """What sets things right after a crash."""
-        return Recovery(books=self.books, clock=self.clock, follow_ups=self.follow_ups)
+        return Recovery(books=self.books, clock=self.clock, follow_ups=self.follow_ups, marks=self._marks)
 
     @cached_property
     def lock(self) -> StateLock:
@@ -261,10 +274,12 @@ class App:
     def serve(self) -> int:
         """Be the daemon until a signal; return the exit code. Raises StateLocked."""
         self.lock.take()
+        parts = self.daemon_parts()
         try:
-            return self.daemon_parts().run()
+            return parts.run()
         finally:
-            self.lock.release()
+            if not parts.workers.busy():  # else the end of the process gives it back, and not before
+                self.lock.release()
 
     def close(self) -> None:
         """Close the ledger."""
@@ -273,7 +288,7 @@ class App:
     def daemon_parts(self) -> Service:
         """Build what `serve` keeps going."""
         alarm = AlarmClock()
-        workers = Workers(self.runner, size=self.site.limits.workers, finished=alarm.ring)
+        workers = Workers(self.runner, size=lambda: self.site.limits.workers)
         guard = ClockGuard(self.books, self.clock)
         parts = Parts(
             books=self.books,

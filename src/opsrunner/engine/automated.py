@@ -16,7 +16,7 @@ from opsrunner.engine.outputs import output_file
 from opsrunner.engine.people import People
 from opsrunner.engine.stopping import StopWord
 from opsrunner.engine.turns import Done, Tools, Turn, run_step
-from opsrunner.errors import StepFailed
+from opsrunner.errors import OpsrunnerError, StepFailed
 from opsrunner.fleet.fleet import Fleet
 from opsrunner.ledger.books import Books
 from opsrunner.ledger.codec import outcome_to_text
@@ -50,7 +50,7 @@ class Automated:
     follow_ups: FollowUps
     alerts: Alerts
 
-    def work(
+    def prepare(
         self,
         run: Run,
         routine: Routine,
@@ -59,18 +59,23 @@ class Automated:
         context: Mapping[str, Any],
         workdir: Path,
         stop: StopWord,
-    ) -> Done:
-        """Run a step to its end. Every failure is an outcome, none is raised."""
+    ) -> Callable[[], Done]:
+        """Return what runs a step to its end, with all made ready that can be before it is entered.
+
+        What it gives never raises ours: every failure is an outcome.
+        """
+        ahead = self._first_call(run, routine, plan, context=context, workdir=workdir)
 
         def attempt(turn: Turn) -> tuple[Outcome, Sequence[NewMail]]:
-            return self._attempt(run, routine, plan, turn=turn, workdir=workdir, stop=stop)
+            call = ahead.pop() if ahead else self._call(run, routine, plan, turn=turn, workdir=workdir)
+            return self._attempt(call, plan, stop=stop)
 
         def begin_act(name: str) -> bool:
             return self.books.acts.begin(name, run=run.id, step=plan.id, at=self.clock.now())
 
         is_mailed = self.books.outbox.knows
         tools = Tools(clock=self.clock, stopping=stop, attempt=attempt, begin_act=begin_act, is_mailed=is_mailed)
-        return self._capped(run_step(plan, context=context, tools=tools))
+        return lambda: self._capped(run_step(plan, context=context, tools=tools))
 
     def report(self, run: Run, routine: Routine, plan: StepPlan, done: Done, *, at: datetime) -> None:
         """Queue the step's mails, open or close its follow-ups, tell the accountable; in the caller's transaction."""
@@ -88,15 +93,20 @@ class Automated:
         if plan.urgent and outcome.status.is_bad:
             self.alerts.urgent_failure(run, routine, plan, outcome.message, at)
 
-    def _attempt(
-        self, run: Run, routine: Routine, plan: StepPlan, *, turn: Turn, workdir: Path, stop: StopWord
-    ) -> tuple[Outcome, Sequence[NewMail]]:
-        kind = KINDS[plan.kind]
-        mails: list[NewMail] = []
-        if kind.run is None:
-            raise StepFailed(f"{plan.kind} is not something a machine does", permanent=True)
+    def _first_call(
+        self, run: Run, routine: Routine, plan: StepPlan, *, context: Mapping[str, Any], workdir: Path
+    ) -> list[StepCall]:
+        """Return the call of a step's first try, where nothing decides first whether and how often there is one."""
+        if plan.when is not None or plan.for_each is not None or plan.once is not None:
+            return []
+        try:
+            return [self._call(run, routine, plan, turn=Turn(number=0, context=context), workdir=workdir)]
+        except OpsrunnerError:
+            return []  # the try itself will come to it again, and answer with it
+
+    def _call(self, run: Run, routine: Routine, plan: StepPlan, *, turn: Turn, workdir: Path) -> StepCall:
         site = self.site()
-        call = StepCall(
+        return StepCall(
             run_id=run.id,
             run_token=run_token(self.books.ledger.id, run.id),
             routine=routine.id,
@@ -112,9 +122,14 @@ class Automated:
             row=turn.row,
             context=turn.context,
         )
-        call.output.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def _attempt(self, call: StepCall, plan: StepPlan, *, stop: StopWord) -> tuple[Outcome, Sequence[NewMail]]:
+        kind = KINDS[plan.kind]
+        mails: list[NewMail] = []
+        if kind.run is None:
+            raise StepFailed(f"{plan.kind} is not something a machine does", permanent=True)
         try:
-            outcome = kind.run(call, self._means(site, stop, mails))
+            outcome = kind.run(call, self._means(self.site(), stop, mails))
         except StepFailed as exc:
             raise mask_failure(exc, self.vault) from exc
         return mask_outcome(outcome, self.vault), mails

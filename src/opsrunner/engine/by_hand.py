@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from opsrunner.clock import Clock
-from opsrunner.engine.events import RunEvent
+from opsrunner.engine.events import RunEvent, ignore
 from opsrunner.engine.in_force import SiteInForce
 from opsrunner.engine.recovery import Recovery
 from opsrunner.engine.runner import Runner
@@ -93,7 +93,8 @@ class ByHand:
             self.lock.release()
 
     def _here(self, routine: str, *, actor: str, rerun_of: int | None, on_event: Callable[[RunEvent], None]) -> Run:
-        self.recovery.recover()
+        for left in self.recovery.recover():  # begun by a daemon that is no more: they come first, as at its next start
+            self.runner.execute(left, StopWord(), ignore)
         frozen = self.in_force.frozen()[routine]
         found = self.in_force.site.routines[routine]
         now = self.clock.now()

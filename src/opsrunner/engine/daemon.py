@@ -31,6 +31,13 @@ from opsrunner.model.run import QUEUED, Run, RunStatus
 
 LOGGER = logging.getLogger("opsrunner")
 POLL_SECONDS = 0.5
+LONGEST_LEAD_SECONDS = 0.5
+"""A pass begins so long before its moment at most, to be ready to commit when it comes."""
+FIRST_PACE_SECONDS = 0.0004
+"""What planning one routine is taken to cost until it has been measured."""
+SMALLEST_LEAD_SECONDS = 0.004
+QUIET_BEFORE_SECONDS = 0.3
+"""Nothing else is begun so shortly before a pass."""
 RELOAD_EVERY = timedelta(seconds=2)
 PLAN_EVERY = timedelta(seconds=30)
 PEOPLE_EVERY = timedelta(seconds=5)
@@ -70,6 +77,8 @@ class Daemon:
         self._version = -1
         self._is_current = False
         self._has_begun = False
+        self._pace_seconds = FIRST_PACE_SECONDS
+        self._lead = timedelta()
         self._planned_seconds: float | None = None
         """When the last planner pass succeeded, on the steady clock; None after one that did not."""
 
@@ -115,8 +124,10 @@ class Daemon:
             return
         if not self._has_begun:
             self._begin(now)
-        if self._next_at is not None and now >= self._next_at:
-            self._plan(now)  # what was in force until now is accounted for before it changes
+        if self._next_at is not None and now >= self._next_at - self._lead:
+            self._plan(max(now, self._next_at))  # what was in force until now is accounted for before it changes
+        if self._is_close(now):
+            return  # to be there when it is due
         if self._is_time("reload", RELOAD_EVERY, now):
             self._reload(now)
         if self._next_at is None or now >= self._next_at or self._is_time("plan", PLAN_EVERY, now):
@@ -132,6 +143,13 @@ class Daemon:
             self._digests(now)
         if self._is_time("prune", PRUNE_EVERY, now):
             self._parts.prune(now)
+
+    def _is_close(self, now: datetime) -> bool:
+        """Tell whether a pass is about to begin."""
+        if self._next_at is None:
+            return False
+        ahead = (self._next_at - self._lead - now).total_seconds()
+        return 0 < ahead < QUIET_BEFORE_SECONDS
 
     def knows_the_time(self) -> bool:
         """Tell whether the clock can be believed now."""
@@ -168,7 +186,7 @@ class Daemon:
     def _put_in_force(self, now: datetime) -> None:
         force = self._parts.in_force
         count = plural(len(force.site.routines), "routine")
-        with self._books.transaction():
+        with self._books.transaction(alone=True):
             self._parts.planning.put_in_force(force.site.routines, frozen=force.frozen(), at=now)
             self._books.audit.add("reload", "site", actor="opsrunner", at=now, detail=count, address="")
         self._is_current, self._next_at = True, None
@@ -177,15 +195,39 @@ class Daemon:
         LOGGER.info("%s in force", count, extra={"action": "in_force", "routines": len(force.site.routines)})
 
     def _plan(self, now: datetime) -> None:
-        force = self._parts.in_force
-        done = self._parts.planning.run(world=world_of(force.site, force.almanac), now=now)
-        self._last["plan"] = now
-        self._next_at = done.next_at
-        self._alarm.set(done.next_at)
-        self._planned_seconds = self._parts.clock.monotonic()
+        """Plan for `now`, which may lie a little ahead: then it is committed, and entered, when it comes."""
+        force, clock, workers = self._parts.in_force, self._parts.clock, self._parts.workers
+        began = clock.monotonic()
+        waited = 0.0
+
+        def until_due() -> None:
+            nonlocal waited
+            waited = max(0.0, (now - clock.now()).total_seconds())
+            if waited:
+                self._draining.wait(min(waited, LONGEST_LEAD_SECONDS))
+
+        count = self._parts.planning.due_at(now)
+        workers.make_room(count)
+        done = self._parts.planning.run(
+            world=world_of(force.site, force.almanac), now=now, prepare=workers.prepare, until_due=until_due
+        )
+        workers.hand_over(done.started)
+        self._last["plan"] = min(now, clock.now())
+        self._planned_seconds = clock.monotonic()
+        if count:
+            self._pace_seconds = (self._pace_seconds + (self._planned_seconds - began - waited) / count) / 2
+        self._set_alarm(done.next_at)
         _log_left_out(done.decisions)
-        for run in done.started:
-            self._parts.workers.start(run.id)
+
+    def _set_alarm(self, next_at: datetime | None) -> None:
+        """Be woken for a moment, so much before it as its pass will take."""
+        self._next_at = next_at
+        if next_at is None:
+            self._alarm.set(None)
+            return
+        seconds = SMALLEST_LEAD_SECONDS + 1.3 * self._pace_seconds * self._parts.planning.due_at(next_at)
+        self._lead = timedelta(seconds=min(LONGEST_LEAD_SECONDS, seconds))
+        self._alarm.set(next_at - self._lead)
 
     def _requests(self, now: datetime) -> None:
         for request in self._books.requests.waiting():

@@ -54,10 +54,14 @@ class Human:
         self.checklists.write([run.id, *(task.run for task in closed)], at=now)
         return Answer(opened=opened, outcome=self._outcome(run, plan, now=now))
 
-    def tick_by_machine(self, run: Run, routine: Routine, context: Mapping[str, Any]) -> None:
-        """Tick the tasks whose `done_when` has become true."""
-        now = self.clock.now()
-        self.checklists.write_about(self.opener.tick_by_machine(run, routine, context, at=now), at=now)
+    def tick_by_machine(self, run: Run, routine: Routine, context: Mapping[str, Any]) -> list[Task]:
+        """Tick the tasks whose `done_when` has become true; `write_lists` of them after the commit."""
+        return self.opener.tick_by_machine(run, routine, context, at=self.clock.now())
+
+    def write_lists(self, tasks: Sequence[Task]) -> None:
+        """Bring the checklists up to date that tell of these tasks."""
+        if tasks:
+            self.checklists.write_about(tasks, at=self.clock.now())
 
     def holds(self, run: Run) -> bool:
         """Tell whether a task still holds the run open, an undo that may come included."""

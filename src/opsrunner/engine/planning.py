@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from opsrunner.engine.planner import Decision, Verdict, Watch, World, accounted_until, next_due, plan
+from opsrunner.engine.workers import Work
 from opsrunner.ledger.books import Books
 from opsrunner.ledger.holds import Hold
 from opsrunner.ledger.runs import NewRun
@@ -18,12 +19,14 @@ from opsrunner.model.run import QUEUED, Run, RunStatus
 LONGEST_PASS = timedelta(minutes=5)
 """More than this between two passes is a gap that the digest names."""
 
+Prepare = Callable[[Run, Routine], Work]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Pass:
-    """What one planner pass did: the runs to start now, and when to look again at the latest."""
+    """What one planner pass did: the runs to enter now, and when to look again at the latest."""
 
-    started: tuple[Run, ...]
+    started: tuple[Work, ...]
     decisions: tuple[Decision, ...]
     next_at: datetime | None
 
@@ -31,17 +34,19 @@ class Pass:
 class Planning:
     """Plans the routines in force. One instance lives as long as the daemon."""
 
-    def __init__(self, books: Books, *, keep_time: Callable[[], None]) -> None:
-        """`keep_time` is called in the transaction of each pass: it keeps what the clocks showed."""
+    def __init__(self, books: Books, *, keep_time: Callable[[], object]) -> None:
+        """`keep_time` keeps what is known of the clock, in the transaction of each pass."""
         self._books = books
         self._keep_time = keep_time
         self._routines: Mapping[str, Routine] = {}
         self._frozen: Mapping[str, str] = {}
+        self._marks: dict[str, datetime] = {}
+        """Since when each routine is watched; every pass accounts for all of them."""
         self._next: dict[str, datetime | None] = {}
 
     def put_in_force(self, routines: Mapping[str, Routine], *, frozen: Mapping[str, str], at: datetime) -> None:
         """Take over the routines of the site, all at once. `frozen` maps their ids to their frozen texts."""
-        with self._books.transaction():
+        with self._books.transaction(alone=True):
             for routine in routines.values():
                 if routine.renamed_from:
                     self._books.routines.rename(routine.renamed_from, routine.id)
@@ -49,27 +54,39 @@ class Planning:
             names = {routine_id: self._books.runs.freeze(text) for routine_id, text in frozen.items()}
             for routine_id, name in names.items():
                 self._books.routines.keep(routine_id, frozen=name)
-        self._routines, self._frozen, self._next = routines, names, {}
+            marks = {routine_id: known.watermark_at for routine_id, known in self._books.routines.all().items()}
+        self._routines, self._frozen, self._marks, self._next = routines, names, marks, {}
 
     def look_again(self) -> None:
-        """Forget when routines are due next: the clock was set back."""
+        """Find out anew when each routine is due next: the clock was set back."""
         self._next = {}
 
-    def run(self, *, world: World, now: datetime) -> Pass:
-        """Plan everything that is due, claim it, and move the watermark to `now`, all at once."""
-        with self._books.transaction():
+    def due_at(self, moment: datetime) -> int:
+        """Return how many routines are due at `moment`, as the last pass saw it."""
+        return sum(at == moment for at in self._next.values())
+
+    def run(
+        self, *, world: World, now: datetime, prepare: Prepare, until_due: Callable[[], object] = lambda: None
+    ) -> Pass:
+        """Plan everything that is due, claim it, and move the watermark to `now`, all at once.
+
+        `prepare` makes each run that starts ready to be entered, in the same transaction. A pass may begin a little
+        before `now`: `until_due` waits for it before the commit.
+        """
+        with self._books.transaction(alone=True):
             planned_at = self._books.service.planned_at()
-            slept = planned_at is not None and now - planned_at > LONGEST_PASS
-            if planned_at is not None and slept and not self._books.service.has_gap_until(now):
+            if planned_at is not None and now - planned_at > LONGEST_PASS:
                 self._books.service.note_gap(Gap(from_=planned_at, until=now, reason="not running"))
             decisions, coming = self._decide(planned_at, world=world, now=now)
-            started = [run for decision in decisions if (run := self._claim(decision, at=now)) is not None]
+            started = [(run, decision) for decision in decisions if (run := self._claim(decision, at=now)) is not None]
+            works = [prepare(run, self._routines[decision.routine]) for run, decision in started]
             if planned_at is None or now > planned_at:
                 self._books.service.note_planned(now)
-                self._keep_time()
+            self._keep_time()
+            until_due()
         self._next.update(coming)  # not before the commit: a pass that failed has accounted for nothing
         soonest = min((at for at in self._next.values() if at is not None), default=None)
-        return Pass(started=tuple(started), decisions=tuple(decisions), next_at=soonest)
+        return Pass(started=tuple(works), decisions=tuple(decisions), next_at=soonest)
 
     def _decide(
         self, planned_at: datetime | None, *, world: World, now: datetime
@@ -87,16 +104,13 @@ class Planning:
         for watch in self._watches(due, planned_at):
             decisions += plan(watch, world=world, now=now)
             coming[watch.routine.id] = next_due(watch, world=world, now=now)
-            if now > watch.watermark:
-                self._books.routines.advance(watch.routine.id, to=now)
         return decisions, coming
 
     def _watches(self, due: list[Routine], planned_at: datetime | None) -> list[Watch]:
-        known = self._books.routines.all()
         active: dict[str, list[Run]] = defaultdict(list)
         for run in self._books.runs.active():
             active[run.routine].append(run)
-        marks = {routine.id: accounted_until(known[routine.id].watermark_at, planned_at) for routine in due}
+        marks = {routine.id: accounted_until(self._marks[routine.id], planned_at) for routine in due}
         holds: dict[str, list[Hold]] = defaultdict(list)
         for hold in self._books.holds.since(min(marks.values())):
             holds[hold.routine].append(hold)

@@ -11,6 +11,7 @@ from typing import Literal, TypeAlias
 from opsrunner.clock import Clock
 from opsrunner.config.freezing import thaw
 from opsrunner.engine.automated import run_token
+from opsrunner.engine.entry_marks import EntryMarks
 from opsrunner.engine.follow_ups import CUT_OFF, FollowUps
 from opsrunner.errors import OpsrunnerError
 from opsrunner.fleet.processes import end_marked
@@ -36,6 +37,7 @@ class Recovery:
     books: Books
     clock: Clock
     follow_ups: FollowUps
+    marks: EntryMarks
     end_children: Callable[[str], object] = end_marked
     tries: Counter[int] = field(default_factory=Counter)
 
@@ -48,6 +50,7 @@ class Recovery:
             self.end_children(run_token(self.books.ledger.id, run.id))
             if self._keeps_running(run, reason="crash"):
                 resumed.append(run.id)
+        self.marks.begin()
         return resumed
 
     def take_up(self, run_id: int) -> bool:
@@ -67,10 +70,16 @@ class Recovery:
             LOGGER.error("run %s cannot go on: %s", run.id, exc, extra={"action": "not_resumed", "run": run.id})  # noqa: TRY400
             self.books.runs.finish(run.id, status=RunStatus.INTERRUPTED, reason=reason, at=self.clock.now())
             return False
-        records = self.books.steps.of_run(run.id)
+        records, entered = self.books.steps.of_run(run.id), self.marks.entered()
         ended = {record.id for record in records if record.finished_at is not None}
-        begun = [plan for plan in routine.steps if plan.id in {record.id for record in records} - ended]
-        is_ambiguous = any(not plan.is_human and plan.after_crash != "rerun" for plan in begun)
+        begun = {record.id for record in records} - ended
+        is_ambiguous = any(
+            plan.id in begun
+            and not plan.is_human
+            and plan.after_crash != "rerun"
+            and (entered is None or (run.id, position) in entered)
+            for position, plan in enumerate(routine.steps)
+        )
         if not is_ambiguous and self.tries[run.id] <= MOST_TRIES:
             return True
         at_step = next((plan for plan in routine.steps if plan.id not in ended), routine.steps[-1])

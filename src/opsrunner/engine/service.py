@@ -52,11 +52,13 @@ class Service:
         finally:
             self.draining.set()
             LOGGER.info("stopping", extra={"action": "stopping", "running": len(self.workers.busy())})
-            self.workers.close(grace_seconds=self.grace_seconds(), hurry=self.hurry)
+            is_over = self.workers.close(grace_seconds=self.grace_seconds(), hurry=self.hurry)
+            if not is_over:
+                _log_stuck(self.workers.busy())
             if threads[0].is_alive():
                 threads[0].join(0 if self.hurry.is_set() else LAST_MAIL_SECONDS)
         LOGGER.info("stopped", extra={"action": "stopped"})
-        return 0
+        return 0 if is_over else 1
 
     def _listen(self) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -95,3 +97,10 @@ class Service:
             duty()
         except Exception as exc:  # noqa: BLE001 (a notifier never stops the daemon)
             LOGGER.error("%s: %s", name, exc, extra={"action": f"{name}_failed"})  # noqa: TRY400
+
+
+def _log_stuck(runs: list[int]) -> None:
+    words = ", ".join(str(run) for run in runs)
+    LOGGER.error(
+        "ending with runs %s not at a stop: the next start accounts for them", words, extra={"action": "stuck"}
+    )

@@ -13,7 +13,10 @@ from opsrunner.errors import StateError, StateLocked
 PRIVATE_FOLDER = 0o700
 FOLDERS = ("runs", "checklists", "evidence", "digests")
 LEDGER = "ledger.db"
-OUR_NAMES = frozenset({*FOLDERS, LEDGER, "lock", "maildir", "sample", "try", "known_hosts", "crash.log", "lost+found"})
+ENTERED = "entered"
+OUR_NAMES = frozenset(
+    {*FOLDERS, LEDGER, ENTERED, "lock", "maildir", "sample", "try", "known_hosts", "crash.log", "lost+found"}
+)
 """What may stand in a folder that has no ledger yet: what verbs leave there before the first one opens it."""
 
 

@@ -1,90 +1,201 @@
-"""The threads that runs run in, and how they are ended."""
+"""The threads that runs are walked in, and how they are ended."""
 
 from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from typing import Literal
 
-from opsrunner.engine.events import RunEvent, ignore
-from opsrunner.engine.runner import Runner
+from opsrunner.engine.course import Pause
+from opsrunner.engine.runner import Runner, Walk
 from opsrunner.engine.stopping import StopWord
 from opsrunner.errors import OpsrunnerError
+from opsrunner.model.routine import Routine
 from opsrunner.model.run import Run, RunStatus
 
 LOGGER = logging.getLogger("opsrunner")
+LONGEST_UNWRITTEN_SECONDS = 0.05
+"""How long the end of a step may wait to be written while steps that are due are entered."""
+LAST_SECONDS = 10.0
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Work:
+@dataclass(kw_only=True)
+class Work:
+    """One run in the hands of the workers."""
+
+    run_id: int
     stop: StopWord
-    future: Future[None]
+    walk: Walk
+    worked_at: float = field(default=0.0)
 
 
 class Workers:
-    """A bounded pool; at most one thread works on a run."""
+    """A bounded pool; at most one thread walks a run.
 
-    def __init__(self, runner: Runner, *, size: int, finished: Callable[[], None]) -> None:
-        """`finished` is called after each run was left, from its thread."""
+    What is due is entered before the ends of others are written: a thread that comes back from a step turns to the
+    starts that wait, for LONGEST_UNWRITTEN_SECONDS at most.
+    """
+
+    def __init__(self, runner: Runner, *, size: Callable[[], int]) -> None:
+        """`size` is asked whenever a thread more might be of use."""
         self._runner = runner
-        self._pool = ThreadPoolExecutor(max_workers=size, thread_name_prefix="run")
-        self._works: dict[int, _Work] = {}
-        self._lock = threading.Lock()
-        self._finished = finished
+        self._size = size
+        self._works: dict[int, Work] = {}
+        self._starts: deque[Work] = deque()
+        self._ends: deque[Work] = deque()
+        self._changed = threading.Condition()
+        self._threads: set[threading.Thread] = set()
+        self._walking = 0
+        self._closing = False
 
-    def start(self, run_id: int, tell: Callable[[RunEvent], None] = ignore) -> bool:
-        """Begin or take up a run; False where a thread has it already."""
-        with self._lock:
-            if run_id in self._works:
-                return False
-            stop = StopWord()
-            future = self._pool.submit(self._work, run_id, stop, tell)
-            self._works[run_id] = _Work(stop=stop, future=future)
-        return True
+    def start(self, run_id: int) -> bool:
+        """Begin or take up a run that is `running`; False where a thread has it already."""
+        if run_id in self._works:
+            return False
+        stop = StopWord()
+        return self.hand_over([Work(run_id=run_id, stop=stop, walk=self._runner.again(run_id, stop))]) == 1
+
+    def prepare(self, run: Run, routine: Routine) -> Work:
+        """Make a run that is being claimed ready to be entered; `hand_over` it after the commit."""
+        stop = StopWord()
+        work = Work(run_id=run.id, stop=stop, walk=self._runner.fresh(run, routine, stop))
+        try:
+            next(work.walk, None)
+        except OpsrunnerError:
+            raise
+        except Exception:  # one routine's trouble must not keep the others from being planned
+            LOGGER.exception("run %s cannot be prepared", run.id, extra={"action": "fault", "run": run.id})
+            work.walk = self._runner.again(run.id, stop)
+        return work
+
+    def hand_over(self, works: Iterable[Work]) -> int:
+        """Let threads walk these; return how many were not in their hands before."""
+        with self._changed:
+            fresh = [work for work in works if work.run_id not in self._works]
+            self._works.update({work.run_id: work for work in fresh})
+            self._starts.extend(fresh)
+            self._add_threads()
+            self._changed.notify(len(fresh))
+        return len(fresh)
+
+    def make_room(self, count: int) -> None:
+        """Have threads at hand for `count` starts that come in a moment."""
+        with self._changed:
+            self._add_threads(count)
 
     def stop(self, run_id: int, reason: Literal["shutdown", "asked"] = "asked") -> bool:
         """Tell a run to end; False where no thread has it."""
-        with self._lock:
+        with self._changed:
             work = self._works.get(run_id)
-        if work is None:
-            return False
-        work.stop.say(reason)
-        return True
+            if work is not None:
+                work.stop.say(reason)
+        return work is not None
 
     def busy(self) -> list[int]:
-        """Return the runs that threads are working on."""
-        with self._lock:
+        """Return the runs that threads are working on, or will."""
+        with self._changed:
             return list(self._works)
 
-    def close(self, *, grace_seconds: float, hurry: threading.Event) -> None:
-        """Let running steps end for `grace_seconds` (or until `hurry`), then stop them, and wait for the threads."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
-        waited = 0.0
-        while self._futures() and waited < grace_seconds and not hurry.is_set():
-            wait(self._futures(), timeout=0.2)
-            waited += 0.2
+    def close(self, *, grace_seconds: float, hurry: threading.Event) -> bool:
+        """Let running steps end for `grace_seconds` (or until `hurry`), then stop them, and wait for the threads.
+
+        The runner drains by now, so that what was not begun is left. Returns False where a thread does not come
+        back: the process has to end then, and the next start accounts for its run.
+        """
+        with self._changed:
+            self._closing = True
+            self._changed.notify_all()
+        while (work := self._take_start()) is not None:
+            self._walk(work)  # nothing is entered any more: it is left as it stands
+        self._wait(grace_seconds, hurry)
         for run_id in self.busy():
             self.stop(run_id, "shutdown")
-        wait(self._futures(), timeout=10)
+        return self._wait(LAST_SECONDS)
 
-    def _futures(self) -> list[Future[None]]:
-        with self._lock:
-            return [work.future for work in self._works.values() if not work.future.done()]
+    def _wait(self, seconds: float, hurry: threading.Event | None = None) -> bool:
+        """Wait until nothing is worked on; tell whether that came."""
+        until = time.monotonic() + seconds
+        with self._changed:
+            while self._is_busy() and time.monotonic() < until and not (hurry and hurry.is_set()):
+                self._changed.wait(0.1)
+            return not self._is_busy()
 
-    def _work(self, run_id: int, stop: StopWord, tell: Callable[[RunEvent], None]) -> None:
+    def _is_busy(self) -> bool:
+        return bool(self._works) or self._walking > 0
+
+    def _add_threads(self, coming: int = 0) -> None:
+        wanted = min(self._size(), self._walking + len(self._starts) + len(self._ends) + coming)
+        while len(self._threads) < wanted:
+            thread = threading.Thread(target=self._loop, name=f"run-{len(self._threads)}", daemon=True)
+            self._threads.add(thread)
+            thread.start()
+
+    def _loop(self) -> None:
+        while (work := self._take()) is not None:
+            self._walk(work)
+
+    def _take(self) -> Work | None:
+        """Wait for something to do; None where this thread is not needed any more."""
+        with self._changed:
+            while True:
+                if self._ends and (not self._starts or _is_late(self._ends[0])):
+                    return self._taken(self._ends)
+                if self._starts and not self._closing:
+                    return self._taken(self._starts)
+                if self._closing or len(self._threads) > self._size():
+                    self._threads.discard(threading.current_thread())
+                    return None
+                self._changed.wait()
+
+    def _take_start(self) -> Work | None:
+        with self._changed:
+            return self._taken(self._starts) if self._starts else None
+
+    def _taken(self, works: deque[Work]) -> Work:
+        self._walking += 1
+        return works.popleft()
+
+    def _walk(self, work: Work) -> None:
+        """Walk a run to its end, or to where starts that are due come first."""
         try:
-            _log_end(self._runner.execute(run_id, stop, tell))
+            for pause in work.walk:
+                if pause is Pause.WORKED and self._starts and not self._closing:
+                    self._put_back(work)
+                    return
         except OpsrunnerError as exc:
-            LOGGER.error("run %s stopped: %s", run_id, exc, extra={"action": "run_stopped", "run": run_id})  # noqa: TRY400
+            LOGGER.error("run %s stopped: %s", work.run_id, exc, extra={"action": "run_stopped", "run": work.run_id})  # noqa: TRY400 (a sentence is enough)
         except Exception:
-            LOGGER.exception("run %s stopped by a fault of opsrunner", run_id, extra={"action": "fault", "run": run_id})
+            LOGGER.exception(
+                "run %s stopped by a fault of opsrunner", work.run_id, extra={"action": "fault", "run": work.run_id}
+            )
+        self._let_go(work)
+
+    def _put_back(self, work: Work) -> None:
+        work.worked_at = time.monotonic()
+        with self._changed:
+            self._walking -= 1
+            self._ends.append(work)
+            self._changed.notify()
+
+    def _let_go(self, work: Work) -> None:
+        with self._changed:
+            del self._works[work.run_id]  # from here on nobody can tell it to stop
+        try:
+            _log_end(self._runner.left(work.run_id, work.stop))
+        except OpsrunnerError as exc:
+            LOGGER.error("run %s: %s", work.run_id, exc, extra={"action": "run_stopped", "run": work.run_id})  # noqa: TRY400 (a sentence is enough)
         finally:
-            with self._lock:
-                self._works.pop(run_id, None)
-            self._finished()
+            with self._changed:
+                self._walking -= 1
+                self._changed.notify()
+
+
+def _is_late(work: Work) -> bool:
+    return time.monotonic() - work.worked_at > LONGEST_UNWRITTEN_SECONDS
 
 
 def _log_end(run: Run) -> None:

@@ -1,4 +1,4 @@
-"""The ledger's file: opening, refusing, transactions. One connection a thread.
+"""The ledger's file: opening, refusing, transactions. One connection a thread to read, one for all to write.
 
 `journal_mode=TRUNCATE` with `synchronous=FULL`: DELETE does not fsync the folder after the unlink, and
 WAL of the SQLite that current systems ship can corrupt (sqlite.org/wal.html, "the WAL-reset bug").
@@ -17,6 +17,7 @@ from typing import Any
 
 from opsrunner.errors import LedgerConflict, LedgerDamaged, LedgerNewer, NotFound, StateError
 from opsrunner.ledger.migrations import MIGRATIONS, migrate
+from opsrunner.ledger.writing import Writer
 
 BUSY_SECONDS = 30
 RUNS_BESIDE = "runs/*"
@@ -34,36 +35,35 @@ class Ledger:
         """
         self.path = path
         self._local = threading.local()
-        self._writing = threading.RLock()
         self._connections: list[sqlite3.Connection] = []
+        self._writer = Writer(self._connect)
         with _mapped(path):
             self._open_file()
             self.id = self._prepare()
 
     @contextmanager
-    def transaction(self) -> Iterator[None]:
+    def transaction(self, *, alone: bool = False) -> Iterator[None]:
         """Run the block in one `BEGIN IMMEDIATE` transaction; inside another one, join it.
 
-        What the block itself raises leaves as it is: only the ledger's own statements are mapped.
+        It is on the disk when the block is left. Transactions of several threads may share a commit (see
+        `writing`); with `alone` this one does not, for blocks that take long. What the block itself raises
+        leaves as it is: only the ledger's own statements are mapped.
         """
-        if getattr(self._local, "depth", 0):
+        if getattr(self._local, "writes", False):
             yield
             return
-        with self._writing:
-            with _mapped(self.path):
-                connection = self._connection()
-                connection.execute("BEGIN IMMEDIATE")
-            self._local.depth = 1
-            try:
-                yield
-                with _mapped(self.path):
-                    connection.execute("COMMIT")
-            except BaseException:
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
-                raise
-            finally:
-                self._local.depth = 0
+        with _mapped(self.path):
+            part = self._writer.begin(alone=alone)
+        self._local.writes = True
+        try:
+            yield
+        except BaseException:
+            self._local.writes = False
+            self._writer.undo(part)
+            raise
+        self._local.writes = False
+        with _mapped(self.path):
+            self._writer.keep(part)
 
     def change(self, sql: str, parameters: Sequence[Any] = ()) -> int:
         """Run one changing statement and return how many rows it changed."""
@@ -102,6 +102,7 @@ class Ledger:
         for connection in self._connections:
             connection.close()
         self._connections.clear()
+        self._writer.close()
 
     def _open_file(self) -> None:
         if self.path.exists() and self.path.stat().st_size:
@@ -142,6 +143,9 @@ class Ledger:
             connection.execute("INSERT OR IGNORE INTO meta VALUES ('ledger', ?)", (uuid.uuid4().hex[:12],))
 
     def _connection(self) -> sqlite3.Connection:
+        """Return the writing connection inside a transaction, else this thread's own one for reading."""
+        if getattr(self._local, "writes", False):
+            return self._writer.connection
         connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
         if connection is None:
             connection = self._connect()

@@ -27,6 +27,11 @@ class Steps:
             (run_id, position, plan.id, plan.kind, to_text(at)),
         )
 
+    def unstart(self, run_id: int, position: int) -> None:
+        """Take back the start of a step that was never entered."""
+        sql = "DELETE FROM steps WHERE run = ? AND position = ? AND finished_at IS NULL"
+        self._ledger.change(sql, (run_id, position))
+
     def finish(self, run_id: int, position: int, plan: StepPlan, *, outcome: Outcome, at: datetime) -> None:
         """Record a step's end; also for a step that never started."""
         self._ledger.change(

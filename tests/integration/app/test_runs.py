@@ -279,11 +279,11 @@ def test_a_mail_that_is_once_is_queued_once(house: Callable[..., Any]) -> None:
     assert sorted(letter.to for letter in letters) == ["a@example.com", "b@example.com"]
 
 
-def crash_in(site: Any, step: str) -> Any:
-    """Write what a daemon that died in the middle of `step` leaves behind."""
+def crash_in(site: Any, step: str, *, is_entered: bool = True) -> Any:
+    """Write what a daemon that died in the middle of `step` leaves behind, or just before it was entered."""
     books = site.app.books
     asked = books.requests.ask_for_run("backups", actor="boss", at=site.clock.now())
-    site.workers.start = lambda run_id: True
+    site.workers.start = lambda run_id: True  # it is claimed, and no thread of this house takes it
     site.clock.move(seconds=6)
     site.daemon.work_once()
     run = books.runs.get(books.requests.get(asked).run)
@@ -291,6 +291,8 @@ def crash_in(site: Any, step: str) -> Any:
     for position, plan in enumerate(routine.steps):
         books.steps.start(run.id, position, plan, at=site.clock.now())
         if plan.id == step:
+            if is_entered:
+                site.app.runner.marks.enter(run.id, position)
             break
         books.steps.finish(run.id, position, plan, outcome=Outcome(status=StepStatus.SUCCEEDED), at=site.clock.now())
     site.close()

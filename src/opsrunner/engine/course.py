@@ -1,0 +1,258 @@
+"""One run on its way through its steps, each end committed before the next begins.
+
+A run is resumed by walking it again: steps that have ended are passed over, so a restart, a tick and a crash all go
+the same way. Nothing here waits for people; a run that has to is left `waiting`.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import Enum, auto
+from pathlib import Path
+from typing import Any, Protocol
+
+from opsrunner.clock import Clock
+from opsrunner.engine.automated import Automated
+from opsrunner.engine.context import is_ok, run_context
+from opsrunner.engine.entry_marks import EntryMarks
+from opsrunner.engine.events import RunEvent, ignore
+from opsrunner.engine.human import Human
+from opsrunner.engine.stopping import StopWord
+from opsrunner.engine.turns import Done
+from opsrunner.engine.verdict import final_status
+from opsrunner.errors import StateError
+from opsrunner.ledger.books import Books
+from opsrunner.model.outcome import Outcome, StepStatus
+from opsrunner.model.routine import Routine, StepPlan
+from opsrunner.model.run import Run, RunStatus, StepRecord
+from opsrunner.model.site import Site
+
+
+class Interruptions(Protocol):
+    """Who is told that a run was cut off in the middle of a step (the follow-ups)."""
+
+    def interrupted(self, run: Run, routine: Routine, plan: StepPlan, *, at: datetime) -> object:
+        """Ask a person to look."""
+
+
+class Pause(Enum):
+    """Where a walk may be left alone for a while."""
+
+    READY = auto()
+    """All is prepared and committed for the next step; going on enters it."""
+    WORKED = auto()
+    """A step has been worked; going on writes down its end."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CourseTools:
+    """Everything a run needs; one for all runs."""
+
+    books: Books
+    clock: Clock
+    site: Callable[[], Site]
+    state: Path
+    automated: Automated
+    human: Human
+    interruptions: Interruptions
+    marks: EntryMarks
+    is_draining: Callable[[], bool]
+    """Tells that the daemon stops: no further step begins, and the run is taken up again at the next start."""
+
+
+class Course:
+    """The way of one run. Walked by one thread at a time."""
+
+    def __init__(
+        self,
+        tools: CourseTools,
+        run: Run,
+        routine: Routine,
+        *,
+        records: Mapping[str, StepRecord],
+        stop: StopWord,
+        tell: Callable[[RunEvent], None] = ignore,
+    ) -> None:
+        self._tools, self._run, self._routine, self._stop, self._tell = tools, run, routine, stop, tell
+        self._books = tools.books
+        self._records = dict(records)
+        self._folder = tools.state / "runs" / str(run.id)
+        self._workdir = self._folder / "work"
+
+    def walk(self) -> Iterator[Pause]:
+        """Go as far as the run goes: to its end, to people it waits for, or to where the daemon drains."""
+        self._make_folders()
+        self._say("run_started", status=self._run.status.value)
+        for position, plan in enumerate(self._routine.steps):
+            if self._has_ended(plan):
+                continue
+            if self._is_left():
+                return self._leave()
+            if self._is_stopped():
+                self._pass_over(position, plan)
+            elif plan.is_human:
+                yield Pause.READY
+                if not self._ask_people(position, plan):
+                    return self._wait()
+            else:
+                yield from self._do(position, plan)
+                if not self._has_ended(plan):
+                    return self._leave()
+        self._close()
+
+    def _make_folders(self) -> None:
+        try:
+            for folder in (self._folder, self._workdir):
+                with suppress(FileExistsError):
+                    os.mkdir(folder, 0o700)  # noqa: PTH102 (1,000 starts at once: a third of what pathlib costs)
+        except OSError as exc:
+            raise StateError(f"{self._workdir}: {exc.strerror}; the run was not begun") from exc
+
+    def _has_ended(self, plan: StepPlan) -> bool:
+        record = self._records.get(plan.id)
+        return record is not None and record.finished_at is not None
+
+    def _is_left(self) -> bool:
+        """Tell whether the daemon stops between two steps: nothing is cut off, so the next start takes the run up."""
+        cut_off = any(record.status is StepStatus.INTERRUPTED for record in self._records.values())
+        return self._tools.is_draining() and self._stop.reason != "asked" and not cut_off
+
+    def _is_stopped(self) -> bool:
+        """Tell whether a step before has stopped the run, or somebody did."""
+        if self._stop.is_set():
+            return True
+        plans = {plan.id: plan for plan in self._routine.steps}
+        return any(
+            record.outcome is not None and not is_ok(record.outcome) and plans[record.id].on_failure == "stop"
+            for record in self._records.values()
+        )
+
+    def _do(self, position: int, plan: StepPlan) -> Iterator[Pause]:
+        """Prepare a step, enter it, and write down its end; without an end where the daemon drains before it."""
+        self._books.steps.start(self._run.id, position, plan, at=self._tools.clock.now())
+        self._say("step_started", step=plan.id)
+        work = self._tools.automated.prepare(
+            self._run, self._routine, plan, context=self._context(), workdir=self._workdir, stop=self._stop
+        )
+        yield Pause.READY
+        if self._is_left():
+            return self._books.steps.unstart(self._run.id, position)
+        if self._stop.is_set():
+            return self._pass_over(position, plan)
+        self._tools.marks.enter(self._run.id, position)
+        started = self._tools.clock.monotonic()
+        done = work()
+        seconds = self._tools.clock.monotonic() - started
+        yield Pause.WORKED
+        self._finish(position, plan, done, seconds=seconds)
+
+    def _finish(self, position: int, plan: StepPlan, done: Done, *, seconds: float) -> None:
+        """Write down the end of a step with all that follows from it, at once."""
+        if done.outcome.status is StepStatus.INTERRUPTED:
+            done = replace(done, outcome=replace(done.outcome, reason=self._stop.reason))
+        with self._books.transaction():
+            self._end(position, plan, done.outcome)
+            self._tools.automated.report(self._run, self._routine, plan, done, at=self._tools.clock.now())
+            ticked = self._tools.human.tick_by_machine(self._run, self._routine, self._context())
+            if done.outcome.status is StepStatus.INTERRUPTED and self._stop.reason != "asked":
+                self._tools.interruptions.interrupted(self._run, self._routine, plan, at=self._tools.clock.now())
+        self._tools.human.write_lists(ticked)
+        self._say("step_finished", step=plan.id, outcome=done.outcome, seconds=seconds)
+
+    def _ask_people(self, position: int, plan: StepPlan) -> bool:
+        """Open a human step's tasks; return False where the run has to wait for them."""
+        if plan.id not in self._records:
+            self._books.steps.start(self._run.id, position, plan, at=self._tools.clock.now())
+            self._say("step_started", step=plan.id)
+        answer = self._tools.human.ask(self._run, self._routine, plan, context=self._context())
+        for task in answer.opened:
+            self._say("task_opened", step=plan.id, message=task.title, status="open")
+        if answer.outcome is None:
+            return False
+        self._end(position, plan, answer.outcome)
+        self._say("step_finished", step=plan.id, outcome=answer.outcome)
+        return True
+
+    def _pass_over(self, position: int, plan: StepPlan) -> None:
+        reason = "not_reached"
+        self._end(position, plan, Outcome(status=StepStatus.SKIPPED, reason=reason, message="not reached"))
+
+    def _end(self, position: int, plan: StepPlan, outcome: Outcome) -> None:
+        at = self._tools.clock.now()
+        self._books.steps.finish(self._run.id, position, plan, outcome=outcome, at=at)
+        self._records[plan.id] = StepRecord(
+            run=self._run.id,
+            position=position,
+            id=plan.id,
+            kind=plan.kind,
+            status=outcome.status,
+            finished_at=at,
+            outcome=outcome,
+        )
+
+    def _close(self) -> None:
+        """End the run, or leave it waiting for the tasks that hold it."""
+        human = self._tools.human
+        human.write_lists(human.tick_by_machine(self._run, self._routine, self._context()))
+        if not self._stop.is_set() and human.holds(self._run):
+            return self._wait()
+        status, reason = final_status(self._ended(), self._books.tasks.of_run(self._run.id))
+        if self._stop.reason == "asked":
+            status, reason = RunStatus.CANCELLED, "asked"
+        self._books.runs.finish(self._run.id, status=status, reason=reason, at=self._tools.clock.now())
+        human.run_ended(self._run)
+        shutil.rmtree(self._workdir, ignore_errors=True)  # a dump a night would fill the disk
+        return self._leave("run_finished")
+
+    def _ended(self) -> list[StepRecord]:
+        order = {plan.id: position for position, plan in enumerate(self._routine.steps)}
+        return sorted(self._records.values(), key=lambda record: order.get(record.id, len(order)))
+
+    def _wait(self) -> None:
+        self._books.runs.wait(self._run.id)
+        self._leave("run_waiting")
+
+    def _leave(self, kind: str = "run_left") -> None:
+        if self._tell is not ignore:
+            run = self._books.runs.get(self._run.id)
+            self._say(kind, status=run.status.value, message=run.reason)
+
+    def _context(self) -> Mapping[str, Any]:
+        return run_context(
+            self._run,
+            self._routine,
+            self._tools.site(),
+            records=self._records,
+            workdir=self._workdir,
+            now=self._tools.clock.now(),
+        )
+
+    def _say(
+        self,
+        kind: str,
+        *,
+        step: str = "",
+        status: str = "",
+        message: str = "",
+        outcome: Outcome | None = None,
+        seconds: float = 0.0,
+    ) -> None:
+        if self._tell is ignore:
+            return
+        self._tell(
+            RunEvent(
+                kind=kind,
+                run=self._run.id,
+                routine=self._routine.id,
+                name=self._routine.name,
+                step=step,
+                status=outcome.status.value if outcome else status,
+                message=outcome.message if outcome else message,
+                seconds=seconds,
+            )
+        )
