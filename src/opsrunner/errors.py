@@ -7,6 +7,7 @@
     │   ├── StateLocked            another daemon holds it
     │   ├── LedgerConflict         the ledger refuses what contradicts it
     │   ├── LedgerDamaged          the ledger's file does not read as a ledger
+    │   ├── LedgerGone             the ledger's file is not the one that was opened any more
     │   └── LedgerNewer            the ledger was written by a newer program
     ├── NotFound                   a routine, run, task, person or host of that name does not exist
     ├── Refused                    the act is understood and not allowed now
@@ -66,6 +67,10 @@ class LedgerConflict(StateError):
 
 class LedgerDamaged(StateError):
     """The ledger does not read as a database; restore it from a copy, it is never made anew."""
+
+
+class LedgerGone(StateError):
+    """The ledger was removed or replaced while opsrunner worked with it; see what lies there, then start it again."""
 
 
 class LedgerNewer(StateError):

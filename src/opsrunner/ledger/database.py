@@ -14,15 +14,16 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
-from opsrunner.errors import LedgerConflict, LedgerDamaged, LedgerNewer, NotFound, StateError
+from opsrunner.errors import LedgerDamaged, LedgerNewer
+from opsrunner.ledger.failures import NEVER_MADE_ANEW, mapped
+from opsrunner.ledger.identity import Identity
 from opsrunner.ledger.migrations import MIGRATIONS, migrate
+from opsrunner.ledger.opening import prepare_file
 from opsrunner.ledger.writing import Writer
 
 BUSY_SECONDS = 30
-RUNS_BESIDE = "runs/*"
-"""What shows that there was a ledger here before."""
-_SQLITE_MAGIC = b"SQLite format 3\x00"
 
 
 class Ledger:
@@ -31,15 +32,18 @@ class Ledger:
     def __init__(self, path: Path) -> None:
         """Open `path`, made if it is not there, and bring its tables up to date.
 
-        Raises LedgerDamaged, LedgerNewer or StateError; a file that is there is never replaced.
+        Raises LedgerDamaged, LedgerNewer or StateError; a file that is there is never replaced. `is_new` tells
+        that it was made.
         """
         self.path = path
         self._local = threading.local()
         self._connections: list[sqlite3.Connection] = []
         self._writer = Writer(self._connect)
-        with _mapped(path):
-            self._open_file()
+        self._identity: Identity | None = None
+        with mapped(path):
+            self.is_new = prepare_file(path)
             self.id = self._prepare()
+            self._identity = Identity(path, self.id)
 
     @contextmanager
     def transaction(self, *, alone: bool = False) -> Iterator[None]:
@@ -52,43 +56,50 @@ class Ledger:
         if getattr(self._local, "writes", False):
             yield
             return
-        with _mapped(self.path):
+        with mapped(self.path):
             part = self._writer.begin(alone=alone)
         self._local.writes = True
         try:
+            if not part.joined:
+                self._require_same(self._writer.connection)
             yield
         except BaseException:
             self._local.writes = False
             self._writer.undo(part)
             raise
         self._local.writes = False
-        with _mapped(self.path):
+        with mapped(self.path):
             self._writer.keep(part)
 
     def change(self, sql: str, parameters: Sequence[Any] = ()) -> int:
         """Run one changing statement and return how many rows it changed."""
-        with self.transaction(), _mapped(self.path):
+        with self.transaction(), mapped(self.path):
             return self._connection().execute(sql, parameters).rowcount
 
     def insert(self, sql: str, parameters: Sequence[Any] = ()) -> int | None:
         """Run one INSERT and return the new id; None where a conflict changed no row."""
-        with self.transaction(), _mapped(self.path):
+        with self.transaction(), mapped(self.path):
             cursor = self._connection().execute(sql, parameters)
             return cursor.lastrowid if cursor.rowcount == 1 else None
 
     def all(self, sql: str, parameters: Sequence[Any] = ()) -> list[sqlite3.Row]:
         """Return all rows of a query."""
-        with _mapped(self.path):
+        with mapped(self.path):
             return self._connection().execute(sql, parameters).fetchall()
 
     def one(self, sql: str, parameters: Sequence[Any] = ()) -> sqlite3.Row | None:
         """Return the first row of a query, or None."""
-        with _mapped(self.path):
+        with mapped(self.path):
             row: sqlite3.Row | None = self._connection().execute(sql, parameters).fetchone()
             return row
 
     def version(self) -> int:
-        """Return a number that changes when another connection, of whatever process, has changed the ledger."""
+        """Return a number that changes when another connection, of whatever process, has changed the ledger.
+
+        Raises LedgerGone where the file is not the one that was opened.
+        """
+        if self._identity is not None:
+            self._identity.require_place()
         row = self.one("PRAGMA data_version")
         return int(row[0]) if row else 0
 
@@ -104,16 +115,10 @@ class Ledger:
         self._connections.clear()
         self._writer.close()
 
-    def _open_file(self) -> None:
-        if self.path.exists() and self.path.stat().st_size:
-            with self.path.open("rb") as file:
-                if file.read(16) != _SQLITE_MAGIC:
-                    raise LedgerDamaged(f"{self.path} is not a ledger: restore it from a copy, it is never made anew")
-            return
-        if any(self.path.parent.glob(RUNS_BESIDE)):
-            said = "is empty" if self.path.exists() else "is missing"
-            raise LedgerDamaged(f"{self.path} {said}, but runs lie beside it: restore it from a copy")
-        os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
+    def _require_same(self, connection: sqlite3.Connection) -> None:
+        if self._identity is not None:  # else it is being made
+            with mapped(self.path):
+                self._identity.require_same(connection)
 
     def _prepare(self) -> str:
         row = self.one("PRAGMA user_version")
@@ -129,7 +134,7 @@ class Ledger:
             self._migrate()
         found = self.one("SELECT value FROM meta WHERE name = 'ledger'")
         if found is None:
-            raise LedgerDamaged(f"{self.path} has lost its name: restore it from a copy")
+            raise LedgerDamaged(f"{self.path} has lost its name: {NEVER_MADE_ANEW}")
         return str(found[0])
 
     def _migrate(self) -> None:
@@ -154,37 +159,13 @@ class Ledger:
         return connection
 
     def _connect(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+        address = f"file:{quote(os.fsencode(self.path))}?mode=rw"  # it is never made here: its disk may be gone
+        connection = sqlite3.connect(
+            address, uri=True, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+        )
         connection.row_factory = sqlite3.Row
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute("PRAGMA recursive_triggers = ON")  # else REPLACE slips past the audit's triggers
         connection.execute("PRAGMA journal_mode = TRUNCATE")
         connection.execute("PRAGMA synchronous = FULL")
         return connection
-
-
-@contextmanager
-def _mapped(path: Path) -> Iterator[None]:
-    """Turn SQLite's exceptions into ours, each with what to do."""
-    try:
-        yield
-    except sqlite3.OperationalError as exc:
-        raise StateError(f"{path}: {exc}; {_advice(str(exc))}") from exc
-    except sqlite3.IntegrityError as exc:
-        raise LedgerConflict(f"{path}: {exc}; nothing was written") from exc
-    except OverflowError as exc:  # SQLite's numbers end at 2⁶³
-        raise NotFound("there is nothing with so large a number") from exc
-    except sqlite3.DatabaseError as exc:
-        raise LedgerDamaged(f"{path}: {exc}; restore it from a copy, it is never made anew") from exc
-    except OSError as exc:
-        raise StateError(f"{path}: {exc.strerror or exc}") from exc
-
-
-def _advice(text: str) -> str:
-    if "locked" in text:
-        return "another program holds it: wait, or end that program"
-    if "readonly" in text or "unable to open" in text:
-        return "check the owner and the rights of the state folder"
-    if "full" in text:
-        return "make room on the disk"
-    return "check the disk and the rights of the state folder"

@@ -1,0 +1,95 @@
+"""SQLite's exceptions as ours: each names the file and says what to do about it."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from opsrunner.errors import LedgerConflict, LedgerDamaged, NotFound, StateError
+
+NEVER_MADE_ANEW = "stop opsrunner and restore it from a copy, it is never made anew"
+_CODE = 0xFF
+"""The low byte of an extended result code is the plain one (sqlite.org/rescode.html)."""
+_BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+
+@contextmanager
+def mapped(path: Path) -> Iterator[None]:
+    """Run the block; what SQLite or the system refuses leaves as an error of ours, mostly a StateError."""
+    try:
+        yield
+    except sqlite3.IntegrityError as exc:
+        raise LedgerConflict(f"{path}: {exc}; nothing was written") from exc
+    except sqlite3.ProgrammingError as exc:  # the ledger was closed under a thread that still worked
+        raise StateError(f"{path}: {exc}; it is closed, nothing was written") from exc
+    except sqlite3.DatabaseError as exc:
+        raise _explained(path, exc) from exc
+    except MemoryError as exc:
+        raise StateError(f"{path}: no memory is left; nothing was written") from exc
+    except OverflowError as exc:  # SQLite's numbers end at 2⁶³
+        raise NotFound("there is nothing with so large a number") from exc
+    except OSError as exc:
+        raise StateError(f"{path}: {exc.strerror or exc}; {disk_advice(path)}") from exc
+
+
+def disk_advice(path: Path) -> str:
+    """Return what to do where a file cannot be written, by what the disk says of itself."""
+    try:
+        found = os.statvfs(path.parent)
+    except OSError:
+        return "check that its disk is mounted, and the rights of the state folder"
+    if found.f_flag & os.ST_RDONLY:
+        return "its disk is mounted read-only: see the kernel's log (dmesg), then mount it to be written"
+    if found.f_bavail == 0:
+        return "make room on the disk"
+    if found.f_files and found.f_favail == 0:
+        return "the disk has no inode left: remove files that nobody needs"
+    return "check the disk (dmesg), and the owner and the rights of the state folder"
+
+
+def _explained(path: Path, error: sqlite3.DatabaseError) -> StateError:
+    code = _code(error)
+    if code in _DAMAGED:
+        return LedgerDamaged(f"{path}: {error}; {NEVER_MADE_ANEW}")
+    if code in _BUSY:
+        return StateError(f"{path}: {error}; another program holds it{_holder_words(path)}: wait, or end that program")
+    if code == sqlite3.SQLITE_FULL:
+        return StateError(f"{path}: {error}; make room on the disk")
+    return StateError(f"{path}: {error}; {disk_advice(path)}")
+
+
+def _code(error: BaseException) -> int:
+    """Return SQLite's plain result code; one that is told to several threads stands in what it was raised from."""
+    found = getattr(error, "sqlite_errorcode", None)
+    if found is None and error.__cause__ is not None:
+        return _code(error.__cause__)
+    return sqlite3.SQLITE_ERROR if found is None else found & _CODE
+
+
+def _holder_words(path: Path) -> str:
+    """Return who holds the ledger's lock, where the kernel tells."""
+    found = holders(path)
+    return f" ({', '.join(found)})" if found else ""
+
+
+def holders(path: Path) -> list[str]:
+    """Return the other processes that hold a lock on a file, as `process 17 (sqlite3)`; [] where nobody can tell."""
+    try:
+        inode = path.stat().st_ino
+        lines = Path("/proc/locks").read_text(encoding="ascii", errors="replace").splitlines()
+    except OSError:
+        return []
+    rows = [line.split() for line in lines if "->" not in line]
+    pids = {row[4] for row in rows if len(row) > 5 and row[5].endswith(f":{inode}")}
+    return [f"process {pid}{_name_words(pid)}" for pid in sorted(pids - {str(os.getpid())}, key=int) if int(pid) > 0]
+
+
+def _name_words(pid: str) -> str:
+    try:
+        return f" ({Path(f'/proc/{pid}/comm').read_text(encoding='utf-8', errors='replace').strip()})"
+    except OSError:
+        return ""
