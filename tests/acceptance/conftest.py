@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import email
+import email.policy
 import os
+import socket
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import Envelope
 
 Answer = subprocess.CompletedProcess[str]
 SCRIPT = Path(sys.executable).with_name("opsrunner")
@@ -46,3 +52,38 @@ def plain_environment(home: Path) -> dict[str, str]:
         "LANG": "C.UTF-8",
         "COLUMNS": "110",
     }
+
+
+@dataclass
+class Postbox:
+    """A mail server on loopback. `on_data` is called when a mail has come and before it is answered for."""
+
+    received: list[tuple[str, str]] = field(default_factory=list)
+    """Message-ID and subject of each mail taken, in order."""
+    on_data: Callable[[], None] = lambda: None
+    port: int = 0
+
+    async def handle_DATA(self, server: object, session: object, envelope: Envelope) -> str:  # noqa: N802 (its name)
+        message = email.message_from_bytes(envelope.original_content or b"", policy=email.policy.default)
+        self.received.append((str(message["Message-ID"]), str(message["Subject"])))
+        self.on_data()
+        return "250 OK"
+
+
+@pytest.fixture
+def open_postbox() -> Iterator[Callable[[], Postbox]]:
+    """Start mail servers; a site reaches one by `{host: 127.0.0.1, port: …, security: none}`."""
+    controllers: list[Controller] = []
+
+    def build() -> Postbox:
+        box = Postbox()
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            box.port = probe.getsockname()[1]
+        controllers.append(Controller(box, hostname="127.0.0.1", port=box.port, data_size_limit=50_000_000))
+        controllers[-1].start()
+        return box
+
+    yield build
+    for controller in controllers:
+        controller.stop()
