@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import subprocess
@@ -13,7 +14,17 @@ from pathlib import Path
 from opsrunner.clock import Clock
 from opsrunner.errors import StepFailed
 from opsrunner.fleet.account import Account
-from opsrunner.fleet.processes import GRACE_SECONDS, Process, end_all, find_family, find_writers
+from opsrunner.fleet.marks import limit_for_children, try_limit
+from opsrunner.fleet.processes import (
+    GRACE_SECONDS,
+    Ended,
+    Process,
+    describe_process,
+    end_all,
+    find_family,
+    find_writers,
+    pause,
+)
 from opsrunner.model.fleet import Stopping
 
 LOOK_SECONDS = 0.25
@@ -22,7 +33,13 @@ LEFTOVER_SECONDS = 5.0
 """How long what the program left behind may still write, before it is ended."""
 READ_BYTES = 65_536
 LAST_READ_SECONDS = 0.2
+"""How long what the ended have written is waited for, where somebody still holds the output open."""
+REAP_SECONDS = 1.0
 UMASK = 0o022
+TOO_LONG = (
+    "Argument list too long: Linux takes 128 kB of one argument or variable, and about 2 MB of all; "
+    "hand it over in a file or as stdin"
+)
 
 Take = Callable[[bytes], None]
 
@@ -36,6 +53,7 @@ class Command:
     cwd: Path
     stdin: str = ""
     account: Account
+    run_token: str
     try_mark: str
     timeout_seconds: float
 
@@ -51,6 +69,8 @@ class Ending:
     stopped: str
     leftovers: int
     """Processes that were left behind, held the output open and were ended."""
+    alive: tuple[str, ...]
+    """Processes that could not be ended, in words."""
 
 
 class Execution:
@@ -72,8 +92,8 @@ class Execution:
         self._poll = select.poll()
         self._acts: dict[int, Callable[[], None]] = {}
         self._family: set[Process] = set()
-        self._inodes: frozenset[int] = frozenset()
         self._exited = False
+        self._given_up = False
 
     def run(self) -> Ending:
         """Run to the end. Raises StepFailed when the program cannot be started, or not be ended."""
@@ -81,14 +101,11 @@ class Execution:
         process = _start(self._command, apart=self._take_stderr is not None)
         try:
             self._watch(process)
-            leftovers = 0
             stopped = self._wait_for_exit(deadline=started + self._command.timeout_seconds)
-            if stopped:
-                end_all(partial(self._find_all, process.pid), grace_seconds=GRACE_SECONDS, wait=self._read_for)
-            else:
-                leftovers = self._drain()
-            self._read_for(LAST_READ_SECONDS)
-            code = _reap(process)
+            ended = self._end(process) if stopped else self._drain(process)
+            if self._acts:
+                self._read_for(LAST_READ_SECONDS)
+            code = self._reap(process)
         finally:
             self._close(process)
         return Ending(
@@ -96,18 +113,20 @@ class Execution:
             signal=-code if code < 0 else None,
             seconds=round(self._clock.monotonic() - started, 3),
             stopped=stopped,
-            leftovers=leftovers,
+            leftovers=0 if stopped else len(ended.found),
+            alive=tuple(describe_process(pid) for pid in ended.left),
         )
 
     def _watch(self, process: subprocess.Popen[bytes]) -> None:
-        pidfd = os.pidfd_open(process.pid)
-        self._register(pidfd, partial(self._note_exit, pidfd))
-        inodes = set()
+        try:
+            pidfd = os.pidfd_open(process.pid)
+        except ProcessLookupError:
+            self._exited = True
+        else:
+            self._register(pidfd, partial(self._note_exit, pidfd))
         for stream, take in ((process.stdout, self._take_stdout), (process.stderr, self._take_stderr)):
             if stream is not None and take is not None:
-                inodes.add(os.fstat(stream.fileno()).st_ino)
                 self._register(stream.fileno(), partial(self._read, stream.fileno(), take))
-        self._inodes = frozenset(inodes)
 
     def _register(self, descriptor: int, act: Callable[[], None]) -> None:
         self._poll.register(descriptor, select.POLLIN)
@@ -127,30 +146,42 @@ class Execution:
             self._read_for(min(LOOK_SECONDS, remaining))
         return ""
 
-    def _drain(self) -> int:
-        """Read what is still to come; return how many processes had to be ended for it to end."""
+    def _end(self, process: subprocess.Popen[bytes], *, grace_seconds: float = GRACE_SECONDS) -> Ended:
+        """End the program with all that came of it."""
+        command, pipes = self._command, _inodes(process)
+
+        def find_all() -> list[int]:
+            family = find_family(
+                process.pid, run_token=command.run_token, try_mark=command.try_mark, known=self._family
+            )
+            return sorted({*family, *find_writers(pipes)})
+
+        return end_all(find_all, grace_seconds=grace_seconds, wait=self._read_for)
+
+    def _drain(self, process: subprocess.Popen[bytes]) -> Ended:
+        """Read what is still to come; end those that keep it from ending."""
         deadline = self._clock.monotonic() + LEFTOVER_SECONDS
         while self._acts and self._clock.monotonic() < deadline and not self._stopping.is_set():
             self._read_for(LOOK_SECONDS)
         if not self._acts:
-            return 0
-        ended = end_all(partial(find_writers, self._inodes), grace_seconds=GRACE_SECONDS, wait=self._read_for)
-        return len(ended)
-
-    def _find_all(self, leader: int) -> list[int]:
-        family = find_family(leader, try_mark=self._command.try_mark, known=self._family)
-        return sorted({*family, *find_writers(self._inodes)})
+            return Ended(found=[], left=[])
+        return end_all(partial(find_writers, _inodes(process)), grace_seconds=GRACE_SECONDS, wait=self._read_for)
 
     def _read_for(self, seconds: float) -> None:
-        """Read what comes for `seconds`, or until the program ends or all is closed."""
+        """Read what comes for `seconds`, or until the program ends."""
         deadline = self._clock.monotonic() + seconds
         had_exited = self._exited
-        while self._acts and self._exited == had_exited:
+        while self._exited == had_exited:
             remaining = deadline - self._clock.monotonic()
             if remaining <= 0:
                 return
+            if not self._acts:
+                pause(remaining)
+                return
             for descriptor, _ in self._poll.poll(remaining * 1000):
                 self._acts[descriptor]()
+            if not self._acts:
+                return
 
     def _read(self, descriptor: int, take: Take) -> None:
         data = os.read(descriptor, READ_BYTES)
@@ -164,15 +195,26 @@ class Execution:
         self._unregister(pidfd)
         os.close(pidfd)
 
+    def _reap(self, process: subprocess.Popen[bytes]) -> int:
+        """Collect the program and return how it ended, as Popen says it."""
+        deadline = self._clock.monotonic() + REAP_SECONDS
+        while (code := _collect(process)) is None:
+            if self._clock.monotonic() > deadline:
+                self._given_up = True
+                message = f"could not be ended: {describe_process(process.pid)}"
+                raise StepFailed(message, status="unknown", permanent=True)
+            pause(0.02)
+        return code
+
     def _close(self, process: subprocess.Popen[bytes]) -> None:
         """Let go of everything; what still runs, because something unforeseen happened, is ended."""
+        if process.returncode is None and not self._given_up:
+            self._end(process, grace_seconds=0)
+            process.poll()
         streams = [stream for stream in (process.stdout, process.stderr) if stream is not None]
         for pidfd in self._acts.keys() - {stream.fileno() for stream in streams}:
-            self._note_exit(pidfd)
+            os.close(pidfd)
         self._acts.clear()
-        if process.poll() is None:
-            end_all(partial(self._find_all, process.pid), grace_seconds=0)
-            process.poll()
         for stream in streams:
             stream.close()
 
@@ -181,20 +223,21 @@ def _start(command: Command, *, apart: bool) -> subprocess.Popen[bytes]:
     account = command.account
     stdin = _stdin(command.stdin)
     try:
-        return subprocess.Popen(
-            command.argv,
-            cwd=command.cwd,
-            env=command.environment,
-            stdin=stdin,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE if apart else subprocess.STDOUT,
-            start_new_session=True,
-            umask=UMASK,
-            bufsize=0,
-            user=account.uid if account.switch else None,
-            group=account.gid if account.switch else None,
-            extra_groups=account.groups if account.switch else None,
-        )
+        with limit_for_children(try_limit(command.run_token, command.try_mark)):
+            return subprocess.Popen(
+                command.argv,
+                cwd=command.cwd,
+                env=command.environment,
+                stdin=stdin,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE if apart else subprocess.STDOUT,
+                start_new_session=True,
+                umask=UMASK,
+                bufsize=0,
+                user=account.uid if account.switch else None,
+                group=account.gid if account.switch else None,
+                extra_groups=account.groups if account.switch else None,
+            )
     except FileNotFoundError as exc:
         raise StepFailed(f"command not found: {command.argv[0]}", permanent=True, facts={"exit_code": 127}) from exc
     except PermissionError as exc:
@@ -202,6 +245,8 @@ def _start(command: Command, *, apart: bool) -> subprocess.Popen[bytes]:
             f"cannot be executed: {command.argv[0]}: {exc.strerror}", permanent=True, facts={"exit_code": 126}
         ) from exc
     except (OSError, ValueError, subprocess.SubprocessError) as exc:
+        if getattr(exc, "errno", None) == errno.E2BIG:
+            raise StepFailed(f"cannot be started: {command.argv[0]}: {TOO_LONG}", permanent=True) from exc
         raise StepFailed(f"cannot be started: {command.argv[0]}: {_reason(exc)}") from exc
     finally:
         os.close(stdin)
@@ -217,13 +262,22 @@ def _stdin(text: str) -> int:
     return descriptor
 
 
-def _reap(process: subprocess.Popen[bytes]) -> int:
+def _collect(process: subprocess.Popen[bytes]) -> int | None:
+    """Return how a child ended, None where it has not. Popen itself would take a lost end for a success."""
     try:
-        return process.wait(timeout=2)
-    except subprocess.TimeoutExpired as exc:
-        raise StepFailed(
-            f"process {process.pid} could not be ended; the kernel holds it", status="unknown", permanent=True
-        ) from exc
+        end = os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG)
+    except ChildProcessError as exc:
+        process.returncode = 0
+        message = "it ended, and the system did not keep its exit code"
+        raise StepFailed(message, status="unknown", permanent=True) from exc
+    if end is None:
+        return None
+    process.returncode = end.si_status if end.si_code == os.CLD_EXITED else -end.si_status
+    return process.returncode
+
+
+def _inodes(process: subprocess.Popen[bytes]) -> frozenset[int]:
+    return frozenset(os.fstat(stream.fileno()).st_ino for stream in (process.stdout, process.stderr) if stream)
 
 
 def _reason(error: Exception) -> str:

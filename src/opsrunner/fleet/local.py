@@ -12,7 +12,7 @@ from opsrunner.fleet.account import SHELL, login_environment, own_account
 from opsrunner.fleet.capture import Capture
 from opsrunner.fleet.environment import check_environment
 from opsrunner.fleet.execution import Command, Ending, Execution
-from opsrunner.fleet.processes import TRY_MARK
+from opsrunner.fleet.marks import RUN_MARK, TRY_MARK
 from opsrunner.model.fleet import HostAnswer, Stopping
 from opsrunner.model.outcome import StepStatus
 from opsrunner.secrets import Vault
@@ -38,12 +38,13 @@ def run_here(
         environment={**login_environment(account), **env, TRY_MARK: try_mark},
         cwd=Path(account.home if Path(account.home).is_dir() else "/"),
         account=account,
+        run_token=env.get(RUN_MARK, ""),
         try_mark=try_mark,
         timeout_seconds=timeout_seconds,
     )
     execution = Execution(shell_command, take_stdout=stdout.add, take_stderr=stderr.add, clock=clock, stopping=stopping)
     ending = execution.run()
-    status = StepStatus(ending.stopped) if ending.stopped else None
+    status, message = _judge(ending, timeout_seconds)
     return HostAnswer(
         exit_code=ending.exit_code if status is None else None,
         stdout=stdout.content(),
@@ -51,15 +52,17 @@ def run_here(
         seconds=ending.seconds,
         truncated=stdout.truncated or stderr.truncated,
         status=status,
-        message=_message(ending, timeout_seconds),
+        message=message,
     )
 
 
-def _message(ending: Ending, timeout_seconds: float) -> str:
-    match ending.stopped:
-        case "timed_out":
-            return f"no end within {timeout_seconds:g} s; the command was ended"
-        case "interrupted":
-            return "ended because the run was stopped"
-        case _:
-            return ""
+def _judge(ending: Ending, timeout_seconds: float) -> tuple[StepStatus | None, str]:
+    if not ending.stopped:
+        return None, ""
+    is_late = ending.stopped == "timed_out"
+    if ending.alive:
+        status = StepStatus.UNKNOWN if is_late else StepStatus.INTERRUPTED
+        return status, f"could not be ended: {', '.join(ending.alive)}"
+    if is_late:
+        return StepStatus.TIMED_OUT, f"no end within {timeout_seconds:g} s; the command was ended"
+    return StepStatus.INTERRUPTED, "ended because the run was stopped"

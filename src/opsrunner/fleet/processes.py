@@ -1,25 +1,29 @@
 """Finding and ending the processes of a step, also those that left its session.
 
-Every process of a step carries a mark in its environment (`OPS_RUN_TOKEN` for its run, `OPS_TRY` for
-the one try). A mark outlives setsid, double forks and the death of the daemon; what cleared its
-environment is still found as a descendant, by the session it stands in, or by the output it holds open.
+They are found by their marks, as descendants, by the session they stand in, or by the output they hold
+open. A mark outlives setsid, double forks and the death of the daemon; see `marks`.
 """
 
 from __future__ import annotations
 
 import os
+import pwd
 import signal
 import stat
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-RUN_MARK = "OPS_RUN_TOKEN"
-TRY_MARK = "OPS_TRY"
+from opsrunner.fleet.marks import RUN_MARK, TRY_MARK, belongs_to_run, in_environment, limit_of, try_limit
+
 GRACE_SECONDS = 4.0
 """Between the polite signal and the one that cannot be refused."""
+FREEZE_SECONDS = 1.0
+"""How long at most is spent on stopping what keeps starting more, before it is killed."""
+KILL_SECONDS = 2.0
 LOOK_SECONDS = 0.05
 _PROCESSES = Path("/proc")
 
@@ -34,49 +38,68 @@ class Process:
     session: int = field(compare=False)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Ended:
+    """What ending processes came to, as process ids."""
+
+    found: list[int]
+    left: list[int]
+    """Those that live on: we may not signal them, or the kernel holds them."""
+
+
 def pause(seconds: float) -> None:
     """Wait. Not `time.sleep`: that fails where the clock is stepped under libfaketime."""
     threading.Event().wait(seconds)
 
 
-def find_marked(token: str, *, name: str = RUN_MARK) -> list[int]:
-    """Return the ids of the living processes whose environment holds ``NAME=TOKEN``, but not our own.
+def find_marked(token: str) -> list[int]:
+    """Return the ids of the living processes that carry the mark of a run, but not our own.
 
-    Those of other users are seen only by root.
+    The variable in the environment of other users' processes is seen only by root.
     """
-    wanted = f"{name}={token}".encode()
-    return [pid for pid in _all_pids() if pid != os.getpid() and wanted in _environment(pid)]
+    our_session = os.getsid(0)
+
+    def is_marked(process: Process) -> bool:
+        if in_environment(_environment(process.pid), name=RUN_MARK, token=token):
+            return True
+        return process.session != our_session and belongs_to_run(limit_of(process.pid), token)
+
+    return [process.pid for process in _process_table().values() if process.pid != os.getpid() and is_marked(process)]
 
 
-def end_marked(token: str, *, name: str = RUN_MARK, grace_seconds: float = GRACE_SECONDS) -> list[int]:
-    """End every process with that mark: TERM, and KILL for what is left after `grace_seconds`.
+def end_marked(token: str, *, grace_seconds: float = GRACE_SECONDS) -> list[int]:
+    """End every process of a run: TERM, and KILL for what is left after `grace_seconds`.
 
     Returns the ids of those that were found. What a dying process still starts is ended as well.
     """
-    return end_all(lambda: find_marked(token, name=name), grace_seconds=grace_seconds)
+    return end_all(lambda: find_marked(token), grace_seconds=grace_seconds).found
 
 
-def end_all(find: Callable[[], list[int]], *, grace_seconds: float, wait: Callable[[float], None] = pause) -> list[int]:
-    """End what `find` finds, looking again until it finds nothing. Returns all ids that it found.
+def end_all(find: Callable[[], list[int]], *, grace_seconds: float, wait: Callable[[float], None] = pause) -> Ended:
+    """End what `find` finds, looking again until it finds nothing.
 
     `wait` is what is done between two looks.
     """
     seen: set[int] = set()
     deadline = time.monotonic() + grace_seconds
     while (alive := find()) and time.monotonic() < deadline:
-        send_signal([pid for pid in alive if pid not in seen], signal.SIGTERM)
+        fresh = [pid for pid in alive if pid not in seen]
+        send_signal(fresh, signal.SIGTERM)
+        send_signal(fresh, signal.SIGCONT)  # what is stopped would never hear of it
         seen.update(alive)
         wait(LOOK_SECONDS)
-    last = time.monotonic() + 2
+    if alive:
+        alive = _freeze(find)
+    last = time.monotonic() + KILL_SECONDS
     while alive and time.monotonic() < last:
         seen.update(alive)
         send_signal(alive, signal.SIGKILL)
         wait(LOOK_SECONDS)
         alive = find()
-    return sorted(seen)
+    return Ended(found=sorted(seen), left=sorted(alive))
 
 
-def find_family(leader: int, *, try_mark: str, known: set[Process]) -> list[int]:
+def find_family(leader: int, *, run_token: str, try_mark: str, known: set[Process]) -> list[int]:
     """Return the living processes of the try whose first process is `leader`.
 
     They are what carries its mark, stands in its session, or descends from either; `known` keeps what
@@ -84,11 +107,17 @@ def find_family(leader: int, *, try_mark: str, known: set[Process]) -> list[int]
     """
     table = _process_table()
     known &= set(table.values())
-    wanted = f"{TRY_MARK}={try_mark}".encode()
-    for process in table.values():
-        is_ours = leader in (process.pid, process.session)
-        if process.pid != os.getpid() and (is_ours or wanted in _environment(process.pid)):
-            known.add(process)
+    our_session = os.getsid(0)
+    limit = try_limit(run_token, try_mark)
+
+    def is_ours(process: Process) -> bool:
+        if leader in (process.pid, process.session) or process in known:
+            return True
+        if in_environment(_environment(process.pid), name=TRY_MARK, token=try_mark):
+            return True
+        return process.session != our_session and limit_of(process.pid) == limit
+
+    known |= {process for process in table.values() if process.pid != os.getpid() and is_ours(process)}
     _add_descendants(table, known)
     return [process.pid for process in known]
 
@@ -102,13 +131,33 @@ def find_writers(inodes: frozenset[int]) -> list[int]:
     return [pid for pid in _all_pids() if pid != os.getpid() and _writes_to(pid, names)]
 
 
-def send_signal(pids: list[int], number: signal.Signals) -> None:
+def send_signal(pids: Iterable[int], number: signal.Signals) -> None:
     """Send a signal to each process; those that are gone, or not ours, are passed over."""
     for pid in pids:
-        try:
+        with suppress(ProcessLookupError, PermissionError):
             os.kill(pid, number)
-        except (ProcessLookupError, PermissionError):
-            continue
+
+
+def describe_process(pid: int) -> str:
+    """Return a process in words: `4711 (sleep, as nobody)`."""
+    try:
+        name = (_PROCESSES / str(pid) / "comm").read_text(errors="replace").strip()
+        user = pwd.getpwuid((_PROCESSES / str(pid)).stat().st_uid).pw_name
+    except (OSError, KeyError):
+        return str(pid)
+    return f"{pid} ({name}, as {user})"
+
+
+def _freeze(find: Callable[[], list[int]]) -> list[int]:
+    """Stop all of them, until none is found that still runs: what is stopped starts nothing more."""
+    stopped: set[int] = set()
+    deadline = time.monotonic() + FREEZE_SECONDS
+    while fresh := [pid for pid in find() if pid not in stopped]:
+        send_signal(fresh, signal.SIGSTOP)
+        stopped.update(fresh)
+        if time.monotonic() > deadline:
+            break
+    return sorted(stopped)
 
 
 def _add_descendants(table: dict[int, Process], known: set[Process]) -> None:
@@ -131,22 +180,25 @@ def _process_table() -> dict[int, Process]:
 
 
 def _read_process(pid: int) -> Process | None:
-    """Read proc(5)'s `stat`, whose second field may hold anything; zombies and the gone are None."""
+    """Read proc(5)'s `stat`, whose second field may hold anything; zombies and the gone are None.
+
+    A process whose first thread has ended looks like a zombie, and lives as long as its other threads do.
+    """
     try:
         text = (_PROCESSES / str(pid) / "stat").read_bytes()
     except OSError:
         return None
     fields = text[text.rfind(b")") + 2 :].split()
-    if fields[0] in (b"Z", b"X"):
+    if fields[0] in (b"Z", b"X") and int(fields[17]) <= 1:
         return None
     return Process(pid=pid, parent=int(fields[1]), session=int(fields[3]), started=int(fields[19]))
 
 
-def _environment(pid: int) -> list[bytes]:
+def _environment(pid: int) -> bytes:
     try:
-        return (_PROCESSES / str(pid) / "environ").read_bytes().split(b"\0")
+        return (_PROCESSES / str(pid) / "environ").read_bytes()
     except OSError:
-        return []
+        return b""
 
 
 def _all_pids() -> list[int]:

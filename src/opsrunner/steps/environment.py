@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from opsrunner.fleet.account import Account, login_environment
-from opsrunner.fleet.processes import RUN_MARK, TRY_MARK
+from opsrunner.fleet.marks import RUN_MARK, TRY_MARK
 from opsrunner.secrets import MASK, SecretRef, Vault
 from opsrunner.steps.base import StepCall
 

@@ -70,6 +70,7 @@ def run(call: StepCall, means: Means) -> Outcome:
         cwd=_folder(call.site_root, options.cwd),
         stdin=options.stdin,
         account=account,
+        run_token=call.run_token,
         try_mark=try_mark,
         timeout_seconds=call.timeout_seconds,
     )
@@ -111,13 +112,8 @@ def _execute(command: Command, call: StepCall, means: Means, *, sink: OutputSink
 def _judge(call: StepCall, ending: Ending, *, sink: OutputSink, facts: dict[str, Any]) -> tuple[StepStatus, str]:
     """Return the status and the message of a step that is no failure; raise StepFailed for one that is."""
     options: Options = call.options
-    if ending.stopped == "timed_out":
-        message = f"no end after {call.timeout_seconds:g} s; its processes were ended"
-        raise StepFailed(_with_last_line(message, sink), status="timed_out", facts=facts)
-    if ending.stopped == "interrupted":
-        raise StepFailed(
-            "stopped before its end; its processes were ended", status="interrupted", permanent=True, facts=facts
-        )
+    if ending.stopped:
+        raise _stopped(call, ending, sink=sink, facts=facts)
     verdict = judge_exit(
         ending.exit_code,
         ok_codes=options.ok_codes,
@@ -132,6 +128,19 @@ def _judge(call: StepCall, ending: Ending, *, sink: OutputSink, facts: dict[str,
     if verdict is Verdict.WARNING:
         return StepStatus.WARNING, "; ".join([_with_last_line(described, sink), *notes])
     return StepStatus.SUCCEEDED, "; ".join(notes)
+
+
+def _stopped(call: StepCall, ending: Ending, *, sink: OutputSink, facts: dict[str, Any]) -> StepFailed:
+    """Return the failure of a step that we ended; one that goes on in spite of it is not tried again."""
+    is_late = ending.stopped == "timed_out"
+    why = f"no end after {call.timeout_seconds:g} s" if is_late else "stopped before its end"
+    if ending.alive:
+        message = f"{why}; could not be ended: {', '.join(ending.alive)}"
+        return StepFailed(message, status="unknown" if is_late else "interrupted", permanent=True, facts=facts)
+    message = f"{why}; its processes were ended"
+    if not is_late:
+        return StepFailed(message, status="interrupted", permanent=True, facts=facts)
+    return StepFailed(_with_last_line(message, sink), status="timed_out", facts=facts)
 
 
 def _rows(call: StepCall, means: Means, stdout: bytes, *, facts: dict[str, Any]) -> tuple[Row, ...]:
@@ -157,7 +166,8 @@ def _notes(ending: Ending, sink: OutputSink) -> list[str]:
     notes = []
     if ending.leftovers:
         count = "a process" if ending.leftovers == 1 else f"{ending.leftovers} processes"
-        notes.append(f"it left {count} behind that kept its output open; ended")
+        what = f"could not be ended: {', '.join(ending.alive)}" if ending.alive else "ended"
+        notes.append(f"it left {count} behind that kept its output open; {what}")
     if sink.problem:
         notes.append(sink.problem)
     return notes

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from pydantic import Field, field_validator, model_validator
 
 from opsrunner.errors import StepFailed
-from opsrunner.fleet.processes import RUN_MARK
+from opsrunner.fleet.marks import RUN_MARK
 from opsrunner.model.outcome import Outcome, Part, Row, StepStatus, worst
 from opsrunner.model.site import Host
 from opsrunner.secrets import SecretRef, Vault
