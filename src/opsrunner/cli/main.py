@@ -17,6 +17,7 @@ from opsrunner.cli.escapes import printable
 from opsrunner.cli.session import Session
 from opsrunner.cli.verbs import SECTIONS, VERBS
 from opsrunner.errors import OpsrunnerError
+from opsrunner.fleet.own_process import begin_plainly
 from opsrunner.version import VERSION
 
 INTERRUPTED = 130
@@ -69,6 +70,7 @@ def opsrunner() -> None:
 
 def main() -> None:
     """Run the program and leave with its exit code."""
+    begin_plainly()
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
