@@ -14,7 +14,7 @@ from dataclasses import asdict
 
 from benchmarks.measure import Figure
 
-TOPICS: tuple[str, ...] = ()
+TOPICS: tuple[str, ...] = ("site_files",)
 """One module each; its `figures()` yields what it measured."""
 
 

@@ -88,7 +88,7 @@ def _note_rename(
 
 def _circles(drafts: Mapping[str, RoutineDraft]) -> dict[str, str]:
     """Return the routines that wait for themselves, each with its way round: `a → b → a`."""
-    targets = {id_: _targets(draft) for id_, draft in drafts.items()}
+    targets = {id_: targets for id_, draft in drafts.items() if (targets := _targets(draft))}
     circles = {}
     for start in targets:
         way = _way_back(start, targets)

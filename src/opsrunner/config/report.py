@@ -34,10 +34,6 @@ class Report:
     def __bool__(self) -> bool:
         return bool(self._mistakes)
 
-    def line_of(self, path: Path) -> int:
-        """Return the line of the value at `path`, counted from 1."""
-        return self._positions.of(path)[0] + self._lines_before
-
     def problems(self) -> tuple[Problem, ...]:
         """Return everything noted, in the order of the file."""
         found = [self._problem(mistake) for mistake in self._mistakes.values()]

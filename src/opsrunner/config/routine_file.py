@@ -17,7 +17,7 @@ from opsrunner.config.report import Report
 from opsrunner.config.schedule import CatchUpField, ScheduleField, to_schedule
 from opsrunner.config.secret_places import SecretPlace
 from opsrunner.config.step_file import StepReader, Steps
-from opsrunner.config.yaml12 import read_yaml
+from opsrunner.config.yaml12 import Document, read_document
 from opsrunner.model.routine import Routine
 from opsrunner.model.schedule import CatchUp, OffsetRule, Schedule
 from opsrunner.model.site import Problem
@@ -72,9 +72,11 @@ class RoutineDraft:
 def read_routine(text: str, *, file: str, id_: str, within: RoutineContext) -> RoutineDraft:
     """Return what the file says, with all of its mistakes. Raises BadYaml where it is not YAML at all."""
     report, doubts = Report(file, text), Report(file, text)
-    data = read_yaml(text)
+    document = read_document(text)
+    data = document.value
     keys = _keys(data, report, within)
-    steps = _steps(data, report, doubts, within)
+    reader = StepReader(report=report, doubts=doubts, checklists=within.checklists)
+    steps = _steps(document, reader)
     schedule = to_schedule(keys.schedule, timezone=within.timezone) if keys else Schedule()
     routine = None
     if keys is not None and not report:
@@ -121,10 +123,11 @@ def _keys(data: Any, report: Report, within: RoutineContext) -> RoutineKeys | No
         return None
 
 
-def _steps(data: Any, report: Report, doubts: Report, within: RoutineContext) -> Steps:
-    raw_steps = data.get("steps") if isinstance(data, dict) else None
-    reader = StepReader(report=report, doubts=doubts, checklists=within.checklists)
-    return reader.read(raw_steps[:MOST_STEPS] if isinstance(raw_steps, list) else [])
+def _steps(document: Document, reader: StepReader) -> Steps:
+    raw_steps = document.value.get("steps") if isinstance(document.value, dict) else None
+    if not isinstance(raw_steps, list):
+        return Steps()
+    return reader.read(raw_steps[:MOST_STEPS], document.lines_of(raw_steps))
 
 
 def _names(data: Any, schedule: Schedule) -> tuple[Reference, ...]:

@@ -24,17 +24,14 @@ class RoutineFiles:
     def __init__(self, root: Path) -> None:
         self._root = root
         self._read: dict[str, tuple[Signature, RoutineDraft]] = {}
+        self.drafts: Mapping[str, RoutineDraft] = {}
+        """The routines by id."""
         self.stray: dict[str, tuple[Problem, ...]] = {}
         """Files whose name is wrong, by their name without its ending."""
 
-    @property
-    def drafts(self) -> Mapping[str, RoutineDraft]:
-        """The routines by id."""
-        return {draft.id: draft for _, draft in self._read.values()}
-
     def good(self) -> Iterator[tuple[str, Routine]]:
         """Return the routines whose own file has no mistake."""
-        for _, draft in self._read.values():
+        for draft in self.drafts.values():
             if draft.routine is not None:
                 yield draft.id, draft.routine
 
@@ -44,22 +41,23 @@ class RoutineFiles:
         self.stray = {Path(file).stem: (_ending_problem(file),) for file in seen.of(FOLDER, ".yml")}
         read: dict[str, tuple[Signature, RoutineDraft]] = {}
         for file in files:
-            problem = _name_problem(file)
-            if problem is not None:
-                self.stray[Path(file).stem] = (problem,)
-                continue
             known = self._read.get(file)
-            if known is None or not _still_holds(known, seen.files[file], within):
-                known = seen.files[file], self._draft(file, seen.files[file], within)
-            read[file] = known
+            if known is not None and _still_holds(known, seen.files[file], within):
+                read[file] = known
+            elif problem := _name_problem(file):
+                self.stray[Path(file).stem] = (problem,)
+            else:
+                read[file] = seen.files[file], self._draft(file, seen.files[file], within)
         self._read = read
+        self.drafts = {draft.id: draft for _, draft in read.values()}
 
     def _draft(self, file: str, signature: Signature, within: RoutineContext) -> RoutineDraft:
         path = self._root / file
         draft = read_routine_file(path, file=file, within=within)
         open_secrets = draft.report()
         note_open_secrets(draft.secrets, root=self._root, report=open_secrets)
-        draft = replace(draft, warnings=(*draft.warnings, *open_secrets.problems()))
+        if open_secrets:
+            draft = replace(draft, warnings=(*draft.warnings, *open_secrets.problems()))
         unsafe = problem_of_mode(signature[0], file=file, path=path)
         return replace(draft, routine=None, problems=(unsafe, *draft.problems)) if unsafe else draft
 
@@ -76,7 +74,8 @@ def _still_holds(known: tuple[Signature, RoutineDraft], signature: Signature, wi
     then, draft = known
     if then != signature or draft.timezone != within.timezone:
         return False
-    return all(within.checklists.get(name) is used for name, used in draft.checklists.items())
+    lists = within.checklists
+    return not draft.checklists or all(lists.get(name) is used for name, used in draft.checklists.items())
 
 
 def _ending_problem(file: str) -> Problem:

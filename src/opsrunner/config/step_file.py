@@ -20,12 +20,12 @@ from opsrunner.config.step_texts import (
     StepText,
     expressions_of_task,
     looks_like_template,
-    mistake_in,
     steps_named_in,
     texts_of,
     texts_of_item,
 )
 from opsrunner.config.task_plans import plan_checklist, plan_task
+from opsrunner.errors import ExpressionError
 from opsrunner.model.routine import StepPlan, TaskPlan
 from opsrunner.steps.base import Kind
 from opsrunner.steps.checklist import ChecklistOptions
@@ -54,9 +54,11 @@ class StepReader:
         self._checklists = checklists
         self._steps = Steps()
         self._ids: list[str | None] = []
+        self._lines: Sequence[int] = ()
 
-    def read(self, raw_steps: Sequence[Any]) -> Steps:
-        """Return all steps, whatever is wrong with some of them."""
+    def read(self, raw_steps: Sequence[Any], lines: Sequence[int]) -> Steps:
+        """Return all steps, whatever is wrong with some of them; `lines` are where each begins."""
+        self._lines = lines
         kinds = [kind_of(raw, ("steps", at), self._report) for at, raw in enumerate(raw_steps)]
         self._ids = ids_of(raw_steps, kinds, self._report)
         for at, (raw, kind) in enumerate(zip(raw_steps, kinds, strict=True)):
@@ -75,8 +77,7 @@ class StepReader:
         if shared is None or id_ is None:
             return
         tasks = self._tasks(options, shared, id_=id_, path=path) if options is not None else ()
-        line = self._report.line_of(path)
-        plan = plan_step(shared, kind, id_=id_, options=plain, tasks=tasks, line=line)
+        plan = plan_step(shared, kind, id_=id_, options=plain, tasks=tasks, line=self._lines[at])
         if options is not None:
             self._steps.plans.append(plan)
             self._note_names(plan, options, kind, path)
@@ -168,13 +169,14 @@ class StepReader:
                     yield replace(text, path=(*path, "checklist"))
 
     def _check(self, text: StepText, at: int) -> None:
-        if mistake := mistake_in(text):
-            self._report.add(text.path, mistake)
+        try:
+            named = steps_named_in(text)
+        except ExpressionError as exc:
+            self._report.add(text.path, str(exc))
             return
-        if None in self._ids:
-            return
-        for id_ in sorted(steps_named_in(text)):
-            self._check_step_name(id_, text, at)
+        if named and None not in self._ids:
+            for id_ in sorted(named):
+                self._check_step_name(id_, text, at)
 
     def _check_step_name(self, id_: str, text: StepText, at: int) -> None:
         known = [own for own in self._ids if own]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any, Literal
 
 from pydantic import Field
 
 from opsrunner.config.fields import Flag, Keys, PositiveSeconds, StepId, Text, Variable
 from opsrunner.model.routine import Retry, StepPlan, TaskPlan
-from opsrunner.steps.base import Kind
+from opsrunner.steps.base import Kind, StepOptions
 from opsrunner.steps.fields import Seconds, TextOrSecret
 
 MOST_TRIES = 100
@@ -61,9 +62,14 @@ def idle_keys(raw: Mapping[str, Any], kind: Kind) -> list[str]:
     return [key for key in raw if key in _IDLE.get(kind.name, ())]
 
 
-def keys_of(kind: Kind) -> list[str]:
+def keys_of(kind: Kind) -> tuple[str, ...]:
     """Return the options of a kind as they are written."""
-    return [field.alias or name for name, field in kind.options.model_fields.items()]
+    return _written_keys(kind.options)
+
+
+@cache
+def _written_keys(options: type[StepOptions]) -> tuple[str, ...]:
+    return tuple(field.alias or name for name, field in options.model_fields.items())
 
 
 def plan_step(

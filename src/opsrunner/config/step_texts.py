@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,7 @@ from opsrunner.config.positions import Path
 from opsrunner.errors import ExpressionError
 from opsrunner.model.routine import StepPlan
 from opsrunner.steps.task import TaskOptions
-from opsrunner.templates.expressions import check_expression, check_template, step_references
+from opsrunner.templates.expressions import step_references
 
 _MARKS = ("{{", "{%", "{#")
 _MEANT_AS_TEMPLATE = re.compile(r"\{\{-?\s*(?:row|steps|workdir|run)\b")
@@ -65,18 +65,15 @@ def texts_of_item(task: TaskOptions, path: Path) -> Iterator[StepText]:
 
 def mistake_in(text: StepText) -> str:
     """Return what is wrong with an expression or template, or nothing."""
-    check: Callable[[str], None] = check_template if text.is_template else check_expression
     try:
-        check(text.source)
+        steps_named_in(text)
     except ExpressionError as exc:
         return str(exc)
     return ""
 
 
 def steps_named_in(text: StepText) -> frozenset[str]:
-    """Return the ids of the steps that a text without mistakes refers to."""
-    if "steps" not in text.source:
-        return frozenset()
+    """Return the ids of the steps that a text refers to. Raises ExpressionError where it has a mistake."""
     return step_references(text.source, template=text.is_template)
 
 
@@ -87,7 +84,7 @@ def looks_like_template(shell: str) -> bool:
 
 def _templates(value: Any, path: Path) -> Iterator[StepText]:
     if isinstance(value, str):
-        if any(mark in value for mark in _MARKS):
+        if "{" in value and any(mark in value for mark in _MARKS):
             yield StepText(path=path, source=value, is_template=True)
     elif isinstance(value, dict):
         for key, item in value.items():

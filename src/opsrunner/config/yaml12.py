@@ -8,12 +8,21 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 from yaml._yaml import CParser
+from yaml.events import (
+    AliasEvent,
+    MappingEndEvent,
+    MappingStartEvent,
+    ScalarEvent,
+    SequenceEndEvent,
+    StreamEndEvent,
+)
 
 from opsrunner.config.yaml_hints import BRACES, QUOTE_BRACES, sentence_of
 from opsrunner.errors import ConfigurationError
@@ -85,17 +94,34 @@ def decode(data: bytes) -> str:
     raise BadYaml(f"the invisible character {code} is not allowed", line=line, column=column, hint="remove it")
 
 
-def read_yaml(text: str) -> Any:
-    """Return what the one document of `text` says: dict, list, str, int, float, bool or None.
+@dataclass(frozen=True)
+class Document:
+    """What a file says."""
 
-    Keys are always text. Raises BadYaml with the first thing that is wrong and where.
-    """
+    value: Any
+    """A dict, list, str, int, float, bool or None. Keys are always text."""
+    lines: Mapping[int, list[int]]
+    """By the identity of each list: the lines of its items, counted from 1."""
+
+    def lines_of(self, items: list[Any]) -> list[int]:
+        """Return the line of each item of a list that stands in `value`."""
+        return self.lines[id(items)]
+
+
+def read_document(text: str) -> Document:
+    """Return the one document of `text`. Raises BadYaml with the first thing that is wrong and where."""
     try:
-        return _Builder(CParser(text)).document()
+        builder = _Builder(CParser(text))
+        return Document(builder.document(), builder.lines)
     except yaml.MarkedYAMLError as exc:
         raise _mistake_of(exc, text) from exc
     except yaml.YAMLError as exc:
         raise BadYaml("cannot be read as YAML") from exc
+
+
+def read_yaml(text: str) -> Any:
+    """Return what the one document of `text` says. Raises BadYaml."""
+    return read_document(text).value
 
 
 def _place(before: str) -> tuple[int, int]:
@@ -120,43 +146,49 @@ class _Builder:
         self._anchors: dict[str, Any] = {}
         self._aliases = 0
         self._values = 0
+        self.lines: dict[int, list[int]] = {}
 
     def document(self) -> Any:
         self._next()
-        if type(self._next()) is yaml.StreamEndEvent:
+        if type(self._next()) is StreamEndEvent:
             return None
         value = self._value(self._next(), 0)
         self._next()
         following = self._next()
-        if type(following) is not yaml.StreamEndEvent:
+        if type(following) is not StreamEndEvent:
             raise _at(following, "a second document (---) begins", "one file holds one document")
         return value
 
     def _value(self, event: Any, depth: int) -> Any:
         kind = type(event)
-        if kind is yaml.AliasEvent:
+        if kind is AliasEvent:
             return self._alias(event)
-        self._count(event, 1)
+        self._values += 1
+        if self._values > MAX_VALUES:
+            raise _too_many(event)
+        if kind is ScalarEvent and event.tag is None and event.anchor is None:
+            return _scalar(event)
         if event.tag is not None:
             raise _at(event, f"the tag {_shown_tag(event.tag)} is not allowed", "write the plain value")
         if event.anchor is None:
-            return self._bare(kind, event, depth)
+            return self._bare(event, depth)
         before = self._values
         self._anchors[event.anchor] = _UNFINISHED
-        value = self._bare(kind, event, depth)
+        value = self._bare(event, depth)
         self._anchors[event.anchor] = _Anchored(value, self._values - before + 1)
         return value
 
-    def _bare(self, kind: type, event: Any, depth: int) -> Any:
-        if kind is yaml.ScalarEvent:
+    def _bare(self, event: Any, depth: int) -> Any:
+        kind = type(event)
+        if kind is ScalarEvent:
             return _scalar(event)
         if depth >= MAX_DEPTH:
             raise _at(event, f"is nested deeper than {MAX_DEPTH} levels")
-        return self._mapping(depth) if kind is yaml.MappingStartEvent else self._sequence(depth)
+        return self._mapping(depth) if kind is MappingStartEvent else self._sequence(depth)
 
     def _mapping(self, depth: int) -> dict[str, Any]:
         mapping: dict[str, Any] = {}
-        while type(event := self._next()) is not yaml.MappingEndEvent:
+        while type(event := self._next()) is not MappingEndEvent:
             key = self._key(event)
             if key in mapping:
                 raise _at(event, f"the key '{key}' stands here twice", "keep one of them")
@@ -165,18 +197,24 @@ class _Builder:
 
     def _sequence(self, depth: int) -> list[Any]:
         sequence: list[Any] = []
-        while type(event := self._next()) is not yaml.SequenceEndEvent:
+        lines: list[int] = []
+        event: Any
+        while type(event := self._next()) is not SequenceEndEvent:
+            lines.append(event.start_mark.line + 1)
             sequence.append(self._value(event, depth + 1))
+        self.lines[id(sequence)] = lines
         return sequence
 
     def _key(self, event: Any) -> str:
-        if type(event) is yaml.MappingStartEvent:
+        if type(event) is MappingStartEvent:
             raise _at(event, BRACES, QUOTE_BRACES, columns_back=1)
-        if type(event) is not yaml.ScalarEvent:
+        if type(event) is not ScalarEvent:
             raise _at(event, "a key must be plain text")
         if event.tag is not None or event.anchor is not None:
             raise _at(event, "tags and anchors are not allowed on a key")
-        self._count(event, 1)
+        self._values += 1
+        if self._values > MAX_VALUES:
+            raise _too_many(event)
         return _text(event)
 
     def _alias(self, event: Any) -> Any:
@@ -188,13 +226,14 @@ class _Builder:
         self._aliases += 1
         if self._aliases > MAX_ALIASES:
             raise _at(event, f"more than {MAX_ALIASES} aliases (*name) are not allowed")
-        self._count(event, anchored.size)
+        self._values += anchored.size
+        if self._values > MAX_VALUES:
+            raise _too_many(event)
         return anchored.value
 
-    def _count(self, event: Any, size: int) -> None:
-        self._values += size
-        if self._values > MAX_VALUES:
-            raise _at(event, f"holds more than {MAX_VALUES} values")
+
+def _too_many(event: Any) -> BadYaml:
+    return _at(event, f"holds more than {MAX_VALUES} values")
 
 
 def _at(event: Any, message: str, hint: str = "", *, columns_back: int = 0) -> BadYaml:
@@ -215,7 +254,7 @@ def _text(event: Any) -> str:
 
 def _scalar(event: Any) -> Any:
     text = _text(event)
-    if not event.implicit[0] or (text and text[0] not in _MAYBE_SPECIAL):
+    if (text and text[0] not in _MAYBE_SPECIAL) or not event.implicit[0]:
         return text
     if text in _NULLS:
         return None

@@ -16,6 +16,7 @@ from jinja2.runtime import Undefined
 
 from opsrunner.errors import ExpressionError
 from opsrunner.templates.environments import FOREIGN, TEXT, describe_error, quoted
+from opsrunner.templates.shapes import shape_of
 
 LONGEST_EXPRESSION = 10_000
 """Characters of an expression."""
@@ -27,13 +28,12 @@ MOST_ITEMS = 100_000
 
 def check_template(source: str) -> None:
     """Raise ExpressionError with one line when `source` does not parse or names a filter that is not there."""
-    _template_tree(source)
+    step_references(source, template=True)
 
 
 def check_expression(source: str) -> None:
     """Raise ExpressionError with one line when `source` is not an expression."""
-    _expression_tree(source)
-    _compiled(source)
+    step_references(source)
 
 
 def evaluate(source: str, context: Mapping[str, Any]) -> Any:
@@ -54,15 +54,16 @@ def evaluate_flag(source: str, context: Mapping[str, Any]) -> bool:
 
 
 def step_references(source: str, *, template: bool = False) -> frozenset[str]:
-    """Return the step ids that an expression (or template) names, as `steps.X` or `steps['X']`."""
-    tree = _template_tree(source) if template else _expression_tree(source)
-    attributes = {node.attr for node in tree.find_all(nodes.Getattr) if _is_steps(node.node)}
-    items = {
-        node.arg.value
-        for node in tree.find_all(nodes.Getitem)
-        if _is_steps(node.node) and isinstance(node.arg, nodes.Const) and isinstance(node.arg.value, str)
-    }
-    return frozenset(attributes | items)
+    """Return the step ids that an expression (or template) names, as `steps.X` or `steps['X']`.
+
+    Raises ExpressionError with one line where it cannot be read, or names a filter or test that is not there.
+    """
+    shape = shape_of(source, template=template) if len(source) <= LONGEST_EXPRESSION else None
+    if shape is not None:
+        named = _named_in_shape(shape.source, template)
+        if named is not None:
+            return frozenset(shape.word(name) for name in named) if named else named
+    return _named_in(source, template=template)
 
 
 def names_in(source: str, *, template: bool = False) -> frozenset[str]:
@@ -71,6 +72,30 @@ def names_in(source: str, *, template: bool = False) -> frozenset[str]:
         return frozenset(meta.find_undeclared_variables(_template_tree(source)))
     names = {node.name for node in _expression_tree(source).find_all(nodes.Name)}
     return frozenset(names - set(TEXT.globals))
+
+
+@lru_cache(maxsize=4096)
+def _named_in_shape(shape: str, template: bool) -> frozenset[str] | None:
+    """Return the step ids that a shape names, None where it cannot be read."""
+    try:
+        return _named_in(shape, template=template)
+    except ExpressionError:
+        return None
+
+
+def _named_in(source: str, *, template: bool) -> frozenset[str]:
+    if template:
+        tree: nodes.Node = _template_tree(source)
+    else:
+        tree = _expression_tree(source)
+        _compiled(source)
+    attributes = {node.attr for node in tree.find_all(nodes.Getattr) if _is_steps(node.node)}
+    items = {
+        node.arg.value
+        for node in tree.find_all(nodes.Getitem)
+        if _is_steps(node.node) and isinstance(node.arg, nodes.Const) and isinstance(node.arg.value, str)
+    }
+    return frozenset(attributes | items)
 
 
 def _settled(value: Any) -> Any:
