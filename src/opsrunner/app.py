@@ -1,15 +1,13 @@
-"""The composition root: builds clock, ledger, mail and engine from a site. No logic lives here."""
+"""The composition root: builds mail, fleet and engine upon an open site. No logic lives here."""
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 
 from opsrunner.clock import Clock, SystemClock
-from opsrunner.config.loader import Loaded
 from opsrunner.engine.alerts import Alerts
 from opsrunner.engine.automated import Automated
 from opsrunner.engine.by_hand import ByHand, find_routine
@@ -17,16 +15,13 @@ from opsrunner.engine.checklists import Checklists
 from opsrunner.engine.clock_guard import ClockGuard
 from opsrunner.engine.course import CourseTools
 from opsrunner.engine.daemon import Daemon, Parts
-from opsrunner.engine.desk import Desk
 from opsrunner.engine.digest import DigestWriter
 from opsrunner.engine.entry_marks import EntryMarks
 from opsrunner.engine.events import RunEvent, ignore
 from opsrunner.engine.follow_ups import FollowUps
 from opsrunner.engine.heartbeat import Pinger
 from opsrunner.engine.human import Human
-from opsrunner.engine.in_force import SiteInForce
 from opsrunner.engine.outbox import deliver_due
-from opsrunner.engine.people import People
 from opsrunner.engine.planning import Planning
 from opsrunner.engine.recovery import Recovery
 from opsrunner.engine.retention import Retention
@@ -36,22 +31,17 @@ from opsrunner.engine.scheduler import AlarmClock
 from opsrunner.engine.service import Service
 from opsrunner.engine.settling import Settling
 from opsrunner.engine.site_sources import SiteSources
-from opsrunner.engine.state import ENTERED, LEDGER, StateLock, prepare_state
+from opsrunner.engine.state import ENTERED
 from opsrunner.engine.tasks import TaskOpener
-from opsrunner.engine.ticks import Ticks
 from opsrunner.engine.trial import Trial, TryResult
 from opsrunner.engine.workers import Workers
 from opsrunner.fleet.fleet import Fleet
-from opsrunner.ledger.books import Books
 from opsrunner.mail.maildir import MaildirTransport
 from opsrunner.mail.smtp import SmtpTransport
 from opsrunner.mail.transport import Transport
 from opsrunner.model.routine import Routine
 from opsrunner.model.run import Run
-from opsrunner.model.site import Site
-from opsrunner.packaged import library
-from opsrunner.schedules.almanac import Almanac
-from opsrunner.secrets import Vault
+from opsrunner.open_site import OpenSite, real_folders
 
 
 def open_app(root: Path, state: Path | None = None, *, clock: Clock | None = None, mails_stay: bool = False) -> App:
@@ -59,54 +49,17 @@ def open_app(root: Path, state: Path | None = None, *, clock: Clock | None = Non
 
     With `mails_stay` every mail goes into the state's Maildir, whatever the site says: a try reaches nobody.
     """
-    place = Path(os.path.realpath(state or root / "var"))
-    return App(Path(os.path.realpath(root)), place, clock=clock or SystemClock(), mails_stay=mails_stay)
+    return App(*real_folders(root, state), clock=clock or SystemClock(), mails_stay=mails_stay)
 
 
-class App:
-    """One opened site. Parts are built when they are first needed."""
+class App(OpenSite):
+    """One opened site with all that runs. Parts are built when they are first needed."""
 
     def __init__(self, root: Path, state: Path, *, clock: Clock, mails_stay: bool) -> None:
         """Build for the site at `root`; `state` is made where it is missing."""
-        self.root, self.state, self.clock = root, state, clock
+        super().__init__(root, state, clock=clock)
         self._mails_stay = mails_stay
-        self.vault = Vault(root)
         self.draining, self.hurry = threading.Event(), threading.Event()
-        prepare_state(state)
-        self.books = Books.open(state / LEDGER)
-        self.in_force = SiteInForce(root, books=self.books)
-        self.sources.write_samples()
-
-    @property
-    def site(self) -> Site:
-        """The site in force."""
-        return self.in_force.site
-
-    @property
-    def loaded(self) -> Loaded:
-        """What reading the site's files came to, problems included."""
-        return self.in_force.loaded
-
-    @property
-    def almanac(self) -> Almanac:
-        """The site's calendars."""
-        return self.in_force.almanac
-
-    @cached_property
-    def desk(self) -> Desk:
-        """What the human half of the engine stands on."""
-        return Desk(
-            books=self.books,
-            site=lambda: self.site,
-            almanac=lambda: self.almanac,
-            state=self.state,
-            reports=(self.root / "reports", library() / "reports"),
-        )
-
-    @cached_property
-    def people(self) -> People:
-        """Who holds what."""
-        return People(self.desk)
 
     @cached_property
     def sources(self) -> SiteSources:
@@ -119,11 +72,6 @@ class App:
         return Alerts(self.desk)
 
     @cached_property
-    def ticks(self) -> Ticks:
-        """What people do to tasks."""
-        return Ticks(self.desk)
-
-    @cached_property
     def follow_ups(self) -> FollowUps:
         """The tasks that stand for failing steps."""
         return FollowUps(self.desk)
@@ -132,11 +80,6 @@ class App:
     def digests(self) -> DigestWriter:
         """The digests."""
         return DigestWriter(self.desk, loaded=lambda: self.loaded)
-
-    @property
-    def known_hosts(self) -> Path:
-        """The file of pinned host keys."""
-        return self.state / "known_hosts"
 
     def routine(self, name: str) -> Routine:
         """Return a routine in force. Raises NotFound with the closest name."""
@@ -205,11 +148,6 @@ class App:
         return Recovery(books=self.books, clock=self.clock, follow_ups=self.follow_ups, marks=self._marks)
 
     @cached_property
-    def lock(self) -> StateLock:
-        """The lock of the state folder."""
-        return StateLock(self.state)
-
-    @cached_property
     def by_hand(self) -> ByHand:
         """Runs that people ask for."""
         return ByHand(
@@ -267,10 +205,6 @@ class App:
         )
         return trial.run(actor=actor, on_event=on_event)
 
-    def daemon_lives(self) -> bool:
-        """Tell whether a daemon works on this state."""
-        return self.lock.is_held()
-
     def serve(self) -> int:
         """Be the daemon until a signal; return the exit code. Raises StateLocked."""
         self.lock.take()
@@ -280,10 +214,6 @@ class App:
         finally:
             if not parts.workers.busy():  # else the end of the process gives it back, and not before
                 self.lock.release()
-
-    def close(self) -> None:
-        """Close the ledger."""
-        self.books.ledger.close()
 
     def daemon_parts(self) -> Service:
         """Build what `serve` keeps going."""

@@ -58,7 +58,7 @@ def digest(session: Session, day: str | None, series: Series, send: bool, html_f
     """
     if send and day is not None:
         raise UsageError("--send and --date do not go together: what went out stays as it is")
-    with session.opened() as app:
+    with session.at_work() as app:
         shown = _sent_now(app, series) if send else _found(app, series, day)
         if html_file is not None:
             _write(html_file, shown.html)

@@ -35,7 +35,7 @@ def doctor(session: Session, send_test_mail: bool) -> int:
     """
     from opsrunner.engine.doctor import examine  # noqa: PLC0415
 
-    with session.opened() as app:
+    with session.at_work() as app:
         with session.screen.working("looking"):
             findings = examine(_patient(app))
             if send_test_mail:

@@ -13,9 +13,9 @@ from opsrunner.cli.session import Session
 from opsrunner.errors import Refused, UsageError
 
 if TYPE_CHECKING:
-    from opsrunner.app import App
     from opsrunner.model.routine import Routine
     from opsrunner.model.schedule import Occurrence
+    from opsrunner.open_site import OpenSite
 
 PAUSE_EXAMPLE = """
 opsrunner pause nightly-backups --until 2026-12-03 --reason "the store is being moved"
@@ -99,7 +99,7 @@ def resume(session: Session, routine: str) -> int:
     return 0
 
 
-def _next_words(app: App, routine: Routine, now: datetime) -> str:
+def _next_words(app: OpenSite, routine: Routine, now: datetime) -> str:
     from opsrunner.cli.words import moment_words  # noqa: PLC0415
     from opsrunner.schedules.due import upcoming  # noqa: PLC0415
 
@@ -139,7 +139,7 @@ def skip(session: Session, routine: str, which: str, reason: str) -> int:
     return 0
 
 
-def _chosen(app: App, routine: Routine, which: str, *, now: datetime) -> list[Occurrence]:
+def _chosen(app: OpenSite, routine: Routine, which: str, *, now: datetime) -> list[Occurrence]:
     """Return the occurrences to leave out: the next one that is not left out already, or those of a day."""
     from opsrunner.cli.moments import parse_day  # noqa: PLC0415
     from opsrunner.schedules.due import upcoming  # noqa: PLC0415
@@ -161,7 +161,7 @@ def _chosen(app: App, routine: Routine, which: str, *, now: datetime) -> list[Oc
     return chosen
 
 
-def _tell_skip(session: Session, app: App, routine: Routine, chosen: list[Occurrence], *, now: datetime) -> None:
+def _tell_skip(session: Session, app: OpenSite, routine: Routine, chosen: list[Occurrence], *, now: datetime) -> None:
     from opsrunner.cli.words import moment_words  # noqa: PLC0415
 
     if session.as_json:

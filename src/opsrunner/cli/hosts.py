@@ -13,10 +13,10 @@ from opsrunner.cli.session import Session
 from opsrunner.errors import NotFound, Refused
 
 if TYPE_CHECKING:
-    from opsrunner.app import App
     from opsrunner.cli.screen import Cell
     from opsrunner.fleet.host_keys import HostKey
     from opsrunner.model.site import Host
+    from opsrunner.open_site import OpenSite
 
 EXAMPLE = """
 opsrunner hosts list
@@ -124,7 +124,7 @@ def forget(session: Session, name: str) -> int:
     return 0
 
 
-def _remote(app: App, name: str) -> Host:
+def _remote(app: OpenSite, name: str) -> Host:
     from opsrunner.cli.lookup import near  # noqa: PLC0415
 
     host = app.site.hosts.get(name)
@@ -157,7 +157,7 @@ def _agree(host: Host, pinned: Sequence[HostKey], *, yes: bool) -> None:
         raise Refused(f"{host.name} is not trusted; nothing was changed")
 
 
-def _pin(session: Session, app: App, host: Host, keys: Sequence[HostKey]) -> None:
+def _pin(session: Session, app: OpenSite, host: Host, keys: Sequence[HostKey]) -> None:
     from opsrunner.cli.lookup import actor_name  # noqa: PLC0415
     from opsrunner.fleet import host_keys  # noqa: PLC0415
 

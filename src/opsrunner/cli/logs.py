@@ -15,7 +15,7 @@ from opsrunner.cli.session import Session
 from opsrunner.errors import NotFound, UsageError
 
 if TYPE_CHECKING:
-    from opsrunner.app import App
+    from opsrunner.open_site import OpenSite
 
 EXAMPLE = """
 opsrunner logs 42
@@ -67,7 +67,7 @@ def log_files(folder: Path, step: str | None) -> list[Path]:
     return sorted(found, key=lambda path: (path.stat().st_mtime_ns, path.name))
 
 
-def _nothing(app: App, run_id: int, step: str | None) -> str:
+def _nothing(app: OpenSite, run_id: int, step: str | None) -> str:
     known = [record.id for record in app.books.steps.of_run(run_id)]
     if step is not None and step not in known:
         return f"run {run_id} has no step '{step}' that began (it has: {', '.join(known) or 'none'})"
@@ -90,7 +90,7 @@ def _pieces(path: Path) -> Iterator[str]:
             yield piece
 
 
-def _follow(session: Session, app: App, run_id: int, folder: Path, step: str | None) -> None:
+def _follow(session: Session, app: OpenSite, run_id: int, folder: Path, step: str | None) -> None:
     """Print what is there, then what comes, until nothing works on the run any more."""
     files: dict[Path, BinaryIO] = {}
     last: Path | None = None

@@ -13,12 +13,12 @@ from opsrunner.model.person import Person
 from opsrunner.model.routine import Routine
 
 if TYPE_CHECKING:
-    from opsrunner.app import App
     from opsrunner.cli.session import Session
     from opsrunner.engine.in_force import SiteInForce
+    from opsrunner.open_site import OpenSite
 
 
-def routine_named(app: App | SiteInForce, routine_id: str) -> Routine:
+def routine_named(app: OpenSite | SiteInForce, routine_id: str) -> Routine:
     """Return a routine in force. Raises NotFound, or ConfigurationError where its file does not check."""
     found = app.site.routines.get(routine_id)
     if found is not None:
@@ -29,7 +29,7 @@ def routine_named(app: App | SiteInForce, routine_id: str) -> Routine:
     raise NotFound(f"there is no routine '{routine_id}'{near(routine_id, app.site.routines)}")
 
 
-def routine_name(app: App, routine_id: str | None) -> str:
+def routine_name(app: OpenSite, routine_id: str | None) -> str:
     """Return how people call a routine, also of one that is gone."""
     if routine_id is None:
         return ""
@@ -43,7 +43,7 @@ def near(word: str, known: Iterable[str]) -> str:
     return f", did you mean '{close[0]}'?" if close else ""
 
 
-def acting_person(session: Session, app: App) -> Person:
+def acting_person(session: Session, app: OpenSite) -> Person:
     """Return who acts: `--as`, else the person whose `login` is the OS user. Raises NotFound or Refused."""
     if session.acting_as is not None:
         return app.people.named(session.acting_as)
@@ -57,7 +57,7 @@ def acting_person(session: Session, app: App) -> Person:
     return found
 
 
-def actor_name(session: Session, app: App) -> str:
+def actor_name(session: Session, app: OpenSite) -> str:
     """Return who is recorded for an act of ops: a person's id, or the OS user where it is nobody of the site."""
     if session.acting_as is not None:
         return app.people.named(session.acting_as).id
@@ -78,7 +78,7 @@ def os_user() -> str:
         return str(number)
 
 
-def person_name(app: App, person_id: str | None) -> str:
+def person_name(app: OpenSite, person_id: str | None) -> str:
     """Return how a person is called; an id that is not theirs stays as it is."""
     if not person_id:
         return ""

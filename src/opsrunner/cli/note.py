@@ -13,7 +13,7 @@ from opsrunner.cli.session import Session
 from opsrunner.errors import Refused
 
 if TYPE_CHECKING:
-    from opsrunner.app import App
+    from opsrunner.open_site import OpenSite
 
 EXAMPLE = """
 opsrunner note "web5 was slow until 03:40, gone by itself; one customer asked"
@@ -40,7 +40,7 @@ def note(session: Session, text: tuple[str, ...], days: int) -> int:
     return 0
 
 
-def _leave(session: Session, app: App, words: str) -> None:
+def _leave(session: Session, app: OpenSite, words: str) -> None:
     from opsrunner.cli.lookup import acting_person  # noqa: PLC0415
 
     person = acting_person(session, app)
@@ -55,7 +55,7 @@ def _leave(session: Session, app: App, words: str) -> None:
     session.screen.line("Noted. It stands in the next digest and for the next shift.", tone="fine")
 
 
-def _show(session: Session, app: App, days: int) -> None:
+def _show(session: Session, app: OpenSite, days: int) -> None:
     from opsrunner.cli.lookup import person_name  # noqa: PLC0415
     from opsrunner.cli.screen import Cell, Column  # noqa: PLC0415
     from opsrunner.cli.words import moment_words  # noqa: PLC0415

@@ -18,12 +18,12 @@ from opsrunner.model.run import Run, StepRecord
 from opsrunner.model.task import Task
 
 if TYPE_CHECKING:
-    from opsrunner.app import App
+    from opsrunner.open_site import OpenSite
 
 MOST_PARTS = 40
 
 
-def run_as_json(app: App, run: Run) -> dict[str, Any]:
+def run_as_json(app: OpenSite, run: Run) -> dict[str, Any]:
     """Return a run with its steps and tasks."""
     now, tasks = app.clock.now(), app.books.tasks.of_run(run.id)
     return {
@@ -36,7 +36,7 @@ def run_as_json(app: App, run: Run) -> dict[str, Any]:
     }
 
 
-def print_run(screen: Screen, app: App, run: Run) -> None:
+def print_run(screen: Screen, app: OpenSite, run: Run) -> None:
     """Print a run: its head, its steps, its tasks."""
     now, zone = app.clock.now(), ZoneInfo(app.site.timezone)
     records, tasks = app.books.steps.of_run(run.id), app.books.tasks.of_run(run.id)
@@ -56,7 +56,7 @@ def print_run(screen: Screen, app: App, run: Run) -> None:
         screen.table(*_tasks_table(app, tasks, now=now, zone=zone), indent=2)
 
 
-def _head(app: App, run: Run, *, now: datetime, zone: ZoneInfo) -> list[Sequence[CellLike]]:
+def _head(app: OpenSite, run: Run, *, now: datetime, zone: ZoneInfo) -> list[Sequence[CellLike]]:
     seconds = seconds_between(run.started_at, run.finished_at)
     trigger = {
         "schedule": "by its schedule",
@@ -78,7 +78,7 @@ def _head(app: App, run: Run, *, now: datetime, zone: ZoneInfo) -> list[Sequence
     return [(Cell(text=name, dim=True), text) for name, text in facts.items() if text]
 
 
-def _not_begun(app: App, run: Run) -> list[str]:
+def _not_begun(app: OpenSite, run: Run) -> list[str]:
     """Return the ids of the steps that have not begun; nothing where the frozen copy cannot be read."""
     if run.frozen is None:
         return []
@@ -159,7 +159,7 @@ def _parts_and_tries(record: StepRecord) -> list[Sequence[CellLike]]:
 
 
 def _tasks_table(
-    app: App, tasks: Sequence[Task], *, now: datetime, zone: ZoneInfo
+    app: OpenSite, tasks: Sequence[Task], *, now: datetime, zone: ZoneInfo
 ) -> tuple[list[Column], list[Sequence[CellLike]]]:
     rows: list[Sequence[CellLike]] = []
     for task in tasks:

@@ -17,10 +17,10 @@ from opsrunner.model.routine import EvidenceSpec
 from opsrunner.model.task import Task
 
 if TYPE_CHECKING:
-    from opsrunner.app import App
+    from opsrunner.open_site import OpenSite
 
 
-def task_as_json(app: App, task: Task) -> dict[str, Any]:
+def task_as_json(app: OpenSite, task: Task) -> dict[str, Any]:
     """Return a task with what it asks for and what has happened to it."""
     now = app.clock.now()
     person = app.people.of_task(task, at=now)
@@ -32,7 +32,7 @@ def task_as_json(app: App, task: Task) -> dict[str, Any]:
     }
 
 
-def print_task(screen: Screen, app: App, task: Task) -> None:
+def print_task(screen: Screen, app: OpenSite, task: Task) -> None:
     """Print a task: head, how, rows to approve, history, and how to tick it."""
     now, zone = app.clock.now(), ZoneInfo(app.site.timezone)
     screen.heading(f"Task {task.id}  {task.title}")
@@ -64,7 +64,7 @@ def print_task(screen: Screen, app: App, task: Task) -> None:
         screen.line(f"When it is done: opsrunner tick {task.id}{_options(task.evidence_spec)}", dim=True)
 
 
-def _facts(app: App, task: Task, *, now: datetime, zone: ZoneInfo) -> list[Sequence[CellLike]]:
+def _facts(app: OpenSite, task: Task, *, now: datetime, zone: ZoneInfo) -> list[Sequence[CellLike]]:
     person = app.people.of_task(task, at=now)
     facts = {
         "due": due_words(task.due_at, now=now, zone=zone) if task.is_open else "",
@@ -83,7 +83,7 @@ def _facts(app: App, task: Task, *, now: datetime, zone: ZoneInfo) -> list[Seque
     return [(Cell(text=name, dim=True), text) for name, text in facts.items() if text]
 
 
-def _closed(app: App, task: Task, *, now: datetime, zone: ZoneInfo) -> str:
+def _closed(app: OpenSite, task: Task, *, now: datetime, zone: ZoneInfo) -> str:
     if task.closed_at is None:
         return ""
     return f"{moment_words(task.closed_at, now=now, zone=zone)}, by {person_name(app, task.closed_by)}"

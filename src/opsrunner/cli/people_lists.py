@@ -12,10 +12,10 @@ from opsrunner.cli.words import moment_words
 from opsrunner.model.person import Absence
 
 if TYPE_CHECKING:
-    from opsrunner.app import App
+    from opsrunner.open_site import OpenSite
 
 
-def people_as_json(app: App) -> dict[str, Any]:
+def people_as_json(app: OpenSite) -> dict[str, Any]:
     """Return people, rosters with who holds them now, and absences that are not over."""
     now = app.clock.now()
     rosters = {name: app.people.holder(name, at=now) for name in app.site.rosters}
@@ -31,7 +31,7 @@ def people_as_json(app: App) -> dict[str, Any]:
     }
 
 
-def print_people(screen: Screen, app: App) -> None:
+def print_people(screen: Screen, app: OpenSite) -> None:
     """Print everybody, then the rosters, then who is away."""
     now, zone = app.clock.now(), ZoneInfo(app.site.timezone)
     screen.table(
@@ -59,7 +59,7 @@ def print_people(screen: Screen, app: App) -> None:
         )
 
 
-def absence_words(app: App, absence: Absence, *, now: datetime) -> str:
+def absence_words(app: OpenSite, absence: Absence, *, now: datetime) -> str:
     """Say an absence: `Jonas is away from Mon 09:00 until Fri 00:00`."""
     zone = ZoneInfo(app.site.timezone)
     who, other = person_name(app, absence.person), person_name(app, absence.other)

@@ -12,8 +12,8 @@ from opsrunner.cli.options import group_of_verbs, json_option, person_option, si
 from opsrunner.cli.session import Session
 
 if TYPE_CHECKING:
-    from opsrunner.app import App
     from opsrunner.model.person import Absence
+    from opsrunner.open_site import OpenSite
 
 EXAMPLE = """
 opsrunner person list
@@ -149,7 +149,7 @@ def _enter(
     return 0
 
 
-def _tell(session: Session, app: App, entered: Absence, *, now: datetime) -> None:
+def _tell(session: Session, app: OpenSite, entered: Absence, *, now: datetime) -> None:
     from opsrunner.cli.people_lists import absence_words  # noqa: PLC0415
 
     if session.as_json:

@@ -38,7 +38,7 @@ def run(session: Session, routine: str, dry_run: bool, rerun_of: int | None) -> 
     """
     if dry_run and rerun_of is not None:
         raise UsageError("--dry-run and --again do not go together")
-    with session.opened() as app:
+    with session.at_work() as app:
         if dry_run:
             return _preview(session, app, routine)
         return _run(session, app, routine, rerun_of=rerun_of)
@@ -115,7 +115,7 @@ def cancel(session: Session, run_id: int) -> int:
     from opsrunner.cli.views import run_view  # noqa: PLC0415
     from opsrunner.engine.cancelling import cancel_run  # noqa: PLC0415
 
-    with session.opened() as app:
+    with session.at_work() as app:
         actor = actor_name(session, app)
         ended = cancel_run(run_id, books=app.books, clock=app.clock, lock=app.lock, actor=actor)
         if session.as_json:

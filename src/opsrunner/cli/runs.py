@@ -13,7 +13,7 @@ from opsrunner.cli.session import Session
 from opsrunner.model.run import Run, RunStatus
 
 if TYPE_CHECKING:
-    from opsrunner.app import App
+    from opsrunner.open_site import OpenSite
 
 EXAMPLE = """
 opsrunner runs --routine nightly-backups --limit 10
@@ -84,7 +84,7 @@ def show(session: Session, run_id: int) -> int:
     return 0
 
 
-def _known_routine(app: App, routine: str | None) -> str | None:
+def _known_routine(app: OpenSite, routine: str | None) -> str | None:
     """Return the id if the site or the ledger knows it. Raises NotFound."""
     from opsrunner.cli.lookup import near  # noqa: PLC0415
     from opsrunner.errors import NotFound  # noqa: PLC0415
@@ -95,7 +95,7 @@ def _known_routine(app: App, routine: str | None) -> str | None:
     return routine
 
 
-def _show_runs(session: Session, app: App, found: list[Run], *, now: datetime) -> None:
+def _show_runs(session: Session, app: OpenSite, found: list[Run], *, now: datetime) -> None:
     from opsrunner.cli.lookup import routine_name  # noqa: PLC0415
     from opsrunner.cli.screen import Cell, Column  # noqa: PLC0415
     from opsrunner.cli.statuses import reason_words, status_cell  # noqa: PLC0415

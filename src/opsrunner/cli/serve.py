@@ -24,6 +24,6 @@ def serve(session: Session) -> int:
     Files that change are read again by themselves. The first SIGTERM or Ctrl-C lets running steps end for
     `limits.grace`; a second one ends them at once.
     """
-    with session.opened() as app:
+    with session.at_work() as app:
         log_to_stderr(session, level=logging.INFO)
         return app.serve()

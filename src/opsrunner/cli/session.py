@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     from opsrunner.app import App
     from opsrunner.cli.screen import Screen
     from opsrunner.engine.in_force import SiteInForce
+    from opsrunner.open_site import OpenSite
 
+_Opened = TypeVar("_Opened", bound="OpenSite")
 STATE = "var"
 FIRST_YEAR = 2020
 
@@ -26,7 +28,7 @@ class Session:
         self.as_json = False
         self.acting_as: str | None = None
         self.zone_name = "UTC"
-        self._app: App | None = None
+        self._opened: OpenSite | None = None
         self._screen: Screen | None = None
 
     @property
@@ -51,25 +53,42 @@ class Session:
         return self._screen
 
     @contextmanager
-    def opened(self, *, mails_stay: bool = False) -> Iterator[App]:
-        """Give the site's application, and close it afterwards; `mails_stay` keeps every mail in the state folder.
+    def opened(self) -> Iterator[OpenSite]:
+        """Give the site with its ledger, to look and to mark, and close it afterwards.
 
         Raises ConfigurationError where the site cannot be read, StateError where its state cannot be used.
         """
-        import logging  # noqa: PLC0415 - verbs without a site do not need them
+        from opsrunner.open_site import open_site  # noqa: PLC0415 - verbs without a site do not need it
 
-        from opsrunner.app import open_app  # noqa: PLC0415
+        with self._kept(lambda: open_site(self.site, self.state)) as site:
+            yield site
+
+    @contextmanager
+    def at_work(self, *, mails_stay: bool = False) -> Iterator[App]:
+        """Give the whole application, to run steps and send mail; `mails_stay` keeps every mail in the state folder.
+
+        Raises as `opened` does.
+        """
+        from opsrunner.app import open_app  # noqa: PLC0415 - few verbs need all of it
+
+        with self._kept(lambda: open_app(self.site, self.state, mails_stay=mails_stay)) as app:
+            yield app
+
+    @contextmanager
+    def _kept(self, opening: Callable[[], _Opened]) -> Iterator[_Opened]:
+        import logging  # noqa: PLC0415 - as above
+
         from opsrunner.cli.log_lines import log_to_stderr  # noqa: PLC0415
 
         _refuse_clock_of_the_past()
         log_to_stderr(self, level=logging.WARNING)
-        app = open_app(self.site, self.state, mails_stay=mails_stay)
-        self._app = app
-        self.zone_name = app.site.timezone
+        opened = opening()
+        self._opened = opened
+        self.zone_name = opened.site.timezone
         try:
-            yield app
+            yield opened
         finally:
-            app.close()
+            opened.close()
 
     def read(self) -> SiteInForce:
         """Return the site as its files say, without opening its state: quicker, and nothing is written.
@@ -90,7 +109,7 @@ class Session:
 
     def mask(self, text: str) -> str:
         """Return `text` without the secrets that this call has read."""
-        return text if self._app is None else self._app.vault.mask(text)
+        return text if self._opened is None else self._opened.vault.mask(text)
 
 
 def _refuse_clock_of_the_past() -> None:

@@ -12,9 +12,9 @@ from opsrunner.cli.options import group_of_verbs, json_option, person_option, si
 from opsrunner.cli.session import Session
 
 if TYPE_CHECKING:
-    from opsrunner.app import App
     from opsrunner.model.routine import Due
     from opsrunner.model.task import Task
+    from opsrunner.open_site import OpenSite
 
 EXAMPLE = """
 opsrunner task add "Call the data centre about rack 4" --for ops1 --due "tomorrow 10:00"
@@ -159,7 +159,7 @@ def _due(text: str, *, now: datetime, zone: ZoneInfo) -> Due | datetime:
         raise UsageError(f"--due '{text}': {exc}") from exc
 
 
-def _tell(session: Session, app: App, changed: Task, sentence: str) -> None:
+def _tell(session: Session, app: OpenSite, changed: Task, sentence: str) -> None:
     from opsrunner.cli.views import task_view  # noqa: PLC0415
     from opsrunner.cli.words import due_words  # noqa: PLC0415
 

@@ -13,10 +13,10 @@ from opsrunner.cli.options import json_option, person_option, site_options, verb
 from opsrunner.cli.session import Session
 
 if TYPE_CHECKING:
-    from opsrunner.app import App
     from opsrunner.cli.screen import Cell, CellLike
     from opsrunner.model.person import Person
     from opsrunner.model.task import Task
+    from opsrunner.open_site import OpenSite
 
 EXAMPLE = """
 opsrunner tasks --mine
@@ -55,19 +55,19 @@ def tasks(session: Session, mine: bool, overdue: bool, closed_too: bool) -> int:
     return 0
 
 
-def holder_id(app: App, task: Task, *, now: datetime) -> str | None:
+def holder_id(app: OpenSite, task: Task, *, now: datetime) -> str | None:
     """Return the id of whose task it is now, None where it is anybody's of its role."""
     person = app.people.of_task(task, at=now)
     return person.id if person else None
 
 
-def _is_mine(app: App, task: Task, me: Person, *, now: datetime) -> bool:
+def _is_mine(app: OpenSite, task: Task, me: Person, *, now: datetime) -> bool:
     if not task.is_open:
         return task.closed_by == me.id
     return app.people.is_for(task, me, at=now)
 
 
-def _show(session: Session, app: App, found: Sequence[Task], *, me: Person | None, now: datetime) -> None:
+def _show(session: Session, app: OpenSite, found: Sequence[Task], *, me: Person | None, now: datetime) -> None:
     from opsrunner.cli.screen import Column  # noqa: PLC0415
 
     session.screen.heading(_verdict(found, me=me, now=now))
@@ -100,7 +100,7 @@ def _verdict(found: Sequence[Task], *, me: Person | None, now: datetime) -> str:
     return f"{what}, {late} late." if late else f"{what}, none late."
 
 
-def _row(app: App, task: Task, *, me: Person | None, now: datetime) -> Sequence[CellLike]:
+def _row(app: OpenSite, task: Task, *, me: Person | None, now: datetime) -> Sequence[CellLike]:
     from opsrunner.cli.lookup import person_name, routine_name  # noqa: PLC0415
     from opsrunner.cli.screen import Cell  # noqa: PLC0415
 
@@ -121,7 +121,7 @@ def _row(app: App, task: Task, *, me: Person | None, now: datetime) -> Sequence[
     )
 
 
-def _due(app: App, task: Task, *, now: datetime) -> Cell:
+def _due(app: OpenSite, task: Task, *, now: datetime) -> Cell:
     from opsrunner.cli.screen import Cell  # noqa: PLC0415
     from opsrunner.cli.statuses import status_cell  # noqa: PLC0415
     from opsrunner.cli.words import due_words  # noqa: PLC0415

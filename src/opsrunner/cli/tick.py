@@ -13,9 +13,9 @@ from opsrunner.cli.session import Session
 from opsrunner.errors import UsageError
 
 if TYPE_CHECKING:
-    from opsrunner.app import App
     from opsrunner.model.person import Person
     from opsrunner.model.task import Task, TaskStatus
+    from opsrunner.open_site import OpenSite
 
 EXAMPLE = """
 opsrunner tick 12 --note "read it; all databases are there"
@@ -88,7 +88,7 @@ def _mark(*, not_applicable: bool, could_not: bool) -> TaskStatus:
     return TaskStatus.COULD_NOT if could_not else TaskStatus.DONE
 
 
-def _tell(session: Session, app: App, task: Task, *, actor: Person) -> None:
+def _tell(session: Session, app: OpenSite, task: Task, *, actor: Person) -> None:
     from opsrunner.cli.statuses import status_word, tone_of  # noqa: PLC0415
     from opsrunner.cli.views import task_view  # noqa: PLC0415
 
@@ -101,7 +101,7 @@ def _tell(session: Session, app: App, task: Task, *, actor: Person) -> None:
     session.screen.line(what_next(app, task))
 
 
-def what_next(app: App, task: Task) -> str:
+def what_next(app: OpenSite, task: Task) -> str:
     """Say what a tick leads to, and how long it can be taken back."""
     from opsrunner.cli.words import clock_words  # noqa: PLC0415
 

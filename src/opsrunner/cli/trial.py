@@ -44,7 +44,7 @@ def try_site(session: Session) -> int:
     session.state = folder
     from opsrunner.cli.lookup import actor_name  # noqa: PLC0415
 
-    with session.opened(mails_stay=True) as app:
+    with session.at_work(mails_stay=True) as app:
         if session.as_json:
             _print_json(session, app.try_all(actor=actor_name(session, app)))
         else:

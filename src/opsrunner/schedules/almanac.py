@@ -7,13 +7,13 @@ holidays. Half days, bank-only and school holidays do not count.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Mapping
 from datetime import date
 from difflib import get_close_matches
 
 from opsrunner.errors import ConfigurationError
 from opsrunner.model.schedule import Calendar, Schedule
+from opsrunner.schedules.countries import days_of, is_known, known_countries
 from opsrunner.schedules.zones import ONE_DAY
 
 LONGEST_SEARCH_DAYS = 366
@@ -88,11 +88,9 @@ def check_calendar(calendar: Calendar) -> None:
         if calendar.subdivision is not None:
             raise ConfigurationError("a subdivision needs its country")
         return
-    import holidays  # noqa: PLC0415 - takes 90 ms, and few verbs need it
-
-    if _is_supported(calendar.country, calendar.subdivision):
+    if is_known(calendar.country, calendar.subdivision):
         return
-    supported = holidays.list_supported_countries(include_aliases=False)
+    supported = known_countries()
     if calendar.country not in supported:
         raise ConfigurationError(
             f"no holidays are known for the country '{calendar.country}'{_near(calendar.country, supported)}; "
@@ -105,19 +103,6 @@ def check_calendar(calendar: Calendar) -> None:
         )
 
 
-def _is_supported(country: str, subdivision: str | None) -> bool:
-    """Tell it for one country, without loading all of them as the whole list does (100 ms)."""
-    import holidays  # noqa: PLC0415 - as above
-
-    if not (country.isascii() and country.isupper()):
-        return False
-    try:
-        holidays.country_holidays(country, subdiv=subdivision)
-    except (NotImplementedError, TypeError):
-        return False
-    return True
-
-
 def _near(word: str, known: Iterable[str]) -> str:
     near = get_close_matches(word.upper(), list(known), n=1)
     return f", did you mean '{near[0]}'?" if near else ""
@@ -128,13 +113,4 @@ def _public_holidays(calendar: Calendar, year: int) -> dict[date, str]:
     if calendar.country is None:
         return {}
     check_calendar(calendar)
-    import holidays  # noqa: PLC0415 - takes 90 ms, and few verbs need it
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # it warns of years that it has no dates for
-        plain = holidays.country_holidays(calendar.country, subdiv=calendar.subdivision)
-        english = [language for language in plain.supported_languages if language.startswith("en")]
-        found = holidays.country_holidays(
-            calendar.country, subdiv=calendar.subdivision, years=year, language=english[-1] if english else None
-        )
-    return {day: name.replace("; ", ", ") for day, name in found.items() if day.year == year}
+    return days_of(calendar.country, calendar.subdivision, year=year)

@@ -146,7 +146,7 @@ def _template_tree(source: str) -> nodes.Template:
     try:
         tree = TEXT.parse(source)
         _refuse_unknown(tree)
-        TEXT.compile(source, raw=True)  # what only the compiler sees, without compiling
+        TEXT.compile(tree, raw=True)  # what only the compiler sees, without compiling
     except FOREIGN as exc:
         raise ExpressionError(f"{quoted(source)}: {describe_error(exc, source=source)}") from exc
     return tree

@@ -1,0 +1,113 @@
+"""A site with its ledger open: all that verbs need which look, mark and enter, and nothing that runs steps.
+
+Most verbs end within a second, and what they import is most of what they cost.
+"""
+
+from __future__ import annotations
+
+import os
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from opsrunner.clock import Clock, SystemClock
+from opsrunner.config.loader import Loaded
+from opsrunner.engine.desk import Desk
+from opsrunner.engine.in_force import SiteInForce
+from opsrunner.engine.people import People
+from opsrunner.engine.state import LEDGER, StateLock, prepare_state
+from opsrunner.ledger.books import Books
+from opsrunner.model.site import Site
+from opsrunner.packaged import library
+from opsrunner.schedules.almanac import Almanac
+from opsrunner.secrets import Vault
+
+if TYPE_CHECKING:
+    from opsrunner.engine.ticks import Ticks
+
+
+def open_site(root: Path, state: Path | None = None) -> OpenSite:
+    """Open a site and its state. Raises ConfigurationError or StateError."""
+    return OpenSite(*real_folders(root, state), clock=SystemClock())
+
+
+def real_folders(root: Path, state: Path | None) -> tuple[Path, Path]:
+    """Return the folders of a site and of its state, links followed."""
+    return Path(os.path.realpath(root)), Path(os.path.realpath(state or root / "var"))
+
+
+class OpenSite:
+    """One opened site. Parts are built when they are first needed."""
+
+    def __init__(self, root: Path, state: Path, *, clock: Clock) -> None:
+        """Open the site at `root`; `state` is made where it is missing."""
+        self.root, self.state, self.clock = root, state, clock
+        self.vault = Vault(root)
+        prepare_state(state)
+        self.books = Books.open(state / LEDGER)
+        self.in_force = SiteInForce(root, books=self.books)
+        self._write_samples()
+
+    @property
+    def site(self) -> Site:
+        """The site in force."""
+        return self.in_force.site
+
+    @property
+    def loaded(self) -> Loaded:
+        """What reading the site's files came to, problems included."""
+        return self.in_force.loaded
+
+    @property
+    def almanac(self) -> Almanac:
+        """The site's calendars."""
+        return self.in_force.almanac
+
+    @cached_property
+    def desk(self) -> Desk:
+        """What the human half of the engine stands on."""
+        return Desk(
+            books=self.books,
+            site=lambda: self.site,
+            almanac=lambda: self.almanac,
+            state=self.state,
+            reports=(self.root / "reports", library() / "reports"),
+        )
+
+    @cached_property
+    def people(self) -> People:
+        """Who holds what."""
+        return People(self.desk)
+
+    @cached_property
+    def ticks(self) -> Ticks:
+        """What people do to tasks."""
+        from opsrunner.engine.ticks import Ticks  # noqa: PLC0415 - verbs that only look do without
+
+        return Ticks(self.desk)
+
+    @property
+    def known_hosts(self) -> Path:
+        """The file of pinned host keys."""
+        return self.state / "known_hosts"
+
+    @cached_property
+    def lock(self) -> StateLock:
+        """The lock of the state folder."""
+        return StateLock(self.state)
+
+    def daemon_lives(self) -> bool:
+        """Tell whether a daemon works on this state."""
+        return self.lock.is_held()
+
+    def close(self) -> None:
+        """Close the ledger."""
+        self.books.ledger.close()
+
+    def _write_samples(self) -> None:
+        """Write the data of a sample site as they stand now; any other site has none."""
+        if self.site.sample_seed is None:
+            return
+        from opsrunner.sample import write_samples  # noqa: PLC0415 - as above
+
+        write_samples(self.site.root, self.state, seed=self.site.sample_seed, now=self.clock.now())
