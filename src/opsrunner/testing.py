@@ -110,6 +110,7 @@ class ScriptedStep:
             options=ScriptedOptions,
             run=self.run,
             preview=lambda options: f"scripted {options.say}".strip(),
+            writes_files=False,
         )
 
 

@@ -65,17 +65,20 @@ class Automated:
         What it gives never raises ours: every failure is an outcome.
         """
         ahead = self._first_call(run, routine, plan, context=context, workdir=workdir)
+        mails: list[NewMail] = []
+        means = self._means(self.site(), stop, mails)
 
         def attempt(turn: Turn) -> tuple[Outcome, Sequence[NewMail]]:
             call = ahead.pop() if ahead else self._call(run, routine, plan, turn=turn, workdir=workdir)
-            return self._attempt(call, plan, stop=stop)
+            mails.clear()
+            return self._attempt(call, plan, means), tuple(mails)
 
         def begin_act(name: str) -> bool:
             return self.books.acts.begin(name, run=run.id, step=plan.id, at=self.clock.now())
 
         is_mailed = self.books.outbox.knows
         tools = Tools(clock=self.clock, stopping=stop, attempt=attempt, begin_act=begin_act, is_mailed=is_mailed)
-        return lambda: self._capped(run_step(plan, context=context, tools=tools))
+        return lambda: run_step(plan, context=context, tools=tools)
 
     def report(self, run: Run, routine: Routine, plan: StepPlan, done: Done, *, at: datetime) -> None:
         """Queue the step's mails, open or close its follow-ups, tell the accountable; in the caller's transaction."""
@@ -123,16 +126,15 @@ class Automated:
             context=turn.context,
         )
 
-    def _attempt(self, call: StepCall, plan: StepPlan, *, stop: StopWord) -> tuple[Outcome, Sequence[NewMail]]:
+    def _attempt(self, call: StepCall, plan: StepPlan, means: Means) -> Outcome:
         kind = KINDS[plan.kind]
-        mails: list[NewMail] = []
         if kind.run is None:
             raise StepFailed(f"{plan.kind} is not something a machine does", permanent=True)
         try:
-            outcome = kind.run(call, self._means(self.site(), stop, mails))
+            outcome = kind.run(call, means)
         except StepFailed as exc:
             raise mask_failure(exc, self.vault) from exc
-        return mask_outcome(outcome, self.vault), mails
+        return mask_outcome(outcome, self.vault)
 
     def _options(self, plan: StepPlan, context: Mapping[str, Any]) -> object:
         kind = KINDS[plan.kind]
@@ -157,7 +159,13 @@ class Automated:
             reports=(site.root / "reports", library() / "reports"),
         )
 
-    def _capped(self, done: Done) -> Done:
+    @staticmethod
+    def needs_folders(plan: StepPlan) -> bool:
+        """Tell whether a step of that kind writes files."""
+        return KINDS[plan.kind].writes_files
+
+    @staticmethod
+    def capped(done: Done) -> Done:
         """Refuse an outcome that would swell the ledger, instead of keeping half of its rows."""
         size = len(outcome_to_text(done.outcome))
         if size <= MOST_OUTCOME_BYTES:

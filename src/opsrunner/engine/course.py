@@ -86,7 +86,6 @@ class Course:
 
     def walk(self) -> Iterator[Pause]:
         """Go as far as the run goes: to its end, to people it waits for, or to where the daemon drains."""
-        self._make_folders()
         self._say("run_started", status=self._run.status.value)
         for position, plan in enumerate(self._routine.steps):
             if self._has_ended(plan):
@@ -106,12 +105,13 @@ class Course:
         self._close()
 
     def _make_folders(self) -> None:
+        """Make the run's folders. Raises StateError, and the step is not begun."""
         try:
             for folder in (self._folder, self._workdir):
                 with suppress(FileExistsError):
                     os.mkdir(folder, 0o700)  # noqa: PTH102 (1,000 starts at once: a third of what pathlib costs)
         except OSError as exc:
-            raise StateError(f"{self._workdir}: {exc.strerror}; the run was not begun") from exc
+            raise StateError(f"{self._workdir}: {exc.strerror}; the step was not begun") from exc
 
     def _has_ended(self, plan: StepPlan) -> bool:
         record = self._records.get(plan.id)
@@ -134,6 +134,8 @@ class Course:
 
     def _do(self, position: int, plan: StepPlan) -> Iterator[Pause]:
         """Prepare a step, enter it, and write down its end; without an end where the daemon drains before it."""
+        if self._tools.automated.needs_folders(plan):
+            self._make_folders()
         self._books.steps.start(self._run.id, position, plan, at=self._tools.clock.now())
         self._say("step_started", step=plan.id)
         work = self._tools.automated.prepare(
@@ -153,6 +155,7 @@ class Course:
 
     def _finish(self, position: int, plan: StepPlan, done: Done, *, seconds: float) -> None:
         """Write down the end of a step with all that follows from it, at once."""
+        done = self._tools.automated.capped(done)
         if done.outcome.status is StepStatus.INTERRUPTED:
             done = replace(done, outcome=replace(done.outcome, reason=self._stop.reason))
         with self._books.transaction():

@@ -75,8 +75,7 @@ class Planning:
         """
         with self._books.transaction(alone=True):
             planned_at = self._books.service.planned_at()
-            if planned_at is not None and now - planned_at > LONGEST_PASS:
-                self._books.service.note_gap(Gap(from_=planned_at, until=now, reason="not running"))
+            self._note_gap(planned_at, now)
             decisions, coming = self._decide(planned_at, world=world, now=now)
             started = [(run, decision) for decision in decisions if (run := self._claim(decision, at=now)) is not None]
             works = [prepare(run, self._routines[decision.routine]) for run, decision in started]
@@ -87,6 +86,12 @@ class Planning:
         self._next.update(coming)  # not before the commit: a pass that failed has accounted for nothing
         soonest = min((at for at in self._next.values() if at is not None), default=None)
         return Pass(started=tuple(works), decisions=tuple(decisions), next_at=soonest)
+
+    def _note_gap(self, planned_at: datetime | None, now: datetime) -> None:
+        """Note that nothing was planned for long, unless it is known already why."""
+        service = self._books.service
+        if planned_at is not None and now - planned_at > LONGEST_PASS and not service.has_gap_until(now):
+            service.note_gap(Gap(from_=planned_at, until=now, reason="not running"))
 
     def _decide(
         self, planned_at: datetime | None, *, world: World, now: datetime

@@ -128,8 +128,9 @@ def _one_turn(plan: StepPlan, turn: Turn, tools: Tools) -> Done:
         if mails and all(tools.is_mailed(mail.unique or "") for mail in mails):
             before = f"mailed before: {turn.once}"
             return Done(outcome=Outcome(status=StepStatus.SKIPPED, reason="once", message=before))
-    tried = tuple(attempts) if len(attempts) > 1 else ()
-    return Done(outcome=dataclasses.replace(outcome, attempts=tried), mails=() if outcome.status.is_bad else mails)
+    if len(attempts) > 1:
+        outcome = dataclasses.replace(outcome, attempts=tuple(attempts))
+    return Done(outcome=outcome, mails=() if outcome.status.is_bad else mails)
 
 
 def _attempt(number: int, outcome: Outcome, started_at: datetime, seconds: float) -> Attempt:

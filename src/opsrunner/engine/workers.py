@@ -18,7 +18,7 @@ from opsrunner.model.routine import Routine
 from opsrunner.model.run import Run, RunStatus
 
 LOGGER = logging.getLogger("opsrunner")
-LONGEST_UNWRITTEN_SECONDS = 0.05
+LONGEST_UNWRITTEN_SECONDS = 0.2
 """How long the end of a step may wait to be written while steps that are due are entered."""
 LAST_SECONDS = 10.0
 

@@ -57,9 +57,9 @@ class StepCall:
     timeout_seconds: float
     site_root: Path
     workdir: Path
-    """Scratch folder of the run, made before its first step; `$OPS_WORKDIR`."""
+    """Scratch folder of the run; `$OPS_WORKDIR`. It is there for kinds that write files."""
     output: Path
-    """The file that the step's output goes to; its folder exists."""
+    """The file that the step's output goes to; its folder exists for kinds that write files."""
     output_limit_bytes: int
     rows_as: str | None = None
     """`json`, `csv` or `lines`: standard output becomes rows."""
@@ -126,6 +126,8 @@ class Kind:
     """Running it twice changes nothing, unless one of `acts_with` is given."""
     acts_with: frozenset[str] = frozenset()
     """Options that change something elsewhere (a POST), in a kind that else only reads."""
+    writes_files: bool = True
+    """It needs the run's folders: for its output, or to work in."""
     verbatim: frozenset[str] = frozenset()
     """Options whose text is never a template (shell strings, SQL)."""
 

@@ -125,4 +125,5 @@ KIND = Kind(
     options=Options,
     run=run,
     preview=preview,
+    writes_files=False,
 )
