@@ -36,9 +36,9 @@ def try_limit(run_token: str, try_mark: str) -> int:
     return _OURS | _digest(run_token, _RUN_BITS) << _TRY_BITS | _digest(try_mark, _TRY_BITS)
 
 
-def belongs_to_run(limit: int, run_token: str) -> bool:
-    """Tell whether a limit marks some try of the run."""
-    return limit >> _TRY_BITS == try_limit(run_token, "") >> _TRY_BITS
+def run_part(limit: int) -> int:
+    """Return the part of a mark that all tries of a run share."""
+    return limit >> _TRY_BITS
 
 
 @contextmanager

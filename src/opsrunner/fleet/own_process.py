@@ -7,10 +7,19 @@ closed. Both kinds of signal states outlive exec (signal(7)), and an ignored SIG
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import sys
 from types import FrameType
 
+_LIMITS = {
+    "cpu_seconds": resource.RLIMIT_CPU,
+    "file_bytes": resource.RLIMIT_FSIZE,
+    "memory_bytes": resource.RLIMIT_AS,
+    "data_bytes": resource.RLIMIT_DATA,
+    "processes": resource.RLIMIT_NPROC,
+    "open_files": resource.RLIMIT_NOFILE,
+}
 _OF_PYTHON = (signal.SIGPIPE, signal.SIGXFSZ)
 """Ignored by Python itself, which gives children the default again."""
 
@@ -30,6 +39,13 @@ def begin_plainly() -> None:
     for number in signal.valid_signals() - {*_OF_PYTHON, signal.SIGCHLD}:
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, _pass_over)  # unlike an ignored signal, a handled one is not inherited
+
+
+def handed_down() -> dict[str, int]:
+    """Return what programs get from us beside their environment: niceness, and each limit that there is."""
+    limits = {name: resource.getrlimit(number)[0] for name, number in _LIMITS.items()}
+    finite = {name: value for name, value in limits.items() if value != resource.RLIM_INFINITY}
+    return {"nice": os.getpriority(os.PRIO_PROCESS, 0), **finite}
 
 
 def _pass_over(number: int, frame: FrameType | None) -> None:

@@ -17,7 +17,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from opsrunner.fleet.marks import RUN_MARK, TRY_MARK, belongs_to_run, in_environment, limit_of, try_limit
+from opsrunner.fleet.marks import RUN_MARK, TRY_MARK, in_environment, limit_of, run_part, try_limit
 
 GRACE_SECONDS = 4.0
 """Between the polite signal and the one that cannot be refused."""
@@ -52,27 +52,30 @@ def pause(seconds: float) -> None:
     threading.Event().wait(seconds)
 
 
-def find_marked(token: str) -> list[int]:
-    """Return the ids of the living processes that carry the mark of a run, but not our own.
+def find_marked(*tokens: str) -> list[int]:
+    """Return the ids of the living processes that carry the mark of one of these runs, but not our own.
 
     The variable in the environment of other users' processes is seen only by root.
     """
     our_session = os.getsid(0)
+    variables = {f"{RUN_MARK}={token}".encode() for token in tokens}
+    runs = {run_part(try_limit(token, "")) for token in tokens}
 
     def is_marked(process: Process) -> bool:
-        if in_environment(_environment(process.pid), name=RUN_MARK, token=token):
+        if not variables.isdisjoint(_environment(process.pid).split(b"\0")):
             return True
-        return process.session != our_session and belongs_to_run(limit_of(process.pid), token)
+        return process.session != our_session and run_part(limit_of(process.pid)) in runs
 
     return [process.pid for process in _process_table().values() if process.pid != os.getpid() and is_marked(process)]
 
 
-def end_marked(token: str, *, grace_seconds: float = GRACE_SECONDS) -> list[int]:
-    """End every process of a run: TERM, and KILL for what is left after `grace_seconds`.
+def end_marked(*tokens: str, grace_seconds: float = GRACE_SECONDS) -> list[int]:
+    """End every process of these runs: TERM, and KILL for what is left after `grace_seconds`.
 
-    Returns the ids of those that were found. What a dying process still starts is ended as well.
+    Returns the ids of those that were found. What a dying process still starts is ended as well. However many runs
+    there are, it takes no longer than for one.
     """
-    return end_all(lambda: find_marked(token), grace_seconds=grace_seconds).found
+    return end_all(lambda: find_marked(*tokens), grace_seconds=grace_seconds).found if tokens else []
 
 
 def end_all(find: Callable[[], list[int]], *, grace_seconds: float, wait: Callable[[float], None] = pause) -> Ended:

@@ -12,6 +12,7 @@ from pydantic import Field, field_validator, model_validator
 from opsrunner.errors import StepFailed
 from opsrunner.fleet.account import SHELL, find_account
 from opsrunner.fleet.execution import Command, Ending, Execution
+from opsrunner.fleet.own_process import handed_down
 from opsrunner.model.outcome import Outcome, Row, StepStatus
 from opsrunner.steps.base import Kind, Means, StepCall, StepOptions
 from opsrunner.steps.environment import build_environment, recorded
@@ -83,6 +84,7 @@ def run(call: StepCall, means: Means) -> Outcome:
     facts = _facts(ending, sink)
     if call.row is None:
         facts["environment"] = recorded(environment, call, means.vault)
+        facts["handed_down"] = handed_down()
     status, message = _judge(call, ending, sink=sink, facts=facts)
     return Outcome(status=status, message=message, rows=_rows(call, means, bytes(stdout), facts=facts), facts=facts)
 

@@ -42,6 +42,12 @@ def silent_daemon():
     orphan(); os.setsid(); orphan(); close_all(); stay({})
 def wait():
     time.sleep(300)
+def deaf_subreaper():
+    os.setsid(); libc.prctl(36, 1); as_child(silent_daemon); deaf(); wait()
+def phoenix():
+    signal.signal(signal.SIGTERM, lambda *_: as_child(lambda: (os.setsid(), stay({}))))
+    while True:
+        wait()
 """
 
 ESCAPES = [
@@ -52,15 +58,15 @@ ESCAPES = [
     pytest.param("as_child(silent_daemon); wait()", id="a daemon that closed everything"),
     pytest.param("as_child(silent_daemon); time.sleep(0.3); stay({})", id="a daemon whose starter became another"),
     pytest.param("libc.prctl(36, 1); as_child(silent_daemon); wait()", id="a subreaper above a daemon"),
-    pytest.param(
-        "as_child(lambda: (os.setsid(), libc.prctl(36, 1), as_child(silent_daemon), deaf(), wait())); stay()",
-        id="a deaf subreaper in another session",
-    ),
     pytest.param("os.kill(os.getpid(), signal.SIGSTOP); stay()", id="it stops itself"),
     pytest.param(
         "as_child(stay); time.sleep(0.2); os.killpg(0, signal.SIGSTOP); stay()", id="it stops itself and its children"
     ),
-    pytest.param("[deaf(number) for number in range(1, 32) if number not in (9, 19)]; stay()", id="deaf to all"),
+    pytest.param(
+        "as_child(deaf_subreaper); as_child(phoenix);"
+        " [deaf(number) for number in range(1, 32) if number not in (9, 19)]; stay()",
+        id="deaf, with a deaf subreaper in another session, and one that answers TERM with a child",
+    ),
     pytest.param(
         "as_child(lambda: (libc.ptrace(0, 0, 0, 0), stay())); wait()", id="traced by a process that does not look"
     ),
@@ -69,10 +75,6 @@ ESCAPES = [
     pytest.param(
         "as_child(lambda: (os.setsid(), threading.Thread(target=wait).start(), libc.syscall(60, 0))); wait()",
         id="another session whose first thread ended",
-    ),
-    pytest.param(
-        "signal.signal(signal.SIGTERM, lambda *_: as_child(lambda: (os.setsid(), stay({})))); wait(); wait()",
-        id="it answers TERM with a child",
     ),
     pytest.param(
         "as_child(lambda: (os.setgroups([]), os.setgid(65534), os.setuid(65534), silent_daemon())); wait()",
