@@ -58,7 +58,8 @@ class Planning:
         self._routines, self._frozen, self._marks, self._next = routines, names, marks, {}
 
     def look_again(self) -> None:
-        """Find out anew when each routine is due next: the clock was set back."""
+        """Find out anew since when each routine is watched and when it is due next: the clock was set back."""
+        self._marks = {routine_id: known.watermark_at for routine_id, known in self._books.routines.all().items()}
         self._next = {}
 
     def due_at(self, moment: datetime) -> int:
