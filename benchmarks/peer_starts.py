@@ -1,11 +1,11 @@
 """APScheduler's turn of `starts`: runs in the peers' environment, imports nothing of opsrunner."""
 
 import json
-import os
 import sys
 import tempfile
 import time
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.cron import CronTrigger
@@ -21,7 +21,7 @@ def main(store: str, count: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         scheduler = BackgroundScheduler(timezone="UTC", job_defaults={"misfire_grace_time": None})
         if store == "sql":
-            scheduler.add_jobstore("sqlalchemy", url=f"sqlite:///{os.path.join(folder, 'jobs.db')}")
+            scheduler.add_jobstore("sqlalchemy", url=f"sqlite:///{Path(folder) / 'jobs.db'}")
         scheduler.start(paused=True)
         lead = 40 if store == "sql" else 5
         due = (datetime.now(UTC) + timedelta(seconds=lead)).replace(microsecond=0)

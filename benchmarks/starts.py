@@ -18,6 +18,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from benchmarks.measure import Figure, percentile
+from opsrunner.app import open_app
+from opsrunner.steps import kinds
+from opsrunner.testing import ScriptedStep
 
 ROOT = Path(__file__).parents[1]
 PEERS = ROOT / ".venv-peers" / "bin" / "python"
@@ -72,10 +75,6 @@ def _late(command: list[Path | str]) -> list[float]:
 
 def main(count: int) -> None:
     """Be the daemon for one turn: print the milliseconds from due to entered as JSON."""
-    from opsrunner.app import open_app
-    from opsrunner.steps import kinds
-    from opsrunner.testing import ScriptedStep
-
     entered: list[float] = []
     everybody = threading.Event()
 

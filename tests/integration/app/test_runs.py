@@ -323,6 +323,60 @@ def test_after_a_crash_a_step_that_may_rerun_is_resumed(house: Callable[..., Any
     assert run.status is RunStatus.SUCCEEDED
 
 
+def test_after_a_crash_a_step_that_was_never_entered_is_no_step_in_flight(house: Callable[..., Any]) -> None:
+    """What is due together is started on the disk together; only what was entered may be ambiguous."""
+    site = house({"backups": THREE})
+    run = crash_in(site, "two", is_entered=False)
+    assert ends(site, run) == ["one succeeded", "two succeeded", "three succeeded"]
+    assert run.status is RunStatus.SUCCEEDED
+    assert site.app.books.tasks.opened() == []
+
+
+def test_a_run_by_hand_without_a_daemon_first_takes_up_what_a_dead_daemon_left(house: Callable[..., Any]) -> None:
+    site = house({"backups": THREE})
+    site.workers.start = lambda run_id: True
+    asked = site.app.books.requests.ask_for_run("backups", actor="boss", at=site.clock.now())
+    site.clock.move(seconds=6)
+    site.daemon.work_once()
+    left = site.app.books.requests.get(asked).run
+    run = site.app.run_by_hand("backups", actor="boss")
+    assert site.app.books.runs.get(left).status is RunStatus.SUCCEEDED
+    assert run.id != left
+    assert run.status is RunStatus.SUCCEEDED
+
+
+def test_a_cancel_that_comes_as_the_run_turns_to_people_is_not_lost(house: Callable[..., Any]) -> None:
+    site = house({"backups": HEAD + "  - task: Look\n    wait: true\n"})
+    waits, runner = site.app.books.runs.wait, site.app.runner
+
+    def cancelled_just_then(run_id: int) -> bool:
+        waited: bool = waits(run_id)
+        assert site.workers.stop(run_id)
+        return waited
+
+    site.app.books.runs.wait = cancelled_just_then
+    run = by_hand(site)
+    assert (run.status, run.reason) == (RunStatus.CANCELLED, "asked")
+    assert runner is site.app.runner
+
+
+def test_a_run_that_was_planned_but_not_entered_when_the_daemon_stops_is_taken_up_by_the_next(
+    house: Callable[..., Any],
+) -> None:
+    site = house({"backups": THREE})
+    site.clock.move(hours=14, minutes=30)
+    site.workers.hand_over = lambda works: [site.app.draining.set(), *(list(work.walk) for work in works)]
+    site.daemon.work_once()
+    (run,) = site.runs("backups")
+    assert (run.status, ends(site, run)) == (RunStatus.RUNNING, [])
+    site.close()
+    site.app.draining.clear()
+    site.open()
+    site.work()
+    (run,) = site.runs("backups")
+    assert ends(site, run) == ["one succeeded", "two succeeded", "three succeeded"]
+
+
 def test_output_is_data_and_never_a_template(house: Callable[..., Any]) -> None:
     """C22."""
     site = house(
