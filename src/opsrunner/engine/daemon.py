@@ -41,7 +41,7 @@ QUIET_BEFORE_SECONDS = 0.3
 RELOAD_EVERY = timedelta(seconds=2)
 PLAN_EVERY = timedelta(seconds=30)
 PEOPLE_EVERY = timedelta(seconds=5)
-PRUNE_EVERY = timedelta(hours=24)
+PRUNE_EVERY = timedelta(seconds=10)
 HUNG_AFTER_SECONDS = 120.0
 """Passes come every 30 s at least; the longest waits for the ledger and writes a digest."""
 
@@ -159,7 +159,7 @@ class Daemon:
         """Return the present moment, or None while the clock is in doubt: then the daemon is not healthy."""
         now = self._parts.clock_guard.look()
         if now is None:
-            self._planned_seconds = None
+            self._planned_seconds, self._next_at = None, None  # the first thing after a doubt is a pass
         elif (last := self._last.get("plan")) is not None and now < last:
             self._parts.planning.look_again()
             self._next_at = None
