@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import select
+import signal
 import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from opsrunner.fleet.processes import (
     find_family,
     find_writers,
     pause,
+    send_signal,
 )
 from opsrunner.model.fleet import Stopping
 
@@ -156,7 +158,7 @@ class Execution:
             )
             return sorted({*family, *find_writers(pipes)})
 
-        return end_all(find_all, grace_seconds=grace_seconds, wait=self._read_for)
+        return end_all(find_all, grace_seconds=grace_seconds, wait=self._read_for, group=process.pid)
 
     def _drain(self, process: subprocess.Popen[bytes]) -> Ended:
         """Read what is still to come; end those that keep it from ending."""
@@ -165,7 +167,11 @@ class Execution:
             self._read_for(LOOK_SECONDS)
         if not self._acts:
             return Ended(found=[], left=[])
-        return end_all(partial(find_writers, _inodes(process)), grace_seconds=GRACE_SECONDS, wait=self._read_for)
+        ended = end_all(partial(find_writers, _inodes(process)), grace_seconds=GRACE_SECONDS, wait=self._read_for)
+        self._read_for(LAST_READ_SECONDS)
+        if self._acts:
+            send_signal([-process.pid], signal.SIGKILL)  # what hops from child to child is never found in time
+        return ended
 
     def _read_for(self, seconds: float) -> None:
         """Read what comes for `seconds`, or until the program ends."""

@@ -78,10 +78,13 @@ def end_marked(*tokens: str, grace_seconds: float = GRACE_SECONDS) -> list[int]:
     return end_all(lambda: find_marked(*tokens), grace_seconds=grace_seconds).found if tokens else []
 
 
-def end_all(find: Callable[[], list[int]], *, grace_seconds: float, wait: Callable[[float], None] = pause) -> Ended:
-    """End what `find` finds, looking again until it finds nothing.
+def end_all(
+    find: Callable[[], list[int]], *, grace_seconds: float, wait: Callable[[float], None] = pause, group: int = 0
+) -> Ended:
+    """End what `find` finds, looking again until it finds nothing; then the process group `group` as a whole.
 
-    `wait` is what is done between two looks.
+    A process that hops from child to child is gone before it is looked at; its group is not. `wait` is
+    what is done between two looks.
     """
     seen: set[int] = set()
     deadline = time.monotonic() + grace_seconds
@@ -99,6 +102,8 @@ def end_all(find: Callable[[], list[int]], *, grace_seconds: float, wait: Callab
         send_signal(alive, signal.SIGKILL)
         wait(LOOK_SECONDS)
         alive = find()
+    if group:
+        send_signal([-group], signal.SIGKILL)
     return Ended(found=sorted(seen), left=sorted(alive))
 
 
@@ -135,7 +140,7 @@ def find_writers(inodes: frozenset[int]) -> list[int]:
 
 
 def send_signal(pids: Iterable[int], number: signal.Signals) -> None:
-    """Send a signal to each process; those that are gone, or not ours, are passed over."""
+    """Send a signal to each process, to a group by its number below zero; what is gone or not ours is passed over."""
     for pid in pids:
         with suppress(ProcessLookupError, PermissionError):
             os.kill(pid, number)

@@ -40,6 +40,9 @@ def daemon(environment=None):
     orphan(); os.setsid(); orphan(); stay(environment)
 def silent_daemon():
     orphan(); os.setsid(); orphan(); close_all(); stay({})
+def comet():
+    while not os.fork():
+        open("comet", "w").close()
 def wait():
     time.sleep(300)
 def deaf_subreaper():
@@ -139,6 +142,23 @@ def test_nohup_in_the_background_is_ended_with_the_step(run_command: Runner, liv
         run_command(f"nohup sleep {mark} >/dev/null 2>&1 & sleep {mark}", _timeout_seconds=1)
     assert caught.value.status == "timed_out"
     assert living() == []
+
+
+@pytest.mark.parametrize(("leader", "status"), [("wait()", "timed_out"), ("time.sleep(0.1)", "")])
+def test_what_hops_from_child_to_child_is_ended_with_its_group(
+    run_command: Runner, tmp_path: Path, mark: str, leader: str, status: str
+) -> None:
+    """No look at the processes catches it in time; a signal to all of its group does."""
+    comet = "as_child(comet); " + leader
+    ended_as = ""
+    try:
+        run_command(_written_in_words(comet, mark), _timeout_seconds=1)
+    except StepFailed as exc:
+        ended_as = exc.status
+    assert ended_as == status
+    last_seen = (tmp_path / "comet").stat().st_mtime_ns
+    time.sleep(0.2)
+    assert (tmp_path / "comet").stat().st_mtime_ns == last_seen
 
 
 @as_root
