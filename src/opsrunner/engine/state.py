@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
 import stat
 from pathlib import Path
 from types import TracebackType
 
 from opsrunner.errors import StateError, StateLocked
+from opsrunner.fleet.processes import pause
 
+LOGGER = logging.getLogger("opsrunner")
 PRIVATE_FOLDER = 0o700
 FOLDERS = ("runs", "checklists", "evidence", "digests")
 LEDGER = "ledger.db"
@@ -18,6 +21,9 @@ OUR_NAMES = frozenset(
     {*FOLDERS, LEDGER, ENTERED, "lock", "maildir", "sample", "try", "known_hosts", "crash.log", "lost+found"}
 )
 """What may stand in a folder that has no ledger yet: what verbs leave there before the first one opens it."""
+LOOK_SECONDS = 0.01
+TAKE_TRIES = 5
+SIGNED_WITHIN_LOOKS = 30
 
 
 def prepare_state(state: Path) -> None:
@@ -63,42 +69,53 @@ def _refuse_foreign(state: Path) -> None:
 
 
 class StateLock:
-    """The `flock` that one opsrunner holds while it works on a state folder."""
+    """The `flock` that one opsrunner holds while it works on a state folder.
+
+    It is a lock on the folder itself, so that no file has to stay where it is for it to hold. The file `lock` in it
+    names the holder, for people. That the lock goes with its process is the kernel's work, however the process ends.
+    """
 
     def __init__(self, state: Path) -> None:
-        self._path = state / "lock"
+        self._state = state
+        self._name = state / "lock"
         self._descriptor: int | None = None
 
     def take(self) -> None:
         """Take the lock or raise StateLocked, which names the holder."""
         try:
-            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            descriptor = os.open(self._state, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except OSError as exc:
-            raise StateError(f"{self._path}: {exc.strerror}") from exc
+            raise StateError(f"{self._state}: {exc.strerror}") from exc
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            is_ours = _lock(descriptor)
         except OSError as exc:
             os.close(descriptor)
-            raise StateLocked(f"{self._path.parent} is in use by opsrunner process {self.holder()}") from exc
-        try:
-            os.ftruncate(descriptor, 0)
-            os.write(descriptor, f"{os.getpid()}\n".encode())
-        except OSError as exc:
+            raise StateError(f"{self._state} cannot be locked: {exc.strerror}; put it on a local disk") from exc
+        if not is_ours:
             os.close(descriptor)
-            raise StateError(f"{self._path}: {exc.strerror}") from exc
+            raise StateLocked(f"{self._state} is in use by opsrunner process {self.holder()}")
         self._descriptor = descriptor
+        self._sign()
 
     def holder(self) -> str:
-        """Return the process id that the lock's file names, or `unknown`."""
-        try:
-            return self._path.read_text(encoding="utf-8").strip() or "unknown"
-        except OSError:
-            return "unknown"
+        """Return the process id of who holds the lock, or `unknown`.
+
+        Who has only just taken it may not have signed yet; a name that no process bears is an earlier holder's.
+        """
+        for _ in range(SIGNED_WITHIN_LOOKS):
+            try:
+                name = self._name.read_text(encoding="utf-8").partition("\n")[0]
+            except (OSError, UnicodeDecodeError):
+                name = ""
+            if name.isdecimal() and Path(f"/proc/{name}").exists():
+                return name
+            pause(LOOK_SECONDS)
+        return "unknown"
 
     def is_held(self) -> bool:
         """Tell whether another process holds the lock now."""
         try:
-            descriptor = os.open(self._path, os.O_RDWR | os.O_CLOEXEC)
+            descriptor = os.open(self._state, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except OSError:
             return False
         try:
@@ -108,6 +125,17 @@ class StateLock:
         finally:
             os.close(descriptor)
         return False
+
+    def _sign(self) -> None:
+        """Write our process id, over the one before and then cut: a reader never finds nothing."""
+        try:
+            descriptor = os.open(self._name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+            try:
+                os.ftruncate(descriptor, os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0))
+            finally:
+                os.close(descriptor)
+        except OSError as exc:
+            LOGGER.warning("%s: %s; who holds it cannot be told", self._name, exc.strerror)
 
     def release(self) -> None:
         """Give the lock back."""
@@ -123,3 +151,15 @@ class StateLock:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.release()
+
+
+def _lock(descriptor: int) -> bool:
+    """Lock an open folder for us alone; False where another has it. Who only looks has it for an instant."""
+    for _ in range(TAKE_TRIES):
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            pause(LOOK_SECONDS)
+        else:
+            return True
+    return False

@@ -6,6 +6,7 @@ import os
 import stat
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -60,6 +61,54 @@ def test_one_holds_it_and_the_other_is_told_who(tmp_path: Path) -> None:
         with pytest.raises(StateLocked, match=f"process {os.getpid()}"):
             other.take()
     assert not StateLock(tmp_path / "var").is_held()
+
+
+def test_it_holds_without_its_file(tmp_path: Path) -> None:
+    prepare_state(tmp_path / "var")
+    with StateLock(tmp_path / "var"):
+        (tmp_path / "var" / "lock").unlink()
+        other = StateLock(tmp_path / "var")
+        assert other.is_held()
+        with pytest.raises(StateLocked, match="process unknown"):
+            other.take()
+
+
+def test_the_name_of_a_holder_that_is_no_more_is_not_told(tmp_path: Path) -> None:
+    """A process that was killed leaves its number in the file; the next holder has not signed yet."""
+    prepare_state(tmp_path / "var")
+    with subprocess.Popen(["true"]) as gone:
+        pass
+    with StateLock(tmp_path / "var"):
+        (tmp_path / "var" / "lock").write_text(f"{gone.pid}\n")
+        assert StateLock(tmp_path / "var").holder() == "unknown"
+
+
+def test_who_only_looks_keeps_nobody_from_taking_it(tmp_path: Path) -> None:
+    prepare_state(tmp_path / "var")
+    looking = threading.Event()
+
+    def look() -> None:
+        while not looking.is_set():
+            StateLock(tmp_path / "var").is_held()
+
+    threads = [threading.Thread(target=look) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    try:
+        for _ in range(50):
+            with StateLock(tmp_path / "var"):
+                pass
+    finally:
+        looking.set()
+        for thread in threads:
+            thread.join()
+
+
+def test_a_name_that_cannot_be_written_keeps_nobody_from_working(tmp_path: Path) -> None:
+    prepare_state(tmp_path / "var")
+    (tmp_path / "var" / "lock").mkdir()
+    with StateLock(tmp_path / "var"):
+        assert StateLock(tmp_path / "var").is_held()
 
 
 def test_the_lock_goes_with_its_process(tmp_path: Path) -> None:
