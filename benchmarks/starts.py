@@ -11,15 +11,16 @@ import json
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from benchmarks.daemon_turn import next_minute, serve_until, write_site
 from benchmarks.measure import Figure, percentile
-from opsrunner.app import open_app
+
+from opsrunner.model.outcome import Outcome
 from opsrunner.steps import kinds
+from opsrunner.steps.base import Means, StepCall
 from opsrunner.testing import ScriptedStep
 
 ROOT = Path(__file__).parents[1]
@@ -27,11 +28,6 @@ PEERS = ROOT / ".venv-peers" / "bin" / "python"
 PEER = Path(__file__).with_name("peer_starts.py")
 STEPS = 1000
 TURNS = 3
-SITE = """\
-site: Many
-timezone: UTC
-people: {boss: {name: Boss, email: boss@example.com, roles: [owner]}}
-"""
 
 
 def figures() -> Iterator[Figure]:
@@ -42,22 +38,23 @@ def figures() -> Iterator[Figure]:
     for turn in range(TURNS):
         memory.append(_late([PEERS, PEER, "memory", str(STEPS)]))
         ours.append(_late([sys.executable, "-m", "benchmarks.starts", str(STEPS)]))
-        if turn == 0:  # its figure is 50 times the bound, and takes half a minute
+        if turn == 0:  # it takes half a minute, and is nowhere near
             sql.append(_late([PEERS, PEER, "sql", str(STEPS)]))
     for share, bound in ((0.5, None), (0.99, 1 / 4)):
-        name = f"{STEPS} no-op steps, due → entered, p{share * 100:.0f}"
-        mine = _middle(ours, share)
         yield Figure(
-            name=name, ours=mine, unit="ms", peer="APScheduler, memory", theirs=_middle(memory, share), most=bound
+            name=f"{STEPS} no-op steps, due → entered, p{share * 100:.0f}",
+            ours=_middle(ours, share),
+            unit="ms",
+            peer="APScheduler, memory",
+            theirs=_middle(memory, share),
+            most=bound,
         )
-    theirs = _middle(sql, 0.99)
-    mine = _middle(ours, 0.99)
     yield Figure(
         name=f"{STEPS} no-op steps, due → entered, p99",
-        ours=mine,
+        ours=_middle(ours, 0.99),
         unit="ms",
         peer="APScheduler, SQL",
-        theirs=theirs,
+        theirs=_middle(sql, 0.99),
         most=1 / 50,
     )
 
@@ -76,52 +73,19 @@ def _late(command: list[Path | str]) -> list[float]:
 def main(count: int) -> None:
     """Be the daemon for one turn: print the milliseconds from due to entered as JSON."""
     entered: list[float] = []
-    everybody = threading.Event()
 
     class Noop(ScriptedStep):
-        def run(self, call, means):  # type: ignore[no-untyped-def]
+        def run(self, call: StepCall, means: Means) -> Outcome:
             entered.append(time.time())
-            if len(entered) == count:
-                everybody.set()
             return super().run(call, means)
 
     kinds._TABLE["scripted"] = Noop().kind()
-    at = (datetime.now(UTC) + timedelta(seconds=20)).replace(second=0, microsecond=0) + timedelta(minutes=1)
+    at = next_minute(lead_seconds=10)
+    (ROOT / "var").mkdir(exist_ok=True)  # on the disk: where temporary files lie may be memory
     with tempfile.TemporaryDirectory(dir=ROOT / "var") as folder:
-        app = open_app(_write_site(Path(folder), count, at=f"{at:%H:%M}"))
-        service = app.daemon_parts()
-        daemon = service.daemon
-        daemon.begin()
-        thread = threading.Thread(target=daemon.loop)
-        thread.start()
-        everybody.wait((at - datetime.now(UTC)).total_seconds() + 60)
-        while service.workers.busy():
-            time.sleep(0.05)
-        finished = time.time() - at.timestamp()
-        app.draining.set()
-        thread.join()
-        service.workers.close(grace_seconds=1, hurry=app.hurry)
-        ended = [run.status.value for run in app.books.runs.listed(limit=count + 1)]
-        assert ended == ["succeeded"] * count, f"{len(ended)} runs: {set(ended)}"
-        app.close()
-    print(f"all ended {finished:.2f} s after the moment", file=sys.stderr)
+        site = write_site(Path(folder), at=at, steps=["scripted: {say: hello}"] * count)
+        serve_until(site, lambda: len(entered) == count, at=at, count=count)
     print(json.dumps([1000 * (moment - at.timestamp()) for moment in entered]))
-
-
-def _write_site(folder: Path, count: int, *, at: str) -> Path:
-    folder.chmod(0o700)
-    (folder / "routines").mkdir(mode=0o700)
-    files = {"opsrunner.yaml": SITE}
-    for number in range(count):
-        files[f"routines/routine-{number}.yaml"] = (
-            f'name: Routine {number}\naccountable: owner\nschedule: {{every: day, at: "{at}"}}\n'
-            "steps:\n  - scripted: {say: hello}\n"
-        )
-    for name, text in files.items():
-        path = folder / name
-        path.write_text(text, encoding="utf-8")
-        path.chmod(0o600)
-    return folder
 
 
 if __name__ == "__main__":

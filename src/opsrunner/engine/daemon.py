@@ -33,7 +33,7 @@ LOGGER = logging.getLogger("opsrunner")
 POLL_SECONDS = 0.5
 LONGEST_LEAD_SECONDS = 0.5
 """A pass begins so long before its moment at most, to be ready to commit when it comes."""
-FIRST_PACE_SECONDS = 0.0004
+FIRST_PACE_SECONDS = 0.002
 """What planning one routine is taken to cost until it has been measured."""
 SMALLEST_LEAD_SECONDS = 0.004
 QUIET_BEFORE_SECONDS = 0.3
