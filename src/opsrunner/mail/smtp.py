@@ -10,17 +10,25 @@ from contextlib import suppress
 from email.message import EmailMessage
 from email.policy import SMTP
 
+from opsrunner.clock import Clock, SystemClock
 from opsrunner.errors import MailFailed, MailServerUnavailable, SecretUnavailable
+from opsrunner.mail.conversation import Conversation
 from opsrunner.mail.headers import clean_line, parse_address
 from opsrunner.model.site import SmtpSettings
 from opsrunner.secrets import Vault
+from opsrunner.tls import client_context, refusal
+
+TRY_SECONDS = 90.0
+"""For one mail, from connecting to the last answer: less than the outbox waits for its sender."""
+GOODBYE_SECONDS = 5.0
 
 _OK = 250
 _SHUTTING_DOWN = 421
-_FIRST_PERMANENT = 500
+_FIRST_REFUSAL, _FIRST_PERMANENT, _LAST_REFUSAL = 400, 500, 599
 _OUR_SETTINGS = frozenset({530, 534, 535, 538})
 """Replies about how we sign in (RFC 4954), not about the mail: the mail waits until that is put right."""
 _REPLY_LENGTH = 300
+_NOTHING_SENT = "nothing was sent, no password either"
 
 
 class SmtpTransport:
@@ -28,14 +36,17 @@ class SmtpTransport:
 
     Encryption is what the settings say or nothing at all: no password and no mail goes out when
     STARTTLS is missing or the certificate is not good. Without encryption the server must be on
-    this machine. `trust` replaces the system's certificate authorities (a house with its own).
+    this machine. A mail takes at most `try_seconds`, however the server draws it out.
     """
 
-    def __init__(self, settings: SmtpSettings, *, vault: Vault, trust: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self, settings: SmtpSettings, *, vault: Vault, clock: Clock | None = None, try_seconds: float = TRY_SECONDS
+    ) -> None:
         self._settings = settings
         self._vault = vault
-        self._trust = trust
-        self._client: smtplib.SMTP | None = None
+        self._clock = clock or SystemClock()
+        self._try_seconds = try_seconds
+        self._client: Conversation | None = None
 
     def deliver(self, message: EmailMessage, *, to: str) -> None:
         """Hand `message` over to `to`; a 5xx reply is permanent, a 4xx or a lost connection is not."""
@@ -60,6 +71,7 @@ class SmtpTransport:
         """Say goodbye to the server, if there is a connection."""
         client, self._client = self._client, None
         if client is not None:
+            client.allow(GOODBYE_SECONDS)
             with suppress(smtplib.SMTPException, OSError):
                 client.quit()
             client.close()
@@ -68,24 +80,26 @@ class SmtpTransport:
     def _name(self) -> str:
         return f"{self._settings.host}:{self._settings.port}"
 
-    def _connected(self) -> smtplib.SMTP:
+    def _connected(self) -> Conversation:
         if self._client is not None and self._is_alive(self._client):
             return self._client
         self._drop()
+        self._client = Conversation(clock=self._clock, timeout_seconds=self._settings.timeout_seconds)
+        self._client.allow(self._try_seconds)
         try:
-            self._client = self._open()
+            self._open(self._client)
             self._secure(self._client)
             self._sign_in(self._client)
         except MailFailed:
             self._drop()
             raise
-        except (smtplib.SMTPException, OSError, UnicodeError) as exc:
+        except (smtplib.SMTPException, OSError, ValueError) as exc:
             self._drop()
             raise MailServerUnavailable(f"{self._name}: {self._reason(exc)}") from exc
         return self._client
 
-    @staticmethod
-    def _is_alive(client: smtplib.SMTP) -> bool:
+    def _is_alive(self, client: Conversation) -> bool:
+        client.allow(self._try_seconds)
         try:
             return client.noop()[0] == _OK
         except (smtplib.SMTPException, OSError):
@@ -96,29 +110,28 @@ class SmtpTransport:
         if client is not None:
             client.close()
 
-    def _open(self) -> smtplib.SMTP:
+    def _open(self, client: Conversation) -> None:
         settings = self._settings
-        if settings.security == "none":
-            self._insist_on_loopback()
-        if settings.security == "tls":
-            return smtplib.SMTP_SSL(
-                settings.host, settings.port, timeout=settings.timeout_seconds, context=self._context()
-            )
-        return smtplib.SMTP(settings.host, settings.port, timeout=settings.timeout_seconds)
+        if settings.security != "none":
+            at_once = client_context(verify=settings.verify) if settings.security == "tls" else None
+            client.begin(settings.host, settings.port, tls=at_once)
+            return
+        found = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)
+        self._insist_on_loopback(*(str(entry[4][0]) for entry in found))
+        client.begin(settings.host, settings.port)
+        self._insist_on_loopback(client.peer)  # a name may say something else the second time
 
-    def _secure(self, client: smtplib.SMTP) -> None:
+    def _secure(self, client: Conversation) -> None:
         client.ehlo_or_helo_if_needed()
         if self._settings.security != "starttls":
             return
         if not client.has_extn("starttls"):
-            raise MailServerUnavailable(f"{self._name} offers no STARTTLS: nothing was sent, no password either")
-        client.starttls(context=self._context())
+            raise MailServerUnavailable(f"{self._name} offers no STARTTLS: {_NOTHING_SENT}")
+        client.encrypt(client_context(verify=self._settings.verify))
         client.ehlo_or_helo_if_needed()
 
-    def _insist_on_loopback(self) -> None:
-        found = socket.getaddrinfo(self._settings.host, self._settings.port, type=socket.SOCK_STREAM)
-        addresses = [ipaddress.ip_address(str(entry[4][0]).partition("%")[0]) for entry in found]
-        if not all(address.is_loopback for address in addresses):
+    def _insist_on_loopback(self, *addresses: str) -> None:
+        if not all(ipaddress.ip_address(address.partition("%")[0]).is_loopback for address in addresses):
             raise MailServerUnavailable(
                 f"{self._name} is not on this machine: security 'none' is for loopback only, nothing was sent"
             )
@@ -133,33 +146,29 @@ class SmtpTransport:
             raise MailServerUnavailable(f"{self._name}: {exc.message}") from exc
         client.login(settings.username, password)
 
-    def _context(self) -> ssl.SSLContext:
-        if self._settings.verify:
-            return self._trust or ssl.create_default_context()
-        unverified = ssl.create_default_context()
-        unverified.check_hostname = False
-        unverified.verify_mode = ssl.CERT_NONE
-        return unverified
-
     def _refused(self, code: int, reply: bytes | str) -> MailFailed:
         if code == _SHUTTING_DOWN:
             self._drop()
         message = f"{self._name}: {code} {self._reply(reply)}"
         if code in _OUR_SETTINGS or code == _SHUTTING_DOWN:
             return MailServerUnavailable(message)
+        if not _FIRST_REFUSAL <= code <= _LAST_REFUSAL:  # the answer to something else
+            self._drop()
+            return MailServerUnavailable(message)
         return MailFailed(message, permanent=code >= _FIRST_PERMANENT)
 
     def _reason(self, exc: Exception) -> str:
-        if isinstance(exc, smtplib.SMTPAuthenticationError):
-            return f"the sign-in was refused: {exc.smtp_code} {self._reply(exc.smtp_error)}"
         if isinstance(exc, smtplib.SMTPResponseException):
-            return f"{exc.smtp_code} {self._reply(exc.smtp_error)}"
-        if isinstance(exc, ssl.SSLCertVerificationError):
-            return f"its certificate is not good ({exc.verify_message}): nothing was sent, no password either"
-        if isinstance(exc, TimeoutError) or isinstance(exc.__context__, TimeoutError):
+            refused = "the sign-in was refused: " if isinstance(exc, smtplib.SMTPAuthenticationError) else ""
+            return f"{refused}{exc.smtp_code} {self._reply(exc.smtp_error)}"
+        if isinstance(exc, ssl.SSLError):
+            return f"{refusal(exc)}: {_NOTHING_SENT}"
+        if isinstance(exc, TimeoutError):
             return f"no answer within {self._settings.timeout_seconds:g} s"
         if isinstance(exc, UnicodeError):
             return "the user name or password has letters that SMTP sign-in cannot carry"
+        if isinstance(exc, ValueError):
+            return "what it answers to the sign-in is no SMTP"
         return self._reply(getattr(exc, "strerror", None) or str(exc) or type(exc).__name__)
 
     def _reply(self, reply: bytes | str) -> str:

@@ -47,6 +47,13 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
     return make_certificate(tmp_path_factory.mktemp("tls"), names=["localhost"], addresses=["127.0.0.1"])
 
 
+@pytest.fixture
+def trusted(certificate: Certificate, monkeypatch: pytest.MonkeyPatch) -> Certificate:
+    """The certificate, signed by an authority that this machine trusts."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate.authority))
+    return certificate
+
+
 @pytest.fixture(scope="session")
 def strangers_certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
     """Signed by our authority, for another host."""

@@ -244,12 +244,12 @@ def fetch(house: MailHouse, certificate: Any) -> list[MailMessage]:
         return list(inbox.fetch())
 
 
-def test_it_brings_the_digest_into_the_owners_inbox(mail_house: MailHouse, certificate: Any, tmp_path: Path) -> None:
+def test_it_brings_the_digest_into_the_owners_inbox(mail_house: MailHouse, trusted: Any, tmp_path: Path) -> None:
     (tmp_path / "password").write_text(PASSWORD)
     settings = SmtpSettings(
         host="127.0.0.1", port=mail_house.smtp_port, username=USER, password=SecretRef(file="password")
     )
-    transport = SmtpTransport(settings, vault=Vault(tmp_path), trust=certificate.trust())
+    transport = SmtpTransport(settings, vault=Vault(tmp_path))
     written = digest()
     mail = NewMail(
         to=f"The owner <{USER}>",
@@ -267,7 +267,7 @@ def test_it_brings_the_digest_into_the_owners_inbox(mail_house: MailHouse, certi
     assert outbox.queued() == [], mail_house.logs()
     ledger.close()
 
-    (received,) = wait_for(lambda: fetch(mail_house, certificate), mail_house)
+    (received,) = wait_for(lambda: fetch(mail_house, trusted), mail_house)
     assert received.subject == "1 needs you: misbruk på web5 · Sat 21 Nov"
     assert (received.from_, received.to) == ("ops@example.com", (USER,))
     assert received.date == UNTIL
@@ -281,12 +281,12 @@ def test_it_brings_the_digest_into_the_owners_inbox(mail_house: MailHouse, certi
     assert received.obj.defects == []
 
 
-def test_it_is_refused_without_the_right_password(mail_house: MailHouse, certificate: Any, tmp_path: Path) -> None:
+def test_it_is_refused_without_the_right_password(mail_house: MailHouse, trusted: Any, tmp_path: Path) -> None:
     (tmp_path / "password").write_text("not this one")
     settings = SmtpSettings(
         host="127.0.0.1", port=mail_house.smtp_port, username=USER, password=SecretRef(file="password")
     )
-    transport = SmtpTransport(settings, vault=Vault(tmp_path), trust=certificate.trust())
+    transport = SmtpTransport(settings, vault=Vault(tmp_path))
     ledger = Ledger(tmp_path / "ledger.db")
     outbox = Outbox(ledger)
     outbox.put([NewMail(to=USER, subject="Hello", text="Text")], at=UNTIL)
@@ -295,4 +295,4 @@ def test_it_is_refused_without_the_right_password(mail_house: MailHouse, certifi
     ledger.close()
     assert "the sign-in was refused: 535" in waiting.error
     assert "not this one" not in waiting.error
-    assert [mail.subject for mail in fetch(mail_house, certificate) if mail.subject == "Hello"] == []
+    assert [mail.subject for mail in fetch(mail_house, trusted) if mail.subject == "Hello"] == []
