@@ -33,7 +33,7 @@ steps:
       ps -o tty= -p $$; tty; [ "$(ps -o sid= -p $$)" -eq $$ ] && echo a session of its own
       (yes; echo "yes ended with $?" >&2) | head -n 1 >/dev/null
   - id: also
-    run: [env]
+    run: [printenv, PATH, HOME, USER, LOGNAME, SHELL, LANG, OPS_ROUTINE, OPS_STEP, OPS_SITE]
   - id: pipe
     run: yes | head -n 1
     ok_codes: [141]
