@@ -8,14 +8,25 @@ job runs by the clock on the wall, whatever it shows.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from opsrunner.errors import ConfigurationError
-from opsrunner.schedules.zones import LAST_YEAR, MIDNIGHT, ONE_DAY, load_zone, local_date, to_utc
+from opsrunner.schedules.zones import (
+    LAST_YEAR,
+    MIDNIGHT,
+    ONE_DAY,
+    day_exists,
+    load_zone,
+    local_date,
+    to_utc,
+    whole_day_offset,
+)
 
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
@@ -51,6 +62,8 @@ class CronExpression:
     text: str
     matcher: CronSim
     clocks: tuple[time, ...]
+    elapsed: tuple[timedelta, ...]
+    """The same, each as what has passed since midnight."""
     is_fixed: bool
     """Neither minute nor hour starts with `*`: gaps and overlaps are made good."""
 
@@ -74,10 +87,12 @@ def parse_cron(expression: str) -> CronExpression:
     except (CronSimError, ValueError, AssertionError) as exc:
         reason = _FIELD_HINTS.get(str(exc), "a field cannot be read")
         raise ConfigurationError(f"'{expression}' is not a cron expression: {reason}") from exc
+    clocks = tuple(time(hour, minute) for hour in sorted(matcher.hours) for minute in sorted(matcher.minutes))
     parsed = CronExpression(
         text=" ".join(fields),
         matcher=matcher,
-        clocks=tuple(time(hour, minute) for hour in sorted(matcher.hours) for minute in sorted(matcher.minutes)),
+        clocks=clocks,
+        elapsed=tuple(timedelta(hours=clock.hour, minutes=clock.minute) for clock in clocks),
         is_fixed=not fields[0].startswith("*") and not fields[1].startswith("*"),
     )
     if not _ever_matches(parsed):
@@ -96,7 +111,7 @@ def cron_times(expression: str, *, after: datetime, zone: str) -> Iterator[datet
     day = local_date(after, place)
     while day.year < LAST_YEAR:
         if parsed.matches(day):
-            for moment in _moments_of(parsed, day, place):
+            for moment in _moments_of(parsed, day, place, last):
                 if moment > last:
                     last = moment
                     yield moment
@@ -148,19 +163,18 @@ def _ever_matches(parsed: CronExpression) -> bool:
     )
 
 
-def _moments_of(parsed: CronExpression, day: date, zone: ZoneInfo) -> Iterator[datetime]:
-    """Yield the moments of one local date in order; a gap may bring one up twice."""
-    start, end = to_utc(day, MIDNIGHT, zone), to_utc(day + ONE_DAY, MIDNIGHT, zone)
-    if parsed.is_fixed:
-        if start < end:
-            yield from (to_utc(day, clock, zone) for clock in parsed.clocks)
-        return
-    offset = start.astimezone(zone).utcoffset()
-    if end - start == ONE_DAY and end.astimezone(zone).utcoffset() == offset and offset is not None:
+def _moments_of(parsed: CronExpression, day: date, zone: ZoneInfo, last: datetime) -> Iterator[datetime]:
+    """Yield the moments of one local date in order; a gap may bring one up twice. Some up to `last` are left out."""
+    offset = whole_day_offset(day, zone)
+    if offset is not None:
         midnight = datetime.combine(day, MIDNIGHT, UTC) - offset
-        yield from (midnight + timedelta(hours=clock.hour, minutes=clock.minute) for clock in parsed.clocks)
-        return
-    yield from _by_the_wall_clock(parsed, day, zone)
+        first = bisect_right(parsed.elapsed, last - midnight)
+        return (midnight + passed for passed in islice(parsed.elapsed, first, None))
+    if not parsed.is_fixed:
+        return _by_the_wall_clock(parsed, day, zone)
+    if not day_exists(day, zone):
+        return iter(())
+    return (to_utc(day, clock, zone) for clock in parsed.clocks)
 
 
 def _by_the_wall_clock(parsed: CronExpression, day: date, zone: ZoneInfo) -> Iterator[datetime]:

@@ -12,6 +12,7 @@ from opsrunner.errors import ConfigurationError
 ONE_DAY = timedelta(days=1)
 MIDNIGHT = time(0)
 NOTHING = timedelta(0)
+_INSTANT = timedelta(microseconds=1)
 FIRST_YEAR, LAST_YEAR = 1900, 9000
 
 
@@ -40,6 +41,9 @@ def to_utc(day: date, clock: time, zone: ZoneInfo) -> datetime:
     the first one (as Debian's cron treats jobs at fixed times). Of two times, the later one on the wall
     is never the earlier instant.
     """
+    offset = whole_day_offset(day, zone)
+    if offset is not None:
+        return datetime.combine(day, clock, UTC) - offset
     before, after = _offsets(day, clock, zone)
     wall = datetime.combine(day, clock, UTC)
     if before < after:
@@ -47,8 +51,24 @@ def to_utc(day: date, clock: time, zone: ZoneInfo) -> datetime:
     return wall - before
 
 
+@lru_cache(maxsize=16384)
+def whole_day_offset(day: date, zone: ZoneInfo) -> timedelta | None:
+    """Return the offset from UTC that the zone has all through a local date, None where it changes on it.
+
+    A change at either midnight counts as one on that date. In the whole zone database no two changes come within
+    two days, so that a date which begins and ends with one offset has it throughout.
+    """
+    first, second = _offsets(day, MIDNIGHT, zone)
+    start = datetime.combine(day, MIDNIGHT, UTC) - first
+    around = ((start + away).astimezone(zone).utcoffset() for away in (-_INSTANT, NOTHING, ONE_DAY))
+    return first if first == second and all(offset == first for offset in around) else None
+
+
 def to_utc_if_day_exists(day: date, clock: time, zone: ZoneInfo) -> datetime | None:
     """Return the same as `to_utc`, None where a gap left out the whole date (Pacific/Apia, 2011-12-30)."""
+    offset = whole_day_offset(day, zone)
+    if offset is not None:
+        return datetime.combine(day, clock, UTC) - offset
     before, after = _offsets(day, clock, zone)
     if after - before >= ONE_DAY and not day_exists(day, zone):
         return None
