@@ -13,6 +13,7 @@ from opsrunner.engine.desk import Desk, routine_names
 from opsrunner.engine.digest_words import count_words, day_words, plural
 from opsrunner.engine.forecast import Forecast, forecast
 from opsrunner.engine.people import People
+from opsrunner.engine.unverified import unverified_lines
 from opsrunner.ledger.holds import Hold
 from opsrunner.model.digest import Coming
 from opsrunner.model.routine import Routine
@@ -53,7 +54,7 @@ def muted_lines(desk: Desk, *, until: datetime) -> tuple[str, ...]:
     today = until.astimezone(zone).date()
     frozen = [freeze for freeze in desk.site().freezes if freeze.from_ <= today <= freeze.until]
     lines += [_frozen(desk, freeze) for freeze in frozen]
-    return (*lines, *_unverified(desk))
+    return (*lines, *unverified_lines(desk.site()))
 
 
 def _reason(desk: Desk, hold: Hold) -> str:
@@ -67,20 +68,6 @@ def _frozen(desk: Desk, freeze: Freeze) -> str:
     tags = ", ".join(freeze.tags)
     what = f"{plural(held, 'routine')} tagged {tags} {verb} frozen" if held else f"Whatever is tagged {tags} is frozen"
     return f"{what} until {day_words(freeze.until)}: {freeze.reason.rstrip('.')}."
-
-
-def _unverified(desk: Desk) -> list[str]:
-    """Return what is asked or sent without checking a certificate: accepted risks, said in every digest."""
-    smtp = desk.site().mail.smtp
-    lines: list[str] = []
-    if smtp is not None and not smtp.verify and smtp.security != "none":
-        lines.append(f"Mails leave without checking the certificate of {smtp.host} (mail.smtp.verify: false).")
-    for routine in desk.site().routines.values():
-        steps = [step for step in routine.steps if step.kind == "http" and step.options.get("verify") is False]
-        if steps:
-            named = ", ".join(step.name or step.id for step in steps)
-            lines.append(f"{routine.name} asks without checking the certificate ({named}: verify: false).")
-    return lines
 
 
 def _runs(desk: Desk, *, from_: datetime, until: datetime) -> list[Coming]:

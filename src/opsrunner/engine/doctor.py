@@ -13,6 +13,7 @@ from typing import Literal
 
 from opsrunner.clock import EARLIEST
 from opsrunner.engine.state import StateLock
+from opsrunner.engine.unverified import unverified_lines
 from opsrunner.errors import OpsrunnerError
 from opsrunner.ledger.books import Books
 from opsrunner.model.site import Host, Problem, Site
@@ -204,6 +205,15 @@ def _mail(patient: Patient) -> Iterator[Finding]:
         yield Finding(level="look", what=what, where=mail.about, advice="correct the address")
 
 
+def _certificates(patient: Patient) -> Iterator[Finding]:
+    unverified = unverified_lines(patient.site)
+    for line in unverified:
+        advice = "have it show a certificate that is good, then remove `verify: false`; until then each digest says so"
+        yield Finding(level="look", what=line.rstrip("."), advice=advice)
+    if not unverified:
+        yield Finding(level="fine", what="every server that is asked has to show a good certificate")
+
+
 def _keys(patient: Patient) -> Iterator[Finding]:
     hosts = [host for host in patient.site.hosts.values() if not host.is_local]
     for name in sorted({host.key_file or DEFAULT_KEY_FILE for host in hosts}):
@@ -244,6 +254,7 @@ CHECKS: tuple[Callable[[Patient], Iterator[Finding]], ...] = (
     _ledger,
     _disk,
     _mail,
+    _certificates,
     _keys,
     _rights_of_the_site,
     _rights_of_secrets,

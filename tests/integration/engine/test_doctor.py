@@ -16,8 +16,8 @@ from opsrunner.errors import MailFailed
 from opsrunner.ledger.books import Books
 from opsrunner.model.mail import NewMail
 from opsrunner.model.person import Person
-from opsrunner.model.routine import Routine
-from opsrunner.model.site import Host, MailSettings, Problem, Site
+from opsrunner.model.routine import Routine, StepPlan
+from opsrunner.model.site import Host, MailSettings, Problem, Site, SmtpSettings
 
 NOW = datetime(2026, 11, 20, 6, tzinfo=UTC)
 Change = Callable[[Patient], Patient]
@@ -64,6 +64,18 @@ def refuse_mail() -> str:
 def test_a_house_in_order_gets_only_fine_findings(patient: Patient) -> None:
     assert wrong(patient) == []
     assert len(examine(patient)) >= 9
+
+
+def test_it_says_where_any_certificate_will_do(patient: Patient) -> None:
+    ask = StepPlan(id="login", kind="http", options={"get": "https://panel.example.com/", "verify": False})
+    routine = Routine(id="panel", name="Panel", accountable="owner", steps=(ask, replace(ask, id="ok", options={})))
+    mail = MailSettings(from_="ops@example.com", smtp=SmtpSettings(host="mail.example.com", verify=False))
+    found = wrong(replace(patient, site=replace(patient.site, mail=mail, routines={"panel": routine})))
+    assert [(finding.level, finding.what) for finding in found] == [
+        ("look", "Mails leave without checking the certificate of mail.example.com (mail.smtp.verify: false)"),
+        ("look", "Panel asks without checking the certificate (login: verify: false)"),
+    ]
+    assert all("remove `verify: false`" in finding.advice for finding in found)
 
 
 @pytest.mark.parametrize(

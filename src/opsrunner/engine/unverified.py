@@ -1,0 +1,19 @@
+"""What is asked or sent without looking at a certificate: accepted risks, which nobody should forget."""
+
+from __future__ import annotations
+
+from opsrunner.model.site import Site
+
+
+def unverified_lines(site: Site) -> list[str]:
+    """Return a sentence for each `verify: false` of the site."""
+    smtp = site.mail.smtp
+    lines: list[str] = []
+    if smtp is not None and not smtp.verify and smtp.security != "none":
+        lines.append(f"Mails leave without checking the certificate of {smtp.host} (mail.smtp.verify: false).")
+    for routine in site.routines.values():
+        steps = [step for step in routine.steps if step.kind == "http" and step.options.get("verify") is False]
+        if steps:
+            named = ", ".join(step.name or step.id for step in steps)
+            lines.append(f"{routine.name} asks without checking the certificate ({named}: verify: false).")
+    return lines
