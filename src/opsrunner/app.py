@@ -21,6 +21,7 @@ from opsrunner.engine.events import RunEvent, ignore
 from opsrunner.engine.follow_ups import FollowUps
 from opsrunner.engine.heartbeat import Pinger
 from opsrunner.engine.human import Human
+from opsrunner.engine.outage import Outage
 from opsrunner.engine.outbox import deliver_due
 from opsrunner.engine.planning import Planning
 from opsrunner.engine.recovery import Recovery
@@ -109,9 +110,15 @@ class App(OpenSite):
                 human=self.human,
                 interruptions=self.follow_ups,
                 marks=self._marks,
+                outage=self.outage,
                 is_draining=self.draining.is_set,
             )
         )
+
+    @cached_property
+    def outage(self) -> Outage:
+        """What is known of a state that cannot be written."""
+        return Outage(clock=self.clock, draining=self.draining)
 
     @cached_property
     def _marks(self) -> EntryMarks:
@@ -206,10 +213,11 @@ class App(OpenSite):
         return trial.run(actor=actor, on_event=on_event)
 
     def serve(self) -> int:
-        """Be the daemon until a signal; return the exit code. Raises StateLocked."""
+        """Be the daemon until a signal; return the exit code. Raises StateLocked, LedgerDamaged or LedgerGone."""
         self.lock.take()
         parts = self.daemon_parts()
         try:
+            self.books.ledger.require_intact()
             return parts.run()
         finally:
             if not parts.workers.busy():  # else the end of the process gives it back, and not before
@@ -237,7 +245,8 @@ class App(OpenSite):
         return Service(
             clock=self.clock,
             lock=self.lock,
-            daemon=Daemon(parts, alarm=alarm, draining=self.draining),
+            daemon=Daemon(parts, alarm=alarm, draining=self.draining, outage=self.outage),
+            outage=self.outage,
             workers=workers,
             deliver=self.deliver,
             pinger=self.pinger,

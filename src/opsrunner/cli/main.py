@@ -23,6 +23,17 @@ from opsrunner.version import VERSION
 INTERRUPTED = 130
 NAMED_WRONGLY = frozenset({errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR, errno.EACCES})
 """What is wrong with a path that a person gave, not with the program."""
+OF_THE_MACHINE = {
+    errno.ENOSPC: "make room on the disk",
+    errno.EDQUOT: "make room on the disk",
+    errno.EROFS: "its disk is mounted read-only",
+    errno.EIO: "check the disk",
+    errno.EMFILE: "allow more open files (ulimit -n)",
+    errno.ENFILE: "allow more open files (ulimit -n)",
+    errno.ENOMEM: "make memory free",
+    errno.EAGAIN: "allow more processes (ulimit -u)",
+}
+"""What is wrong with the machine, not with the program, and what to do about it."""
 LONGEST_LINE = 1_000
 PIPE_CLOSED = 141
 """What a shell reports of a program that SIGPIPE ended."""
@@ -135,6 +146,12 @@ def _forget_output() -> None:
 def _crash(session: Session, exc: Exception) -> int:
     if isinstance(exc, OSError) and exc.errno in NAMED_WRONGLY:
         return _complain(f"{exc.filename}: {exc.strerror}", 1)
+    if isinstance(exc, OSError) and exc.errno in OF_THE_MACHINE:
+        _forget_output()
+        place = exc.filename or "standard output"  # all else is written through its name
+        return _complain(f"{place}: {exc.strerror}; {OF_THE_MACHINE[exc.errno]}", 1)
+    if isinstance(exc, MemoryError):
+        return _complain("no memory is left; make some free (ulimit -v, free -m)", 1)
     from opsrunner.cli.crash import write_crash  # noqa: PLC0415 - only when something broke
 
     place = write_crash(exc, folder=session.state_folder, mask=session.mask)

@@ -33,17 +33,29 @@ class Progress:
         self._tasks = 0
         self._seconds = 0.0
         self._unfinished: list[RunEvent] = []
+        self._failure: OSError | None = None
 
     def __enter__(self) -> Progress:
         if self._screen.is_terminal:
             self._status = self._stack.enter_context(self._screen.console.status("", spinner="dots"))
         return self
 
-    def __exit__(self, *_error: object) -> None:
+    def __exit__(self, kind: object, *_error: object) -> None:
+        """Raise what kept the screen from being written, unless something worse happened."""
         self._stack.close()
+        if self._failure is not None and kind is None:
+            raise self._failure
 
     def __call__(self, event: RunEvent) -> None:
-        """Show one event."""
+        """Show one event. A run goes on where nobody can be shown it: a closed pipe, a full disk behind `>`."""
+        if self._failure is not None:
+            return
+        try:
+            self._show(event)
+        except OSError as exc:
+            self._failure = exc
+
+    def _show(self, event: RunEvent) -> None:
         if event.kind == "run_started":
             self._tasks, self._seconds, self._unfinished = 0, 0.0, []
         elif event.kind == "step_started" and self._status is not None:

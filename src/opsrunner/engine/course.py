@@ -13,8 +13,10 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum, auto
+from functools import partial
+from itertools import count
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from opsrunner.clock import Clock
 from opsrunner.engine.automated import Automated
@@ -22,15 +24,19 @@ from opsrunner.engine.context import is_ok, run_context
 from opsrunner.engine.entry_marks import EntryMarks
 from opsrunner.engine.events import RunEvent, ignore
 from opsrunner.engine.human import Human
+from opsrunner.engine.outage import Outage
 from opsrunner.engine.stopping import StopWord
 from opsrunner.engine.turns import Done
 from opsrunner.engine.verdict import final_status
 from opsrunner.errors import StateError
 from opsrunner.ledger.books import Books
+from opsrunner.ledger.failures import disk_advice
 from opsrunner.model.outcome import Outcome, StepStatus
 from opsrunner.model.routine import Routine, StepPlan
 from opsrunner.model.run import Run, RunStatus, StepRecord
 from opsrunner.model.site import Site
+
+_Result = TypeVar("_Result")
 
 
 class Interruptions(Protocol):
@@ -61,6 +67,7 @@ class CourseTools:
     human: Human
     interruptions: Interruptions
     marks: EntryMarks
+    outage: Outage
     is_draining: Callable[[], bool]
     """Tells that the daemon stops: no further step begins, and the run is taken up again at the next start."""
 
@@ -77,7 +84,10 @@ class Course:
         records: Mapping[str, StepRecord],
         stop: StopWord,
         tell: Callable[[RunEvent], None] = ignore,
+        patience_seconds: float | None = None,
     ) -> None:
+        """`patience_seconds` is how long a write is tried again where the state does not take it; None: for ever."""
+        self._patience_seconds = patience_seconds
         self._tools, self._run, self._routine, self._stop, self._tell = tools, run, routine, stop, tell
         self._books = tools.books
         self._records = dict(records)
@@ -93,16 +103,22 @@ class Course:
             if self._is_left():
                 return self._leave()
             if self._is_stopped():
-                self._pass_over(position, plan)
+                self._patiently(partial(self._pass_over, position, plan))
             elif plan.is_human:
                 yield Pause.READY
-                if not self._ask_people(position, plan):
-                    return self._wait()
+                if not self._patiently(partial(self._ask_people, position, plan)):
+                    return self._patiently(self._wait)
             else:
                 yield from self._do(position, plan)
                 if not self._has_ended(plan):
                     return self._leave()
-        self._close()
+        self._patiently(self._close)
+
+    def _patiently(self, write: Callable[[], _Result]) -> _Result:
+        """Write what may be written again; inside another's transaction only that one can be."""
+        if self._books.ledger.is_in_transaction():
+            return write()
+        return self._tools.outage.patiently(write, seconds=self._patience_seconds)
 
     def _make_folders(self) -> None:
         """Make the run's folders. Raises StateError, and the step is not begun."""
@@ -111,7 +127,8 @@ class Course:
                 with suppress(FileExistsError):
                     os.mkdir(folder, 0o700)  # noqa: PTH102 (1,000 starts at once: a third of what pathlib costs)
         except OSError as exc:
-            raise StateError(f"{self._workdir}: {exc.strerror}; the step was not begun") from exc
+            advice = disk_advice(self._workdir)
+            raise StateError(f"{self._workdir}: {exc.strerror}; {advice}; the step was not begun") from exc
 
     def _has_ended(self, plan: StepPlan) -> bool:
         record = self._records.get(plan.id)
@@ -135,8 +152,9 @@ class Course:
     def _do(self, position: int, plan: StepPlan) -> Iterator[Pause]:
         """Prepare a step, enter it, and write down its end; without an end where the daemon drains before it."""
         if self._tools.automated.needs_folders(plan):
-            self._make_folders()
-        self._books.steps.start(self._run.id, position, plan, at=self._tools.clock.now())
+            self._patiently(self._make_folders)
+        at = self._tools.clock.now()
+        self._patiently(lambda: self._books.steps.start(self._run.id, position, plan, at=at))
         self._say("step_started", step=plan.id)
         work = self._tools.automated.prepare(
             self._run, self._routine, plan, context=self._context(), workdir=self._workdir, stop=self._stop
@@ -145,19 +163,23 @@ class Course:
         if self._is_left():
             return self._books.steps.unstart(self._run.id, position)
         if self._stop.is_set():
-            return self._pass_over(position, plan)
-        self._tools.marks.enter(self._run.id, position)
+            return self._patiently(partial(self._pass_over, position, plan))
+        self._patiently(partial(self._tools.marks.enter, self._run.id, position))
         started = self._tools.clock.monotonic()
         done = work()
         seconds = self._tools.clock.monotonic() - started
         yield Pause.WORKED
-        self._finish(position, plan, done, seconds=seconds)
-
-    def _finish(self, position: int, plan: StepPlan, done: Done, *, seconds: float) -> None:
-        """Write down the end of a step with all that follows from it, at once."""
         done = self._tools.automated.capped(done)
         if done.outcome.status is StepStatus.INTERRUPTED:
             done = replace(done, outcome=replace(done.outcome, reason=self._stop.reason))
+        tries = count()
+        self._patiently(lambda: self._finish(position, plan, done, is_again=next(tries) > 0))
+        self._say("step_finished", step=plan.id, outcome=done.outcome, seconds=seconds)
+
+    def _finish(self, position: int, plan: StepPlan, done: Done, *, is_again: bool) -> None:
+        """Write down the end of a step with all that follows from it, at once."""
+        if is_again and self._is_written(position):
+            return  # a commit that failed in its last act, the sync after it, was one
         with self._books.transaction():
             self._end(position, plan, done.outcome)
             self._tools.automated.report(self._run, self._routine, plan, done, at=self._tools.clock.now())
@@ -165,7 +187,10 @@ class Course:
             if done.outcome.status is StepStatus.INTERRUPTED and self._stop.reason != "asked":
                 self._tools.interruptions.interrupted(self._run, self._routine, plan, at=self._tools.clock.now())
         self._tools.human.write_lists(ticked)
-        self._say("step_finished", step=plan.id, outcome=done.outcome, seconds=seconds)
+
+    def _is_written(self, position: int) -> bool:
+        records = self._books.steps.of_run(self._run.id)
+        return any(record.position == position and record.finished_at is not None for record in records)
 
     def _ask_people(self, position: int, plan: StepPlan) -> bool:
         """Open a human step's tasks; return False where the run has to wait for them."""

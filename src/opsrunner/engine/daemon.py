@@ -17,6 +17,7 @@ from opsrunner.engine.digest_words import plural
 from opsrunner.engine.forecast import world_of
 from opsrunner.engine.human import Human
 from opsrunner.engine.in_force import SiteInForce
+from opsrunner.engine.outage import HOPELESS, Outage
 from opsrunner.engine.planner import Decision, Verdict
 from opsrunner.engine.planning import Planning
 from opsrunner.engine.recovery import Recovery
@@ -67,8 +68,9 @@ class Parts:
 class Daemon:
     """Plans, starts, settles, reminds and reports, until it is told to stop."""
 
-    def __init__(self, parts: Parts, *, alarm: AlarmClock, draining: threading.Event) -> None:
+    def __init__(self, parts: Parts, *, alarm: AlarmClock, draining: threading.Event, outage: Outage) -> None:
         self._parts = parts
+        self._outage = outage
         self._books = parts.books
         self._alarm = alarm
         self._draining = draining
@@ -98,15 +100,18 @@ class Daemon:
         self._has_begun = True
 
     def loop(self) -> None:
-        """Work until `draining` is set."""
+        """Work until `draining` is set. Raises LedgerDamaged, LedgerGone or LedgerNewer: somebody has to look."""
         self._alarm.start()
         try:
             while not self._draining.is_set():
                 try:
                     self.work_once()
+                    self._outage.passed()
+                except HOPELESS:
+                    raise
                 except OpsrunnerError as exc:
                     self._planned_seconds = None
-                    LOGGER.error("%s", exc, extra={"action": "pass_failed"})  # noqa: TRY400 (a sentence is enough)
+                    self._outage.failed(exc)
                     self._draining.wait(2)
                 self._alarm.wait(POLL_SECONDS)
         finally:

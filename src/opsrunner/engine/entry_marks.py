@@ -26,6 +26,8 @@ class EntryMarks:
         self._path = path
         self._lock = threading.Lock()
         self._descriptor: int | None = None
+        self._is_torn = False
+        """Half a line stands at the end: the disk was full."""
 
     def begin(self) -> None:
         """Start anew: what was running before has been accounted for. Raises StateError."""
@@ -33,15 +35,16 @@ class EntryMarks:
 
     def enter(self, run_id: int, position: int) -> None:
         """Mark a step as entered. Raises StateError, and then it must not be."""
-        line = b"%d %d\n" % (run_id, position)
         with self._lock:
+            line = b"%s%d %d\n" % (b"\n" if self._is_torn else b"", run_id, position)
             try:
                 if self._descriptor is None:
                     self._open()
                 written = os.write(self._descriptor or -1, line)
             except OSError as exc:
                 raise StateError(f"{self._path}: {exc.strerror}; the step was not begun") from exc
-        if written != len(line):
+            self._is_torn = written != len(line)
+        if self._is_torn:
             raise StateError(f"{self._path}: the disk is full; the step was not begun")
 
     def entered(self) -> set[tuple[int, int]] | None:

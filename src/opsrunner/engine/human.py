@@ -11,7 +11,7 @@ from opsrunner.clock import Clock
 from opsrunner.engine.checklists import Checklists
 from opsrunner.engine.digest_words import plural
 from opsrunner.engine.tasks import TaskOpener, approved_rows
-from opsrunner.errors import OpsrunnerError
+from opsrunner.errors import OpsrunnerError, StateError
 from opsrunner.ledger.books import Books
 from opsrunner.model.outcome import Outcome, StepStatus
 from opsrunner.model.routine import Routine, StepPlan
@@ -47,6 +47,8 @@ class Human:
                 skipped = Outcome(status=StepStatus.SKIPPED, reason="when", message=f"not now: {plan.when}")
                 return Answer(opened=(), outcome=skipped)
             opened = self.opener.open(run, routine, plan, context, at=now)
+        except StateError:  # the ledger does not take it: that says nothing about the tasks
+            raise
         except OpsrunnerError as exc:
             failed = Outcome(status=StepStatus.FAILED, reason="expression", message=str(exc))
             return Answer(opened=(), outcome=failed)

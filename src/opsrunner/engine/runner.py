@@ -12,6 +12,8 @@ from opsrunner.model.routine import Routine
 from opsrunner.model.run import Run, RunStatus
 
 Walk = Iterator[Pause]
+BY_HAND_PATIENCE_SECONDS = 10.0
+"""How long a person waits for a state that cannot be written."""
 
 
 class Runner:
@@ -25,17 +27,27 @@ class Runner:
         """Return the walk of a run that was claimed just now under `routine` as it is in force."""
         return Course(self._tools, run, routine, records={}, stop=stop).walk()
 
-    def again(self, run_id: int, stop: StopWord, tell: Callable[[RunEvent], None] = ignore) -> Walk:
+    def again(
+        self,
+        run_id: int,
+        stop: StopWord,
+        tell: Callable[[RunEvent], None] = ignore,
+        *,
+        patience_seconds: float | None = None,
+    ) -> Walk:
         """Return the walk of any run that is `running`, from where it stands, under the routine frozen with it."""
         books = self._tools.books
         run = books.runs.get(run_id)
         routine = thaw(books.runs.frozen_body(run.frozen or ""))
         records = {record.id: record for record in books.steps.of_run(run_id)}
-        yield from Course(self._tools, run, routine, records=records, stop=stop, tell=tell).walk()
+        course = Course(
+            self._tools, run, routine, records=records, stop=stop, tell=tell, patience_seconds=patience_seconds
+        )
+        yield from course.walk()
 
     def execute(self, run_id: int, stop: StopWord, tell: Callable[[RunEvent], None]) -> Run:
         """Take a run that is `running` as far as it goes, and return it as it then stands."""
-        for _ in self.again(run_id, stop, tell):
+        for _ in self.again(run_id, stop, tell, patience_seconds=BY_HAND_PATIENCE_SECONDS):
             pass
         return self.left(run_id, stop)
 

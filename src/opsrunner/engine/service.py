@@ -12,8 +12,10 @@ from types import FrameType
 from opsrunner.clock import Clock
 from opsrunner.engine.daemon import Daemon
 from opsrunner.engine.heartbeat import Pinger
+from opsrunner.engine.outage import Outage
 from opsrunner.engine.state import StateLock
 from opsrunner.engine.workers import Workers
+from opsrunner.errors import StateError
 
 LOGGER = logging.getLogger("opsrunner")
 MAIL_SECONDS = 2.0
@@ -28,6 +30,7 @@ class Service:
     clock: Clock
     lock: StateLock
     daemon: Daemon
+    outage: Outage
     workers: Workers
     deliver: Callable[[], int]
     """Hand over the mails that are due."""
@@ -90,11 +93,12 @@ class Service:
         while not self.draining.wait(HEARTBEAT_LOOK_SECONDS):
             self._quietly(lambda: self.pinger.look(is_healthy=self.daemon.is_healthy()), "heartbeat")
 
-    @staticmethod
-    def _quietly(duty: Callable[[], object], name: str) -> None:
+    def _quietly(self, duty: Callable[[], object], name: str) -> None:
         """Do a duty whose failure must not end its thread."""
         try:
             duty()
+        except StateError as exc:
+            self.outage.failed(exc)
         except Exception as exc:  # noqa: BLE001 (a notifier never stops the daemon)
             LOGGER.error("%s: %s", name, exc, extra={"action": f"{name}_failed"})  # noqa: TRY400
 

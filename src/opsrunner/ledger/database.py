@@ -71,6 +71,10 @@ class Ledger:
         with mapped(self.path):
             self._writer.keep(part)
 
+    def is_in_transaction(self) -> bool:
+        """Tell whether this thread is inside a `transaction`."""
+        return bool(getattr(self._local, "writes", False))
+
     def change(self, sql: str, parameters: Sequence[Any] = ()) -> int:
         """Run one changing statement and return how many rows it changed."""
         with self.transaction(), mapped(self.path):
@@ -107,6 +111,11 @@ class Ledger:
         """Tell whether SQLite finds every page in order."""
         row = self.one("PRAGMA quick_check(1)")
         return row is not None and row[0] == "ok"
+
+    def require_intact(self) -> None:
+        """Raise LedgerDamaged where SQLite finds a page out of order: nothing is begun on such a ledger."""
+        if not self.is_intact():
+            raise LedgerDamaged(f"{self.path} has damaged pages: {NEVER_MADE_ANEW}")
 
     def close(self) -> None:
         """Close every thread's connection."""
