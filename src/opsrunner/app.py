@@ -93,7 +93,7 @@ class App(OpenSite):
             site_root=self.root,
             known_hosts=self.known_hosts,
             clock=self.clock,
-            limit_bytes=self.site.limits.output_bytes,
+            limit_bytes=lambda: self.site.limits.output_bytes,
             vault=self.vault,
         )
 
@@ -240,7 +240,9 @@ class App(OpenSite):
             rungs=Rungs(self.desk),
             digests=self.digests,
             recovery=self.recovery,
-            prune=Retention(books=self.books, state=self.state, site=lambda: self.site).prune,
+            prune=Retention(
+                books=self.books, state=self.state, site=lambda: self.site, digests=self.digests, clock=self.clock
+            ).prune,
         )
         return Service(
             clock=self.clock,

@@ -14,6 +14,7 @@ from opsrunner.cli.views import run_view, seconds_between, step_view, task_view
 from opsrunner.cli.words import clock_words, due_words, duration_words, moment_words
 from opsrunner.config.freezing import thaw
 from opsrunner.errors import OpsrunnerError
+from opsrunner.model.outcome import StepStatus
 from opsrunner.model.run import Run, StepRecord
 from opsrunner.model.task import Task
 
@@ -97,7 +98,7 @@ def _steps_table(
     for record in records:
         rows.append(_step_row(record, tasks, zone=zone))
         rows += _parts_and_tries(record)
-    rows += [(step, status_cell("pending"), "", "", "") for step in pending]
+    rows += [(step, status_cell(StepStatus.PENDING.value), "", "", "") for step in pending]
     columns = [
         Column(title="step"),
         Column(title="status"),

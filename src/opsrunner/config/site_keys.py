@@ -134,6 +134,7 @@ class LimitKeys(Keys):
     workers: int = Field(default=16, ge=1, le=256)
     output: Bytes = 1_000_000
     keep_runs: PositiveSeconds = 400 * 86400
+    keep_tasks: PositiveSeconds = 1100 * 86400
     grace: Seconds = 30
 
     def to_limits(self) -> Limits:
@@ -142,6 +143,7 @@ class LimitKeys(Keys):
             workers=self.workers,
             output_bytes=self.output,
             keep_runs_seconds=self.keep_runs,
+            keep_tasks_seconds=self.keep_tasks,
             grace_seconds=self.grace,
         )
 

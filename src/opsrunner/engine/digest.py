@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from opsrunner.config.loader import Loaded
 from opsrunner.engine.desk import Desk
-from opsrunner.engine.digest_collect import collect
+from opsrunner.engine.digest_collect import Span, collect
 from opsrunner.engine.digest_render import render_html, render_text
 from opsrunner.engine.people import People
 from opsrunner.errors import Refused
@@ -21,8 +21,10 @@ from opsrunner.schedules.due import occurrences
 
 SERIES: tuple[Series, ...] = ("daily", "weekly", "monthly")
 ON_TIME = timedelta(minutes=5)
-SINCE = "digests_since"
-"""What the ledger calls the moment from which on digests are owed."""
+SINCE = "{}_digests_since"
+"""What the ledger calls the moment from which on digests of a series are owed."""
+AFTER = "{}_digests_after"
+"""What it calls the newest end of a run at that moment; 0 where no series had told of any before."""
 _SPANS = {"daily": timedelta(days=1), "weekly": timedelta(days=7), "monthly": timedelta(days=31)}
 
 
@@ -49,7 +51,7 @@ class DigestWriter:
 
     def preview(self, series: Series, now: datetime, *, from_: datetime | None = None) -> Rendered:
         """Return what a digest would say now. Nothing is stamped."""
-        return self._render(series, from_=from_ or self._from(series, now), until=now)
+        return self._render(series, from_=from_, until=now)
 
     def write(self, series: Series, now: datetime) -> int | None:
         """Keep a digest, stamp its runs and queue its mails in one transaction; return its id.
@@ -59,8 +61,8 @@ class DigestWriter:
         due_at = self._due_at(series, now)
         until = due_at if due_at is not None and now - due_at <= ON_TIME else now
         with self._books.transaction():
-            made = self._render(series, from_=self._from(series, until), until=until)
-            digest_id = self._books.digests.write(_kept(made, now), run_ids=made.digest.run_ids)
+            made = self._render(series, from_=None, until=until)
+            digest_id = self._books.digests.write(_kept(made, now))
             if digest_id is not None:
                 self._books.outbox.put(self._mails(made, digest_id, now), at=now)
         return digest_id
@@ -78,31 +80,59 @@ class DigestWriter:
         if schedule is None:
             return None
         last = self._books.digests.last(series, until=now)  # a clock that was ahead has written none of ours
-        since = last.until_at if last is not None else self._since(now)
+        since = last.until_at if last is not None else self._since(series, now)
         coming = list(occurrences(schedule, after=since, until=now, almanac=self._desk.almanac()))
         return coming[-1].planned_at if coming else None
 
-    def _since(self, now: datetime) -> datetime:
-        """Return from when on digests are owed: the first time that anybody asked."""
-        known = optional_moment(self._books.service.recall(SINCE))
+    def told_through(self) -> int | None:
+        """Return the newest end of a run that every series which is sent has told of; None where none is sent."""
+        sent = [series for series in SERIES if self._schedule(series) is not None]
+        return min((self._told(series) or 0 for series in sent), default=None)
+
+    def _told(self, series: Series) -> int | None:
+        """Return up to which end a series has told, or where it began; None where it was never asked for."""
+        told = self._books.digests.through(series)
+        if told is not None:
+            return told
+        began = self._books.service.recall(AFTER.format(series))
+        return None if began is None else min(int(began), self._books.ends.newest(after=0))
+
+    def _since(self, series: Series, now: datetime) -> datetime:
+        """Return from when on digests of a series are owed: the first time that anybody asked."""
+        known = optional_moment(self._books.service.recall(SINCE.format(series)))
         if known is None:
-            self._books.service.remember(SINCE, to_text(now))
+            is_first = not any(self._books.digests.last(other) for other in SERIES)
+            after = 0 if is_first else self._books.ends.newest(after=0)
+            with self._books.transaction():
+                self._books.service.remember(SINCE.format(series), to_text(now))
+                self._books.service.remember(AFTER.format(series), str(after))
         return known or now
+
+    def _span(self, series: Series, *, from_: datetime | None, until: datetime) -> Span:
+        begins = from_ or self._from(series, until)
+        told = self._told(series)
+        is_sent = self._schedule(series) is not None
+        after = told if told is not None and is_sent else max(told or 0, self._books.ends.by(begins))
+        through = self._books.ends.newest(after=after, until=until)
+        return Span(series=series, from_=begins, until=until, after=after, through=through)
 
     def _from(self, series: Series, until: datetime) -> datetime:
         """Return where the digest before ended; the first one begins where the watch began."""
+        usual = until - _SPANS[series]
         last = self._books.digests.last(series, until=until)
+        if self._schedule(series) is None:
+            return usual if last is None else min(until, max(usual, last.until_at))
         if last is not None and last.until_at < until:
             return last.until_at
-        known = optional_moment(self._books.service.recall(SINCE)) if last is None else None
-        return known if known is not None and known < until else until - _SPANS[series]
+        known = optional_moment(self._books.service.recall(SINCE.format(series))) if last is None else None
+        return known if known is not None and known < until else usual
 
     def _schedule(self, series: Series) -> Schedule | None:
         times = self._desk.site().digest
         return {"daily": times.daily, "weekly": times.weekly, "monthly": times.monthly}[series]
 
-    def _render(self, series: Series, *, from_: datetime, until: datetime) -> Rendered:
-        digest = collect(self._desk, series, from_=from_, until=until, loaded=self._loaded())
+    def _render(self, series: Series, *, from_: datetime | None, until: datetime) -> Rendered:
+        digest = collect(self._desk, self._span(series, from_=from_, until=until), loaded=self._loaded())
         folders = self._desk.reports
         return Rendered(digest=digest, html=render_html(digest, folders), text=render_text(digest, folders))
 
@@ -132,5 +162,6 @@ def _kept(made: Rendered, now: datetime) -> SentDigest:
         subject=made.digest.subject,
         text=made.text,
         html=made.html,
-        runs=len(made.digest.run_ids),
+        runs=made.digest.runs,
+        through=made.digest.through,
     )

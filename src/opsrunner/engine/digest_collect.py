@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -14,7 +15,8 @@ from opsrunner.engine.digest_coming import coming_lines, muted_lines
 from opsrunner.engine.digest_days import last_days
 from opsrunner.engine.digest_house import house_figures
 from opsrunner.engine.digest_items import Open, open_items
-from opsrunner.engine.digest_planned import PlannedWords
+from opsrunner.engine.digest_planned import DONE, PlannedWords
+from opsrunner.engine.digest_runs import count_runs
 from opsrunner.engine.digest_view import COMING_DAYS
 from opsrunner.engine.digest_words import (
     compose_footer,
@@ -25,9 +27,10 @@ from opsrunner.engine.digest_words import (
     day_words,
     plural,
 )
+from opsrunner.ledger.ends import Tally
+from opsrunner.ledger.tasks import ClosedTasks
 from opsrunner.model.digest import Coming, Digest, Series
-from opsrunner.model.run import Run, RunStatus
-from opsrunner.model.task import Task, TaskKind, TaskStatus
+from opsrunner.model.task import Task, TaskKind
 from opsrunner.version import VERSION
 
 INSTANT = timedelta(microseconds=1)
@@ -36,63 +39,81 @@ ONE_GAP = timedelta(minutes=1)
 """Gaps with less than this between them are told as one: it came up and went down again."""
 
 
-def collect(desk: Desk, series: Series, *, from_: datetime, until: datetime, loaded: Loaded) -> Digest:
-    """Return the digest of a series for (from_, until].
+@dataclass(frozen=True, kw_only=True)
+class Span:
+    """What one digest tells of: the time (from_, until], and the ends of runs numbered (after, through]."""
 
-    It accounts for every run that ended by `until` and that no digest of the series has told of.
-    """
-    site, books = desk.site(), desk.books
-    runs = [run for run in books.runs.unreported(series) if run.finished_at is not None and run.finished_at <= until]
-    items = open_items(desk, runs, from_=from_, until=until, loaded=loaded)
-    opened, closed = books.tasks.opened(), books.tasks.closed(since=from_ + INSTANT, until=until + INSTANT)
-    by_routine = _by_routine(runs)
-    untroubled = {name: own for name, own in by_routine.items() if name not in items.routines}
+    series: Series
+    from_: datetime
+    until: datetime
+    after: int
+    through: int
+
+
+def collect(desk: Desk, span: Span, *, loaded: Loaded) -> Digest:
+    """Return the digest of a span: it accounts for every run whose end is in it."""
+    site, books, until = desk.site(), desk.books, span.until
+    ended = _by_routine(books.ends.tallies(span.series, after=span.after, through=span.through))
+    opened = books.tasks.opened()
+    closed = books.tasks.closed_counts(since=span.from_ + INSTANT, until=until + INSTANT)
+    items = open_items(desk, ended, opened=opened, from_=span.from_, until=until, loaded=loaded)
+    untroubled = {name: own for name, own in ended.items() if name not in items.routines}
     words = PlannedWords(desk, until=until, opened=opened, closed=closed)
     fine = sum(words.is_done(name, own) for name, own in untroubled.items())
     planned = words.lines(untroubled)
-    coming = coming_lines(desk, from_=until, until=until + timedelta(days=COMING_DAYS[series]), tasks=items.coming)
+    ahead = until + timedelta(days=COMING_DAYS[span.series])
+    coming = coming_lines(desk, from_=until, until=ahead, tasks=items.coming)
     return Digest(
-        series=series,
+        series=span.series,
         site=site.name,
         zone=site.timezone,
-        from_=from_,
+        from_=span.from_,
         until=until,
-        headline=compose_headline(len(items.needs_you), len(items.in_hand), fine, was_due=bool(runs)),
-        subject=compose_subject(
-            [item.short or item.title for item in items.needs_you],
-            in_hand=len(items.in_hand),
-            fine=fine,
-            day=until.astimezone(ZoneInfo(site.timezone)).date(),
-            series=series,
-            was_due=bool(runs),
-        ),
+        headline=compose_headline(len(items.needs_you), len(items.in_hand), fine, was_due=bool(ended)),
+        subject=_subject(items, span, fine=fine, zone=site.timezone, was_due=bool(ended)),
         preheader=_preheader(items, coming),
         needs_you=items.needs_you,
         in_hand=items.in_hand,
-        house=house_figures(desk, from_=from_, until=until),
-        counts=_counts(desk, by_routine, fine=fine, tasks=(*opened, *closed)),
+        house=house_figures(desk, from_=span.from_, until=until),
+        counts=_counts(desk, ended, fine=fine, opened=opened, closed=closed),
         planned=planned,
         planned_left_out=len(untroubled) - len(planned),
         coming=coming,
         muted=muted_lines(desk, until=until),
-        gaps=_gaps(desk, since=from_, until=until),
+        gaps=_gaps(desk, since=span.from_, until=until),
         days=last_days(desk, until=until),
-        footer=compose_footer(
-            version=VERSION,
-            host=socket.gethostname(),
-            routines=len(site.routines),
-            broken=len({problem.file for problem in loaded.problems}),
-            queued_mails=len(books.outbox.queued()),
-        ),
-        run_ids=tuple(run.id for run in runs),
+        footer=_footer(desk, loaded),
+        runs=sum(map(count_runs, ended.values())),
+        through=span.through,
     )
 
 
-def _by_routine(runs: Sequence[Run]) -> Mapping[str, list[Run]]:
-    found: dict[str, list[Run]] = defaultdict(list)
-    for run in runs:
-        found[run.routine].append(run)
+def _by_routine(tallies: Sequence[Tally]) -> Mapping[str, list[Tally]]:
+    found: dict[str, list[Tally]] = defaultdict(list)
+    for tally in tallies:
+        found[tally.routine].append(tally)
     return found
+
+
+def _subject(items: Open, span: Span, *, fine: int, zone: str, was_due: bool) -> str:
+    return compose_subject(
+        [item.short or item.title for item in items.needs_you],
+        in_hand=len(items.in_hand),
+        fine=fine,
+        day=span.until.astimezone(ZoneInfo(zone)).date(),
+        series=span.series,
+        was_due=was_due,
+    )
+
+
+def _footer(desk: Desk, loaded: Loaded) -> str:
+    return compose_footer(
+        version=VERSION,
+        host=socket.gethostname(),
+        routines=len(desk.site().routines),
+        broken=len({problem.file for problem in loaded.problems}),
+        queued_mails=desk.books.outbox.waiting(),
+    )
 
 
 def _preheader(items: Open, coming: Sequence[Coming]) -> str:
@@ -101,16 +122,19 @@ def _preheader(items: Open, coming: Sequence[Coming]) -> str:
     return compose_preheader(needs, [item.title for item in items.in_hand], coming=first)
 
 
-def _counts(desk: Desk, by_routine: Mapping[str, Sequence[Run]], *, fine: int, tasks: Sequence[Task]) -> str:
+def _counts(
+    desk: Desk, ended: Mapping[str, Sequence[Tally]], *, fine: int, opened: Sequence[Task], closed: ClosedTasks
+) -> str:
     """Return `36 of 37 routines fine, 214 runs, 17 of 18 tasks done.`"""
-    of_routines = [task for task in tasks if task.kind is TaskKind.ROUTINE]
-    done = sum(task.status in (TaskStatus.DONE, TaskStatus.NOT_APPLICABLE) for task in of_routines)
-    runs = sum(map(len, by_routine.values()))
-    words = [f"{count_words(fine)} of {plural(len(by_routine), 'routine')} fine", plural(runs, "run")]
+    still_open = sum(task.kind is TaskKind.ROUTINE for task in opened)
+    total = still_open + sum(closed.of_routines.values())
+    done = sum(count for (_, status), count in closed.of_routines.items() if status in DONE)
+    runs = sum(map(count_runs, ended.values()))
+    words = [f"{count_words(fine)} of {plural(len(ended), 'routine')} fine", plural(runs, "run")]
     words = words if runs else ["Nothing ran"]
-    if of_routines:
-        words.append(f"{count_words(done)} of {plural(len(of_routines), 'task')} done")
-    waiting = sum(run.status is RunStatus.WAITING for run in desk.books.runs.active())
+    if total:
+        words.append(f"{count_words(done)} of {plural(total, 'task')} done")
+    waiting = desk.books.runs.count_waiting()
     if waiting:
         words.append(f"{plural(waiting, 'run')} {'waits' if waiting == 1 else 'wait'} for people")
     return f"{', '.join(words)}."

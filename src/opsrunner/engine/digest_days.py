@@ -25,7 +25,7 @@ def last_days(desk: Desk, *, until: datetime) -> tuple[DayMark, ...]:
     today = until.astimezone(zone).date()
     days = [today - timedelta(days=back) for back in range(DAYS - 1, -1, -1)]
     bounds = [*(datetime.combine(day, datetime.min.time(), zone) for day in days), until + timedelta(microseconds=1)]
-    ends = desk.books.runs.ends_between(bounds)
+    ends = desk.books.ends.between(bounds)
     first = next((number for number, of_day in enumerate(ends) if of_day), DAYS)
     marks = [_mark(day, of_day) for day, of_day in zip(days, ends, strict=True)][first:]
     return tuple(marks) if len(marks) > 1 else ()

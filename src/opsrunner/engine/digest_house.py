@@ -19,7 +19,7 @@ ORDERS, TICKETS = "orders", "tickets"
 def house_figures(desk: Desk, *, from_: datetime, until: datetime) -> tuple[Figure, ...]:
     """Return the figures that something feeds; the others are named as not watched, and none is guessed."""
     found = (
-        _hosts(desk, from_=from_, until=until),
+        _hosts(desk, from_=from_),
         _tickets(desk, until=until),
         _orders(desk),
         _mails(desk, from_=from_, until=until),
@@ -29,12 +29,12 @@ def house_figures(desk: Desk, *, from_: datetime, until: datetime) -> tuple[Figu
     return (*(figure for figure in found if figure is not None), missing)
 
 
-def _hosts(desk: Desk, *, from_: datetime, until: datetime) -> Figure:
+def _hosts(desk: Desk, *, from_: datetime) -> Figure:
     """Count the hosts that answered the newest SSH step that asked them."""
     known = [name for name, host in desk.site().hosts.items() if not host.is_local]
     if not known:
         return Figure(name="Hosts", text="this machine only", tone="nothing")
-    seen = desk.books.steps.hosts_seen(since=from_, until=until)
+    seen = desk.books.steps.hosts_seen(since=from_)
     asked = [seen[name] for name in known if name in seen]
     if not asked:
         return Figure(name="Hosts", text=f"none of {plural(len(known), 'host')} asked", tone="nothing")

@@ -11,14 +11,15 @@ from enum import Enum
 from opsrunner.config.loader import Loaded
 from opsrunner.engine.desk import Desk
 from opsrunner.engine.digest_names import Names
-from opsrunner.engine.digest_runs import TROUBLE, RunWords, that_ran
+from opsrunner.engine.digest_runs import RunWords, that_ran
 from opsrunner.engine.digest_said import MOST_NAMED, listed, sentence
 from opsrunner.engine.digest_tasks import TaskWords
 from opsrunner.engine.digest_words import plural
 from opsrunner.engine.people import People
+from opsrunner.ledger.ends import TROUBLE, Tally
 from opsrunner.model.digest import OpenItem
 from opsrunner.model.mail import QueuedMail
-from opsrunner.model.run import Run, RunStatus
+from opsrunner.model.run import RunStatus
 from opsrunner.model.site import Problem
 from opsrunner.model.task import Task, TaskKind
 
@@ -47,9 +48,20 @@ class Open:
     coming: tuple[Task, ...] = ()
 
 
-def open_items(desk: Desk, runs: Sequence[Run], *, from_: datetime, until: datetime, loaded: Loaded) -> Open:
-    """Return everything open at `until`, the most pressing first; `runs` are those the digest tells of."""
-    return _Collector(desk, from_=from_, until=until).collect(runs, loaded)
+def open_items(
+    desk: Desk,
+    ended: Mapping[str, Sequence[Tally]],
+    *,
+    opened: Sequence[Task],
+    from_: datetime,
+    until: datetime,
+    loaded: Loaded,
+) -> Open:
+    """Return everything open at `until`, the most pressing first.
+
+    `ended` are the ends that the digest tells of, by routine; `opened` are the open tasks.
+    """
+    return _Collector(desk, from_=from_, until=until).collect(ended, opened, loaded)
 
 
 class _Collector:
@@ -60,15 +72,14 @@ class _Collector:
         self._tasks = TaskWords(desk, self._names, until=until)
         self._runs = RunWords(desk, self._names, until=until)
 
-    def collect(self, runs: Sequence[Run], loaded: Loaded) -> Open:
-        tasks = self._desk.books.tasks.opened()
+    def collect(self, ended: Mapping[str, Sequence[Tally]], tasks: Sequence[Task], loaded: Loaded) -> Open:
         by_stand: dict[Stand, list[Task]] = defaultdict(list)
         for task in tasks:
             by_stand[self._stand(task)].append(task)
         mine = self._from_tasks(by_stand[Stand.NEEDS_YOU], tasks)
         others = self._from_tasks(by_stand[Stand.IN_HAND], tasks)
         shown = [*by_stand[Stand.NEEDS_YOU], *by_stand[Stand.IN_HAND]]
-        ran = _by_routine(that_ran(runs))
+        ran = {routine: own for routine, ends in ended.items() if (own := that_ran(ends))}
         in_trouble = {routine for routine, own in ran.items() if own[-1].status in TROUBLE}
         of_runs = self._from_runs(ran, shown=shown, tasks=tasks)
         told = {task.routine for task in shown if task.kind is TaskKind.FOLLOW_UP or task.is_late(self._until)}
@@ -130,7 +141,7 @@ class _Collector:
         return any(self._people.is_for(task, reader, at=self._until) for reader in self._names.readers.values())
 
     def _from_runs(
-        self, ran: Mapping[str, Sequence[Run]], *, shown: Sequence[Task], tasks: Sequence[Task]
+        self, ran: Mapping[str, Sequence[Tally]], *, shown: Sequence[Task], tasks: Sequence[Task]
     ) -> dict[str, OpenItem]:
         """Return an item for each routine whose newest run was not a success and that no task stands for."""
         failures = {task.routine for task in shown if task.kind is TaskKind.FOLLOW_UP}
@@ -141,7 +152,7 @@ class _Collector:
             stands = routine in failures or (newest.status is RunStatus.WARNING and routine in findings)
             if newest.status in TROUBLE and not stands:
                 opened = [task for task in tasks if task.routine == routine and task.kind is TaskKind.ROUTINE]
-                items[routine] = self._runs.item(newest, own, opened=opened)
+                items[routine] = self._runs.item(own, opened=opened)
         return items
 
     def _from_mails(self) -> list[OpenItem]:
@@ -199,13 +210,6 @@ class _Collector:
             for problem in problems:
                 words[problem.file] = kept if routine in self._desk.site().routines else stopped
         return words
-
-
-def _by_routine(runs: Sequence[Run]) -> Mapping[str, list[Run]]:
-    found: dict[str, list[Run]] = defaultdict(list)
-    for run in runs:
-        found[run.routine].append(run)
-    return found
 
 
 def _ranked(items: Sequence[OpenItem]) -> tuple[OpenItem, ...]:

@@ -10,13 +10,13 @@ from opsrunner.engine.desk import Desk
 from opsrunner.engine.digest_names import Names
 from opsrunner.engine.digest_said import MOST_NAMED, listed, outcome_words, sentence, shortened
 from opsrunner.engine.digest_words import count_words, plural
+from opsrunner.ledger.ends import Tally
 from opsrunner.model.digest import OpenItem, Tone
 from opsrunner.model.outcome import StepStatus
 from opsrunner.model.run import Run, RunStatus, StepRecord
 from opsrunner.model.task import Task, TaskStatus
 
 LEFT_OUT = (RunStatus.SKIPPED, RunStatus.CANCELLED)
-TROUBLE = (RunStatus.WARNING, RunStatus.FAILED, RunStatus.INTERRUPTED, RunStatus.MISSED)
 COALESCED = "coalesced"
 """The reason of an occurrence that a later one stands for."""
 _WORDS: Mapping[RunStatus, tuple[Tone, str]] = {
@@ -33,9 +33,14 @@ _WHY_CUT_OFF = {
 }
 
 
-def that_ran(runs: Sequence[Run]) -> list[Run]:
-    """Return the runs that say how a routine is: neither left out on purpose nor stood for by a later one."""
-    return [run for run in runs if run.status not in LEFT_OUT and run.reason != COALESCED]
+def that_ran(ends: Sequence[Tally]) -> list[Tally]:
+    """Return the ends that say how a routine is: neither left out on purpose nor stood for by a later one."""
+    return [one for one in ends if one.status not in LEFT_OUT and one.reason != COALESCED]
+
+
+def count_runs(ends: Sequence[Tally]) -> int:
+    """Return how many runs ended."""
+    return sum(one.runs for one in ends)
 
 
 class RunWords:
@@ -45,13 +50,14 @@ class RunWords:
         self._desk, self._names, self._until = desk, names, until
         self._zone = ZoneInfo(desk.site().timezone)
 
-    def item(self, newest: Run, runs: Sequence[Run], *, opened: Sequence[Task]) -> OpenItem:
-        """Return the item of a routine: `runs` are all its runs of the period that ran, `opened` its open tasks."""
+    def item(self, ran: Sequence[Tally], *, opened: Sequence[Task]) -> OpenItem:
+        """Return the item of a routine: `ran` are all its ends of the period that ran, `opened` its open tasks."""
+        newest = self._desk.books.runs.get(ran[-1].last)
         tone, word = _WORDS[newest.status]
-        title, facts = self._told(newest, runs, opened)
-        good = self._desk.books.runs.last(newest.routine, RunStatus.SUCCEEDED)
-        age_days = self._age_days(newest, good)
-        last_good = self._last_good(good) if good or age_days or len(runs) > 1 else ""
+        title, facts = self._told(newest, ran, opened)
+        good = self._desk.books.ends.good(newest.routine)
+        age_days = self._age_days(newest)
+        last_good = self._last_good(good) if good or age_days or count_runs(ran) > 1 else ""
         return OpenItem(
             tone=tone,
             word=word,
@@ -65,12 +71,12 @@ class RunWords:
             short=shortened(self._names.routine(newest.routine)),
         )
 
-    def _told(self, run: Run, runs: Sequence[Run], opened: Sequence[Task]) -> tuple[str, list[str]]:
+    def _told(self, run: Run, ran: Sequence[Tally], opened: Sequence[Task]) -> tuple[str, list[str]]:
         """Return the title and what was found."""
         name = self._names.routine(run.routine)
         if run.status is RunStatus.MISSED:
-            return name, [self._missed([one for one in runs if one.status is RunStatus.MISSED])]
-        often = self._often(run, runs)
+            return name, [self._missed(run, [one for one in ran if one.status is RunStatus.MISSED])]
+        often = self._often(run, ran)
         record = self._decisive(run)
         if record is None or record.outcome is None:
             return name, [self._left_undone(run), often]
@@ -109,32 +115,31 @@ class RunWords:
         rest = f", and {count_words(more)} more" if more else ""
         return sentence(f"{first.title.rstrip('.')}{rest}{due}")
 
-    def _often(self, run: Run, runs: Sequence[Run]) -> str:
-        alike = sum(one.status is run.status for one in runs)
-        if alike == len(runs):
+    def _often(self, run: Run, ran: Sequence[Tally]) -> str:
+        alike, total = count_runs([one for one in ran if one.status is run.status]), count_runs(ran)
+        if alike == total:
             return f"So in all {plural(alike, 'run')}." if alike > 2 else ""
-        return f"So in {count_words(alike)} of {plural(len(runs), 'run')}."
+        return f"So in {count_words(alike)} of {plural(total, 'run')}."
 
-    def _missed(self, runs: Sequence[Run]) -> str:
+    def _missed(self, newest: Run, missed: Sequence[Tally]) -> str:
         """Return `Did not run, due Sat 02:30 and Sun 02:30: …`."""
-        dues = [run.nominal_at or run.created_at for run in runs]
-        first, last = self._names.moment(dues[0]), self._names.moment(dues[-1])
+        oldest = self._desk.books.runs.get(min(one.first for one in missed))
+        first, last = (self._names.moment(run.nominal_at or run.created_at) for run in (oldest, newest))
+        count = count_runs(missed)
         when = {1: f"due {first}", 2: f"due {first} and {last}"}.get(
-            len(runs), f"{count_words(len(runs))} times from {first} to {last}"
+            count, f"{count_words(count)} times from {first} to {last}"
         )
-        return f"Did not run, {when}: {_WHY_MISSED.get(runs[-1].reason, runs[-1].reason)}."
+        return f"Did not run, {when}: {_WHY_MISSED.get(newest.reason, newest.reason)}."
 
-    def _last_good(self, good: Run | None) -> str:
-        if good is None or good.finished_at is None:
-            return "It has not been fine yet."
-        return f"Last fine {self._names.moment(good.finished_at)}."
+    def _last_good(self, good: datetime | None) -> str:
+        return "It has not been fine yet." if good is None else f"Last fine {self._names.moment(good)}."
 
     def _with_whom(self, run: Run, opened: Sequence[Task]) -> str:
         return self._names.with_whom(opened[0]) if opened else self._names.accountable(run.routine)
 
-    def _age_days(self, run: Run, good: Run | None) -> int:
+    def _age_days(self, run: Run) -> int:
         """Return for how many days the routine has not been fine."""
-        since = self._desk.books.runs.troubled_since(run.routine, after=good.id if good else 0)
+        since = self._desk.books.ends.trouble_since_good(run.routine)
         began = (since or run.created_at).astimezone(self._zone).date()
         return max(0, (self._until.astimezone(self._zone).date() - began).days)
 

@@ -15,7 +15,6 @@ from opsrunner.engine.escalations import escalation_rung
 from opsrunner.engine.task_words import span_words
 from opsrunner.mail.headers import clean_line
 from opsrunner.model.digest import OpenItem
-from opsrunner.model.outcome import StepStatus
 from opsrunner.model.task import Task, TaskKind
 
 
@@ -148,10 +147,10 @@ class TaskWords:
 
     def _last_good(self, task: Task) -> str:
         """Return when the step that failed last did well."""
-        good = self._desk.books.steps.last_end(task.routine or "", task.step, StepStatus.SUCCEEDED, StepStatus.WARNING)
-        if good is None or good.finished_at is None:
+        good = self._desk.books.ends.good(task.routine or "", task.step)
+        if good is None:
             return "It has not been fine yet." if task.count > 1 else ""
-        return f"Last fine {self._names.moment(good.finished_at)}."
+        return f"Last fine {self._names.moment(good)}."
 
     def _earliest(self, tasks: Sequence[Task]) -> str:
         due = [task for task in tasks if task.due_at is not None]

@@ -8,10 +8,12 @@ from opsrunner.ledger.acts import Acts
 from opsrunner.ledger.audit import Audit
 from opsrunner.ledger.database import Ledger
 from opsrunner.ledger.digests import Digests
+from opsrunner.ledger.ends import Ends
 from opsrunner.ledger.holds import Holds
 from opsrunner.ledger.outbox import Outbox
 from opsrunner.ledger.people import Absences, Notes
 from opsrunner.ledger.requests import Requests
+from opsrunner.ledger.retention import Forgetting
 from opsrunner.ledger.routines import Routines
 from opsrunner.ledger.runs import Runs
 from opsrunner.ledger.service import Service
@@ -26,6 +28,7 @@ class Books:
         self.ledger = ledger
         self.runs = Runs(ledger)
         self.steps = Steps(ledger)
+        self.ends = Ends(ledger)
         self.tasks = Tasks(ledger)
         self.routines = Routines(ledger)
         self.holds = Holds(ledger)
@@ -37,6 +40,7 @@ class Books:
         self.notes = Notes(ledger)
         self.audit = Audit(ledger)
         self.service = Service(ledger)
+        self.forgetting = Forgetting(ledger)
         self.transaction = ledger.transaction
 
     @classmethod

@@ -16,7 +16,8 @@ _SURROGATES = re.compile("[\ud800-\udfff]")
 
 def to_text(moment: datetime) -> str:
     """Return an aware moment as UTC text of fixed width, which sorts as time does."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    utc = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
+    return f"{utc.isoformat(timespec='microseconds')[:26]}Z"
 
 
 def optional_text(moment: datetime | None) -> str | None:

@@ -1,4 +1,4 @@
-"""Digests as they were sent, each with the runs that it told of."""
+"""Digests as they were sent, each with how far it told of the ends of runs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from datetime import datetime
 
 from opsrunner.ledger.codec import to_moment, to_text
 from opsrunner.ledger.database import Ledger
-from opsrunner.ledger.runs import Runs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +23,8 @@ class SentDigest:
     text: str
     html: str
     runs: int
+    through: int = 0
+    """The newest end that it tells of, as Ends numbers them."""
 
 
 class Digests:
@@ -31,31 +32,29 @@ class Digests:
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
-        self._runs = Runs(ledger)
 
-    def write(self, new: SentDigest, *, run_ids: tuple[int, ...]) -> int | None:
-        """Keep a digest and stamp its runs, in the caller's transaction; None where the period has one.
+    def write(self, new: SentDigest) -> int | None:
+        """Keep a digest, in the caller's transaction; None where the period has one. `new.id` is ignored."""
+        return self._ledger.insert(
+            "INSERT INTO digests(series, from_at, until_at, created_at, subject, text, html, runs, through)"
+            " VALUES (?,?,?,?,?,?,?,?,?) ON CONFLICT DO NOTHING",
+            (
+                new.series,
+                to_text(new.from_at),
+                to_text(new.until_at),
+                to_text(new.created_at),
+                new.subject,
+                new.text,
+                new.html,
+                new.runs,
+                new.through,
+            ),
+        )
 
-        `new.id` is ignored.
-        """
-        with self._ledger.transaction():
-            digest_id = self._ledger.insert(
-                "INSERT INTO digests(series, from_at, until_at, created_at, subject, text, html, runs)"
-                " VALUES (?,?,?,?,?,?,?,?) ON CONFLICT DO NOTHING",
-                (
-                    new.series,
-                    to_text(new.from_at),
-                    to_text(new.until_at),
-                    to_text(new.created_at),
-                    new.subject,
-                    new.text,
-                    new.html,
-                    len(run_ids),
-                ),
-            )
-            if digest_id is not None:
-                self._runs.report(run_ids, series=new.series, digest=digest_id)
-            return digest_id
+    def through(self, series: str) -> int | None:
+        """Return the newest end that a digest of a series has told of; None where the series has no digest."""
+        row = self._ledger.one("SELECT max(through) FROM digests WHERE series = ?", (series,))
+        return None if row is None or row[0] is None else int(row[0])
 
     def last(self, series: str, *, until: datetime | None = None) -> SentDigest | None:
         """Return the newest digest of a series, of those whose period ends at `until` at the latest."""
@@ -81,4 +80,5 @@ def _digest(row: sqlite3.Row) -> SentDigest:
         text=row["text"],
         html=row["html"],
         runs=row["runs"],
+        through=row["through"],
     )

@@ -6,11 +6,16 @@ A migration never changes once released; a new one is appended. Moments are text
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
+
+LOGGER = logging.getLogger("opsrunner")
+MANY_RUNS = 100_000
+"""With more runs than this a migration takes long enough to be announced."""
 
 _FIRST = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -116,13 +121,103 @@ CREATE TRIGGER audit_is_append_only_delete BEFORE DELETE ON audit
 BEGIN SELECT RAISE(ABORT, 'the audit is append-only'); END;
 """
 
+# Form 2 finds everything by index at a million runs. `runs.ended` counts the ends of runs in the order in which they
+# were committed, and a digest tells of those up to its `through`: however many runs it tells of, it writes one row.
+# The stamps of form 1 (`daily`, `weekly`, `monthly`) are read, and written no more. `last_good` says when a step last
+# ended well (a run as a whole: step ''), `hosts_seen` how the newest step that asked a host ended there: both are
+# known without a walk over the runs, and for longer than runs are kept.
+_SERIES = ("daily", "weekly", "monthly")
+_RECENT = (
+    "finished_at > (SELECT strftime('%Y-%m-%dT%H:%M:%f000Z', max(finished_at), '-31 days') FROM runs"
+    " WHERE finished_at IS NOT NULL)"
+)
+_UNTOLD = " OR ".join(
+    f"{series} IS NULL AND ({_RECENT} OR EXISTS (SELECT 1 FROM digests WHERE series = '{series}'))"  # noqa: S608
+    for series in _SERIES
+)
+_SECOND = f"""
+CREATE TABLE last_good (
+  routine TEXT NOT NULL, step TEXT NOT NULL, run INTEGER NOT NULL, at TEXT NOT NULL, PRIMARY KEY (routine, step)
+) WITHOUT ROWID;
+INSERT INTO last_good SELECT routine, '', max(id), finished_at FROM runs WHERE status = 'succeeded' GROUP BY routine;
+INSERT OR REPLACE INTO last_good SELECT DISTINCT tasks.routine, tasks.step, steps.run, steps.finished_at FROM tasks
+  JOIN steps ON steps.id = tasks.step AND steps.run = (
+    SELECT runs.id FROM runs JOIN steps AS own ON own.run = runs.id WHERE runs.routine = tasks.routine
+    AND own.id = tasks.step AND own.status IN ('succeeded', 'warning') ORDER BY runs.id DESC LIMIT 1)
+  WHERE tasks.status = 'open' AND tasks.kind = 'follow_up' AND steps.finished_at IS NOT NULL;
+
+CREATE TABLE hosts_seen (host TEXT PRIMARY KEY, status TEXT NOT NULL, at TEXT NOT NULL) WITHOUT ROWID;
+INSERT OR IGNORE INTO hosts_seen
+  SELECT json_extract(part.value, '$.key'), json_extract(part.value, '$.status'), steps.finished_at
+  FROM runs CROSS JOIN steps ON steps.run = runs.id CROSS JOIN json_each(steps.outcome, '$.parts') AS part
+  WHERE runs.{_RECENT} AND steps.kind = 'ssh' AND steps.outcome IS NOT NULL
+  ORDER BY steps.run DESC, steps.position DESC;
+
+ALTER TABLE runs ADD COLUMN ended INTEGER;
+ALTER TABLE digests ADD COLUMN through INTEGER NOT NULL DEFAULT 0;
+CREATE TEMP TABLE untold (ended INTEGER PRIMARY KEY, run INTEGER NOT NULL UNIQUE);
+INSERT INTO untold(run)
+  SELECT id FROM runs WHERE finished_at IS NOT NULL AND ({_UNTOLD}) ORDER BY finished_at, id;
+UPDATE runs SET ended = (SELECT untold.ended FROM untold WHERE untold.run = runs.id)
+  WHERE id IN (SELECT run FROM untold);
+DROP TABLE untold;
+INSERT INTO meta SELECT series || '_digests_since', value FROM meta,
+  (SELECT 'daily' AS series UNION SELECT 'weekly' UNION SELECT 'monthly') WHERE name = 'digests_since';
+INSERT INTO meta SELECT series || '_digests_after', '0' FROM meta,
+  (SELECT 'daily' AS series UNION SELECT 'weekly' UNION SELECT 'monthly') WHERE name = 'digests_since';
+DELETE FROM meta WHERE name = 'digests_since';
+
+DROP INDEX runs_active;
+DROP INDEX runs_routine;
+DROP INDEX runs_finished;
+DROP INDEX runs_daily;
+DROP INDEX runs_weekly;
+DROP INDEX runs_monthly;
+CREATE INDEX runs_ended ON runs(ended) WHERE ended IS NOT NULL;
+CREATE INDEX runs_finished ON runs(finished_at, status, reason, ended) WHERE finished_at IS NOT NULL;
+CREATE INDEX runs_routine ON runs(routine, status);
+CREATE INDEX runs_status ON runs(status);
+CREATE INDEX runs_planned ON runs(planned_at) WHERE nominal_at IS NOT NULL;
+CREATE INDEX runs_rerun ON runs(rerun_of) WHERE rerun_of IS NOT NULL;
+CREATE INDEX digests_through ON digests(through);
+CREATE INDEX digests_told ON digests(series, through);
+
+DROP INDEX tasks_open;
+CREATE INDEX tasks_open ON tasks(status, routine) WHERE status = 'open';
+CREATE INDEX tasks_routine ON tasks(routine) WHERE routine IS NOT NULL;
+
+CREATE INDEX outbox_created ON outbox(created_at);
+CREATE INDEX outbox_texts ON outbox(created_at) WHERE text <> '';
+CREATE INDEX outbox_withdrawn ON outbox(task) WHERE withdrawn_at IS NOT NULL;
+
+CREATE INDEX gaps_until ON gaps(until_at);
+CREATE INDEX notes_at ON notes(at);
+CREATE INDEX absences_until ON absences(until_at);
+
+CREATE TABLE acts_of_form_2 (
+  name TEXT PRIMARY KEY, run INTEGER NOT NULL, step TEXT NOT NULL, started_at TEXT NOT NULL
+) WITHOUT ROWID;
+INSERT INTO acts_of_form_2 SELECT name, run, step, started_at FROM acts;
+DROP TABLE acts;
+ALTER TABLE acts_of_form_2 RENAME TO acts;
+"""  # noqa: S608 (our own words)
+
 
 def _create_everything(database: Database) -> None:
     for statement in _statements(_FIRST):
         database.execute(statement)
 
 
-MIGRATIONS: tuple[Callable[[Database], None], ...] = (_create_everything,)
+def _scale(database: Database) -> None:
+    (runs,) = database.execute("SELECT coalesce(max(id), 0) FROM runs").fetchone()
+    if runs > MANY_RUNS:
+        said = "the ledger of %s runs is brought to its new form, once: this takes about a minute for 5 million"
+        LOGGER.warning(said, f"{runs:,}", extra={"action": "migrate"})
+    for statement in _statements(_SECOND):
+        database.execute(statement)
+
+
+MIGRATIONS: tuple[Callable[[Database], None], ...] = (_create_everything, _scale)
 
 
 def migrate(database: Database, *, from_version: int) -> None:

@@ -94,17 +94,19 @@ class Outbox:
 
     def put_back(self, task_id: int) -> None:
         """Queue again what was taken back with a task: it is open again."""
-        self._ledger.change("UPDATE outbox SET withdrawn_at = NULL WHERE task = ?", (task_id,))
-
-    def forget_texts(self, *, before: datetime) -> int:
-        """Empty the texts of mails handed over or taken back before a moment; what became of them stays known."""
-        sql = "UPDATE outbox SET text = '', html = '' WHERE coalesce(sent_at, withdrawn_at) < ? AND text <> ''"
-        return self._ledger.change(sql, (to_text(before),))
+        sql = "UPDATE outbox SET withdrawn_at = NULL WHERE task = ? AND withdrawn_at IS NOT NULL"
+        self._ledger.change(sql, (task_id,))
 
     def queued(self) -> list[QueuedMail]:
         """Return the mails that are neither sent nor given up nor taken back, oldest first."""
         sql = "SELECT * FROM outbox WHERE sent_at IS NULL AND failed_at IS NULL AND withdrawn_at IS NULL ORDER BY id"
         return [_mail(row) for row in self._ledger.all(sql)]
+
+    def waiting(self) -> int:
+        """Return how many mails are neither sent nor given up nor taken back."""
+        sql = "SELECT count(*) FROM outbox WHERE sent_at IS NULL AND failed_at IS NULL AND withdrawn_at IS NULL"
+        row = self._ledger.one(sql)
+        return int(row[0]) if row else 0
 
     def given_up(self, *, since: datetime) -> list[QueuedMail]:
         """Return the mails given up since a moment."""

@@ -79,6 +79,7 @@ class Routines:
             ):
                 sql = f"UPDATE {table} SET {column} = ? WHERE {column} = ?"  # noqa: S608 (fixed words)
                 self._ledger.change(sql, (new, old))
+            self._ledger.change("UPDATE OR REPLACE last_good SET routine = ? WHERE routine = ?", (new, old))
         return True
 
     def _watch(self, routine: str, name: str, *, at: datetime) -> None:

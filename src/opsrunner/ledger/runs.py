@@ -6,15 +6,31 @@ import hashlib
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from itertools import pairwise
+from datetime import datetime, timedelta
 
 from opsrunner.errors import NotFound
 from opsrunner.ledger.codec import optional_moment, optional_text, to_moment, to_text
 from opsrunner.ledger.database import Ledger
+from opsrunner.ledger.ends import NEXT_END
 from opsrunner.model.run import QUEUED, Run, RunStatus, Trigger
 
-_COLUMN_OF_SERIES = {"daily": "daily", "weekly": "weekly", "monthly": "monthly"}
+_CLAIM = (
+    'INSERT INTO runs(routine, nominal_at, planned_at, row_key, "trigger", status, reason, actor, rerun_of, created_at,'
+    " started_at, finished_at, frozen, ended) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,"
+    "{ended}) ON CONFLICT DO NOTHING"
+)
+_CLAIM_ACTIVE, _CLAIM_FINAL = _CLAIM.format(ended="NULL"), _CLAIM.format(ended=NEXT_END)
+_FINISH = (
+    f"UPDATE runs SET status = ?, reason = ?, finished_at = ?, ended = {NEXT_END} WHERE id = ? AND finished_at IS NULL"  # noqa: S608 (fixed words)
+)
+_REMEMBER_GOOD = (
+    "INSERT INTO last_good(routine, step, run, at) SELECT routine, '', id, finished_at FROM runs WHERE id = ?"
+    " ON CONFLICT(routine, step) DO UPDATE SET run = excluded.run, at = excluded.at WHERE excluded.run > run"
+)
+_ALL = 2**62
+PAGE = 200
+CLOCK_SLACK = timedelta(days=2)
+"""Runs are numbered as they are written: past one that is this much too old, none is looked for that is not."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +58,11 @@ class Runs:
     def freeze(self, body: str) -> str:
         """Keep one copy of a routine's frozen text and return its name."""
         name = hashlib.sha256(body.encode()).hexdigest()[:32]
-        self._ledger.change("INSERT OR IGNORE INTO frozen(hash, body) VALUES (?, ?)", (name, body))
+        self._ledger.change(
+            "INSERT INTO frozen(hash, body) VALUES (?, ?)"
+            " ON CONFLICT(hash) DO UPDATE SET body = excluded.body WHERE body = ''",  # it was forgotten meanwhile
+            (name, body),
+        )
         return name
 
     def frozen_body(self, name: str) -> str:
@@ -54,12 +74,11 @@ class Runs:
 
     def claim(self, new: NewRun, *, at: datetime) -> Run | None:
         """Write a run, or return None where its occurrence is already accounted for."""
+        is_final = new.status.is_final
         started = at if new.status is RunStatus.RUNNING else None
-        finished = at if new.status.is_final else None
+        finished = at if is_final else None
         run_id = self._ledger.insert(
-            'INSERT INTO runs(routine, nominal_at, planned_at, row_key, "trigger", status, reason, actor, rerun_of,'
-            " created_at, started_at, finished_at, frozen) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)"
-            " ON CONFLICT DO NOTHING",
+            _CLAIM_FINAL if is_final else _CLAIM_ACTIVE,
             (
                 new.routine,
                 optional_text(new.nominal_at),
@@ -76,7 +95,9 @@ class Runs:
                 new.frozen,
             ),
         )
-        return None if run_id is None else self.get(run_id)
+        if run_id is None:
+            return None
+        return Run(**vars(new), id=run_id, created_at=at, started_at=started, finished_at=finished)
 
     def get(self, run_id: int) -> Run:
         """Return a run. Raises NotFound."""
@@ -85,12 +106,18 @@ class Runs:
             raise NotFound(f"there is no run {run_id}")
         return _run(row)
 
-    def active(self, routine: str | None = None) -> list[Run]:
-        """Return the runs that are `running` or `waiting`, oldest first."""
-        sql = "SELECT * FROM runs WHERE finished_at IS NULL"
+    def active(self, routine: str | None = None, *, status: RunStatus | None = None) -> list[Run]:
+        """Return the runs that are `running` or `waiting` (or only those with `status`), oldest first."""
+        sql = "SELECT * FROM runs WHERE status IN (?, ?)"
+        statuses = (RunStatus.RUNNING, RunStatus.WAITING) if status is None else (status, status)
         if routine is None:
-            return [_run(row) for row in self._ledger.all(f"{sql} ORDER BY id")]
-        return [_run(row) for row in self._ledger.all(f"{sql} AND routine = ? ORDER BY id", (routine,))]
+            return [_run(row) for row in self._ledger.all(f"{sql} ORDER BY id", statuses)]
+        return [_run(row) for row in self._ledger.all(f"{sql} AND routine = ? ORDER BY id", (*statuses, routine))]
+
+    def count_waiting(self) -> int:
+        """Return how many runs are `waiting`."""
+        row = self._ledger.one("SELECT count(*) FROM runs WHERE status = 'waiting'")
+        return int(row[0]) if row else 0
 
     def planned(self, *, after: datetime, until: datetime) -> list[Run]:
         """Return the runs of occurrences that were planned in (after, until]."""
@@ -121,8 +148,11 @@ class Runs:
 
     def finish(self, run_id: int, *, status: RunStatus, reason: str, at: datetime) -> bool:
         """Close a run for good; False where it was closed already."""
-        sql = "UPDATE runs SET status = ?, reason = ?, finished_at = ? WHERE id = ? AND finished_at IS NULL"
-        return self._ledger.change(sql, (status.value, reason, to_text(at), run_id)) == 1
+        with self._ledger.transaction():
+            is_mine = self._ledger.change(_FINISH, (status.value, reason, to_text(at), run_id)) == 1
+            if is_mine and status is RunStatus.SUCCEEDED:
+                self._ledger.change(_REMEMBER_GOOD, (run_id,))
+        return is_mine
 
     def listed(
         self,
@@ -133,83 +163,49 @@ class Runs:
         until: datetime | None = None,
         limit: int = 50,
     ) -> list[Run]:
-        """Return runs, newest first. `since` and `until` bound the moment they were written."""
-        where, values = ["1"], list[object]()
-        if routine is not None:
-            where.append("routine = ?")
-            values.append(routine)
-        if statuses:
-            where.append(f"status IN ({','.join('?' * len(statuses))})")
-            values.extend(status.value for status in statuses)
-        if since is not None:
-            where.append("created_at >= ?")
-            values.append(to_text(since))
-        if until is not None:
-            where.append("created_at < ?")
-            values.append(to_text(until))
-        sql = f"SELECT * FROM runs WHERE {' AND '.join(where)} ORDER BY id DESC LIMIT ?"  # noqa: S608 (fixed words)
-        return [_run(row) for row in self._ledger.all(sql, (*values, limit))]
+        """Return runs, newest first. `since` (in) and `until` (out) bound the moment they were written."""
+        found: list[Run] = []
+        size, before = limit if since is None and until is None else max(limit, PAGE), _ALL
+        while True:
+            page = self._page(routine, statuses, before=before, size=size)
+            found += [
+                run
+                for run in page
+                if (since is None or run.created_at >= since) and (until is None or run.created_at < until)
+            ]
+            is_past = since is not None and bool(page) and page[-1].created_at < since - CLOCK_SLACK
+            if len(found) >= limit or len(page) < size or is_past:
+                return found[:limit]
+            before = page[-1].id
+
+    def _page(self, routine: str | None, statuses: Sequence[RunStatus], *, before: int, size: int) -> list[Run]:
+        """Return the newest runs below a number: by one look-up for each status, none walks over another's."""
+        if routine is None and not statuses:
+            return [
+                _run(row)
+                for row in self._ledger.all("SELECT * FROM runs WHERE id < ? ORDER BY id DESC LIMIT ?", (before, size))
+            ]
+        wanted = list(dict.fromkeys(statuses or RunStatus))
+        about = "status = ?" if routine is None else "routine = ? AND status = ?"
+        branch = f"SELECT * FROM (SELECT * FROM runs WHERE {about} AND id < ? ORDER BY id DESC LIMIT ?)"  # noqa: S608 (fixed words)
+        sql = f"{' UNION ALL '.join([branch] * len(wanted))} ORDER BY id DESC LIMIT ?"
+        own = [] if routine is None else [routine]
+        values = [item for status in wanted for item in (*own, status.value, before, size)]
+        return [_run(row) for row in self._ledger.all(sql, (*values, size))]
 
     def last(self, routine: str, *statuses: RunStatus) -> Run | None:
         """Return the newest run of a routine with one of `statuses` (any, without)."""
         found = self.listed(routine=routine, statuses=statuses, limit=1)
         return found[0] if found else None
 
-    def troubled_since(self, routine: str, *, after: int) -> datetime | None:
-        """Return when the first run of a routine after run `after` ended in trouble, None where none did."""
+    def good_after(self, run_id: int) -> Run | None:
+        """Return the first run of the same routine after a run that succeeded, None where none did."""
         sql = (
-            "SELECT finished_at FROM runs WHERE routine = ? AND id > ? AND finished_at IS NOT NULL"
-            " AND status IN ('warning', 'failed', 'interrupted', 'missed') AND reason <> 'coalesced'"
-            " ORDER BY id LIMIT 1"
+            "SELECT later.* FROM runs AS one CROSS JOIN runs AS later WHERE one.id = ? AND later.routine = one.routine"
+            " AND later.status = 'succeeded' AND later.id > one.id ORDER BY later.id LIMIT 1"
         )
-        row = self._ledger.one(sql, (routine, after))
-        return None if row is None else to_moment(row["finished_at"])
-
-    def ends_between(self, bounds: Sequence[datetime]) -> list[dict[tuple[RunStatus, str], int]]:
-        """Return how many runs ended with each (status, reason), for each span between two of `bounds`, in one query.
-
-        A span takes its first moment in and leaves its last one out.
-        """
-        spans = list(pairwise(bounds))
-        ends: list[dict[tuple[RunStatus, str], int]] = [{} for _ in spans]
-        if not spans:
-            return ends
-        sql = (
-            f"WITH span(number, from_at, until_at) AS (VALUES {','.join(['(?,?,?)'] * len(spans))})"  # noqa: S608 (marks only)
-            " SELECT number, status, reason, count(*) AS runs FROM span CROSS JOIN runs"
-            " ON finished_at >= from_at AND finished_at < until_at GROUP BY number, +status, +reason"
-        )
-        values = [item for number, (start, end) in enumerate(spans) for item in (number, to_text(start), to_text(end))]
-        for row in self._ledger.all(sql, values):
-            ends[row["number"]][(RunStatus(row["status"]), row["reason"])] = row["runs"]
-        return ends
-
-    def unreported(self, series: str) -> list[Run]:
-        """Return the final runs that no digest of `series` has told of, oldest first."""
-        column = _COLUMN_OF_SERIES[series]
-        sql = f"SELECT * FROM runs WHERE {column} IS NULL AND finished_at IS NOT NULL ORDER BY id"  # noqa: S608 (fixed words)
-        return [_run(row) for row in self._ledger.all(sql)]
-
-    def report(self, run_ids: Sequence[int], *, series: str, digest: int) -> None:
-        """Stamp runs as told by a digest, in the caller's transaction."""
-        column = _COLUMN_OF_SERIES[series]
-        sql = f"UPDATE runs SET {column} = ? WHERE id = ? AND {column} IS NULL"  # noqa: S608 (fixed words)
-        for run_id in run_ids:
-            self._ledger.change(sql, (digest, run_id))
-
-    def prune(self, *, before: datetime, told_in: Sequence[str] = ("daily",)) -> list[int]:
-        """Remove final runs that ended before a moment, with their steps; return their ids.
-
-        Those that a series in `told_in` has not told of yet stay.
-        """
-        told = "".join(f" AND {_COLUMN_OF_SERIES[series]} IS NOT NULL" for series in told_in)
-        sql = f"SELECT id FROM runs WHERE finished_at < ?{told}"  # noqa: S608 (fixed words)
-        gone = [int(row["id"]) for row in self._ledger.all(sql, (to_text(before),))]
-        with self._ledger.transaction():
-            for run_id in gone:
-                self._ledger.change("UPDATE runs SET rerun_of = NULL WHERE rerun_of = ?", (run_id,))
-                self._ledger.change("DELETE FROM runs WHERE id = ?", (run_id,))
-        return gone
+        row = self._ledger.one(sql, (run_id,))
+        return None if row is None else _run(row)
 
 
 def _run(row: sqlite3.Row) -> Run:

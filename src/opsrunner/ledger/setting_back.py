@@ -11,7 +11,7 @@ _NOT_RUN = "started_at IS NULL AND status IN ('skipped', 'missed') AND finished_
 _STATEMENTS = (
     f"UPDATE runs SET rerun_of = NULL WHERE rerun_of IN (SELECT id FROM runs WHERE {_NOT_RUN})",  # noqa: S608
     "UPDATE routines SET watermark_at = ?1 WHERE watermark_at > ?1",
-    "UPDATE meta SET value = ?1 WHERE name IN ('planned_at', 'digests_since') AND value > ?1",
+    "UPDATE meta SET value = ?1 WHERE (name = 'planned_at' OR name LIKE '%_digests_since') AND value > ?1",
     "UPDATE holds SET created_at = ?1 WHERE created_at > ?1",
     "UPDATE holds SET ended_at = ?1 WHERE ended_at > ?1",
     "UPDATE tasks SET settles_at = ?1 WHERE settles_at > ?1",

@@ -11,6 +11,21 @@ from opsrunner.model.outcome import Outcome, StepStatus
 from opsrunner.model.routine import StepPlan
 from opsrunner.model.run import StepRecord
 
+GOOD = (StepStatus.SUCCEEDED, StepStatus.WARNING)
+_FINISH = (
+    "INSERT INTO steps(run, position, id, kind, status, finished_at, outcome) VALUES (?,?,?,?,?,?,?)"
+    " ON CONFLICT(run, position) DO UPDATE SET status = excluded.status, outcome = excluded.outcome,"
+    " finished_at = excluded.finished_at"
+)
+_REMEMBER_GOOD = (
+    "INSERT INTO last_good(routine, step, run, at) SELECT routine, ?, id, ? FROM runs WHERE id = ?"
+    " ON CONFLICT(routine, step) DO UPDATE SET run = excluded.run, at = excluded.at WHERE excluded.run >= run"
+)
+_REMEMBER_HOST = (
+    "INSERT INTO hosts_seen(host, status, at) VALUES (?,?,?)"
+    " ON CONFLICT(host) DO UPDATE SET status = excluded.status, at = excluded.at"
+)
+
 
 class Steps:
     """The table of steps."""
@@ -34,46 +49,23 @@ class Steps:
 
     def finish(self, run_id: int, position: int, plan: StepPlan, *, outcome: Outcome, at: datetime) -> None:
         """Record a step's end; also for a step that never started."""
-        self._ledger.change(
-            "INSERT INTO steps(run, position, id, kind, status, finished_at, outcome) VALUES (?,?,?,?,?,?,?)"
-            " ON CONFLICT(run, position) DO UPDATE SET status = excluded.status, outcome = excluded.outcome,"
-            " finished_at = excluded.finished_at",
-            (
-                run_id,
-                position,
-                plan.id,
-                plan.kind,
-                outcome.status.value,
-                to_text(at),
-                outcome_to_text(outcome),
-            ),
-        )
+        ended, text = to_text(at), outcome_to_text(outcome)
+        with self._ledger.transaction():
+            self._ledger.change(_FINISH, (run_id, position, plan.id, plan.kind, outcome.status.value, ended, text))
+            if outcome.status in GOOD and not plan.is_human:
+                self._ledger.change(_REMEMBER_GOOD, (plan.id, ended, run_id))
+            if plan.kind == "ssh":
+                for part in outcome.parts:
+                    self._ledger.change(_REMEMBER_HOST, (part.key, part.status.value, ended))
 
     def of_run(self, run_id: int) -> list[StepRecord]:
         """Return the steps of a run that have begun or ended, in order."""
         sql = "SELECT * FROM steps WHERE run = ? ORDER BY position"
         return [_step(row) for row in self._ledger.all(sql, (run_id,))]
 
-    def last_end(self, routine: str, step: str, *statuses: StepStatus) -> StepRecord | None:
-        """Return the newest record of a routine's step that ended with one of `statuses`."""
-        marks = ",".join("?" * len(statuses))
-        sql = (
-            "SELECT steps.* FROM runs JOIN steps ON steps.run = runs.id WHERE runs.routine = ? AND steps.id = ?"  # noqa: S608
-            f" AND steps.status IN ({marks}) ORDER BY runs.id DESC LIMIT 1"
-        )
-        row = self._ledger.one(sql, (routine, step, *(status.value for status in statuses)))
-        return None if row is None else _step(row)
-
-    def hosts_seen(self, *, since: datetime, until: datetime) -> dict[str, StepStatus]:
-        """Return how the newest SSH step that asked a host ended there, of the runs that ended in (since, until]."""
-        sql = (
-            "SELECT json_extract(part.value, '$.key') AS host, json_extract(part.value, '$.status') AS status,"
-            " max(steps.run * 1000 + steps.position) FROM runs CROSS JOIN steps ON steps.run = runs.id"
-            " CROSS JOIN json_each(steps.outcome, '$.parts') AS part"
-            " WHERE runs.finished_at > ? AND runs.finished_at <= ? AND steps.kind = 'ssh' AND steps.outcome IS NOT NULL"
-            " GROUP BY host"
-        )
-        rows = self._ledger.all(sql, (to_text(since), to_text(until)))
+    def hosts_seen(self, *, since: datetime) -> dict[str, StepStatus]:
+        """Return how the newest SSH step that asked a host ended there, of the hosts asked after `since`."""
+        rows = self._ledger.all("SELECT host, status FROM hosts_seen WHERE at > ?", (to_text(since),))
         return {row["host"]: StepStatus(row["status"]) for row in rows}
 
 

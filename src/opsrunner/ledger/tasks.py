@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -22,6 +23,16 @@ _INSERT = (
     f"INSERT INTO tasks(status, {', '.join(chr(34) + name + chr(34) for name in _COLUMNS)})"  # noqa: S608 (field names)
     f" VALUES ('open', {','.join('?' * len(_COLUMNS))})"
 )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClosedTasks:
+    """What the tasks closed in a period came to."""
+
+    of_routines: Mapping[tuple[str, TaskStatus], int]
+    """How many tasks of each routine's lists were closed so."""
+    mended: Mapping[str, int]
+    """The routines of which a follow-up was closed: how often the newest of them had counted."""
 
 
 class Tasks:
@@ -86,6 +97,24 @@ class Tasks:
         sql = "SELECT * FROM tasks WHERE closed_at >= ? AND closed_at < ? ORDER BY closed_at, id"
         bound = "9999" if until is None else to_text(until)
         return [_task(row) for row in self._ledger.all(sql, (to_text(since), bound))]
+
+    def closed_counts(self, *, since: datetime, until: datetime) -> ClosedTasks:
+        """Return what the tasks closed in a period came to, counted."""
+        period = (to_text(since), to_text(until))
+        counts = self._ledger.all(
+            "SELECT routine, status, count(*) AS tasks FROM tasks WHERE closed_at >= ? AND closed_at < ?"
+            " AND kind = 'routine' AND routine IS NOT NULL GROUP BY +routine, +status",
+            period,
+        )
+        mended = self._ledger.all(
+            "SELECT routine, count FROM tasks WHERE closed_at >= ? AND closed_at < ? AND kind = 'follow_up'"
+            " AND routine IS NOT NULL ORDER BY closed_at, id",
+            period,
+        )
+        return ClosedTasks(
+            of_routines={(row["routine"], TaskStatus(row["status"])): row["tasks"] for row in counts},
+            mended={row["routine"]: row["count"] for row in mended},
+        )
 
     def close(
         self,

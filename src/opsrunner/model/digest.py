@@ -99,5 +99,7 @@ class Digest:
     days: tuple[DayMark, ...] = ()
     """The last days, oldest first, the digest's own last; empty: no strip."""
     footer: str = ""
-    run_ids: tuple[int, ...] = ()
-    """The final runs that this digest accounts for; stamped when it is written."""
+    runs: int = 0
+    """How many final runs this digest accounts for."""
+    through: int = 0
+    """The newest end of a run that it accounts for; the next of its series begins after that."""

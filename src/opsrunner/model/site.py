@@ -82,6 +82,7 @@ class Limits:
     workers: int = 16
     output_bytes: int = 1_000_000
     keep_runs_seconds: int = 400 * 86400
+    keep_tasks_seconds: int = 1100 * 86400
     grace_seconds: float = 30
 
 

@@ -161,7 +161,7 @@ def test_a_held_mail_goes_with_its_task_and_is_counted_nowhere(books: Books, now
     assert not books.outbox.claim(mail_id, now + 2 * HOUR)
     assert books.outbox.given_up(since=now) == []
     assert books.outbox.counts(since=now, until=now + SECOND) == (2, 0, 0)
-    assert books.outbox.forget_texts(before=now + SECOND) == 1
+    assert books.forgetting.forget_mail_texts(before=now + SECOND) == 1
 
 
 def test_a_mail_that_a_sender_has_is_not_taken_back(books: Books, now: datetime, task: int) -> None:

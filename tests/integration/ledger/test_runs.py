@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from opsrunner.errors import LedgerConflict, NotFound
+from opsrunner.errors import LedgerConflict
 from opsrunner.ledger.books import Books
 from opsrunner.ledger.digests import SentDigest
 from opsrunner.ledger.runs import NewRun
@@ -108,7 +108,7 @@ def test_rows_that_look_like_our_own_marks_are_data(books: Books) -> None:
     assert record.outcome.rows == rows
 
 
-def digest(series: str, until: datetime) -> SentDigest:
+def digest(series: str, until: datetime, *, through: int = 0) -> SentDigest:
     return SentDigest(
         id=0,
         series=series,
@@ -119,39 +119,115 @@ def digest(series: str, until: datetime) -> SentDigest:
         text="t",
         html="h",
         runs=0,
+        through=through,
     )
 
 
-def test_a_run_is_stamped_by_the_first_digest_of_each_series_only(books: Books) -> None:
-    run = claim(books, status=RunStatus.MISSED)
-    first = books.digests.write(digest("daily", NOW), run_ids=(run.id,))
-    second = books.digests.write(digest("daily", NOW + timedelta(days=1)), run_ids=(run.id,))
-    books.digests.write(digest("weekly", NOW), run_ids=())
-    row = books.ledger.one("SELECT daily, weekly FROM runs")
-    assert row is not None
-    assert (first, second, row["daily"], row["weekly"]) == (1, 2, 1, None)
-    assert books.runs.unreported("daily") == []
-    assert [item.id for item in books.runs.unreported("weekly")] == [run.id]
+def test_ends_are_numbered_in_the_order_in_which_they_are_written(books: Books) -> None:
+    first, second = claim(books), claim(books, routine="other")
+    missed = claim(books, routine="third", status=RunStatus.MISSED)
+    books.runs.finish(second.id, status=RunStatus.FAILED, reason="x", at=NOW + timedelta(hours=1))
+    books.runs.finish(first.id, status=RunStatus.SUCCEEDED, reason="", at=NOW)
+    told = books.ends.tallies("daily", after=0, through=99)
+    assert [(one.routine, one.status.value, one.runs, one.last) for one in told] == [
+        ("backups", "succeeded", 1, first.id),
+        ("other", "failed", 1, second.id),
+        ("third", "missed", 1, missed.id),
+    ]
+    assert [one.routine for one in books.ends.tallies("daily", after=1, through=2)] == ["other"]
+    assert books.ends.newest(after=0) == 3
+    assert books.ends.newest(after=0, until=NOW) == 3, "it was written after one of a later moment"
+    assert books.ends.newest(after=3) == 3
+
+
+def test_the_number_of_an_end_never_comes_again(books: Books) -> None:
+    claim(books, status=RunStatus.MISSED)
+    books.digests.write(digest("daily", NOW, through=1))
+    books.ledger.change("DELETE FROM runs")
+    claim(books, status=RunStatus.MISSED)
+    assert books.ends.newest(after=0) == 2
+
+
+def test_runs_that_ended_alike_are_counted_together(books: Books) -> None:
+    for hour in range(5):
+        run = claim(books, nominal_at=NOW + timedelta(hours=hour))
+        status = RunStatus.FAILED if hour == 2 else RunStatus.SUCCEEDED
+        books.runs.finish(run.id, status=status, reason="", at=NOW)
+    told = books.ends.tallies("weekly", after=0, through=5)
+    assert [(one.status.value, one.runs, one.first, one.last) for one in told] == [
+        ("failed", 1, 3, 3),
+        ("succeeded", 4, 1, 5),
+    ]
 
 
 def test_a_period_has_one_digest(books: Books) -> None:
-    assert books.digests.write(digest("daily", NOW), run_ids=()) is not None
-    assert books.digests.write(digest("daily", NOW), run_ids=()) is None
+    assert books.digests.through("daily") is None
+    assert books.digests.write(digest("daily", NOW, through=7)) is not None
+    assert books.digests.write(digest("daily", NOW, through=9)) is None
+    assert (books.digests.through("daily"), books.digests.through("weekly")) == (7, None)
 
 
-def test_old_runs_go_once_they_are_told_of_and_take_their_steps_along(books: Books) -> None:
-    run = claim(books)
-    books.steps.finish(run.id, 0, DUMP, outcome=Outcome(status=StepStatus.SUCCEEDED), at=NOW)
-    books.runs.finish(run.id, status=RunStatus.SUCCEEDED, reason="", at=NOW)
-    later = NOW + timedelta(days=500)
-    assert books.runs.prune(before=later) == []
-    books.digests.write(digest("daily", NOW), run_ids=(run.id,))
-    assert books.runs.prune(before=NOW) == []
-    assert books.runs.prune(before=later, told_in=("daily", "weekly")) == []
-    assert books.runs.prune(before=later) == [run.id]
-    assert books.ledger.all("SELECT * FROM steps") == []
-    with pytest.raises(NotFound):
-        books.runs.get(run.id)
+def test_when_a_step_and_a_routine_were_last_good_is_known_at_once(books: Books) -> None:
+    good, bad = claim(books), claim(books, nominal_at=NOW + timedelta(days=1))
+    later = NOW + timedelta(days=1)
+    books.steps.finish(good.id, 0, DUMP, outcome=Outcome(status=StepStatus.WARNING), at=NOW)
+    books.runs.finish(good.id, status=RunStatus.SUCCEEDED, reason="", at=NOW)
+    books.steps.finish(bad.id, 0, DUMP, outcome=Outcome(status=StepStatus.FAILED), at=later)
+    books.runs.finish(bad.id, status=RunStatus.FAILED, reason="", at=later)
+    assert (books.ends.good("backups", "dump"), books.ends.good("backups"), books.ends.good("other")) == (
+        NOW,
+        NOW,
+        None,
+    )
+    assert books.ends.trouble_since_good("backups") == later
+    assert books.ends.trouble_since_good("other") is None
+    books.routines.see({"backups": "Backups"}, at=NOW)
+    books.routines.rename("backups", "copies")
+    assert books.ends.good("copies", "dump") == NOW
+
+
+def test_the_trouble_of_a_routine_that_was_never_good_begins_with_its_first(books: Books) -> None:
+    for day in range(3):
+        run = claim(books, nominal_at=NOW + timedelta(days=day))
+        books.runs.finish(run.id, status=RunStatus.FAILED, reason="", at=NOW + timedelta(days=day))
+    assert books.ends.trouble_since_good("backups") == NOW
+
+
+def test_the_newest_step_that_asked_a_host_says_how_it_is(books: Books) -> None:
+    audit = StepPlan(id="audit", kind="ssh")
+    for day, status in enumerate((StepStatus.UNKNOWN, StepStatus.SUCCEEDED)):
+        run, at = claim(books, nominal_at=NOW + timedelta(days=day)), NOW + timedelta(days=day)
+        parts = (Part(key="web1", status=status), *([Part(key="web2", status=status)] if not day else []))
+        books.steps.finish(run.id, 0, audit, outcome=Outcome(status=StepStatus.FAILED, parts=parts), at=at)
+    assert books.steps.hosts_seen(since=NOW) == {"web1": StepStatus.SUCCEEDED}
+    assert books.steps.hosts_seen(since=NOW - timedelta(days=1)) == {
+        "web1": StepStatus.SUCCEEDED,
+        "web2": StepStatus.UNKNOWN,
+    }
+
+
+def test_runs_are_listed_newest_first_whatever_they_are_chosen_by(books: Books) -> None:
+    for hour in range(6):
+        at = NOW + timedelta(hours=hour)
+        new = NewRun(
+            routine=("backups", "panel")[hour % 2],
+            trigger=Trigger.SCHEDULE,
+            status=(RunStatus.RUNNING, RunStatus.MISSED, RunStatus.SKIPPED)[hour % 3],
+            nominal_at=at,
+        )
+        books.runs.claim(new, at=at)
+
+    def ids(**chosen: Any) -> list[int]:
+        return [run.id for run in books.runs.listed(**chosen)]
+
+    assert ids() == [6, 5, 4, 3, 2, 1]
+    assert ids(limit=2) == [6, 5]
+    assert ids(routine="panel") == [6, 4, 2]
+    assert ids(statuses=[RunStatus.MISSED, RunStatus.SKIPPED]) == [6, 5, 3, 2]
+    assert ids(statuses=[RunStatus.MISSED, RunStatus.MISSED]) == [5, 2]
+    assert ids(routine="panel", statuses=[RunStatus.RUNNING]) == [4]
+    assert ids(since=NOW + timedelta(hours=3)) == [6, 5, 4]
+    assert ids(since=NOW + timedelta(hours=1), until=NOW + timedelta(hours=3), statuses=[RunStatus.SKIPPED]) == [3]
 
 
 def test_routines_are_watched_from_when_they_are_first_seen_and_their_watermark_never_goes_back(books: Books) -> None:
@@ -179,25 +255,16 @@ def test_a_rename_carries_everything_over_and_never_onto_a_routine_that_is_there
     assert books.runs.get(run.id).routine == "copies"
 
 
+def test_a_claim_answers_with_the_run_as_the_ledger_has_it(books: Books) -> None:
+    original = claim(books, status=RunStatus.SKIPPED, reason="asked")
+    rerun = claim(books, nominal_at=None, trigger=Trigger.RERUN, rerun_of=original.id, actor="boss")
+    assert [original, rerun] == [books.runs.get(original.id), books.runs.get(rerun.id)]
+
+
 def test_the_frozen_text_is_kept_once(books: Books) -> None:
     assert books.runs.freeze("same") == books.runs.freeze("same")
     assert len(books.ledger.all("SELECT * FROM frozen")) == 1
     assert books.runs.frozen_body(books.runs.freeze("same")) == "same"
-
-
-def test_the_planner_and_the_pages_find_their_rows_by_index(books: Books) -> None:
-    waits = "sent_at IS NULL AND failed_at IS NULL AND withdrawn_at IS NULL"
-    queries = (
-        "SELECT * FROM runs WHERE finished_at IS NULL AND routine = 'a' ORDER BY id",
-        "SELECT * FROM runs WHERE daily IS NULL AND finished_at IS NOT NULL ORDER BY id",
-        "SELECT * FROM tasks WHERE status = 'open'",
-        f"SELECT * FROM outbox WHERE {waits} AND next_try_at <= '2026'",
-        f"UPDATE outbox SET withdrawn_at = '2026' WHERE task = 1 AND {waits}",
-        "SELECT nominal_at FROM runs WHERE routine = 'a' AND nominal_at >= '2026'",
-    )
-    for query in queries:
-        plan = " ".join(str(row["detail"]) for row in books.ledger.all(f"EXPLAIN QUERY PLAN {query}"))
-        assert "INDEX" in plan, (query, plan)
 
 
 def test_the_audit_cannot_be_changed(books: Books) -> None:

@@ -224,8 +224,7 @@ def test_a_run_that_is_pruned_leaves_its_tasks(books: Books, new_task: New, now:
     assert run is not None
     task, _ = books.tasks.open(new_task(run=run.id))
     assert [found.id for found in books.tasks.of_run(run.id)] == [task.id]
-    books.runs.report([run.id], series="daily", digest=1)
-    assert books.runs.prune(before=now + SECOND) == [run.id]
+    assert books.forgetting.forget_runs([run.id]) == 1
     assert books.tasks.get(task.id).run is None
 
 

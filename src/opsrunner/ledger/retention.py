@@ -1,0 +1,174 @@
+"""What the ledger lets go of: a few rows at a time, so that nobody waits long to write."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import Any
+
+from opsrunner.ledger.codec import to_text
+from opsrunner.ledger.database import Ledger
+
+SLICE = 50
+"""Rows that one transaction removes."""
+SWEPT = 5_000
+"""Runs that one look for frozen texts reads."""
+
+
+class Forgetting:
+    """Every `forget_…` removes at most a slice and returns how many went; 0 means that nothing is left to remove.
+
+    Acts (`once`) and the audit are never forgotten.
+    """
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+
+    def old_runs(self, *, before: datetime, told_through: int | None) -> list[int]:
+        """Return some runs that ended before a moment, by the end's number told of up to `told_through` (None: all)."""
+        sql = (
+            "SELECT id FROM runs WHERE finished_at IS NOT NULL AND finished_at < ?"
+            " AND (ended IS NULL OR ended <= coalesce(?, ended)) AND (ended IS NULL OR ended < "
+            "(SELECT max(ended) FROM runs WHERE ended IS NOT NULL)) ORDER BY finished_at LIMIT ?"
+        )
+        return [int(row["id"]) for row in self._ledger.all(sql, (to_text(before), told_through, SLICE))]
+
+    def forget_runs(self, run_ids: Sequence[int]) -> int:
+        """Remove runs with their steps; their tasks stay. The newest end is never asked for: its number stays taken."""
+        marks = ",".join("?" * len(run_ids))
+        with self._ledger.transaction(alone=True):
+            self._ledger.change(f"UPDATE runs SET rerun_of = NULL WHERE rerun_of IN ({marks})", run_ids)  # noqa: S608 (marks)
+            return self._ledger.change(f"DELETE FROM runs WHERE id IN ({marks})", run_ids)  # noqa: S608 (marks only)
+
+    def old_tasks(self, *, before: datetime) -> list[int]:
+        """Return some tasks that were closed before a moment and whose run, if it is there, has ended."""
+        sql = (
+            "SELECT id FROM tasks WHERE closed_at IS NOT NULL AND closed_at < ? AND NOT EXISTS (SELECT 1 FROM runs"
+            " WHERE runs.id = tasks.run AND runs.finished_at IS NULL) ORDER BY closed_at LIMIT ?"
+        )
+        return [int(row["id"]) for row in self._ledger.all(sql, (to_text(before), SLICE))]
+
+    def forget_tasks(self, task_ids: Sequence[int]) -> int:
+        """Remove tasks with their rungs."""
+        marks = ",".join("?" * len(task_ids))
+        return self._ledger.change(f"DELETE FROM tasks WHERE id IN ({marks})", task_ids)  # noqa: S608 (marks only)
+
+    def forget_mail_texts(self, *, before: datetime) -> int:
+        """Empty the texts of mails that went, were taken back or given up; what became of them stays known."""
+        return self._slice(
+            "UPDATE outbox SET text = '', html = '' WHERE id IN (SELECT id FROM outbox WHERE text <> ''"
+            " AND created_at < ?1 AND coalesce(sent_at, withdrawn_at, failed_at) < ?1 ORDER BY created_at LIMIT ?2)",
+            before,
+        )
+
+    def forget_mails(self, *, before: datetime) -> int:
+        """Remove mails that are done with; those that carry a promise (`once …`) stay, and so does the promise."""
+        return self._slice(
+            "DELETE FROM outbox WHERE id IN (SELECT id FROM outbox WHERE created_at < ?1"
+            " AND coalesce(sent_at, withdrawn_at, failed_at) < ?1"
+            ' AND ("unique" IS NULL OR "unique" NOT LIKE \'once %\') ORDER BY created_at LIMIT ?2)',
+            before,
+        )
+
+    def forget_requests(self, *, before: datetime) -> int:
+        """Remove what was asked by hand and answered."""
+        return self._slice(
+            "DELETE FROM requests WHERE id IN (SELECT id FROM requests WHERE taken_at < ?1 ORDER BY id LIMIT ?2)",
+            before,
+        )
+
+    def forget_gaps(self, *, before: datetime) -> int:
+        """Remove the times without planning."""
+        return self._slice(
+            "DELETE FROM gaps WHERE id IN (SELECT id FROM gaps WHERE until_at < ?1 ORDER BY until_at LIMIT ?2)", before
+        )
+
+    def forget_holds(self, *, before: datetime) -> int:
+        """Remove the pauses and skips that are over."""
+        return self._slice(
+            "DELETE FROM holds WHERE id IN (SELECT id FROM holds"
+            ' WHERE coalesce(ended_at, "until", nominal_at) < ?1 ORDER BY id LIMIT ?2)',
+            before,
+        )
+
+    def forget_absences(self, *, before: datetime) -> int:
+        """Remove leave, swaps and cover that are over."""
+        return self._slice(
+            "DELETE FROM absences WHERE id IN (SELECT id FROM absences WHERE until_at < ?1 ORDER BY until_at LIMIT ?2)",
+            before,
+        )
+
+    def forget_notes(self, *, before: datetime) -> int:
+        """Remove shift notes."""
+        return self._slice("DELETE FROM notes WHERE id IN (SELECT id FROM notes WHERE at < ?1 LIMIT ?2)", before)
+
+    def forget_digest_pages(self, *, before: datetime) -> int:
+        """Empty the pages of digests; their subjects and texts stay."""
+        return self._slice(
+            "UPDATE digests SET html = '' WHERE id IN (SELECT id FROM digests WHERE until_at < ?1 AND html <> ''"
+            " ORDER BY id LIMIT ?2)",
+            before,
+        )
+
+    def forget_digests(self, *, before: datetime) -> int:
+        """Remove digests, but never the newest of a series, nor the one that has told of the most."""
+        return self._slice(
+            "DELETE FROM digests WHERE id IN (SELECT id FROM digests AS old WHERE until_at < ?1"
+            " AND until_at < (SELECT max(until_at) FROM digests WHERE series = old.series)"
+            " AND through <= (SELECT max(through) FROM digests WHERE series = old.series AND id <> old.id)"
+            " ORDER BY id LIMIT ?2)",
+            before,
+        )
+
+    def forget_hosts(self, *, before: datetime) -> int:
+        """Remove how hosts answered that nobody has asked since."""
+        return self._ledger.change("DELETE FROM hosts_seen WHERE at < ?", (to_text(before),))
+
+    def forget_routines(self, *, before: datetime) -> int:
+        """Remove routines that went before a moment and have neither a run nor a task left."""
+        sql = (
+            "SELECT id FROM routines WHERE gone_at < ? AND NOT EXISTS (SELECT 1 FROM runs WHERE routine = routines.id)"
+            " AND NOT EXISTS (SELECT 1 FROM tasks WHERE routine = routines.id) LIMIT ?"
+        )
+        gone = [row["id"] for row in self._ledger.all(sql, (to_text(before), SLICE))]
+        with self._ledger.transaction():
+            for routine in gone:
+                self._ledger.change("DELETE FROM last_good WHERE routine = ?", (routine,))
+                self._ledger.change("DELETE FROM holds WHERE routine = ?", (routine,))
+                self._ledger.change("DELETE FROM routines WHERE id = ?", (routine,))
+        return len(gone)
+
+    def replaced_texts(self) -> set[str]:
+        """Return the names of the frozen texts that no routine in force has."""
+        sql = (
+            "SELECT hash FROM frozen WHERE body <> '' AND hash NOT IN"
+            " (SELECT frozen FROM routines WHERE frozen IS NOT NULL AND gone_at IS NULL)"
+        )
+        return {row["hash"] for row in self._ledger.all(sql)}
+
+    def texts_in_use(self, *, after: int) -> tuple[set[str], int | None]:
+        """Return the frozen texts of some runs past number `after`, and the last number looked at; None at the end."""
+        sql = "SELECT frozen, id FROM runs WHERE id > ? ORDER BY id LIMIT ?"
+        rows = self._ledger.all(sql, (after, SWEPT))
+        return {row["frozen"] for row in rows}, rows[-1]["id"] if len(rows) == SWEPT else None
+
+    def forget_texts(self, names: Collection[str], *, seen_through: int) -> None:
+        """Empty frozen texts that no run up to number `seen_through` has, nor one written since.
+
+        The empty row stays: finding out that nothing refers to it would read all runs. `freeze` fills it again.
+        """
+        with self._ledger.transaction(alone=True):
+            for name in sorted(names):
+                self._ledger.change(
+                    "UPDATE frozen SET body = '' WHERE hash = ?1 AND NOT EXISTS (SELECT 1 FROM runs WHERE id > ?2"
+                    " AND frozen = ?1) AND NOT EXISTS (SELECT 1 FROM routines WHERE frozen = ?1 AND gone_at IS NULL)",
+                    (name, seen_through),
+                )
+
+    def newest_run(self) -> int:
+        """Return the number of the newest run, 0 where there is none."""
+        row = self._ledger.one("SELECT coalesce(max(id), 0) FROM runs")
+        return int(row[0]) if row else 0
+
+    def _slice(self, sql: str, before: datetime, *more: Any) -> int:
+        return self._ledger.change(sql, (to_text(before), SLICE, *more))
