@@ -24,6 +24,9 @@ from opsrunner.ledger.opening import prepare_file
 from opsrunner.ledger.writing import Writer
 
 BUSY_SECONDS = 30
+_PARTS = "parts"
+"""What the ledger calls the list of its tables, indices and triggers, written by the migration that made them."""
+_PARTS_THERE = "SELECT type || ' ' || name FROM sqlite_master WHERE name NOT LIKE 'sqlite_%' ORDER BY 1"
 
 
 class Ledger:
@@ -130,21 +133,36 @@ class Ledger:
                 self._identity.require_same(connection)
 
     def _prepare(self) -> str:
-        row = self.one("PRAGMA user_version")
-        version = int(row[0]) if row else 0
+        version, objects = self._look()
         if version > len(MIGRATIONS):
             raise LedgerNewer(
                 f"{self.path} was written by a newer opsrunner (form {version}, this one knows "
                 f"{len(MIGRATIONS)}): upgrade the program"
             )
-        if version == 0 and self.one("SELECT 1 FROM sqlite_master") is not None:
+        if version == 0 and objects:
             raise LedgerDamaged(f"{self.path} is the database of another program: put it elsewhere")
         if version < len(MIGRATIONS):
             self._migrate()
         found = self.one("SELECT value FROM meta WHERE name = 'ledger'")
         if found is None:
             raise LedgerDamaged(f"{self.path} has lost its name: {NEVER_MADE_ANEW}")
+        self._refuse_incomplete()
         return str(found[0])
+
+    def _look(self) -> tuple[int, int]:
+        """Return the form and how many tables and indices there are, in one look: somebody may just be making them."""
+        row = self.one("SELECT user_version, (SELECT count(*) FROM sqlite_master) FROM pragma_user_version")
+        return (int(row[0]), int(row[1])) if row else (0, 0)
+
+    def _refuse_incomplete(self) -> None:
+        """Raise LedgerDamaged where a table, index or trigger is gone: without them rows are lost, or come twice."""
+        kept = self.one("SELECT value FROM meta WHERE name = ?", (_PARTS,))
+        if kept is None:
+            return
+        there = {str(row[0]) for row in self.all(_PARTS_THERE)}
+        lost = [part for part in kept[0].split(",") if part not in there]
+        if lost:
+            raise LedgerDamaged(f"{self.path} has lost {', '.join(lost)}: {NEVER_MADE_ANEW}")
 
     def _migrate(self) -> None:
         """Run what is missing; two processes at once are safe, since the version is read again inside."""
@@ -155,6 +173,8 @@ class Ledger:
             version = int(connection.execute("PRAGMA user_version").fetchone()[0])
             migrate(Database(connection), from_version=version)
             connection.execute("INSERT OR IGNORE INTO meta VALUES ('ledger', ?)", (uuid.uuid4().hex[:12],))
+            parts = ",".join(str(row[0]) for row in connection.execute(_PARTS_THERE))
+            connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (_PARTS, parts))
 
     def _connection(self) -> sqlite3.Connection:
         """Return the writing connection inside a transaction, else this thread's own one for reading."""

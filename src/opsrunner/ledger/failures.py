@@ -14,6 +14,7 @@ NEVER_MADE_ANEW = "stop opsrunner and restore it from a copy, it is never made a
 _CODE = 0xFF
 """The low byte of an extended result code is the plain one (sqlite.org/rescode.html)."""
 _BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+_LOST = ("no such table", "no such column", "no such index")
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
@@ -55,6 +56,8 @@ def _explained(path: Path, error: sqlite3.DatabaseError) -> StateError:
     code = _code(error)
     if code in _DAMAGED:
         return LedgerDamaged(f"{path}: {error}; {NEVER_MADE_ANEW}")
+    if str(error).startswith(_LOST):
+        return LedgerDamaged(f"{path} has lost a part: {error}; {NEVER_MADE_ANEW}")
     if code in _BUSY:
         return StateError(f"{path}: {error}; another program holds it{_holder_words(path)}: wait, or end that program")
     if code == sqlite3.SQLITE_FULL:
