@@ -157,7 +157,7 @@ def make_fleet(tmp_path: Path, known_hosts: Path) -> Callable[..., Fleet]:
             site_root=tmp_path,
             known_hosts=known_hosts,
             clock=SystemClock(),
-            limit_bytes=limit_bytes,
+            limit_bytes=lambda: limit_bytes,
             vault=vault or Vault(tmp_path),
             connect_seconds=connect_seconds,
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,7 +22,8 @@ CONNECT_SECONDS = 15
 class Fleet:
     """Runs commands on hosts. `known_hosts` is the file of pinned keys in the state folder.
 
-    Each output stream is kept up to `limit_bytes`, head and tail, with the secrets of `vault` masked.
+    Each output stream is kept up to what `limit_bytes` says when the command starts, head and tail, with the
+    secrets of `vault` masked.
     Safe among threads.
     """
 
@@ -32,7 +33,7 @@ class Fleet:
         site_root: Path,
         known_hosts: Path,
         clock: Clock,
-        limit_bytes: int,
+        limit_bytes: Callable[[], int],
         vault: Vault,
         connect_seconds: float = CONNECT_SECONDS,
     ) -> None:
@@ -60,7 +61,7 @@ class Fleet:
                 timeout_seconds=timeout_seconds,
                 stopping=stopping,
                 clock=self._clock,
-                limit_bytes=self._limit_bytes,
+                limit_bytes=self._limit_bytes(),
                 vault=self._vault,
             )
         over_ssh = self._over_ssh()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import getpass
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from paramiko import Transport
@@ -30,7 +30,7 @@ class SshHosts:
         site_root: Path,
         known_hosts: Path,
         clock: Clock,
-        limit_bytes: int,
+        limit_bytes: Callable[[], int],
         connect_seconds: float,
         vault: Vault,
     ) -> None:
@@ -55,7 +55,7 @@ class SshHosts:
                 host_name=host.name,
                 clock=self._clock,
                 timeout_seconds=left,
-                limit_bytes=self._limit_bytes,
+                limit_bytes=self._limit_bytes(),
                 vault=self._vault,
             )
             script = remote_script(command, environment=env, timeout_seconds=left)
