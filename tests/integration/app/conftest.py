@@ -89,3 +89,17 @@ def house(make_site: Callable[[Mapping[str, str]], Path]) -> Iterator[Callable[.
     yield build
     for one in made:
         one.close()
+
+
+@pytest.fixture
+def reopened() -> Iterator[Callable[[Path, FakeClock], House]]:
+    """Open a house on a site that is there already."""
+    made: list[House] = []
+
+    def build(root: Path, clock: FakeClock) -> House:
+        made.append(House(root, clock))
+        return made[-1]
+
+    yield build
+    for one in made:
+        one.close()
