@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -14,11 +13,10 @@ from opsrunner.engine.by_hand import claim_by_hand
 from opsrunner.engine.clock_guard import ClockGuard
 from opsrunner.engine.digest import DigestWriter
 from opsrunner.engine.digest_words import plural
-from opsrunner.engine.forecast import world_of
 from opsrunner.engine.human import Human
 from opsrunner.engine.in_force import SiteInForce
 from opsrunner.engine.outage import HOPELESS, Outage
-from opsrunner.engine.planner import Decision, Verdict
+from opsrunner.engine.passes import Passes
 from opsrunner.engine.planning import Planning
 from opsrunner.engine.recovery import Recovery
 from opsrunner.engine.rungs import Rungs
@@ -32,19 +30,9 @@ from opsrunner.model.run import QUEUED, Run, RunStatus
 
 LOGGER = logging.getLogger("opsrunner")
 POLL_SECONDS = 0.5
-LONGEST_LEAD_SECONDS = 0.5
-"""A pass begins so long before its moment at most, to be ready to commit when it comes."""
-FIRST_PACE_SECONDS = 0.002
-"""What planning one routine is taken to cost until it has been measured."""
-SMALLEST_LEAD_SECONDS = 0.004
-QUIET_BEFORE_SECONDS = 0.3
-"""Nothing else is begun so shortly before a pass."""
 RELOAD_EVERY = timedelta(seconds=2)
-PLAN_EVERY = timedelta(seconds=30)
 PEOPLE_EVERY = timedelta(seconds=5)
 PRUNE_EVERY = timedelta(seconds=10)
-HUNG_AFTER_SECONDS = 120.0
-"""Passes come every 30 s at least; the longest waits for the ledger and writes a digest."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,16 +61,19 @@ class Daemon:
         self._outage = outage
         self._books = parts.books
         self._alarm = alarm
+        self._passes = Passes(
+            clock=parts.clock,
+            in_force=parts.in_force,
+            planning=parts.planning,
+            workers=parts.workers,
+            alarm=alarm,
+            draining=draining,
+        )
         self._draining = draining
         self._last: dict[str, datetime] = {}
-        self._next_at: datetime | None = None
         self._version = -1
         self._is_current = False
         self._has_begun = False
-        self._pace_seconds = FIRST_PACE_SECONDS
-        self._lead = timedelta()
-        self._planned_seconds: float | None = None
-        """When the last planner pass succeeded, on the steady clock; None after one that did not."""
 
     def begin(self) -> None:
         """Recover from the last end, and put the site in force; with a clock in doubt that waits until it is believed.
@@ -110,7 +101,7 @@ class Daemon:
                 except HOPELESS:
                     raise
                 except OpsrunnerError as exc:
-                    self._planned_seconds = None
+                    self._passes.failed()
                     self._outage.failed(exc)
                     self._draining.wait(2)
                 self._alarm.wait(POLL_SECONDS)
@@ -119,8 +110,7 @@ class Daemon:
 
     def is_healthy(self) -> bool:
         """Tell whether planner passes succeed: a pass that hangs is no better than one that fails."""
-        last = self._planned_seconds
-        return last is not None and self._parts.clock.monotonic() - last < HUNG_AFTER_SECONDS
+        return self._passes.are_healthy()
 
     def work_once(self) -> None:
         """Do every duty that is due now; none while the clock is in doubt."""
@@ -129,14 +119,14 @@ class Daemon:
             return
         if not self._has_begun:
             self._begin(now)
-        if self._next_at is not None and now >= self._next_at - self._lead:
-            self._plan(max(now, self._next_at))  # what was in force until now is accounted for before it changes
-        if self._is_close(now):
+        if self._passes.is_due(now):
+            self._passes.run(now)  # what was in force until now is accounted for before it changes
+        if self._passes.is_close(now):
             return  # to be there when it is due
         if self._is_time("reload", RELOAD_EVERY, now):
             self._reload(now)
-        if self._next_at is None or now >= self._next_at or self._is_time("plan", PLAN_EVERY, now):
-            self._plan(now)
+        if self._passes.is_called_for(now):
+            self._passes.run(now)
         version = self._books.ledger.version()
         if version != self._version or self._is_time("people", PEOPLE_EVERY, now):
             self._version = version
@@ -149,13 +139,6 @@ class Daemon:
         if self._is_time("prune", PRUNE_EVERY, now):
             self._parts.prune(now)
 
-    def _is_close(self, now: datetime) -> bool:
-        """Tell whether a pass is about to begin."""
-        if self._next_at is None:
-            return False
-        ahead = (self._next_at - self._lead - now).total_seconds()
-        return 0 < ahead < QUIET_BEFORE_SECONDS
-
     def knows_the_time(self) -> bool:
         """Tell whether the clock can be believed now."""
         return self._parts.clock_guard.is_believed()
@@ -163,11 +146,7 @@ class Daemon:
     def _time(self) -> datetime | None:
         """Return the present moment, or None while the clock is in doubt: then the daemon is not healthy."""
         now = self._parts.clock_guard.look()
-        if now is None:
-            self._planned_seconds, self._next_at = None, None  # the first thing after a doubt is a pass
-        elif (last := self._last.get("plan")) is not None and now < last:
-            self._parts.planning.look_again()
-            self._next_at = None
+        self._passes.see(now)
         return now
 
     def _is_time(self, duty: str, every: timedelta, now: datetime) -> bool:
@@ -194,45 +173,11 @@ class Daemon:
         with self._books.transaction(alone=True):
             self._parts.planning.put_in_force(force.site.routines, frozen=force.frozen(), at=now)
             self._books.audit.add("reload", "site", actor="opsrunner", at=now, detail=count, address="")
-        self._is_current, self._next_at = True, None
+        self._is_current = True
+        self._passes.call_for_one()
         for problem in force.loaded.problems:
             LOGGER.error("%s", problem, extra={"action": "broken_file"})
         LOGGER.info("%s in force", count, extra={"action": "in_force", "routines": len(force.site.routines)})
-
-    def _plan(self, now: datetime) -> None:
-        """Plan for `now`, which may lie a little ahead: then it is committed, and entered, when it comes."""
-        force, clock, workers = self._parts.in_force, self._parts.clock, self._parts.workers
-        began = clock.monotonic()
-        waited = 0.0
-
-        def until_due() -> None:
-            nonlocal waited
-            waited = max(0.0, (now - clock.now()).total_seconds())
-            if waited:
-                self._draining.wait(min(waited, LONGEST_LEAD_SECONDS))
-
-        count = self._parts.planning.due_at(now)
-        workers.make_room(count)
-        done = self._parts.planning.run(
-            world=world_of(force.site, force.almanac), now=now, prepare=workers.prepare, until_due=until_due
-        )
-        workers.hand_over(done.started)
-        self._last["plan"] = min(now, clock.now())
-        self._planned_seconds = clock.monotonic()
-        if count:
-            self._pace_seconds = (self._pace_seconds + (self._planned_seconds - began - waited) / count) / 2
-        self._set_alarm(done.next_at)
-        _log_left_out(done.decisions)
-
-    def _set_alarm(self, next_at: datetime | None) -> None:
-        """Be woken for a moment, so much before it as its pass will take."""
-        self._next_at = next_at
-        if next_at is None:
-            self._alarm.set(None)
-            return
-        seconds = SMALLEST_LEAD_SECONDS + 1.3 * self._pace_seconds * self._parts.planning.due_at(next_at)
-        self._lead = timedelta(seconds=min(LONGEST_LEAD_SECONDS, seconds))
-        self._alarm.set(next_at - self._lead)
 
     def _requests(self, now: datetime) -> None:
         for request in self._books.requests.waiting():
@@ -300,23 +245,3 @@ class Daemon:
     def _digests(self, now: datetime) -> None:
         for series in self._parts.digests.due(now):
             self._parts.digests.write(series, now)
-
-
-def _log_left_out(decisions: Sequence[Decision]) -> None:
-    """Say what does not run now, and why: one line a routine and reason, however long nobody was here."""
-    left_out: dict[tuple[str, Verdict, str], list[Decision]] = defaultdict(list)
-    for decision in decisions:
-        if decision.verdict is not Verdict.START:
-            left_out[(decision.routine, decision.verdict, decision.reason)].append(decision)
-    for (routine, verdict, reason), alike in left_out.items():
-        times = f" and {len(alike) - 1} before" if len(alike) > 1 else ""
-        LOGGER.log(
-            logging.WARNING if verdict is Verdict.MISSED else logging.INFO,
-            "%s, due %s UTC%s: %s (%s)",
-            routine,
-            f"{alike[-1].occurrence.planned_at:%Y-%m-%d %H:%M}",
-            times,
-            verdict.value,
-            reason,
-            extra={"action": f"occurrence_{verdict.value}", "routine": routine},
-        )
