@@ -70,8 +70,7 @@ def _next_of_cron(session: Session, expression: str, *, zone_name: str, after: s
 
 def _next_of_routine(session: Session, routine_id: str, *, after: str | None, count: int) -> int:
     from opsrunner.cli.lookup import routine_named  # noqa: PLC0415
-    from opsrunner.engine.forecast import world_of  # noqa: PLC0415
-    from opsrunner.engine.planner import held_because  # noqa: PLC0415
+    from opsrunner.engine.planner import held_because, world_of  # noqa: PLC0415
     from opsrunner.schedules.due import upcoming  # noqa: PLC0415
     from opsrunner.schedules.words import in_words  # noqa: PLC0415
 

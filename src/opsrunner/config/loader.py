@@ -52,7 +52,7 @@ class SiteLoader:
     ) -> None:
         self._root = Path(os.path.realpath(root))
         self._clock = clock or SystemClock()
-        self._last_good = dict(last_good or {})
+        self._last_good: Mapping[str, Routine] = {} if last_good is None else last_good
         self._seen: Folder | None = None
         self._loaded = Loaded(site=None)
         self._draft: SiteDraft | None = None
@@ -124,7 +124,7 @@ class SiteLoader:
 
     def _in_force(self, broken: Mapping[str, Problems]) -> Site | None:
         good = {id_: routine for id_, routine in self._routines.good() if id_ not in broken}
-        kept = {id_: self._last_good[id_] for id_ in broken if id_ in self._last_good}
+        kept = {id_: routine for id_ in broken if (routine := self._last_good.get(id_)) is not None}
         self._last_good = good | kept
         if self._good_site is None:
             return None

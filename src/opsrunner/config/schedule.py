@@ -11,7 +11,7 @@ from datetime import date, time
 from difflib import get_close_matches
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import Field, PlainValidator, TypeAdapter, ValidationInfo, WithJsonSchema, field_validator
+from pydantic import ConfigDict, Field, PlainValidator, TypeAdapter, ValidationInfo, WithJsonSchema, field_validator
 
 from opsrunner.config.days import Day, Days, LocalMoment
 from opsrunner.config.every import read_at, read_between, read_every, read_on, read_short_months
@@ -214,7 +214,9 @@ def _advice(value: object) -> str:
     return 'write for example {every: day, at: "02:30"}'
 
 
-_LIST_OF_RULES: TypeAdapter[list[RuleKeys]] = TypeAdapter(list[Annotated[RuleKeys, PlainValidator(_read_rule)]])
+_LIST_OF_RULES: TypeAdapter[list[RuleKeys]] = TypeAdapter(
+    list[Annotated[RuleKeys, PlainValidator(_read_rule)]], config=ConfigDict(defer_build=True)
+)
 
 
 class CatchUpKeys(Keys):

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from opsrunner.engine.people import People
-from opsrunner.engine.planner import Verdict, World, accounted_until, held_because
+from opsrunner.engine.planner import Verdict, World, accounted_until, held_because, world_of
 from opsrunner.ledger.books import Books
 from opsrunner.ledger.holds import Hold
 from opsrunner.model.routine import Routine
@@ -44,11 +44,6 @@ class Forecast:
     shift: str = ""
     run: int | None = None
     tasks: tuple[ForecastTask, ...] = field(default=())
-
-
-def world_of(site: Site, almanac: Almanac) -> World:
-    """Return what the planner needs of a site beside its routines."""
-    return World(almanac=almanac, freezes=site.freezes, timezone=site.timezone)
 
 
 def forecast(

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from opsrunner.config.freezing import freeze, thaw
 from opsrunner.config.loader import Loaded, SiteLoader
 from opsrunner.errors import ConfigurationError, OpsrunnerError
-from opsrunner.ledger.books import Books
 from opsrunner.model.routine import Routine
 from opsrunner.model.site import Site
 from opsrunner.schedules.almanac import Almanac
+
+if TYPE_CHECKING:
+    from opsrunner.ledger.books import Books
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +36,7 @@ class SiteInForce:
 
     def __init__(self, root: Path, *, books: Books | None = None) -> None:
         """Read the site for the first time. Raises ConfigurationError where `opsrunner.yaml` is wrong."""
-        self._loader = SiteLoader(root, last_good=_last_good(books))
+        self._loader = SiteLoader(root, last_good=None if books is None else _LastGood(books))
         self._frozen: dict[str, tuple[Routine, str]] = {}
         self._now = _in_force(self._loader.load())
 
@@ -83,16 +86,23 @@ def _in_force(loaded: Loaded) -> InForce:
     return InForce(loaded=loaded, site=loaded.site, almanac=Almanac(loaded.site.calendars, schedules))
 
 
-def _last_good(books: Books | None) -> dict[str, Routine]:
-    """Return the newest good version of each routine that the ledger keeps."""
-    found: dict[str, Routine] = {}
-    if books is None:
-        return found
-    for watched in books.routines.all().values():
-        if watched.frozen is None or watched.gone_at is not None:
-            continue
+class _LastGood(Mapping[str, Routine]):
+    """The newest good version of each routine that the ledger keeps; read when one is asked for."""
+
+    def __init__(self, books: Books) -> None:
+        self._books = books
+
+    def __getitem__(self, routine: str) -> Routine:
+        watched = self._books.routines.all().get(routine)
+        if watched is None or watched.frozen is None or watched.gone_at is not None:
+            raise KeyError(routine)
         try:
-            found[watched.id] = thaw(books.runs.frozen_body(watched.frozen))
-        except (OpsrunnerError, ValueError):  # an older program froze it in a form that is gone
-            continue
-    return found
+            return thaw(self._books.runs.frozen_body(watched.frozen))
+        except (OpsrunnerError, ValueError) as exc:  # an older program froze it in a form that is gone
+            raise KeyError(routine) from exc
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._books.routines.all())
+
+    def __len__(self) -> int:
+        return len(self._books.routines.all())

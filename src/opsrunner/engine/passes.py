@@ -14,9 +14,8 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from opsrunner.clock import Clock
-from opsrunner.engine.forecast import world_of
 from opsrunner.engine.in_force import SiteInForce
-from opsrunner.engine.planner import Decision, Verdict
+from opsrunner.engine.planner import Decision, Verdict, world_of
 from opsrunner.engine.planning import Planning
 from opsrunner.engine.scheduler import AlarmClock
 from opsrunner.engine.workers import Workers

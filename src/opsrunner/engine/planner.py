@@ -14,6 +14,7 @@ from opsrunner.ledger.holds import Hold
 from opsrunner.model.routine import Routine
 from opsrunner.model.run import Trigger
 from opsrunner.model.schedule import Freeze, Occurrence
+from opsrunner.model.site import Site
 from opsrunner.schedules.almanac import Almanac
 from opsrunner.schedules.due import occurrences, upcoming
 from opsrunner.schedules.freezes import freeze_at
@@ -61,6 +62,11 @@ class World:
     almanac: Almanac
     freezes: Sequence[Freeze] = ()
     timezone: str = "UTC"
+
+
+def world_of(site: Site, almanac: Almanac) -> World:
+    """Return what the planner needs of a site beside its routines."""
+    return World(almanac=almanac, freezes=site.freezes, timezone=site.timezone)
 
 
 def plan(watch: Watch, *, world: World, now: datetime) -> list[Decision]:

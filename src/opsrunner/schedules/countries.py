@@ -10,27 +10,24 @@ from contextlib import contextmanager
 from datetime import date
 from importlib.util import find_spec, module_from_spec
 
+from opsrunner.schedules.known_countries import COUNTRIES, SUBDIVISIONS
+
 _COUNTRIES = "holidays.countries"
 _loading = threading.RLock()
 
 
 def is_known(country: str, subdivision: str | None) -> bool:
     """Tell whether the holidays of a country (two capital letters) and of its part are known."""
-    import holidays  # noqa: PLC0415 - takes 70 ms, and few verbs need it
-
+    if country in COUNTRIES and (subdivision is None or subdivision in SUBDIVISIONS.get(country, ())):
+        return True
     if not (country.isascii() and country.isupper()):
         return False
-    try:
-        with _alone():
-            holidays.country_holidays(country, subdiv=subdivision)
-    except (NotImplementedError, TypeError):
-        return False
-    return True
+    return _is_known_to_the_package(country, subdivision)
 
 
 def known_countries() -> Mapping[str, Sequence[str]]:
     """Return every country that is known, with its parts; loads them all, which takes its time."""
-    import holidays  # noqa: PLC0415 - as above
+    import holidays  # noqa: PLC0415 - takes 70 ms, and few verbs need it
 
     return holidays.list_supported_countries(include_aliases=False)
 
@@ -46,6 +43,17 @@ def days_of(country: str, subdivision: str | None, *, year: int) -> dict[date, s
         language = english[-1] if english else None
         found = holidays.country_holidays(country, subdiv=subdivision, years=year, language=language)
     return {day: name.replace("; ", ", ") for day, name in found.items() if day.year == year}
+
+
+def _is_known_to_the_package(country: str, subdivision: str | None) -> bool:
+    import holidays  # noqa: PLC0415 - as above
+
+    try:
+        with _alone():
+            holidays.country_holidays(country, subdiv=subdivision)
+    except (NotImplementedError, TypeError):
+        return False
+    return True
 
 
 @contextmanager

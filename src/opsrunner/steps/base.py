@@ -37,7 +37,7 @@ __all__ = [
 class StepOptions(BaseModel):
     """Base of every kind's options."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 @dataclass(frozen=True, kw_only=True)
