@@ -44,7 +44,10 @@ class Trial:
     deliver: Callable[[], int]
 
     def run(self, *, actor: str, on_event: Callable[[RunEvent], None]) -> TryResult:
-        """Run every routine of the site, write the daily digest as HTML and hand it over as a mail."""
+        """Run every routine of the site, write the daily digest as HTML and hand it over as a mail.
+
+        Where a digest ends at this very moment already, it is that one.
+        """
         routines = list(self.in_force.site.routines)
         self.books.routines.see(
             {name: self.in_force.site.routines[name].name for name in routines}, at=self.clock.now()
@@ -56,17 +59,19 @@ class Trial:
                 runs.append(self.by_hand.run(name, actor=actor, rerun_of=None, on_event=on_event))
             except (NotFound, Refused) as exc:
                 refused[name] = str(exc)
-        digest_id = self.digests.write("daily", self.clock.now())
+        self.digests.write("daily", self.clock.now())
         self.deliver()
         sent = self.books.digests.last("daily")
-        html = self.state / "digests" / f"daily-{digest_id}.html"
-        html.write_text(sent.html if sent else "", encoding="utf-8")
+        if sent is None:
+            raise NotFound("no digest was written")
+        html = self.state / "digests" / f"daily-{sent.id}.html"
+        html.write_text(sent.html, encoding="utf-8")
         return TryResult(
             runs=tuple(runs),
             refused=refused,
             tasks=tuple(self.books.tasks.opened()),
-            digest_text=sent.text if sent else "",
-            digest_subject=sent.subject if sent else "",
+            digest_text=sent.text,
+            digest_subject=sent.subject,
             html=html,
             maildir=self.state / "maildir",
         )
