@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -156,7 +157,7 @@ class Automated:
             read_source=self.read_source,
             send=mails.extend,
             addresses=lambda name: self.people.addresses(name, at=self.clock.now()),
-            reports=(site.root / "reports", library() / "reports"),
+            reports=_reports(site.root),
         )
 
     @staticmethod
@@ -179,6 +180,11 @@ def _mended(outcome: Outcome) -> list[str]:
     if not outcome.status.is_bad:
         return [""]
     return [part.key for part in outcome.parts if part.status in (StepStatus.SUCCEEDED, StepStatus.WARNING)]
+
+
+@lru_cache(maxsize=8)
+def _reports(root: Path) -> tuple[Path, ...]:
+    return (root / "reports", library() / "reports")
 
 
 def run_token(ledger: str, run_id: int) -> str:

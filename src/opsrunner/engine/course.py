@@ -91,8 +91,7 @@ class Course:
         self._tools, self._run, self._routine, self._stop, self._tell = tools, run, routine, stop, tell
         self._books = tools.books
         self._records = dict(records)
-        self._folder = tools.state / "runs" / str(run.id)
-        self._workdir = self._folder / "work"
+        self._workdir = Path(f"{tools.state}/runs/{run.id}/work")
 
     def walk(self) -> Iterator[Pause]:
         """Go as far as the run goes: to its end, to people it waits for, or to where the daemon drains."""
@@ -123,7 +122,7 @@ class Course:
     def _make_folders(self) -> None:
         """Make the run's folders. Raises StateError, and the step is not begun."""
         try:
-            for folder in (self._folder, self._workdir):
+            for folder in (self._workdir.parent, self._workdir):
                 with suppress(FileExistsError):
                     os.mkdir(folder, 0o700)  # noqa: PTH102 (1,000 starts at once: a third of what pathlib costs)
         except OSError as exc:

@@ -15,7 +15,7 @@ _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 
 def output_file(state: Path, run_id: int, step: str, key: str = "") -> Path:
     """Return where a step's output lies; a turn's key becomes part of the name, keys that differ never share one."""
-    return state / "runs" / str(run_id) / f"{_name(step)}{f'.{_name(key)}' if key else ''}.log"
+    return Path(f"{state}/runs/{run_id}/{_name(step)}{f'.{_name(key)}' if key else ''}.log")
 
 
 def _name(text: str) -> str:
