@@ -149,6 +149,20 @@ def test_a_task_is_shown_with_how_and_what_it_asks_for(opsrunner: Opsrunner, sit
     assert "opsrunner tick 2 --number N" in asking
 
 
+def test_a_follow_up_says_what_to_do_only_while_there_is_something_to_do(opsrunner: Opsrunner, site: Path) -> None:
+    path = site / "routines/round.yaml"
+    for command in ("exit 3", "echo fine"):
+        path.write_text(f"name: Round\naccountable: sysadmin\nsteps:\n  - run: {command}\n", encoding="utf-8")
+        opsrunner("run", "round", site=site)
+        if command == "exit 3":
+            opened = opsrunner("task", "show", "1", site=site).stdout
+    closed = opsrunner("task", "show", "1", site=site).stdout
+
+    assert "See what happened" in opened
+    assert "See what happened" not in closed
+    assert "succeeded again in run 2 after 1 failure" in closed
+
+
 def test_rows_of_an_approval_can_be_struck(opsrunner: Opsrunner, site: Path) -> None:
     opsrunner("run", "credits", site=site)
     shown = opsrunner("task", "show", "1", site=site).stdout

@@ -14,7 +14,7 @@ from opsrunner.cli.views import task_view
 from opsrunner.cli.words import due_words, moment_words
 from opsrunner.engine.task_words import evidence_words
 from opsrunner.model.routine import EvidenceSpec
-from opsrunner.model.task import Task
+from opsrunner.model.task import Task, TaskKind
 
 if TYPE_CHECKING:
     from opsrunner.open_site import OpenSite
@@ -39,7 +39,8 @@ def print_task(screen: Screen, app: OpenSite, task: Task) -> None:
     screen.line(status_word(task.status.value), tone=tone_of(task.status.value), sign=True)
     screen.line()
     screen.table([Column(), Column(grows=True)], _facts(app, task, now=now, zone=zone), indent=2)
-    for text in (task.message, task.how):
+    is_over = task.kind is TaskKind.FOLLOW_UP and not task.is_open  # what to do about a failure that is gone
+    for text in (task.message, "" if is_over else task.how):
         if text.strip():
             screen.line()
             screen.prose(text, indent=2)
