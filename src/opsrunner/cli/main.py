@@ -60,7 +60,7 @@ class LazyGroup(click.Group):
         command: click.Command = getattr(importlib.import_module(f"opsrunner.cli.{module}"), function)
         return command
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 (click calls it so)
         for title, verbs in SECTIONS.items():
             with formatter.section(title):
                 formatter.write_dl([(name, verb.summary) for name, verb in verbs.items()])

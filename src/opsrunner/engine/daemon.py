@@ -161,7 +161,7 @@ class Daemon:
         try:
             changed = self._parts.in_force.refresh()
         except ConfigurationError as exc:
-            LOGGER.error("the site stays as it was: %s", exc, extra={"action": "reload_refused"})  # noqa: TRY400
+            LOGGER.error("the site stays as it was: %s", exc, extra={"action": "reload_refused"})  # noqa: TRY400 (a sentence is enough)
             return
         self._is_current = self._is_current and not changed
         if not self._is_current:  # also where it could not be written the last time

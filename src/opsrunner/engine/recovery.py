@@ -72,7 +72,7 @@ class Recovery:
         try:
             routine = thaw(self.books.runs.frozen_body(run.frozen or ""))
         except OpsrunnerError as exc:
-            LOGGER.error("run %s cannot go on: %s", run.id, exc, extra={"action": "not_resumed", "run": run.id})  # noqa: TRY400
+            LOGGER.error("run %s cannot go on: %s", run.id, exc, extra={"action": "not_resumed", "run": run.id})  # noqa: TRY400 (a sentence is enough)
             self._interrupt(run, _as_far_as_known(run, records), records, message=UNREADABLE, reason=reason)
             return False
         cut_off = self._cut_off(run, routine, records)

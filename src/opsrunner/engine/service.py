@@ -100,7 +100,7 @@ class Service:
         except StateError as exc:
             self.outage.failed(exc)
         except Exception as exc:  # noqa: BLE001 (a notifier never stops the daemon)
-            LOGGER.error("%s: %s", name, exc, extra={"action": f"{name}_failed"})  # noqa: TRY400
+            LOGGER.error("%s: %s", name, exc, extra={"action": f"{name}_failed"})  # noqa: TRY400 (a sentence is enough)
 
 
 def _log_stuck(runs: list[int]) -> None:

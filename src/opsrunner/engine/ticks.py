@@ -58,15 +58,10 @@ class Ticks:
             return _same_again(task, actor, status, evidence, zone=self._zone)
         checked = checked_evidence(task, status, evidence, state=self._desk.state)
         rows = _checked_rows(task, struck)
+        settles_at = at + timedelta(seconds=UNDO_SECONDS)
         with self._desk.books.transaction():
             is_mine = self._desk.books.tasks.close(
-                task_id,
-                status=status,
-                by=actor.id,
-                evidence=checked,
-                at=at,
-                settles_at=at + timedelta(seconds=UNDO_SECONDS),
-                struck=rows,
+                task_id, status=status, by=actor.id, evidence=checked, at=at, settles_at=settles_at, struck=rows
             )
             closed = self._desk.books.tasks.get(task_id)
             if not is_mine:
@@ -132,9 +127,7 @@ class Ticks:
     ) -> Task:
         """Open an ad-hoc task for a role, roster or person; without either, for the actor. Raises NotFound."""
         self._rights.require_staff(actor)
-        line = clean_line(title, length=TITLE_LENGTH)
-        if not line:
-            raise UsageError("a task needs a title")
+        line = _checked_title(title)
         if role:
             self._require_name(role)
         taker = self._people.named(person) if person else None
@@ -230,6 +223,13 @@ def _checked_rows(task: Task, struck: Sequence[int]) -> tuple[int, ...]:
     if rows and (rows[0] < 0 or rows[-1] >= len(task.rows)):
         raise Refused(f"task {task.id} has {len(task.rows)} rows: no other can be struck")
     return rows
+
+
+def _checked_title(text: str) -> str:
+    line = clean_line(text, length=TITLE_LENGTH)
+    if not line:
+        raise UsageError("a task needs a title")
+    return line
 
 
 def _checked_link(text: str) -> str:

@@ -47,7 +47,7 @@ class MaildirTransport:
         unfinished = self._folder / "tmp" / name
         unfinished.unlink(missing_ok=True)
         try:
-            with open(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:  # noqa: PTH123
+            with open(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:  # noqa: PTH123 (only os.open takes the mode at creation)
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())

@@ -15,7 +15,7 @@ _REFERENCE_FORMS = "a reference to a secret: {env: NAME}, {file: path} or {comma
 
 def _read_seconds(value: object) -> int:
     if not isinstance(value, str):
-        raise ValueError(f"must be a duration such as 30s, 5m, 4h or 8d{_unit_missing(value)}")  # noqa: TRY004
+        raise ValueError(f"must be a duration such as 30s, 5m, 4h or 8d{_unit_missing(value)}")  # noqa: TRY004 (pydantic reports ValueError only)
     return parse_duration(value)
 
 
@@ -29,7 +29,7 @@ def read_secret(value: object) -> SecretRef:
     if isinstance(value, SecretRef):
         return value
     if not isinstance(value, Mapping):
-        raise ValueError(f"must be {_REFERENCE_FORMS}\na secret itself never stands in a file of the site")  # noqa: TRY004
+        raise ValueError(f"must be {_REFERENCE_FORMS}\na secret itself never stands in a file of the site")  # noqa: TRY004 (pydantic reports ValueError only)
     if len(value) != 1:
         raise ValueError(f"must be {_REFERENCE_FORMS}")
     (form, what), *_ = value.items()

@@ -46,7 +46,7 @@ class Options(StepOptions):
                 raise ValueError("the command is empty")
             return value
         if not isinstance(value, (list, tuple)):
-            raise ValueError("a command is a shell string or a list of arguments")  # noqa: TRY004
+            raise ValueError("a command is a shell string or a list of arguments")  # noqa: TRY004 (pydantic reports ValueError only)
         if not value or value[0] == "":
             raise ValueError("the command is empty")
         return tuple(_argument(item) for item in value)

@@ -53,7 +53,7 @@ def _is_span(value: str) -> bool:
 
 def _parse_after(value: object) -> int:
     if not isinstance(value, str):
-        raise ValueError("must be a duration such as 2h")  # noqa: TRY004
+        raise ValueError("must be a duration such as 2h")  # noqa: TRY004 (pydantic reports ValueError only)
     return parse_offset(value)
 
 
