@@ -91,6 +91,7 @@ class Course:
         self._tools, self._run, self._routine, self._stop, self._tell = tools, run, routine, stop, tell
         self._books = tools.books
         self._records = dict(records)
+        self._is_settled = False
         self._workdir = Path(f"{tools.state}/runs/{run.id}/work")
 
     def walk(self) -> Iterator[Pause]:
@@ -223,18 +224,30 @@ class Course:
         )
 
     def _close(self) -> None:
-        """End the run, or leave it waiting for the tasks that hold it."""
-        human = self._tools.human
-        human.write_lists(human.tick_by_machine(self._run, self._routine, self._context()))
-        if not self._stop.is_set() and human.holds(self._run):
-            return self._wait()
+        """End the run after its last step, or leave it waiting for the tasks that hold it."""
+        with self._books.transaction():
+            ticked = self._tools.human.tick_by_machine(self._run, self._routine, self._context())
+            kind = self._settle()
+        self._tools.human.write_lists(ticked)
+        self._leave_settled(kind)
+
+    def _settle(self) -> str:
+        """Write how the run is left now that its steps have ended; return the event that tells it."""
+        self._is_settled = True
+        if not self._stop.is_set() and self._tools.human.holds(self._run):
+            self._books.runs.wait(self._run.id)
+            return "run_waiting"
         status, reason = final_status(self._ended(), self._books.tasks.of_run(self._run.id))
         if self._stop.reason == "asked":
             status, reason = RunStatus.CANCELLED, "asked"
         self._books.runs.finish(self._run.id, status=status, reason=reason, at=self._tools.clock.now())
-        human.run_ended(self._run)
-        shutil.rmtree(self._workdir, ignore_errors=True)  # a dump a night would fill the disk
-        return self._leave("run_finished")
+        return "run_finished"
+
+    def _leave_settled(self, kind: str) -> None:
+        if kind == "run_finished":
+            self._tools.human.run_ended(self._run)
+            shutil.rmtree(self._workdir, ignore_errors=True)  # a dump a night would fill the disk
+        self._leave(kind)
 
     def _ended(self) -> list[StepRecord]:
         order = {plan.id: position for position, plan in enumerate(self._routine.steps)}
