@@ -24,7 +24,7 @@ bench: .venv/installed-dev .venv-peers/installed
 
 soak: .venv/installed-dev
 	@.ci/install-packages
-	@$(BIN)/pytest -m soak -s -n 0 --timeout 2400
+	@$(BIN)/pytest -m soak -rP -n 2 --dist loadgroup --timeout 2400
 
 clean:
 	rm -rf .venv .venv-peers var dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
