@@ -69,19 +69,35 @@ class SshdFarm:
             daemon.kill()
             daemon.wait()
 
-    def _start(self, name: str, *, address: str, key_types: tuple[str, ...]) -> Host:
+    def host_in(self, namespace: str, address: str) -> Host:
+        """Return a running host in a network namespace of its own, where nothing of this one reaches it."""
+        inside = ("ip", "netns", "exec", namespace)
+        self._hosts[namespace] = self._start(namespace, address=address, key_types=("ed25519",), inside=inside)
+        return self._hosts[namespace]
+
+    def stop_host(self, host: Host) -> None:
+        """End one host before the others."""
+        del self._hosts[host.name]
+        daemon = self._daemons.pop(host.name)
+        daemon.kill()
+        daemon.wait()
+
+    def _start(self, name: str, *, address: str, key_types: tuple[str, ...], inside: tuple[str, ...] = ()) -> Host:
         folder = self.folder / name
         folder.mkdir()
         for key_type in key_types:
             make_key(folder / f"host_{key_type}", key_type)
         (folder / "authorized_keys").write_text(self.client_key.with_suffix(".pub").read_text())
-        port = free_port(address)
+        port = 2222 if inside else free_port(address)
         keys = "\n".join(f"HostKey {folder}/host_{key_type}" for key_type in key_types)
         config = folder / "sshd_config"
         config.write_text(SSHD_CONFIG.format(port=port, address=address, folder=folder, host_keys=keys, name=name))
         with (folder / "log").open("wb") as log:
-            self._daemons[name] = subprocess.Popen([SSHD, "-D", "-e", "-f", str(config)], stderr=log)
-        wait_for_banner(address, port, log=folder / "log")
+            self._daemons[name] = subprocess.Popen([*inside, SSHD, "-D", "-e", "-f", str(config)], stderr=log)
+        if inside:
+            wait_for_word("Server listening", log=folder / "log")
+        else:
+            wait_for_banner(address, port, log=folder / "log")
         return Host(name=name, address=address, port=port, user=getpass.getuser(), key_file=str(self.client_key))
 
 
@@ -120,6 +136,14 @@ def is_alive() -> Callable[[int], bool]:
             return False
 
     return alive
+
+
+def wait_for_word(word: str, *, log: Path) -> None:
+    for _ in range(200):
+        if word in log.read_text():
+            return
+        time.sleep(0.02)
+    raise AssertionError(f"sshd did not start: {log.read_text()}")
 
 
 @pytest.fixture(scope="session")

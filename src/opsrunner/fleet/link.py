@@ -23,7 +23,6 @@ from opsrunner.model.outcome import StepStatus
 from opsrunner.model.site import Host
 
 POLL_SECONDS = 0.1
-KEEPALIVE_SECONDS = 15
 UNACKNOWLEDGED_MILLISECONDS = 30_000
 """After this long without an answer from the other machine the kernel gives the connection up."""
 
@@ -39,10 +38,17 @@ logging.getLogger("paramiko").propagate = False
 
 
 class QuickAckSocket(socket.socket):
-    """A socket that acknowledges at once: delayed acknowledgements cost 44 ms a session otherwise."""
+    """A socket that acknowledges at once: delayed acknowledgements cost 44 ms a session otherwise.
+
+    It remembers when it last heard something, on the clock it is given.
+    """
+
+    clock: Clock
+    heard_at: float
 
     def recv(self, bufsize: int, flags: int = 0, /) -> bytes:
         chunk = super().recv(bufsize, flags)
+        self.heard_at = self.clock.monotonic()
         self.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
         return chunk
 
@@ -53,6 +59,7 @@ class Phases:
     def __init__(self, host: Host, *, clock: Clock, seconds: float, stopping: Stopping) -> None:
         self._host = host
         self._seconds = seconds
+        self._clock = clock
         self._deadline = Deadline(clock, seconds)
         self._stopping = stopping
 
@@ -86,7 +93,6 @@ class Phases:
                 f"is it in that user's authorized_keys?",
                 permanent=True,
             )
-        transport.set_keepalive(KEEPALIVE_SECONDS)
 
     def _open_socket(self) -> QuickAckSocket:
         address = (self._host.address, self._host.port)
@@ -99,6 +105,7 @@ class Phases:
         except OSError as exc:
             raise self._no_connection((exc.strerror or str(exc)).lower()) from exc
         quick = QuickAckSocket(plain.family, plain.type, plain.proto, fileno=plain.detach())
+        quick.clock, quick.heard_at = self._clock, self._clock.monotonic()
         quick.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         quick.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNACKNOWLEDGED_MILLISECONDS)
         return quick
@@ -140,6 +147,13 @@ def shown_key(transport: Transport) -> HostKey:
     """Return the key that the host proved to own in the key exchange."""
     key = transport.get_remote_server_key()
     return HostKey(type=key.get_name(), public=key.get_base64())
+
+
+def last_heard(transport: Transport) -> float:
+    """Return when the host last sent anything, on the clock of the connection's phases."""
+    sock = transport.sock
+    assert isinstance(sock, QuickAckSocket)  # noqa: S101  Phases gave it this one
+    return sock.heard_at
 
 
 def hang_up(transport: Transport) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from contextlib import suppress
 
@@ -14,13 +13,15 @@ from opsrunner.errors import StepFailed
 from opsrunner.fleet.capture import Capture
 from opsrunner.fleet.deadline import Deadline
 from opsrunner.fleet.environment import KILL_AFTER_SECONDS, bootstrap, whole_seconds
-from opsrunner.fleet.link import hang_up
+from opsrunner.fleet.watch import Watch
 from opsrunner.model.fleet import HostAnswer, Stopping
 from opsrunner.model.outcome import StepStatus
 from opsrunner.secrets import Vault
 
-MARGIN_SECONDS = 3
-"""How much later than the host's own `timeout` we lose patience."""
+OWN_MARGIN_SECONDS = 2
+"""How long after the time limit we tell the host to end the command, where its own `timeout` has not."""
+END_SECONDS = KILL_AFTER_SECONDS + 1.5
+"""How long the host may take to end it then; with the margin, less than ten seconds after the limit."""
 QUIET_SECONDS = 2
 """A command has ended when it has an exit code and its streams are closed, or were quiet this long: a
 daemon that it left behind may hold them open for ever."""
@@ -46,6 +47,7 @@ class RemoteCommand:
         self._transport = transport
         self._host_name = host_name
         self._clock = clock
+        self._timeout_seconds = timeout_seconds
         self._limit_seconds = whole_seconds(timeout_seconds)
         self._stdout = Capture(limit_bytes, vault=vault)
         self._stderr = Capture(limit_bytes, vault=vault)
@@ -55,16 +57,11 @@ class RemoteCommand:
 
     def run(self, script: bytes, *, stopping: Stopping) -> HostAnswer:
         """Run `script` to its end. Raises StepFailed where the host does not start it."""
-        patience = self._limit_seconds + 2 * KILL_AFTER_SECONDS + 2 * MARGIN_SECONDS
-        watchdog = threading.Timer(patience, hang_up, [self._transport])
-        watchdog.daemon = True
-        watchdog.start()
-        try:
+        patience = self._timeout_seconds + OWN_MARGIN_SECONDS + END_SECONDS
+        with Watch(self._transport, clock=self._clock, patience_seconds=patience):
             self._start(script)
             ended_by_us = self._follow(stopping)
             return self._answer(ended_by_us)
-        finally:
-            watchdog.cancel()
 
     def _start(self, script: bytes) -> None:
         try:
@@ -77,7 +74,7 @@ class RemoteCommand:
 
     def _follow(self, stopping: Stopping) -> StepStatus | None:
         """Drain until the end. Return how we ended it, None where it ended by itself."""
-        patience = Deadline(self._clock, self._limit_seconds + KILL_AFTER_SECONDS + MARGIN_SECONDS)
+        patience = Deadline(self._clock, self._timeout_seconds + OWN_MARGIN_SECONDS)
         while not self._drained_to_the_end():
             if stopping.is_set():
                 return self._end(StepStatus.INTERRUPTED)
@@ -89,7 +86,7 @@ class RemoteCommand:
         """Ask the host to end the command. Closing the channel would leave it running."""
         with suppress(SSHException, EOFError, OSError):
             self._channel.sendall(b"stop\n")
-        patience = Deadline(self._clock, KILL_AFTER_SECONDS + MARGIN_SECONDS)
+        patience = Deadline(self._clock, END_SECONDS)
         while not patience.passed:
             if self._drained_to_the_end():
                 return status if self._link_holds() else StepStatus.UNKNOWN
