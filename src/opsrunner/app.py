@@ -241,7 +241,12 @@ class App(OpenSite):
             digests=self.digests,
             recovery=self.recovery,
             prune=Retention(
-                books=self.books, state=self.state, site=lambda: self.site, digests=self.digests, clock=self.clock
+                books=self.books,
+                state=self.state,
+                site=lambda: self.site,
+                digests=self.digests,
+                marks=self._marks,
+                clock=self.clock,
             ).prune,
         )
         return Service(

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from opsrunner.clock import Clock
 from opsrunner.engine.digest import DigestWriter
+from opsrunner.engine.entry_marks import EntryMarks
 from opsrunner.ledger.books import Books
 from opsrunner.model.site import Site
 
@@ -28,10 +29,17 @@ class Retention:
     """Prunes the ledger and the files of the state folder together."""
 
     def __init__(
-        self, *, books: Books, state: Path, site: Callable[[], Site], digests: DigestWriter, clock: Clock
+        self,
+        *,
+        books: Books,
+        state: Path,
+        site: Callable[[], Site],
+        digests: DigestWriter,
+        marks: EntryMarks,
+        clock: Clock,
     ) -> None:
         self._books, self._state, self._site = books, state, site
-        self._digests, self._clock = digests, clock
+        self._digests, self._marks, self._clock = digests, marks, clock
         self._forgetting = books.forgetting
         self._swept_at: datetime | None = None
         self._sweep: Iterator[None] = iter(())
@@ -92,6 +100,7 @@ class Retention:
 
     def _sweeping(self, now: datetime) -> Iterator[None]:
         """Go through what no index tells of, once a day, a step at a time."""
+        self._marks.forget(but={run.id for run in self._books.runs.active()})
         yield from self._sweep_texts()
         oldest = self._tasks_before(now).date()
         for folder in sorted((self._state / "checklists").glob("*")):
