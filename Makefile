@@ -27,7 +27,7 @@ soak: .venv/installed-dev
 	@$(BIN)/pytest -m soak -rP -n 2 --dist loadgroup --timeout 2400
 
 clean:
-	rm -rf .venv .venv-peers var dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-peers var .opsrunner-state dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 
 .venv/bin/python:
 	@python=$$(.ci/find-python) && echo "making .venv with $$python" && "$$python" -m venv .venv

@@ -21,6 +21,7 @@ from opsrunner.engine.events import RunEvent, ignore
 from opsrunner.engine.follow_ups import FollowUps
 from opsrunner.engine.heartbeat import Pinger
 from opsrunner.engine.human import Human
+from opsrunner.engine.known_ledgers import KnownLedgers
 from opsrunner.engine.outage import Outage
 from opsrunner.engine.outbox import deliver_due
 from opsrunner.engine.planning import Planning
@@ -58,7 +59,7 @@ class App(OpenSite):
 
     def __init__(self, root: Path, state: Path, *, clock: Clock, mails_stay: bool) -> None:
         """Build for the site at `root`; `state` is made where it is missing."""
-        super().__init__(root, state, clock=clock)
+        super().__init__(root, state, clock=clock, is_trial=mails_stay)
         self._mails_stay = mails_stay
         self.draining, self.hurry = threading.Event(), threading.Event()
 
@@ -218,6 +219,7 @@ class App(OpenSite):
         parts = self.daemon_parts()
         try:
             self.books.ledger.require_intact()
+            KnownLedgers(self.root).remember(self.state, self.books.ledger.id)
             return parts.run()
         finally:
             if not parts.workers.busy():  # else the end of the process gives it back, and not before

@@ -17,7 +17,7 @@ WAITING_FOR_DATA = frozenset({"order-intake.yaml", "overnight-orders.yaml"})
 """Routines that are nothing without the company's own data; they come switched off."""
 _BLANK = re.compile(r"@(company|timezone|owner_name|owner_email)@")
 SECRETS = "secrets"
-GIT_IGNORE = f"/var/\n/{SECRETS}/\n"
+GIT_IGNORE = f"/var/\n/.opsrunner-state\n/{SECRETS}/\n"
 
 
 def write_site(target: Path, *, company: str, owner_name: str, owner_email: str, timezone: str) -> list[Path]:

@@ -14,6 +14,7 @@ from opsrunner.clock import Clock, SystemClock
 from opsrunner.config.loader import Loaded
 from opsrunner.engine.desk import Desk
 from opsrunner.engine.in_force import SiteInForce
+from opsrunner.engine.known_ledgers import KnownLedgers
 from opsrunner.engine.people import People
 from opsrunner.engine.state import LEDGER, StateLock, prepare_state
 from opsrunner.ledger.books import Books
@@ -39,13 +40,23 @@ def real_folders(root: Path, state: Path | None) -> tuple[Path, Path]:
 class OpenSite:
     """One opened site. Parts are built when they are first needed."""
 
-    def __init__(self, root: Path, state: Path, *, clock: Clock) -> None:
-        """Open the site at `root`; `state` is made where it is missing."""
+    def __init__(self, root: Path, state: Path, *, clock: Clock, is_trial: bool = False) -> None:
+        """Open the site at `root`; `state` is made where it is missing and this site has kept no ledger there.
+
+        The state of a trial is made anew each time, and not remembered.
+        """
         self.root, self.state, self.clock = root, state, clock
         self.vault = Vault(root)
+        known = None if is_trial else KnownLedgers(root)
+        if known is not None:
+            known.require_ledger(state)
         prepare_state(state)
         self.books = Books.open(state / LEDGER)
+        if known is not None:
+            known.require_same(state, self.books.ledger.id)
         self.in_force = SiteInForce(root, books=self.books)
+        if known is not None and self.books.ledger.is_new:
+            known.remember(state, self.books.ledger.id)
         self._write_samples()
 
     @property
