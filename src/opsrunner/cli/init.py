@@ -10,7 +10,7 @@ import click
 
 from opsrunner.cli.options import verb
 from opsrunner.cli.session import Session
-from opsrunner.errors import UsageError
+from opsrunner.errors import MailFailed, UsageError
 
 EXAMPLE = """
 opsrunner init ~/ops
@@ -74,7 +74,13 @@ def _asked(question: str, example: str) -> str:
 
 
 def _address(text: str) -> str:
-    local, at, domain = text.strip().rpartition("@")
-    if not (local and at and domain) or any(character.isspace() for character in text.strip()):
-        raise UsageError(f"'{text}' is not a mail address")
-    return text.strip()
+    from opsrunner.mail.headers import parse_address  # noqa: PLC0415
+
+    address = text.strip()
+    try:
+        parse_address(address)
+    except MailFailed as exc:
+        raise UsageError(f"'{address}' is not a mail address") from exc
+    if "<" in address:
+        raise UsageError(f"'{address}' is more than a mail address")
+    return address

@@ -17,7 +17,8 @@ from pydantic import (
     WithJsonSchema,
 )
 
-from opsrunner.errors import ConfigurationError
+from opsrunner.errors import ConfigurationError, MailFailed
+from opsrunner.mail.headers import parse_address
 from opsrunner.schedules.parsing import parse_clock_range
 from opsrunner.schedules.zones import load_zone
 from opsrunner.steps.fields import Seconds
@@ -26,7 +27,6 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9-]*\Z")
 _STEP_ID = re.compile(r"[a-z][a-z0-9_-]*\Z")
 _HOST = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\Z")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
-_EMAIL = re.compile(r"[^\s@,;:<>\"()\[\]\\]+@[^\s@,;:<>\"()\[\]\\]+\Z")
 _URL = re.compile(r"https?://[^\s/]+\S*\Z")
 _SIZE = re.compile(r"([0-9]{1,9}) ?(B|kB|KB|MB|GB)\Z")
 _UNIT_BYTES = {"B": 1, "kB": 1_000, "KB": 1_000, "MB": 1_000_000, "GB": 1_000_000_000}
@@ -66,8 +66,15 @@ def _check_variable(text: str) -> str:
 
 
 def _check_email(text: str) -> str:
-    if not _EMAIL.match(text) or len(text) > 254:
-        raise ValueError(f"'{text[:60]}' is not an e-mail address")
+    """Return an address that a mail can really be sent to."""
+    try:
+        parse_address(text)
+        is_bare = "<" not in text and text == text.strip()
+    except MailFailed:
+        is_bare = False
+    if not is_bare:
+        hint = "" if text.rpartition("@")[0].isascii() else "\nbefore the @ only ASCII letters can be sent to"
+        raise ValueError(f"'{text[:60]}' is not an e-mail address{hint}")
     return text
 
 

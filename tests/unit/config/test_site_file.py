@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from datetime import date, time
 from pathlib import Path
 
 import pytest
 
 from opsrunner.config.loader import SiteLoader
+from opsrunner.errors import MailFailed
+from opsrunner.mail.headers import parse_address
 from opsrunner.model.person import Person
 from opsrunner.model.schedule import Calendar, Freeze
 from opsrunner.model.site import (
@@ -182,6 +185,34 @@ def test_a_mail_server_without_a_port_has_the_usual_one(read: Read, security: st
 
     assert mail.smtp is not None
     assert mail.smtp.port == port
+
+
+@pytest.mark.parametrize(
+    ("address", "is_good"),
+    [
+        ("boss@example.com", True),
+        ("o'neil+ops@mail.example.com", True),
+        ("boss@blåbær.example", True),  # its domain has a form in ASCII
+        ("boss@localhost", True),
+        ("jørn@example.com", False),  # few servers take it
+        ("a..b@example.com", False),
+        ("boss@example.com.", False),
+        ("boss@-example.com", False),
+        ("The owner <boss@example.com>", False),
+        ("a@example.com, b@example.com", False),
+        (f"{'x' * 65}@example.com", False),
+    ],
+)
+def test_an_address_checks_where_a_mail_can_be_sent_to_it(
+    make_site: Callable[[Mapping[str, str]], Path], address: str, is_good: bool
+) -> None:
+    text = f'site: x\npeople:\n  boss: {{name: Boss, email: "{address}", roles: [owner]}}\n'
+    loaded = SiteLoader(make_site({"opsrunner.yaml": text})).load()
+    assert (loaded.problems == ()) is is_good
+    assert all("is not an e-mail address" in problem.message for problem in loaded.problems)
+    with nullcontext() if is_good else pytest.raises(MailFailed):
+        bare = "" if "<" in address else address
+        assert parse_address(bare).address
 
 
 def test_invented_data_have_a_seed(read: Read) -> None:
