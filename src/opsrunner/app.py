@@ -15,7 +15,6 @@ from opsrunner.engine.checklists import Checklists
 from opsrunner.engine.clock_guard import ClockGuard
 from opsrunner.engine.course import CourseTools
 from opsrunner.engine.daemon import Daemon, Parts
-from opsrunner.engine.digest import DigestWriter
 from opsrunner.engine.entry_marks import EntryMarks
 from opsrunner.engine.events import RunEvent, ignore
 from opsrunner.engine.follow_ups import FollowUps
@@ -77,11 +76,6 @@ class App(OpenSite):
     def follow_ups(self) -> FollowUps:
         """The tasks that stand for failing steps."""
         return FollowUps(self.desk)
-
-    @cached_property
-    def digests(self) -> DigestWriter:
-        """The digests."""
-        return DigestWriter(self.desk, loaded=lambda: self.loaded)
 
     def routine(self, name: str) -> Routine:
         """Return a routine in force. Raises NotFound with the closest name."""

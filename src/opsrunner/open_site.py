@@ -24,6 +24,7 @@ from opsrunner.schedules.almanac import Almanac
 from opsrunner.secrets import Vault
 
 if TYPE_CHECKING:
+    from opsrunner.engine.digest import DigestWriter
     from opsrunner.engine.ticks import Ticks
 
 
@@ -96,6 +97,13 @@ class OpenSite:
         from opsrunner.engine.ticks import Ticks  # noqa: PLC0415 - verbs that only look do without
 
         return Ticks(self.desk)
+
+    @cached_property
+    def digests(self) -> DigestWriter:
+        """The digests."""
+        from opsrunner.engine.digest import DigestWriter  # noqa: PLC0415 - as above
+
+        return DigestWriter(self.desk, loaded=lambda: self.loaded)
 
     @property
     def known_hosts(self) -> Path:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from opsrunner.app import App
     from opsrunner.ledger.digests import SentDigest
     from opsrunner.model.digest import Digest, Series
+    from opsrunner.open_site import OpenSite
 
 EXAMPLE = """
 opsrunner digest
@@ -58,28 +59,36 @@ def digest(session: Session, day: str | None, series: Series, send: bool, html_f
     """
     if send and day is not None:
         raise UsageError("--send and --date do not go together: what went out stays as it is")
-    with session.at_work() as app:
-        shown = _sent_now(app, series) if send else _found(app, series, day)
-        if html_file is not None:
-            _write(html_file, shown.html)
-        if session.as_json:
-            session.print_json(_view(shown))
-        elif html_file is None and not send:
-            session.screen.line(f"Subject: {shown.subject}")
-            session.screen.line()
-            session.screen.block(shown.text)
-        else:
-            _tell(session, app, shown, send=send, html_file=html_file)
+    if send:
+        with session.at_work() as app:
+            _print(session, _sent_now(app, series), html_file, waiting=len(app.books.outbox.queued()))
+        return 0
+    with session.opened() as site:
+        _print(session, _found(site, series, day), html_file)
     return 0
 
 
-def _found(app: App, series: Series, day: str | None) -> Shown:
+def _print(session: Session, shown: Shown, html_file: Path | None, *, waiting: int | None = None) -> None:
+    """Print a digest as it was asked for; `waiting` mails have not left yet, None where none was sent."""
+    if html_file is not None:
+        _write(html_file, shown.html)
+    if session.as_json:
+        session.print_json(_view(shown))
+    elif html_file is None and waiting is None:
+        session.screen.line(f"Subject: {shown.subject}")
+        session.screen.line()
+        session.screen.block(shown.text)
+    else:
+        _tell(session, shown, html_file, waiting=waiting)
+
+
+def _found(app: OpenSite, series: Series, day: str | None) -> Shown:
     if day is None:
         return _preview(app, series, app.clock.now())
     return _sent_on(app, series, day)
 
 
-def _sent_on(app: App, series: Series, day: str) -> Shown:
+def _sent_on(app: OpenSite, series: Series, day: str) -> Shown:
     """Return the digest whose period ended on a day. Raises NotFound where none went out."""
     from opsrunner.cli.moments import parse_day  # noqa: PLC0415
 
@@ -94,7 +103,7 @@ def _sent_on(app: App, series: Series, day: str) -> Shown:
     return _went_out(sent)
 
 
-def _preview(app: App, series: Series, until: datetime) -> Shown:
+def _preview(app: OpenSite, series: Series, until: datetime) -> Shown:
     made = app.digests.preview(series, until)
     return Shown(
         series=made.digest.series,
@@ -149,16 +158,14 @@ def _write(path: Path, html: str) -> None:
         raise UsageError(f"{path}: {exc.strerror}") from exc
 
 
-def _tell(session: Session, app: App, shown: Shown, *, send: bool, html_file: Path | None) -> None:
+def _tell(session: Session, shown: Shown, html_file: Path | None, *, waiting: int | None) -> None:
     from opsrunner.cli.words import count_words  # noqa: PLC0415
 
     session.screen.line(shown.subject)
-    if send:
-        waiting = len(app.books.outbox.queued())
-        if waiting:
-            left = count_words(waiting, "mail waits", "mails wait")
-            session.screen.line(f"Written; {left} to leave, see: opsrunner doctor", tone="look", sign=True)
-        else:
-            session.screen.line("Written and handed over.", tone="fine", sign=True)
+    if waiting:
+        left = count_words(waiting, "mail waits", "mails wait")
+        session.screen.line(f"Written; {left} to leave, see: opsrunner doctor", tone="look", sign=True)
+    elif waiting == 0:
+        session.screen.line("Written and handed over.", tone="fine", sign=True)
     if html_file is not None:
         session.screen.line(f"Its HTML is in {html_file}.", tone="fine", sign=True)

@@ -33,7 +33,7 @@ class Options(StepOptions):
     body: str = ""
     json_: Any = Field(default=None, alias="json")
     """A value to send as JSON, instead of `body`."""
-    expect: Expect = Expect()
+    expect: Expect = Field(default_factory=Expect)
     follow_redirects: bool = True
     verify: bool = True
     """Whether the server's certificate must be valid."""

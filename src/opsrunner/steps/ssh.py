@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Annotated, Any
@@ -86,6 +85,8 @@ def run(call: StepCall, means: Means) -> Outcome:
 
     sink = OutputSink(call.output, limit_bytes=call.output_limit_bytes, vault=means.vault)
     try:
+        from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - only to run, and much to import
+
         with ThreadPoolExecutor(max_workers=min(options.max_parallel, len(hosts)), thread_name_prefix="ssh") as pool:
             results = []
             for result in pool.map(one, hosts):
