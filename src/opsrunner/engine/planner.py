@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -16,7 +16,7 @@ from opsrunner.model.run import Trigger
 from opsrunner.model.schedule import Freeze, Occurrence
 from opsrunner.model.site import Site
 from opsrunner.schedules.almanac import Almanac
-from opsrunner.schedules.due import occurrences, upcoming
+from opsrunner.schedules.due import LOOK_AHEAD, occurrences, upcoming
 from opsrunner.schedules.freezes import freeze_at
 
 ON_TIME = timedelta(seconds=60)
@@ -71,19 +71,34 @@ def world_of(site: Site, almanac: Almanac) -> World:
 
 def plan(watch: Watch, *, world: World, now: datetime) -> list[Decision]:
     """Return a decision for every due time in (watermark, now], in order."""
-    due = list(occurrences(watch.routine.schedule, after=watch.watermark, until=now, almanac=world.almanac))
-    if not due:
-        return []
-    held = {occurrence: held_because(watch.routine, occurrence, watch.holds, world) for occurrence in due}
-    free = [occurrence for occurrence in due if not held[occurrence]]
+    due = occurrences(watch.routine.schedule, after=watch.watermark, until=now, almanac=world.almanac)
+    return _decisions(watch, list(due), world=world, now=now)
+
+
+def plan_ahead(watch: Watch, *, world: World, now: datetime) -> tuple[list[Decision], datetime | None]:
+    """Return the same as `plan`, and when the routine is due next, in one walk along its schedule."""
+    until = max(watch.watermark, now) + LOOK_AHEAD
+    due: list[Occurrence] = []
+    following = None
+    for occurrence in occurrences(watch.routine.schedule, after=watch.watermark, until=until, almanac=world.almanac):
+        if occurrence.planned_at > now:
+            following = occurrence.planned_at
+            break
+        due.append(occurrence)
+    return _decisions(watch, due, world=world, now=now), following
+
+
+def _decisions(watch: Watch, due: list[Occurrence], *, world: World, now: datetime) -> list[Decision]:
+    """Return a decision for each occurrence that is due, in their order."""
+    reasons = [held_because(watch.routine, occurrence, watch.holds, world) for occurrence in due]
+    if not any(reasons):
+        return list(_chosen(watch, due, world=world, now=now))
+    free = [occurrence for occurrence, reason in zip(due, reasons, strict=True) if not reason]
     chosen = _chosen(watch, free, world=world, now=now)
-    decisions: list[Decision] = []
-    for occurrence in due:
-        if held[occurrence]:
-            decisions.append(_decision(watch, occurrence, Verdict.SKIPPED, held[occurrence]))
-        else:
-            decisions.append(chosen[occurrence])
-    return decisions
+    return [
+        _decision(watch, occurrence, Verdict.SKIPPED, reason) if reason else next(chosen)
+        for occurrence, reason in zip(due, reasons, strict=True)
+    ]
 
 
 def accounted_until(own: datetime, planned_at: datetime | None) -> datetime:
@@ -98,16 +113,16 @@ def next_due(watch: Watch, *, world: World, now: datetime) -> datetime | None:
     return coming[0].planned_at if coming else None
 
 
-def held_because(routine: Routine, occurrence: Occurrence, holds: Iterable[Hold], world: World) -> str:
+def held_because(routine: Routine, occurrence: Occurrence, holds: Sequence[Hold], world: World) -> str:
     """Return why an occurrence is left out (`holiday asked paused frozen`), or '' where it is not."""
     if occurrence.skip_reason:
         return occurrence.skip_reason
     for hold in holds:
         if hold.kind == "skip" and hold.nominal_at == occurrence.nominal_at and hold.ended_at is None:
             return "asked"
-    if any(_pauses(hold, occurrence.planned_at) for hold in holds):
+    if holds and any(_pauses(hold, occurrence.planned_at) for hold in holds):
         return "paused"
-    if freeze_at(world.freezes, tags=routine.tags, at=occurrence.planned_at, zone=world.timezone):
+    if world.freezes and freeze_at(world.freezes, tags=routine.tags, at=occurrence.planned_at, zone=world.timezone):
         return "frozen"
     return ""
 
@@ -118,23 +133,21 @@ def _pauses(hold: Hold, at: datetime) -> bool:
     return hold.ended_at is None or at < hold.ended_at
 
 
-def _chosen(watch: Watch, free: list[Occurrence], *, world: World, now: datetime) -> dict[Occurrence, Decision]:
-    """Decide on what nothing holds: coalescing first, then catching up, then overlap."""
-    answers: dict[Occurrence, Decision] = {}
+def _chosen(watch: Watch, free: list[Occurrence], *, world: World, now: datetime) -> Iterator[Decision]:
+    """Decide, in order, on what nothing holds: coalescing first, then catching up, then overlap."""
     moments = _one_a_moment(free)
-    for occurrence in free:
-        if moments[occurrence.planned_at] != occurrence:
-            answers[occurrence] = _decision(watch, occurrence, Verdict.SKIPPED, "coalesced")
-    candidates = sorted(moments.values())
+    latest = max(moments.values(), default=None)
     running, queued = watch.is_running, watch.queued
-    for occurrence in candidates:
-        answer = _caught_up(watch, occurrence, candidates[-1], world=world, now=now)
+    for occurrence in free:
+        if latest is None or moments[occurrence.planned_at] is not occurrence:
+            yield _decision(watch, occurrence, Verdict.SKIPPED, "coalesced")
+            continue
+        answer = _caught_up(watch, occurrence, latest, world=world, now=now)
         if answer.verdict is Verdict.START:
             answer = _overlapped(watch, answer, running=running, queued=queued)
             running = running or answer.verdict is Verdict.START
             queued += answer.verdict is Verdict.QUEUE
-        answers[occurrence] = answer
-    return answers
+        yield answer
 
 
 def _one_a_moment(free: list[Occurrence]) -> dict[datetime, Occurrence]:
@@ -150,13 +163,13 @@ def _one_a_moment(free: list[Occurrence]) -> dict[datetime, Occurrence]:
 def _caught_up(watch: Watch, occurrence: Occurrence, latest: Occurrence, *, world: World, now: datetime) -> Decision:
     late = now - occurrence.planned_at
     policy = watch.routine.catch_up.policy
-    if late <= ON_TIME and (policy == "all" or occurrence == latest):
+    if late <= ON_TIME and (policy == "all" or occurrence is latest):
         return _decision(watch, occurrence, Verdict.START, "")
     if policy == "skip":
         return _decision(watch, occurrence, Verdict.MISSED, "policy")
     if policy == "latest" and now - latest.planned_at > _window(watch, latest, world):
         return _decision(watch, occurrence, Verdict.MISSED, "window")
-    if policy == "latest" and occurrence != latest:
+    if policy == "latest" and occurrence is not latest:
         return _decision(watch, occurrence, Verdict.MISSED, "coalesced")
     if policy == "all" and late > _window(watch, occurrence, world):
         return _decision(watch, occurrence, Verdict.MISSED, "window")

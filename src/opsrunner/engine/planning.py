@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from opsrunner.engine.planner import Decision, Verdict, Watch, World, accounted_until, next_due, plan
+from opsrunner.engine.planner import Decision, Verdict, Watch, World, accounted_until, plan_ahead
 from opsrunner.engine.workers import Work
 from opsrunner.ledger.books import Books
 from opsrunner.ledger.holds import Hold
@@ -108,8 +108,8 @@ class Planning:
         decisions: list[Decision] = []
         coming: dict[str, datetime | None] = {}
         for watch in self._watches(due, planned_at):
-            decisions += plan(watch, world=world, now=now)
-            coming[watch.routine.id] = next_due(watch, world=world, now=now)
+            decided, coming[watch.routine.id] = plan_ahead(watch, world=world, now=now)
+            decisions += decided
         return decisions, coming
 
     def _watches(self, due: list[Routine], planned_at: datetime | None) -> list[Watch]:

@@ -53,6 +53,7 @@ _FIELD_HINTS = {
 }
 _ALL_KINDS_OF_YEARS = range(2001, 2029)
 _MINUTE = timedelta(minutes=1)
+LAST_MOMENT = datetime(LAST_YEAR, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,11 +101,10 @@ def parse_cron(expression: str) -> CronExpression:
     return parsed
 
 
-def cron_times(expression: str, *, after: datetime, zone: str) -> Iterator[datetime]:
-    """Yield the moments of `expression` on the wall clock of `zone` later than `after`, in UTC and in order.
+def cron_times(expression: str, *, after: datetime, zone: str, until: datetime = LAST_MOMENT) -> Iterator[datetime]:
+    """Yield the moments of `expression` on the wall clock of `zone` in (after, until], in UTC and in order.
 
-    It never ends within a life time. Raises ConfigurationError at the first
-    moment for a wrong expression or zone.
+    Raises ConfigurationError at the first moment for a wrong expression or zone.
     """
     parsed, place = parse_cron(expression), load_zone(zone)
     last = after
@@ -112,6 +112,8 @@ def cron_times(expression: str, *, after: datetime, zone: str) -> Iterator[datet
     while day.year < LAST_YEAR:
         if parsed.matches(day):
             for moment in _moments_of(parsed, day, place, last):
+                if moment > until:
+                    return
                 if moment > last:
                     last = moment
                     yield moment

@@ -9,7 +9,7 @@ from itertools import islice
 
 from opsrunner.model.schedule import Occurrence, Rule, Schedule
 from opsrunner.schedules.almanac import Almanac
-from opsrunner.schedules.moments import Moment, Span, rule_moments
+from opsrunner.schedules.moments import Moment, Span, rule_instants, rule_moments
 from opsrunner.schedules.ordering import in_order
 from opsrunner.schedules.zones import MIDNIGHT, ONE_DAY, load_zone, local_date, to_utc
 
@@ -47,7 +47,7 @@ def _without_repeats(ordered: Iterator[Occurrence]) -> Iterator[Occurrence]:
 def _of_rule(rule: Rule, span: Span, almanac: Almanac) -> Iterator[Occurrence]:
     on_holiday = rule.frame.on_holiday
     if on_holiday == "run":
-        return _running(rule_moments(rule, span, almanac))
+        return _running(rule_instants(rule, span, almanac))
     if on_holiday == "skip":
         return _skipping(rule_moments(rule, span, almanac), rule.frame.calendar, almanac)
     if on_holiday == "next business day":
@@ -55,9 +55,9 @@ def _of_rule(rule: Rule, span: Span, almanac: Almanac) -> Iterator[Occurrence]:
     return _moved_earlier(rule, span, almanac)
 
 
-def _running(moments: Iterator[Moment]) -> Iterator[Occurrence]:
-    for moment in moments:
-        yield Occurrence(planned_at=moment.nominal_at, nominal_at=moment.nominal_at)
+def _running(instants: Iterator[datetime]) -> Iterator[Occurrence]:
+    for instant in instants:
+        yield Occurrence(planned_at=instant, nominal_at=instant)
 
 
 def _skipping(moments: Iterator[Moment], calendar: str, almanac: Almanac) -> Iterator[Occurrence]:

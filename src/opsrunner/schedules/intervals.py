@@ -21,8 +21,12 @@ def interval_times(rule: IntervalRule, *, after: datetime, until: datetime) -> I
     moment = anchor + (int(after.timestamp() // 1) - anchor) // step * step + step
     end = int(until.timestamp() // 1)
     while moment <= end:
+        if rule.between is None:
+            yield datetime.fromtimestamp(moment, UTC)
+            moment += step
+            continue
         wall = datetime.fromtimestamp(moment, zone)
-        if rule.between is None or _is_within(wall.time(), rule.between):
+        if _is_within(wall.time(), rule.between):
             yield datetime.fromtimestamp(moment, UTC)
             moment += step
         else:

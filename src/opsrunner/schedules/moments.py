@@ -65,6 +65,21 @@ def rule_moments(rule: Rule, span: Span, almanac: Almanac, trail: tuple[str, ...
     return (moment for moment in moments if moment.day <= last and moment.day not in left_out)
 
 
+def rule_instants(rule: Rule, span: Span, almanac: Almanac) -> Iterator[datetime]:
+    """Yield the same as `rule_moments` without the days that they stand for, where nothing asks for those."""
+    frame = rule.frame
+    if frame.until is None and not frame.except_ and isinstance(rule, IntervalRule | CronRule):
+        within = _within(frame, span)
+        return _instants(rule, within) if within.after < within.until else iter(())
+    return (moment.nominal_at for moment in rule_moments(rule, span, almanac))
+
+
+def _instants(rule: IntervalRule | CronRule, span: Span) -> Iterator[datetime]:
+    if isinstance(rule, IntervalRule):
+        return interval_times(rule, after=span.after, until=span.until)
+    return cron_times(rule.expression, after=span.after, until=span.until, zone=rule.frame.timezone)
+
+
 def _within(frame: Frame, span: Span) -> Span:
     """Return the part of `span` that the frame's `from` and `until` leave; it may be empty."""
     if frame.from_ is None and frame.until is None:
@@ -84,11 +99,8 @@ def _moments_of(rule: Rule, span: Span, almanac: Almanac, trail: tuple[str, ...]
     match rule:
         case CalendarRule():
             return _calendar_moments(rule, span, almanac)
-        case IntervalRule():
-            return _on_the_wall(interval_times(rule, after=span.after, until=span.until), rule.frame, span)
-        case CronRule():
-            times = cron_times(rule.expression, after=span.after, zone=rule.frame.timezone)
-            return _on_the_wall(times, rule.frame, span)
+        case IntervalRule() | CronRule():
+            return _on_the_wall(_instants(rule, span), rule.frame)
         case OnceRule():
             return _once_moments(rule, span)
         case OffsetRule():
@@ -108,12 +120,10 @@ def _calendar_moments(rule: CalendarRule, span: Span, almanac: Almanac) -> Itera
                 yield Moment(moment, day, clock)
 
 
-def _on_the_wall(times: Iterator[datetime], frame: Frame, span: Span) -> Iterator[Moment]:
-    """Yield moments up to the end of `span`, each with the day and time that the wall then shows."""
+def _on_the_wall(times: Iterator[datetime], frame: Frame) -> Iterator[Moment]:
+    """Yield moments, each with the day and time that the wall then shows."""
     zone = load_zone(frame.timezone)
     for moment in times:
-        if moment > span.until:
-            return
         wall = moment.astimezone(zone)
         yield Moment(moment, wall.date(), wall.time())
 
