@@ -13,6 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ import pytest
 SCRIPT = Path(sys.executable).with_name("opsrunner")
 FAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1"
 HOUR = 3600
+MOST_OFF_HOURS = 12
+"""By more than a day since the last pass the clock would be in doubt, and for ten minutes nothing would be planned."""
 IN_FLIGHT = "SELECT run, id, started_at FROM steps WHERE finished_at IS NULL AND kind <> 'task'"
 Marked = tuple[int, bytes]
 """A process: its id, and the ticks at which it began."""
@@ -70,6 +73,8 @@ class Seen:
 
     cut: set[tuple[int, str, str]] = field(default_factory=set)
     """Each step of each run that was in flight when the daemon died, with the moment at which it had begun."""
+    alive: set[tuple[int, str]] = field(default_factory=set)
+    """Each step of each run of which a process lived when the daemon died."""
     final: dict[int, tuple[str, str, str]] = field(default_factory=dict)
     """How each run that had ended stood then: it must stand so for ever."""
     slowest_seconds: float = 0.0
@@ -83,6 +88,7 @@ class House:
         self.root, self.home, self.dice, self.postbox = root, home, dice, postbox
         self.ledger, self.counter = root / "var/ledger.db", home / f"counted-{root.name}"
         self.ahead_seconds = 0.0
+        self.planned_at = time.time()
         self.orphans: set[Marked] = set()
         self.cut_off: set[tuple[int, str, str]] = set()
         self.seen = Seen()
@@ -90,8 +96,9 @@ class House:
 
     def start(self, *, hours: float, killed_at_sync: int = 0) -> None:
         """Start the daemon with its clock some hours further, a moment before a full hour."""
-        now = time.time() + self.ahead_seconds + hours * HOUR
-        self.ahead_seconds += hours * HOUR + (-now % HOUR) - self.dice.uniform(0.6, 1.6)
+        now = time.time() + self.ahead_seconds
+        further = hours * HOUR if now < self.planned_at + MOST_OFF_HOURS * HOUR else 0.0
+        self.ahead_seconds += further - (now + further) % -HOUR - self.dice.uniform(0.6, 1.6)
         own_clock = {"LD_PRELOAD": FAKETIME, "FAKETIME": f"+{self.ahead_seconds:.3f}", "DONT_FAKE_MONOTONIC": "1"}
         environment = {"PATH": os.environ["PATH"], "HOME": str(self.home), "LANG": "C.UTF-8"}
         command = [str(SCRIPT), "serve"]
@@ -120,7 +127,9 @@ class House:
         self.process.kill()
         self.process.wait()
         self.seen.kills[kind] += 1
-        self.orphans |= self.processes()
+        left = self.processes()
+        self.orphans |= left.keys()
+        self.seen.alive |= set(left.values())
         self.look()
 
     def look(self) -> None:
@@ -136,6 +145,8 @@ class House:
             if not books.all("SELECT 1 FROM sqlite_master LIMIT 1"):
                 return
             assert books.all("PRAGMA integrity_check") == [("ok",)]
+            for (planned,) in books.all("SELECT value FROM meta WHERE name = 'planned_at'"):
+                self.planned_at = datetime.fromisoformat(planned).timestamp()
             self.cut_off = set(books.all(IN_FLIGHT))
             self.seen.cut |= self.cut_off
             for run, *how in books.all(
@@ -148,15 +159,18 @@ class House:
         with Reader(self.ledger) as books:
             return books.all(sql)
 
-    def processes(self) -> set[Marked]:
-        """Return what runs for this site's steps."""
-        found: set[Marked] = set()
+    def processes(self) -> dict[Marked, tuple[int, str]]:
+        """Return what runs for this site's steps: each process with its run and step."""
+        found: dict[Marked, tuple[int, str]] = {}
         for folder in Path("/proc").glob("[0-9]*"):
             try:
-                if f"OPS_SITE={self.root}".encode() in (folder / "environ").read_bytes():
-                    found.add((int(folder.name), began_at(int(folder.name))))
+                lines = (folder / "environ").read_bytes().decode(errors="replace").split("\0")
             except OSError:
                 continue
+            words = dict(line.split("=", 1) for line in lines if line.startswith("OPS_") and "=" in line)
+            if words.get("OPS_SITE") == str(self.root):
+                pid = int(folder.name)
+                found[pid, began_at(pid)] = (int(words["OPS_RUN_ID"]), words["OPS_STEP"])
         return found
 
     def is_accounted(self) -> bool:
