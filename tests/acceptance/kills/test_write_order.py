@@ -1,0 +1,181 @@
+"""B47: what is promised is on the disk before anybody is told: exit code, answer, mail."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.needs("strace")
+SCRIPT = Path(sys.executable).with_name("opsrunner")
+SITE = """\
+site: Example Hosting
+timezone: UTC
+people:
+  boss: {{name: The owner, email: owner@example.com, roles: [owner], login: boss}}
+mail: {{from: ops@example.com, smtp: {{host: 127.0.0.1, port: {port}, security: none}}}}
+"""
+HAND = 'name: By hand\naccountable: owner\nsteps:\n  - {id: one, run: ["true"]}\n'
+MAIL = 'name: Mail\naccountable: owner\nsteps:\n  - email: {to: owner, subject: "Report", body: "All is well."}\n'
+CALLS = "openat,fsync,fdatasync,ftruncate,write,pwrite64,sendto,exit_group"
+
+
+class Traced:
+    """What a process asked of the system, line by line, in the order in which it was asked."""
+
+    def __init__(self, trace: Path) -> None:
+        self.lines = [
+            match[1]
+            for line in trace.read_text(errors="replace").splitlines()
+            if (match := re.match(r"\d+ +(.*)", line))
+        ]
+        opened = {
+            match[2]
+            for line in self.lines
+            if (match := re.match(r'openat\(.*"([^"]*ledger\.db[^"]*)".* = (\d+)', line))
+        }
+        self.descriptors = opened
+
+    def first(self, pattern: str, *, after: int = 0) -> int:
+        """Return the number of the first line from `after` on that holds a pattern."""
+        for number in range(after, len(self.lines)):
+            if re.search(pattern, self.lines[number]):
+                return number
+        raise AssertionError(f"{pattern} is nowhere after line {after}")
+
+    def unsynced(self, before: int) -> list[str]:
+        """Return the writes to the ledger and its journal that no sync had followed when line `before` came.
+
+        A commit is on the disk when the journal was cut to nothing and that was synced.
+        """
+        dirty: dict[str, str] = {}
+        for line in self.lines[:before]:
+            match = re.match(r"(pwrite64|ftruncate|fsync|fdatasync)\((\d+)", line)
+            if match is None or match[2] not in self.descriptors:
+                continue
+            if match[1] in ("fsync", "fdatasync"):
+                dirty.pop(match[2], None)
+            else:
+                dirty[match[2]] = line
+        return list(dirty.values())
+
+    def commits(self, *, before: int) -> int:
+        """Return how often a journal was cut to nothing."""
+        return sum(bool(re.match(r"ftruncate\(\d+, 0\)", line)) for line in self.lines[:before])
+
+
+@pytest.fixture
+def site(make_site: Callable[[Mapping[str, str]], Path], open_postbox: Callable[[], Any]) -> tuple[Path, Any]:
+    box = open_postbox()
+    files = {"opsrunner.yaml": SITE.format(port=box.port), "routines/hand.yaml": HAND, "routines/mail.yaml": MAIL}
+    return make_site(files), box
+
+
+@pytest.fixture
+def traced(site: tuple[Path, Any], tmp_path: Path) -> Callable[..., tuple[Traced, str]]:
+    """Run a verb under strace; return what it asked of the system and what it printed."""
+
+    def run(*words: str) -> tuple[Traced, str]:
+        done = subprocess.run(
+            [*tracing(tmp_path / "trace"), str(SCRIPT), *words],
+            cwd=site[0],
+            env=plain(tmp_path),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return Traced(tmp_path / "trace"), done.stdout
+
+    return run
+
+
+def tracing(trace: Path) -> list[str]:
+    return ["strace", "-f", "--seccomp-bpf", "-qq", "-s", "200", "-o", str(trace), "-e", f"trace={CALLS}"]
+
+
+def plain(home: Path) -> dict[str, str]:
+    return {"PATH": os.environ["PATH"], "HOME": str(home), "LANG": "C.UTF-8", "COLUMNS": "200"}
+
+
+VERBS = [
+    pytest.param(("task", "add", "Order paper", "--as", "boss"), r'write\(1, ".*Order paper', id="task add"),
+    pytest.param(("tick", "1", "--as", "boss"), r'write\(1, ".*', id="tick"),
+    pytest.param(("note", "The disk of web3 is slow", "--as", "boss"), r'write\(1, ".*', id="note"),
+    pytest.param(("pause", "hand", "--until", "+1d", "--reason", "x", "--as", "boss"), r'write\(1, ".*', id="pause"),
+    pytest.param(("run", "hand", "--as", "boss"), r'write\(1, ".*succeeded after', id="run"),
+]
+
+
+@pytest.mark.parametrize(("words", "answer"), VERBS)
+def test_the_answer_and_the_exit_come_after_the_commit_is_on_the_disk(
+    traced: Callable[..., tuple[Traced, str]], words: tuple[str, ...], answer: str
+) -> None:
+    if words[0] == "tick":
+        traced("task", "add", "Order paper", "--as", "boss")
+    seen, _ = traced(*words)
+    answered, left = seen.first(answer), seen.first(r"exit_group\(0\)")
+    assert seen.commits(before=answered) > 0
+    assert seen.unsynced(answered) == []
+    assert seen.unsynced(left) == []
+    if words[0] != "run":
+        assert seen.commits(before=answered) == seen.commits(before=left), "nothing is left for after the answer"
+
+
+def test_a_step_s_start_is_on_the_disk_before_it_begins(traced: Callable[..., tuple[Traced, str]]) -> None:
+    """A run is written before anything of it starts, so that a crash cannot lose it."""
+    seen, _ = traced("run", "hand", "--as", "boss")
+    started = seen.first(r'write\(1, ".*(By hand|count|one)')
+    assert seen.unsynced(started) == []
+
+
+def test_a_mail_is_said_after_what_it_reports_is_on_the_disk(site: tuple[Path, Any], tmp_path: Path) -> None:
+    """The daemon: the commit that ends the step queues the mail; the mail goes after it."""
+    root, box = site
+    trace = tmp_path / "trace"
+    with (tmp_path / "log").open("w") as log:
+        daemon = subprocess.Popen(
+            ["strace", "-D", *tracing(trace)[1:], str(SCRIPT), "serve"],
+            cwd=root,
+            env=plain(tmp_path),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+        )
+    try:
+        until(lambda: " in force" in (tmp_path / "log").read_text())
+        asked = subprocess.run(
+            [str(SCRIPT), "run", "mail", "--as", "boss"],
+            cwd=root,
+            env=plain(tmp_path),
+            capture_output=True,
+            check=False,
+        )
+        assert asked.returncode == 0, asked.stderr
+        until(lambda: box.received)
+    finally:
+        daemon.send_signal(signal.SIGTERM)
+        daemon.wait(timeout=30)
+    seen = Traced(trace)
+    said = seen.first(r'sendto\(\d+, "(?i:data)\\r\\n')
+    queued = seen.first(r'pwrite64\(\d+, ".*')
+    assert queued < said
+    assert seen.commits(before=said) >= 3, "the run, the end of its step with the mail, the claim of the mail"
+    assert seen.unsynced(said) == []
+
+
+def until(is_so: Callable[[], object], seconds: float = 30) -> None:
+    deadline = time.monotonic() + seconds
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
