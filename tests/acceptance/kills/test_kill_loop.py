@@ -38,7 +38,7 @@ HOURS = (0, 0, 0, 1, 1, 3)
 """How far the clock goes on between two lives; up to an hour more brings it to a full hour."""
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(600)
 def test_it_accounts_for_everything_through_50_kills(killed_house: Callable[..., Any]) -> None:
     house = killed_house(random.Random(7))
     loop(house, kills=50)
