@@ -109,8 +109,9 @@ def accounted_until(own: datetime, planned_at: datetime | None) -> datetime:
 def next_due(watch: Watch, *, world: World, now: datetime) -> datetime | None:
     """Return when the routine is next due, or None where it never is again."""
     after = max(watch.watermark, now)
-    coming = upcoming(watch.routine.schedule, after=after, count=1, almanac=world.almanac)
-    return coming[0].planned_at if coming else None
+    coming = occurrences(watch.routine.schedule, after=after, until=after + LOOK_AHEAD, almanac=world.almanac)
+    first = next(coming, None)
+    return first.planned_at if first else None
 
 
 def held_because(routine: Routine, occurrence: Occurrence, holds: Sequence[Hold], world: World) -> str:

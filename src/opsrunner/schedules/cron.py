@@ -73,7 +73,7 @@ class CronExpression:
         return day.month in self.matcher.months and self.matcher.match_day(day)
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=16384)
 def parse_cron(expression: str) -> CronExpression:
     """Check a five-field expression, or one of `@hourly @daily @weekly @monthly @yearly`.
 
@@ -88,12 +88,12 @@ def parse_cron(expression: str) -> CronExpression:
     except (CronSimError, ValueError, AssertionError) as exc:
         reason = _FIELD_HINTS.get(str(exc), "a field cannot be read")
         raise ConfigurationError(f"'{expression}' is not a cron expression: {reason}") from exc
-    clocks = tuple(time(hour, minute) for hour in sorted(matcher.hours) for minute in sorted(matcher.minutes))
+    clocks, elapsed = _times_of_day(tuple(sorted(matcher.hours)), tuple(sorted(matcher.minutes)))
     parsed = CronExpression(
         text=" ".join(fields),
         matcher=matcher,
         clocks=clocks,
-        elapsed=tuple(timedelta(hours=clock.hour, minutes=clock.minute) for clock in clocks),
+        elapsed=elapsed,
         is_fixed=not fields[0].startswith("*") and not fields[1].startswith("*"),
     )
     if not _ever_matches(parsed):
@@ -124,6 +124,13 @@ def cron_in_words(expression: str) -> str:
     """Say an expression in plain words: `at 02:30 on Monday through Friday`."""
     words: str = parse_cron(expression).matcher.explain()
     return words[:1].lower() + words[1:]
+
+
+@lru_cache(maxsize=1024)
+def _times_of_day(hours: tuple[int, ...], minutes: tuple[int, ...]) -> tuple[tuple[time, ...], tuple[timedelta, ...]]:
+    """Return the times of day in order, as clocks and as what has passed since midnight; kept once for all alike."""
+    clocks = tuple(time(hour, minute) for hour in hours for minute in minutes)
+    return clocks, tuple(timedelta(hours=clock.hour, minutes=clock.minute) for clock in clocks)
 
 
 def _five_fields(expression: str) -> list[str]:
