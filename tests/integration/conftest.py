@@ -8,6 +8,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -32,8 +33,10 @@ KbdInteractiveAuthentication no
 PidFile none
 MaxStartups 200
 LogLevel VERBOSE
-SetEnv WEBHOST={name}
+SetEnv WEBHOST={name} SHLVL=2
 """
+# SHLVL: bash reads ~/.bashrc for a command of sshd unless it stands in another shell already, and what
+# stands in the tester's own must not decide how a test ends.
 
 
 class SshdFarm:
@@ -75,6 +78,13 @@ class SshdFarm:
         self._hosts[namespace] = self._start(namespace, address=address, key_types=("ed25519",), inside=inside)
         return self._hosts[namespace]
 
+    def hosts_of_one(self, count: int) -> list[Host]:
+        """Return hosts that share one sshd and its key, each with an address of its own, 127.0.9.1 and on."""
+        if "shared" not in self._hosts:
+            self._hosts["shared"] = self._start("shared", address="0.0.0.0", key_types=("ed25519",))
+        shared = self._hosts["shared"]
+        return [replace(shared, name=f"node{n}", address=f"127.0.9.{n}") for n in range(1, count + 1)]
+
     def stop_host(self, host: Host) -> None:
         """End one host before the others."""
         del self._hosts[host.name]
@@ -97,7 +107,7 @@ class SshdFarm:
         if inside:
             wait_for_word("Server listening", log=folder / "log")
         else:
-            wait_for_banner(address, port, log=folder / "log")
+            wait_for_banner("127.0.0.1" if address == "0.0.0.0" else address, port, log=folder / "log")
         return Host(name=name, address=address, port=port, user=getpass.getuser(), key_file=str(self.client_key))
 
 

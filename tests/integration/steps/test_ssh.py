@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from opsrunner.errors import StepFailed
 from opsrunner.fleet.fleet import Fleet
+from opsrunner.fleet.host_keys import trust
 from opsrunner.model.outcome import Outcome, StepStatus
 from opsrunner.model.site import Host
 from opsrunner.secrets import MASK, SecretRef
@@ -202,6 +203,52 @@ class TestManyHosts:
         assert settles_at(threads_before)
         sections = [line for line in (tmp_path / "output.log").read_text().splitlines() if line.startswith("=== ")]
         assert [section.split()[1] for section in sections] == [*(f"web{n}" for n in range(11, 20)), "dead"]
+
+    @pytest.mark.parametrize(
+        "rounds", [pytest.param(3, id="3 rounds"), pytest.param(20, id="20 rounds", marks=pytest.mark.soak)]
+    )
+    def test_fifty_hosts_one_dead_and_one_slow_end_together_and_leave_nothing(
+        self,
+        work: Work,
+        make_fleet: Callable[..., Fleet],
+        sshd_farm: Any,
+        known_hosts: Path,
+        inventory: dict[str, Host],
+        rounds: int,
+    ) -> None:
+        hosts = sshd_farm.hosts_of_one(49)
+        (key,) = sshd_farm.public_keys(dataclasses.replace(hosts[0], name="shared"))
+        for host in hosts:
+            inventory[host.name] = host
+            trust(known_hosts, host, [key])
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            inventory["dead"] = dataclasses.replace(
+                hosts[0], name="dead", address="127.0.0.1", port=silent.getsockname()[1]
+            )
+            fleet = make_fleet(connect_seconds=4)
+            threads_before = threading.active_count()
+            descriptors: list[int] = []
+            for number in range(rounds):
+                began = time.monotonic()
+                outcome = work(
+                    hosts="all",
+                    run='[ "$OPS_HOST" != node7 ] || sleep 1.5; echo "${SSH_CONNECTION% *}"',
+                    rows_as="lines",
+                    timeout_seconds=20,
+                    max_parallel=10,
+                    fleet=fleet,
+                )
+                took = time.monotonic() - began
+                assert took < 1.5 + 20
+                assert outcome.facts == {"hosts": 50, "ok": 49, "failed": 1, "unknown": 0}
+                assert {part.key for part in outcome.parts if part.status is not StepStatus.SUCCEEDED} == {"dead"}
+                assert {row["host"]: row["line"].split()[2] for row in outcome.rows} == {
+                    host.name: host.address for host in hosts
+                }
+                assert settles_at(threads_before)
+                descriptors.append(len(list(Path("/proc/self/fd").iterdir())))
+                print(f"round {number + 1}: 50 hosts in {took:.1f} s; {descriptors[-1]} descriptors open after it")
+        assert len(set(descriptors)) == 1
 
     def test_hosts_run_side_by_side(
         self, work: Work, pinned_host: Callable[[int], Host], inventory: dict[str, Host], tmp_path: Path
