@@ -163,8 +163,22 @@ class Exchange:
                 self._sockets.append(opened.dup())  # TLS takes the first one over
             if self._aborted:
                 self._hang_up()
+        if event in ("connection.connect_tcp.complete", "connection.start_tls.complete"):
+            self._guard(details["return_value"])
         if event.endswith("send_request_headers.started"):
             self._sent = True
+
+    def _guard(self, stream: Any) -> None:
+        """End the reading of a stream with the exchange: the library reads on while 103 comes after 103."""
+        plain_read = stream.read
+
+        def read(*arguments: Any, **options: Any) -> bytes:
+            if self._aborted:
+                raise ConnectionAbortedError
+            data: bytes = plain_read(*arguments, **options)
+            return data
+
+        stream.read = read
 
     def _aborted_for(self, kind: str) -> NoAnswer:
         self._aborted = True
