@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import ipaddress
+import socket
 import ssl
+import threading
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -123,3 +126,43 @@ def test_it_takes_any_certificate_only_where_that_is_asked_for(
 def test_it_says_that_a_server_speaks_no_tls(ask: Runner, web: Any) -> None:
     with pytest.raises(StepFailed, match="TLS failed: "):
         ask(get=web.url().replace("http:", "https:"))
+
+
+def test_it_takes_no_secret_along_from_https_to_http(
+    ask: Runner, start_web: Callable[..., Any], authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OUR_SECRET", SECRET)
+    sealed, open_ = start_web(authority.context(days=20)), start_web()
+    sealed.pages["/down"] = (307, {"Location": open_.url()}, b"")
+    headers = {"Authorization": SECRET, "Cookie": SECRET, "X-Key": {"env": "OUR_SECRET"}}
+    ask(get=sealed.url("/down"), headers=headers)
+    assert sealed.seen[0][2]["X-Key"] == SECRET
+    (_, path, told, body) = open_.seen[0]
+    assert SECRET not in repr((path, told, body))
+    with pytest.raises(StepFailed, match="redirects what was sent to another host"):
+        ask(post=sealed.url("/down"), headers=headers, body=SECRET)
+    assert len(open_.seen) == 1
+
+
+def test_it_leaves_a_server_that_draws_out_its_answer_within_tls(ask: Runner, authority: Authority) -> None:
+    """TLS takes the socket over, and the time that a read may take begins anew with each byte."""
+    was_left = threading.Event()
+
+    def serve(listener: socket.socket) -> None:
+        try:
+            connection, _ = listener.accept()
+            with authority.context(days=20).wrap_socket(connection, server_side=True) as sealed:
+                sealed.recv(65536)
+                while True:
+                    sealed.sendall(b"H")
+                    time.sleep(0.05)
+        except OSError:
+            was_left.set()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve, args=(listener,))
+        thread.start()
+        with pytest.raises(StepFailed, match="no full answer within 1 s"):
+            ask(get=f"https://127.0.0.1:{listener.getsockname()[1]}/", timeout="1s")
+        assert was_left.wait(3)
+        thread.join()
