@@ -55,6 +55,51 @@ except StepFailed as exc:
     assert " bytes left out …]\n" in text
 
 
+FLOOD = """
+import sys, threading, time
+from pathlib import Path
+from opsrunner.clock import SystemClock
+from opsrunner.errors import StepFailed
+from opsrunner.secrets import Vault
+from opsrunner.steps.base import Means, StepCall
+from opsrunner.steps.run import Options, run
+root, each, rows_as = Path(sys.argv[1]), sys.argv[2], sys.argv[3] or None
+command = (f"echo first; head -c {each} /dev/zero & head -c {each} /dev/zero >&2 & wait; sleep 0.1; echo last; exit 7")
+call = StepCall(run_id=1, run_token="flood", routine="r", step="s", options=Options(run=command), rows_as=rows_as,
+    timeout_seconds=300, site_root=root, workdir=root, output=root / "output.log", output_limit_bytes=1_000_000)
+vault = Vault(root)
+vault.remember("hunter2-hunter2")
+means = Means(clock=SystemClock(), vault=vault, stopping=threading.Event(), hosts={}, fleet=None, sources={},
+    read_source=None, send=None)
+try:
+    run(call, means)
+except StepFailed as exc:
+    peak = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
+    print(exc.facts["exit_code"], exc.facts["output_bytes"], int(peak.split()[1]) // 1000, exc.facts["seconds"])
+"""
+SIZES = [
+    pytest.param(100_000_000, id="200 MB"),
+    pytest.param(2_500_000_000, id="5 GB", marks=pytest.mark.soak),
+]
+
+
+@pytest.mark.parametrize("each", SIZES)
+@pytest.mark.parametrize("rows_as", ["", "lines"], ids=["streams together", "streams apart"])
+def test_a_flood_on_both_streams_is_read_to_its_end_in_little_memory(tmp_path: Path, each: int, rows_as: str) -> None:
+    words = [sys.executable, "-c", FLOOD, str(tmp_path), str(each), rows_as]
+    answer = subprocess.run(words, capture_output=True, text=True, timeout=310, check=True)
+    code, output_bytes, peak_mb, seconds = answer.stdout.split()
+    print(f"{int(output_bytes) / 1e9:.1f} GB in {seconds} s, at most {peak_mb} MB of memory")
+    assert (code, int(output_bytes)) == ("7", 2 * each + len("first\nlast\n"))
+    assert int(peak_mb) < 150
+    stored = (tmp_path / "output.log").read_bytes()
+    marker = f"\n[… {2 * each + len('first') + len('last') + 2 - 1_000_000} bytes left out …]\n".encode()
+    assert stored.startswith(b"first\n\0\0")
+    assert stored.endswith(b"\0\0last\n")
+    assert stored.count(marker) == 1
+    assert len(stored) == 1_000_000 + len(marker)
+
+
 def test_it_takes_a_line_of_a_hundred_megabytes_of_nothing(run_command: Runner, tmp_path: Path) -> None:
     outcome = run_command("head -c 100000000 /dev/zero; printf '\\377\\376 end'")
     assert (outcome.facts["output_bytes"], outcome.facts["truncated"]) == (100_000_006, True)
