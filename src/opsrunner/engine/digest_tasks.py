@@ -147,7 +147,7 @@ class TaskWords:
 
     def _last_good(self, task: Task) -> str:
         """Return when the step that failed last did well."""
-        good = self._desk.books.ends.good(task.routine or "", task.step)
+        good = self._desk.books.steps.last_good(task.routine or "", task.step)
         if good is None:
             return "It has not been fine yet." if task.count > 1 else ""
         return f"Last fine {self._names.moment(good)}."

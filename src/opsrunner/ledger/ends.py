@@ -97,14 +97,17 @@ class Ends:
             ends[row["number"]][(RunStatus(row["status"]), row["reason"])] = row["runs"]
         return ends
 
-    def good(self, routine: str, step: str = "") -> datetime | None:
-        """Return when a routine's step last ended well, or with '' a run as a whole; None where none ever did."""
-        row = self._ledger.one("SELECT at FROM last_good WHERE routine = ? AND step = ?", (routine, step))
-        return None if row is None else to_moment(row["at"])
+    def good(self, routine: str) -> datetime | None:
+        """Return when a routine last ended well, also where that run is forgotten; None where it never did."""
+        row = self._ledger.one(
+            "SELECT finished_at FROM runs WHERE routine = ? AND status = 'succeeded' ORDER BY id DESC LIMIT 1",
+            (routine,),
+        ) or self._ledger.one("SELECT at FROM last_good WHERE routine = ? AND step = ''", (routine,))
+        return None if row is None else to_moment(row[0])
 
     def trouble_since_good(self, routine: str) -> datetime | None:
         """Return when the first run after a routine's last good one ended in trouble, None where none did."""
-        good = "coalesce((SELECT run FROM last_good WHERE routine = ?1 AND step = ''), 0)"
+        good = "coalesce((SELECT max(id) FROM runs WHERE routine = ?1 AND status = 'succeeded'), 0)"
         branches = " UNION ALL ".join(
             f"SELECT * FROM (SELECT id, finished_at FROM runs WHERE routine = ?1 AND status = '{status.value}'"  # noqa: S608 (fixed words)
             f" AND id > {good} AND reason <> 'coalesced' ORDER BY id LIMIT 1)"

@@ -123,9 +123,9 @@ BEGIN SELECT RAISE(ABORT, 'the audit is append-only'); END;
 
 # Form 2 finds everything by index at a million runs. `runs.ended` counts the ends of runs in the order in which they
 # were committed, and a digest tells of those up to its `through`: however many runs it tells of, it writes one row.
-# The stamps of form 1 (`daily`, `weekly`, `monthly`) are read, and written no more. `last_good` says when a step last
-# ended well (a run as a whole: step ''), `hosts_seen` how the newest step that asked a host ended there: both are
-# known without a walk over the runs, and for longer than runs are kept.
+# The stamps of form 1 (`daily`, `weekly`, `monthly`) are read, and written no more. `last_good` says when a step that
+# fails last ended well, `hosts_seen` how the newest step that asked a host ended there: both are known without a walk
+# over the runs, and for longer than runs are kept (a routine as a whole stands there, as step '', once its run went).
 _SERIES = ("daily", "weekly", "monthly")
 _RECENT = (
     "finished_at > (SELECT strftime('%Y-%m-%dT%H:%M:%f000Z', max(finished_at), '-31 days') FROM runs"
@@ -139,7 +139,6 @@ _SECOND = f"""
 CREATE TABLE last_good (
   routine TEXT NOT NULL, step TEXT NOT NULL, run INTEGER NOT NULL, at TEXT NOT NULL, PRIMARY KEY (routine, step)
 ) WITHOUT ROWID;
-INSERT INTO last_good SELECT routine, '', max(id), finished_at FROM runs WHERE status = 'succeeded' GROUP BY routine;
 INSERT OR REPLACE INTO last_good SELECT DISTINCT tasks.routine, tasks.step, steps.run, steps.finished_at FROM tasks
   JOIN steps ON steps.id = tasks.step AND steps.run = (
     SELECT runs.id FROM runs JOIN steps AS own ON own.run = runs.id WHERE runs.routine = tasks.routine
@@ -211,7 +210,7 @@ def _create_everything(database: Database) -> None:
 def _scale(database: Database) -> None:
     (runs,) = database.execute("SELECT coalesce(max(id), 0) FROM runs").fetchone()
     if runs > MANY_RUNS:
-        said = "the ledger of %s runs is brought to its new form, once: this takes about a minute for 5 million"
+        said = "the ledger of %s runs is brought to its new form, once: this takes seconds for each million"
         LOGGER.warning(said, f"{runs:,}", extra={"action": "migrate"})
     for statement in _statements(_SECOND):
         database.execute(statement)

@@ -13,6 +13,11 @@ SLICE = 50
 """Rows that one transaction removes."""
 SWEPT = 5_000
 """Runs that one look for frozen texts reads."""
+_KEEP_LAST_GOOD = (
+    "INSERT INTO last_good(routine, step, run, at) SELECT routine, '', max(id), finished_at FROM runs"
+    " WHERE id IN ({}) AND status = 'succeeded' GROUP BY routine"
+    " ON CONFLICT(routine, step) DO UPDATE SET run = excluded.run, at = excluded.at WHERE excluded.run > run"
+)
 
 
 class Forgetting:
@@ -37,6 +42,7 @@ class Forgetting:
         """Remove runs with their steps; their tasks stay. The newest end is never asked for: its number stays taken."""
         marks = ",".join("?" * len(run_ids))
         with self._ledger.transaction(alone=True):
+            self._ledger.change(_KEEP_LAST_GOOD.format(marks), run_ids)
             self._ledger.change(f"UPDATE runs SET rerun_of = NULL WHERE rerun_of IN ({marks})", run_ids)  # noqa: S608 (marks)
             return self._ledger.change(f"DELETE FROM runs WHERE id IN ({marks})", run_ids)  # noqa: S608 (marks only)
 

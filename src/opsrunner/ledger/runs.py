@@ -23,10 +23,6 @@ _CLAIM_ACTIVE, _CLAIM_FINAL = _CLAIM.format(ended="NULL"), _CLAIM.format(ended=N
 _FINISH = (
     f"UPDATE runs SET status = ?, reason = ?, finished_at = ?, ended = {NEXT_END} WHERE id = ? AND finished_at IS NULL"  # noqa: S608 (fixed words)
 )
-_REMEMBER_GOOD = (
-    "INSERT INTO last_good(routine, step, run, at) SELECT routine, '', id, finished_at FROM runs WHERE id = ?"
-    " ON CONFLICT(routine, step) DO UPDATE SET run = excluded.run, at = excluded.at WHERE excluded.run > run"
-)
 _ALL = 2**62
 PAGE = 200
 CLOCK_SLACK = timedelta(days=2)
@@ -148,11 +144,7 @@ class Runs:
 
     def finish(self, run_id: int, *, status: RunStatus, reason: str, at: datetime) -> bool:
         """Close a run for good; False where it was closed already."""
-        with self._ledger.transaction():
-            is_mine = self._ledger.change(_FINISH, (status.value, reason, to_text(at), run_id)) == 1
-            if is_mine and status is RunStatus.SUCCEEDED:
-                self._ledger.change(_REMEMBER_GOOD, (run_id,))
-        return is_mine
+        return self._ledger.change(_FINISH, (status.value, reason, to_text(at), run_id)) == 1
 
     def listed(
         self,

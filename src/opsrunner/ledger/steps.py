@@ -5,21 +5,33 @@ from __future__ import annotations
 import sqlite3
 from datetime import datetime
 
-from opsrunner.ledger.codec import optional_moment, outcome_from_text, outcome_to_text, to_text
+from opsrunner.ledger.codec import optional_moment, outcome_from_text, outcome_to_text, to_moment, to_text
 from opsrunner.ledger.database import Ledger
 from opsrunner.model.outcome import Outcome, StepStatus
 from opsrunner.model.routine import StepPlan
-from opsrunner.model.run import StepRecord
+from opsrunner.model.run import RunStatus, StepRecord
 
-GOOD = (StepStatus.SUCCEEDED, StepStatus.WARNING)
+_ALL = 2**62
+_GOOD = (StepStatus.SUCCEEDED, StepStatus.WARNING)
 _FINISH = (
     "INSERT INTO steps(run, position, id, kind, status, finished_at, outcome) VALUES (?,?,?,?,?,?,?)"
     " ON CONFLICT(run, position) DO UPDATE SET status = excluded.status, outcome = excluded.outcome,"
     " finished_at = excluded.finished_at"
 )
+_RECENT = 20
+_RUNS_BEFORE = " UNION ALL ".join(
+    "SELECT * FROM (SELECT id FROM runs WHERE routine = ?1 AND id < ?2"  # noqa: S608 (fixed words)
+    f" AND status = '{status.value}' ORDER BY id DESC LIMIT {_RECENT})"
+    for status in RunStatus
+)
+_END_BEFORE = (
+    f"SELECT steps.run, steps.status, steps.finished_at FROM (SELECT id FROM ({_RUNS_BEFORE}) ORDER BY id DESC"  # noqa: S608 (fixed words)
+    f" LIMIT {_RECENT}) AS before JOIN steps ON steps.run = before.id WHERE steps.id = ?3"
+    " AND steps.status NOT IN ('running', 'skipped') ORDER BY steps.run DESC LIMIT 1"
+)
 _REMEMBER_GOOD = (
-    "INSERT INTO last_good(routine, step, run, at) SELECT routine, ?, id, ? FROM runs WHERE id = ?"
-    " ON CONFLICT(routine, step) DO UPDATE SET run = excluded.run, at = excluded.at WHERE excluded.run >= run"
+    "INSERT INTO last_good(routine, step, run, at) VALUES (?,?,?,?)"
+    " ON CONFLICT(routine, step) DO UPDATE SET run = excluded.run, at = excluded.at"
 )
 _REMEMBER_HOST = (
     "INSERT INTO hosts_seen(host, status, at) VALUES (?,?,?)"
@@ -52,8 +64,8 @@ class Steps:
         ended, text = to_text(at), outcome_to_text(outcome)
         with self._ledger.transaction():
             self._ledger.change(_FINISH, (run_id, position, plan.id, plan.kind, outcome.status.value, ended, text))
-            if outcome.status in GOOD and not plan.is_human:
-                self._ledger.change(_REMEMBER_GOOD, (plan.id, ended, run_id))
+            if outcome.status.is_bad or outcome.status is StepStatus.INTERRUPTED:
+                self._remember_good(run_id, plan.id)
             if plan.kind == "ssh":
                 for part in outcome.parts:
                     self._ledger.change(_REMEMBER_HOST, (part.key, part.status.value, ended))
@@ -62,6 +74,25 @@ class Steps:
         """Return the steps of a run that have begun or ended, in order."""
         sql = "SELECT * FROM steps WHERE run = ? ORDER BY position"
         return [_step(row) for row in self._ledger.all(sql, (run_id,))]
+
+    def last_good(self, routine: str, step: str) -> datetime | None:
+        """Return when a step that fails now last ended well, also where that run is forgotten; None: never."""
+        end = self._end_before(routine, step, run=_ALL)
+        if end is not None and end["status"] in _GOOD:
+            return to_moment(end["finished_at"])
+        row = self._ledger.one("SELECT at FROM last_good WHERE routine = ? AND step = ?", (routine, step))
+        return None if row is None else to_moment(row["at"])
+
+    def _remember_good(self, run_id: int, step: str) -> None:
+        """Keep when a step was last good, where it was so the time before this: later that is far to look for."""
+        row = self._ledger.one("SELECT routine FROM runs WHERE id = ?", (run_id,))
+        end = None if row is None else self._end_before(row["routine"], step, run=run_id)
+        if row is not None and end is not None and end["status"] in _GOOD:
+            self._ledger.change(_REMEMBER_GOOD, (row["routine"], step, end["run"], end["finished_at"]))
+
+    def _end_before(self, routine: str, step: str, *, run: int) -> sqlite3.Row | None:
+        """Return how a step ended the last time before a run, of the runs just before it."""
+        return self._ledger.one(_END_BEFORE, (routine, run, step))
 
     def hosts_seen(self, *, since: datetime) -> dict[str, StepStatus]:
         """Return how the newest SSH step that asked a host ended there, of the hosts asked after `since`."""

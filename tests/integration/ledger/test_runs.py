@@ -167,23 +167,31 @@ def test_a_period_has_one_digest(books: Books) -> None:
     assert (books.digests.through("daily"), books.digests.through("weekly")) == (7, None)
 
 
-def test_when_a_step_and_a_routine_were_last_good_is_known_at_once(books: Books) -> None:
-    good, bad = claim(books), claim(books, nominal_at=NOW + timedelta(days=1))
-    later = NOW + timedelta(days=1)
-    books.steps.finish(good.id, 0, DUMP, outcome=Outcome(status=StepStatus.WARNING), at=NOW)
-    books.runs.finish(good.id, status=RunStatus.SUCCEEDED, reason="", at=NOW)
-    books.steps.finish(bad.id, 0, DUMP, outcome=Outcome(status=StepStatus.FAILED), at=later)
-    books.runs.finish(bad.id, status=RunStatus.FAILED, reason="", at=later)
-    assert (books.ends.good("backups", "dump"), books.ends.good("backups"), books.ends.good("other")) == (
-        NOW,
-        NOW,
-        None,
-    )
-    assert books.ends.trouble_since_good("backups") == later
-    assert books.ends.trouble_since_good("other") is None
+def end(books: Books, day: int, status: StepStatus, run_status: RunStatus) -> int:
+    at = NOW + timedelta(days=day)
+    run = claim(books, nominal_at=at)
+    books.steps.finish(run.id, 0, DUMP, outcome=Outcome(status=status), at=at)
+    books.runs.finish(run.id, status=run_status, reason="", at=at)
+    return int(run.id)
+
+
+def test_when_a_step_and_a_routine_were_last_good_is_known_however_long_ago(books: Books) -> None:
+    assert (books.steps.last_good("backups", "dump"), books.ends.good("backups")) == (None, None)
+    end(books, 0, StepStatus.FAILED, RunStatus.FAILED)
+    assert books.steps.last_good("backups", "dump") is None
+    end(books, 1, StepStatus.SUCCEEDED, RunStatus.SUCCEEDED)
+    good = end(books, 2, StepStatus.WARNING, RunStatus.SUCCEEDED)
+    failed = [end(books, day, StepStatus.FAILED, RunStatus.FAILED) for day in range(3, 33)]
+    end(books, 33, StepStatus.SKIPPED, RunStatus.FAILED)
+    then = NOW + timedelta(days=2)
+    assert (books.steps.last_good("backups", "dump"), books.ends.good("backups")) == (then, then)
+    assert books.ends.trouble_since_good("backups") == NOW + timedelta(days=3)
+    books.forgetting.forget_runs([good - 1, good, *failed[:5]])
+    assert (books.steps.last_good("backups", "dump"), books.ends.good("backups")) == (then, then)
     books.routines.see({"backups": "Backups"}, at=NOW)
     books.routines.rename("backups", "copies")
-    assert books.ends.good("copies", "dump") == NOW
+    assert (books.steps.last_good("copies", "dump"), books.ends.good("copies")) == (then, then)
+    assert books.ends.good("other") is None
 
 
 def test_the_trouble_of_a_routine_that_was_never_good_begins_with_its_first(books: Books) -> None:
