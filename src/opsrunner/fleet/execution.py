@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import select
 import signal
@@ -10,12 +9,9 @@ import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 from opsrunner.clock import Clock
 from opsrunner.errors import StepFailed
-from opsrunner.fleet.account import Account
-from opsrunner.fleet.marks import limit_for_children, try_limit
 from opsrunner.fleet.processes import (
     GRACE_SECONDS,
     Ended,
@@ -27,6 +23,7 @@ from opsrunner.fleet.processes import (
     pause,
     send_signal,
 )
+from opsrunner.fleet.starting import Command, start
 from opsrunner.model.fleet import Stopping
 
 LOOK_SECONDS = 0.25
@@ -37,27 +34,7 @@ READ_BYTES = 65_536
 LAST_READ_SECONDS = 0.2
 """How long what the ended have written is waited for, where somebody still holds the output open."""
 REAP_SECONDS = 1.0
-UMASK = 0o022
-TOO_LONG = (
-    "Argument list too long: Linux takes 128 kB of one argument or variable, and about 2 MB of all; "
-    "hand it over in a file or as stdin"
-)
-
 Take = Callable[[bytes], None]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Command:
-    """What to start, where, as whom, and for how long at most."""
-
-    argv: tuple[str, ...]
-    environment: dict[str, str]
-    cwd: Path
-    stdin: str = ""
-    account: Account
-    run_token: str
-    try_mark: str
-    timeout_seconds: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,7 +77,7 @@ class Execution:
     def run(self) -> Ending:
         """Run to the end. Raises StepFailed when the program cannot be started, or not be ended."""
         started = self._clock.monotonic()
-        process = _start(self._command, apart=self._take_stderr is not None)
+        process = start(self._command, apart=self._take_stderr is not None)
         try:
             self._watch(process)
             stopped = self._wait_for_exit(deadline=started + self._command.timeout_seconds)
@@ -225,49 +202,6 @@ class Execution:
             stream.close()
 
 
-def _start(command: Command, *, apart: bool) -> subprocess.Popen[bytes]:
-    account = command.account
-    stdin = _stdin(command.stdin)
-    try:
-        with limit_for_children(try_limit(command.run_token, command.try_mark)):
-            return subprocess.Popen(
-                command.argv,
-                cwd=command.cwd,
-                env=command.environment,
-                stdin=stdin,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE if apart else subprocess.STDOUT,
-                start_new_session=True,
-                umask=UMASK,
-                bufsize=0,
-                user=account.uid if account.switch else None,
-                group=account.gid if account.switch else None,
-                extra_groups=account.groups if account.switch else None,
-            )
-    except FileNotFoundError as exc:
-        raise StepFailed(f"command not found: {command.argv[0]}", permanent=True, facts={"exit_code": 127}) from exc
-    except PermissionError as exc:
-        raise StepFailed(
-            f"cannot be executed: {command.argv[0]}: {exc.strerror}", permanent=True, facts={"exit_code": 126}
-        ) from exc
-    except (OSError, ValueError, subprocess.SubprocessError) as exc:
-        if getattr(exc, "errno", None) == errno.E2BIG:
-            raise StepFailed(f"cannot be started: {command.argv[0]}: {TOO_LONG}", permanent=True) from exc
-        raise StepFailed(f"cannot be started: {command.argv[0]}: {_reason(exc)}") from exc
-    finally:
-        os.close(stdin)
-
-
-def _stdin(text: str) -> int:
-    if not text:
-        return os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
-    descriptor = os.memfd_create("stdin")
-    with os.fdopen(os.dup(descriptor), "wb") as file:
-        file.write(text.encode(errors="replace"))  # half a surrogate pair in a row is no reason to stop
-    os.lseek(descriptor, 0, os.SEEK_SET)
-    return descriptor
-
-
 def _collect(process: subprocess.Popen[bytes]) -> int | None:
     """Return how a child ended, None where it has not. Popen itself would take a lost end for a success."""
     try:
@@ -284,7 +218,3 @@ def _collect(process: subprocess.Popen[bytes]) -> int | None:
 
 def _inodes(process: subprocess.Popen[bytes]) -> frozenset[int]:
     return frozenset(os.fstat(stream.fileno()).st_ino for stream in (process.stdout, process.stderr) if stream)
-
-
-def _reason(error: Exception) -> str:
-    return getattr(error, "strerror", None) or str(error)

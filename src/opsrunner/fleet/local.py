@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import uuid
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -11,8 +10,9 @@ from opsrunner.clock import Clock
 from opsrunner.fleet.account import SHELL, login_environment, own_account
 from opsrunner.fleet.capture import Capture
 from opsrunner.fleet.environment import check_environment
-from opsrunner.fleet.execution import Command, Ending, Execution
+from opsrunner.fleet.execution import Ending, Execution
 from opsrunner.fleet.marks import RUN_MARK, TRY_MARK
+from opsrunner.fleet.starting import Command
 from opsrunner.model.fleet import HostAnswer, Stopping
 from opsrunner.model.outcome import StepStatus
 from opsrunner.secrets import Vault
@@ -31,7 +31,7 @@ def run_here(
     """Run `command` through a shell of this machine, as a login of our own user would."""
     check_environment(env)
     account = own_account(os.geteuid())
-    try_mark = uuid.uuid4().hex
+    try_mark = os.urandom(16).hex()
     stdout, stderr = Capture(limit_bytes, vault=vault), Capture(limit_bytes, vault=vault)
     shell_command = Command(
         argv=(SHELL, "-o", "pipefail", "-c", command),

@@ -13,8 +13,7 @@ import hashlib
 import os
 import resource
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 
 RUN_MARK = "OPS_RUN_TOKEN"
 TRY_MARK = "OPS_TRY"
@@ -41,24 +40,28 @@ def run_part(limit: int) -> int:
     return limit >> _TRY_BITS
 
 
-@contextmanager
-def limit_for_children(limit: int) -> Iterator[None]:
-    """Give what is started inside the block this mark. One block at a time: limits belong to the process.
+class LimitForChildren:
+    """Gives what is started inside the block this mark. One block at a time: limits belong to the process.
 
     Where the system does not allow it, children are marked by their environment alone.
     """
-    with _STARTING:
-        soft, hard = resource.getrlimit(_LIMIT)
-        try:
-            resource.setrlimit(_LIMIT, (limit, hard))
-        except (OSError, ValueError):
-            yield
-            return
-        try:
-            yield
-        finally:
-            with suppress(OSError, ValueError):
-                resource.setrlimit(_LIMIT, (soft, hard))
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._before = (0, 0)
+
+    def __enter__(self) -> None:
+        _STARTING.acquire()
+        self._before = resource.getrlimit(_LIMIT)
+        self._set(self._limit)
+
+    def __exit__(self, *_: object) -> None:
+        self._set(self._before[0])
+        _STARTING.release()
+
+    def _set(self, soft: int) -> None:
+        with suppress(OSError, ValueError):
+            resource.setrlimit(_LIMIT, (soft, self._before[1]))
 
 
 def limit_of(process_id: int) -> int:

@@ -15,7 +15,7 @@ _ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[
 
 
 class OutputSink:
-    """Takes a step's output as it comes, for one file of mode 0600.
+    """Takes a step's output as it comes, for one file of mode 0600, made with the first of it or on closing.
 
     The first half of `limit_bytes` is written at once, so that a reader can follow it; of the rest only
     the last half of the cap is kept, and written with a marker line when the sink is closed. Known
@@ -28,19 +28,23 @@ class OutputSink:
         self._tail = bytearray()
         self._last_words = bytearray()
         self._half = max(1, limit_bytes // 2)
+        self._path = path
+        self._is_open = False
         self._file: int | None = None
+        self._head_left = 0
         self.total_bytes = 0
         self.left_out_bytes = 0
         self.problem = ""
-        self._open(path)
 
     def write(self, data: bytes) -> None:
         """Take the next piece of output."""
         self.total_bytes += len(data)
+        self._open()
         self._keep(self._mask.feed(data))
 
     def close(self) -> None:
         """Write what was held back; call it once, whatever happened."""
+        self._open()
         self._keep(self._mask.finish())
         self._trim(self._half)
         if self.left_out_bytes:
@@ -56,13 +60,15 @@ class OutputSink:
         lines = [line.strip() for line in text.split("\n")]
         return cut(next((line for line in reversed(lines) if line), ""))
 
-    def _open(self, path: Path) -> None:
+    def _open(self) -> None:
+        if self._is_open:
+            return
+        self._is_open = True
         try:
-            self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+            self._file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
             os.fchmod(self._file, 0o600)
             self._head_left = max(0, self._half - os.fstat(self._file).st_size)
         except OSError as exc:
-            self._head_left = 0
             self._give_up(exc)
 
     def _keep(self, data: bytes) -> None:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import shlex
-import uuid
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from opsrunner.errors import StepFailed
 from opsrunner.fleet.account import SHELL, find_account
-from opsrunner.fleet.execution import Command, Ending, Execution
+from opsrunner.fleet.execution import Ending, Execution
 from opsrunner.fleet.own_process import handed_down
+from opsrunner.fleet.starting import Command
 from opsrunner.model.outcome import Outcome, Row, StepStatus
 from opsrunner.steps.base import Kind, Means, StepCall, StepOptions
 from opsrunner.steps.environment import build_environment, recorded
@@ -63,12 +63,12 @@ def run(call: StepCall, means: Means) -> Outcome:
     """Run the command to its end and judge its exit code. Raises StepFailed."""
     options: Options = call.options
     account = find_account(options.user)
-    try_mark = uuid.uuid4().hex
+    try_mark = os.urandom(16).hex()
     environment = build_environment(call, means.vault, account=account, try_mark=try_mark)
     command = Command(
         argv=_argv(options),
         environment=environment,
-        cwd=_folder(call.site_root, options.cwd),
+        cwd=call.site_root / options.cwd if options.cwd else call.site_root,
         stdin=options.stdin,
         account=account,
         run_token=call.run_token,
@@ -184,13 +184,6 @@ def _argv(options: Options) -> tuple[str, ...]:
     if isinstance(options.run, str):
         return (SHELL, "-o", "pipefail", "-c", options.run)
     return options.run
-
-
-def _folder(root: Path, name: str) -> Path:
-    folder = root / name
-    if not folder.is_dir():
-        raise StepFailed(f"the folder {str(folder)!r} does not exist", permanent=True)
-    return folder
 
 
 def _argument(item: Any) -> str:

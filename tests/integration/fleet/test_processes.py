@@ -9,7 +9,7 @@ import time
 import uuid
 from collections.abc import Callable
 
-from opsrunner.fleet.marks import limit_for_children, try_limit
+from opsrunner.fleet.marks import LimitForChildren, try_limit
 from opsrunner.fleet.processes import end_marked, find_marked
 
 
@@ -64,5 +64,5 @@ def test_it_leaves_the_processes_of_another_run_alone() -> None:
 
 def test_it_never_finds_the_process_that_asks() -> None:
     token = uuid.uuid4().hex
-    with limit_for_children(try_limit(token, "first")):
+    with LimitForChildren(try_limit(token, "first")):
         assert os.getpid() not in find_marked(token)

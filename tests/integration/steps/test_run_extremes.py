@@ -91,9 +91,9 @@ from opsrunner.errors import StepFailed
 from opsrunner.secrets import Vault
 from opsrunner.steps.base import Means, StepCall
 from opsrunner.steps.run import Options, run
-root, command = Path(sys.argv[1]), sys.argv[2]
+root, options = Path(sys.argv[1]), Options(run=sys.argv[2])
 os.setgroups([]); os.setresgid(65534, 65534, 65534); os.setresuid(65534, 65534, 65534)
-call = StepCall(run_id=1, run_token=sys.argv[3], routine="r", step="s", options=Options(run=command),
+call = StepCall(run_id=1, run_token=sys.argv[3], routine="r", step="s", options=options,
     timeout_seconds=1, site_root=root, workdir=root, output=root / "output.log", output_limit_bytes=1_000_000)
 means = Means(clock=SystemClock(), vault=Vault(root), stopping=threading.Event(), hosts={}, fleet=None, sources={},
     read_source=None, send=None)
