@@ -108,7 +108,18 @@ def is_quiet(house: Any) -> bool:
         "SELECT (SELECT count(*) FROM runs WHERE status = 'running' OR reason = 'queued')"
         " + (SELECT count(*) FROM outbox WHERE sent_at IS NULL AND withdrawn_at IS NULL)"
     )
-    return bool(house.ask(sql) == [(0,)])
+    return bool(house.ask(sql) == [(0,)]) and not owes_digest(house)
+
+
+def owes_digest(house: Any) -> bool:
+    """Tell whether the daily digest of the last 07:00 is still to come."""
+    ((since, planned),) = house.ask(
+        "SELECT min(first_seen_at), (SELECT value FROM meta WHERE name = 'planned_at') FROM routines"
+    )
+    now = datetime.fromisoformat(planned)
+    due = now.replace(hour=7, minute=0, second=0, microsecond=0) - timedelta(days=now.hour < 7)
+    owed = f"SELECT 1 FROM digests WHERE series = 'daily' AND until_at >= '{due:%Y-%m-%dT%H:%M:%S.%fZ}'"
+    return due > datetime.fromisoformat(since) and house.ask(owed) == []
 
 
 def check(house: Any) -> None:
