@@ -1,5 +1,6 @@
 """APScheduler's turn of `starts`: runs in the peers' environment, imports nothing of opsrunner."""
 
+import importlib
 import json
 import sys
 import tempfile
@@ -37,6 +38,4 @@ def main(store: str, count: int) -> None:
 
 
 if __name__ == "__main__":
-    import peer_starts
-
-    peer_starts.main(sys.argv[1], int(sys.argv[2]))
+    importlib.import_module("peer_starts").main(sys.argv[1], int(sys.argv[2]))  # so that its jobs can be named
