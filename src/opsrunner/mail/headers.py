@@ -24,6 +24,8 @@ _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _ADDRESS = re.compile(rf"({_ATOM}(?:\.{_ATOM})*)@({_LABEL}(?:\.{_LABEL})*)")
 _MESSAGE_ID = re.compile(rf"<{_ATOM}(?:\.{_ATOM})*@{_LABEL}(?:\.{_LABEL})*>")
+_ENCODED = "=?"
+"""Where an encoded word (RFC 2047) begins: the mail library unpacks one even in an address, line breaks and all."""
 _UNWANTED = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 _JOINERS = frozenset("\u200c\u200d")
 """Format characters that Persian words and emoji cannot do without."""
@@ -68,7 +70,8 @@ def parse_address(text: str) -> MailAddress:
     """
     name, address = _split_name(text.strip())
     match = _ADDRESS.fullmatch(_with_ascii_domain(address))
-    if match is None or len(match[0]) > ADDRESS_LENGTH or len(match[1]) > LOCAL_PART_LENGTH:
+    is_long = match is not None and (len(match[0]) > ADDRESS_LENGTH or len(match[1]) > LOCAL_PART_LENGTH)
+    if match is None or is_long or _ENCODED in address:
         raise MailFailed(f"not a mail address: {clean_line(text, length=80)!r}", permanent=True)
     return MailAddress(name=_plain_name(name), address=match[0])
 
@@ -79,7 +82,7 @@ def parse_message_id(text: str, *, domain: str) -> str:
     Raises MailFailed (permanent) where that makes none (RFC 5322, 3.6.4).
     """
     whole = text if "@" in text else f"<{text}@{domain}>"
-    if _MESSAGE_ID.fullmatch(whole) is None or len(whole) > ADDRESS_LENGTH:
+    if _MESSAGE_ID.fullmatch(whole) is None or len(whole) > ADDRESS_LENGTH or _ENCODED in whole:
         raise MailFailed(f"not a Message-ID: {clean_line(text, length=80)!r}", permanent=True)
     return whole
 

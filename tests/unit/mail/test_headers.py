@@ -80,6 +80,9 @@ def test_it_reads_one_address(given: str, name: str, address: str) -> None:
         pytest.param("a" * 65 + "@example.com", id="local part too long"),
         pytest.param("group: a@example.com;", id="group syntax"),
         pytest.param("|/bin/sh@example.com <>", id="empty address"),
+        pytest.param("=?utf-8?b?DQpCY2M6IHhAeQ==?=boss@example.com", id="line break and Bcc, packed in base64"),
+        pytest.param("boss=?utf-8?q?=0D=0ABcc:x?=@example.com", id="the same, quoted"),
+        pytest.param("The owner <a=?us-ascii?q?b?=@example.com>", id="packed, in brackets"),
     ],
 )
 def test_it_refuses_what_is_not_exactly_one_address(given: str) -> None:
@@ -94,7 +97,7 @@ def test_it_completes_a_message_id_and_takes_a_whole_one() -> None:
     assert parse_message_id("<abc@host>", domain="example.com") == "<abc@host>"
 
 
-@pytest.mark.parametrize("given", ["", "a b", "<a@b>\r\nBcc: x@y", "a@b", "<a@b> <c@d>"])
+@pytest.mark.parametrize("given", ["", "a b", "<a@b>\r\nBcc: x@y", "a@b", "<a@b> <c@d>", "=?utf-8?q?=0A?="])
 def test_it_refuses_what_is_no_message_id(given: str) -> None:
     with pytest.raises(MailFailed):
         parse_message_id(given, domain="example.com")

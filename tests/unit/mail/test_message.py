@@ -15,6 +15,7 @@ from opsrunner.model.mail import NewMail
 
 MOMENT = datetime(2026, 11, 21, 6, 0, tzinfo=UTC)
 HEADERS = ["From", "To", "Subject", "Date", "Message-ID", "Auto-Submitted", "Content-Type", "MIME-Version"]
+ENCODING = "Content-Transfer-Encoding"
 
 
 def message_of(
@@ -103,6 +104,26 @@ def test_it_keeps_lines_legal_however_long_the_text(sign: str) -> None:
 
 def test_it_ends_lines_as_smtp_wants() -> None:
     assert b"\n" not in message_of(text="a\nb", html="<p>a\nb</p>").as_bytes().replace(b"\r\n", b"")
+
+
+SIGNS = tuple('\r\n\0\u2028\u0085\x1c",;<>@(\\: .aé\ud800')
+WORDS = ("=?utf-8?q?=0D=0ABcc:x@y?=", "=?utf-8?b?DQpCY2M6IHhAeQ==?=", "=?", "?=", "Bcc: e@evil", "boss@example.com")
+HOSTILE = st.lists(st.sampled_from(SIGNS + WORDS), max_size=8).map("".join)
+
+
+@given(before=HOSTILE, after=HOSTILE, subject=HOSTILE, text=HOSTILE)
+def test_it_has_one_recipient_or_is_none_whatever_stands_around_an_address(
+    before: str, after: str, subject: str, text: str
+) -> None:
+    try:
+        message = message_of(to=f"{before}boss@example.com{after}", subject=subject, text=text, html=text)
+    except MailFailed:
+        return
+    mail = read(message)
+    assert len(mail["To"].addresses) == 1
+    assert {line.partition(b":")[0].decode() for line in header_lines(message)} <= {*HEADERS, ENCODING}
+    assert b"\n" not in message.as_bytes().replace(b"\r\n", b"")
+    assert not mail.defects
 
 
 @given(name=st.text(max_size=200), subject=st.text(max_size=300), text=st.text(max_size=300))
