@@ -7,7 +7,6 @@ the same way. Nothing here waits for people; a run that has to is left `waiting`
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -28,6 +27,7 @@ from opsrunner.engine.outage import Outage
 from opsrunner.engine.stopping import StopWord
 from opsrunner.engine.turns import Done
 from opsrunner.engine.verdict import final_status
+from opsrunner.engine.work_folder import remove_folder
 from opsrunner.errors import StateError
 from opsrunner.ledger.books import Books
 from opsrunner.ledger.failures import disk_advice
@@ -246,7 +246,7 @@ class Course:
     def _leave_settled(self, kind: str) -> None:
         if kind == "run_finished":
             self._tools.human.run_ended(self._run)
-            shutil.rmtree(self._workdir, ignore_errors=True)  # a dump a night would fill the disk
+            remove_folder(self._workdir)  # a dump a night would fill the disk
         self._leave(kind)
 
     def _ended(self) -> list[StepRecord]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from opsrunner.clock import Clock
 from opsrunner.engine.digest import DigestWriter
 from opsrunner.engine.entry_marks import EntryMarks
+from opsrunner.engine.work_folder import remove_folder
 from opsrunner.ledger.books import Books
 from opsrunner.model.site import Site
 
@@ -64,7 +65,7 @@ class Retention:
     def _runs(self, now: datetime) -> int:
         gone = self._forgetting.old_runs(before=self._runs_before(now), told_through=self._digests.told_through())
         for run_id in gone:
-            shutil.rmtree(self._state / "runs" / str(run_id), ignore_errors=True)
+            remove_folder(self._state / "runs" / str(run_id))
         return self._forgetting.forget_runs(gone) if gone else 0
 
     def _tasks(self, now: datetime) -> int:
