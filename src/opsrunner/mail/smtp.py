@@ -25,6 +25,7 @@ GOODBYE_SECONDS = 5.0
 _OK = 250
 _SHUTTING_DOWN = 421
 _FIRST_REFUSAL, _FIRST_PERMANENT, _LAST_REFUSAL = 400, 500, 599
+_TOO_LARGE = 552
 _OUR_SETTINGS = frozenset({530, 534, 535, 538})
 """Replies about how we sign in (RFC 4954), not about the mail: the mail waits until that is put right."""
 _REPLY_LENGTH = 300
@@ -57,6 +58,8 @@ class SmtpTransport:
             client.sendmail(sender, [recipient], message.as_bytes(policy=SMTP))
         except smtplib.SMTPRecipientsRefused as exc:
             raise self._refused(*exc.recipients[recipient]) from exc
+        except smtplib.SMTPSenderRefused as exc:
+            raise self._refused_sender(exc) from exc
         except smtplib.SMTPResponseException as exc:
             raise self._refused(exc.smtp_code, exc.smtp_error) from exc
         except (smtplib.SMTPException, OSError) as exc:
@@ -156,6 +159,13 @@ class SmtpTransport:
             self._drop()
             return MailServerUnavailable(message)
         return MailFailed(message, permanent=code >= _FIRST_PERMANENT)
+
+    def _refused_sender(self, exc: smtplib.SMTPSenderRefused) -> MailFailed:
+        """Return why no mail of ours is taken: `mail.from` is not about this one mail, its size is (RFC 1870)."""
+        refused = self._refused(exc.smtp_code, exc.smtp_error)
+        if exc.smtp_code == _TOO_LARGE or not refused.permanent:
+            return refused
+        return MailServerUnavailable(f"{refused.message} (said to the sender {exc.sender})")
 
     def _reason(self, exc: Exception) -> str:
         if isinstance(exc, smtplib.SMTPResponseException):

@@ -259,6 +259,30 @@ def test_it_hands_over_again_what_may_not_have_arrived_and_it_is_the_same_mail(
     assert first.count("Message-ID: <") == 1
 
 
+@pytest.mark.parametrize(
+    ("answer", "waits"),
+    [
+        (b"553 5.7.1 ops@example.com is not yours\r\n", True),
+        (b"550 5.7.1 sign in first\r\n", True),
+        (b"501 5.1.7 bad sender\r\n", True),
+        (b"451 4.3.0 not now\r\n", True),
+        (b"552 5.3.4 too large\r\n", False),
+    ],
+)
+def test_it_gives_no_mail_up_for_a_sender_that_the_site_can_put_right(
+    answer: bytes, waits: bool, talker: Talker, vault: Vault, tmp_path: Path
+) -> None:
+    ledger = Ledger(tmp_path / "ledger.db")
+    outbox = Outbox(ledger)
+    outbox.put([NewMail(to=BOSS, subject="Hello", text="Text")], at=START)
+    talker.answers["MAIL"] = answer
+    deliver_due(outbox, SmtpTransport(talker.settings(), vault=vault), from_="ops@example.com", clock=FakeClock(START))
+    assert len(outbox.queued()) == waits
+    (told,) = outbox.queued() or outbox.given_up(since=START)
+    assert answer.decode().strip() in told.error
+    ledger.close()
+
+
 STRIPPED = [
     pytest.param("EHLO", b"250 here\r\n", "offers no STARTTLS", id="not offered"),
     pytest.param("EHLO", b"250-here\r\n250 XXXXXXXA\r\n", "offers no STARTTLS", id="blotted out"),
