@@ -99,7 +99,7 @@ class Outbox:
 
     def queued(self) -> list[QueuedMail]:
         """Return the mails that are neither sent nor given up nor taken back, oldest first."""
-        sql = "SELECT * FROM outbox WHERE sent_at IS NULL AND failed_at IS NULL AND withdrawn_at IS NULL ORDER BY id"
+        sql = "SELECT * FROM outbox WHERE sent_at IS NULL AND failed_at IS NULL AND withdrawn_at IS NULL ORDER BY +id"
         return [_mail(row) for row in self._ledger.all(sql)]
 
     def waiting(self) -> int:
@@ -110,7 +110,7 @@ class Outbox:
 
     def given_up(self, *, since: datetime) -> list[QueuedMail]:
         """Return the mails given up since a moment."""
-        sql = "SELECT * FROM outbox WHERE failed_at >= ? ORDER BY id"
+        sql = "SELECT * FROM outbox WHERE failed_at >= ? ORDER BY +id"
         return [_mail(row) for row in self._ledger.all(sql, (to_text(since),))]
 
     def counts(self, *, since: datetime, until: datetime) -> tuple[int, int, int]:

@@ -69,7 +69,7 @@ class Notes:
 
     def since(self, moment: datetime) -> list[ShiftNote]:
         """Return the notes from a moment on, newest first."""
-        rows = self._ledger.all("SELECT * FROM notes WHERE at >= ? ORDER BY id DESC", (to_text(moment),))
+        rows = self._ledger.all("SELECT * FROM notes WHERE at >= ? ORDER BY +id DESC", (to_text(moment),))
         return [ShiftNote(at=to_moment(row["at"]), author=row["author"], text=row["text"]) for row in rows]
 
 

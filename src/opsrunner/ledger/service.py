@@ -42,7 +42,7 @@ class Service:
 
     def gaps(self, *, since: datetime) -> list[Gap]:
         """Return the gaps that reach past a moment."""
-        rows = self._ledger.all("SELECT * FROM gaps WHERE until_at > ? ORDER BY id", (to_text(since),))
+        rows = self._ledger.all("SELECT * FROM gaps WHERE until_at > ? ORDER BY +id", (to_text(since),))
         return [
             Gap(from_=to_moment(row["from_at"]), until=to_moment(row["until_at"]), reason=row["reason"]) for row in rows
         ]

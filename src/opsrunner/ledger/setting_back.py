@@ -14,7 +14,7 @@ _STATEMENTS = (
     "UPDATE meta SET value = ?1 WHERE (name = 'planned_at' OR name LIKE '%_digests_since') AND value > ?1",
     "UPDATE holds SET created_at = ?1 WHERE created_at > ?1",
     "UPDATE holds SET ended_at = ?1 WHERE ended_at > ?1",
-    "UPDATE tasks SET settles_at = ?1 WHERE settles_at > ?1",
+    "UPDATE tasks SET settles_at = ?1 WHERE settles_at > ?1 AND closed_at > strftime('%Y-%m-%d', ?1, '-1 day')",
     "UPDATE outbox SET created_at = ?1, next_try_at = ?1 WHERE created_at > ?1 AND sent_at IS NULL",
 )
 

@@ -1,0 +1,174 @@
+"""No statement of the ledger walks over what grows: every one that any method runs is asked how it finds its rows."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from opsrunner.errors import OpsrunnerError
+from opsrunner.ledger.books import Books
+from opsrunner.ledger.database import Ledger
+from opsrunner.ledger.digests import SentDigest
+from opsrunner.ledger.runs import NewRun
+from opsrunner.ledger.service import Gap
+from opsrunner.ledger.setting_back import set_back
+from opsrunner.model.mail import NewMail
+from opsrunner.model.outcome import Outcome, Part, StepStatus
+from opsrunner.model.person import Absence
+from opsrunner.model.routine import StepPlan
+from opsrunner.model.run import RunStatus, Trigger
+from opsrunner.model.task import Evidence, NewTask, TaskKind, TaskStatus
+
+NOW = datetime(2026, 11, 20, 6, tzinfo=UTC)
+LATER = NOW + timedelta(days=1)
+SMALL = {"routines", "holds", "frozen", "requests", "absences", "hosts_seen", "digests", "old", "meta"}
+"""What is bounded by the site's files, by what people enter, or by retention; `old` are digests."""
+LIVE = {"outbox_due", "outbox_texts", "tasks_open", "tasks_key", "requests_open"}
+"""Indices of what is still to be done: walking over all of that is meant."""
+OUTCOME = Outcome(status=StepStatus.FAILED, parts=(Part(key="web1", status=StepStatus.FAILED),))
+ABSENCE = Absence(id=0, kind="leave", person="boss", other=None, roster=None, from_=NOW, until=LATER, reason="",
+                  entered_by="boss")  # fmt: skip
+MAIL = NewMail(to="a@example.com", subject="s", text="t", about="x", task=1, unique="u")
+GIVEN: dict[str, Any] = {
+    "about": None, "absence": ABSENCE, "absence_id": 1, "action": "tick", "actor": "boss", "address": "cli",
+    "after": 0, "answer": "", "at": NOW, "author": "boss", "before": LATER, "body": "text",
+    "bounds": (NOW, LATER, LATER + (LATER - NOW)), "by": "boss", "detail": "", "error": "x", "evidence": Evidence(),
+    "frozen": None, "gap": Gap(from_=NOW, until=LATER, reason="x"), "how": "how", "item": "ask", "key": "17",
+    "kind": TaskKind.ROUTINE, "limit": 20, "link": "", "mail_id": 1, "mails": (MAIL,), "message": "m", "moment": NOW,
+    "name": "known", "names": {"nightly": "Nightly"}, "new": None, "next_try_at": LATER, "nominal_at": NOW,
+    "not_before": None, "now": NOW, "old": "nightly", "outcome": OUTCOME, "person": "boss",
+    "plan": StepPlan(id="audit", kind="ssh"), "position": 0, "reason": "x", "request_id": 1, "rerun_of": None,
+    "role": "boss", "routine": "nightly", "run": 1, "run_id": 1, "run_ids": [3], "rung": "remind", "seen_through": 1,
+    "series": "daily", "settles_at": LATER, "since": NOW, "status": None, "statuses": (RunStatus.FAILED,),
+    "step": "audit", "struck": (), "subject": "task 1", "task_id": 1, "task_ids": [3], "text": "t", "through": 9,
+    "to": LATER, "told_through": 9, "unique": "u", "until": LATER, "value": "v",
+}  # fmt: skip
+"""What every method gets for a parameter of a name; what a table means by it in its own way stands in OWN."""
+CLAIM = NewRun(routine="nightly", trigger=Trigger.SCHEDULE, status=RunStatus.RUNNING, nominal_at=NOW)
+TASK = NewTask(
+    kind=TaskKind.ROUTINE,
+    run=1,
+    routine="nightly",
+    step="ask",
+    item="ask",
+    title="Read",
+    key="17",
+    role="boss",
+    opened_at=NOW,
+)
+DIGEST = SentDigest(
+    id=0, series="daily", from_at=NOW, until_at=LATER, created_at=NOW, subject="", text="", html="", runs=0
+)
+OWN: dict[str, dict[str, Any]] = {
+    "Runs.claim": {"new": CLAIM},
+    "Runs.finish": {"status": RunStatus.FAILED},
+    "Runs.active": {"status": RunStatus.WAITING},
+    "Runs.planned": {"after": NOW},
+    "Tasks.of_planned": {"after": NOW},
+    "Tasks.open": {"new": TASK},
+    "Tasks.close": {"status": TaskStatus.DONE},
+    "Digests.write": {"new": DIGEST},
+    "Routines.rename": {"new": "weekly"},
+    "Forgetting.forget_texts": {"names": ["x"]},
+}
+Statement = tuple[str, Sequence[Any]]
+
+
+@pytest.fixture
+def heard(monkeypatch: pytest.MonkeyPatch) -> list[Statement]:
+    """Every statement that any ledger runs, with its values."""
+    said: list[Statement] = []
+
+    def listening(plain: Callable[..., Any]) -> Callable[..., Any]:
+        def wrapped(self: Ledger, sql: str, parameters: Sequence[Any] = ()) -> Any:
+            said.append((sql, parameters))
+            return plain(self, sql, parameters)
+
+        return wrapped
+
+    for name in ("all", "one", "change", "insert"):
+        monkeypatch.setattr(Ledger, name, listening(getattr(Ledger, name)))
+    return said
+
+
+def walks(books: Books, statement: Statement) -> list[str]:
+    """Return the lines of a statement's plan that read a whole table, or a whole index of what is over."""
+    sql, values = statement
+    plan = [str(row["detail"]) for row in books.ledger.all(f"EXPLAIN QUERY PLAN {sql}", values)]
+    named = {
+        str(row["name"]) for row in books.ledger.all("SELECT name FROM sqlite_master WHERE type = 'table'")
+    } - SMALL
+    aliases = set(re.findall(r"\b(?:runs|steps|tasks|audit|outbox|acts|gaps|notes|rungs) AS (\w+)", sql))
+    found: list[str] = []
+    for line in plan:
+        scan = re.match(r"SCAN (\w+)(?: USING (?:COVERING )?INDEX (\w+))?", line)
+        if scan and scan[1] in named | aliases and scan[2] not in LIVE:
+            found.append(line)
+    return found
+
+
+def call_everything(books: Books) -> set[str]:
+    """Call every public method of every table, some more than once, and return their names."""
+    called: set[str] = set()
+    tables = [one for one in vars(books).values() if type(one).__module__.startswith("opsrunner.ledger.")]
+    for table in [one for one in tables if not isinstance(one, Ledger)]:
+        for name, method in inspect.getmembers(table, inspect.ismethod):
+            if not name.startswith("_"):
+                _call(f"{type(table).__name__}.{name}", method)
+                called.add(f"{type(table).__name__}.{name}")
+    return called
+
+
+def _call(name: str, method: Callable[..., Any]) -> None:
+    own = OWN.get(name, {})
+    places: list[Any] = []
+    named: dict[str, Any] = {}
+    for parameter in inspect.signature(method).parameters.values():
+        assert parameter.name in own or parameter.name in GIVEN, f"{name}: say what `{parameter.name}` is"
+        value: Any = own.get(parameter.name, GIVEN.get(parameter.name))
+        if parameter.kind is parameter.VAR_POSITIONAL:
+            places.extend(value)
+        elif parameter.kind is parameter.KEYWORD_ONLY:
+            named[parameter.name] = value
+        else:
+            places.append(value)
+    try:
+        method(*places, **named)
+    except OpsrunnerError:
+        return
+
+
+def test_every_statement_finds_its_rows_by_index(books: Books, heard: list[Statement]) -> None:
+    for _ in range(2):  # in the second round everything is there
+        called = call_everything(books)
+        books.runs.claim(CLAIM, at=NOW)
+        books.tasks.open(TASK)
+    for routine in ("nightly", None):
+        books.runs.listed(routine=routine, since=NOW), books.runs.active(routine), books.tasks.opened(routine=routine)
+        books.runs.listed(routine=routine, statuses=[RunStatus.FAILED, RunStatus.MISSED])
+    books.runs.listed()
+    set_back(books.ledger, now=NOW)
+    assert len(called) > 80
+    statements = list({sql: (sql, values) for sql, values in heard if not sql.startswith("PRAGMA")}.values())
+    assert len(statements) > 100
+    bad = {sql: found for sql, values in statements if (found := walks(books, (sql, values)))}
+    assert bad == {}
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT * FROM runs WHERE frozen = 'x'",
+        "SELECT * FROM audit WHERE actor = 'boss'",
+        "SELECT * FROM outbox WHERE sent_at > '2026'",
+        "SELECT other.* FROM runs AS other WHERE other.actor = 'x'",
+        "SELECT DISTINCT status FROM runs",
+    ],
+)
+def test_it_would_notice_a_walk(books: Books, sql: str) -> None:
+    assert walks(books, (sql, ()))
