@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import getpass
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from paramiko.ssh_exception import IncompatiblePeer
 
 from opsrunner.clock import Clock
 from opsrunner.errors import StepFailed
+from opsrunner.fleet.account import own_account
 from opsrunner.fleet.environment import check_environment, remote_script
 from opsrunner.fleet.host_keys import HostKey, KnownHosts
 from opsrunner.fleet.link import Phases, hang_up, shown_key, signature_types
@@ -73,7 +74,7 @@ class SshHosts:
             raise StepFailed(f"{host.name}: no common way to talk: {exc}", permanent=True) from exc
         try:
             require_pinned(host, shown=shown_key(transport), pinned=pinned)
-            phases.sign_in(transport, user=host.user or getpass.getuser(), key=key)
+            phases.sign_in(transport, user=host.user or own_account(os.geteuid()).name, key=key)
         except BaseException:
             hang_up(transport)
             raise

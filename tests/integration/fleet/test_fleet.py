@@ -1,3 +1,4 @@
+import dataclasses
 import os
 import shlex
 import signal
@@ -169,6 +170,16 @@ def test_each_host_runs_its_own_commands(make_fleet: MakeFleet, pinned_host: Pin
     hosts = [pinned_host(2), pinned_host(3)]
 
     assert [ask(make_fleet(), host, "echo $WEBHOST").stdout for host in hosts] == [b"web2\n", b"web3\n"]
+
+
+def test_who_signs_in_does_not_hang_on_the_shell_that_we_were_started_in(
+    make_fleet: MakeFleet, pinned_host: PinnedHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.setenv(name, "somebody-else")
+    host = dataclasses.replace(pinned_host(2), user="")
+
+    assert ask(make_fleet(), host, "id -u").stdout == f"{os.geteuid()}\n".encode()
 
 
 def test_a_link_that_is_cut_ends_as_unknown(make_fleet: MakeFleet, pinned_host: PinnedHost) -> None:
