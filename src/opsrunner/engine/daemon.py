@@ -81,7 +81,9 @@ class Daemon:
         Called once, with the lock held.
         """
         now = self._time()
-        if now is not None:
+        if now is None:
+            self._parts.recovery.end_processes()
+        else:
             self._begin(now)
 
     def _begin(self, now: datetime) -> None:

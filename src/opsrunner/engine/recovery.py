@@ -51,11 +51,16 @@ class Recovery:
 
     def recover(self) -> list[int]:
         """Close or keep each run that was `running`; return those to take up again."""
-        running = [run for run in self.books.runs.active() if run.status is RunStatus.RUNNING]
-        self.end_children(*(run_token(self.books.ledger.id, run.id) for run in running))
+        running = self.end_processes()
         resumed = [run.id for run in running if self._keeps_running(run, reason="crash")]
         self.marks.begin()
         return resumed
+
+    def end_processes(self) -> list[Run]:
+        """End what the dead daemon's steps left running, and return their runs. It needs no clock that is right."""
+        running = [run for run in self.books.runs.active() if run.status is RunStatus.RUNNING]
+        self.end_children(*(run_token(self.books.ledger.id, run.id) for run in running))
+        return running
 
     def take_up(self, run_id: int) -> bool:
         """Tell whether a run that lost its thread can go on; otherwise it is closed as interrupted."""

@@ -126,4 +126,5 @@ KIND = Kind(
     run=run,
     preview=preview,
     writes_files=False,
+    reads_only=True,  # its mails are queued in one commit with its end: cut off before, it has sent nothing
 )

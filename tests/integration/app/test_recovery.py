@@ -169,3 +169,18 @@ def test_the_children_of_many_runs_are_ended_together_in_time(
     one.app.recovery.recover()
     assert time.monotonic() - began < 15
     assert [child.wait(timeout=1) for child in children] == [-signal.SIGKILL] * 5
+
+
+def test_with_a_clock_in_doubt_the_processes_that_are_left_are_ended_all_the_same(
+    site: Callable[[str], Any], stubborn: Callable[[str], subprocess.Popen[bytes]]
+) -> None:
+    one = site("ask")
+    one.daemon.work_once()
+    run = leave(one)
+    child = stubborn(run_token(one.app.books.ledger.id, run))
+    one.close()
+    one.app.draining.clear()
+    one.clock.step(days=400)
+    one.open()
+    assert child.poll() is not None
+    assert one.app.books.runs.get(run).status is RunStatus.RUNNING

@@ -124,6 +124,12 @@ def test_a_step_that_only_reads_may_run_again_after_a_crash(read: Read) -> None:
     assert [step.after_crash for step in steps] == ["rerun", "rerun"]
 
 
+def test_a_mail_may_too_since_it_is_queued_only_with_the_end_of_its_step(read: Read) -> None:
+    (step,) = read("steps: [{email: {to: boss@example.com, subject: Hello, text: Hello}}]\n").steps
+
+    assert step.after_crash == "rerun"
+
+
 @pytest.mark.parametrize("method", ["post", "put"])
 def test_a_request_that_changes_something_is_not_repeated_after_a_crash(read: Read, method: str) -> None:
     (step,) = read(f'steps: [{{http: {{{method}: "https://example.com/"}}}}]\n').steps
