@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import getpass
 import os
+import pwd
 import socket
 import subprocess
 import time
@@ -108,7 +108,13 @@ class SshdFarm:
             wait_for_word("Server listening", log=folder / "log")
         else:
             wait_for_banner("127.0.0.1" if address == "0.0.0.0" else address, port, log=folder / "log")
-        return Host(name=name, address=address, port=port, user=getpass.getuser(), key_file=str(self.client_key))
+        return Host(
+            name=name,
+            address=address,
+            port=port,
+            user=pwd.getpwuid(os.geteuid()).pw_name,
+            key_file=str(self.client_key),
+        )
 
 
 def make_key(path: Path, key_type: str = "ed25519") -> None:
