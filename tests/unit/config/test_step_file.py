@@ -125,7 +125,7 @@ def test_a_step_that_only_reads_may_run_again_after_a_crash(read: Read) -> None:
 
 
 def test_a_mail_may_too_since_it_is_queued_only_with_the_end_of_its_step(read: Read) -> None:
-    (step,) = read("steps: [{email: {to: boss@example.com, subject: Hello, text: Hello}}]\n").steps
+    (step,) = read("steps: [{email: {to: boss@example.com, subject: Hello, body: Hello}}]\n").steps
 
     assert step.after_crash == "rerun"
 
