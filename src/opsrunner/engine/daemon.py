@@ -31,6 +31,9 @@ from opsrunner.model.run import QUEUED, Run, RunStatus
 LOGGER = logging.getLogger("opsrunner")
 POLL_SECONDS = 0.5
 RELOAD_EVERY = timedelta(seconds=2)
+RELOAD_AT_LEAST_EVERY = timedelta(seconds=4)
+LOOKS_SHARE = 1 / 500
+"""Of a core, for looking whether files have changed: a site of a thousand is looked at less often than a small one."""
 PEOPLE_EVERY = timedelta(seconds=5)
 PRUNE_EVERY = timedelta(seconds=10)
 
@@ -71,6 +74,7 @@ class Daemon:
         )
         self._draining = draining
         self._last: dict[str, datetime] = {}
+        self._reload_every = RELOAD_EVERY
         self._version = -1
         self._is_current = False
         self._has_begun = False
@@ -125,7 +129,7 @@ class Daemon:
             self._passes.run(now)  # what was in force until now is accounted for before it changes
         if self._passes.is_close(now):
             return  # to be there when it is due
-        if self._is_time("reload", RELOAD_EVERY, now):
+        if self._is_time("reload", self._reload_every, now):
             self._reload(now)
         if self._passes.is_called_for(now):
             self._passes.run(now)
@@ -160,11 +164,14 @@ class Daemon:
         return True
 
     def _reload(self, now: datetime) -> None:
+        began = self._parts.clock.monotonic()
         try:
             changed = self._parts.in_force.refresh()
         except ConfigurationError as exc:
             LOGGER.error("the site stays as it was: %s", exc, extra={"action": "reload_refused"})  # noqa: TRY400 (a sentence is enough)
             return
+        took = timedelta(seconds=self._parts.clock.monotonic() - began)
+        self._reload_every = max(RELOAD_EVERY, min(took / LOOKS_SHARE, RELOAD_AT_LEAST_EVERY))
         self._is_current = self._is_current and not changed
         if not self._is_current:  # also where it could not be written the last time
             self._put_in_force(now)
