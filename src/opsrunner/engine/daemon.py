@@ -26,7 +26,7 @@ from opsrunner.engine.workers import Workers
 from opsrunner.errors import ConfigurationError, NotFound, OpsrunnerError, Refused
 from opsrunner.ledger.books import Books
 from opsrunner.ledger.requests import Request
-from opsrunner.model.run import QUEUED, Run, RunStatus
+from opsrunner.model.run import Run, RunStatus
 
 LOGGER = logging.getLogger("opsrunner")
 POLL_SECONDS = 0.5
@@ -240,15 +240,15 @@ class Daemon:
 
     def _queued(self, now: datetime) -> None:
         """Start what waits behind a run of its own routine that has ended."""
-        for run in self._books.runs.active():
-            if run.reason == QUEUED and self._books.runs.start_queued(run.id, at=now):
-                self._parts.workers.start(run.id)
+        for run_id in self._books.active_runs.next_queued():
+            if self._books.runs.start_queued(run_id, at=now):
+                self._parts.workers.start(run_id)
 
     def _orphans(self) -> None:
         """Take up runs that no thread works on: a fault or a full disk threw their thread out."""
         busy = set(self._parts.workers.busy())
-        for run in self._books.runs.active():
-            if run.status is RunStatus.RUNNING and run.id not in busy and self._parts.recovery.take_up(run.id):
+        for run in self._books.runs.active(status=RunStatus.RUNNING):
+            if run.id not in busy and self._parts.recovery.take_up(run.id):
                 self._parts.workers.start(run.id)
 
     def _digests(self, now: datetime) -> None:

@@ -30,7 +30,7 @@ def miss_earlier(books: Books, run: Run, *, at: datetime) -> list[Task]:
 
 def miss_overdue(books: Books, now: datetime) -> list[Task]:
     """Close as missed the open tasks that expire with their due time."""
-    late = [task for task in books.tasks.opened() if _can_expire(task) and task.expires == "due" and task.is_late(now)]
+    late = [task for task in books.tasks.overdue(now) if _can_expire(task) and task.expires == "due"]
     return [task for task in late if _miss(books, task, "not ticked by its due time", at=now)]
 
 

@@ -15,7 +15,7 @@ from opsrunner.errors import OpsrunnerError, StateError
 from opsrunner.ledger.books import Books
 from opsrunner.model.outcome import Outcome, StepStatus
 from opsrunner.model.routine import Routine, StepPlan
-from opsrunner.model.run import QUEUED, Run, RunStatus
+from opsrunner.model.run import Run
 from opsrunner.model.task import Task, TaskKind, TaskStatus
 from opsrunner.templates.expressions import evaluate
 
@@ -75,18 +75,7 @@ class Human:
 
     def ready(self, now: datetime) -> list[int]:
         """Return the waiting runs that can go on: their next `wait` is over, or nothing holds them."""
-        return [
-            run.id
-            for run in self.books.runs.active()
-            if run.status is RunStatus.WAITING and run.reason != QUEUED and self._can_go_on(run, now)
-        ]
-
-    def _can_go_on(self, run: Run, now: datetime) -> bool:
-        unsettled = [task for task in self._tasks(run) if task.holds_run and not _settled(task, now)]
-        waits_at_a_step = any(record.finished_at is None for record in self.books.steps.of_run(run.id))
-        if waits_at_a_step:
-            return not any(task.wait for task in unsettled)
-        return not unsettled
+        return self.books.active_runs.ready(now)
 
     def _outcome(self, run: Run, plan: StepPlan, *, now: datetime) -> Outcome | None:
         """Return the end of a human step, or None while a `wait` is not over."""

@@ -13,13 +13,16 @@ from opsrunner.ledger.books import Books
 from opsrunner.ledger.holds import Hold
 from opsrunner.ledger.runs import NewRun
 from opsrunner.ledger.service import Gap
+from opsrunner.ledger.standing import Standing
 from opsrunner.model.routine import Routine
-from opsrunner.model.run import QUEUED, Run, RunStatus
+from opsrunner.model.run import Run, RunStatus
 
 LONGEST_PASS = timedelta(minutes=5)
 """More than this between two passes is a gap that the digest names."""
 
 Prepare = Callable[[Run, Routine], Work]
+
+NONE = Standing()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,9 +116,7 @@ class Planning:
         return decisions, coming
 
     def _watches(self, due: list[Routine], planned_at: datetime | None) -> list[Watch]:
-        active: dict[str, list[Run]] = defaultdict(list)
-        for run in self._books.runs.active():
-            active[run.routine].append(run)
+        active = self._books.active_runs.by_routine()
         marks = {routine.id: accounted_until(self._marks[routine.id], planned_at) for routine in due}
         holds: dict[str, list[Hold]] = defaultdict(list)
         for hold in self._books.holds.since(min(marks.values())):
@@ -124,8 +125,8 @@ class Planning:
             Watch(
                 routine=routine,
                 watermark=marks[routine.id],
-                is_running=any(run.status is RunStatus.RUNNING for run in active[routine.id]),
-                queued=sum(run.reason == QUEUED for run in active[routine.id]),
+                is_running=active.get(routine.id, NONE).running > 0,
+                queued=active.get(routine.id, NONE).queued,
                 holds=tuple(holds[routine.id]),
             )
             for routine in due

@@ -23,7 +23,7 @@ class Rungs:
         Of several reminders of one task whose moments have passed only the newest goes: a daemon that
         was down does not pour them out.
         """
-        return sum(self._climb(task, now) for task in self._desk.books.tasks.opened() if _may_climb(task, now))
+        return sum(self._climb(task, now) for task in self._desk.books.tasks.climbing() if _may_climb(task, now))
 
     def _climb(self, task: Task, now: datetime) -> int:
         if not self._due_rungs(task, now):

@@ -17,6 +17,7 @@ from opsrunner.ledger.retention import Forgetting
 from opsrunner.ledger.routines import Routines
 from opsrunner.ledger.runs import Runs
 from opsrunner.ledger.service import Service
+from opsrunner.ledger.standing import ActiveRuns
 from opsrunner.ledger.steps import Steps
 from opsrunner.ledger.tasks import Tasks
 
@@ -27,6 +28,7 @@ class Books:
     def __init__(self, ledger: Ledger) -> None:
         self.ledger = ledger
         self.runs = Runs(ledger)
+        self.active_runs = ActiveRuns(ledger)
         self.steps = Steps(ledger)
         self.ends = Ends(ledger)
         self.tasks = Tasks(ledger)

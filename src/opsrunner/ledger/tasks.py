@@ -80,6 +80,20 @@ class Tasks:
             return [_task(row) for row in self._ledger.all(f"{sql} {order}")]
         return [_task(row) for row in self._ledger.all(f"{sql} AND routine = ? {order}", (routine,))]
 
+    def overdue(self, now: datetime) -> list[Task]:
+        """Return the open tasks that expire with their due time and are past it."""
+        sql = "SELECT * FROM tasks WHERE status = 'open' AND expires = 'due' AND due_at < ? ORDER BY due_at, id"
+        return [_task(row) for row in self._ledger.all(sql, (to_text(now),))]
+
+    def climbing(self) -> list[Task]:
+        """Return the open tasks that have a reminder or an escalation left to go, as `opened` orders them."""
+        sql = (
+            "SELECT * FROM tasks WHERE status = 'open' AND due_at IS NOT NULL"
+            " AND json_array_length(remind) + json_array_length(escalate)"
+            " > (SELECT count(*) FROM rungs WHERE task = tasks.id) ORDER BY due_at, id"
+        )
+        return [_task(row) for row in self._ledger.all(sql)]
+
     def of_run(self, run_id: int) -> list[Task]:
         """Return the tasks that a run opened, in order."""
         return [_task(row) for row in self._ledger.all("SELECT * FROM tasks WHERE run = ? ORDER BY id", (run_id,))]
