@@ -127,8 +127,8 @@ class Course:
                 with suppress(FileExistsError):
                     os.mkdir(folder, 0o700)  # noqa: PTH102 (1,000 starts at once: a third of what pathlib costs)
         except OSError as exc:
-            advice = disk_advice(self._workdir)
-            raise StateError(f"{self._workdir}: {exc.strerror}; {advice}; the step was not begun") from exc
+            advice = disk_advice(self._workdir)  # said once, however many runs wait: it names no single one
+            raise StateError(f"{self._workdir.parent.parent}: {exc.strerror}; {advice}") from exc
 
     def _has_ended(self, plan: StepPlan) -> bool:
         record = self._records.get(plan.id)

@@ -11,6 +11,7 @@ from types import TracebackType
 
 from opsrunner.errors import StateError, StateLocked
 from opsrunner.fleet.processes import pause
+from opsrunner.ledger.failures import disk_advice
 
 LOGGER = logging.getLogger("opsrunner")
 PRIVATE_FOLDER = 0o700
@@ -42,11 +43,9 @@ def prepare_state(state: Path) -> None:
             if stat.S_IMODE(folder.stat().st_mode) & 0o077:
                 folder.chmod(PRIVATE_FOLDER)
     except OSError as exc:
-        raise StateError(
-            f"{exc.filename or state}: {exc.strerror}; the state folder must be writable by its owner"
-        ) from exc
+        raise StateError(f"{exc.filename or state}: {exc.strerror}; {disk_advice(state / LEDGER)}") from exc
     if not os.access(state, os.W_OK | os.X_OK):
-        raise StateError(f"{state}: not writable; give it to the user that runs opsrunner")
+        raise StateError(f"{state}: not writable; {disk_advice(state / LEDGER)}")
 
 
 def _refuse_strange(state: Path) -> None:

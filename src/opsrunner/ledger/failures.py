@@ -39,8 +39,9 @@ def mapped(path: Path) -> Iterator[None]:
 
 def disk_advice(path: Path) -> str:
     """Return what to do where a file cannot be written, by what the disk says of itself."""
+    nearest = next((folder for folder in path.parents if folder.exists()), path.parent)
     try:
-        found = os.statvfs(path.parent)
+        found = os.statvfs(nearest)
     except OSError:
         return "check that its disk is mounted, and the rights of the state folder"
     if found.f_flag & os.ST_RDONLY:

@@ -27,7 +27,7 @@ def run(call: StepCall, means: Means) -> Outcome:
     started = means.clock.monotonic()
     answer = _ask(options, means, timeout_seconds=min(options.timeout, call.timeout_seconds))
     seconds = means.clock.monotonic() - started
-    _write_output(call, means, answer, method=options.method)
+    sink = _write_output(call, means, answer, method=options.method)
     days = answer.certificate_days(means.clock.now())
     facts: dict[str, Any] = {
         "status_code": answer.status,
@@ -42,7 +42,7 @@ def run(call: StepCall, means: Means) -> Outcome:
     body = mask_bytes(answer.body, means.vault)
     rows = parse_rows(body, call.rows_as) if call.rows_as else ()
     message = f"{answer.status} {answer.phrase}".strip() + f" in {facts['latency_ms']} ms"
-    return Outcome(status=StepStatus.SUCCEEDED, message=message, rows=rows, facts=facts)
+    return sink.judged(Outcome(status=StepStatus.SUCCEEDED, message=message, rows=rows, facts=facts))
 
 
 def preview(options: Options) -> str:
@@ -105,11 +105,12 @@ def _failed(failure: NoAnswer, request: Request, *, timeout_seconds: float) -> S
     return StepFailed(message, status="timed_out" if is_late else "failed")
 
 
-def _write_output(call: StepCall, means: Means, answer: Answer, *, method: str) -> None:
+def _write_output(call: StepCall, means: Means, answer: Answer, *, method: str) -> OutputSink:
     sink = OutputSink(call.output, limit_bytes=call.output_limit_bytes, vault=means.vault)
     sink.write(f"{method.upper()} {shown_url(answer.url)} → {answer.status} {answer.phrase}\n".encode())
     sink.write(answer.body)
     sink.close()
+    return sink
 
 
 KIND = Kind(

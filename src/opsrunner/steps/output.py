@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import re
+from dataclasses import replace
 from pathlib import Path
 
+from opsrunner.model.outcome import Outcome, StepStatus, worst
 from opsrunner.secrets import MASK, Vault
 
 LAST_WORDS_BYTES = 8_192
@@ -20,7 +22,7 @@ class OutputSink:
     The first half of `limit_bytes` is written at once, so that a reader can follow it; of the rest only
     the last half of the cap is kept, and written with a marker line when the sink is closed. Known
     secrets are masked, also where they come in pieces. A file that cannot be written (a full disk)
-    stops nothing: `problem` says so.
+    stops nothing: `problem` says so, and a step is not plainly green then.
     """
 
     def __init__(self, path: Path, *, limit_bytes: int, vault: Vault) -> None:
@@ -53,6 +55,13 @@ class OutputSink:
         if self._file is not None:
             os.close(self._file)
             self._file = None
+
+    def judged(self, outcome: Outcome) -> Outcome:
+        """Return a step's end, as a warning where its output could not be kept. Call it after `close`."""
+        if not self.problem:
+            return outcome
+        message = "; ".join(part for part in (outcome.message, self.problem) if part)
+        return replace(outcome, status=worst([outcome.status, StepStatus.WARNING]), message=message)
 
     def last_line(self) -> str:
         """Return the last line that says something, fit for a message. Call it after `close`."""

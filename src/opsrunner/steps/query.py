@@ -48,14 +48,10 @@ def run(call: StepCall, means: Means) -> Outcome:
         raise StepFailed(f"there is no source '{options.source}'{hint}", permanent=True)
     wanted = options.model_dump(exclude={"source"}) | {"timeout_seconds": call.timeout_seconds}
     rows = means.read_source(source, wanted)
-    _write(rows, call, means)
+    sink = _write(rows, call, means)
     noun = "row" if len(rows) == 1 else "rows"
-    return Outcome(
-        status=StepStatus.SUCCEEDED,
-        message=f"{len(rows)} {noun} from {options.source}",
-        rows=rows,
-        facts={"count": len(rows)},
-    )
+    message = f"{len(rows)} {noun} from {options.source}"
+    return sink.judged(Outcome(status=StepStatus.SUCCEEDED, message=message, rows=rows, facts={"count": len(rows)}))
 
 
 def preview(options: Options) -> str:
@@ -73,7 +69,7 @@ def preview(options: Options) -> str:
     return cut(printable("; ".join(parts)))
 
 
-def _write(rows: tuple[Row, ...], call: StepCall, means: Means) -> None:
+def _write(rows: tuple[Row, ...], call: StepCall, means: Means) -> OutputSink:
     """Keep the rows as lines of JSON, under the cap that all output has."""
     sink = OutputSink(call.output, limit_bytes=call.output_limit_bytes, vault=means.vault)
     try:
@@ -81,6 +77,7 @@ def _write(rows: tuple[Row, ...], call: StepCall, means: Means) -> None:
             sink.write(json.dumps(row, ensure_ascii=False, default=_plain).encode(errors="replace") + b"\n")
     finally:
         sink.close()
+    return sink
 
 
 def _plain(value: Any) -> str:

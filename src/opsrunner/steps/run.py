@@ -86,7 +86,8 @@ def run(call: StepCall, means: Means) -> Outcome:
         facts["environment"] = recorded(environment, call, means.vault)
         facts["handed_down"] = handed_down()
     status, message = _judge(call, ending, sink=sink, facts=facts)
-    return Outcome(status=status, message=message, rows=_rows(call, means, bytes(stdout), facts=facts), facts=facts)
+    rows = _rows(call, means, bytes(stdout), facts=facts)
+    return sink.judged(Outcome(status=status, message=message, rows=rows, facts=facts))
 
 
 def preview(options: Options) -> str:
@@ -126,7 +127,7 @@ def _judge(call: StepCall, ending: Ending, *, sink: OutputSink, facts: dict[str,
     described = describe_exit(ending.exit_code, signal_number=ending.signal, preset=options.preset)
     if verdict is Verdict.FAILED:
         raise StepFailed(_with_last_line(described, sink), facts=facts)
-    notes = _notes(ending, sink)
+    notes = _notes(ending)
     if verdict is Verdict.WARNING:
         return StepStatus.WARNING, "; ".join([_with_last_line(described, sink), *notes])
     return StepStatus.SUCCEEDED, "; ".join(notes)
@@ -164,14 +165,12 @@ def _facts(ending: Ending, sink: OutputSink) -> dict[str, Any]:
     }
 
 
-def _notes(ending: Ending, sink: OutputSink) -> list[str]:
+def _notes(ending: Ending) -> list[str]:
     notes = []
     if ending.leftovers:
         count = "a process" if ending.leftovers == 1 else f"{ending.leftovers} processes"
         what = f"could not be ended: {', '.join(ending.alive)}" if ending.alive else "ended"
         notes.append(f"it left {count} behind that kept its output open; {what}")
-    if sink.problem:
-        notes.append(sink.problem)
     return notes
 
 

@@ -94,7 +94,7 @@ def run(call: StepCall, means: Means) -> Outcome:
                 results.append(result)
     finally:
         sink.close()
-    return _outcome(results)
+    return sink.judged(_outcome(results))
 
 
 def select_hosts(wanted: str | tuple[str, ...], inventory: Mapping[str, Host]) -> list[Host]:

@@ -8,6 +8,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -16,6 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+LONGEST_CALL_SECONDS = 60
 
 # A call of the program without the half second that its imports take: they are done once, each call is a fork.
 DOOR = """
@@ -93,8 +96,11 @@ class Door:
         child = self._number()
         wait_until_stopped(child)
         strace = None if fault is None else Strace(child, fault, notes=self._notes)
+        guard = threading.Timer(LONGEST_CALL_SECONDS, os.kill, (child, signal.SIGKILL))
+        guard.start()
         os.kill(child, signal.SIGCONT)
         code = self._number()
+        guard.cancel()
         faults = [] if strace is None else strace.end()
         return Answer(code=code, stdout=stdout.read_text(), stderr=stderr.read_text(), faults=faults)
 
