@@ -24,11 +24,12 @@ opsrunner doctor --send-test-mail
 
 @verb(EXAMPLE)
 @click.option("--send-test-mail", is_flag=True, help="Send a mail to you (--as), or to the owner, and say if it left.")
+@click.option("--every-page", is_flag=True, help="Read all of the ledger, however long it is; the daemon waits.")
 @person_option
 @json_option
 @site_options
 @click.pass_obj
-def doctor(session: Session, send_test_mail: bool) -> int:
+def doctor(session: Session, send_test_mail: bool, every_page: bool) -> int:
     """Look after rights, clock, mail, keys, files, disk and the daemon.
 
     Each finding that is not fine says what to do. Exit code 1 where one is not fine.
@@ -37,7 +38,7 @@ def doctor(session: Session, send_test_mail: bool) -> int:
 
     with session.at_work() as app:
         with session.screen.working("looking"):
-            findings = examine(_patient(app))
+            findings = examine(_patient(app, every_page=every_page))
             if send_test_mail:
                 findings.append(_test_mail(session, app))
         if session.as_json:
@@ -51,7 +52,7 @@ def _is_fine(findings: list[Finding]) -> bool:
     return all(finding.level == "fine" for finding in findings)
 
 
-def _patient(app: App) -> Patient:
+def _patient(app: App, *, every_page: bool) -> Patient:
     from opsrunner.engine.doctor import Patient  # noqa: PLC0415
     from opsrunner.fleet.host_keys import KnownHosts  # noqa: PLC0415
 
@@ -63,6 +64,7 @@ def _patient(app: App) -> Patient:
         state=app.state,
         books=app.books,
         lock=app.lock,
+        every_page=every_page,
         now=app.clock.now(),
         pinned=lambda host: bool(known.keys_of(host)),
         try_mail=lambda: _reach_mail(app),

@@ -194,3 +194,37 @@ def test_it_finds_a_full_disk(patient: Patient, monkeypatch: pytest.MonkeyPatch)
 
     assert found.level == "failed"
     assert found.advice == "make room: nothing can be recorded"
+
+
+def test_a_long_ledger_is_read_from_end_to_end_only_when_asked(
+    patient: Patient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Reading gigabytes holds up whoever writes; the daemon reads them once, when it starts."""
+    for number in range(50):
+        patient.books.notes.add(f"{number}" * 2_000, author="boss", at=NOW)
+    path = patient.books.ledger.path
+    with path.open("r+b") as file:
+        file.seek(path.stat().st_size - 6 * 4096)
+        file.write(b"\xff" * 4096)
+    reopened = replace(patient, books=Books.open(path))
+    assert "the ledger is damaged" in [finding.what for finding in examine(reopened)]
+    monkeypatch.setattr("opsrunner.engine.doctor.SOON_READ_BYTES", 1000)
+    (found,) = [finding for finding in examine(reopened) if finding.where == str(path)]
+    assert found.level == "fine"
+    assert found.what.startswith("the ledger can be read; all of its ")
+    asked = [finding.what for finding in examine(replace(reopened, every_page=True))]
+    assert "the ledger is damaged" in asked
+    reopened.books.ledger.close()
+
+
+def test_damage_among_the_newest_is_seen_at_once(patient: Patient, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(200):
+        patient.books.audit.add("tick", f"task {number}", actor="boss", at=NOW, detail="x" * 1000)
+    path = patient.books.ledger.path
+    with path.open("r+b") as file:
+        file.seek(path.stat().st_size // 2 // 4096 * 4096)
+        file.write(b"\xff" * (path.stat().st_size // 3))
+    monkeypatch.setattr("opsrunner.engine.doctor.SOON_READ_BYTES", 1000)
+    reopened = replace(patient, books=Books.open(path))
+    assert "the ledger is damaged" in [finding.what for finding in examine(reopened)]
+    reopened.books.ledger.close()
