@@ -14,7 +14,10 @@ from dataclasses import asdict
 
 from benchmarks.measure import Figure
 
-TOPICS: tuple[str, ...] = ("site_files",)
+TOPICS: tuple[str, ...] = (
+    "site_files",
+    "ledger",
+)
 """One module each; its `figures()` yields what it measured."""
 
 
