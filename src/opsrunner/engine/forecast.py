@@ -57,12 +57,14 @@ def forecast(
     holds = books.holds.since(from_)
     world = world_of(site, almanac)
     found = _history(site, almanac, books, people, from_=from_, until=until)
+    recorded = {(one.routine, one.nominal_at) for one in found}  # also ahead, where the clock was set back
     marks = _watermarks(books)
     for routine in site.routines.values():
         own = [hold for hold in holds if hold.routine == routine.id]
         start = max(from_, marks.get(routine.id, now))
         if start < until:
-            found += _of_routine(routine, own, world, from_=start, until=until, people=people)
+            coming = _of_routine(routine, own, world, from_=start, until=until, people=people)
+            found += [one for one in coming if (one.routine, one.nominal_at) not in recorded]
     return sorted(found, key=lambda item: (item.planned_at, item.routine, item.nominal_at))
 
 

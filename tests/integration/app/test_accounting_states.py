@@ -460,8 +460,9 @@ class Machine(RuleBasedStateMachine):
         return forecast(app.site, app.almanac, from_=after, until=until, now=now, books=app.books, people=app.people)
 
     def compare(self, foretold: list[Forecast], now: datetime) -> None:
-        """What was said to come is what the pass did."""
+        """What was said to come is what the pass did, and each was said once."""
         rows = self.rows()
+        assert len({(one.routine, one.nominal_at) for one in foretold}) == len(foretold)
         for one in foretold:
             row = rows[one.routine, one.nominal_at]
             assert datetime.fromisoformat(row["planned_at"]) == one.planned_at

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from opsrunner.engine.doctor import Patient, examine
+from opsrunner.engine.forecast import forecast
 from opsrunner.errors import Refused
 
 HOURLY = """\
@@ -29,6 +30,13 @@ def state(site: Any) -> tuple[int, ...]:
 
 def nominals(site: Any) -> list[str]:
     return [f"{run.nominal_at:%d %H:%M} {run.status.value} {run.reason}".strip() for run in site.runs("hourly")]
+
+
+def coming(site: Any, *, hours: int) -> list[str]:
+    app, now = site.app, site.clock.now()
+    until = now + timedelta(hours=hours)
+    found = forecast(app.site, app.almanac, from_=now, until=until, now=now, books=app.books, people=app.people)
+    return [f"{one.planned_at:%H:%M} {one.status}" for one in found]
 
 
 def reopen(site: Any) -> None:
@@ -119,6 +127,7 @@ def test_a_clock_that_was_ahead_takes_back_what_it_said_of_times_to_come(house: 
     site.clock.step(hours=-3)
     site.work()
     assert nominals(site) == ["20 13:00 succeeded", "20 16:00 succeeded"]
+    assert coming(site, hours=4) == ["14:00 due", "15:00 due", "16:00 succeeded", "17:00 due"]
     for hour in (14, 15, 16, 17):
         site.at(f"2026-11-20T{hour}:00:01")
     assert sorted(nominals(site)) == [f"20 {hour}:00 succeeded" for hour in (13, 14, 15, 16, 17)]
