@@ -15,7 +15,12 @@ from dataclasses import asdict
 from benchmarks.measure import Figure
 
 TOPICS: tuple[str, ...] = (
+    "starts",
+    "processes",
+    "schedules",
     "site_files",
+    "verbs",
+    "idle",
     "ledger",
 )
 """One module each; its `figures()` yields what it measured."""

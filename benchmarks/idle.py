@@ -80,7 +80,7 @@ def _of_idling(pid: int) -> Iterator[Figure]:
 
 
 def _serve(root: Path) -> subprocess.Popen[str]:
-    command = [PROGRAM, "serve"]
+    command: list[str | Path] = [PROGRAM, "serve"]
     return subprocess.Popen(command, cwd=root, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
 
 
