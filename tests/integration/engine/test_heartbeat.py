@@ -221,10 +221,10 @@ def test_it_is_harmless_when_nobody_can_be_reached(url: str, tmp_path: Path) -> 
 
 def test_it_ends_within_its_limit_though_the_answer_drips(watcher: Watcher, tmp_path: Path) -> None:
     watcher.drip_seconds = 0.05
-    pinger = Pinging(watcher.url, tmp_path, limit_seconds=0.2)
+    pinger = Pinging(watcher.url, tmp_path, limit_seconds=1)
     started = time.monotonic()
     assert not pinger.ping()
-    assert time.monotonic() - started < 1.5
+    assert time.monotonic() - started < 3
     assert not pinger.ping()
     assert len(watcher.heard) == 1  # no second one is stacked upon the one that hangs
 
