@@ -81,7 +81,7 @@ class Recovery:
             self._interrupt(run, _as_far_as_known(run, records), records, message=UNREADABLE, reason=reason)
             return False
         cut_off = self._cut_off(run, routine, records)
-        if any(plan.after_crash != "rerun" for plan in cut_off) or self.tries[run.id] > MOST_TRIES:
+        if not all(_may_be_done_again(plan) for plan in cut_off) or self.tries[run.id] > MOST_TRIES:
             self._interrupt(run, routine, records, message=_WHY[reason], reason=reason)
             return False
         if reason == "crash" and cut_off and not self._may_resume(run, cut_off):
@@ -130,6 +130,15 @@ class Recovery:
             if step.id not in ended:
                 outcome = cut_off if step.id == at_step.id else not_reached
                 self.books.steps.finish(run.id, position, step, outcome=outcome, at=self.clock.now())
+
+
+def _may_be_done_again(plan: StepPlan) -> bool:
+    """Tell whether a step that was cut off is simply begun again.
+
+    An act that is `once` is not: it would be skipped as done before, and nobody would hear that it was cut off.
+    A mail is: it is queued together with the end of its step, or not at all.
+    """
+    return plan.after_crash == "rerun" and (plan.once is None or plan.kind == "email")
 
 
 def _as_far_as_known(run: Run, records: Sequence[StepRecord]) -> Routine:

@@ -99,6 +99,27 @@ def test_a_step_in_which_the_daemon_dies_each_time_is_done_again_a_few_times_and
     assert f"stopped {MOST_CRASHES} times while it ran" in task.message
 
 
+@pytest.mark.parametrize(
+    ("step", "resumed"),
+    [
+        pytest.param('run: ["true"]', False, id="an act, that would be skipped as done before"),
+        pytest.param(
+            "email: {to: owner, subject: Hello, body: Bye}", True, id="a mail, queued with the end of its step"
+        ),
+    ],
+)
+def test_an_act_that_is_done_once_is_asked_about_though_its_step_may_be_done_again(
+    house: Callable[..., Any], step: str, resumed: bool
+) -> None:
+    two = 'two\n    run: ["true"]'
+    once = ROUTINE.format(after_crash="rerun\n    once: renewal").replace(two, f"two\n    {step}")
+    one = house({"backups": once})
+    run = leave(one)
+    assert one.app.recovery.recover() == ([run] if resumed else [])
+    assert len(one.app.books.tasks.opened()) == (0 if resumed else 1)
+    assert (one.app.books.runs.get(run).status is RunStatus.INTERRUPTED) is not resumed
+
+
 def test_a_run_that_was_not_entered_is_resumed_however_often_the_daemon_dies(site: Callable[[str], Any]) -> None:
     one = site("ask")
     run = leave(one)
