@@ -51,7 +51,8 @@ def next_times(
 
 
 def _next_of_cron(session: Session, expression: str, *, zone_name: str, after: str | None, count: int) -> int:
-    from opsrunner.schedules.cron import cron_in_words, cron_times, parse_cron  # noqa: PLC0415
+    from opsrunner.schedules.cron import cron_times, parse_cron  # noqa: PLC0415
+    from opsrunner.schedules.cron_words import cron_in_words  # noqa: PLC0415
     from opsrunner.schedules.zones import load_zone  # noqa: PLC0415
 
     zone = load_zone(zone_name)

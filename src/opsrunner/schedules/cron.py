@@ -49,7 +49,7 @@ _FIELD_HINTS = {
     "Bad hour": "its hour (second field) is 0-23, a range, a list or a step",
     "Bad day-of-month": "its day of the month (third field) is 1-31 and must come in the months given",
     "Bad month": "its month (fourth field) is 1-12 or jan-dec",
-    "Bad day-of-week": "its weekday (fifth field) is 0-7 or sun-sat; 0 and 7 are Sunday",
+    "Bad day-of-week": "its weekday (fifth field) is 0-7 or sun-sat; 0 and 7 are Sunday, a range goes upwards (fri-7)",
 }
 _ALL_KINDS_OF_YEARS = range(2001, 2029)
 _MINUTE = timedelta(minutes=1)
@@ -118,12 +118,6 @@ def cron_times(expression: str, *, after: datetime, zone: str, until: datetime =
                     last = moment
                     yield moment
         day += ONE_DAY
-
-
-def cron_in_words(expression: str) -> str:
-    """Say an expression in plain words: `at 02:30 on Monday through Friday`."""
-    words: str = parse_cron(expression).matcher.explain()
-    return words[:1].lower() + words[1:]
 
 
 @lru_cache(maxsize=1024)

@@ -6,7 +6,7 @@ from datetime import time
 from itertools import groupby
 
 from opsrunner.model.schedule import CalendarRule, CronRule, Frame, IntervalRule, OffsetRule, OnceRule, Rule, Schedule
-from opsrunner.schedules.cron import cron_in_words
+from opsrunner.schedules.cron_words import cron_in_words
 from opsrunner.schedules.day_words import ORDINALS, DayWord, day_word
 
 _FULL_MONTHS = (

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time as stopwatch
 from datetime import UTC, datetime, timedelta
 from itertools import islice
@@ -13,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from opsrunner.errors import ConfigurationError
-from opsrunner.schedules.cron import cron_in_words, cron_times, parse_cron
+from opsrunner.schedules.cron import cron_times, parse_cron
+from opsrunner.schedules.cron_words import cron_in_words
 
 DATA = Path(__file__).parents[2] / "data" / "cron"
 VECTORS: list[dict[str, Any]] = json.loads((DATA / "vectors.json").read_text(encoding="utf-8"))
@@ -52,6 +54,7 @@ def test_it_refuses_what_is_no_expression_in_one_line_and_at_once(case: dict[str
         ("@fortnightly", "@weekly"),
         ("61 * * * *", "minute"),
         ("* * * * 8", "0 and 7 are Sunday"),
+        ("* * * * fri-sun", "range goes upwards (fri-7)"),
         ("0 0 30 2 *", "day of the month"),
         ("0 0 */100 * MON#4", "never matches"),
         ("1 2 3 4 ſun", "character"),  # the long s turns into S when it is made a capital
@@ -62,7 +65,7 @@ def test_it_refuses_what_is_no_expression_in_one_line_and_at_once(case: dict[str
     ],
 )
 def test_its_refusal_names_what_is_wrong(expression: str, words: str) -> None:
-    with pytest.raises(ConfigurationError, match=words.replace("*", r"\*")):
+    with pytest.raises(ConfigurationError, match=re.escape(words)):
         parse_cron(expression)
 
 
@@ -93,8 +96,12 @@ def test_it_knows_the_names_that_cron_knows(name: str, first: str) -> None:
         ("mon-fri", [2, 3, 4, 5, 6, 9], "on Monday through Friday"),
         ("5-7", [1, 6, 7, 8], "on Friday through Sunday"),
         ("wed#1", [4], "on the first Wednesday of the month"),
-        ("*/2", [1, 3, 5, 7, 8, 10], "on every second day of week"),
+        ("*/2", [1, 3, 5, 7, 8, 10], "on Tuesday, Thursday, Saturday, and Sunday"),
         ("6,7", [1, 7, 8], "on Saturday and Sunday"),
+        ("0,7", [1, 8], "on Sunday"),
+        ("1-5/2", [2, 4, 6, 9], "on Monday, Wednesday, and Friday"),
+        ("1,2,3,4,5", [2, 3, 4, 5, 6, 9], "on Monday through Friday"),
+        ("1-7", [1, 2, 3, 4], "every day"),
     ],
 )
 def test_a_weekday_means_what_cron_means(weekdays: str, days: list[int], words: str) -> None:
@@ -102,6 +109,23 @@ def test_a_weekday_means_what_cron_means(weekdays: str, days: list[int], words: 
     found = after(expression, "2026-02-28T12:00", "UTC", len(days))
     assert [int(text[8:10]) for text in found] == days
     assert cron_in_words(expression) == f"at 02:30 {words}"
+
+
+@pytest.mark.parametrize(
+    ("expression", "words"),
+    [
+        ("0 9 31 * *", "at 09:00 on the 31st day of every month"),
+        ("0 9 2,11,22 * *", "at 09:00 on the second, the 11th, and the 22nd day of the month"),
+        ("*/53 * * * *", "every 53rd minute of every hour"),
+        ("0 9 13 * fri", "at 09:00 on the 13th day of the month or on Friday"),  # either of the two
+        ("0 9 */2 * fri", "at 09:00 on every second day of the month if it's on Friday"),  # both
+        ("0 9 1-7 * 1,3", "at 09:00 on every day of the month from 1 through 7 or on Monday and Wednesday"),
+        ("*/90 * * * *", "at the start of every hour"),  # not every 90 minutes
+        ("30 */24 * * *", "at 00:30 every day"),
+    ],
+)
+def test_its_words_promise_nothing_that_does_not_fire(expression: str, words: str) -> None:
+    assert cron_in_words(expression) == words
 
 
 def test_a_fifth_wednesday_comes_only_in_months_that_have_one() -> None:
