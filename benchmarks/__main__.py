@@ -22,6 +22,7 @@ TOPICS: tuple[str, ...] = (
     "verbs",
     "idle",
     "ledger",
+    "ledger_writes",
 )
 """One module each; its `figures()` yields what it measured."""
 

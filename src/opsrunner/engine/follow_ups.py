@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from opsrunner.engine.alerts import INTERRUPTED_KEY, Alerts
 from opsrunner.engine.desk import Desk
-from opsrunner.engine.tasks import BY_CHECK
+from opsrunner.engine.tasks import BY_CHECK, BY_SOURCE, OUTCOME_LENGTH
 from opsrunner.mail.headers import clean_line
 from opsrunner.mail.message import clean_text
 from opsrunner.model.routine import Routine, StepPlan
@@ -66,6 +66,25 @@ class FollowUps:
             if self._desk.books.tasks.close(task.id, status=TaskStatus.DONE, by=BY_CHECK, evidence=evidence, at=at):
                 closed = self._desk.books.tasks.get(task.id)
         return closed
+
+    def unlisted(
+        self, run: Run, routine: Routine, plan: StepPlan, *, listed: Collection[str], at: datetime
+    ) -> list[Task]:
+        """Close what is open for hosts and rows that a step no longer comes to, and return it.
+
+        `listed` are all that it came to now: what is gone can never succeed again, and a cause that nothing
+        has would stand open until every other one is mended.
+        """
+        gone: list[Task] = []
+        for task in self._desk.books.tasks.opened(routine=routine.id):
+            is_mine = task.kind is TaskKind.FOLLOW_UP and task.item == plan.id
+            if not is_mine or task.key in ("", INTERRUPTED_KEY, *listed):
+                continue
+            said = f"no longer listed in run {run.id}; failed last: {task.message}"
+            evidence = Evidence(outcome=clean_line(said, length=OUTCOME_LENGTH))
+            if self._desk.books.tasks.close(task.id, status=TaskStatus.DONE, by=BY_SOURCE, evidence=evidence, at=at):
+                gone.append(self._desk.books.tasks.get(task.id))
+        return gone
 
     def interrupted(
         self, run: Run, routine: Routine, plan: StepPlan, *, message: str = CUT_OFF, at: datetime

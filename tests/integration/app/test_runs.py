@@ -241,6 +241,20 @@ def test_expressions_decide_on_the_end_of_a_step(
     assert (ends(site, run), run.status) == ([f"run {step}"], status)
 
 
+def test_the_follow_up_of_a_row_that_no_longer_comes_closes_though_others_still_fail(house: Callable[..., Any]) -> None:
+    each = HEAD + (
+        '  - {id: hosts, run: \'cat "$LIST"\', rows: lines, env: {LIST: "{{ workdir }}/../../../list"}}\n'
+        "  - {id: look, run: exit 1, for_each: steps.hosts.rows, key: row.line}\n"
+    )
+    site = house({"backups": each})
+    keys = []
+    for lines in ("web1\nweb2\n", "web2\nweb3\n"):
+        (site.app.state / "list").write_text(lines, encoding="utf-8")
+        assert by_hand(site).status is RunStatus.FAILED
+        keys.append(sorted(task.key for task in site.app.books.tasks.opened()))
+    assert keys == [["web1", "web2"], ["web2", "web3"]]
+
+
 def test_a_step_for_each_row_tells_of_each_and_follows_up_each(house: Callable[..., Any]) -> None:
     each = HEAD + (
         "  - id: hosts\n    run: printf 'web1\\nweb2\\n'\n    rows: lines\n"

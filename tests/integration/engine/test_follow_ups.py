@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from opsrunner.engine.alerts import Alerts
+from opsrunner.engine.alerts import INTERRUPTED_KEY, Alerts
 from opsrunner.engine.desk import Desk
 from opsrunner.engine.follow_ups import FollowUps
 from opsrunner.model.routine import Routine, StepPlan
@@ -104,6 +104,27 @@ def test_a_success_of_the_whole_step_closes_also_what_failed_for_a_host_that_is_
     follow_ups.failed(start(), routine, other, key="", message="no", at=now)
     follow_ups.succeeded(start(), routine, DUMP, key="", at=now)
     assert [task.step for task in desk.books.tasks.opened()] == ["copy"]
+
+
+def test_what_a_step_no_longer_comes_to_is_closed_by_the_source_while_others_still_fail(
+    desk: Desk, follow_ups: FollowUps, start: Start, make_routine: Make, now: datetime
+) -> None:
+    other = StepPlan(id="copy", kind="run")
+    routine = make_routine(DUMP, other)
+    for key in ("web1", "web9", ""):
+        follow_ups.failed(start(), routine, DUMP, key=key, message="timed out", at=now)
+    follow_ups.failed(start(), routine, other, key="web9", message="no", at=now)
+    follow_ups.interrupted(start(), routine, DUMP, at=now)
+    run = start()
+    (closed,) = follow_ups.unlisted(run, routine, DUMP, listed={"web1", "web2"}, at=now)
+    assert (closed.key, closed.status, closed.closed_by) == ("web9", TaskStatus.DONE, "source")
+    assert closed.evidence.outcome == f"no longer listed in run {run.id}; failed last: timed out"
+    assert sorted((task.step, task.key) for task in desk.books.tasks.opened()) == [
+        ("copy", "web9"),
+        ("dump", ""),
+        ("dump", INTERRUPTED_KEY),
+        ("dump", "web1"),
+    ]
 
 
 def test_many_hosts_that_fail_together_are_many_follow_ups_in_one_mail(
