@@ -71,6 +71,20 @@ def test_a_routines_next_times_say_why_they_moved(opsrunner: Opsrunner, site: Pa
     assert not (site / "var").exists(), "looking must not write"
 
 
+def test_of_due_times_that_holidays_move_onto_one_moment_all_but_one_are_left_out(
+    opsrunner: Opsrunner, site: Path
+) -> None:
+    easter = NIGHTLY.replace("{every: day, ", "{every: week, on: [thu, fri, mon, tue], on_holiday: next business day, ")
+    (site / "routines/nightly.yaml").write_text(easter, encoding="utf-8")
+    question = ("next", "nightly", "--after", "2036-04-09", "--json", "--count")
+    whole, cut = (json.loads(opsrunner(*question, count, site=site).stdout) for count in ("5", "2"))
+
+    # Maundy Thursday to Easter Monday are days off in Norway: Tuesday stands for all of them
+    assert [item["at"][:10] for item in whole] == ["2036-04-15"] * 4 + ["2036-04-17"]
+    assert [item["left_out"] for item in whole] == ["coalesced"] * 3 + ["", ""]
+    assert cut == whole[:2], "also where the rest of the moment is not shown"
+
+
 def test_a_routine_by_hand_is_never_due(opsrunner: Opsrunner, site: Path) -> None:
     assert "never due by itself" in opsrunner("next", "by-hand", site=site).stdout
     assert opsrunner("next", "by-hand", "--json", site=site).stdout == "[]\n"

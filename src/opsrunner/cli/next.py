@@ -39,7 +39,7 @@ def next_times(
     """Show when ROUTINE, or a cron expression, is due next.
 
     Shifts by holidays are shown with their reason, and so is whatever leaves a moment out: a pause, a
-    skip, a freeze, a holiday. With --json, --cron prints a list of ISO moments.
+    skip, a freeze, a holiday, a move onto another one. With --json, --cron prints a list of ISO moments.
     """
     if (routine is None) == (cron is None):
         raise UsageError("name a routine, or give --cron 'EXPR'; see: opsrunner next --help")
@@ -71,8 +71,8 @@ def _next_of_cron(session: Session, expression: str, *, zone_name: str, after: s
 
 def _next_of_routine(session: Session, routine_id: str, *, after: str | None, count: int) -> int:
     from opsrunner.cli.lookup import routine_named  # noqa: PLC0415
-    from opsrunner.engine.planner import held_because, world_of  # noqa: PLC0415
-    from opsrunner.schedules.due import upcoming  # noqa: PLC0415
+    from opsrunner.engine.planner import left_out_because, world_of  # noqa: PLC0415
+    from opsrunner.schedules.due import occurrences, upcoming  # noqa: PLC0415
     from opsrunner.schedules.words import in_words  # noqa: PLC0415
 
     force = session.read()
@@ -83,7 +83,10 @@ def _next_of_routine(session: Session, routine_id: str, *, after: str | None, co
     coming = upcoming(routine.schedule, after=start, count=count, almanac=force.almanac)
     holds = _holds(session, routine_id, since=min(start, now))
     world = world_of(force.site, force.almanac)
-    found = [(occurrence, held_because(routine, occurrence, holds, world)) for occurrence in coming]
+    if coming:  # all of the last moment, of which one runs
+        until = coming[-1].planned_at
+        coming = list(occurrences(routine.schedule, after=start, until=until, almanac=force.almanac))
+    found = list(zip(coming, left_out_because(routine, coming, holds, world), strict=True))[:count]
     if session.as_json:
         _print_occurrences(session, found, zone=zone)
         return 0
@@ -152,6 +155,7 @@ def _note(occurrence: Occurrence, held: str) -> str:
         "paused": "left out: paused",
         "frozen": "left out: frozen",
         "holiday": "left out: holiday",
+        "coalesced": "left out: a later one stands for it",
     }
     return "; ".join(part for part in (occurrence.shift, reasons.get(held, held)) if part)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from opsrunner.engine.people import People
-from opsrunner.engine.planner import Verdict, World, accounted_until, held_because, world_of
+from opsrunner.engine.planner import Verdict, World, accounted_until, left_out_because, world_of
 from opsrunner.ledger.books import Books
 from opsrunner.ledger.holds import Hold
 from opsrunner.model.routine import Routine
@@ -82,15 +82,8 @@ def _of_routine(
     routine: Routine, holds: Sequence[Hold], world: World, *, from_: datetime, until: datetime, people: People
 ) -> list[Forecast]:
     found: list[Forecast] = []
-    last: dict[datetime, datetime] = {}
     coming = list(occurrences(routine.schedule, after=from_, until=until, almanac=world.almanac))
-    for occurrence in coming:
-        if not held_because(routine, occurrence, holds, world):
-            last[occurrence.planned_at] = occurrence.nominal_at
-    for occurrence in coming:
-        reason = held_because(routine, occurrence, holds, world)
-        if not reason and last[occurrence.planned_at] != occurrence.nominal_at:
-            reason = "coalesced"
+    for occurrence, reason in zip(coming, left_out_because(routine, coming, holds, world), strict=True):
         found.append(
             Forecast(
                 routine=routine.id,

@@ -128,6 +128,19 @@ def held_because(routine: Routine, occurrence: Occurrence, holds: Sequence[Hold]
     return ""
 
 
+def left_out_because(routine: Routine, coming: Sequence[Occurrence], holds: Sequence[Hold], world: World) -> list[str]:
+    """Return of each occurrence why it is left out, or ''; of several at one moment all but one are `coalesced`.
+
+    `coming` must hold all occurrences of the moments that it touches.
+    """
+    reasons = [held_because(routine, occurrence, holds, world) for occurrence in coming]
+    runs = _one_a_moment([occurrence for occurrence, reason in zip(coming, reasons, strict=True) if not reason])
+    return [
+        reason or ("" if runs[occurrence.planned_at] is occurrence else "coalesced")
+        for occurrence, reason in zip(coming, reasons, strict=True)
+    ]
+
+
 def _pauses(hold: Hold, at: datetime) -> bool:
     if hold.kind != "pause" or hold.until is None or not hold.created_at <= at < hold.until:
         return False
