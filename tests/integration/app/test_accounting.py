@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -209,6 +210,22 @@ def test_a_run_by_hand_and_a_scheduled_one_keep_the_overlap_policy_both_ways(hou
     assert "runs already" in answer.answer
     (site.root / "var" / "gate").touch()
     site.work()
+
+
+@pytest.mark.parametrize("change", ["2027-03-28T01:00", "2027-10-31T01:00"], ids=["forward", "back"])
+def test_six_hours_stay_six_hours_over_a_change_of_clocks(house: Callable[..., Any], change: str) -> None:
+    """B09."""
+    moment = datetime.fromisoformat(change).replace(tzinfo=UTC)
+    site = house({"six": DAILY.replace('{every: day, at: "02:30"}', "{every: 6h, timezone: Europe/Oslo}")})
+    site.clock.set(moment - timedelta(hours=25))
+    site.work()
+    for hours in range(0, 61, 6):
+        site.at(f"{moment - timedelta(hours=25) + timedelta(hours=hours, seconds=1):%Y-%m-%dT%H:%M:%S}")
+    nominals = [run.nominal_at for run in site.runs("six")][-10:]
+    assert {later - earlier for earlier, later in pairwise(nominals)} == {timedelta(hours=6)}
+    assert {run.status for run in site.runs("six")[-10:]} == {RunStatus.SUCCEEDED}
+    assert nominals[0] < moment - timedelta(hours=18)
+    assert nominals[-1] > moment + timedelta(hours=18)
 
 
 def test_a_pause_leaves_no_burst_and_ends_by_itself(house: Callable[..., Any]) -> None:
