@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,7 +11,7 @@ import pytest
 
 from opsrunner.engine.work_folder import mounts_in, remove_folder
 
-as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount")
+as_root = pytest.mark.needs("root")  # only root may mount
 
 
 @pytest.mark.parametrize("deep", [False, True], ids=["empty", "full"])

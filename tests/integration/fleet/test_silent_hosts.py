@@ -30,7 +30,7 @@ from opsrunner.model.outcome import StepStatus
 from opsrunner.model.site import Host
 
 pytestmark = pytest.mark.needs("sshd", "ssh-keygen")
-as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root may make networks")
+as_root = pytest.mark.needs("root")  # only root may make networks
 
 MakeFleet = Callable[..., Fleet]
 PinnedHost = Callable[[int], Host]

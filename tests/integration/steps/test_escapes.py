@@ -17,7 +17,7 @@ from opsrunner.model.outcome import Outcome, StepStatus
 
 Runner = Callable[..., Outcome]
 PYTHON = shlex.quote(sys.executable)
-as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root may run as somebody else")
+as_root = pytest.mark.needs("root")  # only root may run as somebody else
 
 # Words that the rows below are written in. `stay` becomes a program that only its argument tells apart.
 WORDS = """

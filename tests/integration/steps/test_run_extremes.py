@@ -18,7 +18,7 @@ from opsrunner.errors import StepFailed
 from opsrunner.model.outcome import Outcome, StepStatus
 
 Runner = Callable[..., Outcome]
-as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount and run as somebody else")
+as_root = pytest.mark.needs("root")  # only root may mount and run as somebody else
 LONG = "x" * 200_000
 TAKEN = [
     pytest.param(["echo", *["x" * 99] * 2_000], {}, id="200 kB in many arguments"),
