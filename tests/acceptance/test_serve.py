@@ -229,12 +229,17 @@ def test_after_kill_9_a_step_that_may_rerun_is_resumed(served: Callable[..., Ser
     assert len(site.runs()) == 1
 
 
-def test_sigterm_ends_a_running_step_within_grace_and_leaves_no_child(served: Callable[..., Served]) -> None:
+@pytest.mark.parametrize(
+    "number", [pytest.param(signal.SIGTERM, id="asked"), pytest.param(signal.SIGHUP, id="its terminal is closed")]
+)
+def test_a_signal_ends_a_running_step_within_grace_and_leaves_no_child(
+    served: Callable[..., Served], number: signal.Signals
+) -> None:
     """B37."""
     site = served(slow=SLOW.replace("AFTER", "after_crash: ask"))
     in_step_two(site)
     started = time.monotonic()
-    assert site.stop() == 0
+    assert site.stop(number) == 0
     assert time.monotonic() - started < 2 + 5
     assert site.children() == []
     (run,) = site.runs()
