@@ -36,6 +36,7 @@ class SiteInForce:
 
     def __init__(self, root: Path, *, books: Books | None = None) -> None:
         """Read the site for the first time. Raises ConfigurationError where `opsrunner.yaml` is wrong."""
+        self._routines = root / "routines"
         self._loader = SiteLoader(root, last_good=None if books is None else _LastGood(books))
         self._frozen: dict[str, tuple[Routine, str]] = {}
         self._now = _in_force(self._loader.load())
@@ -61,11 +62,18 @@ class SiteInForce:
         return self._now.almanac
 
     def refresh(self) -> bool:
-        """Read what changed; tell whether anything did."""
+        """Read what changed; tell whether anything did.
+
+        Raises ConfigurationError, and all stays as it was, where the site itself cannot be read or where the folder
+        of its routines is gone: that is a disk that is not there, or a slip, never the wish to run nothing.
+        """
         loaded = self._loader.load()
         if not loaded.changed:
             return False
-        self._now = _in_force(loaded)
+        fresh = _in_force(loaded)
+        if self.site.routines and not fresh.site.routines and not self._routines.is_dir():
+            raise ConfigurationError(f"the folder {self._routines} is gone; make it anew, empty, to run nothing")
+        self._now = fresh
         return True
 
     def frozen(self) -> Mapping[str, str]:

@@ -62,3 +62,27 @@ def test_what_was_read_before_a_change_stays_as_it_was(make_site: Callable[..., 
 def test_a_site_that_was_never_good_is_refused(make_site: Callable[..., Path]) -> None:
     with pytest.raises(ConfigurationError, match=r"opsrunner\.yaml"):
         SiteInForce(make_site({"opsrunner.yaml": "site: [\n"}))
+
+
+def test_a_folder_of_routines_that_is_gone_changes_nothing_and_an_empty_one_is_meant(
+    make_site: Callable[..., Path],
+) -> None:
+    root = make_site({})
+    write(root, 0)
+    force = SiteInForce(root)
+    routines = root / "routines"
+    routines.rename(root / "elsewhere")
+
+    with pytest.raises(ConfigurationError, match="routines is gone"):
+        force.refresh()
+    assert not force.refresh(), "said once"
+    assert set(force.site.routines) == {"hello-0", "always"}
+
+    routines.mkdir(0o700)
+    write(root, 1)
+    assert force.refresh()
+    assert set(force.site.routines) == {"hello-1", "always"}
+    for path in routines.iterdir():
+        path.unlink()
+    assert force.refresh()
+    assert not force.site.routines
