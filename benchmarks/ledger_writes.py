@@ -43,17 +43,14 @@ def figures() -> Iterator[Figure]:
 
 def _writes(few: Path) -> Iterator[Figure]:
     """Durable starts and ends, turn by turn with bare `sqlite3` on a copy of its own."""
-    copies = [few.with_name(f"copy-{name}.db") for name in ("ours", "theirs")]
-    for copy in copies:
-        shutil.copyfile(few, copy)
-    books = Books.open(copies[0])
-    try:
+    with tempfile.TemporaryDirectory(dir=KEPT) as folder:
+        copies = [Path(folder) / f"{name}.db" for name in ("ours", "theirs")]
+        for copy in copies:
+            shutil.copyfile(few, copy)
+        books = Books.open(copies[0])
         with closing(_bare(copies[1])) as bare:
             yield from _turns(books, bare)
-    finally:
         books.ledger.close()
-        for copy in copies:
-            copy.unlink()
 
 
 def _bare(path: Path) -> sqlite3.Connection:

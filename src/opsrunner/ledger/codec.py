@@ -41,10 +41,11 @@ def dumps(value: Any) -> str:
     A key of the data that begins with `$` gets another one, so that data never looks like such a mark.
     Half a surrogate pair, which no database keeps, becomes the replacement character.
     """
-    text = _to_json(value)
-    if '"$' in text:
-        text = _to_json(_escaped(value))
-    return _SURROGATES.sub("\ufffd", text)
+    marks = _Marks()
+    text = _to_json(value, marks)
+    if text.count('"$') > marks.made:
+        text = _to_json(_escaped(value), marks)
+    return text if text.isascii() else _SURROGATES.sub("\ufffd", text)
 
 
 def loads(text: str) -> Any:
@@ -52,8 +53,27 @@ def loads(text: str) -> Any:
     return json.loads(text, object_hook=_decode)
 
 
-def _to_json(value: Any) -> str:
-    return json.dumps(value, default=_encode, ensure_ascii=False, separators=(",", ":"))
+class _Marks:
+    """Turns what JSON does not know into what it does, and counts the marks that this makes."""
+
+    def __init__(self) -> None:
+        self.made = 0
+
+    def encode(self, value: Any) -> Any:
+        if isinstance(value, date):
+            self.made += 1
+            return {"$moment": to_text(value)} if isinstance(value, datetime) else {"$date": value.isoformat()}
+        if isinstance(value, Mapping):
+            return _escaped(value)
+        if isinstance(value, set | frozenset):
+            return sorted(value)
+        if dataclasses.is_dataclass(value) and not isinstance(value, type):
+            return _escaped(vars(value))
+        return str(value)
+
+
+def _to_json(value: Any, marks: _Marks) -> str:
+    return json.dumps(value, default=marks.encode, ensure_ascii=False, separators=(",", ":"))
 
 
 def _escaped(value: Any) -> Any:
@@ -73,8 +93,8 @@ def outcome_to_text(outcome: Outcome) -> str:
             "message": outcome.message,
             "rows": [dict(row) for row in outcome.rows],
             "facts": dict(outcome.facts),
-            "parts": [{**_shallow(part), "status": part.status.value} for part in outcome.parts],
-            "attempts": [{**_shallow(attempt), "status": attempt.status.value} for attempt in outcome.attempts],
+            "parts": [vars(part) for part in outcome.parts],
+            "attempts": [vars(attempt) for attempt in outcome.attempts],
         }
     )
 
@@ -91,24 +111,6 @@ def outcome_from_text(text: str) -> Outcome:
         parts=tuple(Part(**{**part, "status": StepStatus(part["status"])}) for part in data["parts"]),
         attempts=tuple(Attempt(**{**item, "status": StepStatus(item["status"])}) for item in data["attempts"]),
     )
-
-
-def _shallow(item: Any) -> dict[str, Any]:
-    return {field.name: getattr(item, field.name) for field in dataclasses.fields(item)}
-
-
-def _encode(value: Any) -> Any:
-    if isinstance(value, datetime):
-        return {"$moment": to_text(value)}
-    if isinstance(value, date):
-        return {"$date": value.isoformat()}
-    if isinstance(value, Mapping):
-        return _escaped(value)
-    if isinstance(value, set | frozenset):
-        return sorted(value)
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return _escaped(_shallow(value))
-    return str(value)
 
 
 def _decode(data: dict[str, Any]) -> Any:
