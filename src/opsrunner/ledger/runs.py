@@ -111,8 +111,8 @@ class Runs:
         return [_run(row) for row in self._ledger.all(f"{sql} AND routine = ? ORDER BY id", (*statuses, routine))]
 
     def count_waiting(self) -> int:
-        """Return how many runs are `waiting`."""
-        row = self._ledger.one("SELECT count(*) FROM runs WHERE status = 'waiting'")
+        """Return how many runs wait for people; one that is queued waits for the run before it."""
+        row = self._ledger.one("SELECT count(*) FROM runs WHERE status = 'waiting' AND reason <> ?", (QUEUED,))
         return int(row[0]) if row else 0
 
     def planned(self, *, after: datetime, until: datetime) -> list[Run]:

@@ -75,6 +75,7 @@ def test_a_waiting_run_does_not_hold_a_queued_one_back(books: Books) -> None:
     first = claim(books)
     books.runs.wait(first.id)
     later = claim(books, nominal_at=NOW + timedelta(hours=1), status=RunStatus.WAITING, reason=QUEUED)
+    assert books.runs.count_waiting() == 1, "only the first one waits for people"
     assert books.runs.start_queued(later.id, at=NOW)
 
 
