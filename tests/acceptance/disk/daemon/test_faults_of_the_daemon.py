@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
-from itertools import pairwise
+from itertools import cycle, pairwise
 from typing import Any
 
 import pytest
@@ -154,18 +154,17 @@ def test_a_daemon_outlives_every_fault_and_does_nothing_twice(
 ) -> None:
     site = served(work=BY_HAND)
     site.start()
-    faults = 0
+    errors, faults = cycle(("ENOSPC", "EIO")), 0
     for calls in (WRITES, SYNCS):
-        for error in ("ENOSPC", "EIO"):
-            for number in range(1, MOST_CALLS + 1):
-                site.begin_fault(fault_of(calls, error, number))
-                site.ask("run", "work", "--as", "boss")
-                hit = site.end_fault()
-                assert site.process.poll() is None, site.log()
-                faults += len(hit)
-                if not hit:
-                    break
-            print(f"the daemon: {error} on each of the first {number} calls of {calls} in a run")
+        for number in range(1, MOST_CALLS + 1):
+            site.begin_fault(fault_of(calls, next(errors), number))
+            site.ask("run", "work", "--as", "boss")
+            hit = site.end_fault()
+            assert site.process.poll() is None, site.log()
+            faults += len(hit)
+            if not hit:
+                break
+        print(f"the daemon: ENOSPC and EIO in turn on each of the first {number} calls of {calls} in a run")
     site.until(lambda: not rows(site.root, "SELECT id FROM runs WHERE status = 'running' OR reason = 'queued'"), "calm")
     assert site.stop() == 0
     assert "Traceback" not in site.log()
