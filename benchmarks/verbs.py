@@ -17,7 +17,7 @@ from benchmarks.measure import Figure, paired_seconds
 SITE = Path(__file__).parent.parent
 """The sample site: ten routines, two of them on a calendar with public holidays."""
 PROGRAM = Path(sys.executable).parent / "opsrunner"
-TIMES = 21
+TIMES = 15
 BOUNDED: tuple[tuple[tuple[str, ...], float], ...] = (
     (("--help",), 5),
     (("next", "--cron", "30 2 * * 1-5", "--tz", "Europe/Oslo"), 10),

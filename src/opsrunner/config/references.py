@@ -31,7 +31,7 @@ _OPTIONS: Mapping[tuple[str, str], Noun] = {
 """Options of step kinds that name something of the site."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Reference:
     """A name as it is used at `path` of a file."""
 

@@ -13,7 +13,7 @@ from opsrunner.config.positions import Path
 from opsrunner.secrets import SecretRef
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class SecretPlace:
     """A reference, and where it stands."""
 
