@@ -62,13 +62,17 @@ class Steps:
     def finish(self, run_id: int, position: int, plan: StepPlan, *, outcome: Outcome, at: datetime) -> None:
         """Record a step's end; also for a step that never started."""
         ended, text = to_text(at), outcome_to_text(outcome)
+        values = (run_id, position, plan.id, plan.kind, outcome.status.value, ended, text)
+        is_bad = outcome.status.is_bad or outcome.status is StepStatus.INTERRUPTED
+        if not is_bad and plan.kind != "ssh":
+            self._ledger.change(_FINISH, values)
+            return
         with self._ledger.transaction():
-            self._ledger.change(_FINISH, (run_id, position, plan.id, plan.kind, outcome.status.value, ended, text))
-            if outcome.status.is_bad or outcome.status is StepStatus.INTERRUPTED:
+            self._ledger.change(_FINISH, values)
+            if is_bad:
                 self._remember_good(run_id, plan.id)
-            if plan.kind == "ssh":
-                for part in outcome.parts:
-                    self._ledger.change(_REMEMBER_HOST, (part.key, part.status.value, ended))
+            for part in outcome.parts if plan.kind == "ssh" else ():
+                self._ledger.change(_REMEMBER_HOST, (part.key, part.status.value, ended))
 
     def of_run(self, run_id: int) -> list[StepRecord]:
         """Return the steps of a run that have begun or ended, in order."""
