@@ -13,7 +13,7 @@ from opsrunner.secrets import SecretRef
 HUMAN_KINDS = frozenset({"task", "checklist"})
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class Retry:
     """How often to try again after the first try, and how long to wait between."""
 
@@ -21,7 +21,7 @@ class Retry:
     wait_seconds: float = 60
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class Due:
     """When a task is due. Either `at` (the first such wall-clock time after it opens), or `after_seconds`."""
 
@@ -31,7 +31,7 @@ class Due:
     """`after_seconds` counts only the working hours of the site's calendar."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class Escalation:
     """Who hears of it, how long after the due time."""
 
@@ -39,7 +39,7 @@ class Escalation:
     to: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class EvidenceSpec:
     """What a tick must or may carry."""
 
@@ -52,7 +52,7 @@ class EvidenceSpec:
     file: Literal["required", "optional"] | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class Approval:
     """A frozen list that `by` approves; single rows can be struck."""
 
@@ -61,7 +61,7 @@ class Approval:
     not_self: bool = False
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class TaskPlan:
     """One human act as the file describes it; texts may hold templates until it opens."""
 
@@ -90,7 +90,7 @@ class TaskPlan:
         return (self.approve.by if self.approve else "") or self.role or accountable
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class StepPlan:
     """One step of a routine.
 
@@ -127,7 +127,7 @@ class StepPlan:
         return self.kind in HUMAN_KINDS
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class Routine:
     """One file of `routines/`."""
 

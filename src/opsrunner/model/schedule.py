@@ -11,7 +11,7 @@ Every: TypeAlias = Literal["day", "business day", "weekday", "week", "month", "q
 ShortMonths: TypeAlias = Literal["last day", "skip"]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class Frame:
     """What every rule may say beside its own words. Dates are local to `timezone`, both included."""
 
@@ -24,7 +24,7 @@ class Frame:
     except_: tuple[date, ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class CalendarRule:
     """`every: day | business day | weekday | week | month | quarter | year` at wall-clock times."""
 
@@ -37,7 +37,7 @@ class CalendarRule:
     type: Literal["calendar"] = "calendar"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class IntervalRule:
     """`every: 15m`: equal spacing in elapsed time, anchored at `frame.from_`, else the Unix epoch."""
 
@@ -48,7 +48,7 @@ class IntervalRule:
     type: Literal["interval"] = "interval"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class CronRule:
     """`cron: "30 2 * * 1-5"`, with the meaning of Debian's cron."""
 
@@ -57,7 +57,7 @@ class CronRule:
     type: Literal["cron"] = "cron"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class OnceRule:
     """`once: 2026-12-01T02:00`: a single naive local moment."""
 
@@ -66,7 +66,7 @@ class OnceRule:
     type: Literal["once"] = "once"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class OffsetRule:
     """`{of: NAME, offset: -8d}`: relative to the nominal moments of another routine."""
 
@@ -79,7 +79,7 @@ class OffsetRule:
 Rule: TypeAlias = CalendarRule | IntervalRule | CronRule | OnceRule | OffsetRule
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class Schedule:
     """All rules of a routine; none at all means: by hand only."""
 
@@ -98,7 +98,7 @@ class Occurrence:
     """Why it was moved, in words: `Christmas Day, moved to the next business day`."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class Calendar:
     """Which days are business days. Weekends are Saturday and Sunday."""
 
@@ -109,7 +109,7 @@ class Calendar:
     days_off: tuple[date, ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class Freeze:
     """A period, both days included, that holds every routine with one of `tags`."""
 
@@ -119,7 +119,7 @@ class Freeze:
     reason: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class CatchUp:
     """What to do about due times that passed while nobody was there."""
 
@@ -128,7 +128,7 @@ class CatchUp:
     """None: the shorter of one period and seven days (for `all`: seven days)."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class DigestTimes:
     """When each series goes out; None switches a series off."""
 
