@@ -6,7 +6,7 @@ import logging
 import sys
 import threading
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from opsrunner.cli.escapes import printable
 
@@ -38,12 +38,21 @@ class Lines(logging.Formatter):
         return f": {type(fault).__name__}{f'; the details are in {place}' if place else ''}"
 
 
+class Log(logging.StreamHandler[TextIO]):
+    """A log that cannot be written, since its disk is full or its reader gone, stops nothing and shows no traceback."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 (its name in logging)
+        """Leave the record out where it could not be written."""
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handleError(record)
+
+
 def log_to_stderr(session: Session, *, level: int) -> None:
     """Send what the program logs from `level` up to standard error, and what breaks in a thread too."""
     logger = logging.getLogger("opsrunner")
     for before in list(logger.handlers):
         logger.removeHandler(before)
-    handler = logging.StreamHandler(sys.stderr)
+    handler = Log(sys.stderr)
     handler.setFormatter(Lines(session))
     logger.addHandler(handler)
     logger.setLevel(level)

@@ -1,8 +1,11 @@
+import io
 import logging
 import sys
 from pathlib import Path
 
-from opsrunner.cli.log_lines import Lines
+import pytest
+
+from opsrunner.cli.log_lines import Lines, Log
 from opsrunner.cli.session import Session
 
 
@@ -33,3 +36,13 @@ def test_a_fault_is_one_line_and_its_traceback_lies_in_the_crash_log(tmp_path: P
         f"run 7 stopped by a fault of opsrunner: KeyError; the details are in {tmp_path / 'crash.log'}"
     )
     assert "KeyError: 'what nobody expected'" in (tmp_path / "crash.log").read_text()
+
+
+def test_a_log_that_cannot_be_written_shows_nothing_of_it(capsys: pytest.CaptureFixture[str]) -> None:
+    class Full(io.StringIO):
+        def write(self, text: str, /) -> int:
+            raise OSError(28, "No space left on device")
+
+    Log(Full()).handle(record("lost"))
+
+    assert capsys.readouterr().err == ""
