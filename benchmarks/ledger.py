@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.made_ledger import ROUTINES, Made, drop_indices, routine_name, write_ledger
-from benchmarks.measure import Figure
+from benchmarks.measure import Figure, percentile
 
 from opsrunner.app import App, open_app
 
@@ -187,13 +187,13 @@ def _verbs(many: Path, few: Path) -> Iterator[Figure]:
         (("doctor",), few.parent, "100,000 runs"),
     )
     for verb, other, name in verbs:
-        more = []
+        ours, theirs = [], []
         for turn in range(VERB_TURNS):
-            places = (many.parent, other) if turn % 2 else (other, many.parent)
-            first, second = (_seconds_of(verb, site, place) for place in places)
-            more.append(first - second if turn % 2 else second - first)
+            for place in (many.parent, other) if turn % 2 else (other, many.parent):
+                (theirs if place == other else ours).append(_seconds_of(verb, site, place))
+        more = percentile(ours, 0.25) - percentile(theirs, 0.25)  # the rest is what else the machine had to do
         said = f"`{' '.join(verb)}`, more than on {'an empty ledger' if name == 'empty' else name}"
-        yield Figure(name=said, ours=statistics.median(more) * 1000, unit="ms", most=20)
+        yield Figure(name=said, ours=more * 1000, unit="ms", most=20)
 
 
 def _seconds_of(verb: Sequence[str], site: Path, state: Path) -> float:
