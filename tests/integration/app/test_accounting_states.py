@@ -397,7 +397,7 @@ class Machine(RuleBasedStateMachine):
     def settle(self, *, or_when: Callable[[], bool] = lambda: False) -> None:
         """Wait until every run has ended or is in a long step."""
         deadline = time.monotonic() + 10
-        while set(self.workers.busy()) - self.blocked and not or_when():
+        while set(self.workers.busy()) - (self.blocked - self.released) and not or_when():
             assert time.monotonic() < deadline, self.workers.busy()
             time.sleep(0.0005)
 
