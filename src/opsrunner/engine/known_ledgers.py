@@ -80,8 +80,9 @@ class KnownLedgers:
 
     def _read(self) -> Mapping[str, Kept]:
         try:
-            with self._path.open("rb") as file:
-                lines = file.read(LARGEST_BYTES).splitlines()
+            descriptor = os.open(self._path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a pipe is not waited for
+            with os.fdopen(descriptor, "rb") as file:
+                lines = (file.read(LARGEST_BYTES) or b"").splitlines()
         except FileNotFoundError:
             return {}
         except OSError as exc:
@@ -105,5 +106,5 @@ def _parsed(lines: list[bytes]) -> Iterator[Kept]:
         try:
             said = json.loads(line)
             yield Kept(state=str(said["state"]), ledger=str(said["ledger"]))
-        except (ValueError, TypeError, KeyError):
+        except (ValueError, TypeError, KeyError, RecursionError):
             continue
