@@ -6,6 +6,7 @@ A secret stands in YAML only as a reference: ``{env: NAME}``, ``{file: path}`` o
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import re
@@ -13,18 +14,24 @@ import shlex
 import stat
 import subprocess
 import threading
+from collections.abc import Iterator
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, quote_plus
 
 from opsrunner.errors import SecretUnavailable
 
 MASK = "••••"
+_GO_JSON = {ord(sign): f"\\u{ord(sign):04x}" for sign in "<>&\u2028\u2029"}
+"""What Go's encoding/json writes by its number."""
+_PERCENT = re.compile(r"%[0-9A-F]{2}")
+_URL_SAFE = str.maketrans("+/", "-_")
 _SHELL_SIGNS = re.compile(r"[^\w@%+=:,./\n-]")
 COMMAND_SECONDS = 20
 SHORTEST_MASKED = 4
 """Values shorter than this are not masked: masking `1` would garble every page and hide nothing."""
+SHORTEST_BASE64 = 8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,9 +71,12 @@ class Vault:
     def remember(self, value: str) -> None:
         """Mask `value` from now on, each line of it that is long enough, and how programs write them."""
         parts = [part for part in {value, *value.splitlines()} if len(part) >= SHORTEST_MASKED]
+        forms = {form for part in parts for form in _written_forms(part)}
+        if len(parts) == 1:  # what has many lines is a key or a certificate, and stands in no header
+            forms |= set(_in_base64(parts[0]))
         with self._lock:
-            self._known |= {form for part in parts for form in _written_forms(part)}
-            if parts:
+            if not forms <= self._known:
+                self._known |= forms
                 self._pattern = re.compile("|".join(map(re.escape, self._longest_first())))
 
     def known(self) -> list[str]:
@@ -182,8 +192,31 @@ class MaskedStream:
 
 
 def _written_forms(value: str) -> set[str]:
-    """Return `value` as it is and as JSON, Python, CSV, HTML, URLs and shells write it."""
-    in_json = (json.dumps(value, ensure_ascii=is_ascii)[1:-1] for is_ascii in (True, False))
-    in_url = (quote(value, safe=safe, errors="surrogateescape") for safe in ("", "/"))
+    """Return `value` as it is and as JSON, Python, CSV, HTML, URLs, forms and shells write it."""
+    plain_json, ascii_json = (json.dumps(value, ensure_ascii=is_ascii)[1:-1] for is_ascii in (False, True))
+    in_json = (plain_json, ascii_json, ascii_json.replace("/", "\\/"), plain_json.translate(_GO_JSON))
+    in_url = [quote(value, safe=safe, errors="surrogateescape") for safe in ("", "/")]
+    in_url += [quote_plus(value, errors="surrogateescape"), *(_lowered(url) for url in in_url)]
     in_shell = (shlex.quote(value).strip("'"), value.replace("'", "'\\''"), _SHELL_SIGNS.sub(r"\\\g<0>", value))
-    return {value, *in_json, repr(value)[1:-1], value.replace('"', '""'), escape(value), *in_url, *in_shell}
+    in_csv, in_html = value.replace('"', '""'), escape(value)
+    forms = {value, *in_json, repr(value)[1:-1], in_csv, in_html, *in_url, *in_shell}
+    return {form for form in forms if len(form) >= SHORTEST_MASKED}
+
+
+def _lowered(url: str) -> str:
+    return _PERCENT.sub(lambda found: found[0].lower(), url)
+
+
+def _in_base64(value: str) -> Iterator[str]:
+    """Yield what stays the same of a value in base64 whatever stands around it: `user:value`, as HTTP signs in.
+
+    Three bytes become four letters, so there are three ways in which it can lie; those at its ends that
+    also hold bits of what is beside it are left away. What is too short to be told from words is not looked for.
+    """
+    data = value.encode(errors="surrogateescape")
+    for before in range(3):
+        letters = base64.b64encode(bytes(before) + data).decode()
+        inner = letters[(0, 2, 3)[before] : (before + len(data)) * 8 // 6]
+        if len(inner) >= SHORTEST_BASE64:
+            yield inner
+            yield inner.translate(_URL_SAFE)

@@ -1,6 +1,8 @@
+import base64
 import json
 import shlex
 import urllib.parse
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -22,6 +24,10 @@ SECRET = "pa\"ss\\w0rd 'x' <é>/%$"
         shlex.quote(SECRET)[1:-1],
         SECRET.replace("'", "'\\''"),  # bash, set -x
         SECRET.replace('"', '""'),  # CSV
+        urllib.parse.quote_plus(SECRET),  # a form
+        urllib.parse.quote(SECRET).lower(),
+        json.dumps(SECRET).replace("/", "\\/")[1:-1],  # PHP
+        json.dumps(SECRET, ensure_ascii=False).replace("<", "\\u003c").replace(">", "\\u003e")[1:-1],  # Go
         "pa&quot;ss\\w0rd &#x27;x&#x27; &lt;é&gt;/%$",  # HTML
     ],
 )
@@ -30,6 +36,25 @@ def test_a_secret_is_masked_however_a_program_writes_it(written: str) -> None:
     vault.remember(SECRET)
 
     assert vault.mask(f"before {written} after") == f"before {MASK} after"
+
+
+@pytest.mark.parametrize("encode", [base64.b64encode, base64.urlsafe_b64encode])
+@pytest.mark.parametrize("before", ["", "u:", "ops:", "user:"])
+@pytest.mark.parametrize("after", ["", "\n", "yz"])
+def test_a_secret_is_masked_in_base64_whatever_stands_around_it(
+    encode: Callable[[bytes], bytes], before: str, after: str
+) -> None:
+    """HTTP's basic sign-in is `user:password` in base64, and `curl -v` prints it."""
+    vault = Vault(Path())
+    vault.remember(SECRET)
+
+    written = encode(f"{before}{SECRET}{after}".encode()).decode()
+    left = vault.mask(f"Authorization: Basic {written}")
+
+    assert left.startswith("Authorization: Basic ")
+    assert MASK in left
+    assert len(left.replace(MASK, "")) < len("Authorization: Basic ") + 15
+    assert Vault(Path()).mask(written) == written
 
 
 def test_each_line_of_a_long_secret_is_one() -> None:
