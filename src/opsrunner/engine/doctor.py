@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import pwd
 import stat
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -105,8 +106,27 @@ def _rights_of_the_site(patient: Patient) -> Iterator[Finding]:
     for path in open_to_group:
         advice = f"chmod go-w {path}"
         yield Finding(level="look", what="others may change what runs here", where=str(path), advice=advice)
-    if not open_to_group:
+    foreign = [path for path in _site_files(patient.site.root) if path.stat().st_uid not in (0, os.geteuid())]
+    for path in foreign[:5]:
+        what = f"it belongs to {_user(path)}, who decides by it what runs here as another user"
+        yield Finding(level="look", what=what, where=str(path), advice=f"if it is not meant so: chown {_us()} {path}")
+    if not open_to_group and not foreign:
         yield Finding(level="fine", what="only their owner may change the site's files")
+
+
+def _user(path: Path) -> str:
+    """Return the name of a file's owner, or the number where nobody bears it."""
+    try:
+        return path.owner()
+    except KeyError:
+        return f"user {path.stat().st_uid}"
+
+
+def _us() -> str:
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return str(os.geteuid())
 
 
 def _site_files(root: Path) -> Iterator[Path]:
@@ -127,7 +147,11 @@ def _rights_of_secrets(patient: Patient) -> Iterator[Finding]:
     opened = [path for path in opened if path.suffix != ".pub"]
     for path in opened:
         yield Finding(level="failed", what="others may read a secret", where=str(path), advice=f"chmod 600 {path}")
-    if not opened:
+    is_open = bool(folder.stat().st_mode & (stat.S_IWGRP | stat.S_IWOTH))
+    if is_open:
+        what = "others may put secrets of theirs in the place of ours"
+        yield Finding(level="failed", what=what, where=str(folder), advice=f"chmod go-w {folder}")
+    if not opened and not is_open:
         yield Finding(level="fine", what="secrets are for their owner alone", where=str(folder))
 
 

@@ -137,6 +137,32 @@ def test_it_finds_what_others_may_change_or_read(patient: Patient) -> None:
     assert len(found) == 3
 
 
+@pytest.mark.needs("root")
+def test_it_finds_files_of_somebody_else_that_decide_what_runs(patient: Patient) -> None:
+    routine, nobodys = patient.site.root / "routines/hello.yaml", patient.site.root / "opsrunner.yaml"
+    os.chown(routine, 65534, -1)
+    os.chown(nobodys, 54321, -1)
+
+    found = {finding.where: finding for finding in wrong(patient)}
+
+    assert found[str(routine)].what == "it belongs to nobody, who decides by it what runs here as another user"
+    assert found[str(routine)].advice == f"if it is not meant so: chown root {routine}"
+    assert found[str(nobodys)].what.startswith("it belongs to user 54321, ")
+    assert len(found) == 2
+
+
+def test_it_finds_a_folder_of_secrets_in_which_others_may_put_theirs(patient: Patient) -> None:
+    secrets = patient.site.root / "secrets"
+    secrets.mkdir()
+    (secrets / "smtp").write_text("x", encoding="utf-8")
+    (secrets / "smtp").chmod(0o600)
+    secrets.chmod(0o730)
+
+    (found,) = wrong(patient)
+
+    assert (found.level, found.where, found.advice) == ("failed", str(secrets), f"chmod go-w {secrets}")
+
+
 def test_it_finds_mail_that_does_not_get_away(patient: Patient) -> None:
     late, new = NOW - timedelta(hours=2), NOW - timedelta(minutes=5)
     in_quiet_hours = NOW + timedelta(hours=1)
