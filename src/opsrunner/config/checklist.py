@@ -13,7 +13,7 @@ from pydantic import Field, ValidationError, model_validator
 from opsrunner.config.fields import StepId, Text
 from opsrunner.config.positions import Path
 from opsrunner.config.report import Report
-from opsrunner.config.step_texts import mistake_in, texts_of_item
+from opsrunner.config.step_texts import TOO_MANY_TEXTS, Allowance, mistake_in, texts_of_item
 from opsrunner.config.yaml12 import read_yaml
 from opsrunner.model.site import Problem
 from opsrunner.steps.task import TaskDefaults, TaskOptions
@@ -115,17 +115,22 @@ def _plain(title: str) -> str:
 def _items(keys: ChecklistKeys, report: Report) -> tuple[Item, ...]:
     items: dict[str, Item] = {}
     given = {task.id for task in keys.tasks if task.id}
+    allowance = Allowance()
     for position, task in enumerate(keys.tasks):
         if task.id in items:
             report.add(("tasks", position, "id"), f"the id '{task.id}' is taken")
             continue
-        _check_texts(task, ("tasks", position), report)
+        _check_texts(task, ("tasks", position), report, allowance)
         id_ = task.id or item_id(task.task, {*items, *given})
         items[id_] = Item(id=id_, options=task, group=task.group)
     return tuple(items.values())
 
 
-def _check_texts(task: TaskOptions, path: Path, report: Report) -> None:
+def _check_texts(task: TaskOptions, path: Path, report: Report, allowance: Allowance) -> None:
     for text in texts_of_item(task, path):
-        if mistake := mistake_in(text):
+        if report.is_full():
+            return
+        if not allowance.covers(text):
+            report.add(("tasks",), TOO_MANY_TEXTS)
+        elif mistake := mistake_in(text):
             report.add(text.path, mistake)

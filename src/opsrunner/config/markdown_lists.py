@@ -24,7 +24,9 @@ from opsrunner.model.site import Problem
 from opsrunner.steps.task import TaskDefaults, TaskOptions
 
 LARGEST_CHARACTERS = 200_000
+MOST_LINES, MOST_COLUMNS, MOST_MARKS = 5_000, 100, 10_000
 LONGEST_TITLE = 200
+_MARKS = "[!*_`&<|~"
 _FRONT_MATTER = re.compile(r"\A---[ \t]*\n(.*?)^---[ \t]*(?:\n|\Z)", re.DOTALL | re.MULTILINE)
 
 
@@ -38,8 +40,8 @@ class FrontMatter(TaskDefaults):
 def read_markdown(text: str, *, file: str, name: str) -> Checklist:
     """Return the list that a Markdown file holds, with its mistakes."""
     text = text.replace("\r\n", "\n").replace("\r", "\n")
-    if len(text) > LARGEST_CHARACTERS:
-        return _refused(file, name, f"is longer than {LARGEST_CHARACTERS:,} characters")
+    if too_much := _too_much(text):
+        return _refused(file, name, too_much)
     match = _FRONT_MATTER.match(text)
     front = match[1] if match else ""
     body = text[match.end() :] if match else text
@@ -47,7 +49,7 @@ def read_markdown(text: str, *, file: str, name: str) -> Checklist:
     reader = _Reader(body)
     if not problems and not reader.items:
         problems = (_problem(file, "holds no task", "write each one as '- [ ] …'"),)
-    if len(reader.items) > MOST_ITEMS:
+    if reader.has_too_many:
         problems = (_problem(file, f"holds more than {MOST_ITEMS} tasks"),)
     return Checklist(
         id=name,
@@ -55,11 +57,24 @@ def read_markdown(text: str, *, file: str, name: str) -> Checklist:
         name=keys.name or reader.title or name,
         about=keys.about or reader.about,
         defaults=keys,
-        items=reader.items[:MOST_ITEMS],
+        items=reader.items,
         problems=problems,
         text=front,
         first_line=2,
     )
+
+
+def _too_much(text: str) -> str:
+    """Return why a text is larger than any checklist, '' where it is not: what is made to be slow is not parsed."""
+    if len(text) > LARGEST_CHARACTERS:
+        return f"is longer than {LARGEST_CHARACTERS:,} characters"
+    if text.count("\n") > MOST_LINES:
+        return f"has more than {MOST_LINES:,} lines"
+    if any(line.count("|") > MOST_COLUMNS for line in text.split("\n")):
+        return f"has a table of more than {MOST_COLUMNS} columns"
+    if sum(text.count(mark) for mark in _MARKS) > MOST_MARKS:
+        return f"has more than {MOST_MARKS:,} of the marks {' '.join(_MARKS)}"
+    return ""
 
 
 def _refused(file: str, name: str, message: str) -> Checklist:
@@ -100,6 +115,7 @@ class _Reader:
         for node in tree.children:
             self._block(node)
         self.about = "\n\n".join(filter(None, (self.about, *self._waiting)))
+        self.has_too_many = len(self._found) > MOST_ITEMS
         self.items = self._numbered()
 
     def _block(self, node: SyntaxTreeNode) -> None:
@@ -192,7 +208,7 @@ class _Reader:
     def _numbered(self) -> tuple[Item, ...]:
         taken: set[str] = set()
         items = []
-        for task in self._found:
+        for task in self._found[:MOST_ITEMS]:
             id_ = item_id(task["title"], taken)
             taken.add(id_)
             texts: dict[str, Any] = {"task": literal(task["title"]), "how": literal(task["how"])}

@@ -7,6 +7,8 @@ from typing import TypeAlias
 import yaml
 
 Path: TypeAlias = tuple[str | int, ...]
+LONGEST_KEY = 60
+"""Characters of a key that are shown."""
 Place: TypeAlias = tuple[int, int]
 """Line and column, both counted from 1."""
 
@@ -15,7 +17,8 @@ def shown(path: Path) -> str:
     """Return a path as people read it: `steps[1].timeout`."""
     text = ""
     for part in path:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
+        word = part if isinstance(part, int) or len(part) <= LONGEST_KEY else f"{part[: LONGEST_KEY - 1]}…"
+        text += f"[{word}]" if isinstance(word, int) else f".{word}" if text else word
     return text
 
 

@@ -12,6 +12,8 @@ from pydantic import BaseModel, ValidationError
 from opsrunner.config.mistakes import Mistake, did_you_mean
 from opsrunner.config.positions import Path
 
+MOST_ERRORS = 300
+"""Of one value; more are not looked at. A union gives several for one mistake."""
 _NEEDED = "is needed"
 _TEXT = frozenset({"string_type", "string_sub_type", "string_unicode", "bytes_type"})
 _WHOLE = frozenset({"int_type", "int_parsing", "int_from_float", "int_parsing_size"})
@@ -51,7 +53,7 @@ class _Found:
 
 def mistakes_of(exc: ValidationError, *, data: Any, model: type[BaseModel]) -> list[Mistake]:
     """Return the mistakes in `data`; of a union, only those of the form that was meant."""
-    found = [_found(error, data) for error in exc.errors(include_url=False)]
+    found = [_found(error, data) for error in exc.errors(include_url=False)[:MOST_ERRORS]]
     mistakes = [_mistake(one, model) for one in _meant(found)]
     meant = {(mistake.path[:-1], mistake.hint) for mistake in mistakes if mistake.on_key}
     return [mistake for mistake in mistakes if not _is_slip(mistake, meant)]

@@ -17,6 +17,8 @@ from opsrunner.config.secret_places import SecretPlace, secrets_in
 from opsrunner.config.step_keys import SHARED, SharedKeys, idle_keys, keys_of, plan_step
 from opsrunner.config.step_kinds import ids_of, kind_of, report_shared_inside, report_unknown_beside
 from opsrunner.config.step_texts import (
+    TOO_MANY_TEXTS,
+    Allowance,
     StepText,
     expressions_of_task,
     looks_like_template,
@@ -30,6 +32,9 @@ from opsrunner.model.routine import StepPlan, TaskPlan
 from opsrunner.steps.base import Kind
 from opsrunner.steps.checklist import ChecklistOptions
 from opsrunner.steps.task import TaskDefaults, TaskOptions
+
+MOST_TASKS = 2_000
+"""Tasks that one routine takes from checklists."""
 
 _Model = TypeVar("_Model", bound=BaseModel)
 
@@ -55,6 +60,8 @@ class StepReader:
         self._steps = Steps()
         self._ids: list[str | None] = []
         self._lines: Sequence[int] = ()
+        self._allowance = Allowance()
+        self._tasks_left = MOST_TASKS
 
     def read(self, raw_steps: Sequence[Any], lines: Sequence[int]) -> Steps:
         """Return all steps, whatever is wrong with some of them; `lines` are where each begins."""
@@ -119,8 +126,17 @@ class StepReader:
             return (plan_task(options, id_=id_, keyed=keyed),)
         if isinstance(options, ChecklistOptions):
             checklist = self._checklist(options.checklist, (*path, "checklist"))
-            return plan_checklist(options, checklist, step=id_, keyed=keyed) if checklist else ()
+            return self._tasks_of_list(options, checklist, id_=id_, keyed=keyed, path=path) if checklist else ()
         return ()
+
+    def _tasks_of_list(
+        self, options: ChecklistOptions, checklist: Checklist, *, id_: str, keyed: bool, path: Path
+    ) -> tuple[TaskPlan, ...]:
+        self._tasks_left -= len(checklist.items)
+        if self._tasks_left < 0:
+            self._report.add((*path, "checklist"), f"a routine has at most {MOST_TASKS:,} tasks from checklists")
+            return ()
+        return plan_checklist(options, checklist, step=id_, keyed=keyed)
 
     def _check_keyed(self, options: TaskDefaults, *, keyed: bool, path: Path) -> None:
         if keyed and options.expires in ("next", "due"):
@@ -169,6 +185,11 @@ class StepReader:
                     yield replace(text, path=(*path, "checklist"))
 
     def _check(self, text: StepText, at: int) -> None:
+        if self._report.is_full():
+            return
+        if not self._allowance.covers(text):
+            self._report.add(("steps",), TOO_MANY_TEXTS)
+            return
         try:
             named = steps_named_in(text)
         except ExpressionError as exc:

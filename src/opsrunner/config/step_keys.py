@@ -19,7 +19,7 @@ MOST_TRIES = 100
 class RetryKeys(Keys):
     """How often to try again after the first try, and how long to wait between."""
 
-    times: int = Field(ge=0, le=MOST_TRIES)
+    times: int = Field(ge=0, le=MOST_TRIES, strict=True)
     wait: Seconds = 60
 
 

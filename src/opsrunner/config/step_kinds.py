@@ -50,6 +50,8 @@ def report_unknown_beside(keys: Mapping[str, Any], kind: Kind, path: Path, repor
     for key in keys:
         if key in known:
             continue
+        if report.is_full():
+            break
         if key in own:
             report.add((*path, key), f"stands beside {kind.name}", f"put it into {kind.name}: {{…}}", on_key=True)
         else:

@@ -13,6 +13,8 @@ from opsrunner.model.routine import StepPlan
 from opsrunner.steps.task import TaskOptions
 from opsrunner.templates.expressions import step_references
 
+MOST_TEXTS, MOST_CHARACTERS = 2_000, 100_000
+TOO_MANY_TEXTS = f"hold more than {MOST_TEXTS:,} expressions and templates, or very long ones"
 _MARKS = ("{{", "{%", "{#")
 _MEANT_AS_TEMPLATE = re.compile(r"\{\{-?\s*(?:row|steps|workdir|run)\b")
 _OWN_OUTCOME = ("warn_if", "fail_if")
@@ -29,6 +31,19 @@ class StepText:
     """It is looked at again when later steps have ended (`done_when`)."""
     sees_own_step: bool = False
     """It is looked at when its own step has ended (`fail_if`)."""
+
+
+class Allowance:
+    """How much of expressions and templates one file may hold: more than anybody writes is not looked at."""
+
+    def __init__(self) -> None:
+        self._texts_left, self._characters_left = MOST_TEXTS, MOST_CHARACTERS
+
+    def covers(self, text: StepText) -> bool:
+        """Count one more text; tell whether it is still within what a file may hold."""
+        self._texts_left -= 1
+        self._characters_left -= len(text.source)
+        return self._texts_left >= 0 and self._characters_left >= 0
 
 
 def texts_of(step: StepPlan, path: Path, *, beside: bool, verbatim: frozenset[str]) -> Iterator[StepText]:

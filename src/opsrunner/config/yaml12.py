@@ -44,6 +44,7 @@ _LARGEST_WHOLE = 2**63 - 1
 _UNSEEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ufffe\uffff]")
 """Control characters, separators that some programs take for line ends, and marks that reorder text."""
 
+_LINE_END = re.compile(r"\r\n|\r|\n")
 _UNFINISHED = object()
 
 
@@ -125,14 +126,14 @@ def read_yaml(text: str) -> Any:
 
 
 def _place(before: str) -> tuple[int, int]:
-    line = before.count("\n") + 1
-    return line, len(before) - (before.rfind("\n") + 1) + 1
+    *above, here = _LINE_END.split(before)
+    return len(above) + 1, len(here) + 1
 
 
 def _mistake_of(exc: yaml.MarkedYAMLError, text: str) -> BadYaml:
     mark = exc.problem_mark or exc.context_mark
     line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-    lines = text.split("\n")
+    lines = _LINE_END.split(text)
     here = lines[line - 1] if line <= len(lines) else ""
     message, hint = sentence_of(exc.problem or "", context=exc.context or "", here=here, column=column)
     return BadYaml(message, line=line, column=column, hint=hint)

@@ -38,4 +38,4 @@ def sentence_of(problem: str, *, context: str, here: str, column: int) -> tuple[
 def _wrong_start(character: str) -> tuple[str, str]:
     if character == "\t":
         return "a tab cannot indent", "use spaces"
-    return f"a text cannot begin with {character}", _QUOTE_TEXT
+    return f"a text cannot begin with {character or 'the end of a line'}", _QUOTE_TEXT

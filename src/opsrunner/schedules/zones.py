@@ -8,6 +8,7 @@ from functools import lru_cache
 from zoneinfo import ZoneInfo, available_timezones
 
 from opsrunner.errors import ConfigurationError
+from opsrunner.schedules.parsing import shown
 
 ONE_DAY = timedelta(days=1)
 MIDNIGHT = time(0)
@@ -24,7 +25,7 @@ def load_zone(name: str) -> ZoneInfo:
     except (OSError, ValueError, LookupError) as exc:
         near = get_close_matches(name, sorted(available_timezones()), n=1)
         hint = f", did you mean '{near[0]}'?" if near else "; use an IANA name such as Europe/Oslo"
-        raise ConfigurationError(f"there is no time zone '{name}'{hint}") from exc
+        raise ConfigurationError(f"there is no time zone {shown(name)}{hint}") from exc
 
 
 def local_date(moment: datetime, zone: ZoneInfo) -> date:

@@ -28,6 +28,7 @@ FOREIGN = (
     AttributeError,
     LookupError,
     MemoryError,
+    NameError,
     RuntimeError,
     SyntaxError,
     TypeError,
@@ -172,6 +173,8 @@ def describe_error(error: BaseException, *, source: str) -> str:
         what = "it is nested too deeply"
     elif isinstance(error, MemoryError):
         what = "it makes too much"
+    elif isinstance(error, NameError):
+        what = "a number is too large"  # compiled as `inf`, which is no name
     else:
         text = error.message if isinstance(error, TemplateSyntaxError) else str(error)
         what = " ".join((text or type(error).__name__).split()).rstrip(".")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from itertools import islice
@@ -16,6 +17,7 @@ from jinja2.runtime import Undefined
 
 from opsrunner.errors import ExpressionError
 from opsrunner.templates.environments import FOREIGN, TEXT, describe_error, quoted
+from opsrunner.templates.sandbox import refuse_deep
 from opsrunner.templates.shapes import shape_of
 
 LONGEST_EXPRESSION = 10_000
@@ -87,8 +89,8 @@ def _named_in(source: str, *, template: bool) -> frozenset[str]:
     if template:
         tree: nodes.Node = _template_tree(source)
     else:
-        tree = _expression_tree(source)
         _compiled(source)
+        tree = _expression_tree(source)
     attributes = {node.attr for node in tree.find_all(nodes.Getattr) if _is_steps(node.node)}
     items = {
         node.arg.value
@@ -109,7 +111,7 @@ def _settled(value: Any) -> Any:
 
 @lru_cache(maxsize=4096)
 def _compiled(source: str) -> TemplateExpression:
-    _refuse_braces(source)
+    _expression_tree(source)
     try:
         return TEXT.compile_expression(source, undefined_to_none=False)
     except FOREIGN as exc:
@@ -133,6 +135,7 @@ def _expression_tree(source: str) -> nodes.Node:
         tree = nodes.Output([parser.parse_expression()], lineno=1)
         if not parser.stream.eos:
             raise TemplateSyntaxError(f"unexpected {parser.stream.current.value!r}", 1)
+        refuse_deep(tree)
         _refuse_unknown(tree)
     except FOREIGN as exc:
         raise ExpressionError(f"{quoted(source)}: {describe_error(exc, source=source)}") from exc
@@ -153,6 +156,9 @@ def _template_tree(source: str) -> nodes.Template:
 
 
 def _refuse_unknown(tree: nodes.Node) -> None:
+    for constant in tree.find_all(nodes.Const):
+        if isinstance(constant.value, float) and not math.isfinite(constant.value):
+            raise TemplateAssertionError("a number is too large", constant.lineno)
     for kind, word, known in ((nodes.Filter, "filter", TEXT.filters), (nodes.Test, "test", TEXT.tests)):
         for node in tree.find_all(kind):
             if node.name not in known:

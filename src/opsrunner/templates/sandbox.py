@@ -22,6 +22,7 @@ GROWING_METHODS = frozenset(
     {"center", "expandtabs", "format", "format_map", "join", "ljust", "replace", "rjust", "translate", "zfill"}
 )
 NAMES_SHOWN = 12
+DEEPEST = 64
 _MARGIN = re.compile(r"\s+")
 
 
@@ -77,6 +78,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
         switch = next(tree.find_all(nodes.EvalContextModifier), None)
         if switch is not None:
             raise TemplateAssertionError("'autoescape' cannot be switched", switch.lineno)
+        refuse_deep(tree)
         return tree
 
     def _of_mapping(self, obj: Mapping[Any, Any], key: str) -> Any:
@@ -85,6 +87,15 @@ class Sandbox(ImmutableSandboxedEnvironment):
         if key in MAPPING_METHODS:
             return super().getattr(obj, key)
         return self.undefined(obj=obj, name=key)
+
+
+def refuse_deep(tree: nodes.Node) -> None:
+    """Raise TemplateAssertionError for a tree of more than DEEPEST levels: compiling takes their third power."""
+    level: list[nodes.Node] = [tree]
+    for _ in range(DEEPEST):
+        level = [child for node in level for child in node.iter_child_nodes()]
+    if level:
+        raise TemplateAssertionError("it is nested too deeply", level[0].lineno)
 
 
 def _bounded_range(*limits: int) -> range:
