@@ -107,6 +107,8 @@ def _with_ascii_domain(address: str) -> str:
     local_part, at, domain = address.rpartition("@")
     if domain.isascii():
         return address
+    if len(domain) > ADDRESS_LENGTH:  # before the codec looks at it: it takes its time
+        return ""
     try:
         return f"{local_part}{at}{domain.encode('idna').decode('ascii')}"
     except UnicodeError:
