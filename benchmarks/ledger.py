@@ -187,7 +187,8 @@ def _verbs(many: Path, few: Path) -> Iterator[Figure]:
         (("doctor",), few.parent, "100,000 runs"),
     )
     for verb, other, name in verbs:
-        ours, theirs = [], []
+        ours: list[float] = []
+        theirs: list[float] = []
         for turn in range(VERB_TURNS):
             for place in (many.parent, other) if turn % 2 else (other, many.parent):
                 (theirs if place == other else ours).append(_seconds_of(verb, site, place))
