@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from urllib.parse import quote
 
 from opsrunner.errors import ExpressionError
 from opsrunner.mail.headers import clean_line
@@ -24,6 +25,7 @@ HOW_LENGTH = 20_000
 LINK_LENGTH = 2_000
 KEY_LENGTH = 300
 STATE_LENGTH = 400
+_NOT_IN_ADDRESSES = {ord(sign): quote(sign) for sign in ' "<>\\^`{|}'}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,10 +104,13 @@ def as_row(item: Any) -> Row:
 
 
 def safe_link(text: str) -> str:
-    """Return a web address of a sane length, or nothing: a link made of data may be a script."""
+    """Return a web address of a sane length, or nothing: a link made of data may be a script.
+
+    What no address may hold is written as RFC 3986 has it, so that no page, mail or Markdown has to escape it.
+    """
     link = text.strip()
     fits = link.startswith(("https://", "http://")) and link == clean_line(link, length=LINK_LENGTH)
-    return link if fits else ""
+    return link.translate(_NOT_IN_ADDRESSES) if fits else ""
 
 
 def state_words(row: Row) -> str:

@@ -276,6 +276,15 @@ def test_a_link_that_data_made_unsafe_is_dropped(
     assert task.link == ""
 
 
+def test_a_link_holds_nothing_that_no_address_may_hold(
+    opener: TaskOpener, start: Start, make_routine: Make, now: datetime
+) -> None:
+    plan = asks(TaskPlan(id="ask", title="Look", link="https://example.com/{{ name }}?a=1&b=%20"))
+    name = 'a b"><script>alert(`1`)</script>'
+    (task,) = opener.open(start(), make_routine(plan), plan, {"name": name}, at=now)
+    assert task.link == "https://example.com/a%20b%22%3E%3Cscript%3Ealert(%601%60)%3C/script%3E?a=1&b=%20"
+
+
 def test_the_machine_ticks_what_it_sees_done_and_says_what_it_saw(
     desk: Desk, opener: TaskOpener, start: Start, make_routine: Make, now: datetime
 ) -> None:
