@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,8 @@ ENDINGS = (".yaml", ".yml", ".md", ".j2")
 Signature: TypeAlias = tuple[int, int, int, int]
 """Mode, inode, size and modification time in nanoseconds."""
 
+LINKS_FOLLOWED = 40
+"""As many as Linux follows (path_resolution(7))."""
 _GONE: Signature = (0, 0, 0, 0)
 
 
@@ -25,7 +27,7 @@ class Folder:
 
     files: Mapping[str, Signature]
     modes: tuple[tuple[str, int], ...]
-    """Modes of the folders themselves, those above the site included."""
+    """Modes of the folders themselves, of those above the site, and of those above what links lead to."""
     closed: tuple[tuple[str, str], ...] = ()
     """The folders that cannot be listed, and why not."""
 
@@ -41,27 +43,46 @@ class Folder:
 def look_at(root: Path) -> Folder:
     """Return what lies in the site's folder now; hidden files are not part of it."""
     files: dict[str, Signature] = {}
+    links = [root / name for name in (*FOLDERS, SITE_FILE)]
     closed: list[tuple[str, str]] = []
     for name in FOLDERS:
         try:
-            files.update(sorted(_files_in(root / name, name)))
+            files.update(sorted(_files_in(root / name, name, links)))
         except FileNotFoundError:
             continue
         except OSError as exc:
             closed.append((name, exc.strerror or type(exc).__name__))
     with suppress(OSError):
         files[SITE_FILE] = _signature((root / SITE_FILE).stat())
-    folders = [*(root / name for name in FOLDERS), root, *root.parents]
+    folders = dict.fromkeys([*(root / name for name in FOLDERS), root, *root.parents, *_above_targets(links)])
     modes = tuple((str(folder), mode) for folder in folders if (mode := _mode(folder)) is not None)
     return Folder(files=files, modes=modes, closed=tuple(closed))
 
 
-def _files_in(folder: Path, name: str) -> Iterator[tuple[str, Signature]]:
-    """Return the files of one folder, and what has a file's name but is none, to be reported. Raises OSError."""
+def _above_targets(links: Iterable[Path]) -> Iterator[Path]:
+    """Yield the folders above all that links lead to, over further links too: who writes there changes the site."""
+    for link in links:
+        place = link
+        for _ in range(LINKS_FOLLOWED):
+            try:
+                target = place.parent / place.readlink()
+            except OSError:  # no link
+                break
+            place = Path(os.path.realpath(target.parent), target.name)
+            yield from place.parents
+
+
+def _files_in(folder: Path, name: str, links: list[Path]) -> Iterator[tuple[str, Signature]]:
+    """Return the files of one folder, and what has a file's name but is none, to be reported. Raises OSError.
+
+    Those that are links are added to `links`.
+    """
     with os.scandir(folder) as found:
         entries = list(found)
     for entry in entries:
         if not entry.name.startswith(".") and (entry.name.endswith(ENDINGS) or not _is_folder(entry)):
+            if entry.is_symlink():
+                links.append(folder / entry.name)
             yield f"{name}/{entry.name}", _signature_of(entry)
 
 

@@ -6,7 +6,7 @@ import stat
 from collections.abc import Iterable
 from pathlib import Path
 
-from opsrunner.config.folder import Folder
+from opsrunner.config.folder import FOLDERS, Folder
 from opsrunner.config.report import Report
 from opsrunner.config.secret_places import SecretPlace
 from opsrunner.model.site import Problem
@@ -21,15 +21,18 @@ def problem_of_mode(mode: int, *, file: str, path: Path) -> Problem | None:
 
 
 def folder_problems(root: Path, seen: Folder) -> tuple[Problem, ...]:
-    """Return the problems of the site's folders and all above; a sticky folder above is fine (/tmp)."""
+    """Return the problems of the site's folders and all above, and of those that links lead to.
+
+    A sticky folder is fine that is none of the site's own (/tmp).
+    """
+    own = {str(folder) for folder in (root, *(root / name for name in FOLDERS))}
     found = [
         Problem(file=name, line=1, column=1, path="", message=f"cannot be listed ({reason})")
         for name, reason in seen.closed
     ]
     for folder, mode in seen.modes:
-        is_above = Path(folder) in root.parents
         problem = problem_of_mode(mode, file=folder, path=Path(folder))
-        if problem is not None and not (is_above and mode & stat.S_ISVTX):
+        if problem is not None and (folder in own or not mode & stat.S_ISVTX):
             found.append(problem)
     return tuple(found)
 

@@ -292,6 +292,31 @@ class TestPermissions:
         assert open_to_all.site is None
         assert SiteLoader(root).load().site is not None
 
+    @pytest.mark.parametrize("linked", ["opsrunner.yaml", "routines", "routines/x.yaml", "routines/over.yaml"])
+    def test_what_links_lead_to_must_not_lie_where_anybody_may_put_another(
+        self, full_site: Site, tmp_path: Path, linked: str
+    ) -> None:
+        root = full_site({"routines/x.yaml": GOOD.format(name="X")})
+        (open_to_all := tmp_path / "open").mkdir()
+        (hop := open_to_all / "hop").symlink_to(root / "routines/x.yaml")  # where it ends does not matter
+        if linked == "routines/over.yaml":
+            (root / linked).symlink_to(hop)
+        else:
+            (root / linked).rename(open_to_all / "moved")
+            (root / linked).symlink_to(open_to_all / "moved")
+        loader = SiteLoader(root)
+        assert loader.load().problems == ()
+        open_to_all.chmod(0o777)
+
+        (problem,) = loader.load().problems
+
+        folder = open_to_all.resolve()
+        assert str(problem) == (
+            f"{folder}:1:1: anybody on this machine may change it (mode 0777), run: chmod o-w {folder}"
+        )
+        open_to_all.chmod(0o1777)  # as /tmp: what stands there is its owner's
+        assert loader.load().problems == ()
+
     def test_the_site_in_force_stays_as_it_was_while_its_folder_is_open(self, full_site: Site) -> None:
         root = full_site({"routines/x.yaml": GOOD.format(name="Good")})
         loader = SiteLoader(root)
