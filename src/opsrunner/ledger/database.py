@@ -82,14 +82,20 @@ class Ledger:
 
     def change(self, sql: str, parameters: Sequence[Any] = ()) -> int:
         """Run one changing statement and return how many rows it changed."""
-        with self.transaction(), mapped(self.path):
-            return self._connection().execute(sql, parameters).rowcount
+        if self.is_in_transaction():
+            with mapped(self.path):
+                return self._writer.connection.execute(sql, parameters).rowcount
+        with self.transaction():
+            return self.change(sql, parameters)
 
     def insert(self, sql: str, parameters: Sequence[Any] = ()) -> int | None:
         """Run one INSERT and return the new id; None where a conflict changed no row."""
-        with self.transaction(), mapped(self.path):
-            cursor = self._connection().execute(sql, parameters)
-            return cursor.lastrowid if cursor.rowcount == 1 else None
+        if self.is_in_transaction():
+            with mapped(self.path):
+                cursor = self._writer.connection.execute(sql, parameters)
+                return cursor.lastrowid if cursor.rowcount == 1 else None
+        with self.transaction():
+            return self.insert(sql, parameters)
 
     def all(self, sql: str, parameters: Sequence[Any] = ()) -> list[sqlite3.Row]:
         """Return all rows of a query."""

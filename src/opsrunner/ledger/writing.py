@@ -11,7 +11,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 MOST_MEMBERS = 64
 LONGEST_GROUP_SECONDS = 0.02
@@ -27,7 +27,15 @@ class _Group:
     members: int = 0
     """Those that have written their part and wait."""
     error: sqlite3.Error | None = None
-    done: threading.Event = field(default_factory=threading.Event)
+    is_done: bool = False
+    done: threading.Event | None = None
+    """What members wait for that do not commit themselves; made by the first of them."""
+
+    def end(self) -> None:
+        """Let who waits go on; called with the lock held."""
+        self.is_done = True
+        if self.done is not None:
+            self.done.set()
 
 
 @dataclass(frozen=True)
@@ -80,6 +88,8 @@ class Writer:
             group.members += 1
             if part.alone or self._is_full(group):
                 self._commit(group)
+            elif group.done is None:
+                group.done = threading.Event()
         except sqlite3.Error as exc:
             self._lose(group, exc)
         finally:
@@ -132,7 +142,7 @@ class Writer:
             self._lose(group, exc)
         else:
             self._group = None
-            group.done.set()
+            group.end()
 
     def _lose(self, group: _Group, error: sqlite3.Error) -> None:
         """Tell every member that nothing was written."""
@@ -142,10 +152,10 @@ class Writer:
             if self.connection.in_transaction:
                 self.connection.execute("ROLLBACK")
         finally:
-            group.done.set()
+            group.end()
 
     def _await(self, group: _Group) -> None:
-        while not group.done.wait(LOOK_SECONDS):
+        while not (group.is_done or (group.done is not None and group.done.wait(LOOK_SECONDS))):
             with self._lock:  # who was to join never came
                 if self._group is group:
                     self._commit(group)
