@@ -847,3 +847,4 @@ def test_every_due_time_is_accounted_for_once_whatever_happens() -> None:
 @pytest.mark.soak
 def test_every_due_time_is_accounted_for_once_over_long_lives() -> None:
     play(examples=250, steps=60)
+    print("250 lives of up to 60 acts each: every due time has its one record")
