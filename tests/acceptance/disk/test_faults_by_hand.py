@@ -22,7 +22,7 @@ name: Work
 accountable: owner
 steps:
   - id: count
-    run: echo once >> counter; seq 1 2000
+    run: echo once >> counter && seq 1 2000
   - id: letter
     email: {to: owner, subject: Done, body: All done}
   - task: Look at it
@@ -113,6 +113,9 @@ def check_one(door: Any, site: Path, rows: Rows, verb: Verb, fault: Any) -> bool
     else:
         assert answer.faults, told
         assert answer.code == 1, told
+        if verb.arguments[0] == "run" and rows(site, "SELECT 1 FROM runs WHERE status = 'failed'"):
+            assert rows(site, "SELECT 1 FROM tasks WHERE kind = 'follow_up'"), told  # the step itself met the fault
+            return True
         is_mute = any(" write(2," in line for line in answer.faults)
         assert is_mute or re.fullmatch(r"(20[^\n]* WARNING [^\n]+\n)*opsrunner: [^\n]+: [^\n]+\n", answer.stderr), told
     check_afterwards(door, site, rows, verb, told)

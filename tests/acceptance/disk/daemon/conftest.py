@@ -103,15 +103,11 @@ class Served:
         """Put a fault into the daemon that runs."""
         assert self.process is not None
         self._trace = self._log.with_suffix(".trace")
-        strace = subprocess.Popen(
-            ["strace", *fault.options, "-e", "signal=none", "-o", str(self._trace), "-p", str(self.process.pid)],
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        self._asking.append(strace)
-        assert strace.stderr is not None
-        said = strace.stderr.readline()
-        assert "attached" in said, said
+        said = self._log.with_suffix(".strace")
+        with said.open("wb") as told:
+            arguments = [*fault.options, "-e", "signal=none", "-o", str(self._trace), "-p", str(self.process.pid)]
+            self._asking.append(subprocess.Popen(["strace", *arguments], stderr=told))
+        self.until(lambda: "attached" in said.read_text(), "strace is there")
 
     def end_fault(self) -> list[str]:
         """Take the fault away; return the calls that failed."""
@@ -158,7 +154,7 @@ class Served:
         while time.monotonic() < deadline:
             if is_so():
                 return
-            time.sleep(0.1)
+            time.sleep(0.05)
         raise AssertionError(f"not within {seconds} s: {what}\n{self.log()}")
 
     def stop(self) -> int:

@@ -27,7 +27,7 @@ catch_up: all
 overlap: queue
 steps:
   - id: count
-    run: echo "$OPS_RUN_ID" >> counter; seq 1 2000
+    run: echo "$OPS_RUN_ID" >> counter && seq 1 2000
   - id: letter
     email: {to: owner, subject: Done, body: All done}
   - task: Look at it
