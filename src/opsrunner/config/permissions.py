@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from collections.abc import Iterable
 from pathlib import Path
@@ -42,9 +43,9 @@ def note_open_secrets(places: Iterable[SecretPlace], *, root: Path, report: Repo
     for place in places:
         if place.secret.file is None:
             continue
-        path = root / place.secret.file
+        path = os.path.join(root, place.secret.file)  # noqa: PTH118 - one for each secret of a thousand files
         try:
-            mode = path.stat().st_mode
+            mode = os.stat(path).st_mode  # noqa: PTH116 - as above
         except OSError:
             continue
         if mode & (stat.S_IRWXG | stat.S_IRWXO):

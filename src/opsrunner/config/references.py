@@ -22,11 +22,10 @@ WORDS: Mapping[Noun, str] = {
     "calendar": "calendar",
 }
 
-_OPTIONS: Mapping[tuple[str, str], Noun] = {
-    ("ssh", "hosts"): "host",
-    ("query", "source"): "source",
-    ("email", "template"): "mail template",
-    ("email", "to"): "holder",
+_OPTIONS: Mapping[str, Mapping[str, Noun]] = {
+    "ssh": {"hosts": "host"},
+    "query": {"source": "source"},
+    "email": {"template": "mail template", "to": "holder"},
 }
 """Options of step kinds that name something of the site."""
 
@@ -43,8 +42,8 @@ class Reference:
 def of_options(step: StepPlan, path: Path, *, beside: bool) -> Iterator[Reference]:
     """Return the names in the options of `step`, which stands at `path`; templates are left to the run."""
     inside = path if beside else (*path, step.kind)
-    for (kind, option), noun in _OPTIONS.items():
-        if kind == step.kind and option in step.options:
+    for option, noun in _OPTIONS.get(step.kind, {}).items():
+        if option in step.options:
             yield from _named(step.options[option], (*inside, option), noun)
 
 

@@ -96,11 +96,10 @@ class StepReader:
         return self._validated(SharedKeys, data, path)
 
     def _options(self, raw: dict[str, Any], kind: Kind, path: Path) -> tuple[dict[str, Any], BaseModel | None]:
-        beside = {key: value for key, value in raw.items() if key != kind.name}
-        report_unknown_beside(beside, kind, path, self._report)
+        report_unknown_beside(raw, kind, path, self._report)
         known = keys_of(kind)
         if kind.beside:
-            data = {key: value for key, value in raw.items() if key in known and (key not in SHARED)}
+            data = {key: value for key, value in raw.items() if key not in SHARED and key in known}
             return data, self._validated(kind.options, data, path)
         path = (*path, kind.name)
         data = raw[kind.name]
@@ -159,7 +158,8 @@ class StepReader:
             self._steps.references.extend(of_people(options, path))
         if isinstance(options, ChecklistOptions):
             self._steps.references.extend(self._people_of_list(options.checklist, (*path, "checklist")))
-        self._steps.secrets.extend(secrets_in(plan.env, (*path, "env")))
+        if plan.env:
+            self._steps.secrets.extend(secrets_in(plan.env, (*path, "env")))
         self._steps.secrets.extend(secrets_in(options, path if kind.beside else (*path, kind.name)))
         for option in kind.verbatim:
             shell = plan.options.get(option)

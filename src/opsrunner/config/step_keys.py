@@ -48,6 +48,7 @@ SHARED = frozenset(SharedKeys.model_fields)
 _OF_MACHINES = frozenset(
     {"timeout", "retry", "env", "follow_up", "urgent", "warn_if", "fail_if", "rows", "once", "after_crash"}
 )
+_NOTHING: frozenset[str] = frozenset()
 _IDLE = {
     "task": _OF_MACHINES,
     "checklist": _OF_MACHINES,
@@ -59,12 +60,23 @@ _IDLE = {
 
 def idle_keys(raw: Mapping[str, Any], kind: Kind) -> list[str]:
     """Return the shared keys of a step that have nothing to do in its kind."""
-    return [key for key in raw if key in _IDLE.get(kind.name, ())]
+    idle = _IDLE.get(kind.name, _NOTHING)
+    return [] if idle.isdisjoint(raw) else [key for key in raw if key in idle]
 
 
 def keys_of(kind: Kind) -> tuple[str, ...]:
     """Return the options of a kind as they are written."""
     return _written_keys(kind.options)
+
+
+def known_beside(kind: Kind) -> frozenset[str]:
+    """Return the keys that a step of a kind may have: the kind, the shared ones, and options that stand beside."""
+    return _with_shared(kind.options) if kind.beside else SHARED | {kind.name}
+
+
+@cache
+def _with_shared(options: type[StepOptions]) -> frozenset[str]:
+    return SHARED.union(_written_keys(options))
 
 
 @cache

@@ -8,7 +8,7 @@ from typing import Any
 from opsrunner.config.mistakes import did_you_mean
 from opsrunner.config.positions import Path
 from opsrunner.config.report import Report
-from opsrunner.config.step_keys import SHARED, keys_of
+from opsrunner.config.step_keys import SHARED, keys_of, known_beside
 from opsrunner.steps.base import Kind
 from opsrunner.steps.kinds import KINDS
 
@@ -43,11 +43,13 @@ def ids_of(raw_steps: Sequence[Any], kinds: Sequence[Kind | None], report: Repor
     return ids
 
 
-def report_unknown_beside(keys: Mapping[str, Any], kind: Kind, path: Path, report: Report) -> None:
-    """Note the keys that may not stand beside `kind` in the step at `path`."""
-    own = set(keys_of(kind))
-    known = SHARED | own if kind.beside else SHARED
-    for key in keys:
+def report_unknown_beside(step: Mapping[str, Any], kind: Kind, path: Path, report: Report) -> None:
+    """Note the keys of the step at `path` that may not stand beside its kind."""
+    known = known_beside(kind)
+    if known.issuperset(step):
+        return
+    own = keys_of(kind)
+    for key in step:
         if key in known:
             continue
         if report.is_full():
@@ -55,11 +57,15 @@ def report_unknown_beside(keys: Mapping[str, Any], kind: Kind, path: Path, repor
         if key in own:
             report.add((*path, key), f"stands beside {kind.name}", f"put it into {kind.name}: {{…}}", on_key=True)
         else:
-            report.add((*path, key), "unknown key", did_you_mean(key, sorted(known)), on_key=True)
+            report.add(
+                (*path, key), "unknown key", did_you_mean(key, sorted(known if kind.beside else SHARED)), on_key=True
+            )
 
 
 def report_shared_inside(options: Mapping[str, Any], kind: Kind, path: Path, report: Report) -> None:
     """Note the shared keys that stand in the options at `path` instead of beside the kind."""
+    if SHARED.isdisjoint(options):
+        return
     for key in options:
         if key in SHARED and key not in keys_of(kind):
             hint = f"put it beside {kind.name}, with the same indentation"

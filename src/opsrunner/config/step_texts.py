@@ -17,7 +17,8 @@ MOST_TEXTS, MOST_CHARACTERS = 2_000, 100_000
 TOO_MANY_TEXTS = f"hold more than {MOST_TEXTS:,} expressions and templates, or very long ones"
 _MARKS = ("{{", "{%", "{#")
 _MEANT_AS_TEMPLATE = re.compile(r"\{\{-?\s*(?:row|steps|workdir|run)\b")
-_OWN_OUTCOME = ("warn_if", "fail_if")
+_EXPRESSIONS = (("when", False), ("for_each", False), ("key", False), ("warn_if", True), ("fail_if", True))
+"""Each with whether it is looked at when its own step has ended."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,17 +49,17 @@ class Allowance:
 
 def texts_of(step: StepPlan, path: Path, *, beside: bool, verbatim: frozenset[str]) -> Iterator[StepText]:
     """Return every expression and template of `step`, which stands at `path`."""
-    for name in ("when", "for_each", "key", *_OWN_OUTCOME):
+    for name, sees_own_step in _EXPRESSIONS:
         source = getattr(step, name)
         if source is not None:
-            own = name in _OWN_OUTCOME
-            yield StepText(path=(*path, name), source=source, is_template=False, sees_own_step=own)
-    yield from _templates(step.once, (*path, "once"))
-    for name, value in step.env.items():
+            yield StepText(path=(*path, name), source=source, is_template=False, sees_own_step=sees_own_step)
+    if step.once is not None:
+        yield from _templates(step.once, (*path, "once"))
+    for name, value in step.env.items() if step.env else ():
         yield from _templates(value, (*path, "env", name))
     inside = path if beside else (*path, step.kind)
     for option, value in step.options.items():
-        if not (option in verbatim and isinstance(value, str)):
+        if not (isinstance(value, str) and ("{" not in value or option in verbatim)):
             yield from _templates(value, (*inside, option))
 
 

@@ -57,7 +57,11 @@ def plan_checklist(options: ChecklistOptions, checklist: Checklist, *, step: str
 
 
 def _first(layers: Iterable[TaskDefaults], name: str) -> Any:
-    return next((value for layer in layers if (value := getattr(layer, name)) is not None), None)
+    for layer in layers:
+        value = getattr(layer, name)
+        if value is not None:
+            return value
+    return None
 
 
 def _evidence(options: TaskOptions, defaults: Iterable[TaskDefaults]) -> EvidenceSpec | None:

@@ -6,8 +6,11 @@ ever makes an object, and `12:30`, `on`, `no`, `0755` and dates stay the text th
 
 from __future__ import annotations
 
+import errno
 import math
+import os
 import re
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,6 +47,7 @@ _LARGEST_WHOLE = 2**63 - 1
 _UNSEEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ufffe\uffff]")
 """Control characters, separators that some programs take for line ends, and marks that reorder text."""
 
+_NOWHERE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP})
 _LINE_END = re.compile(r"\r\n|\r|\n")
 _UNFINISHED = object()
 
@@ -67,14 +71,27 @@ class _Anchored:
 def read_bytes(path: Path) -> bytes:
     """Return the bytes of a plain file of at most MAX_BYTES. Raises BadYaml."""
     try:
-        if not path.is_file():
-            raise BadYaml("there is no such file" if not path.exists() else "is not a plain file")
-        with path.open("rb") as stream:
-            data = stream.read(MAX_BYTES + 1)
+        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # a pipe is not waited for
+        try:
+            data = _bytes_of(file)
+        finally:
+            os.close(file)
     except OSError as exc:
+        if exc.errno in _NOWHERE:
+            raise BadYaml("there is no such file") from exc
         raise BadYaml(f"cannot be read ({exc.strerror or type(exc).__name__})") from exc
     if len(data) > MAX_BYTES:
         raise BadYaml(f"is larger than {MAX_BYTES // 1_000_000} MB")
+    return data
+
+
+def _bytes_of(file: int) -> bytes:
+    """Return what an open file holds, one byte past MAX_BYTES at most. Raises BadYaml where it is not a plain file."""
+    if not stat.S_ISREG(os.fstat(file).st_mode):
+        raise BadYaml("is not a plain file")
+    data = b""
+    while more := os.read(file, MAX_BYTES + 1 - len(data)):
+        data += more
     return data
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import time
+from functools import lru_cache
 
 LONGEST_SECONDS = 3660 * 86400
 """Ten years: whatever is longer is a slip of the keyboard."""
@@ -15,6 +16,7 @@ _UNIT_SECONDS = (604800, 86400, 3600, 60, 1)
 _CLOCK = re.compile(r"(\d{1,2}):(\d{2})", re.ASCII)
 
 
+@lru_cache(maxsize=1024)
 def parse_duration(text: str) -> int:
     """Return the seconds of `30m`, `4h`, `8d`, `2w`, `1h30m`; the units are w, d, h, m, s, in this order.
 
@@ -39,6 +41,7 @@ def parse_offset(text: str) -> int:
     return parse_duration(stripped)
 
 
+@lru_cache(maxsize=2048)
 def parse_clock(text: str) -> time:
     """Return the wall-clock time of `02:30` or `2:30`. Raises ValueError."""
     match = _CLOCK.fullmatch(text.strip())
