@@ -207,9 +207,9 @@ def load(root: Path) -> dict[str, Routine]:
 
 def main() -> None:
     """Print how many seconds one load takes."""
-    before = time.perf_counter()
+    before = time.process_time()
     load(Path(sys.argv[1]))
-    print(time.perf_counter() - before)
+    print(time.process_time() - before)
 
 
 if __name__ == "__main__":
