@@ -2,7 +2,8 @@
 
 The file lies in the state folder. A host that is not in it, or shows another key, is refused before
 anything is told to it (sshd(8), "SSH_KNOWN_HOSTS FILE FORMAT"). Lines with a marker (`@cert-authority`,
-`@revoked`) and patterns with wildcards pin nothing.
+`@revoked`) and patterns with wildcards pin nothing; a key that is marked as revoked, for whichever host, is
+pinned to none.
 """
 
 from __future__ import annotations
@@ -18,9 +19,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from opsrunner.errors import StateError
 from opsrunner.model.site import Host
 
 _HASHED = "|1|"
+_REVOKED = "@revoked"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,11 +62,12 @@ class KnownHosts:
 
     def keys_of(self, host: Host) -> tuple[HostKey, ...]:
         """Return the keys pinned for `host`, none where it is unknown."""
-        name = known_name(host)
+        name, lines = known_name(host), self._current_lines()
+        revoked = {line.split()[3] for line in lines if line.startswith(_REVOKED) and len(line.split()) > 3}
         found = []
-        for line in self._current_lines():
+        for line in lines:
             entry = _parse(line)
-            if entry is not None and _names(entry[0], name):
+            if entry is not None and _names(entry[0], name) and entry[1].public not in revoked:
                 found.append(entry[1])
         return tuple(found)
 
@@ -111,10 +115,15 @@ def _without(known_hosts: Path, host: Host) -> list[str]:
 
 
 def _read_lines(path: Path) -> list[str]:
+    """Return the file's lines; none where it is not there. Raises StateError where it cannot be read."""
     try:
+        if path.exists() and not path.is_file():
+            raise StateError(f"{path} is no file: see what it is, and move it away")
         return path.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
     except FileNotFoundError:
         return []
+    except OSError as exc:
+        raise StateError(f"{path}: {exc.strerror}") from exc
 
 
 def _parse(line: str) -> tuple[list[str], HostKey] | None:

@@ -10,7 +10,7 @@ from paramiko import Transport
 from paramiko.ssh_exception import IncompatiblePeer
 
 from opsrunner.clock import Clock
-from opsrunner.errors import StepFailed
+from opsrunner.errors import StateError, StepFailed
 from opsrunner.fleet.account import own_account
 from opsrunner.fleet.environment import check_environment, remote_script
 from opsrunner.fleet.host_keys import HostKey, KnownHosts
@@ -66,7 +66,10 @@ class SshHosts:
 
     def _connect(self, host: Host, *, seconds: float, stopping: Stopping) -> Transport:
         key = self._keys.key_for(host)
-        pinned = self._known_hosts.keys_of(host)
+        try:
+            pinned = self._known_hosts.keys_of(host)
+        except StateError as exc:
+            raise StepFailed(f"{host.name}: {exc}", permanent=True) from exc
         phases = Phases(host, clock=self._clock, seconds=seconds, stopping=stopping)
         try:
             transport = phases.exchange_keys(signature_types(pinned))

@@ -1,8 +1,10 @@
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from opsrunner.errors import StateError
 from opsrunner.fleet.host_keys import HostKey, KnownHosts, forget, known_name, trust
 from opsrunner.model.site import Host
 
@@ -94,3 +96,22 @@ def test_the_file_is_for_its_owner_alone_under_any_umask(file: Path) -> None:
 )
 def test_the_name_is_what_openssh_looks_for(host: Host, name: str) -> None:
     assert known_name(host) == name
+
+
+@pytest.mark.parametrize("name", ["192.0.2.10", "*", "192.0.2.99"])
+def test_a_revoked_key_is_pinned_to_none_wherever_it_was_revoked(file: Path, name: str) -> None:
+    trust(file, WEB1, [FIRST, SECOND])
+    with file.open("a") as lines:
+        lines.write(f"@revoked {FIRST.line(name)}\n")
+
+    assert KnownHosts(file).keys_of(WEB1) == (SECOND,)
+
+
+@pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo], ids=["a folder", "a pipe"])
+def test_what_is_no_file_is_named_and_not_waited_for(file: Path, make: Callable[[Path], None]) -> None:
+    file.parent.mkdir()
+    make(file)
+
+    for act in (lambda: KnownHosts(file).keys_of(WEB1), lambda: trust(file, WEB1, [FIRST]), lambda: forget(file, WEB1)):
+        with pytest.raises(StateError, match="is no file"):
+            act()
