@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -91,13 +92,16 @@ class KnownLedgers:
 
     def _write(self, known: Mapping[str, Kept]) -> None:
         text = "".join(f"{json.dumps(asdict(kept))}\n" for kept in known.values())
-        beside = self._path.with_name(f"{NAME}.new")
-        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
-        with os.fdopen(descriptor, "w", encoding="ascii") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(self._path)
+        descriptor, draft = tempfile.mkstemp(dir=self._path.parent, prefix=f"{NAME}-")  # others may write at once
+        try:
+            with os.fdopen(descriptor, "w", encoding="ascii") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            Path(draft).replace(self._path)
+        except OSError:
+            Path(draft).unlink(missing_ok=True)
+            raise
 
 
 def _parsed(lines: list[bytes]) -> Iterator[Kept]:

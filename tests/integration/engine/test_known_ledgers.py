@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -49,3 +50,20 @@ def test_one_spoilt_line_takes_no_other_with_it(tmp_path: Path) -> None:
 
     with pytest.raises(LedgerGone):
         known.require_same(tmp_path / "state", "two")
+
+
+def test_many_who_remember_at_once_are_not_in_each_others_way(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    together = threading.Barrier(8)
+
+    def remember(number: int) -> None:
+        for turn in range(20):
+            together.wait(10)
+            KnownLedgers(tmp_path).remember(tmp_path / f"state{number}-{turn}", "one")
+
+    threads = [threading.Thread(target=remember, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert caplog.text == ""
+    assert [path.name for path in tmp_path.iterdir()] == [NAME]
