@@ -43,6 +43,7 @@ class Planning:
         self._keep_time = keep_time
         self._routines: Mapping[str, Routine] = {}
         self._frozen: Mapping[str, str] = {}
+        self._texts: Mapping[str, str] = {}
         self._marks: dict[str, datetime] = {}
         """Since when each routine is watched; every pass accounts for all of them."""
         self._next: dict[str, datetime | None] = {}
@@ -54,11 +55,18 @@ class Planning:
                 if routine.renamed_from:
                     self._books.routines.rename(routine.renamed_from, routine.id)
             self._books.routines.see({routine.id: routine.name for routine in routines.values()}, at=at)
-            names = {routine_id: self._books.runs.freeze(text) for routine_id, text in frozen.items()}
-            for routine_id, name in names.items():
-                self._books.routines.keep(routine_id, frozen=name)
+            names = {routine_id: self._kept(routine_id, text) for routine_id, text in frozen.items()}
             marks = {routine_id: known.watermark_at for routine_id, known in self._books.routines.all().items()}
         self._routines, self._frozen, self._marks, self._next = routines, names, marks, {}
+        self._texts = dict(frozen)
+
+    def _kept(self, routine_id: str, text: str) -> str:
+        """Keep the frozen text of a routine, where it is not the one that is in force already; return its name."""
+        if self._texts.get(routine_id) == text:
+            return self._frozen[routine_id]
+        name = self._books.runs.freeze(text)
+        self._books.routines.keep(routine_id, frozen=name)
+        return name
 
     def look_again(self) -> None:
         """Find out anew since when each routine is watched and when it is due next: the clock was set back."""
