@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import resource
 from pathlib import Path
 
 import pytest
@@ -62,3 +63,18 @@ def test_marks_of_runs_that_are_over_are_forgotten_once_they_are_many(
     assert marks.entered() == {(99, 0)}
     marks.enter(100, 1)
     assert marks.entered() == {(99, 0), (100, 1)}
+
+
+def test_half_a_line_on_a_full_disk_spoils_no_other(tmp_path: Path) -> None:
+    marks = EntryMarks(tmp_path / "entered")
+    marks.begin()
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, ((tmp_path / "entered").stat().st_size + 6, before[1]))
+    try:
+        marks.enter(7, 1)
+        with pytest.raises(StateError, match="the step was not begun"):
+            marks.enter(8, 1)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    marks.enter(9, 2)
+    assert marks.entered() == {(7, 1), (9, 2)}
