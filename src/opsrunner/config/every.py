@@ -13,7 +13,7 @@ from pydantic import ValidationInfo
 
 from opsrunner.config.days import read_clock
 from opsrunner.model.schedule import Every, ShortMonths
-from opsrunner.schedules.day_words import DayWord, Period, day_word, parse_days, parse_weekday
+from opsrunner.schedules.day_words import FULL_MONTHS, DayWord, Period, day_word, parse_days, parse_weekday
 from opsrunner.schedules.parsing import parse_clock_range, parse_duration, shown
 
 SHORTEST_INTERVAL_SECONDS = 60
@@ -31,10 +31,6 @@ _ON_EXAMPLES = {
     "quarter": "on: last day, or on: first business day",
     "year": "on: 24 dec",
 }
-_FULL_MONTHS = (
-    "January", "February", "March", "April", "May", "June",
-    "July", "August", "September", "October", "November", "December",
-)  # fmt: skip
 _LACKING = {29: (2,), 30: (2,), 31: (2, 4, 6, 9, 11)}
 
 
@@ -157,7 +153,7 @@ def _refuse_unsaid(word: DayWord, every: str, info: ValidationInfo) -> None:
     months = _lacking_months(word, every)
     if not months:
         return
-    where = ", ".join(_FULL_MONTHS[month - 1] for month in months)
+    where = ", ".join(FULL_MONTHS[month - 1] for month in months)
     leap = " outside of leap years" if word.number == 29 else ""
     context: dict[str, Any] = info.context or {}
     dates = _missing_dates(word.number, months, context["today"]) if "today" in context else ""

@@ -21,7 +21,7 @@ from opsrunner.errors import ConfigurationError, MailFailed
 from opsrunner.mail.headers import parse_address
 from opsrunner.schedules.parsing import parse_clock_range
 from opsrunner.schedules.zones import load_zone
-from opsrunner.steps.fields import Seconds
+from opsrunner.steps.fields import Seconds, one_or_many
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]*\Z")
 _STEP_ID = re.compile(r"[a-z][a-z0-9_-]*\Z")
@@ -111,10 +111,6 @@ def _read_hours(value: object) -> tuple[time, time]:
     return parse_clock_range(value)
 
 
-def _one_or_many(value: object) -> object:
-    return value if isinstance(value, list | tuple) else (value,)
-
-
 Text: TypeAlias = Annotated[str, StringConstraints(min_length=1)]
 Flag: TypeAlias = StrictBool
 Name: TypeAlias = Annotated[str, AfterValidator(check_name)]
@@ -126,17 +122,17 @@ Url: TypeAlias = Annotated[str, AfterValidator(_check_url)]
 Zone: TypeAlias = Annotated[str, AfterValidator(_check_zone)]
 Names: TypeAlias = Annotated[
     tuple[Name, ...],
-    BeforeValidator(_one_or_many),
+    BeforeValidator(one_or_many),
     WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
 ]
 HostNames: TypeAlias = Annotated[
     tuple[HostName, ...],
-    BeforeValidator(_one_or_many),
+    BeforeValidator(one_or_many),
     WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
 ]
 Texts: TypeAlias = Annotated[
     tuple[Text, ...],
-    BeforeValidator(_one_or_many),
+    BeforeValidator(one_or_many),
     WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
 ]
 PositiveSeconds: TypeAlias = Annotated[Seconds, AfterValidator(_check_longer_than_nothing)]

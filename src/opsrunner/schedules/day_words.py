@@ -19,9 +19,9 @@ MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", 
 LONGEST_MONTHS = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 ORDINALS = {"first": 1, "second": 2, "third": 3, "fourth": 4, "last": -1}
 
-_FULL_MONTHS = (
-    "january", "february", "march", "april", "may", "june",
-    "july", "august", "september", "october", "november", "december",
+FULL_MONTHS = (
+    "January", "February", "March", "April", "May", "June",
+    "July", "August", "September", "October", "November", "December",
 )  # fmt: skip
 _WEEKDAY_WORDS = {
     **{name: index for index, name in enumerate(WEEKDAYS)},
@@ -33,7 +33,7 @@ _WEEKDAY_WORDS = {
 }
 _MONTH_WORDS = {
     **{name: index + 1 for index, name in enumerate(MONTHS)},
-    **{name: index + 1 for index, name in enumerate(_FULL_MONTHS)},
+    **{name.lower(): index + 1 for index, name in enumerate(FULL_MONTHS)},
     "sept": 9,
 }
 _ORDINAL_WORDS = {**ORDINALS, "1st": 1, "2nd": 2, "3rd": 3, "4th": 4}

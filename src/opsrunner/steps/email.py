@@ -11,17 +11,14 @@ from opsrunner.mail.headers import clean_line, parse_address
 from opsrunner.model.mail import NewMail
 from opsrunner.model.outcome import Outcome, StepStatus
 from opsrunner.steps.base import Kind, Means, StepCall, StepOptions
+from opsrunner.steps.fields import one_or_many
 
 MOST_RECIPIENTS = 500
 
 
-def _one_or_many(value: object) -> object:
-    return (value,) if isinstance(value, str) else value
-
-
 Recipients = Annotated[
     tuple[Annotated[str, Field(min_length=1)], ...],
-    BeforeValidator(_one_or_many),
+    BeforeValidator(one_or_many),
     WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
 ]
 

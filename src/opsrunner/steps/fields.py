@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, TypeAlias
 
-from pydantic import PlainValidator, WithJsonSchema
+from pydantic import Field, PlainValidator, WithJsonSchema
 
 from opsrunner.schedules.parsing import parse_duration
 from opsrunner.secrets import SecretRef
 
 _REFERENCE_FORMS = "a reference to a secret: {env: NAME}, {file: path} or {command: [program, …]}"
+
+
+def one_or_many(value: object) -> object:
+    """Return `value` as a list of one where it is none, for BeforeValidator: `to: owner` is `to: [owner]`."""
+    return value if isinstance(value, list | tuple) else (value,)
 
 
 def _read_seconds(value: object) -> int:
@@ -61,6 +66,7 @@ _SECRET_SCHEMA: dict[str, Any] = {
     },
 }
 
+ExitCode: TypeAlias = Annotated[int, Field(ge=0, le=255, strict=True)]
 Seconds: TypeAlias = Annotated[
     int, PlainValidator(_read_seconds), WithJsonSchema({"type": "string", "examples": ["30s", "5m", "4h", "8d"]})
 ]

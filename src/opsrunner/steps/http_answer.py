@@ -10,7 +10,7 @@ from typing import Annotated
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from opsrunner.steps.base import StepOptions
-from opsrunner.steps.fields import Seconds
+from opsrunner.steps.fields import Seconds, one_or_many
 from opsrunner.steps.output import cut, printable
 from opsrunner.steps.rows import ROWS_LIMIT_BYTES
 
@@ -19,14 +19,10 @@ BODY_LIMIT_BYTES = ROWS_LIMIT_BYTES
 SECONDS_A_DAY = 86_400
 
 
-def _one_or_many(value: object) -> object:
-    return (value,) if isinstance(value, int) else value
-
-
 StatusCode = Annotated[int, Field(ge=100, le=599, strict=True)]
 StatusCodes = Annotated[
     tuple[StatusCode, ...],
-    BeforeValidator(_one_or_many),
+    BeforeValidator(one_or_many),
     WithJsonSchema({"anyOf": [{"type": "integer"}, {"type": "array", "items": {"type": "integer"}}]}),
 ]
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import shlex
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import field_validator, model_validator
 
 from opsrunner.errors import StepFailed
 from opsrunner.fleet.account import SHELL, find_account
@@ -17,10 +17,9 @@ from opsrunner.model.outcome import Outcome, Row, StepStatus
 from opsrunner.steps.base import Kind, Means, StepCall, StepOptions
 from opsrunner.steps.environment import build_environment, recorded
 from opsrunner.steps.exit_codes import Verdict, describe_exit, judge_exit
+from opsrunner.steps.fields import ExitCode
 from opsrunner.steps.output import OutputSink, mask_bytes, printable
 from opsrunner.steps.rows import ROWS_LIMIT_BYTES, parse_rows
-
-ExitCode = Annotated[int, Field(ge=0, le=255, strict=True)]
 
 
 class Options(StepOptions):

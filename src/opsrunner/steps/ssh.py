@@ -16,6 +16,7 @@ from opsrunner.model.site import Host
 from opsrunner.secrets import SecretRef, Vault
 from opsrunner.steps.base import HostAnswer, Kind, Means, StepCall, StepOptions
 from opsrunner.steps.exit_codes import Verdict, describe_exit, judge_exit
+from opsrunner.steps.fields import ExitCode
 from opsrunner.steps.output import LAST_WORDS_BYTES, OutputSink, cut, mask_bytes, printable
 from opsrunner.steps.rows import parse_rows
 from opsrunner.steps.suggestions import nearest
@@ -27,8 +28,6 @@ _STATUS = {
     Verdict.WARNING: StepStatus.WARNING,
     Verdict.FAILED: StepStatus.FAILED,
 }
-
-ExitCode = Annotated[int, Field(ge=0, le=255, strict=True)]
 
 
 class Options(StepOptions):

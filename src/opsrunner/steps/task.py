@@ -18,6 +18,7 @@ from pydantic import (
 from opsrunner.model.routine import Due
 from opsrunner.schedules.parsing import parse_clock, parse_duration, parse_offset, shown
 from opsrunner.steps.base import Kind, StepOptions
+from opsrunner.steps.fields import one_or_many
 
 Text: TypeAlias = Annotated[str, StringConstraints(min_length=1)]
 Need: TypeAlias = Literal["required", "optional"]
@@ -55,10 +56,6 @@ def _parse_after(value: object) -> int:
     if not isinstance(value, str):
         raise ValueError("must be a duration such as 2h")  # noqa: TRY004 (pydantic reports ValueError only)
     return parse_offset(value)
-
-
-def _one_or_many(value: object) -> object:
-    return value if isinstance(value, list | tuple) else (value,)
 
 
 DueText: TypeAlias = Annotated[
@@ -116,14 +113,14 @@ class TaskDefaults(StepOptions):
     remind: (
         Annotated[
             tuple[OffsetText, ...],
-            BeforeValidator(_one_or_many, json_schema_input_type=OffsetText | tuple[OffsetText, ...]),
+            BeforeValidator(one_or_many, json_schema_input_type=OffsetText | tuple[OffsetText, ...]),
         ]
         | None
     ) = None
     escalate: (
         Annotated[
             tuple[EscalationOptions, ...],
-            BeforeValidator(_one_or_many, json_schema_input_type=EscalationOptions | tuple[EscalationOptions, ...]),
+            BeforeValidator(one_or_many, json_schema_input_type=EscalationOptions | tuple[EscalationOptions, ...]),
         ]
         | None
     ) = None
