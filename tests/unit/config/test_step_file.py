@@ -316,3 +316,11 @@ def test_it_reads_the_texts_of_a_step_whose_options_are_wrong(load: Load) -> Non
         assert any(place in line for line in told), (place, told)
     assert any("steps[1].query.params.who: " in line for line in told), told
     assert any("steps[1].query.limit: " in line for line in told), told
+
+
+def test_steps_are_not_called_unknown_while_one_of_them_has_no_kind(load: Load) -> None:
+    steps = "steps:\n  - rnu: 'true'\n  - task: T\n    done_when: steps.run.status == 'succeeded'\n"
+
+    loaded = load({"routines/x.yaml": f"name: X\naccountable: sysadmin\n{steps}"})
+
+    assert [problem.message for problem in loaded.problems] == ["unknown step kind"]
