@@ -90,9 +90,11 @@ def plan_ahead(watch: Watch, *, world: World, now: datetime) -> tuple[list[Decis
 
 def _decisions(watch: Watch, due: list[Occurrence], *, world: World, now: datetime) -> list[Decision]:
     """Return a decision for each occurrence that is due, in their order."""
+    if not due:
+        return []
     reasons = [held_because(watch.routine, occurrence, watch.holds, world) for occurrence in due]
-    if not any(reasons):
-        return list(_chosen(watch, due, world=world, now=now))
+    if len(due) == 1 and not reasons[0]:  # as nearly always
+        return [_started(watch, due[0], due[0], running=watch.is_running, queued=watch.queued, world=world, now=now)]
     free = [occurrence for occurrence, reason in zip(due, reasons, strict=True) if not reason]
     chosen = _chosen(watch, free, world=world, now=now)
     return [
@@ -148,30 +150,35 @@ def _pauses(hold: Hold, at: datetime) -> bool:
 
 
 def _chosen(watch: Watch, free: list[Occurrence], *, world: World, now: datetime) -> Iterator[Decision]:
-    """Decide, in order, on what nothing holds: coalescing first, then catching up, then overlap."""
+    """Decide on what nothing holds: coalescing first, then catching up, then overlap.
+
+    `free` is in the order of planned and nominal moments, and so is the answer.
+    """
     moments = _one_a_moment(free)
-    latest = max(moments.values(), default=None)
     running, queued = watch.is_running, watch.queued
     for occurrence in free:
-        if latest is None or moments[occurrence.planned_at] is not occurrence:
+        if moments[occurrence.planned_at] is not occurrence:
             yield _decision(watch, occurrence, Verdict.SKIPPED, "coalesced")
             continue
-        answer = _caught_up(watch, occurrence, latest, world=world, now=now)
-        if answer.verdict is Verdict.START:
-            answer = _overlapped(watch, answer, running=running, queued=queued)
-            running = running or answer.verdict is Verdict.START
-            queued += answer.verdict is Verdict.QUEUE
+        answer = _started(watch, occurrence, free[-1], running=running, queued=queued, world=world, now=now)
+        running = running or answer.verdict is Verdict.START
+        queued += answer.verdict is Verdict.QUEUE
         yield answer
 
 
+def _started(
+    watch: Watch, occurrence: Occurrence, latest: Occurrence, *, running: bool, queued: int, world: World, now: datetime
+) -> Decision:
+    """Decide on one occurrence of those up to `latest`: whether it is too late, then whether another is in its way."""
+    answer = _caught_up(watch, occurrence, latest, world=world, now=now)
+    if answer.verdict is Verdict.START and (running or queued):
+        return _overlapped(watch, answer, queued=queued)
+    return answer
+
+
 def _one_a_moment(free: list[Occurrence]) -> dict[datetime, Occurrence]:
-    """Return, for each planned moment, the occurrence that runs: the one with the latest nominal time."""
-    moments: dict[datetime, Occurrence] = {}
-    for occurrence in free:
-        known = moments.get(occurrence.planned_at)
-        if known is None or known.nominal_at < occurrence.nominal_at:
-            moments[occurrence.planned_at] = occurrence
-    return moments
+    """Return, for each planned moment, the occurrence that runs: the one with the latest nominal time, the last."""
+    return {occurrence.planned_at: occurrence for occurrence in free}
 
 
 def _caught_up(watch: Watch, occurrence: Occurrence, latest: Occurrence, *, world: World, now: datetime) -> Decision:
@@ -202,9 +209,7 @@ def _window(watch: Watch, occurrence: Occurrence, world: World) -> timedelta:
     return min(WEEK, after[0].planned_at - occurrence.planned_at) if after else WEEK
 
 
-def _overlapped(watch: Watch, answer: Decision, *, running: bool, queued: int) -> Decision:
-    if not running and not queued:
-        return answer
+def _overlapped(watch: Watch, answer: Decision, *, queued: int) -> Decision:
     catches_all = watch.routine.catch_up.policy == "all" and answer.trigger is Trigger.CATCH_UP
     if catches_all or (watch.routine.overlap == "queue" and queued == 0):
         return _decision(watch, answer.occurrence, Verdict.QUEUE, "queued", answer.trigger)
