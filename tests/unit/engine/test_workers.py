@@ -185,15 +185,17 @@ def test_a_word_to_stop_reaches_the_run_as_long_as_it_is_busy(
 
 
 def test_a_thread_that_does_not_come_back_is_told_of_at_the_close(scripted: Scripted) -> None:
-    held = threading.Event()
+    held, inside = threading.Event(), threading.Event()
 
     def steps(stop: StopWord) -> Walk:
+        inside.set()
         held.wait(60)
         yield Pause.WORKED
 
     scripted.walks = {1: steps}
     workers = Workers(cast("Runner", scripted), size=lambda: 1)
     workers.start(1)
+    assert inside.wait(5)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("opsrunner.engine.workers.LAST_SECONDS", 0.2)
         assert not workers.close(grace_seconds=0, hurry=threading.Event())
