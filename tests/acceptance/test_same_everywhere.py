@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -178,9 +179,14 @@ def test_a_routine_sees_the_same_from_systemd_and_from_a_crowded_shell(served: P
     assert (down["nice"], down_by_hand["nice"], down_by_hand["open_files"]) == (0, 5, 512)
 
 
+LIBRARYS_OWN = 0b11 << 31
+"""Signals 32 and 33 are the C library's: its posix_spawn, which make uses, leaves them ignored."""
+
+
 def test_a_program_inherits_no_descriptor_no_ignored_signal_and_no_terminal(served: Path) -> None:
     _ask(served, "run", "look")
     said = (served / "var" / "runs" / "1" / "look.log").read_text()
+    said = re.sub(r"(?<=SigIgn:\t)[0-9a-f]+", lambda found: f"{int(found[0], 16) & ~LIBRARYS_OWN:016x}", said)
     for line in (
         "SigBlk:\t0000000000000000",
         "SigIgn:\t0000000000000000",
