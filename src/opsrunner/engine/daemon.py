@@ -125,14 +125,20 @@ class Daemon:
             return
         if not self._has_begun:
             self._begin(now)
-        if self._passes.is_due(now):
-            self._passes.run(now)  # what was in force until now is accounted for before it changes
+        if self._passes.is_due(now):  # what was in force until now is accounted for before it changes
+            if self._passes.run(now):
+                return  # what was handed over is entered first, the other duties come with the next look
+            now = max(now, self._parts.clock.now())
         if self._passes.is_close(now):
             return  # to be there when it is due
         if self._is_time("reload", self._reload_every, now):
             self._reload(now)
         if self._passes.is_called_for(now):
             self._passes.run(now)
+        self._see_to_others(now)
+
+    def _see_to_others(self, now: datetime) -> None:
+        """Do what has no moment of its own: requests, people, digests, tidying."""
         version = self._books.ledger.version()
         if version != self._version or self._is_time("people", PEOPLE_EVERY, now):
             self._version = version

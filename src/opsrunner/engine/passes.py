@@ -95,8 +95,8 @@ class Passes:
             return True
         return now < self._last_at or now >= self._last_at + PLAN_EVERY
 
-    def run(self, now: datetime) -> None:
-        """Plan for the next due moment if its pass begins now, else for `now`; hand over what starts."""
+    def run(self, now: datetime) -> int:
+        """Plan for the next due moment if its pass begins now, else for `now`; return how many runs it started."""
         moment = max(now, self._next_at) if self._next_at is not None and self.is_due(now) else now
         began, count = self._clock.monotonic(), self._planning.due_at(moment)
         waited = 0.0
@@ -112,13 +112,14 @@ class Passes:
             prepare=self._workers.prepare,
             until_due=until_due,
         )
-        self._workers.hand_over(done.started)
+        started = self._workers.hand_over(done.started)
         self._last_at = min(moment, self._clock.now())
         self._succeeded_seconds = self._clock.monotonic()
         if count:
             self._pace_seconds = (self._pace_seconds + (self._succeeded_seconds - began - waited) / count) / 2
         self._set_alarm(done.next_at)
         _log_left_out(done.decisions)
+        return started
 
     def _wait_until(self, moment: datetime) -> float:
         """Wait for a moment that is close, and return for how many seconds; no step of the clock makes it long."""

@@ -7,6 +7,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -31,6 +32,8 @@ class Work:
     stop: StopWord
     walk: Walk
     worked_at: float = field(default=0.0)
+    is_leaving: bool = field(default=False)
+    """Whether its walk is over: nobody can tell it to stop any more."""
 
 
 class Workers:
@@ -49,7 +52,8 @@ class Workers:
         self._ends: deque[Work] = deque()
         self._changed = threading.Condition()
         self._threads: set[threading.Thread] = set()
-        self._walking = 0
+        self._idle = 0
+        """Threads that wait for something to do."""
         self._closing = False
 
     def start(self, run_id: int) -> bool:
@@ -79,7 +83,7 @@ class Workers:
             self._works.update({work.run_id: work for work in fresh})
             self._starts.extend(fresh)
             self._add_threads()
-            self._changed.notify(len(fresh))
+            self._changed.notify(min(len(fresh), self._idle))
         return len(fresh)
 
     def make_room(self, count: int) -> None:
@@ -91,9 +95,10 @@ class Workers:
         """Tell a run to end; False where no thread has it."""
         with self._changed:
             work = self._works.get(run_id)
-            if work is not None:
-                work.stop.say(reason)
-        return work is not None
+            if work is None or work.is_leaving:
+                return False
+            work.stop.say(reason)
+            return True
 
     def busy(self) -> list[int]:
         """Return the runs that threads are working on, or will."""
@@ -109,8 +114,9 @@ class Workers:
         with self._changed:
             self._closing = True
             self._changed.notify_all()
-        while (work := self._take_start()) is not None:
-            self._walk(work)  # nothing is entered any more: it is left as it stands
+        while self._starts:
+            with suppress(IndexError):
+                self._walk(self._starts.popleft())  # nothing is entered any more: it is left as it stands
         self._wait(grace_seconds, hurry)
         for run_id in self.busy():
             self.stop(run_id, "shutdown")
@@ -120,15 +126,12 @@ class Workers:
         """Wait until nothing is worked on; tell whether that came."""
         until = time.monotonic() + seconds
         with self._changed:
-            while self._is_busy() and time.monotonic() < until and not (hurry and hurry.is_set()):
+            while self._works and time.monotonic() < until and not (hurry and hurry.is_set()):
                 self._changed.wait(0.1)
-            return not self._is_busy()
-
-    def _is_busy(self) -> bool:
-        return bool(self._works) or self._walking > 0
+            return not self._works
 
     def _add_threads(self, coming: int = 0) -> None:
-        wanted = min(self._size(), self._walking + len(self._starts) + len(self._ends) + coming)
+        wanted = min(self._size(), len(self._works) + coming)
         while len(self._threads) < wanted:
             thread = threading.Thread(target=self._loop, name=f"run-{len(self._threads)}", daemon=True)
             self._threads.add(thread)
@@ -139,25 +142,34 @@ class Workers:
             self._walk(work)
 
     def _take(self) -> Work | None:
-        """Wait for something to do; None where this thread is not needed any more."""
+        """Return what is next, and wait for it; None where this thread is not needed any more."""
+        if (work := self._next()) is not None:
+            return work
         with self._changed:
-            while True:
-                if self._ends and (not self._starts or _is_late(self._ends[0])):
-                    return self._taken(self._ends)
-                if self._starts and not self._closing:
-                    return self._taken(self._starts)
-                if self._closing or len(self._threads) > self._size():
-                    self._threads.discard(threading.current_thread())
-                    return None
-                self._changed.wait()
+            self._idle += 1  # told before the last look: who adds something after it wakes this thread
+            try:
+                while (work := self._next()) is None:
+                    if self._closing or len(self._threads) > self._size():
+                        self._threads.discard(threading.current_thread())
+                        return None
+                    self._changed.wait()
+                return work
+            finally:
+                self._idle -= 1
 
-    def _take_start(self) -> Work | None:
-        with self._changed:
-            return self._taken(self._starts) if self._starts else None
+    def _next(self) -> Work | None:
+        """Take an end that is late, else a start, else an end.
 
-    def _taken(self, works: deque[Work]) -> Work:
-        self._walking += 1
-        return works.popleft()
+        Without the lock: the threads that enter a thousand starts would queue for it.
+        """
+        while self._ends or (self._starts and not self._closing):
+            try:
+                if self._ends and (self._closing or not self._starts or _is_late(self._ends[0])):
+                    return self._ends.popleft()
+                return self._starts.popleft()
+            except IndexError:  # another thread was faster
+                continue
+        return None
 
     def _walk(self, work: Work) -> None:
         """Walk a run to its end, or to where starts that are due come first."""
@@ -176,22 +188,23 @@ class Workers:
 
     def _put_back(self, work: Work) -> None:
         work.worked_at = time.monotonic()
-        with self._changed:
-            self._walking -= 1
-            self._ends.append(work)
-            self._changed.notify()
+        self._ends.append(work)
+        if self._idle:
+            with self._changed:
+                self._changed.notify()
 
     def _let_go(self, work: Work) -> None:
         with self._changed:
-            del self._works[work.run_id]  # from here on nobody can tell it to stop
+            work.is_leaving = True
         try:
             _log_end(self._runner.left(work.run_id, work.stop))
         except OpsrunnerError as exc:
             LOGGER.error("run %s: %s", work.run_id, exc, extra={"action": "run_stopped", "run": work.run_id})  # noqa: TRY400 (a sentence is enough)
         finally:
             with self._changed:
-                self._walking -= 1
-                self._changed.notify()
+                del self._works[work.run_id]
+                if self._closing:
+                    self._changed.notify_all()
 
 
 def _is_late(work: Work) -> bool:

@@ -41,8 +41,9 @@ class House:
         self.daemon.begin()
 
     def work(self) -> None:
-        """Do one pass and let every run go as far as it goes."""
+        """Do a pass and the other duties, and let every run go as far as it goes."""
         self.daemon.work_once()
+        self.daemon.work_once()  # a pass that starts something leaves the rest to the next look
         for _ in range(500):
             if not self.workers.busy():
                 return

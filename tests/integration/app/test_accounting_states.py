@@ -407,6 +407,7 @@ class Machine(RuleBasedStateMachine):
         foretold = self.foretell(now) if with_forecast else None
         active = {run.routine for run in self.app.books.runs.active()}
         self.daemon.work_once()
+        self.daemon.work_once()  # a pass that starts something leaves the rest to the next look
         if not self.is_held:
             self.stepped_minutes = 0
             if now < self.latest:
@@ -521,6 +522,7 @@ class Machine(RuleBasedStateMachine):
         active = {run.routine for run in self.app.books.runs.active()}
         with killed_after(self.app.books, after) as is_killed:
             try:
+                self.daemon.work_once()
                 self.daemon.work_once()
                 self.settle(or_when=is_killed)
             except Killed:

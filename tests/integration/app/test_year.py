@@ -80,6 +80,7 @@ class Year:
 
     def work(self) -> None:
         self.daemon.work_once()
+        self.daemon.work_once()  # a pass that starts something leaves the rest to the next look
         limit = time.monotonic() + 30
         while self.workers.busy():
             assert time.monotonic() < limit
