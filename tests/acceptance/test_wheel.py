@@ -78,6 +78,10 @@ def test_a_new_site_is_written_checked_and_tried(bare: Callable[..., Answer], tm
     assert (site / "var/try/ledger.db").is_file()
     mails = [path for path in (site / "var/try/maildir").rglob("*") if path.is_file()]
     assert len(mails) >= 1
+    secret = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----|(?i:password|secret_key|token): *[^\s#{]")
+    written_files = [path for path in site.rglob("*") if path.is_file() and "var" not in path.relative_to(site).parts]
+    assert [path for path in written_files if secret.search(path.read_text("utf-8"))] == []
+    assert [path for path in (site / "var").rglob("*") if not path.is_symlink() and path.stat().st_mode & 0o077] == []
     assert b"kari@example.com" in mails[0].read_bytes()
 
 
