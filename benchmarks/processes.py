@@ -18,9 +18,9 @@ from datetime import datetime
 from pathlib import Path
 
 from benchmarks.daemon_turn import next_minute, serve_until, write_site
-from benchmarks.measure import Figure, percentile
+from benchmarks.measure import Figure
+from benchmarks.turns import ROOT, late_milliseconds, middle
 
-ROOT = Path(__file__).parents[1]
 COUNT = 200
 TURNS = 3
 LIVES_SECONDS = 3
@@ -48,31 +48,24 @@ def figures() -> Iterator[Figure]:
     for share, bound in ((0.5, None), (0.99, 1.5)):
         yield Figure(
             name=f"{COUNT} programs, due → running, p{share * 100:.0f}",
-            ours=_middle(ours, share),
+            ours=middle(ours, share),
             unit="ms",
             peer="a bare Popen loop",
-            theirs=_middle(loop, share),
+            theirs=middle(loop, share),
             most=bound,
         )
     yield Figure(
         name=f"{COUNT} programs, due → running, p99",
-        ours=_middle(ours, 0.99),
+        ours=middle(ours, 0.99),
         unit="ms",
         peer="Debian cron",
-        theirs=_middle(cron, 0.99),
+        theirs=middle(cron, 0.99),
         most=1 / 20,
     )
 
 
-def _middle(turns: list[list[float]], share: float) -> float:
-    return percentile([percentile(turn, share) for turn in turns], 0.5)
-
-
 def _turn(who: str) -> list[float]:
-    command = [sys.executable, "-m", "benchmarks.processes", who]
-    done = subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT)
-    late: list[float] = json.loads(done.stdout.splitlines()[-1])
-    return late
+    return late_milliseconds([sys.executable, "-m", "benchmarks.processes", who])
 
 
 def main(who: str) -> None:

@@ -8,7 +8,6 @@ which commits nothing, and once with its SQL store on SQLite. Each runs in a pro
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 import tempfile
 import time
@@ -16,14 +15,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks.daemon_turn import next_minute, serve_until, write_site
-from benchmarks.measure import Figure, percentile
+from benchmarks.measure import Figure
+from benchmarks.turns import ROOT, late_milliseconds, middle
 
 from opsrunner.model.outcome import Outcome
 from opsrunner.steps import kinds
 from opsrunner.steps.base import Means, StepCall
 from opsrunner.testing import ScriptedStep
 
-ROOT = Path(__file__).parents[1]
 PEERS = ROOT / ".venv-peers" / "bin" / "python"
 PEER = Path(__file__).with_name("peer_starts.py")
 STEPS = 1000
@@ -36,38 +35,27 @@ def figures() -> Iterator[Figure]:
     memory: list[list[float]] = []
     sql: list[list[float]] = []
     for turn in range(TURNS):
-        memory.append(_late([PEERS, PEER, "memory", str(STEPS)]))
-        ours.append(_late([sys.executable, "-m", "benchmarks.starts", str(STEPS)]))
+        memory.append(late_milliseconds([PEERS, PEER, "memory", str(STEPS)]))
+        ours.append(late_milliseconds([sys.executable, "-m", "benchmarks.starts", str(STEPS)]))
         if turn == 0:  # it takes half a minute, and is nowhere near
-            sql.append(_late([PEERS, PEER, "sql", str(STEPS)]))
+            sql.append(late_milliseconds([PEERS, PEER, "sql", str(STEPS)]))
     for share, bound in ((0.5, None), (0.99, 1 / 4)):
         yield Figure(
             name=f"{STEPS} no-op steps, due → entered, p{share * 100:.0f}",
-            ours=_middle(ours, share),
+            ours=middle(ours, share),
             unit="ms",
             peer="APScheduler, memory",
-            theirs=_middle(memory, share),
+            theirs=middle(memory, share),
             most=bound,
         )
     yield Figure(
         name=f"{STEPS} no-op steps, due → entered, p99",
-        ours=_middle(ours, 0.99),
+        ours=middle(ours, 0.99),
         unit="ms",
         peer="APScheduler, SQL",
-        theirs=_middle(sql, 0.99),
+        theirs=middle(sql, 0.99),
         most=1 / 50,
     )
-
-
-def _middle(turns: list[list[float]], share: float) -> float:
-    return percentile([percentile(turn, share) for turn in turns], 0.5)
-
-
-def _late(command: list[Path | str]) -> list[float]:
-    """Run one turn and return the milliseconds from due to entered."""
-    done = subprocess.run([str(word) for word in command], check=True, capture_output=True, text=True, cwd=ROOT)
-    late: list[float] = json.loads(done.stdout.splitlines()[-1])
-    return late
 
 
 def main(count: int) -> None:
