@@ -28,7 +28,7 @@ bench: .venv/installed-dev .venv-peers/installed
 
 soak: .venv/installed-dev
 	@.ci/install-packages
-	@$(BIN)/pytest -m soak -rP -n 2 --dist loadgroup --timeout 2400
+	@$(BIN)/pytest -m soak -rP --show-capture stdout --durations 24 --durations-min 1 -n 2 --dist loadgroup --timeout 2400
 
 clean:
 	rm -rf .venv .venv-peers .venv-supply var .opsrunner-state dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -22,6 +22,9 @@ LOGGER = logging.getLogger("opsrunner")
 LONGEST_UNWRITTEN_SECONDS = 0.2
 """How long the end of a step may wait to be written while steps that are due are entered."""
 LAST_SECONDS = 10.0
+FIRST_AWAKE = 1
+WAKE_EVERY_SECONDS = 0.005
+SOON_SECONDS = 0.05
 
 
 @dataclass(kw_only=True)
@@ -83,8 +86,23 @@ class Workers:
             self._works.update({work.run_id: work for work in fresh})
             self._starts.extend(fresh)
             self._add_threads()
-            self._changed.notify(min(len(fresh), self._idle))
+            self._changed.notify(min(len(fresh), FIRST_AWAKE))
+        self._wake_others()
         return len(fresh)
+
+    def _wake_others(self) -> None:
+        """Wake more threads while those that are awake would not enter the starts that wait soon.
+
+        All at once would queue for the interpreter, and each start would be late.
+        """
+        awake, left = FIRST_AWAKE, len(self._starts)
+        while left and self._idle and not self._closing:
+            time.sleep(WAKE_EVERY_SECONDS)
+            before, left = left, len(self._starts)
+            if left * WAKE_EVERY_SECONDS > (before - left) * SOON_SECONDS:
+                with self._changed:
+                    self._changed.notify(awake)
+                awake *= 2
 
     def make_room(self, count: int) -> None:
         """Have threads at hand for `count` starts that come in a moment."""
@@ -139,6 +157,9 @@ class Workers:
 
     def _loop(self) -> None:
         while (work := self._take()) is not None:
+            if self._ends and not self._starts and self._idle:
+                with self._changed:
+                    self._changed.notify()  # who writes at the same time shares a commit
             self._walk(work)
 
     def _take(self) -> Work | None:
@@ -188,10 +209,7 @@ class Workers:
 
     def _put_back(self, work: Work) -> None:
         work.worked_at = time.monotonic()
-        self._ends.append(work)
-        if self._idle:
-            with self._changed:
-                self._changed.notify()
+        self._ends.append(work)  # this thread goes on with what is next, so somebody is there for it
 
     def _let_go(self, work: Work) -> None:
         with self._changed:

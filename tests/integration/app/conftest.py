@@ -42,8 +42,12 @@ class House:
 
     def work(self) -> None:
         """Do a pass and the other duties, and let every run go as far as it goes."""
-        self.daemon.work_once()
-        self.daemon.work_once()  # a pass that starts something leaves the rest to the next look
+        for _ in range(2):  # a pass that starts something leaves the other duties to the next look
+            self.daemon.work_once()
+            self.settle()
+
+    def settle(self) -> None:
+        """Wait until no run goes further."""
         for _ in range(500):
             if not self.workers.busy():
                 return
