@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from itertools import islice
 from typing import Any
@@ -17,7 +17,7 @@ from jinja2.runtime import Undefined
 
 from opsrunner.errors import ExpressionError
 from opsrunner.templates.environments import FOREIGN, TEXT, describe_error, quoted
-from opsrunner.templates.sandbox import refuse_deep
+from opsrunner.templates.sandbox import levels_of
 from opsrunner.templates.shapes import shape_of
 
 LONGEST_EXPRESSION = 10_000
@@ -91,13 +91,17 @@ def _named_in(source: str, *, template: bool) -> frozenset[str]:
     else:
         _compiled(source)
         tree = _expression_tree(source)
-    attributes = {node.attr for node in tree.find_all(nodes.Getattr) if _is_steps(node.node)}
-    items = {
-        node.arg.value
-        for node in tree.find_all(nodes.Getitem)
-        if _is_steps(node.node) and isinstance(node.arg, nodes.Const) and isinstance(node.arg.value, str)
-    }
-    return frozenset(attributes | items)
+    found = (_step_named(node) for node in tree.find_all((nodes.Getattr, nodes.Getitem)))
+    return frozenset(name for name in found if name is not None)
+
+
+def _step_named(node: nodes.Node) -> str | None:
+    """Return the id in `steps.X` or `steps['X']`; None for what names no step."""
+    if not isinstance(node, nodes.Getattr | nodes.Getitem) or not _is_steps(node.node):
+        return None
+    if isinstance(node, nodes.Getattr):
+        return node.attr
+    return node.arg.value if isinstance(node.arg, nodes.Const) and isinstance(node.arg.value, str) else None
 
 
 def _settled(value: Any) -> Any:
@@ -135,7 +139,7 @@ def _expression_tree(source: str) -> nodes.Node:
         tree = nodes.Output([parser.parse_expression()], lineno=1)
         if not parser.stream.eos:
             raise TemplateSyntaxError(f"unexpected {parser.stream.current.value!r}", 1)
-        refuse_deep(tree)
+        levels_of(tree)
         _refuse_unknown(tree)
     except FOREIGN as exc:
         raise ExpressionError(f"{quoted(source)}: {describe_error(exc, source=source)}") from exc
@@ -156,15 +160,19 @@ def _template_tree(source: str) -> nodes.Template:
 
 
 def _refuse_unknown(tree: nodes.Node) -> None:
-    for constant in tree.find_all(nodes.Const):
-        if isinstance(constant.value, float) and not math.isfinite(constant.value):
-            raise TemplateAssertionError("a number is too large", constant.lineno)
-    for kind, word, known in ((nodes.Filter, "filter", TEXT.filters), (nodes.Test, "test", TEXT.tests)):
-        for node in tree.find_all(kind):
-            if node.name not in known:
-                close = difflib.get_close_matches(node.name, known, n=1)
-                hint = f", did you mean '{close[0]}'?" if close else ""
-                raise TemplateAssertionError(f"there is no {word} '{node.name}'{hint}", node.lineno)
+    for node in tree.find_all((nodes.Const, nodes.Filter, nodes.Test)):
+        if isinstance(node, nodes.Const) and isinstance(node.value, float) and not math.isfinite(node.value):
+            raise TemplateAssertionError("a number is too large", node.lineno)
+        if isinstance(node, nodes.Filter) and node.name not in TEXT.filters:
+            raise _unknown("filter", node.name, TEXT.filters, node.lineno)
+        if isinstance(node, nodes.Test) and node.name not in TEXT.tests:
+            raise _unknown("test", node.name, TEXT.tests, node.lineno)
+
+
+def _unknown(what: str, name: str, known: Iterable[str], line: int) -> TemplateAssertionError:
+    close = difflib.get_close_matches(name, known, n=1)
+    hint = f", did you mean '{close[0]}'?" if close else ""
+    return TemplateAssertionError(f"there is no {what} '{name}'{hint}", line)
 
 
 def _is_steps(node: nodes.Node) -> bool:

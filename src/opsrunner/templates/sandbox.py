@@ -75,10 +75,10 @@ class Sandbox(ImmutableSandboxedEnvironment):
 
     def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
         tree = super()._parse(source, name, filename)
-        switch = next(tree.find_all(nodes.EvalContextModifier), None)
-        if switch is not None:
-            raise TemplateAssertionError("'autoescape' cannot be switched", switch.lineno)
-        refuse_deep(tree)
+        for level in levels_of(tree):
+            for node in level:
+                if isinstance(node, nodes.EvalContextModifier):
+                    raise TemplateAssertionError("'autoescape' cannot be switched", node.lineno)
         return tree
 
     def _of_mapping(self, obj: Mapping[Any, Any], key: str) -> Any:
@@ -89,13 +89,17 @@ class Sandbox(ImmutableSandboxedEnvironment):
         return self.undefined(obj=obj, name=key)
 
 
-def refuse_deep(tree: nodes.Node) -> None:
-    """Raise TemplateAssertionError for a tree of more than DEEPEST levels: compiling takes their third power."""
-    level: list[nodes.Node] = [tree]
-    for _ in range(DEEPEST):
-        level = [child for node in level for child in node.iter_child_nodes()]
-    if level:
-        raise TemplateAssertionError("it is nested too deeply", level[0].lineno)
+def levels_of(tree: nodes.Node) -> list[list[nodes.Node]]:
+    """Return a tree's nodes level by level.
+
+    Raises TemplateAssertionError for one of more than DEEPEST levels: compiling takes their third power.
+    """
+    levels = [[tree]]
+    while below := [child for node in levels[-1] for child in node.iter_child_nodes()]:
+        if len(levels) == DEEPEST:
+            raise TemplateAssertionError("it is nested too deeply", below[0].lineno)
+        levels.append(below)
+    return levels
 
 
 def _bounded_range(*limits: int) -> range:
