@@ -52,6 +52,23 @@ def test_every_mistake_of_every_file_comes_in_one_pass(opsrunner: Opsrunner, mak
     ]
 
 
+def test_a_site_whose_folder_of_routines_is_missing_is_not_all_right(
+    opsrunner: Opsrunner, make_site: Callable[..., Path]
+) -> None:
+    site = make_site({"routines/hello.yaml": GOOD})
+    (site / "routines").rename(site / "routine")
+    missing = "routines:1:1: the folder is missing, mount its disk or put it back; an empty one runs nothing"
+
+    answer, asked = opsrunner("check", site=site), opsrunner("next", "hello", site=site)
+    (site / "routines").mkdir(mode=0o700)
+    empty = opsrunner("check", site=site)
+
+    assert answer.stdout == f"{missing}\n\n1 mistake in 1 file\n"
+    assert (answer.returncode, asked.returncode) == (2, 2)
+    assert asked.stderr == f"opsrunner: {missing}\n"
+    assert (empty.returncode, empty.stdout) == (0, "0 routines, 0 checklists: all right\n")
+
+
 def test_one_file_can_be_checked_alone(opsrunner: Opsrunner, make_site: Callable[..., Path]) -> None:
     site = make_site({"routines/one.yaml": GOOD, "routines/two.yaml": GOOD.replace("every: day", "every: dya")})
 

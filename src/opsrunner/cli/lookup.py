@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
+from opsrunner.config.folder import ROUTINES
 from opsrunner.errors import ConfigurationError, NotFound, Refused
 from opsrunner.model.person import Person
 from opsrunner.model.routine import Routine
@@ -19,13 +20,16 @@ if TYPE_CHECKING:
 
 
 def routine_named(app: OpenSite | SiteInForce, routine_id: str) -> Routine:
-    """Return a routine in force. Raises NotFound, or ConfigurationError where its file does not check."""
+    """Return a routine in force. Raises NotFound, or ConfigurationError where its file or their folder is at fault."""
     found = app.site.routines.get(routine_id)
     if found is not None:
         return found
     broken = app.loaded.broken.get(routine_id)
     if broken:
         raise ConfigurationError(f"the routine {routine_id} does not check: {broken[0]}")
+    missing = next((problem for problem in app.loaded.problems if problem.file == ROUTINES), None)
+    if missing is not None:
+        raise ConfigurationError(str(missing))
     raise NotFound(f"there is no routine '{routine_id}'{near(routine_id, app.site.routines)}")
 
 

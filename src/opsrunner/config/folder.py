@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TypeAlias
 
 SITE_FILE = "opsrunner.yaml"
-FOLDERS = ("routines", "checklists", "reports")
+ROUTINES = "routines"
+FOLDERS = (ROUTINES, "checklists", "reports")
 ENDINGS = (".yaml", ".yml", ".md", ".j2")
 
 Signature: TypeAlias = tuple[int, int, int, int]
@@ -30,6 +31,8 @@ class Folder:
     """Modes of the folders themselves, of those above the site, and of those above what links lead to."""
     closed: tuple[tuple[str, str], ...] = ()
     """The folders that cannot be listed, and why not."""
+    missing: tuple[str, ...] = ()
+    """The folders that are not there."""
 
     def of(self, folder: str, *endings: str) -> list[str]:
         """Return the files of one folder with one of `endings`, in the order of their names."""
@@ -45,18 +48,19 @@ def look_at(root: Path) -> Folder:
     files: dict[str, Signature] = {}
     links = [root / name for name in (*FOLDERS, SITE_FILE)]
     closed: list[tuple[str, str]] = []
+    missing: list[str] = []
     for name in FOLDERS:
         try:
             files.update(sorted(_files_in(root / name, name, links)))
         except FileNotFoundError:
-            continue
+            missing.append(name)
         except OSError as exc:
             closed.append((name, exc.strerror or type(exc).__name__))
     with suppress(OSError):
         files[SITE_FILE] = _signature((root / SITE_FILE).stat())
     folders = dict.fromkeys([*(root / name for name in FOLDERS), root, *root.parents, *_above_targets(links)])
     modes = tuple((str(folder), mode) for folder in folders if (mode := _mode(folder)) is not None)
-    return Folder(files=files, modes=modes, closed=tuple(closed))
+    return Folder(files=files, modes=modes, closed=tuple(closed), missing=tuple(missing))
 
 
 def _above_targets(links: Iterable[Path]) -> Iterator[Path]:

@@ -16,7 +16,7 @@ from opsrunner.config.folder import FOLDERS, SITE_FILE, Folder, look_at
 from opsrunner.config.permissions import folder_problems
 from opsrunner.config.report_templates import ReportTemplates, mail_names
 from opsrunner.config.routine_file import RoutineContext
-from opsrunner.config.routine_files import RoutineFiles, read_routine_file
+from opsrunner.config.routine_files import RoutineFiles, missing_folder, read_routine_file
 from opsrunner.config.shelf import Shelf, read_list
 from opsrunner.config.site_file import SiteDraft, read_site
 from opsrunner.config.site_names import SiteNames
@@ -31,7 +31,8 @@ class Loaded:
     """What a look at the site's files came to.
 
     `site` is what is in force: the last good form of everything, None where there never was a good
-    `opsrunner.yaml`. `broken` maps the ids of routines to why their files cannot be taken.
+    `opsrunner.yaml`. `broken` maps the ids of routines to why their files cannot be taken: each on its own, or all
+    of them where their folder is missing.
     """
 
     site: Site | None
@@ -89,15 +90,16 @@ class SiteLoader:
 
     def _judged(self, seen: Folder, draft: SiteDraft) -> Loaded:
         lists, among = self._among_each_other()
-        broken = self._broken(among)
+        missing = missing_folder(seen)
+        broken = dict.fromkeys(self._last_good, missing) if missing else self._broken(among)
         unsafe = folder_problems(self._root, seen)
         site = self._loaded.site if unsafe else self._in_force(broken)
         own_lists = (checklist.problems for checklist in self._shelf.own.values())
         of_lists = chain(*own_lists, *lists.values())
-        problems = chain(unsafe, draft.problems, of_lists, self._reports.problems, *broken.values())
+        problems = chain(unsafe, missing, draft.problems, of_lists, self._reports.problems, *broken.values())
         drafts = self._routines.drafts.values()
         warnings = chain(draft.warnings, *(routine.warnings for routine in drafts), self._idle_holidays())
-        return Loaded(site=site, problems=tuple(problems), warnings=tuple(warnings), broken=broken)
+        return Loaded(site=site, problems=tuple(dict.fromkeys(problems)), warnings=tuple(warnings), broken=broken)
 
     def _idle_holidays(self) -> Iterator[Problem]:
         if self._good_site is None:

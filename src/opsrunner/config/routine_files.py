@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from opsrunner.config.fields import check_name
-from opsrunner.config.folder import Folder, Signature
+from opsrunner.config.folder import ROUTINES, SITE_FILE, Folder, Signature
 from opsrunner.config.permissions import note_open_secrets, problem_of_mode
 from opsrunner.config.routine_file import RoutineContext, RoutineDraft, broken_draft, read_routine
 from opsrunner.config.shelf import problem_of
@@ -15,7 +15,14 @@ from opsrunner.config.yaml12 import BadYaml, decode, read_bytes
 from opsrunner.model.routine import Routine
 from opsrunner.model.site import Problem
 
-FOLDER = "routines"
+MISSING = Problem(
+    file=ROUTINES,
+    line=1,
+    column=1,
+    path="",
+    message="the folder is missing",
+    hint="mount its disk or put it back; an empty one runs nothing",
+)
 
 
 class RoutineFiles:
@@ -37,8 +44,8 @@ class RoutineFiles:
 
     def refresh(self, seen: Folder, *, within: RoutineContext) -> None:
         """Read the files that have changed, or whose zone or checklists have."""
-        files = seen.of(FOLDER, ".yaml")
-        self.stray = {Path(file).stem: (_ending_problem(file),) for file in seen.of(FOLDER, ".yml")}
+        files = seen.of(ROUTINES, ".yaml")
+        self.stray = {Path(file).stem: (_ending_problem(file),) for file in seen.of(ROUTINES, ".yml")}
         read: dict[str, tuple[Signature, RoutineDraft]] = {}
         for file in files:
             known = self._read.get(file)
@@ -60,6 +67,14 @@ class RoutineFiles:
             draft = replace(draft, warnings=(*draft.warnings, *open_secrets.problems()))
         unsafe = problem_of_mode(signature[0], file=file, path=path)
         return replace(draft, routine=None, problems=(unsafe, *draft.problems)) if unsafe else draft
+
+
+def missing_folder(seen: Folder) -> tuple[Problem, ...]:
+    """Return the problem of a site without a folder of routines: a disk that is not there, or a slip.
+
+    It is never taken for the wish to run nothing; a folder that is empty is.
+    """
+    return (MISSING,) if ROUTINES in seen.missing and SITE_FILE in seen.files else ()
 
 
 def read_routine_file(path: Path, *, file: str, within: RoutineContext) -> RoutineDraft:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
 
+from opsrunner.config.folder import ENDINGS
 from opsrunner.config.loader import Loaded
 from opsrunner.engine.desk import Desk
 from opsrunner.engine.digest_names import Names
@@ -15,6 +16,7 @@ from opsrunner.engine.digest_runs import RunWords, that_ran
 from opsrunner.engine.digest_said import MOST_NAMED, listed, sentence
 from opsrunner.engine.digest_tasks import TaskWords
 from opsrunner.engine.digest_words import plural
+from opsrunner.engine.meanwhile import holds_meanwhile
 from opsrunner.engine.people import People
 from opsrunner.ledger.ends import TROUBLE, Tally
 from opsrunner.model.digest import OpenItem
@@ -183,33 +185,24 @@ class _Collector:
         found: dict[str, list[Problem]] = defaultdict(list)
         for problem in loaded.problems:
             found[problem.file].append(problem)
-        in_force = self._in_force(loaded)
-        return [self._file(file, problems, stands=in_force.get(file, "")) for file, problems in found.items()]
+        return [self._file(file, problems) for file, problems in found.items()]
 
-    def _file(self, file: str, problems: Sequence[Problem], *, stands: str) -> OpenItem:
-        first = problems[0]
+    def _file(self, file: str, problems: Sequence[Problem]) -> OpenItem:
+        first, holds = problems[0], sentence(holds_meanwhile(self._desk.site(), file))
+        where = f"Line {first.line}, column {first.column}: " if file.endswith(ENDINGS) else ""
         path = f"{first.path}: " if first.path else ""
         hint = f", {first.hint}" if first.hint else ""
-        said = sentence(f"Line {first.line}, column {first.column}: {path}{first.message}{hint}")
+        said = sentence(f"{where}{path}{first.message}{hint}")
         more = f" And {plural(len(problems) - 1, 'more mistake')}." if len(problems) > 1 else ""
         return OpenItem(
             tone="look",
             word="Mistake",
             title=file,
-            facts=f"{said}{more} {stands}".rstrip(),
+            facts=f"{said}{more} {holds}".rstrip(),
             with_whom="",
             command=f"opsrunner check {file}" if file.startswith("routines/") else "opsrunner check",
             short=file.rpartition("/")[2],
         )
-
-    def _in_force(self, loaded: Loaded) -> Mapping[str, str]:
-        """Return what holds for a file until it is mended, where it is known."""
-        kept, stopped = "Its last good version stays in force.", "It does not run until that is mended."
-        words = {"opsrunner.yaml": kept}
-        for routine, problems in loaded.broken.items():
-            for problem in problems:
-                words[problem.file] = kept if routine in self._desk.site().routines else stopped
-        return words
 
 
 def _ranked(items: Sequence[OpenItem]) -> tuple[OpenItem, ...]:

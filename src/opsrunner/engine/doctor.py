@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from opsrunner.clock import EARLIEST
+from opsrunner.engine.meanwhile import KEPT, holds_meanwhile
 from opsrunner.engine.state import StateLock
 from opsrunner.engine.unverified import unverified_lines
 from opsrunner.errors import OpsrunnerError
@@ -82,15 +83,9 @@ def _programs(patient: Patient) -> Iterator[Finding]:
 
 
 def _files(patient: Patient) -> Iterator[Finding]:
-    stopped = {
-        problem.file
-        for routine, problems in patient.site.broken.items()
-        if routine not in patient.site.routines
-        for problem in problems
-    }
     for problem in patient.problems:
-        stands = "it does not run until then" if problem.file in stopped else "its last good version is in force"
-        yield Finding(level="failed", what=str(problem), advice=f"correct the file; {stands}")
+        holds = holds_meanwhile(patient.site, problem.file) or KEPT
+        yield Finding(level="failed", what=str(problem), advice=f"correct it; {holds}")
     for warning in patient.warnings:
         yield Finding(level="look", what=str(warning), advice="see whether it is meant so")
     if not patient.problems:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,7 +37,6 @@ class SiteInForce:
 
     def __init__(self, root: Path, *, books: Books | None = None) -> None:
         """Read the site for the first time. Raises ConfigurationError where `opsrunner.yaml` is wrong."""
-        self._routines = root / "routines"
         self._loader = SiteLoader(root, last_good=None if books is None else _LastGood(books))
         self._frozen: dict[str, tuple[Routine, str]] = {}
         self._now = _in_force(self._loader.load())
@@ -64,16 +64,12 @@ class SiteInForce:
     def refresh(self) -> bool:
         """Read what changed; tell whether anything did.
 
-        Raises ConfigurationError, and all stays as it was, where the site itself cannot be read or where the folder
-        of its routines is gone: that is a disk that is not there, or a slip, never the wish to run nothing.
+        Raises ConfigurationError, and all stays as it was, where the site itself cannot be read.
         """
         loaded = self._loader.load()
         if not loaded.changed:
             return False
-        fresh = _in_force(loaded)
-        if self.site.routines and not fresh.site.routines and not self._routines.is_dir():
-            raise ConfigurationError(f"the folder {self._routines} is gone; make it anew, empty, to run nothing")
-        self._now = fresh
+        self._now = _in_force(loaded)
         return True
 
     def frozen(self) -> Mapping[str, str]:
@@ -95,22 +91,25 @@ def _in_force(loaded: Loaded) -> InForce:
 
 
 class _LastGood(Mapping[str, Routine]):
-    """The newest good version of each routine that the ledger keeps; read when one is asked for."""
+    """The newest good version of each routine that the ledger keeps; read when the first one is asked for."""
 
     def __init__(self, books: Books) -> None:
         self._books = books
 
+    @cached_property
+    def _kept(self) -> Mapping[str, str]:
+        """The names of the frozen texts, by routine."""
+        watched = self._books.routines.all().values()
+        return {one.id: one.frozen for one in watched if one.frozen is not None and one.gone_at is None}
+
     def __getitem__(self, routine: str) -> Routine:
-        watched = self._books.routines.all().get(routine)
-        if watched is None or watched.frozen is None or watched.gone_at is not None:
-            raise KeyError(routine)
         try:
-            return thaw(self._books.runs.frozen_body(watched.frozen))
+            return thaw(self._books.runs.frozen_body(self._kept[routine]))
         except (OpsrunnerError, ValueError) as exc:  # an older program froze it in a form that is gone
             raise KeyError(routine) from exc
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._books.routines.all())
+        return iter(self._kept)
 
     def __len__(self) -> int:
-        return len(self._books.routines.all())
+        return len(self._kept)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from datetime import datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
+
+import pytest
 
 PEOPLE = """\
 site: Example Hosting
@@ -25,6 +28,7 @@ steps:
   - id: there
     ssh: {hosts: local, run: "seq 20000"}
 """
+HOURLY = 'name: Hourly\naccountable: sysadmin\nschedule: {every: 1h}\nsteps:\n  - run: ["true"]\n'
 
 
 def test_a_limit_of_output_holds_for_the_next_step_of_every_kind(house: Callable[..., Any]) -> None:
@@ -41,6 +45,50 @@ def test_a_limit_of_output_holds_for_the_next_step_of_every_kind(house: Callable
     ]
     assert [size > 100_000 for size in sizes] == [True, True, False, False]
     assert all(5_000 < size < 12_000 for size in sizes[2:])
+
+
+def test_a_folder_of_routines_that_goes_missing_unschedules_nothing_not_even_by_a_restart(
+    house: Callable[..., Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    site = house({"hourly": HOURLY}, site=PEOPLE)
+    site.at("2026-11-20T13:00:01")
+    (site.root / "routines").rename(site.root / "elsewhere")
+    site.at("2026-11-20T13:30:00")
+    said = [record.message for record in caplog.records if record.message.startswith("routines:1:1: the folder is")]
+    site.at("2026-11-20T14:00:01")
+    site.close()
+    site.open()
+    site.at("2026-11-20T15:00:01")
+    digest = site.app.digests.preview("daily", site.clock.now()).digest
+    (site.root / "elsewhere").rename(site.root / "routines")
+    site.at("2026-11-20T15:30:00")
+    site.at("2026-11-20T16:00:01")
+
+    assert len(said) == 1
+    assert [(run.nominal_at.hour, run.status.value) for run in site.runs("hourly")] == [
+        (13, "succeeded"),
+        (14, "succeeded"),
+        (15, "succeeded"),
+        (16, "succeeded"),
+    ]
+    (mistake,) = digest.in_hand
+    assert (mistake.title, mistake.command) == ("routines", "opsrunner check")
+    assert mistake.facts == (
+        "The folder is missing, mount its disk or put it back; an empty one runs nothing. "
+        "The last good version of 1 routine stays in force."
+    )
+    assert site.app.digests.preview("daily", site.clock.now()).digest.in_hand == ()
+
+
+def test_an_empty_folder_of_routines_is_meant(house: Callable[..., Any]) -> None:
+    site = house({"hourly": HOURLY}, site=PEOPLE)
+    site.at("2026-11-20T13:00:01")
+    (site.root / "routines/hourly.yaml").unlink()
+    site.at("2026-11-20T13:30:00")
+    site.at("2026-11-20T14:00:01")
+
+    assert len(site.runs("hourly")) == 1
+    assert site.app.books.routines.all()["hourly"].gone_at == datetime.fromisoformat("2026-11-20T13:30:00+00:00")
 
 
 def test_a_heartbeat_is_taken_up_changed_and_dropped(house: Callable[..., Any]) -> None:

@@ -105,9 +105,40 @@ def test_it_says_what_holds_for_a_file_until_it_is_mended(patient: Patient) -> N
     )
     found = wrong(replace(patient, site=site, problems=(kept, never)))
     assert [finding.advice for finding in found] == [
-        "correct the file; its last good version is in force",
-        "correct the file; it does not run until then",
+        "correct it; its last good version stays in force",
+        "correct it; it does not run until that is mended",
     ]
+
+
+@pytest.mark.parametrize(
+    ("known", "thawed", "advice"),
+    [
+        (("hello", "other"), 2, "the last good version of 2 routines stays in force"),
+        (("hello", "other"), 1, "the last good version of 1 routine stays in force, 1 other not"),
+        ((), 0, "no routine runs until that is mended"),
+    ],
+    ids=["all kept", "one is of another version", "nothing is known"],
+)
+def test_it_says_what_holds_while_the_folder_of_routines_is_missing(
+    patient: Patient, known: tuple[str, ...], thawed: int, advice: str
+) -> None:
+    missing = Problem(file="routines", line=1, column=1, path="", message="the folder is missing")
+    kept = {name: Routine(id=name, name=name, accountable="boss") for name in known[:thawed]}
+    site = replace(patient.site, routines=kept, broken=dict.fromkeys(known, (missing,)))
+
+    (found,) = wrong(replace(patient, site=site, problems=(missing,)))
+
+    assert (found.level, found.what) == ("failed", "routines:1:1: the folder is missing")
+    assert found.advice == f"correct it; {advice}"
+
+
+def test_a_folder_that_cannot_be_listed_stops_nothing_that_is_in_force(patient: Patient) -> None:
+    closed = Problem(file="routines", line=1, column=1, path="", message="cannot be listed (Input/output error)")
+    site = replace(patient.site, routines={"hello": Routine(id="hello", name="Hello", accountable="boss")})
+
+    (found,) = wrong(replace(patient, site=site, problems=(closed,)))
+
+    assert found.advice == "correct it; its last good version stays in force"
 
 
 def test_it_says_that_nobody_keeps_the_routines(patient: Patient, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from opsrunner.engine.in_force import InForce, SiteInForce
 from opsrunner.errors import ConfigurationError
 
 ROUTINE = "name: Hello\naccountable: sysadmin\nschedule: {every: day, at: '02:00'}\nsteps:\n  - run: echo {number}\n"
+MISSING = "routines:1:1: the folder is missing, mount its disk or put it back; an empty one runs nothing"
 
 
 def write(root: Path, number: int) -> None:
@@ -64,7 +65,7 @@ def test_a_site_that_was_never_good_is_refused(make_site: Callable[..., Path]) -
         SiteInForce(make_site({"opsrunner.yaml": "site: [\n"}))
 
 
-def test_a_folder_of_routines_that_is_gone_changes_nothing_and_an_empty_one_is_meant(
+def test_a_folder_of_routines_that_is_missing_unschedules_nothing_and_an_empty_one_is_meant(
     make_site: Callable[..., Path],
 ) -> None:
     root = make_site({})
@@ -73,16 +74,20 @@ def test_a_folder_of_routines_that_is_gone_changes_nothing_and_an_empty_one_is_m
     routines = root / "routines"
     routines.rename(root / "elsewhere")
 
-    with pytest.raises(ConfigurationError, match="routines is gone"):
-        force.refresh()
+    before = dict(force.site.routines)
+    assert force.refresh()
     assert not force.refresh(), "said once"
-    assert set(force.site.routines) == {"hello-0", "always"}
+    assert force.site.routines == before
+    assert [str(problem) for problem in force.loaded.problems] == [MISSING]
+    assert set(force.site.broken) == {"hello-0", "always"}
 
     routines.mkdir(0o700)
     write(root, 1)
     assert force.refresh()
     assert set(force.site.routines) == {"hello-1", "always"}
+    assert force.loaded.problems == ()
     for path in routines.iterdir():
         path.unlink()
     assert force.refresh()
     assert not force.site.routines
+    assert force.loaded.problems == ()

@@ -69,6 +69,54 @@ def test_a_file_that_is_broken_at_the_start_stays_in_force_as_it_was_before_the_
     assert names(without) == {"other": "Other"}
 
 
+MISSING = "routines:1:1: the folder is missing, mount its disk or put it back; an empty one runs nothing"
+
+
+def test_a_site_without_its_folder_of_routines_has_one_problem_and_keeps_what_was_in_force(full_site: Site) -> None:
+    root = full_site({"routines/x.yaml": GOOD.format(name="Good"), "checklists/bad.yaml": "tasks: [\n"})
+    loader = SiteLoader(root)
+    loader.load()
+
+    (root / "routines").rename(root / "elsewhere")
+    write(root, "opsrunner.yaml", (root / "opsrunner.yaml").read_text().replace("Example Hosting", "Other Hosting"))
+    missing = loader.load()
+    (root / "elsewhere").rename(root / "routines")
+    back = loader.load()
+
+    assert [str(problem) for problem in missing.problems if problem.file == "routines"] == [MISSING]
+    assert missing.problems[1].file == "checklists/bad.yaml"
+    assert names(missing) == {"other": "Other", "x": "Good"}
+    assert missing.site is not None
+    assert missing.site.name == "Other Hosting"
+    assert {id_: str(problem) for id_, (problem,) in missing.broken.items()} == {"other": MISSING, "x": MISSING}
+    assert (names(back), back.broken) == ({"other": "Other", "x": "Good"}, {})
+
+
+def test_a_folder_of_routines_that_is_missing_at_the_start_keeps_what_was_in_force_before_the_stop(
+    full_site: Site,
+) -> None:
+    root = full_site({})
+    before = Routine(id="x", name="From the ledger", accountable="sysadmin")
+    (root / "routines/other.yaml").unlink()
+    empty = SiteLoader(root, last_good={"x": before}).load()
+    (root / "routines").rmdir()
+    (root / "routines").symlink_to("/nowhere/at/all")
+    linked = SiteLoader(root, last_good={"x": before}).load()
+    (root / "routines").unlink()
+    unknown = SiteLoader(root).load()
+
+    assert (names(empty), empty.problems) == ({}, ())
+    assert names(linked) == {"x": "From the ledger"}
+    assert names(unknown) == {}
+    assert [str(problem) for loaded in (linked, unknown) for problem in loaded.problems] == [MISSING, MISSING]
+
+
+def test_a_folder_that_holds_no_site_at_all_lacks_only_its_site_file(tmp_path: Path) -> None:
+    (problem,) = SiteLoader(tmp_path).load().problems
+
+    assert problem.file == "opsrunner.yaml"
+
+
 def test_a_broken_site_file_keeps_the_last_good_site_and_routines_still_change(full_site: Site) -> None:
     root = full_site({})
     loader = SiteLoader(root)
