@@ -51,6 +51,8 @@ class OpenSite:
         known = None if is_trial else KnownLedgers(root)
         if known is not None:
             known.require_ledger(state)
+        if not (state / LEDGER).exists():
+            SiteInForce(root)  # raises, and makes nothing, where there is no site or one that was never good
         prepare_state(state)
         self.books = Books.open(state / LEDGER)
         if known is not None:

@@ -203,6 +203,32 @@ def test_a_broken_file_is_named_within_five_seconds_and_stops_nothing(served: Ca
     assert "routines/broken.yaml:4:5" in doctor.stdout
 
 
+def test_while_the_sites_own_file_is_broken_people_go_on_with_the_last_good_one(served: Callable[..., Served]) -> None:
+    site = served(fast=FAST, round="name: Round\naccountable: owner\nsteps:\n  - task: Look around\n")
+    assert site.ask("run", "round").returncode == 0
+    path = site.root / "opsrunner.yaml"
+    path.write_text(SITE.replace("people:", "people: ["), encoding="utf-8")
+    site.until(lambda: "opsrunner.yaml:5:1: the [ … ] is not closed" in site.log(), "the file is named", seconds=5)
+
+    ticked = site.ask("tick", "1", "--as", "boss")
+    answers = [ticked, *(site.ask(*verb.split()) for verb in ("run fast", "runs", "tasks", "digest", "calendar"))]
+    doctor = site.ask("doctor")
+    site.stop()
+    answers.append(site.ask("run", "fast"))
+    site.start()
+    answers.append(site.ask("run", "fast"))
+
+    assert [answer.returncode for answer in answers] == [0] * 8
+    for answer in (*answers, doctor):
+        (line,) = answer.stderr.splitlines()
+        assert line.startswith("opsrunner: opsrunner.yaml:5:1: the [ … ] is not closed, ")
+        assert line.endswith("; its last good version stays in force (see: opsrunner check)")
+    assert doctor.returncode == 1
+    assert "opsrunner.yaml:5:1: the [ … ] is not closed" in doctor.stdout
+    assert [run["status"] for run in site.runs() if run["routine"] == "fast"] == ["succeeded"] * 3
+    assert "opsrunner.yaml:5:1: the [ … ] is not closed" in site.log(), "a start names it too"
+
+
 def test_after_kill_9_the_run_is_interrupted_and_its_children_are_ended(served: Callable[..., Served]) -> None:
     """B33."""
     site = served(slow=SLOW.replace("AFTER", "after_crash: ask"))

@@ -85,6 +85,7 @@ class Session:
         opened = opening()
         self._opened = opened
         self.zone_name = opened.site.timezone
+        _tell_what_holds(opened)
         try:
             yield opened
         finally:
@@ -110,6 +111,26 @@ class Session:
     def mask(self, text: str) -> str:
         """Return `text` without the secrets that this call has read."""
         return text if self._opened is None else self._opened.vault.mask(text)
+
+
+def _tell_what_holds(opened: OpenSite) -> None:
+    """Say on standard error that the site's own file, or the folder of its routines, is not what is in force."""
+    from opsrunner.config.folder import ROUTINES, SITE_FILE  # noqa: PLC0415 - as above
+
+    found = [problem for problem in opened.loaded.problems if problem.file in (SITE_FILE, ROUTINES)]
+    if not found:
+        return
+    import sys  # noqa: PLC0415 - as above
+    from contextlib import suppress  # noqa: PLC0415 - as above
+
+    from opsrunner.cli.escapes import printable  # noqa: PLC0415 - as above
+    from opsrunner.engine.meanwhile import KEPT, holds_meanwhile  # noqa: PLC0415 - as above
+
+    first, more = found[0], f"{len(found) - 1} more; " if len(found) > 1 else ""
+    holds = holds_meanwhile(opened.site, first.file) or KEPT
+    with suppress(OSError):  # nobody reads it
+        line = f"opsrunner: {printable(str(first))}; {holds} ({more}see: opsrunner check)"
+        print(line, file=sys.stderr, flush=True)
 
 
 def _refuse_clock_of_the_past() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
@@ -18,8 +18,8 @@ from opsrunner.config.report_templates import ReportTemplates, mail_names
 from opsrunner.config.routine_file import RoutineContext
 from opsrunner.config.routine_files import RoutineFiles, missing_folder, read_routine_file
 from opsrunner.config.shelf import Shelf, read_list
-from opsrunner.config.site_file import SiteDraft, read_site
-from opsrunner.config.site_names import SiteNames
+from opsrunner.config.site_file import SiteDraft, read_site, read_site_text
+from opsrunner.config.yaml12 import BadYaml
 from opsrunner.model.routine import Routine
 from opsrunner.model.site import Problem, Site
 
@@ -40,25 +40,33 @@ class Loaded:
     warnings: Problems = ()
     broken: Mapping[str, Problems] = field(default_factory=dict)
     changed: bool = True
+    site_text: str = ""
+    """The text of `opsrunner.yaml` that is in force; empty without `site`."""
 
 
 class SiteLoader:
     """Keeps what it has read, and the last good form of every routine.
 
-    `last_good` are routines as they were last in force, for files that are broken at the start.
+    `last_good` are routines as they were last in force, for files that are broken at the start; `last_site` returns
+    the text of `opsrunner.yaml` as it was then, empty where it is not known.
     """
 
     def __init__(
-        self, root: Path, *, last_good: Mapping[str, Routine] | None = None, clock: Clock | None = None
+        self,
+        root: Path,
+        *,
+        last_good: Mapping[str, Routine] | None = None,
+        last_site: Callable[[], str] | None = None,
+        clock: Clock | None = None,
     ) -> None:
         self._root = Path(os.path.realpath(root))
         self._clock = clock or SystemClock()
         self._last_good: Mapping[str, Routine] = {} if last_good is None else last_good
+        self._last_site = last_site
         self._seen: Folder | None = None
         self._loaded = Loaded(site=None)
         self._draft: SiteDraft | None = None
-        self._good_site: Site | None = None
-        self._names: SiteNames | None = None
+        self._good: SiteDraft | None = None
         self._shelf = Shelf(self._root, packaged=packaged.library() / "checklists")
         self._reports = ReportTemplates(self._root)
         self._routines = RoutineFiles(self._root)
@@ -83,10 +91,24 @@ class SiteLoader:
     def _site_draft(self, seen: Folder) -> SiteDraft:
         if self._draft is None or self._seen is None or not seen.same(self._seen, SITE_FILE):
             self._draft = read_site(self._root, signature=seen.files.get(SITE_FILE))
-        if self._draft.site is not None or self._good_site is None:
-            self._names = self._draft.names
-        self._good_site = self._draft.site or self._good_site
+        if self._draft.site is not None:
+            self._good = self._draft
+        elif self._good is None:
+            self._good = self._site_before()
         return self._draft
+
+    def _site_before(self) -> SiteDraft | None:
+        """Return the site's file as it was last in force, where that is known and can still be read."""
+        text = self._last_site() if self._last_site is not None else ""
+        try:
+            draft = read_site_text(text, self._root)
+        except BadYaml:
+            return None
+        return draft if draft.site is not None else None
+
+    @property
+    def _good_site(self) -> Site | None:
+        return None if self._good is None else self._good.site
 
     def _judged(self, seen: Folder, draft: SiteDraft) -> Loaded:
         lists, among = self._among_each_other()
@@ -94,12 +116,19 @@ class SiteLoader:
         broken = dict.fromkeys(self._last_good, missing) if missing else self._broken(among)
         unsafe = folder_problems(self._root, seen)
         site = self._loaded.site if unsafe else self._in_force(broken)
+        text = self._loaded.site_text if unsafe or self._good is None else self._good.text
         own_lists = (checklist.problems for checklist in self._shelf.own.values())
         of_lists = chain(*own_lists, *lists.values())
         problems = chain(unsafe, missing, draft.problems, of_lists, self._reports.problems, *broken.values())
         drafts = self._routines.drafts.values()
         warnings = chain(draft.warnings, *(routine.warnings for routine in drafts), self._idle_holidays())
-        return Loaded(site=site, problems=tuple(dict.fromkeys(problems)), warnings=tuple(warnings), broken=broken)
+        return Loaded(
+            site=site,
+            problems=tuple(dict.fromkeys(problems)),
+            warnings=tuple(warnings),
+            broken=broken,
+            site_text=text,
+        )
 
     def _idle_holidays(self) -> Iterator[Problem]:
         if self._good_site is None:
@@ -109,10 +138,11 @@ class SiteLoader:
 
     def _among_each_other(self) -> tuple[dict[str, Problems], dict[str, Problems]]:
         """Return what is wrong with checklists and routines where they name what the site does not have."""
-        if self._names is None:
+        site = self._good or self._draft
+        if site is None or site.names is None:
             return {}, {}
         mails = self._reports.mails | mail_names(path.name for path in (packaged.library() / "reports").glob("*.j2"))
-        known = Known(names={**self._names.defined(), "mail template": mails, "routine": self._routines.drafts})
+        known = Known(names={**site.names.defined(), "mail template": mails, "routine": self._routines.drafts})
         lists = list_problems(self._shelf.own.values(), known)
         return lists, routine_problems(self._routines.drafts, known)
 

@@ -63,13 +63,15 @@ class SiteDraft:
     warnings: tuple[Problem, ...] = ()
     names: SiteNames | None = None
     """What it calls what; None where it is no mapping at all."""
+    text: str = ""
+    """What `site` was made of; empty without it."""
 
 
 def read_site(root: Path, *, signature: Signature | None) -> SiteDraft:
     """Return what the site's own file says, with all of its mistakes."""
     path = root / SITE_FILE
     try:
-        draft = _read(decode(read_bytes(path)), root)
+        draft = read_site_text(decode(read_bytes(path)), root)
     except BadYaml as exc:
         draft = SiteDraft(problems=(problem_of(exc, SITE_FILE),))
     unsafe = problem_of_mode(signature[0], file=SITE_FILE, path=path) if signature else None
@@ -78,7 +80,8 @@ def read_site(root: Path, *, signature: Signature | None) -> SiteDraft:
     return SiteDraft(problems=(unsafe, *draft.problems), warnings=draft.warnings, names=draft.names)
 
 
-def _read(text: str, root: Path) -> SiteDraft:
+def read_site_text(text: str, root: Path) -> SiteDraft:
+    """Return what the text of such a file says. Raises BadYaml where it is no YAML as it is read here."""
     report, doubts = Report(SITE_FILE, text), Report(SITE_FILE, text)
     data = read_yaml(text)
     keys = _keys(data, report)
@@ -89,12 +92,9 @@ def _read(text: str, root: Path) -> SiteDraft:
     if keys is None:
         return SiteDraft(problems=report.problems(), names=names)
     note_open_secrets(secrets_in(keys), root=root, report=doubts)
-    return SiteDraft(
-        site=None if report else _site(keys, root),
-        problems=report.problems(),
-        warnings=doubts.problems(),
-        names=names,
-    )
+    if report:
+        return SiteDraft(problems=report.problems(), warnings=doubts.problems(), names=names)
+    return SiteDraft(site=_site(keys, root), warnings=doubts.problems(), names=names, text=text)
 
 
 def _keys(data: Any, report: Report) -> SiteKeys | None:

@@ -187,6 +187,7 @@ class Daemon:
         count = plural(len(force.site.routines), "routine")
         with self._books.transaction(alone=True):
             self._parts.planning.put_in_force(force.site.routines, frozen=force.frozen(), at=now)
+            self._books.service.keep_site_file(force.loaded.site_text)
             self._books.audit.add("reload", "site", actor="opsrunner", at=now, detail=count, address="")
         self._is_current = True
         self._passes.call_for_one()

@@ -36,8 +36,15 @@ class SiteInForce:
     """
 
     def __init__(self, root: Path, *, books: Books | None = None) -> None:
-        """Read the site for the first time. Raises ConfigurationError where `opsrunner.yaml` is wrong."""
-        self._loader = SiteLoader(root, last_good=None if books is None else _LastGood(books))
+        """Read the site for the first time; of what is wrong, take the last good version that `books` know.
+
+        Raises ConfigurationError where `opsrunner.yaml` is wrong and none of it is known.
+        """
+        self._loader = (
+            SiteLoader(root)
+            if books is None
+            else SiteLoader(root, last_good=_LastGood(books), last_site=books.service.site_file)
+        )
         self._frozen: dict[str, tuple[Routine, str]] = {}
         self._now = _in_force(self._loader.load())
 

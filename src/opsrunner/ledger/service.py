@@ -21,6 +21,10 @@ class Gap:
     reason: str
 
 
+SITE_FILE = "site_file"
+"""What it calls the text of the site's own file that was last in force."""
+
+
 class Service:
     """The daemon's own traces."""
 
@@ -55,6 +59,15 @@ class Service:
     def forget(self, name: str) -> None:
         """Let go of what `remember` kept."""
         self._ledger.change("DELETE FROM meta WHERE name = ?", (name,))
+
+    def site_file(self) -> str:
+        """Return the text of the site's own file as the daemon last put it in force; '' where it never did."""
+        return self.recall(SITE_FILE) or ""
+
+    def keep_site_file(self, text: str) -> None:
+        """Keep the text that is in force now."""
+        if text != self.site_file():
+            self.remember(SITE_FILE, text)
 
     def clock_doubt(self) -> str:
         """Return why the daemon does not believe the clock now, '' where it does."""

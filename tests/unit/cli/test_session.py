@@ -21,6 +21,14 @@ def test_a_clock_that_cannot_be_right_is_refused(capsys: pytest.CaptureFixture[s
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_folder_that_holds_no_site_gets_no_state(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    code = call(["runs", "--site", str(tmp_path)])
+
+    assert code == 2
+    assert capsys.readouterr().err == "opsrunner: opsrunner.yaml:1:1: there is no such file\n"
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_the_state_lies_in_the_site_unless_said_otherwise() -> None:
     session = Session()
     assert session.state_folder == Path("var")

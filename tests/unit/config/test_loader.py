@@ -111,6 +111,30 @@ def test_a_folder_of_routines_that_is_missing_at_the_start_keeps_what_was_in_for
     assert [str(problem) for loaded in (linked, unknown) for problem in loaded.problems] == [MISSING, MISSING]
 
 
+@pytest.mark.parametrize(
+    ("before", "name"),
+    [("site: Before\npeople: {b: {name: B, email: b@example.com, roles: owner}}\n", "Before"), ("", None), ("[", None)],
+    ids=["known", "never in force", "cannot be read any more"],
+)
+def test_a_site_file_that_is_broken_at_the_start_stays_in_force_as_it_was_before_the_stop(
+    full_site: Site, before: str, name: str | None
+) -> None:
+    root = full_site({})
+    good = (root / "opsrunner.yaml").read_text()
+    write(root, "opsrunner.yaml", "site: [")
+    loader = SiteLoader(root, last_site=lambda: before)
+
+    broken = loader.load()
+    write(root, "opsrunner.yaml", good)
+    mended = loader.load()
+
+    assert (broken.site.name if broken.site else None) == name
+    assert broken.site_text == (before if name else "")
+    assert {problem.file for problem in broken.problems} >= {"opsrunner.yaml"}
+    assert mended.site is not None
+    assert (mended.site.name, mended.site_text, mended.problems) == ("Example Hosting", good, ())
+
+
 def test_a_folder_that_holds_no_site_at_all_lacks_only_its_site_file(tmp_path: Path) -> None:
     (problem,) = SiteLoader(tmp_path).load().problems
 
