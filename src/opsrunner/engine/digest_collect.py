@@ -15,10 +15,12 @@ from opsrunner.engine.digest_coming import coming_lines, muted_lines
 from opsrunner.engine.digest_days import last_days
 from opsrunner.engine.digest_house import house_figures
 from opsrunner.engine.digest_items import Open, open_items
-from opsrunner.engine.digest_planned import DONE, PlannedWords
+from opsrunner.engine.digest_planned import DONE, PlannedWords, ran_partly
 from opsrunner.engine.digest_runs import count_runs
+from opsrunner.engine.digest_unseen import look_for_unseen
 from opsrunner.engine.digest_view import COMING_DAYS
 from opsrunner.engine.digest_words import (
+    Rest,
     compose_footer,
     compose_headline,
     compose_preheader,
@@ -30,9 +32,11 @@ from opsrunner.engine.digest_words import (
 from opsrunner.ledger.ends import Tally
 from opsrunner.ledger.tasks import ClosedTasks
 from opsrunner.model.digest import Coming, Digest, Series
+from opsrunner.model.run import RunStatus
 from opsrunner.model.task import Task, TaskKind
 from opsrunner.version import VERSION
 
+NOT_STARTED = (RunStatus.SKIPPED, RunStatus.MISSED)
 INSTANT = timedelta(microseconds=1)
 """The ledger's grain: a period takes its last moment in, and leaves its first one to the digest before."""
 ONE_GAP = timedelta(minutes=1)
@@ -60,6 +64,12 @@ def collect(desk: Desk, span: Span, *, loaded: Loaded) -> Digest:
     untroubled = {name: own for name, own in ended.items() if name not in items.routines}
     words = PlannedWords(desk, until=until, opened=opened, closed=closed)
     fine = sum(words.is_done(name, own) for name, own in untroubled.items())
+    unseen = look_for_unseen(desk, from_=span.from_, until=until)
+    rest = Rest(
+        was_due=bool(ended or unseen.routines or books.runs.planned(after=span.from_, until=until)),
+        partly=sum(map(ran_partly, untroubled.values())),
+        unseen=unseen.routines if unseen.line else 0,
+    )
     planned = words.lines(untroubled)
     ahead = until + timedelta(days=COMING_DAYS[span.series])
     coming = coming_lines(desk, from_=until, until=ahead, tasks=items.coming)
@@ -69,9 +79,9 @@ def collect(desk: Desk, span: Span, *, loaded: Loaded) -> Digest:
         zone=site.timezone,
         from_=span.from_,
         until=until,
-        headline=compose_headline(len(items.needs_you), len(items.in_hand), fine, was_due=bool(ended)),
-        subject=_subject(items, span, fine=fine, zone=site.timezone, was_due=bool(ended)),
-        preheader=_preheader(items, coming),
+        headline=compose_headline(len(items.needs_you), len(items.in_hand), fine, rest=rest),
+        subject=_subject(items, span, fine=fine, zone=site.timezone, rest=rest),
+        preheader=_preheader(items, coming, all_ran=bool(fine) and not (rest.partly or unseen.routines)),
         needs_you=items.needs_you,
         in_hand=items.in_hand,
         house=house_figures(desk, from_=span.from_, until=until),
@@ -80,7 +90,7 @@ def collect(desk: Desk, span: Span, *, loaded: Loaded) -> Digest:
         planned_left_out=len(untroubled) - len(planned),
         coming=coming,
         muted=muted_lines(desk, until=until),
-        gaps=_gaps(desk, since=span.from_, until=until),
+        gaps=(*_gaps(desk, since=span.from_, until=until), *([unseen.line] if unseen.line else [])),
         days=last_days(desk, until=until),
         footer=_footer(desk, loaded),
         runs=sum(map(count_runs, ended.values())),
@@ -95,14 +105,14 @@ def _by_routine(tallies: Sequence[Tally]) -> Mapping[str, list[Tally]]:
     return found
 
 
-def _subject(items: Open, span: Span, *, fine: int, zone: str, was_due: bool) -> str:
+def _subject(items: Open, span: Span, *, fine: int, zone: str, rest: Rest) -> str:
     return compose_subject(
         [item.short or item.title for item in items.needs_you],
         in_hand=len(items.in_hand),
         fine=fine,
         day=span.until.astimezone(ZoneInfo(zone)).date(),
         series=span.series,
-        was_due=was_due,
+        rest=rest,
     )
 
 
@@ -116,22 +126,25 @@ def _footer(desk: Desk, loaded: Loaded) -> str:
     )
 
 
-def _preheader(items: Open, coming: Sequence[Coming]) -> str:
+def _preheader(items: Open, coming: Sequence[Coming], *, all_ran: bool) -> str:
     needs = [item.title for item in items.needs_you]
     first = f"{coming[0].when}, {coming[0].text}" if coming else ""
-    return compose_preheader(needs, [item.title for item in items.in_hand], coming=first)
+    return compose_preheader(needs, [item.title for item in items.in_hand], coming=first, all_ran=all_ran)
 
 
 def _counts(
     desk: Desk, ended: Mapping[str, Sequence[Tally]], *, fine: int, opened: Sequence[Task], closed: ClosedTasks
 ) -> str:
-    """Return `36 of 37 routines fine, 214 runs, 17 of 18 tasks done.`"""
+    """Return `36 of 37 routines fine, 214 runs, 3 skipped, 17 of 18 tasks done.`"""
     still_open = sum(task.kind is TaskKind.ROUTINE for task in opened)
     total = still_open + sum(closed.of_routines.values())
     done = sum(count for (_, status), count in closed.of_routines.items() if status in DONE)
-    runs = sum(map(count_runs, ended.values()))
+    all_ends = [one for own in ended.values() for one in own]
+    left = {status: count_runs([one for one in all_ends if one.status is status]) for status in NOT_STARTED}
+    runs = count_runs(all_ends) - sum(left.values())
     words = [f"{count_words(fine)} of {plural(len(ended), 'routine')} fine", plural(runs, "run")]
     words = words if runs else ["Nothing ran"]
+    words += [f"{count_words(count)} {status.value}" for status, count in left.items() if count]
     if total:
         words.append(f"{count_words(done)} of {plural(total, 'task')} done")
     waiting = desk.books.runs.count_waiting()

@@ -46,15 +46,25 @@ def muted_lines(desk: Desk, *, until: datetime) -> tuple[str, ...]:
     zone = ZoneInfo(desk.site().timezone)
     names = routine_names(desk)
     lines: list[str] = []
+    alike: dict[tuple[str, str, str], list[Hold]] = defaultdict(list)
     for hold in desk.books.holds.live(until):
-        end = hold.until or hold.nominal_at
-        when = "" if end is None else f" {_moment(end, zone)}"
-        what = f"is paused until{when}" if hold.kind == "pause" else f"leaves out{when}"
-        lines.append(f"{names.get(hold.routine, hold.routine)} {what}: {_reason(desk, hold)}.")
+        alike[(hold.routine, hold.kind, _reason(desk, hold))].append(hold)
+    for (routine, _, reason), holds in alike.items():
+        lines.append(f"{names.get(routine, routine)} {_held(holds, zone)}: {reason}.")
     today = until.astimezone(zone).date()
     frozen = [freeze for freeze in desk.site().freezes if freeze.from_ <= today <= freeze.until]
     lines += [_frozen(desk, freeze) for freeze in frozen]
     return (*lines, *unverified_lines(desk.site()))
+
+
+def _held(holds: Sequence[Hold], zone: ZoneInfo) -> str:
+    """Return `is paused until Wed 25 Nov 08:00`, or what is left out: one moment, or how many from when to when."""
+    ends = sorted(end for hold in holds if (end := hold.until or hold.nominal_at) is not None)
+    if holds[0].kind == "pause":
+        return f"is paused until {_moment(ends[-1], zone)}"
+    if len(ends) == 1:
+        return f"leaves out {_moment(ends[0], zone)}"
+    return f"leaves out {count_words(len(ends))} times from {_moment(ends[0], zone)} to {_moment(ends[-1], zone)}"
 
 
 def _reason(desk: Desk, hold: Hold) -> str:

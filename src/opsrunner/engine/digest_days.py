@@ -7,7 +7,7 @@ from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from opsrunner.engine.desk import Desk
-from opsrunner.engine.digest_runs import COALESCED, LEFT_OUT
+from opsrunner.engine.digest_runs import COALESCED, LEFT_OUT, OVERLAP
 from opsrunner.engine.digest_words import count_words, plural
 from opsrunner.model.digest import DayMark
 from opsrunner.model.run import RunStatus
@@ -38,6 +38,11 @@ def _mark(day: date, ends: Mapping[tuple[RunStatus, str], int]) -> DayMark:
     warned = sum(count for (status, _), count in ran.items() if status is RunStatus.WARNING)
     if bad:
         return DayMark(day=day, tone="failed", text=f"{count_words(bad)} of {plural(total, 'run')} failed or missed")
+    in_the_way = ends.get((RunStatus.SKIPPED, OVERLAP), 0)
+    if in_the_way and not warned:
+        return DayMark(
+            day=day, tone="look", text=f"{count_words(in_the_way)} of {plural(total + in_the_way, 'run')} skipped"
+        )
     if warned:
         return DayMark(day=day, tone="look", text=f"{count_words(warned)} of {plural(total, 'run')} to look at")
     return DayMark(day=day, tone="fine" if total else "nothing", text=plural(total, "run") if total else "nothing ran")

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from opsrunner.engine.desk import Desk
 from opsrunner.engine.digest_names import Names
-from opsrunner.engine.digest_runs import COALESCED, LEFT_OUT, count_runs, that_ran
+from opsrunner.engine.digest_runs import COALESCED, OVERLAP, count_runs, that_ran
 from opsrunner.engine.digest_said import sentence
 from opsrunner.engine.digest_words import count_words, plural, times_words
 from opsrunner.ledger.ends import Tally
@@ -21,16 +21,21 @@ MOST_PLANNED = 40
 DONE = (TaskStatus.DONE, TaskStatus.NOT_APPLICABLE)
 _SEVERITY: tuple[Tone, ...] = ("failed", "look", "live", "fine", "nothing")
 _WHY_LEFT_OUT = {
-    "overlap": "the one before still ran",
+    OVERLAP: "the one before still ran",
     "asked": "as asked",
-    COALESCED: "a later one stood for them",
+    COALESCED: "a later one stood for it",
 }
 
 
 def is_fine(runs: Sequence[Tally]) -> bool:
-    """Tell whether something ran, and the newest of it was a success."""
+    """Tell whether something ran, the newest of it was a success, and none was in its own way."""
     ran = that_ran(runs)
-    return bool(ran) and ran[-1].status is RunStatus.SUCCEEDED
+    return bool(ran) and ran[-1].status is RunStatus.SUCCEEDED and not ran_partly(runs)
+
+
+def ran_partly(runs: Sequence[Tally]) -> bool:
+    """Tell whether a routine was in its own way: nobody meant to skip it, and nothing was checked."""
+    return any(one.status is RunStatus.SKIPPED and one.reason == OVERLAP for one in runs)
 
 
 class PlannedWords:
@@ -65,7 +70,7 @@ class PlannedWords:
     def _tone(self, routine: str, runs: Sequence[Tally]) -> Tone:
         if is_fine(runs):
             return "live" if routine in self._open else "fine"
-        return "look" if that_ran(runs) else "nothing"
+        return "look" if that_ran(runs) or ran_partly(runs) else "nothing"
 
     def _text(self, routine: str, runs: Sequence[Tally]) -> str:
         ran = that_ran(runs)
@@ -109,15 +114,16 @@ class PlannedWords:
         return sentence(message).rstrip(".") if message else ""
 
     def _left_out(self, runs: Sequence[Tally]) -> list[str]:
-        """Return what did not run and why, counted: `3 left out (paused)`."""
+        """Return what did not run and why, counted: `skipped 48 times (the one before still ran)`."""
         missed = count_runs([one for one in runs if one.status is RunStatus.MISSED and one.reason == COALESCED])
         words = [f"{count_words(missed)} older {'one' if missed == 1 else 'ones'} missed"] if missed else []
+        cancelled = count_runs([one for one in runs if one.status is RunStatus.CANCELLED])
         reasons: dict[str, int] = defaultdict(int)
         for one in runs:
-            if one.status in LEFT_OUT:
-                why = _WHY_LEFT_OUT.get(one.reason, one.reason)
-                reasons["ended by hand" if one.status is RunStatus.CANCELLED else f"left out ({why})"] += one.runs
-        return words + [f"{count_words(count)} {reason}" for reason, count in reasons.items()]
+            if one.status is RunStatus.SKIPPED:
+                reasons[_WHY_LEFT_OUT.get(one.reason, one.reason)] += one.runs
+        words += [f"skipped {times_words(count)} ({why})" for why, count in reasons.items()]
+        return [*words, f"ended {times_words(cancelled)} by hand"] if cancelled else words
 
 
 def _troubled(runs: Sequence[Tally]) -> list[Tally]:

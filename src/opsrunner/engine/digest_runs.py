@@ -19,6 +19,8 @@ from opsrunner.model.task import Task, TaskStatus
 LEFT_OUT = (RunStatus.SKIPPED, RunStatus.CANCELLED)
 COALESCED = "coalesced"
 """The reason of an occurrence that a later one stands for."""
+OVERLAP = "overlap"
+"""The reason of one that was due while the run before it went on."""
 _WORDS: Mapping[RunStatus, tuple[Tone, str]] = {
     RunStatus.WARNING: ("look", "Look"),
     RunStatus.FAILED: ("failed", "Failed"),

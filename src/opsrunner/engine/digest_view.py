@@ -161,7 +161,7 @@ def _verdict_tone(digest: Digest) -> Tone:
         return "failed"
     if digest.needs_you:
         return "look"
-    if digest.gaps:
+    if digest.gaps or any(line.tone == "look" for line in digest.planned):
         return "look"
     if digest.in_hand:
         return "live"

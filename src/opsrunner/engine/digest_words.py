@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Literal
 from zoneinfo import ZoneInfo
@@ -22,21 +23,37 @@ _ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", 
 _EVERY = {"daily": "every day", "weekly": "every week", "monthly": "every month"}
 
 
-def compose_headline(needs: int, in_hand: int, fine: int, *, was_due: bool = False) -> str:
+@dataclass(frozen=True, kw_only=True)
+class Rest:
+    """What a verdict must not pass over beside what is open and what is fine."""
+
+    was_due: bool = False
+    """Something should have run, fine or not."""
+    partly: int = 0
+    """Routines that were skipped since their run before still went on."""
+    unseen: int = 0
+    """Routines that were due in a time that no pass has looked at yet."""
+
+
+NO_REST = Rest()
+
+
+def compose_headline(needs: int, in_hand: int, fine: int, *, rest: Rest = NO_REST) -> str:
     """Return the verdict as a person would say it: `One thing needs you. Two are in hand. 37 are fine.`
 
-    `fine` counts only what was checked; where nothing was, it is not mentioned, and `was_due` tells whether
-    something should have been.
+    `fine` counts only what was checked; where nothing was, it is not mentioned.
     """
-    if not needs and not in_hand:
-        verdict = _all_fine(fine) if fine or not was_due else "Nothing has run to its end."
+    unseen, partly = _unseen(rest.unseen), _partly(rest.partly)
+    if not needs and not in_hand and not unseen:
+        verdict = f"{partly} {_fine(fine)}".strip() if partly else _all_fine(fine, was_due=rest.was_due)
         return f"{verdict} Nothing needs you."
-    sentences = [_needs(needs), _in_hand(in_hand) if in_hand else "", _fine(fine) if fine else ""]
+    lead = [unseen] if unseen and not needs else [_needs(needs), unseen]
+    sentences = [*lead, _in_hand(in_hand), partly, _fine(fine)]
     return " ".join(sentence for sentence in sentences if sentence)
 
 
 def compose_subject(
-    shorts: Sequence[str], *, in_hand: int, fine: int, day: date, series: Series, was_due: bool = False
+    shorts: Sequence[str], *, in_hand: int, fine: int, day: date, series: Series, rest: Rest = NO_REST
 ) -> str:
     """Return the subject, verdict first: `2 need you: abuse web5, billing backup · Sat 21 Nov`.
 
@@ -47,17 +64,28 @@ def compose_subject(
         verdict = f"{count_words(len(shorts))} {'needs' if len(shorts) == 1 else 'need'} you: "
         named = tuple(dict.fromkeys(shorts))
         return f"{verdict}{_fitting(named, SUBJECT_LENGTH - len(verdict) - len(when) - 3)} · {when}"
+    partly = f"{count_words(rest.partly)} skipped at times" if rest.partly else ""
+    hand = f"{count_words(in_hand)} in hand" if in_hand else ""
+    if rest.unseen:
+        return f"{_joined(f'{count_words(rest.unseen)} due and not looked at', hand, partly)} · {when}"
     if in_hand:
-        return f"Nothing needs you, {count_words(in_hand)} in hand · {when}"
-    return f"{_short_all_fine(fine) if fine or not was_due else 'Nothing has run to its end'} · {when}"
+        return f"{_joined('Nothing needs you', hand, partly)} · {when}"
+    if partly:
+        return f"{_joined(partly, f'{count_words(fine)} fine' if fine else '')} · {when}"
+    return f"{_short_all_fine(fine, was_due=rest.was_due)} · {when}"
 
 
-def compose_preheader(needs: Sequence[str], in_hand: Sequence[str], *, coming: str = "") -> str:
-    """Return what a mail program shows beside the subject: the titles, not the verdict again."""
+def compose_preheader(needs: Sequence[str], in_hand: Sequence[str], *, coming: str = "", all_ran: bool = True) -> str:
+    """Return what a mail program shows beside the subject: the titles, not the verdict again.
+
+    `all_ran` tells that something was due, and that all of it ran and was checked.
+    """
     if needs or in_hand:
         hand = f"In hand: {', '.join(in_hand[:3])}." if in_hand else ""
         return " ".join(part for part in (_sentences(needs[:2]), hand) if part)
-    return f"Next: {coming}." if coming else "Every routine that was due ran and was checked."
+    if coming:
+        return f"Next: {coming}."
+    return "Every routine that was due ran and was checked." if all_ran else ""
 
 
 def compose_footer(*, version: str, host: str, routines: int, broken: int, queued_mails: int) -> str:
@@ -137,26 +165,49 @@ def _needs(number: int) -> str:
     return "One thing needs you." if number == 1 else f"{_say(number)} things need you."
 
 
+def _unseen(number: int) -> str:
+    if number == 0:
+        return ""
+    if number == 1:
+        return "One routine was due, and nothing has looked at it yet."
+    return f"{_say(number)} routines were due, and nothing has looked at them yet."
+
+
+def _partly(number: int) -> str:
+    if number == 0:
+        return ""
+    return f"{_say(number)} did not run every time {'it was' if number == 1 else 'they were'} due."
+
+
 def _in_hand(number: int) -> str:
+    if number == 0:
+        return ""
     return "One is in hand." if number == 1 else f"{_say(number)} are in hand."
 
 
 def _fine(number: int) -> str:
+    if number == 0:
+        return ""
     return "One is fine." if number == 1 else f"{_say(number)} are fine."
 
 
-def _all_fine(number: int) -> str:
+def _all_fine(number: int, *, was_due: bool) -> str:
     if number == 0:
-        return "Nothing was due."
+        return "Nothing has run to its end." if was_due else "Nothing was due."
     if number == 1:
         return "The one routine that ran is fine."
     return "Both are fine." if number == 2 else f"All {_say(number).lower()} are fine."
 
 
-def _short_all_fine(number: int) -> str:
+def _short_all_fine(number: int, *, was_due: bool) -> str:
     if number == 1:
         return "Nothing needs you, 1 fine"
-    return f"All {count_words(number)} fine" if number else "Nothing was due"
+    nothing = "Nothing has run to its end" if was_due else "Nothing was due"
+    return f"All {count_words(number)} fine" if number else nothing
+
+
+def _joined(*words: str) -> str:
+    return ", ".join(word for word in words if word)
 
 
 def _say(number: int) -> str:

@@ -344,7 +344,7 @@ def test_it_tells_what_is_held_back_until_when_by_whom_and_why(house: Callable[.
         "1 routine tagged changes is frozen until Mon 30 Nov: High season.",
     )
     planned = {line.name: line.text for line in digest.planned}
-    assert planned["Kernel updates"] == "1 left out (frozen)"
+    assert planned["Kernel updates"] == "skipped once (frozen)"
     assert planned["Licence count"] == "fine today 05:00"
     assert digest.counts.startswith("1 of 3 routines fine")
     assert [line.text for line in digest.coming if "panel" in line.text.lower()] == []
@@ -456,6 +456,124 @@ def test_it_does_not_call_the_night_fine_when_all_of_it_was_left_out(house: Call
     digest = preview(site).digest
     assert digest.headline == "Nothing has run to its end. Nothing needs you."
     assert digest.subject == "Nothing has run to its end · Sat 21 Nov"
+
+
+OVERLONG = """\
+name: Copy
+accountable: sysadmin
+schedule: {every: 1h}
+steps:
+  - run: while [ ! -e var/gate ]; do sleep 0.02; done
+    timeout: 100h
+"""
+
+
+def pass_hours(site: Any, count: int) -> None:
+    """Let hours pass while a run goes on, and others end."""
+    for _ in range(count):
+        site.clock.move(hours=1)
+        site.daemon.work_once()
+        while len(site.workers.busy()) > 1:
+            site.app.draining.wait(0.01)
+
+
+def test_a_routine_that_was_in_its_own_way_is_not_green_and_says_what_did_not_run(house: Callable[..., Any]) -> None:
+    site = house({"copy": OVERLONG, "licences": PLAIN.replace("05:00", "10:00")}, site=SITE)
+    site.work()
+    pass_hours(site, 24)
+    (site.root / "var" / "gate").touch()
+    site.work()
+    made = preview(site)
+    planned = {line.name: (line.tone, line.text) for line in made.digest.planned}
+
+    assert planned["Copy"] == ("look", "skipped 6 times (the one before still ran)")
+    assert planned["Licence count"][0] == "fine"
+    assert made.digest.headline == "One did not run every time it was due. One is fine. Nothing needs you."
+    assert made.digest.subject == "1 skipped at times, 1 fine · Sat 21 Nov"
+    assert made.digest.counts == "1 of 2 routines fine, 2 runs, 6 skipped."
+    assert (made.digest.days[-1].tone, made.digest.days[-1].text) == ("look", "14 of 16 runs skipped")
+    assert "All" not in Page(made.html).words
+    assert "✓ Copy" not in made.text
+
+
+def test_a_routine_that_never_ran_since_it_was_in_its_own_way_all_day_is_told_of(house: Callable[..., Any]) -> None:
+    site = house({"copy": OVERLONG}, site=SITE)
+    site.work()
+    pass_hours(site, 5)
+    digest = preview(site).digest
+    (site.root / "var" / "gate").touch()
+    site.work()
+
+    assert digest.headline == "One did not run every time it was due. Nothing needs you."
+    assert digest.counts == "Nothing ran, 4 skipped."
+    assert [(line.tone, line.text) for line in digest.planned] == [
+        ("look", "skipped 4 times (the one before still ran)")
+    ]
+
+
+def test_what_is_under_way_was_due(house: Callable[..., Any]) -> None:
+    site = house({"copy": OVERLONG}, site=SITE)
+    site.work()
+    pass_hours(site, 1)
+    digest = preview(site).digest
+    (site.root / "var" / "gate").touch()
+    site.work()
+
+    assert digest.headline == "Nothing has run to its end. Nothing needs you."
+
+
+def test_what_was_due_while_nobody_looked_is_not_passed_over(house: Callable[..., Any]) -> None:
+    held = PLAIN.replace("Licence count", "Held")
+    site = house({"licences": PLAIN, "panel": HOURLY, "held": held}, site=SITE)
+    site.at("2026-11-20T12:30:00")
+    until = datetime(2026, 11, 30, tzinfo=UTC)
+    site.app.books.holds.pause("held", until=until, reason="moving", actor="boss", at=site.clock.now())
+    soon, night = datetime(2026, 11, 20, 12, 33, tzinfo=UTC), datetime(2026, 11, 21, 5, tzinfo=UTC)
+    before, made = (site.app.digests.preview("daily", at) for at in (soon, night))
+    site.clock.set(night)
+    site.work()
+    after = preview(site)
+
+    assert before.digest.headline == "Nothing was due. Nothing needs you."
+    assert before.digest.gaps == ()
+    assert made.digest.headline == "Two routines were due, and nothing has looked at them yet."
+    assert made.digest.subject == "2 due and not looked at · Sat 21 Nov"
+    line = "The scheduler has not run since Fri 20 Nov 13:30; 2 routines were due since then."
+    assert made.digest.gaps == (line,)
+    assert line in " ".join(made.text.split())
+    assert made.digest.preheader.startswith("Next: ")
+    assert "has not run since" not in after.text
+    assert after.digest.headline == "Both are fine. Nothing needs you."
+
+
+def test_a_daemon_that_is_down_is_told_of_also_when_nothing_was_due(house: Callable[..., Any]) -> None:
+    site = house({"licences": PLAIN}, site=SITE)
+    site.work()
+    site.clock.move(hours=2)
+    digest = preview(site).digest
+
+    assert digest.headline == "Nothing was due. Nothing needs you."
+    assert digest.gaps == ("The scheduler has not run since Fri 20 Nov 13:00; nothing was due since then.",)
+
+
+def test_many_skips_that_were_asked_for_are_one_line(house: Callable[..., Any]) -> None:
+    site = house({"panel": HOURLY}, site=SITE)
+    site.work()
+    for hour in range(48):
+        at = datetime(2026, 11, 21, tzinfo=UTC) + timedelta(hours=hour)
+        site.app.books.holds.skip("panel", nominal_at=at, reason="moving", actor="boss", at=site.clock.now())
+    site.app.books.holds.skip(
+        "panel", nominal_at=datetime(2026, 11, 24, tzinfo=UTC), reason="new rack", actor="boss", at=site.clock.now()
+    )
+    muted = preview(site).digest.muted
+    hours(site, "2026-11-21T12:30:00")
+    (line,) = preview(site).digest.planned
+
+    assert muted == (
+        "Control panel leaves out 48 times from Sat 21 Nov 01:00 to Mon 23 Nov 00:00: moving (The owner).",
+        "Control panel leaves out Tue 24 Nov 01:00: new rack (The owner).",
+    )
+    assert line.text == "skipped 7 times (as asked)"
 
 
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)> {{ 7 * 7 }} {{ ''.__class__ }} </td></table>"

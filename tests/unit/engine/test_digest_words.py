@@ -5,6 +5,7 @@ from datetime import UTC, date, datetime
 import pytest
 
 from opsrunner.engine.digest_words import (
+    Rest,
     age_words,
     compose_footer,
     compose_headline,
@@ -18,6 +19,8 @@ from opsrunner.engine.digest_words import (
 from opsrunner.model.digest import Series
 
 SATURDAY = date(2026, 11, 21)
+ONE_PARTLY = "One did not run every time it was due."
+ONE_UNSEEN = "One routine was due, and nothing has looked at it yet."
 
 
 @pytest.mark.parametrize(
@@ -40,9 +43,37 @@ def test_it_says_the_verdict_as_a_person_would(needs: int, in_hand: int, fine: i
 
 
 def test_it_does_not_say_that_nothing_was_due_when_nothing_came_to_an_end() -> None:
-    assert compose_headline(0, 0, 0, was_due=True) == "Nothing has run to its end. Nothing needs you."
-    subject = compose_subject([], in_hand=0, fine=0, day=SATURDAY, series="daily", was_due=True)
+    due = Rest(was_due=True)
+    assert compose_headline(0, 0, 0, rest=due) == "Nothing has run to its end. Nothing needs you."
+    subject = compose_subject([], in_hand=0, fine=0, day=SATURDAY, series="daily", rest=due)
     assert subject == "Nothing has run to its end · Sat 21 Nov"
+
+
+@pytest.mark.parametrize(
+    ("needs", "in_hand", "fine", "rest", "headline", "subject"),
+    [
+        (0, 0, 5, Rest(partly=1), "One did not run every time it was due. Five are fine. Nothing needs you.",
+         "1 skipped at times, 5 fine"),
+        (0, 0, 0, Rest(partly=2), "Two did not run every time they were due. Nothing needs you.", "2 skipped at times"),
+        (0, 1, 5, Rest(partly=1), f"Nothing needs you. One is in hand. {ONE_PARTLY} Five are fine.",
+         "Nothing needs you, 1 in hand, 1 skipped at times"),
+        (1, 0, 5, Rest(partly=1), "One thing needs you. One did not run every time it was due. Five are fine.",
+         "1 needs you: abuse"),
+        (0, 0, 5, Rest(unseen=3), "Three routines were due, and nothing has looked at them yet. Five are fine.",
+         "3 due and not looked at"),
+        (0, 2, 0, Rest(unseen=1, partly=1), f"{ONE_UNSEEN} Two are in hand. One did not run every time it was due.",
+         "1 due and not looked at, 2 in hand, 1 skipped at times"),
+        (1, 0, 0, Rest(unseen=1), f"One thing needs you. {ONE_UNSEEN}",
+         "1 needs you: abuse"),
+    ],
+    ids=["partly", "only partly", "partly, in hand", "partly, needs", "unseen", "unseen, in hand", "unseen, needs"],
+)  # fmt: skip
+def test_it_passes_over_nothing_that_did_not_run(
+    needs: int, in_hand: int, fine: int, rest: Rest, headline: str, subject: str
+) -> None:
+    assert compose_headline(needs, in_hand, fine, rest=rest) == headline
+    said = compose_subject(["abuse"] * needs, in_hand=in_hand, fine=fine, day=SATURDAY, series="daily", rest=rest)
+    assert said == f"{subject} · Sat 21 Nov"
 
 
 @pytest.mark.parametrize(
@@ -127,6 +158,8 @@ def test_it_does_not_repeat_the_verdict_before_the_mail_is_opened() -> None:
         compose_preheader(["Answer the abuse report"], ["billing dump", "2 reboots"])
         == "Answer the abuse report. In hand: billing dump, 2 reboots."
     )
+    assert compose_preheader([], [], all_ran=False) == ""
+    assert compose_preheader([], []) == "Every routine that was due ran and was checked."
     assert compose_preheader([], [], coming="on-call passes on Monday") == "Next: on-call passes on Monday."
 
 
