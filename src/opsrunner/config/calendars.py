@@ -13,7 +13,7 @@ from opsrunner.errors import ConfigurationError
 from opsrunner.model.schedule import Calendar, CalendarRule, DigestTimes, Every, Frame, Freeze, Schedule
 from opsrunner.schedules.almanac import check_calendar
 from opsrunner.schedules.day_words import WEEKDAYS, parse_weekday
-from opsrunner.schedules.parsing import parse_clock, shown
+from opsrunner.schedules.parsing import as_written, parse_clock
 
 DAYS_OF_EVERY_MONTH = 28
 
@@ -95,14 +95,14 @@ def _read_monthly(value: object) -> tuple[str, time]:
 
 def _text(value: object, example: str) -> str:
     if not isinstance(value, str):
-        raise ValueError(f'{shown(str(value))} is not a time\nwrite it in quotes: "{example}"')
+        raise ValueError(f'{as_written(value)} is not a time\nwrite it in quotes: "{example}"')
     return value
 
 
 def _two_words(value: object, example: str) -> tuple[str, str]:
     words = _text(value, example).split()
     if len(words) != 2:
-        raise ValueError(f"{shown(str(value))} is not a day and a time\nwrite it like {example}")
+        raise ValueError(f"{as_written(value)} is not a day and a time\nwrite it like {example}")
     return words[0], words[1]
 
 

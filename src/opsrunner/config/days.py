@@ -8,7 +8,7 @@ from typing import Annotated, Any, TypeAlias
 
 from pydantic import PlainValidator, WithJsonSchema
 
-from opsrunner.schedules.parsing import parse_clock, shown
+from opsrunner.schedules.parsing import as_written, parse_clock
 
 MOST_DAYS = 1000
 
@@ -19,7 +19,7 @@ _MOMENT = re.compile(r"(\d{4}-\d{2}-\d{2})(?:[T ](\d{1,2}:\d{2})(?::00)?)?(.*)",
 def read_day(value: object) -> date:
     """Return the date of `2026-12-24`. Raises ValueError."""
     if not isinstance(value, str) or not _DAY.fullmatch(value):
-        raise ValueError(f"{shown(str(value))} is not a date\nwrite it like 2026-12-24")
+        raise ValueError(f"{as_written(value)} is not a date\nwrite it like 2026-12-24")
     try:
         day = date.fromisoformat(value)
     except ValueError as exc:
@@ -41,7 +41,7 @@ def read_local_moment(value: object) -> datetime:
     """Return the naive moment of `2026-12-01T02:00`, or the start of `2026-12-01`. Raises ValueError."""
     match = _MOMENT.fullmatch(value) if isinstance(value, str) and len(value) <= 40 else None
     if match is None:
-        raise ValueError(f"{shown(str(value))} is not a moment\nwrite it like 2026-12-01T02:00")
+        raise ValueError(f"{as_written(value)} is not a moment\nwrite it like 2026-12-01T02:00")
     if match[3]:
         raise ValueError(
             f"'{value}' says more than a date and a time\nwrite 2026-12-01T02:00, and the zone as `timezone`"
@@ -53,7 +53,7 @@ def read_local_moment(value: object) -> datetime:
 def read_clock(value: object) -> time:
     """Return the time of day of `02:30`. Raises ValueError, with the hint to quote a bare number."""
     if not isinstance(value, str):
-        raise ValueError(f'{value} is not a time of day\nwrite it in quotes: "02:30"')
+        raise ValueError(f'{as_written(value)} is not a time of day\nwrite it in quotes: "02:30"')
     return parse_clock(value)
 
 

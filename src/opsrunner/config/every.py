@@ -14,7 +14,7 @@ from pydantic import ValidationInfo
 from opsrunner.config.days import read_clock
 from opsrunner.model.schedule import Every, ShortMonths
 from opsrunner.schedules.day_words import FULL_MONTHS, DayWord, Period, day_word, parse_days, parse_weekday
-from opsrunner.schedules.parsing import parse_clock_range, parse_duration, shown
+from opsrunner.schedules.parsing import in_units, not_a_duration, parse_clock_range, parse_duration, shown
 
 SHORTEST_INTERVAL_SECONDS = 60
 MOST_TIMES = 100
@@ -37,7 +37,7 @@ _LACKING = {29: (2,), 30: (2,), 31: (2, 4, 6, 9, 11)}
 def read_every(value: object) -> Every | int:
     """Return one of the words, or the seconds of an interval."""
     if not isinstance(value, str):
-        raise ValueError(f"{value} has no unit\nwrite a word such as day, or a duration such as 15m")
+        raise ValueError(f"{not_a_duration(value)}\nwrite a word such as day, or a duration such as 15m")
     word = " ".join(value.lower().split())
     if word in _WORDS:
         return word
@@ -45,12 +45,17 @@ def read_every(value: object) -> Every | int:
     try:
         seconds = parse_duration(value)
     except ValueError as exc:
-        near = get_close_matches(word, _WORDS, n=1)
-        hint = f"did you mean '{near[0]}'?" if near else f"write one of {', '.join(_WORDS)}, or a duration such as 15m"
-        raise ValueError(f"{shown(value)} is no rhythm\n{hint}") from exc
+        raise ValueError(f"{shown(value)} is no rhythm\n{_rhythm_meant(value, word)}") from exc
     if seconds < SHORTEST_INTERVAL_SECONDS:
         raise ValueError(f"every {value} is too often\nthe shortest interval is 1m")
     return seconds
+
+
+def _rhythm_meant(value: str, word: str) -> str:
+    if span := in_units(value):
+        return f"write every: {span}"
+    near = get_close_matches(word, _WORDS, n=1)
+    return f"did you mean '{near[0]}'?" if near else f"write one of {', '.join(_WORDS)}, or a duration such as 15m"
 
 
 def _refuse_other_words(word: str) -> None:

@@ -29,6 +29,10 @@ _HOST = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\Z")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _URL = re.compile(r"https?://[^\s/]+\S*\Z")
 _SIZE = re.compile(r"([0-9]{1,9}) ?(B|kB|KB|MB|GB)\Z")
+_NOT_ZONES = frozenset({"localtime", "posixrules"})
+"""Files beside the zones that say another time on each machine."""
+_OTHER_CLOCKS = ("posix/", "right/")
+"""Folders with the zones once more, the second with leap seconds, which our clock does not count."""
 _UNIT_BYTES = {"B": 1, "kB": 1_000, "KB": 1_000, "MB": 1_000_000, "GB": 1_000_000_000}
 
 
@@ -85,6 +89,8 @@ def _check_url(text: str) -> str:
 
 
 def _check_zone(name: str) -> str:
+    if name in _NOT_ZONES or name.startswith(_OTHER_CLOCKS):
+        raise ValueError(f"'{name[:60]}' is no IANA name\nuse one such as Europe/Oslo")
     try:
         load_zone(name)
     except ConfigurationError as exc:

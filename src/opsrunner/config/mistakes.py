@@ -20,6 +20,7 @@ class Mistake:
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Return the hint that names the closest of `known`, or nothing."""
-    close = get_close_matches(word, list(known), n=1, cutoff=0.6)
-    return f"did you mean '{close[0]}'?" if close else ""
+    """Return the hint that names the closest of `known`, whatever the case of its letters, or nothing."""
+    by_lower = {one.lower(): one for one in known}
+    close = get_close_matches(word.lower(), list(by_lower), n=1, cutoff=0.6)
+    return f"did you mean '{by_lower[close[0]]}'?" if close else ""

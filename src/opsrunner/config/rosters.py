@@ -11,7 +11,7 @@ from opsrunner.config.days import Day
 from opsrunner.config.fields import Hours, Keys, Text
 from opsrunner.model.person import Cover, Roster, Shift
 from opsrunner.schedules.day_words import parse_weekday
-from opsrunner.schedules.parsing import parse_clock, shown
+from opsrunner.schedules.parsing import as_written, parse_clock
 
 _ROTATION_ONLY = ("handover", "people")
 
@@ -20,7 +20,7 @@ def _read_handover(value: object) -> tuple[int | None, time]:
     """Return weekday (None for every day) and time of `mon 09:00` or `09:00`. Raises ValueError."""
     words = value.split() if isinstance(value, str) else []
     if not 1 <= len(words) <= 2:
-        raise ValueError(f'{shown(str(value))} is not a hand-over\nwrite "mon 09:00", or "09:00" for every day')
+        raise ValueError(f'{as_written(value)} is not a hand-over\nwrite "mon 09:00", or "09:00" for every day')
     return (parse_weekday(words[0]) if len(words) == 2 else None), parse_clock(words[-1])
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from typing import Any, Literal
 
 from pydantic import Field, ValidationError
@@ -23,6 +23,7 @@ from opsrunner.model.schedule import CatchUp, OffsetRule, Schedule
 from opsrunner.model.site import Problem
 
 MOST_STEPS = 200
+ONE_DAY = timedelta(days=1)
 
 
 class RoutineKeys(Keys):
@@ -78,6 +79,7 @@ def read_routine(text: str, *, file: str, id_: str, within: RoutineContext) -> R
     reader = StepReader(report=report, doubts=doubts, checklists=within.checklists)
     steps = _steps(document, reader)
     schedule = to_schedule(keys.schedule, timezone=within.timezone) if keys else Schedule()
+    _note_past(schedule, doubts, today=within.today)
     routine = None
     if keys is not None and not report:
         routine = _routine(keys, schedule, steps, file=file, id_=id_)
@@ -142,6 +144,15 @@ def _names(data: Any, schedule: Schedule) -> tuple[Reference, ...]:
         if isinstance(rule, OffsetRule):
             names.append(Reference(path=(*path, "of"), noun="routine", name=rule.of))
     return tuple(names)
+
+
+def _note_past(schedule: Schedule, doubts: Report, *, today: date) -> None:
+    """Note each rule that has ended; a day is over everywhere on earth when the next one is over in UTC."""
+    for position, rule in enumerate(schedule.rules):
+        until = rule.frame.until
+        if until is not None and until < today - ONE_DAY:
+            message = f"{until} lies in the past, so this is never due again"
+            doubts.add(("schedule", position, "until"), message, "move it, or remove the rule")
 
 
 def _routine(keys: RoutineKeys, schedule: Schedule, steps: Steps, *, file: str, id_: str) -> Routine:

@@ -32,20 +32,20 @@ from opsrunner.model.schedule import (
     ShortMonths,
 )
 from opsrunner.schedules.cron import parse_cron
-from opsrunner.schedules.parsing import parse_duration, parse_offset, shown
+from opsrunner.schedules.parsing import as_written, not_a_duration, parse_duration, parse_offset
 
 MOST_RULES = 50
 
 
 def _read_offset(value: object) -> int:
     if not isinstance(value, str):
-        raise ValueError(f"{value} has no unit\nwrite it like -8d or +4h")
+        raise ValueError(f"{not_a_duration(value)}\nwrite it like -8d or +4h")
     return parse_offset(value)
 
 
 def _read_within(value: object) -> int:
     if not isinstance(value, str):
-        raise ValueError(f"{value} has no unit\nwrite it like 12h or 2d")
+        raise ValueError(f"{not_a_duration(value)}\nwrite it like 12h or 2d")
     seconds = parse_duration(value)
     if not seconds:
         raise ValueError("`within` must be longer than nothing\nsay policy: skip to catch up on nothing")
@@ -196,12 +196,12 @@ def _read_schedule(value: object, info: ValidationInfo) -> RuleKeys | tuple[Rule
 
 def _read_rule(value: object, info: ValidationInfo) -> RuleKeys:
     if not isinstance(value, Mapping):
-        raise ValueError(f"{shown(str(value))} is not a schedule\n{_advice(value)}")
+        raise ValueError(f"{as_written(value)} is not a schedule\n{_advice(value)}")
     forms = [form for form in _FORMS if form in value]
     if len(forms) > 1:
         raise ValueError(f"`{forms[0]}` and `{forms[1]}` cannot stand in one rule\nwrite a list of two rules")
     if not forms:
-        near = next((near[0] for key in value if (near := get_close_matches(str(key), _FORMS, n=1))), None)
+        near = next((near[0] for key in value if (near := get_close_matches(str(key).lower(), _FORMS, n=1))), None)
         hint = f"did you mean '{near}'?" if near else 'write for example {every: day, at: "02:30"}'
         raise ValueError(f"a schedule says one of `every`, `cron`, `once` and `of`\n{hint}")
     return _FORMS[forms[0]].model_validate(value, context=info.context)

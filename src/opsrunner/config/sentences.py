@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import types
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import PydanticUndefined
 
 from opsrunner.config.mistakes import Mistake, did_you_mean
 from opsrunner.config.positions import Path
+from opsrunner.schedules.parsing import as_written
 
 MOST_ERRORS = 300
 """Of one value; more are not looked at. A union gives several for one mistake."""
 _NEEDED = "is needed"
+_FIGURES = re.compile(r"[+-]?[0-9]{1,18}(\.[0-9]{1,18})?", re.ASCII)
 _TEXT = frozenset({"string_type", "string_sub_type", "string_unicode", "bytes_type"})
 _WHOLE = frozenset({"int_type", "int_parsing", "int_from_float", "int_parsing_size"})
 _NUMBER = frozenset({"float_type", "float_parsing", "finite_number", "decimal_type", "decimal_parsing"})
@@ -54,7 +58,7 @@ class _Found:
 def mistakes_of(exc: ValidationError, *, data: Any, model: type[BaseModel]) -> list[Mistake]:
     """Return the mistakes in `data`; of a union, only those of the form that was meant."""
     found = [_found(error, data) for error in exc.errors(include_url=False)[:MOST_ERRORS]]
-    mistakes = [_mistake(one, model) for one in _meant(found)]
+    mistakes = [_mistake(one, model, data) for one in _meant(found)]
     meant = {(mistake.path[:-1], mistake.hint) for mistake in mistakes if mistake.on_key}
     return [mistake for mistake in mistakes if not _is_slip(mistake, meant)]
 
@@ -142,15 +146,27 @@ def _shape_of(kind: str) -> str:
     return next((name for kinds, name in _SHAPES if kind in kinds), "")
 
 
-def _mistake(found: _Found, model: type[BaseModel]) -> Mistake:
+def _mistake(found: _Found, model: type[BaseModel], data: Any) -> Mistake:
     kind = found.error["type"]
     if kind in _UNKNOWN_KEY:
-        hint = did_you_mean(str(found.path[-1]), _keys_at(model, found.path[:-1]))
-        return Mistake(path=found.path, message="unknown key", hint=hint, on_key=True)
+        return _unknown_key(found.path, model, data)
     if kind == "missing":
         return Mistake(path=found.path, message=_NEEDED)
     message, hint = _sentence(found.error)
     return Mistake(path=found.path, message=message, hint=hint)
+
+
+def _unknown_key(path: Path, model: type[BaseModel], data: Any) -> Mistake:
+    """Return that nothing is called so here, or that only another form of this mapping has such a key."""
+    key, forms = str(path[-1]), _forms_at(model, path[:-1])
+    for part in path[:-1]:
+        _, data = _step_into(data, part)
+    meant = [form for form in forms if all(name in data for name, needed in form.items() if needed)] or forms
+    if not any(key in form for form in forms):
+        known = {name for form in meant for name in form}
+        return Mistake(path=path, message="unknown key", hint=did_you_mean(key, known), on_key=True)
+    beside = next((f"`{name}`" for form in meant for name, needed in form.items() if needed), "what stands beside it")
+    return Mistake(path=path, message=f"does not go with {beside}", hint="leave it out", on_key=True)
 
 
 def _sentence(error: Mapping[str, Any]) -> tuple[str, str]:
@@ -173,17 +189,9 @@ def _wrong_shape(shape: str, value: Any) -> tuple[str, str]:
         return f"is empty, it must be {shape}", ""
     if shape == "text" and isinstance(value, bool | int | float):
         return "must be text", "put quotes around it"
-    return f"must be {shape}, not {_named(value)}", ""
-
-
-def _named(value: Any) -> str:
-    if isinstance(value, dict):
-        return "a mapping"
-    if isinstance(value, list | tuple):
-        return "a list"
-    if isinstance(value, bool):
-        return str(value).lower()
-    return f"'{str(value)[:40]}'" if isinstance(value, str) else str(value)
+    if shape in ("a number", "a whole number") and isinstance(value, str) and _FIGURES.fullmatch(value):
+        return f"must be {shape}, not {as_written(value)}", "leave the quotes out"
+    return f"must be {shape}, not {as_written(value)}", ""
 
 
 def _choices(error: Mapping[str, Any]) -> list[str]:
@@ -209,7 +217,7 @@ def _anything_else(error: Mapping[str, Any]) -> tuple[str, str]:
 _SPECIAL: Mapping[str, Callable[[Mapping[str, Any]], tuple[str, str]]] = {
     "string_too_short": _too_short,
     "too_short": _too_short,
-    "string_pattern_mismatch": lambda error: (f"{_named(error['input'])} is not written as it must be", ""),
+    "string_pattern_mismatch": lambda error: (f"{as_written(error['input'])} is not written as it must be", ""),
     "none_required": lambda _: ("must be left out", ""),
     **dict.fromkeys(
         ("date_type", "date_parsing", "date_from_datetime_parsing", "date_from_datetime_inexact"),
@@ -218,34 +226,49 @@ _SPECIAL: Mapping[str, Callable[[Mapping[str, Any]], tuple[str, str]]] = {
 }
 
 
-def _keys_at(annotation: Any, path: Path) -> set[str]:
-    """Return the keys that a mapping at `path` below `annotation` may have, whichever form it takes."""
-    keys: set[str] = set()
+def _forms_at(annotation: Any, path: Path) -> list[Mapping[str, bool]]:
+    """Return the forms that a mapping at `path` below `annotation` may take: its keys, and whether each is needed."""
+    forms: list[Mapping[str, bool]] = []
     for member in _members(annotation):
         fields = _fields_of(member)
-        if not path:
-            keys |= set(fields)
-        else:
-            keys |= _keys_at(fields.get(str(path[0]), _item_of(member)), path[1:])
-    return keys
+        if not path and fields:
+            forms.append({name: needed for name, (_, needed) in fields.items()})
+            continue
+        item = _item_of(member)
+        if path and str(path[0]) in fields:
+            forms += _forms_at(fields[str(path[0])][0], path[1:])
+        elif item is not None:
+            is_one = not path or (isinstance(path[0], str) and get_origin(member) in (list, tuple))
+            forms += _forms_at(item, path if is_one else path[1:])  # a list of one may be written as its item
+    return forms
 
 
 def _members(annotation: Any) -> list[Any]:
     origin = get_origin(annotation)
     if origin is Annotated:
-        return _members(get_args(annotation)[0])
+        return _members(_as_input(get_args(annotation)[0], get_args(annotation)[1:]))
     if origin in (Union, types.UnionType):
         return [member for part in get_args(annotation) for member in _members(part)]
     return [annotation]
 
 
-def _fields_of(member: Any) -> dict[str, Any]:
+def _as_input(annotation: Any, metadata: Iterable[Any]) -> Any:
+    """Return what a value is written as, where one of ours reads it into something else."""
+    inputs = (getattr(one, "json_schema_input_type", PydanticUndefined) for one in metadata)
+    return next((one for one in inputs if one not in (PydanticUndefined, Any)), annotation)
+
+
+def _fields_of(member: Any) -> dict[str, tuple[Any, bool]]:
+    """Return the keys of a model with the types that they are written in, and whether they are needed."""
     if not isinstance(member, type):
         return {}
     if issubclass(member, BaseModel):
-        return {field.alias or name: field.annotation for name, field in member.model_fields.items()}
+        return {
+            field.alias or name: (_as_input(field.annotation, field.metadata), field.is_required())
+            for name, field in member.model_fields.items()
+        }
     if dataclasses.is_dataclass(member):
-        return {field.name: None for field in dataclasses.fields(member)}
+        return {field.name: (None, False) for field in dataclasses.fields(member)}
     return {}
 
 

@@ -6,7 +6,7 @@ import re
 from ipaddress import ip_address
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
+from pydantic import AfterValidator, Field, StrictInt, ValidationInfo, field_validator, model_validator
 
 from opsrunner.config.fields import Bytes, Email, Flag, HostNames, Hours, Keys, Names, PositiveSeconds, Text, Url
 from opsrunner.model.person import Person
@@ -23,7 +23,7 @@ def _check_listen(text: str) -> str:
     return text
 
 
-Port: TypeAlias = Annotated[int, Field(ge=1, le=65535)]
+Port: TypeAlias = Annotated[int, Field(ge=1, le=65535, strict=True)]
 
 
 def is_loopback(host: str) -> bool:
@@ -131,7 +131,7 @@ class MailKeys(Keys):
 class LimitKeys(Keys):
     """Bounds of the daemon."""
 
-    workers: int = Field(default=16, ge=1, le=256)
+    workers: int = Field(default=16, ge=1, le=256, strict=True)
     output: Bytes = 1_000_000
     keep_runs: PositiveSeconds = 400 * 86400
     keep_tasks: PositiveSeconds = 1100 * 86400
@@ -164,4 +164,4 @@ class WebKeys(Keys):
 class SampleKeys(Keys):
     """This site's data are invented: `var/sample/*.csv` is written anew."""
 
-    seed: int
+    seed: StrictInt

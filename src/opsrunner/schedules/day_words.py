@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal, TypeAlias
 
-from opsrunner.schedules.parsing import shown
+from opsrunner.schedules.parsing import as_written, shown
 
 Period: TypeAlias = Literal["week", "month", "quarter", "year"]
 
@@ -107,7 +107,7 @@ def _parse_item(item: object, every: Period) -> DayWord:
     text = str(item) if isinstance(item, str | int) and not isinstance(item, bool) else ""
     found = _read(text.lower()) if len(text) <= 40 else None
     if found is None:
-        raise ValueError(f"{shown(str(item))} is not a day of a {every}; write {_EXAMPLES[every]}")
+        raise ValueError(f"{as_written(item)} is not a day of a {every}; write {_EXAMPLES[every]}")
     _check_fits(found, every)
     return found
 

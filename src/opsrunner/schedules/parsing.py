@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import time
 from functools import lru_cache
 
@@ -13,6 +14,9 @@ _DURATION = re.compile(
     r"(?:(\d{1,4})w)?\s?(?:(\d{1,4})d)?\s?(?:(\d{1,6})h)?\s?(?:(\d{1,7})m)?\s?(?:(\d{1,9})s)?", re.ASCII
 )
 _UNIT_SECONDS = (604800, 86400, 3600, 60, 1)
+_WORDED = re.compile(
+    r"(\d{1,9})\s*(week|wk|day|hour|hr|minute|min|second|sec)s?\b(?:\s*(?:,|and\b))?", re.ASCII | re.IGNORECASE
+)
 _CLOCK = re.compile(r"(\d{1,2}):(\d{2})", re.ASCII)
 
 
@@ -25,11 +29,24 @@ def parse_duration(text: str) -> int:
     match = _DURATION.fullmatch(text.strip()) if len(text) <= 40 else None
     numbers = match.groups() if match else ()
     if not any(numbers):
-        raise ValueError(f"{shown(text)} is not a duration; write it like 30m, 4h, 8d or 1h30m")
+        raise ValueError(f"{shown(text)} is not a duration; write {in_units(text) or 'it like 30m, 4h, 8d or 1h30m'}")
     seconds = sum(int(number) * unit for number, unit in zip(numbers, _UNIT_SECONDS, strict=True) if number)
     if seconds > LONGEST_SECONDS:
         raise ValueError(f"{shown(text)} is longer than ten years")
     return seconds
+
+
+def in_units(text: str) -> str:
+    """Return `2w` for `2 weeks`, `1h30m` for `1 hour and 30 minutes`, nothing for what is no duration in words."""
+    said = _WORDED.findall(text) if len(text) <= 40 and not _WORDED.sub("", text).strip() else []
+    short = "".join(f"{number}{unit[0].lower()}" for number, unit in said)
+    return short if short and _DURATION.fullmatch(short) else ""
+
+
+def not_a_duration(value: object) -> str:
+    """Return what is wrong with a value that is no text, where a duration must stand: `30 has no unit`."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return f"{as_written(value)} {'has no unit' if is_number else 'is not a duration'}"
 
 
 def parse_offset(text: str) -> int:
@@ -61,6 +78,17 @@ def parse_clock_range(text: str) -> tuple[time, time]:
     if first == last and end.strip() != "24:00":
         raise ValueError(f"{shown(text)} starts and ends at the same time")
     return first, last
+
+
+def as_written(value: object) -> str:
+    """Return a value for a message in the words of YAML: `null`, `true`, `12`, a text in quotes, `a list`."""
+    if isinstance(value, str):
+        return shown(value)
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, Mapping):
+        return "a mapping"
+    return "a list" if isinstance(value, list | tuple) else str(value)
 
 
 def shown(text: str) -> str:

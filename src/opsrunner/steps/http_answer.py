@@ -36,7 +36,7 @@ class Expect(StepOptions):
     """From the first byte sent to the last byte read."""
     contains: str = ""
     not_contains: str = ""
-    certificate_days: Annotated[int, Field(ge=0)] | None = None
+    certificate_days: Annotated[int, Field(ge=0, strict=True)] | None = None
     """The server's certificate must be valid for at least so many days."""
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
-from pydantic import Field, model_validator
+from pydantic import Field, StrictBool, model_validator
 
 from opsrunner.errors import StepFailed
 from opsrunner.secrets import SecretRef, Vault
@@ -34,8 +34,8 @@ class Options(StepOptions):
     json_: Any = Field(default=None, alias="json")
     """A value to send as JSON, instead of `body`."""
     expect: Expect = Field(default_factory=Expect)
-    follow_redirects: bool = True
-    verify: bool = True
+    follow_redirects: StrictBool = True
+    verify: StrictBool = True
     """Whether the server's certificate must be valid."""
     timeout: Seconds = 30
     """For the whole exchange, redirects and all."""

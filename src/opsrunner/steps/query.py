@@ -28,7 +28,7 @@ class Options(StepOptions):
     params: Mapping[str, str | bool | int | float | None] = Field(default_factory=dict)
     order_by: str | tuple[str, ...] = ()
     """Column, or several; `-` in front sorts downwards."""
-    limit: Annotated[int, Field(ge=1)] | None = None
+    limit: Annotated[int, Field(ge=1, strict=True)] | None = None
 
     @model_validator(mode="after")
     def _sql_or_where(self) -> Options:

@@ -37,7 +37,7 @@ class Options(StepOptions):
     """Name of a host or of a group, several of them, or `all`: every host but `local`."""
     run: str
     """The command, for the host's shell."""
-    max_parallel: int = Field(default=10, ge=1, le=100)
+    max_parallel: int = Field(default=10, ge=1, le=100, strict=True)
     ok_codes: tuple[ExitCode, ...] = (0,)
     warn_codes: tuple[ExitCode, ...] = ()
 

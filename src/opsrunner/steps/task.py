@@ -9,6 +9,7 @@ from pydantic import (
     BeforeValidator,
     Field,
     StrictBool,
+    StrictFloat,
     StringConstraints,
     ValidationInfo,
     WithJsonSchema,
@@ -16,7 +17,7 @@ from pydantic import (
 )
 
 from opsrunner.model.routine import Due
-from opsrunner.schedules.parsing import parse_clock, parse_duration, parse_offset, shown
+from opsrunner.schedules.parsing import in_units, parse_clock, parse_duration, parse_offset, shown
 from opsrunner.steps.base import Kind, StepOptions
 from opsrunner.steps.fields import one_or_many
 
@@ -31,6 +32,8 @@ def parse_due(value: object) -> Due:
     words = value.split()
     if not words[0].startswith("+"):
         return Due(at=_clock_of(value))
+    if span := in_units(value.removesuffix("business").strip()[1:]):
+        raise ValueError(f"{shown(value)} is not understood\nwrite +{span}{' business' if len(words) > 2 else ''}")
     if words[1:] not in ([], ["business"]):
         raise ValueError(f"'{' '.join(words[1:])[:40]}' is not understood; after the span only 'business' may follow")
     return Due(after_seconds=parse_duration(words[0][1:]), business=len(words) == 2)
@@ -40,7 +43,8 @@ def _clock_of(value: str) -> time:
     try:
         return parse_clock(value)
     except ValueError as exc:
-        hint = f"write +{value.strip()}" if _is_span(value) else "write 10:00, +4h or +4h business"
+        span = in_units(value) or (value.strip() if _is_span(value) else "")
+        hint = f"write +{span}" if span else "write 10:00, +4h or +4h business"
         raise ValueError(f"{shown(value)} is not a time of day\n{hint}") from exc
 
 
@@ -77,8 +81,8 @@ class NumberEvidence(StepOptions):
     """A number that a tick carries, with its name and bounds."""
 
     name: str = ""
-    minimum: float | None = None
-    maximum: float | None = None
+    minimum: StrictFloat | None = None
+    maximum: StrictFloat | None = None
     need: Need = "required"
 
 

@@ -135,6 +135,26 @@ def test_a_site_file_that_is_broken_at_the_start_stays_in_force_as_it_was_before
     assert (mended.site.name, mended.site_text, mended.problems) == ("Example Hosting", good, ())
 
 
+@pytest.mark.parametrize(
+    ("until", "said"),
+    [
+        ("2026-01-08", "lies in the past, so this is never due again, move it, or remove the rule"),
+        ("2026-01-09", None),  # where days end late it may still be that day
+        ("2026-01-10", None),
+    ],
+)
+def test_a_rule_that_has_ended_is_hinted_at_and_holds(load: Load, until: str, said: str | None) -> None:
+    over = f'{{every: day, at: "02:30", until: {until}}}'
+    routine = GOOD.replace("steps:", f'schedule: [{{every: day, at: "03:30"}}, {over}]\nsteps:')
+
+    loaded = load({"routines/x.yaml": routine.replace("{name}", "X")})
+
+    assert loaded.problems == ()
+    assert names(loaded)["x"] == "X"
+    expected = [] if said is None else [f"routines/x.yaml:3:72: schedule[1].until: {until} {said}"]
+    assert [str(warning) for warning in loaded.warnings] == expected
+
+
 def test_a_folder_that_holds_no_site_at_all_lacks_only_its_site_file(tmp_path: Path) -> None:
     (problem,) = SiteLoader(tmp_path).load().problems
 

@@ -7,7 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opsrunner.schedules.parsing import parse_clock, parse_clock_range, parse_duration, parse_offset
+from opsrunner.schedules.parsing import (
+    as_written,
+    in_units,
+    parse_clock,
+    parse_clock_range,
+    parse_duration,
+    parse_offset,
+)
 
 
 @pytest.mark.parametrize(
@@ -52,6 +59,44 @@ def test_it_reads_durations(text: str, seconds: int) -> None:
 def test_it_refuses_what_is_no_duration(text: str) -> None:
     with pytest.raises(ValueError, match="is not a duration"):
         parse_duration(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "short"),
+    [
+        ("2 weeks", "2w"),
+        ("30 minutes", "30m"),
+        ("1 Hour and 30 mins", "1h30m"),
+        ("1 day, 6 hours", "1d6h"),
+        ("1day", "1d"),
+        ("30 minutes 1 hour", ""),  # not in this order
+        ("2 months", ""),
+        ("2 weeks or so", ""),
+        ("weeks", ""),
+        ("2w", ""),
+        ("9" * 50 + " days", ""),
+    ],
+)
+def test_it_says_words_in_units(text: str, short: str) -> None:
+    assert in_units(text) == short
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [
+        (None, "null"),
+        (True, "true"),
+        (False, "false"),
+        (0, "0"),
+        (1.5, "1.5"),
+        ("a", "'a'"),
+        ([None], "a list"),
+        ((1,), "a list"),
+        ({}, "a mapping"),
+    ],
+)
+def test_it_shows_values_in_the_words_of_yaml(value: object, written: str) -> None:
+    assert as_written(value) == written
 
 
 def test_it_refuses_what_lasts_longer_than_ten_years() -> None:
