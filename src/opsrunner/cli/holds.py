@@ -61,13 +61,13 @@ def pause(session: Session, routine: str, until: str, reason: str) -> int:
 
 
 def _tell_pause(session: Session, routine: Routine, end: datetime, *, now: datetime, zone: ZoneInfo) -> None:
-    from opsrunner.cli.words import moment_words  # noqa: PLC0415
+    from opsrunner.cli.words import when_words  # noqa: PLC0415
 
     if session.as_json:
         session.print_json({"routine": routine.id, "paused_until": end})
         return
     session.screen.line(
-        f"{routine.name} is paused until {moment_words(end, now=now, zone=zone)}, then it resumes by itself.",
+        f"{routine.name} is paused until {when_words(end, now=now, zone=zone)}, then it resumes by itself.",
         tone="fine",
     )
     session.screen.line(f"Sooner: opsrunner resume {routine.id}", dim=True)
@@ -100,13 +100,13 @@ def resume(session: Session, routine: str) -> int:
 
 
 def _next_words(app: OpenSite, routine: Routine, now: datetime) -> str:
-    from opsrunner.cli.words import moment_words  # noqa: PLC0415
+    from opsrunner.cli.words import when_words  # noqa: PLC0415
     from opsrunner.schedules.due import upcoming  # noqa: PLC0415
 
     coming = upcoming(routine.schedule, after=now, count=1, almanac=app.almanac)
     if not coming:
         return ""
-    return f" Next: {moment_words(coming[0].planned_at, now=now, zone=ZoneInfo(app.site.timezone))}."
+    return f" Next: {when_words(coming[0].planned_at, now=now, zone=ZoneInfo(app.site.timezone))}."
 
 
 @verb(SKIP_EXAMPLE)
@@ -162,14 +162,14 @@ def _chosen(app: OpenSite, routine: Routine, which: str, *, now: datetime) -> li
 
 
 def _tell_skip(session: Session, app: OpenSite, routine: Routine, chosen: list[Occurrence], *, now: datetime) -> None:
-    from opsrunner.cli.words import moment_words  # noqa: PLC0415
+    from opsrunner.cli.words import when_words  # noqa: PLC0415
 
     if session.as_json:
         session.print_json({"routine": routine.id, "skipped": [occurrence.nominal_at for occurrence in chosen]})
         return
     zone = ZoneInfo(app.site.timezone)
     for occurrence in chosen:
-        when = moment_words(occurrence.planned_at, now=now, zone=zone)
+        when = when_words(occurrence.planned_at, now=now, zone=zone)
         session.screen.line(f"{routine.name} is left out {when}, as asked.", tone="fine")
 
 

@@ -162,7 +162,7 @@ def _note(occurrence: Occurrence, held: str) -> str:
 
 def _show(session: Session, moments: Sequence[tuple[datetime, str]]) -> None:
     from opsrunner.cli.screen import Cell, Column  # noqa: PLC0415
-    from opsrunner.cli.words import WEEKDAYS  # noqa: PLC0415
+    from opsrunner.schedules.day_names import weekday_word  # noqa: PLC0415
 
     if not moments:
         return
@@ -170,7 +170,7 @@ def _show(session: Session, moments: Sequence[tuple[datetime, str]]) -> None:
         [Column(), Column(), Column(), Column(), Column(grows=True)],
         [
             (
-                WEEKDAYS[moment.weekday()],
+                weekday_word(moment),
                 f"{moment:%Y-%m-%d}",
                 f"{moment:%H:%M:%S}".removesuffix(":00"),
                 Cell(text=moment.tzname() or "", dim=True),

@@ -58,7 +58,7 @@ def _leave(session: Session, app: OpenSite, words: str) -> None:
 def _show(session: Session, app: OpenSite, days: int) -> None:
     from opsrunner.cli.lookup import person_name  # noqa: PLC0415
     from opsrunner.cli.screen import Cell, Column  # noqa: PLC0415
-    from opsrunner.cli.words import moment_words  # noqa: PLC0415
+    from opsrunner.cli.words import when_words  # noqa: PLC0415
 
     now, zone = app.clock.now(), ZoneInfo(app.site.timezone)
     notes = app.books.notes.since(now - timedelta(days=days))
@@ -69,7 +69,7 @@ def _show(session: Session, app: OpenSite, days: int) -> None:
     else:
         rows = [
             (
-                Cell(text=moment_words(one.at, now=now, zone=zone), dim=True),
+                Cell(text=when_words(one.at, now=now, zone=zone), dim=True),
                 Cell(text=person_name(app, one.author), dim=True),
                 one.text,
             )

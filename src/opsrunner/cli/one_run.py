@@ -11,7 +11,7 @@ from opsrunner.cli.lookup import person_name, routine_name
 from opsrunner.cli.screen import SIGNS, Cell, CellLike, Column, Screen
 from opsrunner.cli.statuses import reason_words, status_cell, status_word, tone_of
 from opsrunner.cli.views import run_view, seconds_between, step_view, task_view
-from opsrunner.cli.words import clock_words, due_words, duration_words, moment_words
+from opsrunner.cli.words import clock_words, due_words, duration_words, when_words
 from opsrunner.config.freezing import thaw
 from opsrunner.errors import OpsrunnerError
 from opsrunner.model.outcome import StepStatus
@@ -68,11 +68,11 @@ def _head(app: OpenSite, run: Run, *, now: datetime, zone: ZoneInfo) -> list[Seq
     }[run.trigger.value]
     late = f", {duration_words(run.late_seconds)} late" if run.late_seconds >= 60 else ""
     facts = {
-        "due": moment_words(run.nominal_at, now=now, zone=zone) if run.nominal_at else "",
-        "planned": moment_words(run.planned_at, now=now, zone=zone)
+        "due": when_words(run.nominal_at, now=now, zone=zone) if run.nominal_at else "",
+        "planned": when_words(run.planned_at, now=now, zone=zone)
         if run.planned_at and run.planned_at != run.nominal_at
         else "",
-        "started": moment_words(run.started_at, now=now, zone=zone) + late if run.started_at else "",
+        "started": when_words(run.started_at, now=now, zone=zone) + late if run.started_at else "",
         "took": duration_words(seconds) if seconds is not None else "",
         "came": trigger + (f", by {person_name(app, run.actor)}" if run.actor else ""),
     }
@@ -167,7 +167,7 @@ def _tasks_table(
         closed = f"{person_name(app, task.closed_by)}, " if task.closed_by else ""
         when = due_words(task.due_at, now=now, zone=zone) if task.is_open else ""
         if task.closed_at is not None:
-            when = closed + moment_words(task.closed_at, now=now, zone=zone)
+            when = closed + when_words(task.closed_at, now=now, zone=zone)
         rows.append((str(task.id), status_cell(task.status.value), task.title, when))
     columns = [
         Column(title="task", right=True),

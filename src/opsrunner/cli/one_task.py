@@ -11,7 +11,7 @@ from opsrunner.cli.lookup import person_name, routine_name
 from opsrunner.cli.screen import Cell, CellLike, Column, Screen
 from opsrunner.cli.statuses import status_word, tone_of
 from opsrunner.cli.views import task_view
-from opsrunner.cli.words import due_words, moment_words
+from opsrunner.cli.words import due_words, when_words
 from opsrunner.engine.task_words import evidence_words
 from opsrunner.model.routine import EvidenceSpec
 from opsrunner.model.task import Task, TaskKind
@@ -55,7 +55,7 @@ def print_task(screen: Screen, app: OpenSite, task: Task) -> None:
         screen.table(
             [Column(), Column(), Column(), Column(grows=True)],
             [
-                (moment_words(one.at, now=now, zone=zone), person_name(app, one.actor), one.action, one.detail)
+                (when_words(one.at, now=now, zone=zone), person_name(app, one.actor), one.action, one.detail)
                 for one in history
             ],
             indent=2,
@@ -74,7 +74,7 @@ def _facts(app: OpenSite, task: Task, *, now: datetime, zone: ZoneInfo) -> list[
         "about": task.key or "",
         "group": task.group,
         "link": task.link,
-        "opened": moment_words(task.opened_at, now=now, zone=zone)
+        "opened": when_words(task.opened_at, now=now, zone=zone)
         + (f", by {person_name(app, task.opened_by)}" if task.opened_by else ""),
         "came": f"{task.count} times" if task.count > 1 else "",
         "asks for": _asks_for(task.evidence_spec),
@@ -87,7 +87,7 @@ def _facts(app: OpenSite, task: Task, *, now: datetime, zone: ZoneInfo) -> list[
 def _closed(app: OpenSite, task: Task, *, now: datetime, zone: ZoneInfo) -> str:
     if task.closed_at is None:
         return ""
-    return f"{moment_words(task.closed_at, now=now, zone=zone)}, by {person_name(app, task.closed_by)}"
+    return f"{when_words(task.closed_at, now=now, zone=zone)}, by {person_name(app, task.closed_by)}"
 
 
 def _asks_for(spec: EvidenceSpec | None) -> str:

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from opsrunner.cli.lookup import person_name
 from opsrunner.cli.screen import Cell, Column, Screen
-from opsrunner.cli.words import moment_words
+from opsrunner.cli.words import when_words
 from opsrunner.model.person import Absence
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def print_people(screen: Screen, app: OpenSite) -> None:
         for name in app.site.rosters:
             held = app.people.holder(name, at=now)
             who = Cell(text=person_name(app, held.person)) if held.person else Cell(text="nobody", tone="failed")
-            until = f"until {moment_words(held.until, now=now, zone=zone)}" if held.until else ""
+            until = f"until {when_words(held.until, now=now, zone=zone)}" if held.until else ""
             rows.append((name, who, until, Cell(text=held.why, dim=True)))
         screen.table([Column(), Column(), Column(), Column(grows=True)], rows, indent=2)
     absences = app.books.absences.live(since=now)
@@ -69,5 +69,5 @@ def absence_words(app: OpenSite, absence: Absence, *, now: datetime) -> str:
         "swap": f"{other} takes{roster} from {who}",
         "cover": f"{other} stands in for {who}{f' on{roster}' if roster else ''}",
     }[absence.kind]
-    start = "" if absence.from_ <= now else f" from {moment_words(absence.from_, now=now, zone=zone)}"
-    return f"{what}{start} until {moment_words(absence.until, now=now, zone=zone)}"
+    start = "" if absence.from_ <= now else f" from {when_words(absence.from_, now=now, zone=zone)}"
+    return f"{what}{start} until {when_words(absence.until, now=now, zone=zone)}"

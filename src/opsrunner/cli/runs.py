@@ -100,7 +100,7 @@ def _show_runs(session: Session, app: OpenSite, found: list[Run], *, now: dateti
     from opsrunner.cli.screen import Cell, Column  # noqa: PLC0415
     from opsrunner.cli.statuses import reason_words, status_cell  # noqa: PLC0415
     from opsrunner.cli.views import seconds_between  # noqa: PLC0415
-    from opsrunner.cli.words import duration_words, moment_words  # noqa: PLC0415
+    from opsrunner.cli.words import duration_words, when_words  # noqa: PLC0415
 
     zone = ZoneInfo(app.site.timezone)
     columns = [
@@ -119,7 +119,7 @@ def _show_runs(session: Session, app: OpenSite, found: list[Run], *, now: dateti
             (
                 str(run.id),
                 routine_name(app, run.routine),
-                moment_words(began, now=now, zone=zone),
+                when_words(began, now=now, zone=zone),
                 status_cell(run.status.value),
                 "" if seconds is None else duration_words(seconds),
                 Cell(text=" · ".join(part for part in (_trigger(run), reason_words(run.reason)) if part), dim=True),

@@ -5,8 +5,7 @@ from __future__ import annotations
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
-WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
-MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+from opsrunner.schedules.day_names import day_words, weekday_word
 
 
 def duration_words(seconds: float) -> str:
@@ -34,26 +33,15 @@ def span_words(seconds: float) -> str:
     return f"{int(seconds // 86400)} days"
 
 
-def day_words(day: date, today: date) -> str:
-    """Return `today`, `tomorrow`, `yesterday`, `Mon` within the week ahead, else `Mon 7 Dec`."""
-    ahead = (day - today).days
-    if ahead in (-1, 0, 1):
-        return ("yesterday", "today", "tomorrow")[ahead + 1]
-    if 1 < ahead < 7:
-        return WEEKDAYS[day.weekday()]
-    return date_words(day, today)
-
-
 def date_words(day: date, today: date) -> str:
     """Return `Mon 7 Dec`, with its year where it is not this one."""
-    year = "" if day.year == today.year else f" {day.year}"
-    return f"{WEEKDAYS[day.weekday()]} {day.day} {MONTHS[day.month - 1]}{year}"
+    return day_words(day) + ("" if day.year == today.year else f" {day.year}")
 
 
-def moment_words(moment: datetime, *, now: datetime, zone: ZoneInfo) -> str:
-    """Return a moment on the site's wall clock: `today 16:00`, `Mon 09:00`, `Mon 7 Dec 09:00`."""
+def when_words(moment: datetime, *, now: datetime, zone: ZoneInfo) -> str:
+    """Return a moment on the site's wall clock, seen from `now`: `today 16:00`, `Mon 09:00`, `Mon 7 Dec 09:00`."""
     local = moment.astimezone(zone)
-    return f"{day_words(local.date(), now.astimezone(zone).date())} {local:%H:%M}"
+    return f"{_near_day(local.date(), now.astimezone(zone).date())} {local:%H:%M}"
 
 
 def clock_words(moment: datetime, *, zone: ZoneInfo) -> str:
@@ -67,7 +55,7 @@ def due_words(due_at: datetime | None, *, now: datetime, zone: ZoneInfo) -> str:
         return ""
     if due_at < now:
         return f"{span_words((now - due_at).total_seconds())} late"
-    return f"by {moment_words(due_at, now=now, zone=zone).removeprefix('today ')}"
+    return f"by {when_words(due_at, now=now, zone=zone).removeprefix('today ')}"
 
 
 def count_words(number: int, noun: str, plural: str = "") -> str:
@@ -77,3 +65,11 @@ def count_words(number: int, noun: str, plural: str = "") -> str:
 
 def _two(first: int, first_unit: str, second: int, second_unit: str) -> str:
     return f"{first} {first_unit}" + (f" {second} {second_unit}" if second else "")
+
+
+def _near_day(day: date, today: date) -> str:
+    """Return `today`, `tomorrow`, `yesterday`, `Mon` within the week ahead, else `Mon 7 Dec`."""
+    ahead = (day - today).days
+    if ahead in (-1, 0, 1):
+        return ("yesterday", "today", "tomorrow")[ahead + 1]
+    return weekday_word(day) if 1 < ahead < 7 else date_words(day, today)

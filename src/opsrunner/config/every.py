@@ -13,7 +13,8 @@ from pydantic import ValidationInfo
 
 from opsrunner.config.days import read_clock
 from opsrunner.model.schedule import Every, ShortMonths
-from opsrunner.schedules.day_words import FULL_MONTHS, DayWord, Period, day_word, parse_days, parse_weekday
+from opsrunner.schedules.day_names import MONTH_NAMES
+from opsrunner.schedules.day_words import DayWord, Period, day_word, parse_days, parse_weekday
 from opsrunner.schedules.parsing import in_units, not_a_duration, parse_clock_range, parse_duration, shown
 
 SHORTEST_INTERVAL_SECONDS = 60
@@ -158,7 +159,7 @@ def _refuse_unsaid(word: DayWord, every: str, info: ValidationInfo) -> None:
     months = _lacking_months(word, every)
     if not months:
         return
-    where = ", ".join(FULL_MONTHS[month - 1] for month in months)
+    where = ", ".join(MONTH_NAMES[month - 1] for month in months)
     leap = " outside of leap years" if word.number == 29 else ""
     context: dict[str, Any] = info.context or {}
     dates = _missing_dates(word.number, months, context["today"]) if "today" in context else ""

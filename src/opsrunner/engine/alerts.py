@@ -10,6 +10,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from opsrunner.engine.alert_render import alert_mail
 from opsrunner.engine.desk import Desk
@@ -17,7 +18,7 @@ from opsrunner.engine.escalations import escalation_rung
 from opsrunner.engine.outputs import last_output
 from opsrunner.engine.people import People
 from opsrunner.engine.quiet import quiet_until
-from opsrunner.engine.task_words import due_words, moment_words, span_words
+from opsrunner.engine.task_words import due_words, span_words
 from opsrunner.errors import OpsrunnerError
 from opsrunner.model.alert import Alert, AlertKind
 from opsrunner.model.mail import NewMail
@@ -25,6 +26,7 @@ from opsrunner.model.person import Person
 from opsrunner.model.routine import Escalation, Routine, StepPlan
 from opsrunner.model.run import Run
 from opsrunner.model.task import Task, TaskKind
+from opsrunner.schedules.day_names import moment_words
 
 INTERRUPTED_KEY = "(interrupted)"
 """Key of the follow-up that asks about a step that was cut off; brackets stand in no host's name."""
@@ -119,7 +121,7 @@ class Alerts:
             title=task.title,
             facts=facts,
             why_you="",
-            since=f"Open since {moment_words(task.opened_at, zone=site.timezone)}.",
+            since=f"Open since {moment_words(task.opened_at, zone=ZoneInfo(site.timezone))}.",
             how="\n\n".join(part for part in (task.how, task.link) if part),
             run=task.run,
             step=task.step,
@@ -128,7 +130,7 @@ class Alerts:
 
     def _due_facts(self, task: Task) -> str:
         site = self._desk.site()
-        due = "" if task.due_at is None else f"Due {moment_words(task.due_at, zone=site.timezone)}."
+        due = "" if task.due_at is None else f"Due {moment_words(task.due_at, zone=ZoneInfo(site.timezone))}."
         routine = site.routines.get(task.routine or "")
         return f"{due} It belongs to {routine.name}.".strip() if routine else due
 

@@ -12,13 +12,13 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from opsrunner.engine.desk import Desk, routine_names
-from opsrunner.engine.digest_words import day_words
-from opsrunner.engine.task_words import STATUS_WORDS, evidence_words, moment_words
+from opsrunner.engine.task_words import STATUS_WORDS, evidence_words
 from opsrunner.errors import NotFound
 from opsrunner.mail.headers import clean_line
 from opsrunner.model.run import Run
 from opsrunner.model.site import Site
 from opsrunner.model.task import Task, TaskKind, TaskStatus
+from opsrunner.schedules.day_names import day_words, moment_words
 
 LINE_LENGTH = 1_000
 _SIGNS = re.compile(r"([\\`*_{}\[\]<>()#+!|~&])")
@@ -84,7 +84,7 @@ def _lines(run: Run, name: str, tasks: Sequence[Task], site: Site, now: datetime
     closed = sum(not task.is_open for task in tasks)
     yield f"# {_plain(name)}, {day_words(day)} {day.year}"
     yield ""
-    yield f"Run {run.id}, {closed} of {len(tasks)} closed. Written {moment_words(now, zone=site.timezone)}."
+    yield f"Run {run.id}, {closed} of {len(tasks)} closed. Written {moment_words(now, zone=ZoneInfo(site.timezone))}."
     group = None
     for task in tasks:
         if task.group != group:
@@ -106,10 +106,10 @@ def _item(task: Task, site: Site) -> str:
 
 def _about(task: Task, site: Site) -> str:
     if task.is_open:
-        due = "" if task.due_at is None else f"due {moment_words(task.due_at, zone=site.timezone)}"
+        due = "" if task.due_at is None else f"due {moment_words(task.due_at, zone=ZoneInfo(site.timezone))}"
         words = [f"task {task.id}", _name(task.person or task.role, site), due]
         return ", ".join(_plain(word) for word in words if word)
-    when = "" if task.closed_at is None else moment_words(task.closed_at, zone=site.timezone)
+    when = "" if task.closed_at is None else moment_words(task.closed_at, zone=ZoneInfo(site.timezone))
     said = "" if task.status is TaskStatus.DONE else STATUS_WORDS[task.status]
     words = [said, _name(task.closed_by, site), when, evidence_words(task)]
     return ", ".join(_plain(word) for word in words if word)

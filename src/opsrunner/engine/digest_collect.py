@@ -26,7 +26,6 @@ from opsrunner.engine.digest_words import (
     compose_preheader,
     compose_subject,
     count_words,
-    day_words,
     plural,
 )
 from opsrunner.ledger.ends import Tally
@@ -34,6 +33,7 @@ from opsrunner.ledger.tasks import ClosedTasks
 from opsrunner.model.digest import Coming, Digest, Series
 from opsrunner.model.run import RunStatus
 from opsrunner.model.task import Task, TaskKind
+from opsrunner.schedules.day_names import moment_words
 from opsrunner.version import VERSION
 
 NOT_STARTED = (RunStatus.SKIPPED, RunStatus.MISSED)
@@ -168,5 +168,5 @@ def _gaps(desk: Desk, *, since: datetime, until: datetime) -> tuple[str, ...]:
 
 def _gap_words(start: datetime, end: datetime, *, zone: ZoneInfo) -> str:
     first, last = start.astimezone(zone), end.astimezone(zone)
-    until = f"{last:%H:%M}" if first.date() == last.date() else f"{day_words(last.date())} {last:%H:%M}"
-    return f"The scheduler did not run from {day_words(first.date())} {first:%H:%M} to {until}."
+    until = f"{last:%H:%M}" if first.date() == last.date() else moment_words(end, zone=zone)
+    return f"The scheduler did not run from {moment_words(start, zone=zone)} to {until}."

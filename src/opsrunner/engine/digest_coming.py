@@ -10,7 +10,7 @@ from itertools import islice
 from zoneinfo import ZoneInfo
 
 from opsrunner.engine.desk import Desk, routine_names
-from opsrunner.engine.digest_words import count_words, day_words, plural
+from opsrunner.engine.digest_words import count_words, plural
 from opsrunner.engine.forecast import Forecast, forecast
 from opsrunner.engine.people import People
 from opsrunner.engine.unverified import unverified_lines
@@ -19,6 +19,7 @@ from opsrunner.model.digest import Coming
 from opsrunner.model.routine import Routine
 from opsrunner.model.schedule import Freeze
 from opsrunner.model.task import Task
+from opsrunner.schedules.day_names import day_words, moment_words
 from opsrunner.schedules.due import occurrences
 from opsrunner.schedules.holding import Gap, gaps, upcoming_handovers
 
@@ -61,10 +62,11 @@ def _held(holds: Sequence[Hold], zone: ZoneInfo) -> str:
     """Return `is paused until Wed 25 Nov 08:00`, or what is left out: one moment, or how many from when to when."""
     ends = sorted(end for hold in holds if (end := hold.until or hold.nominal_at) is not None)
     if holds[0].kind == "pause":
-        return f"is paused until {_moment(ends[-1], zone)}"
+        return f"is paused until {moment_words(ends[-1], zone=zone)}"
     if len(ends) == 1:
-        return f"leaves out {_moment(ends[0], zone)}"
-    return f"leaves out {count_words(len(ends))} times from {_moment(ends[0], zone)} to {_moment(ends[-1], zone)}"
+        return f"leaves out {moment_words(ends[0], zone=zone)}"
+    first, last = (moment_words(end, zone=zone) for end in (ends[0], ends[-1]))
+    return f"leaves out {count_words(len(ends))} times from {first} to {last}"
 
 
 def _reason(desk: Desk, hold: Hold) -> str:
@@ -177,7 +179,7 @@ def _ends(gap: Gap, zone: ZoneInfo) -> tuple[str, str]:
     start, end = gap.from_.astimezone(zone), gap.until.astimezone(zone)
     if gap.until - gap.from_ <= timedelta(days=1):
         return f"{start:%H:%M}", f"{end:%H:%M}"
-    return f"{day_words(start.date())} {start:%H:%M}", f"{day_words(end.date())} {end:%H:%M}"
+    return moment_words(gap.from_, zone=zone), moment_words(gap.until, zone=zone)
 
 
 def _freezes(desk: Desk, *, from_: datetime, until: datetime) -> list[Coming]:
@@ -204,8 +206,3 @@ def _when(moment: datetime, from_: datetime, zone: ZoneInfo) -> str:
     words = day_words(local.date())
     far = (local.date() - today).days > 6
     return f"{words.split(' ', 1)[1] if far else words.split(' ', 1)[0]}{clock}"
-
-
-def _moment(moment: datetime, zone: ZoneInfo) -> str:
-    local = moment.astimezone(zone)
-    return f"{day_words(local.date())} {local:%H:%M}"

@@ -7,10 +7,11 @@ from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from opsrunner.engine.desk import Desk
-from opsrunner.engine.digest_words import day_words, plural
+from opsrunner.engine.digest_words import plural
 from opsrunner.engine.planner import World, accounted_until, held_because, world_of
 from opsrunner.ledger.holds import Hold
 from opsrunner.model.routine import Routine
+from opsrunner.schedules.day_names import moment_words
 from opsrunner.schedules.due import occurrences
 
 LONGEST_PAUSE = timedelta(minutes=5)
@@ -52,6 +53,5 @@ def _was_due(routine: Routine, holds: list[Hold], world: World, *, after: dateti
 
 
 def _line(planned_at: datetime, due: int, zone: ZoneInfo) -> str:
-    local = planned_at.astimezone(zone)
     what = f"{plural(due, 'routine')} {'was' if due == 1 else 'were'} due" if due else "nothing was due"
-    return f"The scheduler has not run since {day_words(local.date())} {local:%H:%M}; {what} since then."
+    return f"The scheduler has not run since {moment_words(planned_at, zone=zone)}; {what} since then."

@@ -11,13 +11,13 @@ from zoneinfo import ZoneInfo
 from opsrunner.engine.digest_words import (
     age_words,
     count_words,
-    day_words,
     missing_words,
     period_tag,
     period_words,
 )
 from opsrunner.mail.headers import clean_line
 from opsrunner.model.digest import Coming, DayMark, Digest, Figure, OpenItem, Planned, Tone
+from opsrunner.schedules.day_names import day_words
 
 SIGNS: dict[Tone, str] = {"failed": "✕", "look": "!", "fine": "✓", "live": "●", "nothing": "○"}
 """Beside the colour of each tone, for eyes and screens that do not tell colours apart."""

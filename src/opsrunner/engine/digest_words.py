@@ -5,19 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Literal
 from zoneinfo import ZoneInfo
 
 from opsrunner.model.digest import Series
+from opsrunner.schedules.day_names import MONTH_NAMES, day_words, moment_words
 
 SUBJECT_LENGTH = 90
 """What a phone shows of a subject is less; what matters stands first."""
 
-_WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
-_MONTHS = (
-    "January", "February", "March", "April", "May", "June",
-    "July", "August", "September", "October", "November", "December",
-)  # fmt: skip
 _NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
 _ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth")
 _EVERY = {"daily": "every day", "weekly": "every week", "monthly": "every month"}
@@ -126,14 +121,6 @@ def times_words(number: int) -> str:
     return {1: "once", 2: "twice"}.get(number, f"{count_words(number)} times")
 
 
-def day_words(day: date, *, style: Literal["short", "long"] = "short") -> str:
-    """Return `Sat 21 Nov`, or `Saturday 21 November`."""
-    weekday, month = _WEEKDAYS[day.weekday()], _MONTHS[day.month - 1]
-    if style == "short":
-        weekday, month = weekday[:3], month[:3]
-    return f"{weekday} {day.day} {month}"
-
-
 def near_words(moment: datetime, *, now: datetime, zone: str) -> str:
     """Return a moment as people say it at `now`: `today 14:10`, `Fri 18:00`, `Fri 6 Nov` where it is further off."""
     local, today = moment.astimezone(ZoneInfo(zone)), now.astimezone(ZoneInfo(zone)).date()
@@ -147,7 +134,7 @@ def period_tag(day: date, *, series: Series) -> str:
     """Return what the subject calls the period that ends on `day`."""
     if series == "monthly":
         last = date.fromordinal(day.toordinal() - 1)
-        return f"{_MONTHS[last.month - 1]} {last.year}"
+        return f"{MONTH_NAMES[last.month - 1]} {last.year}"
     if series == "weekly":
         return f"week {date.fromordinal(day.toordinal() - 1).isocalendar().week}"
     return day_words(day)
@@ -155,8 +142,7 @@ def period_tag(day: date, *, series: Series) -> str:
 
 def period_words(from_: datetime, until: datetime, *, zone: str) -> str:
     """Return the span in the site's zone: `Fri 20 Nov 07:00 to Sat 21 Nov 07:00`."""
-    ends = [moment.astimezone(ZoneInfo(zone)) for moment in (from_, until)]
-    return " to ".join(f"{day_words(end.date())} {end:%H:%M}" for end in ends)
+    return f"{moment_words(from_, zone=ZoneInfo(zone))} to {moment_words(until, zone=ZoneInfo(zone))}"
 
 
 def _needs(number: int) -> str:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from zoneinfo import ZoneInfo
 
-from opsrunner.engine.digest_words import day_words
 from opsrunner.model.task import Task, TaskStatus
 
 STATUS_WORDS = {
@@ -15,12 +13,6 @@ STATUS_WORDS = {
     TaskStatus.COULD_NOT: "could not be done",
     TaskStatus.MISSED: "missed",
 }
-
-
-def moment_words(moment: datetime, *, zone: str) -> str:
-    """Return `Sat 21 Nov 07:00`, in the zone."""
-    local = moment.astimezone(ZoneInfo(zone))
-    return f"{day_words(local.date())} {local:%H:%M}"
 
 
 def span_words(span: timedelta) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from opsrunner.engine.checklists import Checklists
 from opsrunner.engine.desk import Desk
@@ -12,7 +13,7 @@ from opsrunner.engine.evidence import checked_evidence, keep_file
 from opsrunner.engine.people import People
 from opsrunner.engine.rights import Rights
 from opsrunner.engine.task_texts import HOW_LENGTH, TITLE_LENGTH, safe_link
-from opsrunner.engine.task_words import STATUS_WORDS, evidence_words, moment_words
+from opsrunner.engine.task_words import STATUS_WORDS, evidence_words
 from opsrunner.errors import NotFound, Refused, UsageError
 from opsrunner.mail.headers import clean_line
 from opsrunner.mail.message import clean_text
@@ -20,6 +21,7 @@ from opsrunner.model.person import Person
 from opsrunner.model.routine import Due
 from opsrunner.model.task import UNDO_SECONDS, Evidence, NewTask, Task, TaskKind, TaskStatus
 from opsrunner.schedules.business import due_moment
+from opsrunner.schedules.day_names import moment_words
 
 MARKS = (TaskStatus.DONE, TaskStatus.NOT_APPLICABLE, TaskStatus.COULD_NOT)
 DETAIL_LENGTH = 1_000
@@ -214,7 +216,7 @@ def _told(evidence: Evidence) -> tuple[object, ...]:
 
 
 def _closing_words(task: Task, *, zone: str) -> str:
-    when = "" if task.closed_at is None else f", {moment_words(task.closed_at, zone=zone)}"
+    when = "" if task.closed_at is None else f", {moment_words(task.closed_at, zone=ZoneInfo(zone))}"
     return f"task {task.id} is closed already: {STATUS_WORDS[task.status]} by {task.closed_by}{when}"
 
 

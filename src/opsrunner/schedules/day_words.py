@@ -10,19 +10,16 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal, TypeAlias
 
+from opsrunner.schedules.day_names import MONTH_NAMES, WEEKDAY_NAMES
 from opsrunner.schedules.parsing import as_written, shown
 
 Period: TypeAlias = Literal["week", "month", "quarter", "year"]
 
-WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
-MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+WEEKDAYS = tuple(name.lower() for name in WEEKDAY_NAMES)
+MONTHS = tuple(name[:3].lower() for name in MONTH_NAMES)
 LONGEST_MONTHS = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 ORDINALS = {"first": 1, "second": 2, "third": 3, "fourth": 4, "last": -1}
 
-FULL_MONTHS = (
-    "January", "February", "March", "April", "May", "June",
-    "July", "August", "September", "October", "November", "December",
-)  # fmt: skip
 _WEEKDAY_WORDS = {
     **{name: index for index, name in enumerate(WEEKDAYS)},
     **{name[:3]: index for index, name in enumerate(WEEKDAYS)},
@@ -33,7 +30,7 @@ _WEEKDAY_WORDS = {
 }
 _MONTH_WORDS = {
     **{name: index + 1 for index, name in enumerate(MONTHS)},
-    **{name.lower(): index + 1 for index, name in enumerate(FULL_MONTHS)},
+    **{name.lower(): index + 1 for index, name in enumerate(MONTH_NAMES)},
     "sept": 9,
 }
 _ORDINAL_WORDS = {**ORDINALS, "1st": 1, "2nd": 2, "3rd": 3, "4th": 4}

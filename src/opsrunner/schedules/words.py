@@ -7,7 +7,8 @@ from itertools import groupby
 
 from opsrunner.model.schedule import CalendarRule, CronRule, Frame, IntervalRule, OffsetRule, OnceRule, Rule, Schedule
 from opsrunner.schedules.cron_words import cron_in_words
-from opsrunner.schedules.day_words import FULL_MONTHS, ORDINALS, DayWord, day_word
+from opsrunner.schedules.day_names import MONTH_NAMES
+from opsrunner.schedules.day_words import ORDINALS, DayWord, day_word
 
 _UNITS = (("week", 604800), ("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1))
 _MOST_DATES = 3
@@ -110,7 +111,7 @@ def _day_of(word: DayWord, rule: CalendarRule) -> str:
 
 
 def _date(word: DayWord, rule: CalendarRule) -> str:
-    return f"{word.number} {FULL_MONTHS[word.month - 1]}{_when_short(word.number, rule)}"
+    return f"{word.number} {MONTH_NAMES[word.month - 1]}{_when_short(word.number, rule)}"
 
 
 def _when_short(number: int, rule: CalendarRule) -> str:

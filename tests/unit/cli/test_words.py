@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from opsrunner.cli.words import count_words, due_words, duration_words, moment_words
+from opsrunner.cli.words import count_words, due_words, duration_words, when_words
 
 OSLO = ZoneInfo("Europe/Oslo")
 NOW = datetime(2026, 11, 21, 11, 0, tzinfo=UTC)  # Saturday, 12:00 in Oslo
@@ -57,12 +57,12 @@ def test_it_says_nothing_of_a_task_without_a_due_time() -> None:
 
 def test_days_are_those_of_the_site_not_of_utc() -> None:
     late_evening_utc = datetime(2026, 11, 21, 23, 30, tzinfo=UTC)  # 00:30 on Sunday in Oslo
-    assert moment_words(late_evening_utc, now=NOW, zone=OSLO) == "tomorrow 00:30"
+    assert when_words(late_evening_utc, now=NOW, zone=OSLO) == "tomorrow 00:30"
 
 
 def test_a_moment_of_the_past_week_names_its_date() -> None:
-    assert moment_words(NOW - timedelta(days=3), now=NOW, zone=OSLO) == "Wed 18 Nov 12:00"
-    assert moment_words(NOW - timedelta(days=1), now=NOW, zone=OSLO) == "yesterday 12:00"
+    assert when_words(NOW - timedelta(days=3), now=NOW, zone=OSLO) == "Wed 18 Nov 12:00"
+    assert when_words(NOW - timedelta(days=1), now=NOW, zone=OSLO) == "yesterday 12:00"
 
 
 def test_it_counts_one_and_many() -> None:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from opsrunner.engine.task_words import due_words, evidence_words, moment_words, span_words
+from opsrunner.engine.task_words import due_words, evidence_words, span_words
 from opsrunner.model.routine import EvidenceSpec
 from opsrunner.model.task import Evidence, Task, TaskKind, TaskStatus
 
@@ -25,10 +25,6 @@ TASK = Task(
     role="sysadmin",
     opened_at=NOW,
 )
-
-
-def test_a_moment_is_told_in_the_sites_zone() -> None:
-    assert moment_words(datetime(2026, 11, 20, 23, 30, tzinfo=UTC), zone="Europe/Oslo") == "Sat 21 Nov 00:30"
 
 
 @pytest.mark.parametrize(
