@@ -53,6 +53,8 @@ def parse_offset(text: str) -> int:
     """Return the seconds of a duration with an optional sign: `-8d`, `+4h`. Raises ValueError."""
     stripped = text.strip()
     if stripped[:1] in ("+", "-"):
+        if span := in_units(stripped[1:]):
+            raise ValueError(f"{shown(text)} is not a duration; write {stripped[0]}{span}")
         seconds = parse_duration(stripped[1:])
         return -seconds if stripped[0] == "-" else seconds
     return parse_duration(stripped)
