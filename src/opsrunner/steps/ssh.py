@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -9,7 +10,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, field_validator, model_validator
 
-from opsrunner.errors import StepFailed
+from opsrunner.errors import OpsrunnerError, StepFailed
 from opsrunner.fleet.marks import RUN_MARK
 from opsrunner.model.outcome import Outcome, Part, Row, StepStatus, worst
 from opsrunner.model.site import Host
@@ -23,6 +24,7 @@ from opsrunner.steps.suggestions import nearest
 
 EVERY_HOST = "all"
 NAMED_IN_MESSAGE = 3
+LOGGER = logging.getLogger("opsrunner")
 _STATUS = {
     Verdict.SUCCEEDED: StepStatus.SUCCEEDED,
     Verdict.WARNING: StepStatus.WARNING,
@@ -80,7 +82,12 @@ def run(call: StepCall, means: Means) -> Outcome:
 
     def one(host: Host) -> HostResult:
         left = ends_at - means.clock.monotonic()
-        return _run_on(host, call, means, env={**secrets, **_marks(host, call)}, seconds=left)
+        try:
+            return _run_on(host, call, means, env={**secrets, **_marks(host, call)}, seconds=left)
+        except OpsrunnerError as exc:
+            return _not_run(host, StepStatus.FAILED, exc.message)
+        except Exception as exc:  # noqa: BLE001 - what trips us up on one host must not cost the others theirs
+            return _at_fault(host, call, exc)
 
     sink = OutputSink(call.output, limit_bytes=call.output_limit_bytes, vault=means.vault)
     try:
@@ -155,6 +162,20 @@ def _not_run(
     host: Host, status: StepStatus, message: str, *, facts: Mapping[str, Any] = MappingProxyType({})
 ) -> HostResult:
     return HostResult(part=Part(key=host.name, status=status, message=message, facts=dict(facts)))
+
+
+def _at_fault(host: Host, call: StepCall, fault: Exception) -> HostResult:
+    """Answer for a host that we stumbled over ourselves. The command may have run there, and the others keep theirs."""
+    LOGGER.exception(
+        "run %s: host %s of step %s stopped by a fault of opsrunner",
+        call.run_id,
+        host.name,
+        call.step,
+        extra={"action": "fault", "run": call.run_id},
+    )
+    name = type(fault).__name__
+    message = f"a fault of opsrunner ({name}), and its log says where; nobody knows how far the command came"
+    return _not_run(host, StepStatus.UNKNOWN, message)
 
 
 def _judge(host: Host, answer: HostAnswer, call: StepCall, vault: Vault) -> HostResult:

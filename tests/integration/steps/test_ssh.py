@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from opsrunner.errors import StepFailed
+from opsrunner.errors import SecretUnavailable, StepFailed
 from opsrunner.fleet.fleet import Fleet
 from opsrunner.fleet.host_keys import trust
 from opsrunner.model.outcome import Outcome, StepStatus
 from opsrunner.model.site import Host
 from opsrunner.secrets import MASK, SecretRef
-from opsrunner.steps.base import Means, StepCall
+from opsrunner.steps.base import HostAnswer, Means, StepCall
 from opsrunner.steps.ssh import KIND, Options, preview, run, select_hosts
 
 LOCAL = Host(name="local", address="127.0.0.1")
@@ -344,6 +344,60 @@ HOSTS = {
     "web2": Host(name="web2", address="192.0.2.2", groups=("shared", "edge")),
     "db1": Host(name="db1", address="192.0.2.3"),
 }
+
+
+class Stumbling:
+    """A fleet that raises `error` on one host and does its work on all others."""
+
+    def __init__(self, fleet: Fleet, *, on: str, error: Exception) -> None:
+        self._fleet = fleet
+        self._on = on
+        self._error = error
+
+    def run(self, host: Host, command: str, **given: Any) -> HostAnswer:
+        if host.name == self._on:
+            raise self._error
+        return self._fleet.run(host, command, **given)
+
+
+class TestFaultOfOurs:
+    def test_it_costs_one_host_its_result_and_the_others_keep_theirs(
+        self,
+        work: Work,
+        make_fleet: Callable[..., Fleet],
+        inventory: dict[str, Host],
+        tmp_path: Path,
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:
+        inventory["web2"] = Host(name="web2", address="192.0.2.2")
+        fleet: Any = Stumbling(make_fleet(), on="web2", error=KeyError("hunter2"))
+
+        outcome = work(hosts=["web2", "local"], run="echo fine", rows_as="lines", fleet=fleet)
+
+        assert outcome.status is StepStatus.UNKNOWN
+        assert [(part.key, part.status) for part in outcome.parts] == [
+            ("web2", StepStatus.UNKNOWN),
+            ("local", StepStatus.SUCCEEDED),
+        ]
+        assert outcome.parts[0].message == (
+            "a fault of opsrunner (KeyError), and its log says where; nobody knows how far the command came"
+        )
+        assert list(outcome.rows) == [{"host": "local", "line": "fine"}]
+        assert "\nfine\n" in (tmp_path / "output.log").read_text()
+        (record,) = caplog.records
+        assert record.getMessage() == "run 7: host web2 of step dump stopped by a fault of opsrunner"
+        assert record.exc_info is not None
+
+    def test_an_error_of_ours_beside_a_failed_step_is_told_as_it_is(
+        self, work: Work, make_fleet: Callable[..., Fleet], inventory: dict[str, Host]
+    ) -> None:
+        inventory["web2"] = Host(name="web2", address="192.0.2.2")
+        fleet: Any = Stumbling(make_fleet(), on="web2", error=SecretUnavailable("the key's word is not set"))
+
+        outcome = work(hosts=["web2", "local"], run="true", fleet=fleet)
+
+        assert outcome.message == "1 of 2 hosts fine; web2: the key's word is not set"
+        assert outcome.status is StepStatus.FAILED
 
 
 class TestSelection:
