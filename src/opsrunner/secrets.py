@@ -20,6 +20,7 @@ from html import escape
 from pathlib import Path
 from urllib.parse import quote, quote_plus
 
+from opsrunner.children import STARTING
 from opsrunner.errors import SecretUnavailable
 
 MASK = "••••"
@@ -126,20 +127,31 @@ class Vault:
 
     def _from_command(self, argv: tuple[str, ...]) -> str:
         try:
-            answer = subprocess.run(
+            exit_code, said = self._run(argv)
+        except (OSError, ValueError, subprocess.SubprocessError) as exc:
+            raise SecretUnavailable(f"secret from {argv[0]}: {type(exc).__name__}") from exc
+        if exit_code != 0:
+            raise SecretUnavailable(f"secret from {argv[0]}: exit code {exit_code}")
+        return said.rstrip("\r\n")
+
+    def _run(self, argv: tuple[str, ...]) -> tuple[int, str]:
+        """Run a command; return its exit code and what it printed. What it leaves in the background lives on."""
+        with STARTING:  # a step that starts in this moment would give it the mark by which its processes are ended
+            process = subprocess.Popen(
                 argv,
                 cwd=self._root,
                 stdin=subprocess.DEVNULL,
-                capture_output=True,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
                 text=True,
-                timeout=COMMAND_SECONDS,
-                check=False,
             )
-        except (OSError, ValueError, subprocess.SubprocessError) as exc:
-            raise SecretUnavailable(f"secret from {argv[0]}: {type(exc).__name__}") from exc
-        if answer.returncode != 0:
-            raise SecretUnavailable(f"secret from {argv[0]}: exit code {answer.returncode}")
-        return answer.stdout.rstrip("\r\n")
+        with process:
+            try:
+                said, _ = process.communicate(timeout=COMMAND_SECONDS)
+            except BaseException:
+                process.kill()
+                raise
+        return process.returncode, said
 
 
 class MaskedStream:

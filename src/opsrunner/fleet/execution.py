@@ -131,7 +131,11 @@ class Execution:
 
         def find_all() -> list[int]:
             family = find_family(
-                process.pid, run_token=command.run_token, try_mark=command.try_mark, known=self._family
+                process.pid,
+                run_token=command.run_token,
+                try_mark=command.try_mark,
+                account_uid=command.account.uid,
+                known=self._family,
             )
             return sorted({*family, *find_writers(pipes)})
 

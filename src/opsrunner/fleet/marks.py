@@ -4,7 +4,7 @@ Two stand in its environment: OPS_RUN_TOKEN for the run, OPS_TRY for the one try
 can clear its environment, leave its session, lose its parent and close its output; the third mark stays
 through all of that. It is the soft limit on file locks, which Linux has not enforced since 2.4
 (getrlimit(2), RLIMIT_LOCKS): children inherit it, exec keeps it, everyone may read it in proc(5)'s
-`limits`, and nobody has a reason to set it. `ulimit -x` shows it.
+`limits`, and nobody has a reason to set it. `ulimit -x` shows it. Who reads it can copy it: see `owners`.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from __future__ import annotations
 import hashlib
 import os
 import resource
-import threading
 from contextlib import suppress
+
+from opsrunner.children import STARTING
 
 RUN_MARK = "OPS_RUN_TOKEN"
 TRY_MARK = "OPS_TRY"
@@ -22,7 +23,6 @@ _LINE = b"\nMax file locks "
 _OURS = 1 << 62
 _TRY_BITS = 24
 _RUN_BITS = 38
-_STARTING = threading.Lock()
 
 
 def in_environment(environment: bytes, *, name: str, token: str) -> bool:
@@ -51,13 +51,13 @@ class LimitForChildren:
         self._before = (0, 0)
 
     def __enter__(self) -> None:
-        _STARTING.acquire()
+        STARTING.acquire()
         self._before = resource.getrlimit(_LIMIT)
         self._set(self._limit)
 
     def __exit__(self, *_: object) -> None:
         self._set(self._before[0])
-        _STARTING.release()
+        STARTING.release()
 
     def _set(self, soft: int) -> None:
         with suppress(OSError, ValueError):

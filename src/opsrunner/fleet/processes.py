@@ -1,7 +1,8 @@
 """Finding and ending the processes of a step, also those that left its session.
 
 They are found by their marks, as descendants, by the session they stand in, or by the output they hold
-open. A mark outlives setsid, double forks and the death of the daemon; see `marks`.
+open. A mark outlives setsid, double forks and the death of the daemon; see `marks`. For whom it is trusted where
+nothing else speaks for it, `owners` tells.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from opsrunner.fleet.marks import RUN_MARK, TRY_MARK, in_environment, limit_of, run_part, try_limit
+from opsrunner.fleet.owners import may_be_ours, ourselves, owner_of
 
 GRACE_SECONDS = 4.0
 """Between the polite signal and the one that cannot be refused."""
@@ -55,16 +57,18 @@ def pause(seconds: float) -> None:
 def find_marked(*tokens: str) -> list[int]:
     """Return the ids of the living processes that carry the mark of one of these runs, but not our own.
 
-    The variable in the environment of other users' processes is seen only by root.
+    The variable in the environment of other users' processes is seen only by root. As whom the steps ran is not
+    known here: it was as ourselves, or as anybody where we are root.
     """
-    our_session = os.getsid(0)
+    our_session, us = os.getsid(0), ourselves()
     variables = {f"{RUN_MARK}={token}".encode() for token in tokens}
     runs = {run_part(try_limit(token, "")) for token in tokens}
 
     def is_marked(process: Process) -> bool:
         if not variables.isdisjoint(_environment(process.pid).split(b"\0")):
             return True
-        return process.session != our_session and run_part(limit_of(process.pid)) in runs
+        has_mark = process.session != our_session and run_part(limit_of(process.pid)) in runs
+        return has_mark and may_be_ours(owner_of(process.pid), account_uid=us.uid, us=us)
 
     return [process.pid for process in _process_table().values() if process.pid != os.getpid() and is_marked(process)]
 
@@ -107,15 +111,15 @@ def end_all(
     return Ended(found=sorted(seen), left=sorted(alive))
 
 
-def find_family(leader: int, *, run_token: str, try_mark: str, known: set[Process]) -> list[int]:
-    """Return the living processes of the try whose first process is `leader`.
+def find_family(leader: int, *, run_token: str, try_mark: str, account_uid: int, known: set[Process]) -> list[int]:
+    """Return the living processes of the try whose first process is `leader`, begun as the user `account_uid`.
 
     They are what carries its mark, stands in its session, or descends from either; `known` keeps what
     was found before, so that an orphan without a mark is not lost.
     """
     table = _process_table()
     known &= set(table.values())
-    our_session = os.getsid(0)
+    our_session, us = os.getsid(0), ourselves()
     limit = try_limit(run_token, try_mark)
 
     def is_ours(process: Process) -> bool:
@@ -123,7 +127,8 @@ def find_family(leader: int, *, run_token: str, try_mark: str, known: set[Proces
             return True
         if in_environment(_environment(process.pid), name=TRY_MARK, token=try_mark):
             return True
-        return process.session != our_session and limit_of(process.pid) == limit
+        has_mark = process.session != our_session and limit_of(process.pid) == limit
+        return has_mark and may_be_ours(owner_of(process.pid), account_uid=account_uid, us=us)
 
     known |= {process for process in table.values() if process.pid != os.getpid() and is_ours(process)}
     _add_descendants(table, known)

@@ -5,12 +5,18 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import threading
 import time
 import uuid
 from collections.abc import Callable
+from pathlib import Path
 
-from opsrunner.fleet.marks import LimitForChildren, try_limit
-from opsrunner.fleet.processes import end_marked, find_marked
+import pytest
+
+from opsrunner.fleet.marks import LimitForChildren, limit_of, try_limit
+from opsrunner.fleet.owners import owner_of
+from opsrunner.fleet.processes import end_marked, find_family, find_marked
+from opsrunner.secrets import SecretRef, Vault
 
 
 def _start(command: str, token: str) -> subprocess.Popen[bytes]:
@@ -66,3 +72,48 @@ def test_it_never_finds_the_process_that_asks() -> None:
     token = uuid.uuid4().hex
     with LimitForChildren(try_limit(token, "first")):
         assert os.getpid() not in find_marked(token)
+
+
+NOBODY, DAEMON, ROOT = 65534, 1, 0
+NO_PROCESS = 2**30
+
+
+@pytest.mark.needs("root")
+@pytest.mark.parametrize(
+    ("uid", "account_uid", "is_found"),
+    [
+        pytest.param(NOBODY, NOBODY, True, id="the account of the step"),
+        pytest.param(ROOT, NOBODY, True, id="root"),
+        pytest.param(NOBODY, DAEMON, False, id="a stranger who copied the mark of a step"),
+        pytest.param(NOBODY, ROOT, True, id="whom a program of root became"),
+    ],
+)
+def test_the_limit_alone_is_trusted_only_for_who_can_have_it_from_us(
+    uid: int, account_uid: int, is_found: bool
+) -> None:
+    token = uuid.uuid4().hex
+    with LimitForChildren(try_limit(token, "first")):
+        process = subprocess.Popen(["sleep", "300"], env={}, user=uid, start_new_session=True)
+    try:
+        assert limit_of(process.pid) == try_limit(token, "first")
+        owner = owner_of(process.pid)
+        assert owner is not None
+        assert owner.uid == uid
+        found = find_family(NO_PROCESS, run_token=token, try_mark="first", account_uid=account_uid, known=set())
+        assert found == ([process.pid] if is_found else [])
+    finally:
+        process.kill()
+        process.wait(5)
+
+
+def test_a_secrets_command_does_not_get_the_mark_of_a_step_that_starts_meanwhile(tmp_path: Path) -> None:
+    mark = try_limit(uuid.uuid4().hex, "first")
+    answers: list[str] = []
+    reference = SecretRef(command=("bash", "-c", "ulimit -x"))
+    asking = threading.Thread(target=lambda: answers.append(Vault(tmp_path).resolve(reference)))
+    with LimitForChildren(mark):
+        asking.start()
+        asking.join(0.3)
+    asking.join(5)
+    assert len(answers) == 1
+    assert answers != [str(mark)]
