@@ -81,7 +81,7 @@ def run_day(rules: list[Rule]) -> dict[str, float]:
         for routine in agenda.pop(now):
             watch = Watch(routine=routine, watermark=looked_at)
             decisions, following = plan_ahead(watch, world=world, now=now)
-            fired += len(decisions)
+            fired += sum(1 for _ in decisions)
             if (at := following or NEVER) not in agenda:
                 heapq.heappush(moments, at)
             agenda[at].append(routine)

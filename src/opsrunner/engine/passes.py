@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from opsrunner.clock import Clock
 from opsrunner.engine.in_force import SiteInForce
-from opsrunner.engine.planner import Decision, Verdict, world_of
-from opsrunner.engine.planning import Planning
+from opsrunner.engine.planner import Verdict, world_of
+from opsrunner.engine.planning import LeftOut, Planning
 from opsrunner.engine.scheduler import AlarmClock
 from opsrunner.engine.workers import Workers
 
@@ -118,7 +117,7 @@ class Passes:
         if count:
             self._pace_seconds = (self._pace_seconds + (self._succeeded_seconds - began - waited) / count) / 2
         self._set_alarm(done.next_at)
-        _log_left_out(done.decisions)
+        _log_left_out(done.left_out)
         return started
 
     def _wait_until(self, moment: datetime) -> float:
@@ -141,21 +140,17 @@ class Passes:
         self._alarm.set(next_at - self._lead)
 
 
-def _log_left_out(decisions: Sequence[Decision]) -> None:
+def _log_left_out(left_out: Sequence[LeftOut]) -> None:
     """Say what does not run now, and why: one line a routine and reason, however long nobody was here."""
-    left_out: dict[tuple[str, Verdict, str], list[Decision]] = defaultdict(list)
-    for decision in decisions:
-        if decision.verdict is not Verdict.START:
-            left_out[(decision.routine, decision.verdict, decision.reason)].append(decision)
-    for (routine, verdict, reason), alike in left_out.items():
-        times = f" and {len(alike) - 1} before" if len(alike) > 1 else ""
+    for alike in left_out:
+        times = f" and {alike.count - 1} before" if alike.count > 1 else ""
         LOGGER.log(
-            logging.WARNING if verdict is Verdict.MISSED else logging.INFO,
+            logging.WARNING if alike.verdict is Verdict.MISSED else logging.INFO,
             "%s, due %s UTC%s: %s (%s)",
-            routine,
-            f"{alike[-1].occurrence.planned_at:%Y-%m-%d %H:%M}",
+            alike.routine,
+            f"{alike.last_at:%Y-%m-%d %H:%M}",
             times,
-            verdict.value,
-            reason,
-            extra={"action": f"occurrence_{verdict.value}", "routine": routine},
+            alike.verdict.value,
+            alike.reason,
+            extra={"action": f"occurrence_{alike.verdict.value}", "routine": alike.routine},
         )

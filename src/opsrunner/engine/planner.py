@@ -5,10 +5,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import cached_property
+from itertools import groupby, takewhile
 
 from opsrunner.ledger.holds import Hold
 from opsrunner.model.routine import Routine
@@ -22,6 +25,8 @@ from opsrunner.schedules.freezes import freeze_at
 ON_TIME = timedelta(seconds=60)
 """A start within this of its planned moment is on time; after it, it is catching up."""
 WEEK = timedelta(days=7)
+MOST_HELD = 1000
+"""Of more due times than this, the schedule is walked along once more instead of keeping them all."""
 
 
 class Verdict(StrEnum):
@@ -69,38 +74,60 @@ def world_of(site: Site, almanac: Almanac) -> World:
     return World(almanac=almanac, freezes=site.freezes, timezone=site.timezone)
 
 
-def plan(watch: Watch, *, world: World, now: datetime) -> list[Decision]:
-    """Return a decision for every due time in (watermark, now], in order."""
-    due = occurrences(watch.routine.schedule, after=watch.watermark, until=now, almanac=world.almanac)
-    return _decisions(watch, list(due), world=world, now=now)
+def plan(watch: Watch, *, world: World, now: datetime) -> Iterator[Decision]:
+    """Yield a decision for every due time in (watermark, now], in order.
+
+    Each is made when it is asked for: a year of missed minutes takes no more memory than a day of them.
+    """
+
+    def walk() -> Iterator[Occurrence]:
+        return occurrences(watch.routine.schedule, after=watch.watermark, until=now, almanac=world.almanac)
+
+    tail = deque(walk(), maxlen=MOST_HELD)
+    return _decisions(watch, tail, walk, world=world, now=now)
 
 
-def plan_ahead(watch: Watch, *, world: World, now: datetime) -> tuple[list[Decision], datetime | None]:
+def plan_ahead(watch: Watch, *, world: World, now: datetime) -> tuple[Iterator[Decision], datetime | None]:
     """Return the same as `plan`, and when the routine is due next, in one walk along its schedule."""
     until = max(watch.watermark, now) + LOOK_AHEAD
-    due: list[Occurrence] = []
+
+    def walk() -> Iterator[Occurrence]:
+        return occurrences(watch.routine.schedule, after=watch.watermark, until=until, almanac=world.almanac)
+
+    tail: deque[Occurrence] = deque(maxlen=MOST_HELD)
     following = None
-    for occurrence in occurrences(watch.routine.schedule, after=watch.watermark, until=until, almanac=world.almanac):
+    for occurrence in walk():
         if occurrence.planned_at > now:
             following = occurrence.planned_at
             break
-        due.append(occurrence)
-    return _decisions(watch, due, world=world, now=now), following
+        tail.append(occurrence)
+    return _decisions(watch, tail, lambda: takewhile(_is_due_by(now), walk()), world=world, now=now), following
 
 
-def _decisions(watch: Watch, due: list[Occurrence], *, world: World, now: datetime) -> list[Decision]:
-    """Return a decision for each occurrence that is due, in their order."""
-    if not due:
-        return []
-    reasons = [held_because(watch.routine, occurrence, watch.holds, world) for occurrence in due]
-    if len(due) == 1 and not reasons[0]:  # as nearly always
-        return [_started(watch, due[0], due[0], running=watch.is_running, queued=watch.queued, world=world, now=now)]
-    free = [occurrence for occurrence, reason in zip(due, reasons, strict=True) if not reason]
-    chosen = _chosen(watch, free, world=world, now=now)
-    return [
-        _decision(watch, occurrence, Verdict.SKIPPED, reason) if reason else next(chosen)
-        for occurrence, reason in zip(due, reasons, strict=True)
-    ]
+def _is_due_by(now: datetime) -> Callable[[Occurrence], bool]:
+    return lambda occurrence: occurrence.planned_at <= now
+
+
+def _decisions(
+    watch: Watch, tail: deque[Occurrence], walk: Callable[[], Iterator[Occurrence]], *, world: World, now: datetime
+) -> Iterator[Decision]:
+    """Return a decision for each occurrence that is due. `tail` holds the last of them, `walk` goes along all."""
+    if not tail:
+        return iter(())
+    if len(tail) == 1 and not held_because(watch.routine, tail[0], watch.holds, world):  # as nearly always
+        backlog = _Backlog(watch=watch, latest=tail[0], world=world, now=now)
+        return iter((_started(backlog, tail[0], running=watch.is_running, queued=watch.queued),))
+    is_whole = len(tail) < MOST_HELD
+    latest = _latest_free(watch, reversed(tail), world)
+    if latest is None and not is_whole:  # held for long: what was due before it is looked through as well
+        free = (item for item in walk() if not held_because(watch.routine, item, watch.holds, world))
+        latest = next(iter(deque(free, maxlen=1)), None)
+    backlog = _Backlog(watch=watch, latest=latest, world=world, now=now)
+    return _chosen(backlog, tail if is_whole else walk())
+
+
+def _latest_free(watch: Watch, backwards: Iterator[Occurrence], world: World) -> Occurrence | None:
+    return next((item for item in backwards if not held_because(watch.routine, item, watch.holds, world)), None)
 
 
 def accounted_until(own: datetime, planned_at: datetime | None) -> datetime:
@@ -136,6 +163,8 @@ def left_out_because(routine: Routine, coming: Sequence[Occurrence], holds: Sequ
     `coming` must hold all occurrences of the moments that it touches.
     """
     reasons = [held_because(routine, occurrence, holds, world) for occurrence in coming]
+    if len(reasons) == 1:
+        return reasons
     runs = _one_a_moment([occurrence for occurrence, reason in zip(coming, reasons, strict=True) if not reason])
     return [
         reason or ("" if runs[occurrence.planned_at] is occurrence else "coalesced")
@@ -149,30 +178,63 @@ def _pauses(hold: Hold, at: datetime) -> bool:
     return hold.ended_at is None or at < hold.ended_at
 
 
-def _chosen(watch: Watch, free: list[Occurrence], *, world: World, now: datetime) -> Iterator[Decision]:
-    """Decide on what nothing holds: coalescing first, then catching up, then overlap.
+@dataclass(frozen=True, kw_only=True)
+class _Backlog:
+    """What is due of one routine, all together."""
 
-    `free` is in the order of planned and nominal moments, and so is the answer.
+    watch: Watch
+    latest: Occurrence | None
+    """The last one that nothing holds."""
+    world: World
+    now: datetime
+
+    @cached_property
+    def is_over(self) -> bool:
+        """Tell whether even the latest one is too late to be caught up."""
+        return self.latest is not None and self.now - self.latest.planned_at > self.window
+
+    @cached_property
+    def window(self) -> timedelta:
+        """How late an occurrence may still run: as said, else one period but seven days at most."""
+        catch_up = self.watch.routine.catch_up
+        if catch_up.within_seconds is not None:
+            return timedelta(seconds=catch_up.within_seconds)
+        if catch_up.policy == "all" or self.latest is None:
+            return WEEK
+        after = self.latest.planned_at
+        following = upcoming(self.watch.routine.schedule, after=after, count=1, almanac=self.world.almanac)
+        return min(WEEK, following[0].planned_at - after) if following else WEEK
+
+
+def _chosen(backlog: _Backlog, due: Iterable[Occurrence]) -> Iterator[Decision]:
+    """Decide on each: what holds it first, then coalescing, then catching up, then overlap.
+
+    `due` is in the order of planned and nominal moments, and so is the answer.
     """
-    moments = _one_a_moment(free)
+    watch, world = backlog.watch, backlog.world
     running, queued = watch.is_running, watch.queued
-    for occurrence in free:
-        if moments[occurrence.planned_at] is not occurrence:
-            yield _decision(watch, occurrence, Verdict.SKIPPED, "coalesced")
-            continue
-        answer = _started(watch, occurrence, free[-1], running=running, queued=queued, world=world, now=now)
-        running = running or answer.verdict is Verdict.START
-        queued += answer.verdict is Verdict.QUEUE
-        yield answer
+    for _, group in groupby(due, key=_planned_at):
+        at_once = list(group)
+        reasons = left_out_because(watch.routine, at_once, watch.holds, world)
+        for occurrence, reason in zip(at_once, reasons, strict=True):
+            if reason:
+                yield _decision(watch, occurrence, Verdict.SKIPPED, reason)
+                continue
+            answer = _started(backlog, occurrence, running=running, queued=queued)
+            running = running or answer.verdict is Verdict.START
+            queued += answer.verdict is Verdict.QUEUE
+            yield answer
 
 
-def _started(
-    watch: Watch, occurrence: Occurrence, latest: Occurrence, *, running: bool, queued: int, world: World, now: datetime
-) -> Decision:
-    """Decide on one occurrence of those up to `latest`: whether it is too late, then whether another is in its way."""
-    answer = _caught_up(watch, occurrence, latest, world=world, now=now)
+def _planned_at(occurrence: Occurrence) -> datetime:
+    return occurrence.planned_at
+
+
+def _started(backlog: _Backlog, occurrence: Occurrence, *, running: bool, queued: int) -> Decision:
+    """Decide on one occurrence: whether it is too late, then whether another is in its way."""
+    answer = _caught_up(backlog, occurrence)
     if answer.verdict is Verdict.START and (running or queued):
-        return _overlapped(watch, answer, queued=queued)
+        return _overlapped(backlog.watch, answer, queued=queued)
     return answer
 
 
@@ -181,32 +243,21 @@ def _one_a_moment(free: list[Occurrence]) -> dict[datetime, Occurrence]:
     return {occurrence.planned_at: occurrence for occurrence in free}
 
 
-def _caught_up(watch: Watch, occurrence: Occurrence, latest: Occurrence, *, world: World, now: datetime) -> Decision:
-    late = now - occurrence.planned_at
-    policy = watch.routine.catch_up.policy
-    if late <= ON_TIME and (policy == "all" or occurrence is latest):
+def _caught_up(backlog: _Backlog, occurrence: Occurrence) -> Decision:
+    watch, late = backlog.watch, backlog.now - occurrence.planned_at
+    policy, is_latest = watch.routine.catch_up.policy, occurrence == backlog.latest
+    if late <= ON_TIME and (policy == "all" or is_latest):
         return _decision(watch, occurrence, Verdict.START, "")
     if policy == "skip":
         return _decision(watch, occurrence, Verdict.MISSED, "policy")
-    if policy == "latest" and now - latest.planned_at > _window(watch, latest, world):
+    if policy == "latest" and backlog.is_over:
         return _decision(watch, occurrence, Verdict.MISSED, "window")
-    if policy == "latest" and occurrence is not latest:
+    if policy == "latest" and not is_latest:
         return _decision(watch, occurrence, Verdict.MISSED, "coalesced")
-    if policy == "all" and late > _window(watch, occurrence, world):
+    if policy == "all" and late > backlog.window:
         return _decision(watch, occurrence, Verdict.MISSED, "window")
     trigger = Trigger.CATCH_UP if late > ON_TIME else Trigger.SCHEDULE
     return _decision(watch, occurrence, Verdict.START, "", trigger)
-
-
-def _window(watch: Watch, occurrence: Occurrence, world: World) -> timedelta:
-    """Return how late an occurrence may still run: as said, else one period but seven days at most."""
-    catch_up = watch.routine.catch_up
-    if catch_up.within_seconds is not None:
-        return timedelta(seconds=catch_up.within_seconds)
-    if catch_up.policy == "all":
-        return WEEK
-    after = upcoming(watch.routine.schedule, after=occurrence.planned_at, count=1, almanac=world.almanac)
-    return min(WEEK, after[0].planned_at - occurrence.planned_at) if after else WEEK
 
 
 def _overlapped(watch: Watch, answer: Decision, *, queued: int) -> Decision:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import chain
 
 from opsrunner.engine.planner import Decision, Verdict, Watch, World, accounted_until, plan_ahead
 from opsrunner.engine.workers import Work
@@ -23,6 +24,25 @@ LONGEST_PASS = timedelta(minutes=5)
 Prepare = Callable[[Run, Routine], Work]
 
 NONE = Standing()
+WRITTEN_AT_ONCE = 1000
+_STATUS = {
+    Verdict.START: RunStatus.RUNNING,
+    Verdict.QUEUE: RunStatus.WAITING,
+    Verdict.SKIPPED: RunStatus.SKIPPED,
+    Verdict.MISSED: RunStatus.MISSED,
+}
+
+
+@dataclass(kw_only=True)
+class LeftOut:
+    """What does not run now of one routine for one reason."""
+
+    routine: str
+    verdict: Verdict
+    reason: str
+    count: int = 0
+    last_at: datetime
+    """When the last of them was planned."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +50,7 @@ class Pass:
     """What one planner pass did: the runs to enter now, and when to look again at the latest."""
 
     started: tuple[Work, ...]
-    decisions: tuple[Decision, ...]
+    left_out: tuple[LeftOut, ...]
     next_at: datetime | None
 
 
@@ -89,15 +109,15 @@ class Planning:
             planned_at = self._books.service.planned_at()
             self._note_gap(planned_at, now)
             decisions, coming = self._decide(planned_at, world=world, now=now)
-            started = [(run, decision) for decision in decisions if (run := self._claim(decision, at=now)) is not None]
-            works = [prepare(run, self._routines[decision.routine]) for run, decision in started]
+            started, left_out = self._account_for(decisions, at=now)
+            works = [prepare(run, self._routines[run.routine]) for run in started]
             if planned_at is None or now > planned_at:
                 self._books.service.note_planned(now)
             self._keep_time()
             until_due()
         self._next.update(coming)  # not before the commit: a pass that failed has accounted for nothing
         soonest = min((at for at in self._next.values() if at is not None), default=None)
-        return Pass(started=tuple(works), decisions=tuple(decisions), next_at=soonest)
+        return Pass(started=tuple(works), left_out=tuple(left_out), next_at=soonest)
 
     def _note_gap(self, planned_at: datetime | None, now: datetime) -> None:
         """Note that nothing was planned for long, unless it is known already why."""
@@ -107,7 +127,7 @@ class Planning:
 
     def _decide(
         self, planned_at: datetime | None, *, world: World, now: datetime
-    ) -> tuple[list[Decision], dict[str, datetime | None]]:
+    ) -> tuple[Iterator[Decision], dict[str, datetime | None]]:
         """Return the decisions, and when each routine that was looked at is due next."""
         due = [
             routine
@@ -115,13 +135,13 @@ class Planning:
             if routine.id not in self._next or ((at := self._next[routine.id]) is not None and at <= now)
         ]
         if not due:
-            return [], {}
-        decisions: list[Decision] = []
+            return iter(()), {}
+        decisions: list[Iterator[Decision]] = []
         coming: dict[str, datetime | None] = {}
         for watch in self._watches(due, planned_at):
             decided, coming[watch.routine.id] = plan_ahead(watch, world=world, now=now)
-            decisions += decided
-        return decisions, coming
+            decisions.append(decided)
+        return chain.from_iterable(decisions), coming
 
     def _watches(self, due: list[Routine], planned_at: datetime | None) -> list[Watch]:
         active = self._books.active_runs.by_routine()
@@ -140,23 +160,41 @@ class Planning:
             for routine in due
         ]
 
-    def _claim(self, decision: Decision, *, at: datetime) -> Run | None:
-        status = {
-            Verdict.START: RunStatus.RUNNING,
-            Verdict.QUEUE: RunStatus.WAITING,
-            Verdict.SKIPPED: RunStatus.SKIPPED,
-            Verdict.MISSED: RunStatus.MISSED,
-        }[decision.verdict]
-        run = self._books.runs.claim(
-            NewRun(
-                routine=decision.routine,
-                trigger=decision.trigger,
-                status=status,
-                reason=decision.reason,
-                nominal_at=decision.occurrence.nominal_at,
-                planned_at=decision.occurrence.planned_at,
-                frozen=self._frozen.get(decision.routine),
-            ),
-            at=at,
+    def _account_for(self, decisions: Iterator[Decision], *, at: datetime) -> tuple[list[Run], list[LeftOut]]:
+        """Write every decision; return the runs that start, and what does not, each kind of it once."""
+        runs, started = self._books.runs, []
+        left_out: dict[tuple[str, Verdict, str], LeftOut] = {}
+        ended: list[NewRun] = []
+        for decision in decisions:
+            new = self._new_run(decision)
+            if decision.verdict is not Verdict.START:
+                _note(left_out, decision)
+            if new.status.is_final:
+                ended.append(new)
+            if ended and (len(ended) == WRITTEN_AT_ONCE or not new.status.is_final):
+                runs.claim_ended(ended, at=at)
+                ended.clear()
+            if not new.status.is_final and (run := runs.claim(new, at=at)) and decision.verdict is Verdict.START:
+                started.append(run)
+        if ended:
+            runs.claim_ended(ended, at=at)
+        return started, list(left_out.values())
+
+    def _new_run(self, decision: Decision) -> NewRun:
+        return NewRun(
+            routine=decision.routine,
+            trigger=decision.trigger,
+            status=_STATUS[decision.verdict],
+            reason=decision.reason,
+            nominal_at=decision.occurrence.nominal_at,
+            planned_at=decision.occurrence.planned_at,
+            frozen=self._frozen.get(decision.routine),
         )
-        return run if decision.verdict is Verdict.START else None
+
+
+def _note(left_out: dict[tuple[str, Verdict, str], LeftOut], decision: Decision) -> None:
+    kind, at = (decision.routine, decision.verdict, decision.reason), decision.occurrence.planned_at
+    if kind not in left_out:
+        left_out[kind] = LeftOut(routine=kind[0], verdict=kind[1], reason=kind[2], last_at=at)
+    left_out[kind].count += 1
+    left_out[kind].last_at = at

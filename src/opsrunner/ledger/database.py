@@ -10,7 +10,7 @@ import os
 import sqlite3
 import threading
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -96,6 +96,11 @@ class Ledger:
                 return cursor.lastrowid if cursor.rowcount == 1 else None
         with self.transaction():
             return self.insert(sql, parameters)
+
+    def insert_many(self, sql: str, rows: Iterable[Sequence[Any]]) -> int:
+        """Run one INSERT for each row and return how many rows there are more."""
+        with self.transaction(), mapped(self.path):
+            return self._writer.connection.executemany(sql, rows).rowcount
 
     def all(self, sql: str, parameters: Sequence[Any] = ()) -> list[sqlite3.Row]:
         """Return all rows of a query."""

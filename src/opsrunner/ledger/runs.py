@@ -20,6 +20,7 @@ _CLAIM = (
     "{ended}) ON CONFLICT DO NOTHING"
 )
 _CLAIM_ACTIVE, _CLAIM_FINAL = _CLAIM.format(ended="NULL"), _CLAIM.format(ended=NEXT_END)
+_CLAIM_NUMBERED = _CLAIM.format(ended="?")
 _FINISH = (
     f"UPDATE runs SET status = ?, reason = ?, finished_at = ?, ended = {NEXT_END} WHERE id = ? AND finished_at IS NULL"  # noqa: S608 (fixed words)
 )
@@ -71,29 +72,21 @@ class Runs:
     def claim(self, new: NewRun, *, at: datetime) -> Run | None:
         """Write a run, or return None where its occurrence is already accounted for."""
         is_final = new.status.is_final
-        started = at if new.status is RunStatus.RUNNING else None
-        finished = at if is_final else None
-        run_id = self._ledger.insert(
-            _CLAIM_FINAL if is_final else _CLAIM_ACTIVE,
-            (
-                new.routine,
-                optional_text(new.nominal_at),
-                optional_text(new.planned_at),
-                new.row_key,
-                new.trigger.value,
-                new.status.value,
-                new.reason,
-                new.actor,
-                new.rerun_of,
-                to_text(at),
-                optional_text(started),
-                optional_text(finished),
-                new.frozen,
-            ),
-        )
+        row = _row(new, to_text(at))
+        run_id = self._ledger.insert(_CLAIM_FINAL if is_final else _CLAIM_ACTIVE, row)
         if run_id is None:
             return None
-        return Run(**vars(new), id=run_id, created_at=at, started_at=started, finished_at=finished)
+        started = at if new.status is RunStatus.RUNNING else None
+        return Run(**vars(new), id=run_id, created_at=at, started_at=started, finished_at=at if is_final else None)
+
+    def claim_ended(self, news: Sequence[NewRun], *, at: datetime) -> None:
+        """Write runs that are final from the start, in their order, but for what is already accounted for."""
+        written_at = to_text(at)
+        with self._ledger.transaction():
+            found = self._ledger.one(f"SELECT {NEXT_END}")
+            first = int(found[0]) if found else 1
+            rows = ((*_row(new, written_at), number) for number, new in enumerate(news, first))
+            self._ledger.insert_many(_CLAIM_NUMBERED, rows)
 
     def get(self, run_id: int) -> Run:
         """Return a run. Raises NotFound."""
@@ -198,6 +191,25 @@ class Runs:
         )
         row = self._ledger.one(sql, (run_id,))
         return None if row is None else _run(row)
+
+
+def _row(new: NewRun, at: str) -> tuple[str | int | None, ...]:
+    nominal_at = optional_text(new.nominal_at)
+    return (
+        new.routine,
+        nominal_at,
+        nominal_at if new.planned_at == new.nominal_at else optional_text(new.planned_at),
+        new.row_key,
+        new.trigger.value,
+        new.status.value,
+        new.reason,
+        new.actor,
+        new.rerun_of,
+        at,
+        at if new.status is RunStatus.RUNNING else None,
+        at if new.status.is_final else None,
+        new.frozen,
+    )
 
 
 def _run(row: sqlite3.Row) -> Run:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -66,6 +67,7 @@ DIGEST = SentDigest(
 )
 OWN: dict[str, dict[str, Any]] = {
     "Runs.claim": {"new": CLAIM},
+    "Runs.claim_ended": {"news": (replace(CLAIM, status=RunStatus.MISSED, nominal_at=LATER),)},
     "Runs.finish": {"status": RunStatus.FAILED},
     "Runs.active": {"status": RunStatus.WAITING},
     "Runs.planned": {"after": NOW},

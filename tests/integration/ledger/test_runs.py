@@ -141,6 +141,33 @@ def test_ends_are_numbered_in_the_order_in_which_they_are_written(books: Books) 
     assert books.ends.newest(after=3) == 3
 
 
+def test_many_that_never_ran_are_written_in_order_and_what_is_accounted_for_is_left_alone(books: Books) -> None:
+    done = claim(books, nominal_at=NOW + timedelta(minutes=1))
+    books.runs.finish(done.id, status=RunStatus.SUCCEEDED, reason="", at=NOW)
+    missed = [
+        NewRun(
+            routine="backups",
+            trigger=Trigger.SCHEDULE,
+            status=RunStatus.MISSED,
+            reason="coalesced",
+            nominal_at=NOW + timedelta(minutes=minute),
+            planned_at=NOW + timedelta(minutes=minute),
+        )
+        for minute in range(4)
+    ]
+
+    books.runs.claim_ended(missed, at=NOW)
+    books.runs.claim_ended(missed, at=NOW)
+
+    listed = sorted(books.runs.listed(), key=lambda run: run.nominal_at or NOW)
+    assert [run.status.value for run in listed] == ["missed", "succeeded", "missed", "missed"]
+    assert [run.finished_at for run in listed] == [NOW] * 4
+    numbers = [row["ended"] for row in books.ledger.all("SELECT ended FROM runs ORDER BY id")]
+    assert numbers == sorted(set(numbers))
+    assert claim(books, nominal_at=NOW + timedelta(minutes=9), status=RunStatus.MISSED) is not None
+    assert books.ends.newest(after=0) == max(numbers) + 1
+
+
 def test_the_number_of_an_end_never_comes_again(books: Books) -> None:
     claim(books, status=RunStatus.MISSED)
     books.digests.write(digest("daily", NOW, through=1))

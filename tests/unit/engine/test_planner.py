@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import tracemalloc
+from collections import Counter
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 import pytest
 
-from opsrunner.engine.planner import Decision, Verdict, Watch, World, next_due, plan
+from opsrunner.engine.planner import Decision, Verdict, Watch, World, next_due, plan, plan_ahead
 from opsrunner.ledger.holds import Hold
 from opsrunner.model.routine import Routine
 from opsrunner.model.run import Trigger
@@ -30,7 +32,7 @@ def routine(**fields: Any) -> Routine:
 
 
 def decide(watch: Watch, now: str, world: World = WORLD) -> list[Decision]:
-    return plan(watch, world=world, now=moment(now))
+    return list(plan(watch, world=world, now=moment(now)))
 
 
 def told(decisions: list[Decision]) -> list[tuple[str, str, str]]:
@@ -173,7 +175,7 @@ def test_a_skip_leaves_out_one_occurrence_and_no_other() -> None:
     )
     watch = Watch(routine=routine(), watermark=moment("2026-11-20 12:00"), holds=[skip])
     assert told(decide(watch, "2026-11-21 02:31")) == [("21 02:30", "skipped", "asked")]
-    assert told(plan(watch, world=WORLD, now=moment("2026-11-22 02:30:30")))[1] == ("22 02:30", "start", "schedule")
+    assert told(decide(watch, "2026-11-22 02:30:30"))[1] == ("22 02:30", "start", "schedule")
 
 
 def test_a_freeze_holds_only_what_bears_its_tag() -> None:
@@ -217,3 +219,60 @@ def test_every_due_time_gets_exactly_one_decision() -> None:
     assert moments == [moment("2026-11-20 00:15") + timedelta(minutes=15 * step) for step in range(96)]
     assert [item.verdict for item in decisions].count(Verdict.START) == 1
     assert decisions[-1].trigger is Trigger.SCHEDULE
+
+
+EVERY_MINUTE = Schedule(rules=(IntervalRule(seconds=60, frame=UTC_FRAME),))
+
+
+@pytest.mark.parametrize(
+    ("catch_up", "paused", "ends"),
+    [
+        pytest.param(
+            CatchUp(), False, {("missed", "coalesced"): 4319, ("start", ""): 1}, id="the latest of three days"
+        ),
+        pytest.param(
+            CatchUp(policy="skip"), False, {("missed", "policy"): 4319, ("start", ""): 1}, id="none of three days"
+        ),
+        pytest.param(
+            CatchUp(), True, {("missed", "window"): 1439, ("skipped", "paused"): 2881}, id="paused for the last two"
+        ),
+        pytest.param(
+            CatchUp(within_seconds=3 * 86400),
+            True,
+            {("missed", "coalesced"): 1438, ("start", ""): 1, ("skipped", "paused"): 2881},
+            id="paused for the last two, and the one before still counts",
+        ),
+    ],
+)
+def test_more_due_times_than_are_held_are_decided_on_like_few(
+    catch_up: CatchUp, paused: bool, ends: dict[tuple[str, str], int]
+) -> None:
+    pause = Hold(
+        id=1,
+        routine="backups",
+        kind="pause",
+        nominal_at=None,
+        until=moment("2026-11-25 00:00"),
+        reason="",
+        actor="boss",
+        created_at=moment("2026-11-21 00:00"),
+    )
+    every_minute = routine(schedule=EVERY_MINUTE, catch_up=catch_up)
+    watch = Watch(routine=every_minute, watermark=moment("2026-11-20 00:00"), holds=(pause,) if paused else ())
+    decisions = decide(watch, "2026-11-23 00:00:05")
+    assert Counter((item.verdict.value, item.reason) for item in decisions) == ends
+    assert len({item.occurrence.nominal_at for item in decisions}) == 4320
+    assert decisions == sorted(decisions, key=lambda item: item.occurrence)
+
+
+def test_a_long_time_of_missed_minutes_takes_little_memory() -> None:
+    watch = Watch(routine=routine(schedule=EVERY_MINUTE), watermark=moment("2026-11-01 00:00"))
+    tracemalloc.start()
+    try:
+        decided, following = plan_ahead(watch, world=WORLD, now=moment("2026-11-21 00:00"))
+        count = sum(1 for _ in decided)
+        _, peak_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert (count, following) == (28_800, moment("2026-11-21 00:01"))
+    assert peak_bytes < 1_000_000
