@@ -18,6 +18,7 @@ from opsrunner.engine.state import StateLock
 from opsrunner.engine.unverified import unverified_lines
 from opsrunner.errors import OpsrunnerError
 from opsrunner.ledger.books import Books
+from opsrunner.ledger.database import SOON_READ_BYTES
 from opsrunner.model.site import Host, Problem, Site
 
 Level = Literal["fine", "look", "failed"]
@@ -25,8 +26,6 @@ Level = Literal["fine", "look", "failed"]
 _SET_THE_CLOCK = "set the machine's clock; look after NTP"
 PLANNED_WITHIN = timedelta(minutes=5)
 MAIL_PATIENCE = timedelta(hours=1)
-SOON_READ_BYTES = 64_000_000
-"""A ledger up to this size is read from end to end within a blink."""
 LEAST_FREE = 0.05
 LEAST_FREE_BYTES = 200_000_000
 SECRETS = "secrets"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import re
 import shutil
 import sqlite3
 from collections.abc import Callable
@@ -229,3 +231,31 @@ def test_its_folder_may_be_called_anything(tmp_path: Path, name: str) -> None:
     ledger.close()
     assert notes(folder / "ledger.db") == 1
     assert {entry.name for entry in folder.iterdir()} == {"ledger.db", "ledger.db-journal"}
+
+
+def test_looking_at_a_long_one_is_told_with_how_long_it_took(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "opsrunner")
+    ledger = Ledger(path)
+    ledger.require_intact()
+    assert caplog.messages == []
+    ledger.insert("INSERT INTO notes(at, author, text) VALUES ('2026', 'boss', ?)", ("x" * 70_000_000,))
+    ledger.require_intact()
+    began, ended = caplog.messages
+    assert began == "looking at every page of the ledger before anything is begun: 0.1 GB"
+    assert re.fullmatch(r"the ledger is in order: 0\.1 GB in \d+ s", ended)
+    ledger.close()
+
+
+def test_a_long_one_with_a_damaged_page_is_refused_and_never_said_to_be_in_order(
+    path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "opsrunner")
+    ledger = Ledger(path)
+    ledger.insert("INSERT INTO notes(at, author, text) VALUES ('2026', 'boss', ?)", ("x" * 70_000_000,))
+    ledger.close()
+    overwrite(12_288, b"\xa5" * 4_096)(path)
+    ledger = Ledger(path)
+    with pytest.raises(LedgerDamaged, match=r"has damaged pages: .* restore it from a copy"):
+        ledger.require_intact()
+    assert len(caplog.messages) == 1
+    ledger.close()
