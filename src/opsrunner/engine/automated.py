@@ -92,8 +92,8 @@ class Automated:
             bad = [("", outcome.message)]
         if plan.follow_up and bad:
             self.follow_ups.failed_for(run, routine, plan, bad=bad, at=at)
-        for key in [] if outcome.status is StepStatus.SKIPPED else _mended(outcome):
-            self.follow_ups.succeeded(run, routine, plan, key=key, at=at)
+        if outcome.status is not StepStatus.SKIPPED:
+            self.follow_ups.succeeded(run, routine, plan, keys=_mended(outcome), at=at)
         if outcome.status.is_bad and outcome.parts:
             self.follow_ups.unlisted(run, routine, plan, listed={part.key for part in outcome.parts}, at=at)
         if plan.urgent and outcome.status.is_bad:

@@ -183,10 +183,10 @@ class Daemon:
             self._put_in_force(now)
 
     def _put_in_force(self, now: datetime) -> None:
-        force = self._parts.in_force
+        force, planning = self._parts.in_force, self._parts.planning
         count = plural(len(force.site.routines), "routine")
         with self._books.transaction(alone=True):
-            self._parts.planning.put_in_force(force.site.routines, frozen=force.frozen(), at=now)
+            planning.put_in_force(force.site.routines, frozen=force.frozen(), almanac=force.almanac, at=now)
             self._books.service.keep_site_file(force.loaded.site_text)
             self._books.audit.add("reload", "site", actor="opsrunner", at=now, detail=count, address="")
         self._is_current = True

@@ -49,22 +49,27 @@ class FollowUps:
                 self._alerts.follow_ups_opened([task for task, is_new in ends if is_new], at)
         return ends
 
-    def succeeded(self, run: Run, routine: Routine, plan: StepPlan, *, key: str, at: datetime) -> Task | None:
-        """Close the open follow-up, and return it with its evidence.
+    def succeeded(
+        self, run: Run, routine: Routine, plan: StepPlan, *, keys: Collection[str], at: datetime
+    ) -> list[Task]:
+        """Close the open follow-ups about `keys`, and return them with their evidence.
 
-        `key` '' says that the step as a whole succeeded: then all that is open about it closes, also for
+        The key '' says that the step as a whole succeeded: then all that is open about it closes, also for
         hosts and rows that are no longer there.
         """
-        closed: Task | None = None
-        for task in self._desk.books.tasks.opened(routine=routine.id):
-            if task.kind is not TaskKind.FOLLOW_UP or task.item != plan.id or (key and task.key != key):
+        if not keys:
+            return []
+        mended = set(keys)
+        closed: list[Task] = []
+        for task in self._open(routine, plan):
+            if "" not in mended and task.key not in mended:
                 continue
             times = "1 failure" if task.count == 1 else f"{task.count} failures"
             if task.key == INTERRUPTED_KEY:
                 times = "it was cut off"
             evidence = Evidence(outcome=f"succeeded again in run {run.id} after {times}")
             if self._desk.books.tasks.close(task.id, status=TaskStatus.DONE, by=BY_CHECK, evidence=evidence, at=at):
-                closed = self._desk.books.tasks.get(task.id)
+                closed.append(self._desk.books.tasks.get(task.id))
         return closed
 
     def unlisted(
@@ -76,9 +81,9 @@ class FollowUps:
         has would stand open until every other one is mended.
         """
         gone: list[Task] = []
-        for task in self._desk.books.tasks.opened(routine=routine.id):
-            is_mine = task.kind is TaskKind.FOLLOW_UP and task.item == plan.id
-            if not is_mine or task.key in ("", INTERRUPTED_KEY, *listed):
+        kept = {"", INTERRUPTED_KEY, *listed}
+        for task in self._open(routine, plan):
+            if task.key in kept:
                 continue
             said = f"no longer listed in run {run.id}; failed last: {task.message}"
             evidence = Evidence(outcome=clean_line(said, length=OUTCOME_LENGTH))
@@ -95,6 +100,9 @@ class FollowUps:
             if is_new:
                 self._alerts.follow_up_opened(task, at)
         return task, is_new
+
+    def _open(self, routine: Routine, plan: StepPlan) -> list[Task]:
+        return self._desk.books.tasks.open_of_step(routine.id, plan.id, TaskKind.FOLLOW_UP)
 
     def _count(self, new: NewTask, run: Run) -> tuple[Task, bool]:
         """Open, or count one more; a run that is told of twice (after a crash) counts once."""

@@ -17,6 +17,8 @@ from opsrunner.ledger.service import Gap
 from opsrunner.ledger.standing import Standing
 from opsrunner.model.routine import Routine
 from opsrunner.model.run import Run, RunStatus
+from opsrunner.model.schedule import OffsetRule
+from opsrunner.schedules.almanac import Almanac
 
 LONGEST_PASS = timedelta(minutes=5)
 """More than this between two passes is a gap that the digest names."""
@@ -66,10 +68,16 @@ class Planning:
         self._texts: Mapping[str, str] = {}
         self._marks: dict[str, datetime] = {}
         """Since when each routine is watched; every pass accounts for all of them."""
+        self._almanac: Almanac | None = None
         self._next: dict[str, datetime | None] = {}
 
-    def put_in_force(self, routines: Mapping[str, Routine], *, frozen: Mapping[str, str], at: datetime) -> None:
-        """Take over the routines of the site, all at once. `frozen` maps their ids to their frozen texts."""
+    def put_in_force(
+        self, routines: Mapping[str, Routine], *, frozen: Mapping[str, str], almanac: Almanac, at: datetime
+    ) -> None:
+        """Take over the routines of the site, all at once. `frozen` maps their ids to their frozen texts.
+
+        When each is due next is found out anew only where that may have changed.
+        """
         with self._books.transaction(alone=True):
             for routine in routines.values():
                 if routine.renamed_from:
@@ -77,8 +85,20 @@ class Planning:
             self._books.routines.see({routine.id: routine.name for routine in routines.values()}, at=at)
             names = {routine_id: self._kept(routine_id, text) for routine_id, text in frozen.items()}
             marks = {routine_id: known.watermark_at for routine_id, known in self._books.routines.all().items()}
-        self._routines, self._frozen, self._marks, self._next = routines, names, marks, {}
+        self._next = {name: self._next[name] for name in self._next if self._is_due_as_before(name, routines, almanac)}
+        self._routines, self._frozen, self._marks, self._almanac = routines, names, marks, almanac
         self._texts = dict(frozen)
+
+    def _is_due_as_before(self, name: str, routines: Mapping[str, Routine], almanac: Almanac) -> bool:
+        """Tell whether a routine is there still, with the same schedule and all that this is reckoned by."""
+        before = self._almanac
+        if name not in routines or name not in self._routines or before is None:
+            return False
+        schedule = routines[name].schedule
+        if schedule != self._routines[name].schedule or almanac.calendars != before.calendars:
+            return False
+        refers = any(isinstance(rule, OffsetRule) for rule in schedule.rules)
+        return not refers or almanac.schedules == before.schedules
 
     def _kept(self, routine_id: str, text: str) -> str:
         """Keep the frozen text of a routine, where it is not the one that is in force already; return its name."""

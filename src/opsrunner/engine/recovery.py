@@ -21,6 +21,8 @@ from opsrunner.model.routine import Routine, StepPlan
 from opsrunner.model.run import Run, RunStatus, StepRecord
 
 Reason: TypeAlias = Literal["crash", "fault"]
+Entered: TypeAlias = Collection[tuple[int, int]] | None
+"""The (run, position) of steps that were really entered; None where nobody can know it."""
 LOGGER = logging.getLogger("opsrunner")
 MOST_TRIES = 3
 """A run whose thread was thrown out more often than this is closed: it would be thrown out for ever."""
@@ -51,8 +53,8 @@ class Recovery:
 
     def recover(self) -> list[int]:
         """Close or keep each run that was `running`; return those to take up again."""
-        running = self.end_processes()
-        resumed = [run.id for run in running if self._keeps_running(run, reason="crash")]
+        running, entered = self.end_processes(), self.marks.entered()
+        resumed = [run.id for run in running if self._keeps_running(run, entered, reason="crash")]
         self.marks.begin()
         return resumed
 
@@ -69,9 +71,9 @@ class Recovery:
             return False
         self.tries[run_id] += 1
         self.end_children(run_token(self.books.ledger.id, run_id))
-        return self._keeps_running(run, reason="fault")
+        return self._keeps_running(run, self.marks.entered(), reason="fault")
 
-    def _keeps_running(self, run: Run, *, reason: Reason) -> bool:
+    def _keeps_running(self, run: Run, entered: Entered, *, reason: Reason) -> bool:
         """Tell whether a run resumes; otherwise close it as interrupted."""
         records = self.books.steps.of_run(run.id)
         try:
@@ -80,7 +82,7 @@ class Recovery:
             LOGGER.error("run %s cannot go on: %s", run.id, exc, extra={"action": "not_resumed", "run": run.id})  # noqa: TRY400 (a sentence is enough)
             self._interrupt(run, _as_far_as_known(run, records), records, message=UNREADABLE, reason=reason)
             return False
-        cut_off = self._cut_off(run, routine, records)
+        cut_off = _cut_off_in(run, routine, records, entered)
         if not all(_may_be_done_again(plan) for plan in cut_off) or self.tries[run.id] > MOST_TRIES:
             self._interrupt(run, routine, records, message=_WHY[reason], reason=reason)
             return False
@@ -89,16 +91,6 @@ class Recovery:
             self._interrupt(run, routine, records, message=message, reason=reason)
             return False
         return True
-
-    def _cut_off(self, run: Run, routine: Routine, records: Sequence[StepRecord]) -> list[StepPlan]:
-        """Return the automated steps that were entered and have no end."""
-        entered = self.marks.entered()
-        begun = {record.id for record in records if record.finished_at is None}
-        return [
-            plan
-            for position, plan in enumerate(routine.steps)
-            if plan.id in begun and not plan.is_human and (entered is None or (run.id, position) in entered)
-        ]
 
     def _may_resume(self, run: Run, cut_off: Sequence[StepPlan]) -> bool:
         """Note that steps are done again, unless that was so too often."""
@@ -130,6 +122,16 @@ class Recovery:
             if step.id not in ended:
                 outcome = cut_off if step.id == at_step.id else not_reached
                 self.books.steps.finish(run.id, position, step, outcome=outcome, at=self.clock.now())
+
+
+def _cut_off_in(run: Run, routine: Routine, records: Sequence[StepRecord], entered: Entered) -> list[StepPlan]:
+    """Return the automated steps that were entered and have no end."""
+    begun = {record.id for record in records if record.finished_at is None}
+    return [
+        plan
+        for position, plan in enumerate(routine.steps)
+        if plan.id in begun and not plan.is_human and (entered is None or (run.id, position) in entered)
+    ]
 
 
 def _may_be_done_again(plan: StepPlan) -> bool:

@@ -65,6 +65,14 @@ class Tasks:
         )
         return None if row is None else _task(row)
 
+    def open_of_step(self, routine: str, item: str, kind: TaskKind) -> list[Task]:
+        """Return the open tasks of a kind about a step, whatever their keys, oldest first."""
+        sql = (
+            'SELECT * FROM tasks WHERE routine = ? AND item = ? AND kind = ? AND "key" IS NOT NULL'
+            " AND status = 'open' ORDER BY id"
+        )
+        return [_task(row) for row in self._ledger.all(sql, (routine, item, kind.value))]
+
     def get(self, task_id: int) -> Task:
         """Return a task. Raises NotFound."""
         row = self._ledger.one("SELECT * FROM tasks WHERE id = ?", (task_id,))

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from opsrunner.engine.automated import run_token
+from opsrunner.engine.entry_marks import EntryMarks
 from opsrunner.engine.recovery import MOST_CRASHES, Recovery
 from opsrunner.fleet.marks import RUN_MARK
 from opsrunner.ledger.runs import NewRun
@@ -205,3 +206,20 @@ def test_with_a_clock_in_doubt_the_processes_that_are_left_are_ended_all_the_sam
     one.open()
     assert child.poll() is not None
     assert one.app.books.runs.get(run).status is RunStatus.RUNNING
+
+
+def test_the_file_of_marks_is_read_once_however_many_runs_were_left(site: Callable[[str], Any]) -> None:
+    class Counted(EntryMarks):
+        reads = 0
+
+        def entered(self) -> set[tuple[int, int]] | None:
+            self.reads += 1
+            return super().entered()
+
+    one = site("rerun")
+    left = [leave(one) for _ in range(3)]
+    parts = one.app.recovery
+    marks = Counted(one.app.state / "entered")
+    again = Recovery(books=parts.books, clock=parts.clock, follow_ups=parts.follow_ups, marks=marks)
+    assert again.recover() == left
+    assert marks.reads == 1

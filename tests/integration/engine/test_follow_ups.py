@@ -39,8 +39,7 @@ def test_forty_failures_are_one_follow_up_that_says_so_and_closes_at_the_next_su
     assert (task.title, task.role) == ("Look at why the billing dump of Nightly work failed", "sysadmin")
     assert len(desk.books.outbox.queued()) == 1
     good = start()
-    closed = follow_ups.succeeded(good, routine, DUMP, key="", at=now + 41 * HOUR)
-    assert closed is not None
+    (closed,) = follow_ups.succeeded(good, routine, DUMP, keys=[""], at=now + 41 * HOUR)
     assert (closed.id, closed.status, closed.closed_by) == (task.id, TaskStatus.DONE, "check")
     assert closed.evidence.outcome == f"succeeded again in run {good.id} after 40 failures"
     assert desk.books.tasks.opened() == []
@@ -51,8 +50,7 @@ def test_the_next_failure_after_a_success_opens_a_new_one_and_mails_again(
 ) -> None:
     routine = make_routine(DUMP)
     follow_ups.failed(start(), routine, DUMP, key="", message="no", at=now)
-    closed = follow_ups.succeeded(start(), routine, DUMP, key="", at=now)
-    assert closed is not None
+    (closed,) = follow_ups.succeeded(start(), routine, DUMP, keys=[""], at=now)
     assert closed.evidence.outcome.endswith("after 1 failure")
     task, is_new = follow_ups.failed(start(), routine, DUMP, key="", message="no", at=now)
     assert (is_new, task.count) == (True, 1)
@@ -62,7 +60,7 @@ def test_the_next_failure_after_a_success_opens_a_new_one_and_mails_again(
 def test_a_success_with_nothing_open_closes_nothing(
     follow_ups: FollowUps, start: Start, make_routine: Make, now: datetime
 ) -> None:
-    assert follow_ups.succeeded(start(), make_routine(DUMP), DUMP, key="", at=now) is None
+    assert follow_ups.succeeded(start(), make_routine(DUMP), DUMP, keys=[""], at=now) == []
 
 
 def test_a_run_that_is_told_of_twice_counts_once(
@@ -91,8 +89,20 @@ def test_each_host_has_its_own_and_closes_by_its_own_success(
     for key in ("web1", "web2"):
         task, _ = follow_ups.failed(start(), routine, DUMP, key=key, message="no", at=now)
         assert task.title == f"Look at why the billing dump of Nightly work failed for {key}"
-    follow_ups.succeeded(start(), routine, DUMP, key="web1", at=now)
+    follow_ups.succeeded(start(), routine, DUMP, keys=["web1"], at=now)
     assert [task.key for task in desk.books.tasks.opened()] == ["web2"]
+
+
+def test_hosts_that_succeed_together_close_each_its_own(
+    desk: Desk, follow_ups: FollowUps, start: Start, make_routine: Make, now: datetime
+) -> None:
+    routine = make_routine(DUMP)
+    for key in ("web1", "web2", "web3"):
+        follow_ups.failed(start(), routine, DUMP, key=key, message="no", at=now)
+    closed = follow_ups.succeeded(start(), routine, DUMP, keys=["web3", "web1", "web7"], at=now)
+    assert [task.key for task in closed] == ["web1", "web3"]
+    assert [task.key for task in desk.books.tasks.opened()] == ["web2"]
+    assert follow_ups.succeeded(start(), routine, DUMP, keys=[], at=now) == []
 
 
 def test_a_success_of_the_whole_step_closes_also_what_failed_for_a_host_that_is_gone(
@@ -102,7 +112,7 @@ def test_a_success_of_the_whole_step_closes_also_what_failed_for_a_host_that_is_
     routine = make_routine(DUMP, other)
     follow_ups.failed(start(), routine, DUMP, key="web9", message="no", at=now)
     follow_ups.failed(start(), routine, other, key="", message="no", at=now)
-    follow_ups.succeeded(start(), routine, DUMP, key="", at=now)
+    follow_ups.succeeded(start(), routine, DUMP, keys=[""], at=now)
     assert [task.step for task in desk.books.tasks.opened()] == ["copy"]
 
 
@@ -157,8 +167,7 @@ def test_an_interrupted_step_asks_a_person_and_closes_when_the_step_next_succeed
     assert task.title == "See how far the billing dump of Nightly work came before it was cut off"
     (mail,) = desk.books.outbox.queued()
     assert mail.subject == "Interrupted: Nightly work: the billing dump"
-    closed = follow_ups.succeeded(start(), routine, DUMP, key="", at=now)
-    assert closed is not None
+    (closed,) = follow_ups.succeeded(start(), routine, DUMP, keys=[""], at=now)
     assert closed.evidence.outcome.endswith("after it was cut off")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,16 +15,18 @@ from opsrunner.engine.planner import Verdict, World
 from opsrunner.engine.planning import Pass, Planning
 from opsrunner.ledger.books import Books
 from opsrunner.model.routine import Routine
-from opsrunner.model.schedule import Frame, IntervalRule, Schedule
+from opsrunner.model.schedule import Calendar, Frame, IntervalRule, OffsetRule, Schedule
 from opsrunner.schedules.almanac import Almanac
 
 NOW = datetime(2026, 11, 21, 7, tzinfo=UTC)
-WORLD = World(almanac=Almanac())
 
 
 def every(minutes: int, routine_id: str = "minutely") -> Routine:
     rule = IntervalRule(seconds=60 * minutes, frame=Frame(timezone="UTC"))
     return Routine(id=routine_id, name=routine_id, accountable="boss", schedule=Schedule(rules=(rule,)))
+
+
+WORLD = World(almanac=Almanac({}, {"one": every(60).schedule}))
 
 
 @pytest.fixture
@@ -39,8 +42,14 @@ def planning(books: Books, *routines: Routine, at: datetime) -> Planning:
     return made
 
 
-def put_in_force(made: Planning, *routines: Routine, at: datetime) -> None:
-    made.put_in_force({item.id: item for item in routines}, frozen={item.id: repr(item) for item in routines}, at=at)
+def put_in_force(made: Planning, *routines: Routine, at: datetime, calendar: Calendar | None = None) -> None:
+    schedules = {item.id: item.schedule for item in routines}
+    made.put_in_force(
+        {item.id: item for item in routines},
+        frozen={item.id: repr(item) for item in routines},
+        almanac=Almanac({"business": calendar or Calendar()}, schedules),
+        at=at,
+    )
 
 
 def run_pass(made: Planning, now: datetime) -> Pass:
@@ -75,3 +84,44 @@ def test_what_was_accounted_for_before_a_crash_is_not_accounted_for_again(books:
         "running": 1,
         "skipped": 1,
     }
+
+
+class TestAnEdit:
+    """When a routine is due next is kept through an edit that does not touch it: seen by what is due at that moment."""
+
+    @pytest.fixture
+    def made(self, books: Books) -> Planning:
+        """Three routines that are due at NOW + 1 h, as the last pass saw it: one an hour after another."""
+        made = planning(books, *self.routines(), at=NOW)
+        run_pass(made, NOW)
+        assert made.due_at(NOW + timedelta(hours=1)) == 3
+        return made
+
+    def routines(self) -> list[Routine]:
+        rule = OffsetRule(of="one", offset_seconds=3600, frame=Frame(timezone="UTC"))
+        after = Routine(id="after", name="after", accountable="boss", schedule=Schedule(rules=(rule,)))
+        return [every(60, "one"), every(60, "two"), after]
+
+    def test_of_nothing_that_moves_a_due_time_keeps_them_all(self, made: Planning) -> None:
+        one, two, after = self.routines()
+        put_in_force(made, one, replace(two, name="Another name", tags=("changes",)), after, at=NOW)
+        assert made.due_at(NOW + timedelta(hours=1)) == 3
+
+    def test_of_a_schedule_forgets_its_own_and_what_refers_to_schedules(self, made: Planning) -> None:
+        one, two, after = self.routines()
+        put_in_force(made, one, replace(two, schedule=every(30).schedule), after, at=NOW)
+        assert made.due_at(NOW + timedelta(hours=1)) == 1
+        assert run_pass(made, NOW + timedelta(seconds=1)).next_at == NOW + timedelta(minutes=30)
+
+    def test_of_a_calendar_forgets_them_all(self, made: Planning) -> None:
+        put_in_force(made, *self.routines(), at=NOW, calendar=Calendar(days_off=(NOW.date(),)))
+        assert made.due_at(NOW + timedelta(hours=1)) == 0
+
+    def test_that_takes_a_routine_away_makes_it_due_no_more(self, made: Planning) -> None:
+        one, two, after = self.routines()
+        put_in_force(made, one, after, at=NOW)
+        later = NOW + timedelta(minutes=10)
+        put_in_force(made, one, two, after, at=later)
+        assert made.due_at(NOW + timedelta(hours=1)) == 1
+        run_pass(made, later)
+        assert made.due_at(NOW + timedelta(hours=1)) == 3
