@@ -14,7 +14,7 @@ from opsrunner.errors import MailFailed, Refused
 
 if TYPE_CHECKING:
     from opsrunner.app import App
-    from opsrunner.engine.doctor import Finding, Patient
+    from opsrunner.engine.doctor_patient import Finding, Patient
 
 EXAMPLE = """
 opsrunner doctor
@@ -53,7 +53,7 @@ def _is_fine(findings: list[Finding]) -> bool:
 
 
 def _patient(app: App, *, every_page: bool) -> Patient:
-    from opsrunner.engine.doctor import Patient  # noqa: PLC0415
+    from opsrunner.engine.doctor_patient import Patient  # noqa: PLC0415
     from opsrunner.fleet.host_keys import KnownHosts  # noqa: PLC0415
 
     known = KnownHosts(app.known_hosts)
@@ -91,7 +91,7 @@ def _reach_mail(app: App) -> str:
 
 
 def _test_mail(session: Session, app: App) -> Finding:
-    from opsrunner.engine.doctor import Finding  # noqa: PLC0415
+    from opsrunner.engine.doctor_patient import Finding  # noqa: PLC0415
     from opsrunner.mail.message import build  # noqa: PLC0415
     from opsrunner.model.mail import NewMail  # noqa: PLC0415
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from opsrunner.engine.doctor import Patient, examine
+from opsrunner.engine.doctor import examine
+from opsrunner.engine.doctor_patient import Patient
 from opsrunner.engine.forecast import forecast
 from opsrunner.errors import Refused
 

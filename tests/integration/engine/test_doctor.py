@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from opsrunner.engine.doctor import Finding, Patient, examine
+from opsrunner.engine.doctor import examine
+from opsrunner.engine.doctor_patient import Finding, Patient
 from opsrunner.engine.state import StateLock, prepare_state
 from opsrunner.errors import MailFailed
 from opsrunner.ledger.books import Books
@@ -265,7 +266,7 @@ def test_a_long_ledger_is_read_from_end_to_end_only_when_asked(
         file.write(b"\xff" * 4096)
     reopened = replace(patient, books=Books.open(path))
     assert "the ledger is damaged" in [finding.what for finding in examine(reopened)]
-    monkeypatch.setattr("opsrunner.engine.doctor.SOON_READ_BYTES", 1000)
+    monkeypatch.setattr("opsrunner.engine.doctor_house.SOON_READ_BYTES", 1000)
     (found,) = [finding for finding in examine(reopened) if finding.where == str(path)]
     assert found.level == "fine"
     assert found.what.startswith("the ledger can be read; all of its ")
@@ -281,7 +282,7 @@ def test_damage_among_the_newest_is_seen_at_once(patient: Patient, monkeypatch: 
     with path.open("r+b") as file:
         file.seek(path.stat().st_size // 2 // 4096 * 4096)
         file.write(b"\xff" * (path.stat().st_size // 3))
-    monkeypatch.setattr("opsrunner.engine.doctor.SOON_READ_BYTES", 1000)
+    monkeypatch.setattr("opsrunner.engine.doctor_house.SOON_READ_BYTES", 1000)
     reopened = replace(patient, books=Books.open(path))
     assert "the ledger is damaged" in [finding.what for finding in examine(reopened)]
     reopened.books.ledger.close()

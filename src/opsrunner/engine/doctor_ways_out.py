@@ -1,0 +1,62 @@
+"""The doctor's look at the ways out: mail, certificates, and the keys of hosts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+from opsrunner.engine.doctor_patient import Finding, Patient
+from opsrunner.engine.unverified import unverified_lines
+from opsrunner.errors import OpsrunnerError
+
+MAIL_PATIENCE = timedelta(hours=1)
+DEFAULT_KEY_FILE = "secrets/ssh_key"
+
+
+def check_mail(patient: Patient) -> Iterator[Finding]:
+    """Say whether mail can leave, and what waits or was given up."""
+    try:
+        reached = patient.try_mail()
+    except OpsrunnerError as exc:
+        yield Finding(level="failed", what=f"mail cannot leave: {exc}", advice="correct `mail` in opsrunner.yaml")
+    else:
+        yield Finding(level="fine", what=f"mail can leave: {reached}")
+    waiting = [mail for mail in patient.books.outbox.queued() if patient.now - mail.created_at > MAIL_PATIENCE]
+    waiting = [mail for mail in waiting if mail.not_before is None or mail.not_before <= patient.now]
+    if waiting:
+        count = "1 mail waits" if len(waiting) == 1 else f"{len(waiting)} mails wait"
+        what = f"{count} for more than an hour: {waiting[0].error or 'not tried yet'}"
+        yield Finding(level="look", what=what, advice="they are tried again by themselves while opsrunner serve works")
+    lost = patient.books.outbox.given_up(since=patient.now - timedelta(days=7))
+    for mail in lost[:5]:
+        what = f"a mail to {mail.to} was given up: {mail.error}"
+        yield Finding(level="look", what=what, where=mail.about, advice="correct the address")
+
+
+def check_certificates(patient: Patient) -> Iterator[Finding]:
+    """Say which servers need not prove who they are."""
+    unverified = unverified_lines(patient.site)
+    for line in unverified:
+        advice = "have it show a certificate that is good, then remove `verify: false`; until then each digest says so"
+        yield Finding(level="look", what=line.rstrip("."), advice=advice)
+    if not unverified:
+        yield Finding(level="fine", what="every server that is asked has to show a good certificate")
+
+
+def check_keys(patient: Patient) -> Iterator[Finding]:
+    """Say which keys are missing, open to others, or not trusted yet."""
+    hosts = [host for host in patient.site.hosts.values() if not host.is_local]
+    for name in sorted({host.key_file or DEFAULT_KEY_FILE for host in hosts}):
+        path = patient.site.root / name
+        if not path.is_file():
+            advice = f"ssh-keygen -t ed25519 -N '' -f {path}"
+            yield Finding(level="failed", what="a private SSH key is missing", where=str(path), advice=advice)
+        elif path.stat().st_mode & 0o077:
+            advice = f"chmod 600 {path}"
+            yield Finding(level="failed", what="others may read a private SSH key", where=str(path), advice=advice)
+    unknown = [host.name for host in hosts if not patient.pinned(host)]
+    for host_name in unknown:
+        advice = f"opsrunner hosts trust {host_name}"
+        yield Finding(level="look", what=f"the key of {host_name} is not trusted yet", advice=advice)
+    if hosts and not unknown:
+        yield Finding(level="fine", what="the keys of all hosts are trusted", where=f"{len(hosts)} in all")
