@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,6 +20,7 @@ from opsrunner.model.mail import NewMail
 from opsrunner.model.person import Person
 from opsrunner.model.routine import Routine, StepPlan
 from opsrunner.model.site import Host, MailSettings, Problem, Site, SmtpSettings
+from opsrunner.secrets import SecretRef
 
 NOW = datetime(2026, 11, 20, 6, tzinfo=UTC)
 Change = Callable[[Patient], Patient]
@@ -193,6 +195,111 @@ def test_it_finds_a_folder_of_secrets_in_which_others_may_put_theirs(patient: Pa
     (found,) = wrong(patient)
 
     assert (found.level, found.where, found.advice) == ("failed", str(secrets), f"chmod go-w {secrets}")
+
+
+def test_it_finds_a_secret_outside_the_folder_of_secrets_that_others_may_read(patient: Patient, tmp_path: Path) -> None:
+    key = tmp_path / "key"
+    key.write_text("x", encoding="utf-8")
+    key.chmod(0o604)
+    asks = StepPlan(id="ask", kind="http", options={"headers": {"Authorization": SecretRef(file=str(key))}})
+    routine = Routine(id="ask", name="Ask", accountable="boss", steps=(asks,))
+    (found,) = wrong(replace(patient, site=replace(patient.site, routines={"ask": routine})))
+    assert (found.level, found.what, found.where) == ("failed", "others may read a secret", str(key))
+
+
+@pytest.mark.needs("root")
+def test_it_finds_a_secret_and_a_note_of_the_ledger_that_belong_to_a_stranger(patient: Patient) -> None:
+    secret, note = patient.site.root / "secrets/smtp", patient.site.root / ".opsrunner-state"
+    secret.parent.mkdir(mode=0o700)
+    for path in (secret, note):
+        path.write_text("", encoding="utf-8")
+        path.chmod(0o600)
+        os.chown(path, 65534, -1)
+
+    found = {finding.where: finding for finding in wrong(patient)}
+
+    assert found[str(secret)].what == "a secret belongs to nobody, who may read and replace it"
+    assert found[str(secret)].advice.endswith(f"chown root {secret}")
+    assert found[str(note)].what.startswith("it belongs to nobody, who may have opsrunner refuse its ledger")
+    assert {finding.level for finding in found.values()} == {"failed"}
+    assert len(found) == 2
+
+
+def test_it_finds_a_note_of_the_ledger_that_others_may_write(patient: Patient) -> None:
+    note = patient.site.root / ".opsrunner-state"
+    note.write_text("", encoding="utf-8")
+    note.chmod(0o620)
+    (found,) = wrong(patient)
+    assert (found.level, found.where, found.advice) == ("failed", str(note), f"chmod go-w {note}")
+    note.chmod(0o644)  # it says no secret
+    assert wrong(patient) == []
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["scripts/dump"],
+        ["bash", "scripts/dump"],
+        "exec scripts/dump --all | gzip >dump.gz",
+        'nice "$OPS_SITE/scripts/dump"; true',
+        "cd /; ${OPS_SITE}/scripts/dump&&true",
+        "it's not quoted scripts/dump",
+    ],
+    ids=lambda command: command if isinstance(command, str) else " ".join(command),
+)
+def test_it_finds_a_script_of_a_routine_that_others_may_change(patient: Patient, command: Any) -> None:
+    script = patient.site.root / "scripts/dump"
+    script.parent.mkdir(mode=0o700)
+    script.write_text("#!/bin/sh\n", encoding="utf-8")
+    script.chmod(0o770)
+    routine = Routine(
+        id="dump", name="Dump", accountable="boss", steps=(StepPlan(id="dump", kind="run", options={"run": command}),)
+    )
+    house = replace(patient, site=replace(patient.site, routines={"dump": routine}))
+
+    (found,) = wrong(house)
+
+    assert (found.level, found.where, found.advice) == ("failed", str(script), f"chmod go-w {script}")
+    assert found.what == "others may change a script that runs here (Dump, step dump)"
+    script.chmod(0o750)
+    assert wrong(house) == []
+    script.parent.chmod(0o777)
+    (found,) = wrong(house)
+    assert found.what == f"others may put a script of theirs in the place of {script} (Dump, step dump)"
+    assert found.advice == f"chmod o-w {script.parent}"
+
+
+def test_a_file_that_a_command_only_reads_is_no_script(patient: Patient, tmp_path: Path) -> None:
+    data = tmp_path / "data.csv"
+    data.write_text("", encoding="utf-8")
+    data.chmod(0o666)
+    step = StepPlan(id="load", kind="run", options={"run": f"sort {data}"})
+    routine = Routine(id="load", name="Load", accountable="boss", steps=(step,))
+    assert wrong(replace(patient, site=replace(patient.site, routines={"load": routine}))) == []
+
+
+@pytest.mark.needs("root")
+@pytest.mark.parametrize(("user", "is_fine"), [("nobody", True), ("", False)])
+def test_a_script_may_belong_to_the_user_whom_its_step_runs_as(patient: Patient, user: str, is_fine: bool) -> None:
+    script = patient.site.root / "clean.sh"
+    script.write_text("", encoding="utf-8")
+    script.chmod(0o600)
+    os.chown(script, 65534, -1)
+    step = StepPlan(id="clean", kind="run", options={"run": ["sh", "clean.sh"], "user": user})
+    routine = Routine(id="clean", name="Clean", accountable="boss", steps=(step,))
+    found = wrong(replace(patient, site=replace(patient.site, routines={"clean": routine})))
+    told = [] if is_fine else ["a script that runs here belongs to nobody (Clean, step clean)"]
+    assert [finding.what for finding in found] == told
+
+
+def test_it_finds_the_script_of_a_secret_that_others_may_change(patient: Patient) -> None:
+    script = patient.site.root / "password"
+    script.write_text("#!/bin/sh\n", encoding="utf-8")
+    script.chmod(0o722)
+    smtp = SmtpSettings(host="mail.example.com", password=SecretRef(command=("./password", "smtp")))
+    site = replace(patient.site, mail=MailSettings(from_="ops@example.com", smtp=smtp))
+    (found,) = wrong(replace(patient, site=site))
+    assert found.what == "others may change a script that runs here (the secret {command: ./password …})"
 
 
 def test_it_finds_mail_that_does_not_get_away(patient: Patient) -> None:
