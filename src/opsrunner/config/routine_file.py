@@ -11,6 +11,7 @@ from pydantic import Field, ValidationError
 
 from opsrunner.config.checklist import Checklist
 from opsrunner.config.fields import Keys, Name, Text, Texts
+from opsrunner.config.plain_secrets import note_plain_secrets
 from opsrunner.config.positions import Path
 from opsrunner.config.references import Reference
 from opsrunner.config.report import Report
@@ -78,6 +79,7 @@ def read_routine(text: str, *, file: str, id_: str, within: RoutineContext) -> R
     keys = _keys(data, report, within)
     reader = StepReader(report=report, doubts=doubts, checklists=within.checklists)
     steps = _steps(document, reader)
+    note_plain_secrets(data, text=text, doubts=doubts)
     schedule = to_schedule(keys.schedule, timezone=within.timezone) if keys else Schedule()
     _note_past(schedule, doubts, today=within.today)
     routine = None

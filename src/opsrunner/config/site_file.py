@@ -14,6 +14,7 @@ from opsrunner.config.data_keys import SourceKeys, StoreKeys
 from opsrunner.config.fields import HostName, Keys, Name, Text, Zone
 from opsrunner.config.folder import SITE_FILE, Signature
 from opsrunner.config.permissions import note_open_secrets, problem_of_mode
+from opsrunner.config.plain_secrets import note_plain_secrets
 from opsrunner.config.report import Report
 from opsrunner.config.rosters import RosterKeys
 from opsrunner.config.secret_places import secrets_in
@@ -92,6 +93,7 @@ def read_site_text(text: str, root: Path) -> SiteDraft:
     if keys is None:
         return SiteDraft(problems=report.problems(), names=names)
     note_open_secrets(secrets_in(keys), root=root, report=doubts)
+    note_plain_secrets(data, text=text, doubts=doubts)
     if report:
         return SiteDraft(problems=report.problems(), warnings=doubts.problems(), names=names)
     return SiteDraft(site=_site(keys, root), warnings=doubts.problems(), names=names, text=text)
