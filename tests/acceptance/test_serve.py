@@ -52,11 +52,11 @@ class Served:
         self.process: subprocess.Popen[str] | None = None
         self.asking: list[subprocess.Popen[bytes]] = []
 
-    def start(self) -> None:
-        """Start the daemon and wait until it is there."""
+    def start(self, *before: str) -> None:
+        """Start the daemon, with the words of another command before its own, and wait until it is there."""
         with (self.root / "serve.log").open("w", encoding="utf-8") as log:
             self.process = subprocess.Popen(
-                [str(SCRIPT), "serve"],
+                [*before, str(SCRIPT), "serve"],
                 cwd=self.root,
                 env=self.environment,
                 stdin=subprocess.DEVNULL,
@@ -179,6 +179,22 @@ def test_a_run_by_hand_goes_through_the_daemon(served: Callable[..., Served]) ->
     answer = site.ask("run", "fast")
     assert answer.returncode == 0, answer.stderr
     assert [(run["status"], run["trigger"]) for run in site.runs()] == [("succeeded", "manual")]
+
+
+@pytest.mark.needs("root", "unshare")
+def test_as_the_first_process_of_a_container_it_works_and_says_that_it_wants_an_init(
+    served: Callable[..., Served],
+) -> None:
+    site = served(fast=FAST)
+    assert "process 1" not in site.log()
+    assert site.stop() == 0
+    site.start("unshare", "--pid", "--fork", "--mount-proc", "--kill-child")
+    assert site.log().count("opsrunner is process 1 here, so nobody collects what programs of steps leave behind") == 1
+    assert site.ask("run", "fast").returncode == 0
+    assert site.process is not None
+    (daemon,) = Path(f"/proc/{site.process.pid}/task/{site.process.pid}/children").read_text().split()
+    os.kill(int(daemon), signal.SIGTERM)
+    assert site.process.wait(timeout=20) == 0
 
 
 def test_a_routine_added_by_hand_fires_without_a_restart(served: Callable[..., Served]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import threading
 from collections.abc import Callable
@@ -21,6 +22,11 @@ LOGGER = logging.getLogger("opsrunner")
 MAIL_SECONDS = 2.0
 HEARTBEAT_LOOK_SECONDS = 1.0
 LAST_MAIL_SECONDS = 5.0
+FIRST_PROCESS = 1
+NO_INIT = (
+    "opsrunner is process 1 here, so nobody collects what programs of steps leave behind: dead processes pile up "
+    "until no more can be started; give the container an init (docker run --init)"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +49,8 @@ class Service:
     def run(self) -> int:
         """Serve until a signal, then end what runs; return the exit code. The lock is held already."""
         self._listen()
+        if os.getpid() == FIRST_PROCESS:
+            LOGGER.warning(NO_INIT, extra={"action": "no_init"})
         threads = [
             threading.Thread(target=self._mail, name="mail", daemon=True),
             threading.Thread(target=self._heartbeat, name="heartbeat", daemon=True),
