@@ -40,8 +40,8 @@ def calendar(session: Session, from_: str, until: str | None) -> int:
 
     What the ledger knows of the past stands in the place of what was planned.
     """
-    from opsrunner.cli.moments import parse_moment  # noqa: PLC0415
-    from opsrunner.engine.forecast import forecast  # noqa: PLC0415
+    from opsrunner.cli.moments import parse_moment
+    from opsrunner.engine.forecast import forecast
 
     with session.opened() as app:
         now, zone = app.clock.now(), ZoneInfo(app.site.timezone)
@@ -80,8 +80,8 @@ def _view(item: Forecast) -> dict[str, object]:
 
 
 def _show(session: Session, found: Sequence[Forecast], *, now: datetime, zone: ZoneInfo) -> None:
-    from opsrunner.cli.screen import Column  # noqa: PLC0415
-    from opsrunner.cli.words import date_words  # noqa: PLC0415
+    from opsrunner.cli.screen import Column
+    from opsrunner.cli.words import date_words
 
     if not found:
         session.screen.line("Nothing is due in that time.")
@@ -112,8 +112,8 @@ def _day_rows(items: Sequence[Forecast], *, zone: ZoneInfo) -> list[Sequence[Cel
 
 
 def _row(item: Forecast, clock: str, times: str = "") -> Sequence[CellLike]:
-    from opsrunner.cli.screen import Cell  # noqa: PLC0415
-    from opsrunner.cli.statuses import reason_words, status_cell  # noqa: PLC0415
+    from opsrunner.cli.screen import Cell
+    from opsrunner.cli.statuses import reason_words, status_cell
 
     status = Cell(text="") if item.status == "due" else status_cell(item.status)
     facts = (times, reason_words(item.reason), item.shift, _people(item))

@@ -45,7 +45,7 @@ def check(session: Session, path: Path | None, schema: Literal["routine", "site"
         return _print_schema(schema)
     if path is not None and not path.exists():
         raise UsageError(f"{path}: there is no such file or folder")
-    from opsrunner.config.loader import SiteLoader, check_path  # noqa: PLC0415
+    from opsrunner.config.loader import SiteLoader, check_path
 
     loaded = SiteLoader(session.site).load() if path is None else check_path(path)
     if session.as_json:
@@ -59,7 +59,7 @@ def check(session: Session, path: Path | None, schema: Literal["routine", "site"
 
 def _print(session: Session, problems: Sequence[Problem], warnings: Sequence[Problem], *, fine: str) -> None:
     """Print a line a problem, as editors and people read it, then the verdict."""
-    from opsrunner.cli.words import count_words  # noqa: PLC0415
+    from opsrunner.cli.words import count_words
 
     for problem in problems:
         session.screen.line(str(problem), tone="failed")
@@ -75,7 +75,7 @@ def _print(session: Session, problems: Sequence[Problem], warnings: Sequence[Pro
 
 def _what_is_fine(site: Site | None, path: Path | None) -> str:
     """Return what was checked: `40 routines, 12 checklists`, or the path."""
-    from opsrunner.cli.words import count_words  # noqa: PLC0415
+    from opsrunner.cli.words import count_words
 
     if site is None or (path is not None and path.is_file()):
         return str(path or "the site")
@@ -84,9 +84,9 @@ def _what_is_fine(site: Site | None, path: Path | None) -> str:
 
 
 def _print_schema(name: Literal["routine", "site", "checklist"]) -> int:
-    import json  # noqa: PLC0415
+    import json
 
-    from opsrunner.config.json_schema import schema_of  # noqa: PLC0415
+    from opsrunner.config.json_schema import schema_of
 
     print(json.dumps(schema_of(name), ensure_ascii=False, indent=2))
     return 0

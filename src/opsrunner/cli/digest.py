@@ -90,7 +90,7 @@ def _found(app: OpenSite, series: Series, day: str | None) -> Shown:
 
 def _sent_on(app: OpenSite, series: Series, day: str) -> Shown:
     """Return the digest whose period ended on a day. Raises NotFound where none went out."""
-    from opsrunner.cli.moments import parse_day  # noqa: PLC0415
+    from opsrunner.cli.moments import parse_day
 
     zone = ZoneInfo(app.site.timezone)
     today = app.clock.now().astimezone(zone).date()
@@ -159,7 +159,7 @@ def _write(path: Path, html: str) -> None:
 
 
 def _tell(session: Session, shown: Shown, html_file: Path | None, *, waiting: int | None) -> None:
-    from opsrunner.cli.words import count_words  # noqa: PLC0415
+    from opsrunner.cli.words import count_words
 
     session.screen.line(shown.subject)
     if waiting:

@@ -34,7 +34,7 @@ def doctor(session: Session, send_test_mail: bool, every_page: bool) -> int:
 
     Each finding that is not fine says what to do. Exit code 1 where one is not fine.
     """
-    from opsrunner.engine.doctor import examine  # noqa: PLC0415
+    from opsrunner.engine.doctor import examine
 
     with session.at_work() as app:
         with session.screen.working("looking"):
@@ -53,8 +53,8 @@ def _is_fine(findings: list[Finding]) -> bool:
 
 
 def _patient(app: App, *, every_page: bool) -> Patient:
-    from opsrunner.engine.doctor_patient import Patient  # noqa: PLC0415
-    from opsrunner.fleet.host_keys import KnownHosts  # noqa: PLC0415
+    from opsrunner.engine.doctor_patient import Patient
+    from opsrunner.fleet.host_keys import KnownHosts
 
     known = KnownHosts(app.known_hosts)
     return Patient(
@@ -75,7 +75,7 @@ def _reach_mail(app: App) -> str:
     """Reach where mails go, without sending one. Raises MailFailed."""
     settings = app.site.mail.smtp
     if settings is not None:
-        from opsrunner.mail.smtp import SmtpTransport  # noqa: PLC0415
+        from opsrunner.mail.smtp import SmtpTransport
 
         transport = SmtpTransport(settings, vault=app.vault)
         try:
@@ -91,9 +91,9 @@ def _reach_mail(app: App) -> str:
 
 
 def _test_mail(session: Session, app: App) -> Finding:
-    from opsrunner.engine.doctor_patient import Finding  # noqa: PLC0415
-    from opsrunner.mail.message import build  # noqa: PLC0415
-    from opsrunner.model.mail import NewMail  # noqa: PLC0415
+    from opsrunner.engine.doctor_patient import Finding
+    from opsrunner.mail.message import build
+    from opsrunner.model.mail import NewMail
 
     address = _test_address(session, app)
     now = app.clock.now()
@@ -114,7 +114,7 @@ def _test_mail(session: Session, app: App) -> Finding:
 
 
 def _test_address(session: Session, app: App) -> str:
-    from opsrunner.cli.lookup import os_user  # noqa: PLC0415
+    from opsrunner.cli.lookup import os_user
 
     me = app.people.named(session.acting_as) if session.acting_as else app.people.by_login(os_user())
     if me is not None:
@@ -126,7 +126,7 @@ def _test_address(session: Session, app: App) -> str:
 
 
 def _show(session: Session, findings: list[Finding]) -> None:
-    from opsrunner.cli.words import count_words  # noqa: PLC0415
+    from opsrunner.cli.words import count_words
 
     screen = session.screen
     wrong = [finding for finding in findings if finding.level != "fine"]

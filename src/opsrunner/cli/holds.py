@@ -42,8 +42,8 @@ def pause(session: Session, routine: str, until: str, reason: str) -> int:
 
     What falls due meanwhile is recorded as skipped, and is not caught up.
     """
-    from opsrunner.cli.lookup import actor_name, routine_named  # noqa: PLC0415
-    from opsrunner.cli.moments import parse_moment  # noqa: PLC0415
+    from opsrunner.cli.lookup import actor_name, routine_named
+    from opsrunner.cli.moments import parse_moment
 
     with session.opened() as app:
         found = routine_named(app, routine)
@@ -61,7 +61,7 @@ def pause(session: Session, routine: str, until: str, reason: str) -> int:
 
 
 def _tell_pause(session: Session, routine: Routine, end: datetime, *, now: datetime, zone: ZoneInfo) -> None:
-    from opsrunner.cli.words import when_words  # noqa: PLC0415
+    from opsrunner.cli.words import when_words
 
     if session.as_json:
         session.print_json({"routine": routine.id, "paused_until": end})
@@ -81,7 +81,7 @@ def _tell_pause(session: Session, routine: Routine, end: datetime, *, now: datet
 @click.pass_obj
 def resume(session: Session, routine: str) -> int:
     """End the pause of ROUTINE now. What was left out is not run."""
-    from opsrunner.cli.lookup import actor_name, routine_named  # noqa: PLC0415
+    from opsrunner.cli.lookup import actor_name, routine_named
 
     with session.opened() as app:
         found = routine_named(app, routine)
@@ -100,8 +100,8 @@ def resume(session: Session, routine: str) -> int:
 
 
 def _next_words(app: OpenSite, routine: Routine, now: datetime) -> str:
-    from opsrunner.cli.words import when_words  # noqa: PLC0415
-    from opsrunner.schedules.due import upcoming  # noqa: PLC0415
+    from opsrunner.cli.words import when_words
+    from opsrunner.schedules.due import upcoming
 
     coming = upcoming(routine.schedule, after=now, count=1, almanac=app.almanac)
     if not coming:
@@ -122,7 +122,7 @@ def skip(session: Session, routine: str, which: str, reason: str) -> int:
 
     They are recorded as skipped, as asked.
     """
-    from opsrunner.cli.lookup import actor_name, routine_named  # noqa: PLC0415
+    from opsrunner.cli.lookup import actor_name, routine_named
 
     with session.opened() as app:
         found = routine_named(app, routine)
@@ -141,8 +141,8 @@ def skip(session: Session, routine: str, which: str, reason: str) -> int:
 
 def _chosen(app: OpenSite, routine: Routine, which: str, *, now: datetime) -> list[Occurrence]:
     """Return the occurrences to leave out: the next one that is not left out already, or those of a day."""
-    from opsrunner.cli.moments import parse_day  # noqa: PLC0415
-    from opsrunner.schedules.due import upcoming  # noqa: PLC0415
+    from opsrunner.cli.moments import parse_day
+    from opsrunner.schedules.due import upcoming
 
     zone = ZoneInfo(app.site.timezone)
     coming = upcoming(routine.schedule, after=now, count=LOOK_AHEAD, almanac=app.almanac)
@@ -162,7 +162,7 @@ def _chosen(app: OpenSite, routine: Routine, which: str, *, now: datetime) -> li
 
 
 def _tell_skip(session: Session, app: OpenSite, routine: Routine, chosen: list[Occurrence], *, now: datetime) -> None:
-    from opsrunner.cli.words import when_words  # noqa: PLC0415
+    from opsrunner.cli.words import when_words
 
     if session.as_json:
         session.print_json({"routine": routine.id, "skipped": [occurrence.nominal_at for occurrence in chosen]})
@@ -174,7 +174,7 @@ def _tell_skip(session: Session, app: OpenSite, routine: Routine, chosen: list[O
 
 
 def _said(reason: str) -> str:
-    from opsrunner.cli.escapes import printable  # noqa: PLC0415
+    from opsrunner.cli.escapes import printable
 
     words = printable(reason)
     if not words:

@@ -44,8 +44,8 @@ def hosts() -> None:
 @click.pass_obj
 def list_hosts(session: Session) -> int:
     """Show every host with its address, its groups and its trusted keys."""
-    from opsrunner.cli.screen import Column  # noqa: PLC0415
-    from opsrunner.fleet.host_keys import KnownHosts  # noqa: PLC0415
+    from opsrunner.cli.screen import Column
+    from opsrunner.fleet.host_keys import KnownHosts
 
     with session.opened() as app:
         known = KnownHosts(app.known_hosts)
@@ -79,8 +79,8 @@ def trust(session: Session, name: str, yes: bool) -> int:
 
     Compare them with what the host itself says: ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub
     """
-    from opsrunner.fleet.host_keys import KnownHosts  # noqa: PLC0415
-    from opsrunner.fleet.scan import scan  # noqa: PLC0415
+    from opsrunner.fleet.host_keys import KnownHosts
+    from opsrunner.fleet.scan import scan
 
     with session.opened() as app:
         host = _remote(app, name)
@@ -109,8 +109,8 @@ def trust(session: Session, name: str, yes: bool) -> int:
 @click.pass_obj
 def forget(session: Session, name: str) -> int:
     """Forget the keys of HOST: nothing speaks to it until it is trusted again."""
-    from opsrunner.cli.lookup import actor_name  # noqa: PLC0415
-    from opsrunner.fleet import host_keys  # noqa: PLC0415
+    from opsrunner.cli.lookup import actor_name
+    from opsrunner.fleet import host_keys
 
     with session.opened() as app:
         host = _remote(app, name)
@@ -125,7 +125,7 @@ def forget(session: Session, name: str) -> int:
 
 
 def _remote(app: OpenSite, name: str) -> Host:
-    from opsrunner.cli.lookup import near  # noqa: PLC0415
+    from opsrunner.cli.lookup import near
 
     host = app.site.hosts.get(name)
     if host is None:
@@ -158,8 +158,8 @@ def _agree(host: Host, pinned: Sequence[HostKey], *, yes: bool) -> None:
 
 
 def _pin(session: Session, app: OpenSite, host: Host, keys: Sequence[HostKey]) -> None:
-    from opsrunner.cli.lookup import actor_name  # noqa: PLC0415
-    from opsrunner.fleet import host_keys  # noqa: PLC0415
+    from opsrunner.cli.lookup import actor_name
+    from opsrunner.fleet import host_keys
 
     actor = actor_name(session, app)
     host_keys.trust(app.known_hosts, host, keys)
@@ -175,7 +175,7 @@ def _where(host: Host) -> str:
 
 
 def _trust(host: Host, keys: Sequence[HostKey]) -> Cell:
-    from opsrunner.cli.screen import Cell  # noqa: PLC0415
+    from opsrunner.cli.screen import Cell
 
     if host.is_local:
         return Cell(text="needs none", dim=True)

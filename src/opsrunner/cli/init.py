@@ -33,8 +33,8 @@ def init(
 
     On a terminal it asks for what is not given; else it writes examples to replace.
     """
-    from opsrunner.new_site import write_site  # noqa: PLC0415
-    from opsrunner.schedules.zones import load_zone  # noqa: PLC0415
+    from opsrunner.new_site import write_site
+    from opsrunner.schedules.zones import load_zone
 
     zone = timezone or machine_zone()
     load_zone(zone)
@@ -74,7 +74,7 @@ def _asked(question: str, example: str) -> str:
 
 
 def _address(text: str) -> str:
-    from opsrunner.mail.headers import parse_address  # noqa: PLC0415
+    from opsrunner.mail.headers import parse_address
 
     address = text.strip()
     try:

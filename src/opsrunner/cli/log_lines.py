@@ -32,7 +32,7 @@ class Lines(logging.Formatter):
         return printable(self._session.mask(told))
 
     def _kept(self, fault: BaseException) -> str:
-        from opsrunner.cli.crash import write_crash  # noqa: PLC0415 - only when something broke
+        from opsrunner.cli.crash import write_crash  # only when something broke
 
         place = write_crash(fault, folder=self._session.state_folder, mask=self._session.mask)
         return f": {type(fault).__name__}{f'; the details are in {place}' if place else ''}"

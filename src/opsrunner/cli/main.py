@@ -51,7 +51,7 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         verb = VERBS.get(cmd_name)
         if verb is None:
-            from difflib import get_close_matches  # noqa: PLC0415 - only for a slip of the keyboard
+            from difflib import get_close_matches  # only for a slip of the keyboard
 
             near = get_close_matches(cmd_name, VERBS, n=1)
             hint = f"did you mean '{near[0]}'?" if near else "see: opsrunner --help"
@@ -158,7 +158,7 @@ def _crash(session: Session, exc: Exception) -> int:
         return _complain(f"{place}: {exc.strerror}; {OF_THE_MACHINE[exc.errno]}", 1)
     if isinstance(exc, MemoryError):
         return _complain("no memory is left; make some free (ulimit -v, free -m)", 1)
-    from opsrunner.cli.crash import write_crash  # noqa: PLC0415 - only when something broke
+    from opsrunner.cli.crash import write_crash  # only when something broke
 
     place = write_crash(exc, folder=session.state_folder, mask=session.mask)
     where = f"; the details are in {place}" if place else ""

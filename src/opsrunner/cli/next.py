@@ -51,16 +51,16 @@ def next_times(
 
 
 def _next_of_cron(session: Session, expression: str, *, zone_name: str, after: str | None, count: int) -> int:
-    from opsrunner.schedules.cron import cron_times, parse_cron  # noqa: PLC0415
-    from opsrunner.schedules.cron_words import cron_in_words  # noqa: PLC0415
-    from opsrunner.schedules.zones import load_zone  # noqa: PLC0415
+    from opsrunner.schedules.cron import cron_times, parse_cron
+    from opsrunner.schedules.cron_words import cron_in_words
+    from opsrunner.schedules.zones import load_zone
 
     zone = load_zone(zone_name)
     parse_cron(expression)
     start = _after(after, now=datetime.now(UTC), zone=zone)
     moments = [moment.astimezone(zone) for moment in islice(cron_times(expression, after=start, zone=zone_name), count)]
     if session.as_json:
-        import json  # noqa: PLC0415
+        import json
 
         print(json.dumps([moment.isoformat() for moment in moments]))
         return 0
@@ -70,10 +70,10 @@ def _next_of_cron(session: Session, expression: str, *, zone_name: str, after: s
 
 
 def _next_of_routine(session: Session, routine_id: str, *, after: str | None, count: int) -> int:
-    from opsrunner.cli.lookup import routine_named  # noqa: PLC0415
-    from opsrunner.engine.planner import left_out_because, world_of  # noqa: PLC0415
-    from opsrunner.schedules.due import occurrences, upcoming  # noqa: PLC0415
-    from opsrunner.schedules.words import in_words  # noqa: PLC0415
+    from opsrunner.cli.lookup import routine_named
+    from opsrunner.engine.planner import left_out_because, world_of
+    from opsrunner.schedules.due import occurrences, upcoming
+    from opsrunner.schedules.words import in_words
 
     force = session.read()
     routine = routine_named(force, routine_id)
@@ -99,12 +99,12 @@ def _next_of_routine(session: Session, routine_id: str, *, after: str | None, co
 
 def _holds(session: Session, routine_id: str, *, since: datetime) -> list[Hold]:
     """Return the pauses and skips of a routine; none where there is no ledger yet."""
-    from opsrunner.engine.state import LEDGER  # noqa: PLC0415
+    from opsrunner.engine.state import LEDGER
 
     ledger = session.state_folder / LEDGER
     if not ledger.exists():
         return []
-    from opsrunner.ledger.books import Books  # noqa: PLC0415
+    from opsrunner.ledger.books import Books
 
     books = Books.open(ledger)
     try:
@@ -161,8 +161,8 @@ def _note(occurrence: Occurrence, held: str) -> str:
 
 
 def _show(session: Session, moments: Sequence[tuple[datetime, str]]) -> None:
-    from opsrunner.cli.screen import Cell, Column  # noqa: PLC0415
-    from opsrunner.schedules.day_names import weekday_word  # noqa: PLC0415
+    from opsrunner.cli.screen import Cell, Column
+    from opsrunner.schedules.day_names import weekday_word
 
     if not moments:
         return

@@ -41,7 +41,7 @@ def note(session: Session, text: tuple[str, ...], days: int) -> int:
 
 
 def _leave(session: Session, app: OpenSite, words: str) -> None:
-    from opsrunner.cli.lookup import acting_person  # noqa: PLC0415
+    from opsrunner.cli.lookup import acting_person
 
     person = acting_person(session, app)
     if not person.is_staff:
@@ -56,9 +56,9 @@ def _leave(session: Session, app: OpenSite, words: str) -> None:
 
 
 def _show(session: Session, app: OpenSite, days: int) -> None:
-    from opsrunner.cli.lookup import person_name  # noqa: PLC0415
-    from opsrunner.cli.screen import Cell, Column  # noqa: PLC0415
-    from opsrunner.cli.words import when_words  # noqa: PLC0415
+    from opsrunner.cli.lookup import person_name
+    from opsrunner.cli.screen import Cell, Column
+    from opsrunner.cli.words import when_words
 
     now, zone = app.clock.now(), ZoneInfo(app.site.timezone)
     notes = app.books.notes.since(now - timedelta(days=days))

@@ -40,7 +40,7 @@ def person() -> None:
 @click.pass_obj
 def list_people(session: Session) -> int:
     """Show everybody with roles, who holds each roster now, and who is away."""
-    from opsrunner.cli.people_lists import people_as_json, print_people  # noqa: PLC0415
+    from opsrunner.cli.people_lists import people_as_json, print_people
 
     with session.opened() as app:
         if session.as_json:
@@ -104,8 +104,8 @@ def cover(session: Session, *, who: str, other: str, roster: str | None, from_: 
 @click.pass_obj
 def back(session: Session, absence_id: int) -> int:
     """Take a leave, swap or cover back; `opsrunner person list` shows its NUMBER."""
-    from opsrunner.cli.lookup import acting_person  # noqa: PLC0415
-    from opsrunner.engine.absences import Absences  # noqa: PLC0415
+    from opsrunner.cli.lookup import acting_person
+    from opsrunner.engine.absences import Absences
 
     with session.opened() as app:
         actor = acting_person(session, app)
@@ -127,10 +127,10 @@ def _enter(
     span: tuple[str, str],
     reason: str,
 ) -> int:
-    from opsrunner.cli.lookup import acting_person  # noqa: PLC0415
-    from opsrunner.cli.moments import parse_moment  # noqa: PLC0415
-    from opsrunner.engine.absences import Absences  # noqa: PLC0415
-    from opsrunner.model.person import Absence  # noqa: PLC0415
+    from opsrunner.cli.lookup import acting_person
+    from opsrunner.cli.moments import parse_moment
+    from opsrunner.engine.absences import Absences
+    from opsrunner.model.person import Absence
 
     with session.opened() as app:
         now, zone = app.clock.now(), ZoneInfo(app.site.timezone)
@@ -150,7 +150,7 @@ def _enter(
 
 
 def _tell(session: Session, app: OpenSite, entered: Absence, *, now: datetime) -> None:
-    from opsrunner.cli.people_lists import absence_words  # noqa: PLC0415
+    from opsrunner.cli.people_lists import absence_words
 
     if session.as_json:
         session.print_json(entered)

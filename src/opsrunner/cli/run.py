@@ -45,9 +45,9 @@ def run(session: Session, routine: str, dry_run: bool, rerun_of: int | None) -> 
 
 
 def _run(session: Session, app: App, routine: str, *, rerun_of: int | None) -> int:
-    from opsrunner.cli.lookup import actor_name, routine_named  # noqa: PLC0415
-    from opsrunner.cli.one_run import run_as_json  # noqa: PLC0415
-    from opsrunner.cli.progress import Progress  # noqa: PLC0415
+    from opsrunner.cli.lookup import actor_name, routine_named
+    from opsrunner.cli.one_run import run_as_json
+    from opsrunner.cli.progress import Progress
 
     found = routine_named(app, routine)
     actor = actor_name(session, app)
@@ -63,9 +63,9 @@ def _run(session: Session, app: App, routine: str, *, rerun_of: int | None) -> i
 
 
 def _tell_end(session: Session, app: App, ended: Run) -> None:
-    from opsrunner.cli.statuses import reason_words, status_word, tone_of  # noqa: PLC0415
-    from opsrunner.cli.views import seconds_between  # noqa: PLC0415
-    from opsrunner.cli.words import count_words, duration_words  # noqa: PLC0415
+    from opsrunner.cli.statuses import reason_words, status_word, tone_of
+    from opsrunner.cli.views import seconds_between
+    from opsrunner.cli.words import count_words, duration_words
 
     screen = session.screen
     if ended.status.value == "waiting":
@@ -83,8 +83,8 @@ def _tell_end(session: Session, app: App, ended: Run) -> None:
 
 
 def _preview(session: Session, app: App, routine: str) -> int:
-    from opsrunner.cli.lookup import routine_named  # noqa: PLC0415
-    from opsrunner.engine.preview import preview_run  # noqa: PLC0415
+    from opsrunner.cli.lookup import routine_named
+    from opsrunner.engine.preview import preview_run
 
     found = routine_named(app, routine)
     steps = preview_run(found, app.site, state=app.state, now=app.clock.now())
@@ -110,10 +110,10 @@ def _preview(session: Session, app: App, routine: str) -> int:
 @click.pass_obj
 def cancel(session: Session, run_id: int) -> int:
     """Stop RUN, which goes on or waits. Its open tasks stay open until somebody closes them."""
-    from opsrunner.cli.lookup import actor_name, routine_name  # noqa: PLC0415
-    from opsrunner.cli.statuses import status_word, tone_of  # noqa: PLC0415
-    from opsrunner.cli.views import run_view  # noqa: PLC0415
-    from opsrunner.engine.cancelling import cancel_run  # noqa: PLC0415
+    from opsrunner.cli.lookup import actor_name, routine_name
+    from opsrunner.cli.statuses import status_word, tone_of
+    from opsrunner.cli.views import run_view
+    from opsrunner.engine.cancelling import cancel_run
 
     with session.at_work() as app:
         actor = actor_name(session, app)

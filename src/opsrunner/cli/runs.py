@@ -42,9 +42,9 @@ MORE = 1_000_000
 @click.pass_obj
 def runs(session: Session, routine: str | None, statuses: tuple[str, ...], since: str | None, limit: int) -> int:
     """Show the last runs, the newest first."""
-    from opsrunner.cli.lookup import routine_name  # noqa: PLC0415
-    from opsrunner.cli.moments import parse_moment  # noqa: PLC0415
-    from opsrunner.cli.views import run_view  # noqa: PLC0415
+    from opsrunner.cli.lookup import routine_name
+    from opsrunner.cli.moments import parse_moment
+    from opsrunner.cli.views import run_view
 
     with session.opened() as app:
         now, zone = app.clock.now(), ZoneInfo(app.site.timezone)
@@ -73,7 +73,7 @@ def show(session: Session, run_id: int) -> int:
 
     RUN is its number, as `opsrunner runs` shows it.
     """
-    from opsrunner.cli.one_run import print_run, run_as_json  # noqa: PLC0415
+    from opsrunner.cli.one_run import print_run, run_as_json
 
     with session.opened() as app:
         run = app.books.runs.get(run_id)
@@ -86,8 +86,8 @@ def show(session: Session, run_id: int) -> int:
 
 def _known_routine(app: OpenSite, routine: str | None) -> str | None:
     """Return the id if the site or the ledger knows it. Raises NotFound."""
-    from opsrunner.cli.lookup import near  # noqa: PLC0415
-    from opsrunner.errors import NotFound  # noqa: PLC0415
+    from opsrunner.cli.lookup import near
+    from opsrunner.errors import NotFound
 
     known = {*app.site.routines, *app.books.routines.all()}
     if routine is not None and routine not in known:
@@ -96,11 +96,11 @@ def _known_routine(app: OpenSite, routine: str | None) -> str | None:
 
 
 def _show_runs(session: Session, app: OpenSite, found: list[Run], *, now: datetime) -> None:
-    from opsrunner.cli.lookup import routine_name  # noqa: PLC0415
-    from opsrunner.cli.screen import Cell, Column  # noqa: PLC0415
-    from opsrunner.cli.statuses import reason_words, status_cell  # noqa: PLC0415
-    from opsrunner.cli.views import seconds_between  # noqa: PLC0415
-    from opsrunner.cli.words import duration_words, when_words  # noqa: PLC0415
+    from opsrunner.cli.lookup import routine_name
+    from opsrunner.cli.screen import Cell, Column
+    from opsrunner.cli.statuses import reason_words, status_cell
+    from opsrunner.cli.views import seconds_between
+    from opsrunner.cli.words import duration_words, when_words
 
     zone = ZoneInfo(app.site.timezone)
     columns = [

@@ -57,7 +57,7 @@ class Screen:
     def console(self) -> Console:
         """Rich's console, made when it is needed."""
         if self._console is None:
-            from rich.console import Console  # noqa: PLC0415 - takes 60 ms, and pipes need none
+            from rich.console import Console  # takes 60 ms, and pipes need none
 
             self._console = Console(highlight=False, markup=False, emoji=False, soft_wrap=False)
         return self._console
@@ -99,7 +99,7 @@ class Screen:
         if not self.is_terminal:
             print(f"{printable(text)}{'  ' + printable(note) if note else ''}")
             return
-        from rich.text import Text  # noqa: PLC0415 - as above
+        from rich.text import Text
 
         self.console.print(Text.assemble((printable(text), "bold"), ("  " + printable(note) if note else "", "dim")))
 
@@ -129,14 +129,14 @@ class Screen:
         if not self.is_terminal or (tone is None and not dim):
             print(text)
             return
-        from rich.text import Text  # noqa: PLC0415 - as above
+        from rich.text import Text
 
         self.console.print(Text(text, style=_style(tone, dim)), soft_wrap=True)
 
     def _rich_table(self, columns: Sequence[Column], rows: Sequence[Sequence[Cell]], indent: int) -> None:
-        from rich.padding import Padding  # noqa: PLC0415 - as above
-        from rich.table import Table  # noqa: PLC0415
-        from rich.text import Text  # noqa: PLC0415
+        from rich.padding import Padding
+        from rich.table import Table
+        from rich.text import Text
 
         table = Table(
             box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=any(column.title for column in columns)
@@ -168,7 +168,7 @@ def _style(tone: Tone | None, dim: bool) -> str:
 
 
 def _plain_table(columns: Sequence[Column], rows: Sequence[Sequence[Cell]], indent: int) -> None:
-    from rich.cells import cell_len  # noqa: PLC0415 - how wide a terminal shows a text
+    from rich.cells import cell_len  # how wide a terminal shows a text
 
     lines = [[column.title for column in columns]] if any(column.title for column in columns) else []
     lines += [[cell.text for cell in row] for row in rows]

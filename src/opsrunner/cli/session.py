@@ -34,7 +34,7 @@ class Session:
     @property
     def site(self) -> Path:
         """The site's folder; the working folder unless another was given."""
-        from pathlib import Path  # noqa: PLC0415 - `--help` does without
+        from pathlib import Path  # `--help` does without
 
         return self.given_site or Path()
 
@@ -47,7 +47,7 @@ class Session:
     def screen(self) -> Screen:
         """Where the answer goes, for people."""
         if self._screen is None:
-            from opsrunner.cli.screen import Screen  # noqa: PLC0415 - JSON answers need no screen
+            from opsrunner.cli.screen import Screen  # JSON answers need no screen
 
             self._screen = Screen()
         return self._screen
@@ -58,7 +58,7 @@ class Session:
 
         Raises ConfigurationError where the site cannot be read, StateError where its state cannot be used.
         """
-        from opsrunner.open_site import open_site  # noqa: PLC0415 - verbs without a site do not need it
+        from opsrunner.open_site import open_site  # verbs without a site do not need it
 
         with self._kept(lambda: open_site(self.site, self.state)) as site:
             yield site
@@ -69,16 +69,16 @@ class Session:
 
         Raises as `opened` does.
         """
-        from opsrunner.app import open_app  # noqa: PLC0415 - few verbs need all of it
+        from opsrunner.app import open_app  # few verbs need all of it
 
         with self._kept(lambda: open_app(self.site, self.state, mails_stay=mails_stay)) as app:
             yield app
 
     @contextmanager
     def _kept(self, opening: Callable[[], _Opened]) -> Iterator[_Opened]:
-        import logging  # noqa: PLC0415 - as above
+        import logging
 
-        from opsrunner.cli.log_lines import log_to_stderr  # noqa: PLC0415
+        from opsrunner.cli.log_lines import log_to_stderr
 
         _refuse_clock_of_the_past()
         log_to_stderr(self, level=logging.WARNING)
@@ -96,7 +96,7 @@ class Session:
 
         Raises ConfigurationError where the site cannot be read.
         """
-        from opsrunner.engine.in_force import SiteInForce  # noqa: PLC0415 - verbs without a site do not need it
+        from opsrunner.engine.in_force import SiteInForce  # verbs without a site do not need it
 
         force = SiteInForce(self.site)
         self.zone_name = force.site.timezone
@@ -104,7 +104,7 @@ class Session:
 
     def print_json(self, value: Any) -> None:
         """Print one JSON document; moments are written in the zone of `zone_name`, the site's where it is open."""
-        from opsrunner.cli.answers import to_json  # noqa: PLC0415 - only where JSON was asked for
+        from opsrunner.cli.answers import to_json  # only where JSON was asked for
 
         print(to_json(value, zone=self.zone_name))
 
@@ -115,16 +115,16 @@ class Session:
 
 def _tell_what_holds(opened: OpenSite) -> None:
     """Say on standard error that the site's own file, or the folder of its routines, is not what is in force."""
-    from opsrunner.config.folder import ROUTINES, SITE_FILE  # noqa: PLC0415 - as above
+    from opsrunner.config.folder import ROUTINES, SITE_FILE
 
     found = [problem for problem in opened.loaded.problems if problem.file in (SITE_FILE, ROUTINES)]
     if not found:
         return
-    import sys  # noqa: PLC0415 - as above
-    from contextlib import suppress  # noqa: PLC0415 - as above
+    import sys
+    from contextlib import suppress
 
-    from opsrunner.cli.escapes import printable  # noqa: PLC0415 - as above
-    from opsrunner.engine.meanwhile import KEPT, holds_meanwhile  # noqa: PLC0415 - as above
+    from opsrunner.cli.escapes import printable
+    from opsrunner.engine.meanwhile import KEPT, holds_meanwhile
 
     first, more = found[0], f"{len(found) - 1} more; " if len(found) > 1 else ""
     holds = holds_meanwhile(opened.site, first.file) or KEPT
@@ -135,8 +135,8 @@ def _tell_what_holds(opened: OpenSite) -> None:
 
 def _refuse_clock_of_the_past() -> None:
     """Raise StateError where the clock shows a time before this program was: all that it wrote would be wrong."""
-    from opsrunner.clock import SystemClock  # noqa: PLC0415 - as above
-    from opsrunner.errors import StateError  # noqa: PLC0415
+    from opsrunner.clock import SystemClock
+    from opsrunner.errors import StateError
 
     now = SystemClock().now()
     if now.year < FIRST_YEAR:

@@ -52,7 +52,7 @@ def task() -> None:
 @click.pass_obj
 def add(session: Session, *, title: str, for_: str | None, due: str | None, how: str, link: str) -> int:
     """Add a task that no routine opened."""
-    from opsrunner.cli.lookup import acting_person  # noqa: PLC0415
+    from opsrunner.cli.lookup import acting_person
 
     with session.opened() as app:
         now = app.clock.now()
@@ -79,7 +79,7 @@ def add(session: Session, *, title: str, for_: str | None, due: str | None, how:
 @click.pass_obj
 def show(session: Session, task_id: int) -> int:
     """Show TASK: how to do it, what its tick must carry, its rows, and what has happened to it."""
-    from opsrunner.cli.one_task import print_task, task_as_json  # noqa: PLC0415
+    from opsrunner.cli.one_task import print_task, task_as_json
 
     with session.opened() as app:
         found = app.books.tasks.get(task_id)
@@ -98,7 +98,7 @@ def show(session: Session, task_id: int) -> int:
 @click.pass_obj
 def claim(session: Session, task_id: int) -> int:
     """Make TASK yours; the first to claim it has it."""
-    from opsrunner.cli.lookup import acting_person  # noqa: PLC0415
+    from opsrunner.cli.lookup import acting_person
 
     with session.opened() as app:
         claimed = app.ticks.claim(task_id, actor=acting_person(session, app), at=app.clock.now())
@@ -116,8 +116,8 @@ def claim(session: Session, task_id: int) -> int:
 @click.pass_obj
 def hand_over(session: Session, task_id: int, to: str | None, back: bool) -> int:
     """Give TASK to PERSON, or back to its role."""
-    from opsrunner.cli.lookup import acting_person, person_name  # noqa: PLC0415
-    from opsrunner.errors import UsageError  # noqa: PLC0415
+    from opsrunner.cli.lookup import acting_person, person_name
+    from opsrunner.errors import UsageError
 
     if (to is None) != back:
         raise UsageError("name a PERSON, or give --back")
@@ -136,7 +136,7 @@ def hand_over(session: Session, task_id: int, to: str | None, back: bool) -> int
 @click.pass_obj
 def undo(session: Session, task_id: int) -> int:
     """Take the tick of TASK back, within 30 s, while nothing has built on it."""
-    from opsrunner.cli.lookup import acting_person  # noqa: PLC0415
+    from opsrunner.cli.lookup import acting_person
 
     with session.opened() as app:
         opened = app.ticks.undo(task_id, actor=acting_person(session, app), at=app.clock.now())
@@ -146,12 +146,12 @@ def undo(session: Session, task_id: int) -> int:
 
 def _due(text: str, *, now: datetime, zone: ZoneInfo) -> Due | datetime:
     """Return when a task is due: a span in working hours stays a span, all else is a moment."""
-    from opsrunner.cli.moments import parse_moment  # noqa: PLC0415
-    from opsrunner.errors import UsageError  # noqa: PLC0415
+    from opsrunner.cli.moments import parse_moment
+    from opsrunner.errors import UsageError
 
     if not text.strip().endswith("business"):
         return parse_moment(text, now=now, zone=zone, edge="end")
-    from opsrunner.steps.task import parse_due  # noqa: PLC0415
+    from opsrunner.steps.task import parse_due
 
     try:
         return parse_due(text.strip())
@@ -160,8 +160,8 @@ def _due(text: str, *, now: datetime, zone: ZoneInfo) -> Due | datetime:
 
 
 def _tell(session: Session, app: OpenSite, changed: Task, sentence: str) -> None:
-    from opsrunner.cli.views import task_view  # noqa: PLC0415
-    from opsrunner.cli.words import due_words  # noqa: PLC0415
+    from opsrunner.cli.views import task_view
+    from opsrunner.cli.words import due_words
 
     now = app.clock.now()
     if session.as_json:

@@ -35,8 +35,8 @@ CLOSED_DAYS = 7
 @click.pass_obj
 def tasks(session: Session, mine: bool, overdue: bool, closed_too: bool) -> int:
     """Show the open tasks, the late ones first; with --mine or --as only one person's."""
-    from opsrunner.cli.lookup import acting_person  # noqa: PLC0415
-    from opsrunner.cli.views import task_view  # noqa: PLC0415
+    from opsrunner.cli.lookup import acting_person
+    from opsrunner.cli.views import task_view
 
     with session.opened() as app:
         now = app.clock.now()
@@ -68,7 +68,7 @@ def _is_mine(app: OpenSite, task: Task, me: Person, *, now: datetime) -> bool:
 
 
 def _show(session: Session, app: OpenSite, found: Sequence[Task], *, me: Person | None, now: datetime) -> None:
-    from opsrunner.cli.screen import Column  # noqa: PLC0415
+    from opsrunner.cli.screen import Column
 
     session.screen.heading(_verdict(found, me=me, now=now))
     if not found:
@@ -88,7 +88,7 @@ def _show(session: Session, app: OpenSite, found: Sequence[Task], *, me: Person 
 
 def _verdict(found: Sequence[Task], *, me: Person | None, now: datetime) -> str:
     """Return the sentence above the list: `Five open tasks, two of them late.`"""
-    from opsrunner.cli.words import count_words  # noqa: PLC0415
+    from opsrunner.cli.words import count_words
 
     still_open = [task for task in found if task.is_open]
     late = sum(task.is_late(now) for task in still_open)
@@ -101,8 +101,8 @@ def _verdict(found: Sequence[Task], *, me: Person | None, now: datetime) -> str:
 
 
 def _row(app: OpenSite, task: Task, *, me: Person | None, now: datetime) -> Sequence[CellLike]:
-    from opsrunner.cli.lookup import person_name, routine_name  # noqa: PLC0415
-    from opsrunner.cli.screen import Cell  # noqa: PLC0415
+    from opsrunner.cli.lookup import person_name, routine_name
+    from opsrunner.cli.screen import Cell
 
     person = app.people.of_task(task, at=now)
     whose = person.name if person else f"any {task.role}"
@@ -122,9 +122,9 @@ def _row(app: OpenSite, task: Task, *, me: Person | None, now: datetime) -> Sequ
 
 
 def _due(app: OpenSite, task: Task, *, now: datetime) -> Cell:
-    from opsrunner.cli.screen import Cell  # noqa: PLC0415
-    from opsrunner.cli.statuses import status_cell  # noqa: PLC0415
-    from opsrunner.cli.words import due_words  # noqa: PLC0415
+    from opsrunner.cli.screen import Cell
+    from opsrunner.cli.statuses import status_cell
+    from opsrunner.cli.words import due_words
 
     if not task.is_open:
         return status_cell(task.status.value)

@@ -58,8 +58,8 @@ def tick(
     struck: tuple[int, ...],
 ) -> int:
     """Mark TASK: done, unless another mark is given. It is saved at once, and can be undone for 30 s."""
-    from opsrunner.cli.lookup import acting_person  # noqa: PLC0415
-    from opsrunner.model.task import Evidence  # noqa: PLC0415
+    from opsrunner.cli.lookup import acting_person
+    from opsrunner.model.task import Evidence
 
     status = _mark(not_applicable=not_applicable, could_not=could_not)
     with session.opened() as app:
@@ -79,7 +79,7 @@ def tick(
 
 
 def _mark(*, not_applicable: bool, could_not: bool) -> TaskStatus:
-    from opsrunner.model.task import TaskStatus  # noqa: PLC0415
+    from opsrunner.model.task import TaskStatus
 
     if not_applicable and could_not:
         raise UsageError("--not-applicable and --could-not do not go together")
@@ -89,8 +89,8 @@ def _mark(*, not_applicable: bool, could_not: bool) -> TaskStatus:
 
 
 def _tell(session: Session, app: OpenSite, task: Task, *, actor: Person) -> None:
-    from opsrunner.cli.statuses import status_word, tone_of  # noqa: PLC0415
-    from opsrunner.cli.views import task_view  # noqa: PLC0415
+    from opsrunner.cli.statuses import status_word, tone_of
+    from opsrunner.cli.views import task_view
 
     now = app.clock.now()
     if session.as_json:
@@ -103,7 +103,7 @@ def _tell(session: Session, app: OpenSite, task: Task, *, actor: Person) -> None
 
 def what_next(app: OpenSite, task: Task) -> str:
     """Say what a tick leads to, and how long it can be taken back."""
-    from opsrunner.cli.words import clock_words  # noqa: PLC0415
+    from opsrunner.cli.words import clock_words
 
     if task.settles_at is None or task.settles_at <= app.clock.now():
         return "It is settled."

@@ -42,7 +42,7 @@ def try_site(session: Session) -> int:
     folder = session.state_folder / TRY
     empty(folder)
     session.state = folder
-    from opsrunner.cli.lookup import actor_name  # noqa: PLC0415
+    from opsrunner.cli.lookup import actor_name
 
     with session.at_work(mails_stay=True) as app:
         if session.as_json:
@@ -58,7 +58,7 @@ def empty(folder: Path) -> None:
         raise StateError(f"{folder} is not a folder: a try would replace it, so nothing was done")
     if not folder.exists():
         return
-    from opsrunner.engine.state import LEDGER, StateLock  # noqa: PLC0415
+    from opsrunner.engine.state import LEDGER, StateLock
 
     if StateLock(folder).is_held():
         raise StateLocked(f"another try is working in {folder}")
@@ -71,10 +71,10 @@ def empty(folder: Path) -> None:
 
 
 def _try(session: Session, app: App) -> None:
-    from opsrunner.cli.lookup import actor_name  # noqa: PLC0415
-    from opsrunner.cli.progress import Progress  # noqa: PLC0415
-    from opsrunner.cli.screen import Column  # noqa: PLC0415
-    from opsrunner.cli.words import count_words  # noqa: PLC0415
+    from opsrunner.cli.lookup import actor_name
+    from opsrunner.cli.progress import Progress
+    from opsrunner.cli.screen import Column
+    from opsrunner.cli.words import count_words
 
     screen = session.screen
     screen.heading(app.site.name, f"trying {count_words(len(app.site.routines), 'routine')}")
@@ -106,8 +106,8 @@ def _tell_broken(session: Session, app: App, result: TryResult) -> None:
 
 def _task_rows(app: App, result: TryResult) -> list[Sequence[CellLike]]:
     """Return a row a routine: how many tasks, who has them, and the first ones."""
-    from opsrunner.cli.lookup import routine_name  # noqa: PLC0415
-    from opsrunner.cli.screen import Cell  # noqa: PLC0415
+    from opsrunner.cli.lookup import routine_name
+    from opsrunner.cli.screen import Cell
 
     now = app.clock.now()
     by_routine: dict[str, list[Task]] = {}
