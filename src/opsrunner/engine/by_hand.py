@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from opsrunner.clock import Clock
+from opsrunner.config.freezing import freeze
 from opsrunner.engine.events import RunEvent, ignore
 from opsrunner.engine.in_force import SiteInForce
 from opsrunner.engine.recovery import Recovery
@@ -30,13 +31,11 @@ TAKEN_WITHIN_SECONDS = 30.0
 ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-def claim_by_hand(
-    books: Books, routine: Routine, *, frozen: str, actor: str, at: datetime, rerun_of: int | None = None
-) -> Run:
+def claim_by_hand(books: Books, routine: Routine, *, actor: str, at: datetime, rerun_of: int | None = None) -> Run:
     """Write a run by hand of `routine` under its overlap policy.
 
-    `frozen` is the routine's frozen text. The answer is `running`, or `waiting` (queued) behind the run
-    that is under way. Raises Refused where the policy is `skip` and one runs, or one is queued already.
+    The answer is `running`, or `waiting` (queued) behind the run that is under way. Raises Refused where the policy
+    is `skip` and one runs, or one is queued already.
     """
     if rerun_of is not None and books.runs.get(rerun_of).routine != routine.id:
         raise NotFound(f"run {rerun_of} is not a run of {routine.id}")
@@ -55,7 +54,7 @@ def claim_by_hand(
                 reason=QUEUED if running else "",
                 actor=actor,
                 rerun_of=rerun_of,
-                frozen=books.runs.freeze(frozen),
+                frozen=books.runs.freeze(freeze(routine)),
             ),
             at=at,
         )
@@ -95,10 +94,9 @@ class ByHand:
     def _here(self, routine: str, *, actor: str, rerun_of: int | None, on_event: Callable[[RunEvent], None]) -> Run:
         for left in self.recovery.recover():  # begun by a daemon that is no more: they come first, as at its next start
             self.runner.execute(left, StopWord(), ignore)
-        frozen = self.in_force.frozen()[routine]
         found = self.in_force.site.routines[routine]
         now = self.clock.now()
-        run = claim_by_hand(self.books, found, frozen=frozen, actor=actor, at=now, rerun_of=rerun_of)
+        run = claim_by_hand(self.books, found, actor=actor, at=now, rerun_of=rerun_of)
         stop = StopWord()
         with _stopped_by_signals(stop):
             ended = self.runner.execute(run.id, stop, on_event)

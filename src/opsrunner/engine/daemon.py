@@ -186,7 +186,7 @@ class Daemon:
         force, planning = self._parts.in_force, self._parts.planning
         count = plural(len(force.site.routines), "routine")
         with self._books.transaction(alone=True):
-            planning.put_in_force(force.site.routines, frozen=force.frozen(), almanac=force.almanac, at=now)
+            planning.put_in_force(force.site.routines, almanac=force.almanac, at=now)
             self._books.service.keep_site_file(force.loaded.site_text)
             self._books.audit.add("reload", "site", actor="opsrunner", at=now, detail=count, address="")
         self._is_current = True
@@ -223,7 +223,6 @@ class Daemon:
         return claim_by_hand(
             self._books,
             routine,
-            frozen=force.frozen()[routine.id],
             actor=request.actor,
             at=now,
             rerun_of=request.detail.get("rerun_of"),

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from opsrunner.config.freezing import freeze, thaw
+from opsrunner.config.freezing import thaw
 from opsrunner.config.loader import Loaded, SiteLoader
 from opsrunner.errors import ConfigurationError, OpsrunnerError
 from opsrunner.model.routine import Routine
@@ -45,7 +45,6 @@ class SiteInForce:
             if books is None
             else SiteLoader(root, last_good=_LastGood(books), last_site=books.service.site_file)
         )
-        self._frozen: dict[str, tuple[Routine, str]] = {}
         self._now = _in_force(self._loader.load())
 
     @property
@@ -78,16 +77,6 @@ class SiteInForce:
             return False
         self._now = _in_force(loaded)
         return True
-
-    def frozen(self) -> Mapping[str, str]:
-        """Return the frozen text of each routine in force, by id."""
-        routines = self.site.routines
-        known = self._frozen
-        self._frozen = {
-            name: held if (held := known.get(name)) is not None and held[0] is routine else (routine, freeze(routine))
-            for name, routine in routines.items()
-        }
-        return {name: text for name, (_, text) in self._frozen.items()}
 
 
 def _in_force(loaded: Loaded) -> InForce:

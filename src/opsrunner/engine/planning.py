@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import chain
 
+from opsrunner.config.freezing import freeze
 from opsrunner.engine.planner import Decision, Verdict, Watch, World, accounted_until, plan_ahead
 from opsrunner.engine.workers import Work
 from opsrunner.ledger.books import Books
@@ -65,16 +66,13 @@ class Planning:
         self._keep_time = keep_time
         self._routines: Mapping[str, Routine] = {}
         self._frozen: Mapping[str, str] = {}
-        self._texts: Mapping[str, str] = {}
         self._marks: dict[str, datetime] = {}
         """Since when each routine is watched; every pass accounts for all of them."""
         self._almanac: Almanac | None = None
         self._next: dict[str, datetime | None] = {}
 
-    def put_in_force(
-        self, routines: Mapping[str, Routine], *, frozen: Mapping[str, str], almanac: Almanac, at: datetime
-    ) -> None:
-        """Take over the routines of the site, all at once. `frozen` maps their ids to their frozen texts.
+    def put_in_force(self, routines: Mapping[str, Routine], *, almanac: Almanac, at: datetime) -> None:
+        """Take over the routines of the site, all at once; each that was not in force as it is, is frozen.
 
         When each is due next is found out anew only where that may have changed.
         """
@@ -83,11 +81,10 @@ class Planning:
                 if routine.renamed_from:
                     self._books.routines.rename(routine.renamed_from, routine.id)
             self._books.routines.see({routine.id: routine.name for routine in routines.values()}, at=at)
-            names = {routine_id: self._kept(routine_id, text) for routine_id, text in frozen.items()}
+            names = {routine.id: self._kept(routine) for routine in routines.values()}
             marks = {routine_id: known.watermark_at for routine_id, known in self._books.routines.all().items()}
         self._next = {name: self._next[name] for name in self._next if self._is_due_as_before(name, routines, almanac)}
         self._routines, self._frozen, self._marks, self._almanac = routines, names, marks, almanac
-        self._texts = dict(frozen)
 
     def _is_due_as_before(self, name: str, routines: Mapping[str, Routine], almanac: Almanac) -> bool:
         """Tell whether a routine is there still, with the same schedule and all that this is reckoned by."""
@@ -100,12 +97,12 @@ class Planning:
         refers = any(isinstance(rule, OffsetRule) for rule in schedule.rules)
         return not refers or almanac.schedules == before.schedules
 
-    def _kept(self, routine_id: str, text: str) -> str:
-        """Keep the frozen text of a routine, where it is not the one that is in force already; return its name."""
-        if self._texts.get(routine_id) == text:
-            return self._frozen[routine_id]
-        name = self._books.runs.freeze(text)
-        self._books.routines.keep(routine_id, frozen=name)
+    def _kept(self, routine: Routine) -> str:
+        """Freeze a routine, where it is not the one that is in force already; return the name of its text."""
+        if self._routines.get(routine.id) is routine:
+            return self._frozen[routine.id]
+        name = self._books.runs.freeze(freeze(routine))
+        self._books.routines.keep(routine.id, frozen=name)
         return name
 
     def look_again(self) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from opsrunner.config.freezing import freeze
 from opsrunner.engine.automated import run_token
 from opsrunner.engine.entry_marks import EntryMarks
 from opsrunner.engine.recovery import MOST_CRASHES, Recovery
@@ -42,7 +43,7 @@ def site(house: Callable[..., Any]) -> Callable[[str], Any]:
 def leave(site: Any, *, steps: int = 2, frozen: str | None = None) -> int:
     """Write a run as a dead daemon leaves it: `steps` were begun, all but the last have ended."""
     books = site.app.books
-    text = site.app.in_force.frozen()["backups"] if frozen is None else frozen
+    text = freeze(site.app.in_force.site.routines["backups"]) if frozen is None else frozen
     new = NewRun(
         routine="backups",
         trigger=Trigger.MANUAL,

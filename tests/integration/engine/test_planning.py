@@ -46,7 +46,6 @@ def put_in_force(made: Planning, *routines: Routine, at: datetime, calendar: Cal
     schedules = {item.id: item.schedule for item in routines}
     made.put_in_force(
         {item.id: item for item in routines},
-        frozen={item.id: repr(item) for item in routines},
         almanac=Almanac({"business": calendar or Calendar()}, schedules),
         at=at,
     )
