@@ -87,7 +87,8 @@ class Workers:
             self._starts.extend(fresh)
             self._add_threads()
             self._changed.notify(min(len(fresh), FIRST_AWAKE))
-        self._wake_others()
+        if len(fresh) > FIRST_AWAKE:
+            self._wake_others()
         return len(fresh)
 
     def _wake_others(self) -> None:

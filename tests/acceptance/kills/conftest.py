@@ -126,6 +126,7 @@ class House:
         assert self.process.poll() in (None, -signal.SIGKILL), self.log()
         self.process.kill()
         self.process.wait()
+        forget_clock(self.process.pid)
         self.seen.kills[kind] += 1
         left = self.processes()
         self.orphans |= left.keys()
@@ -198,6 +199,12 @@ def began_at(pid: int) -> bytes:
     return b"" if fields[0] == b"Z" else fields[19]
 
 
+def forget_clock(pid: int) -> None:
+    """Remove what libfaketime leaves of a killed process: the next one with its number could not start."""
+    for name in (f"faketime_shm_{pid}", f"sem.faketime_sem_{pid}"):
+        Path("/dev/shm", name).unlink(missing_ok=True)
+
+
 def strace(number: int) -> list[str]:
     """Return the words before a command that has one of its threads killed at its sync of that number."""
     inject = f"inject=fsync,fdatasync:signal=SIGKILL:when={number}"
@@ -254,5 +261,6 @@ def killed_house(
         if house.lives() and house.process is not None:
             house.process.kill()
             house.process.wait()
+            forget_clock(house.process.pid)
         for pid, _ in house.processes():
             os.kill(pid, signal.SIGKILL)
