@@ -57,6 +57,7 @@ class Workers:
         self._threads: set[threading.Thread] = set()
         self._idle = 0
         """Threads that wait for something to do."""
+        self._late_writer: threading.Thread | None = None
         self._closing = False
 
     def start(self, run_id: int) -> bool:
@@ -193,12 +194,15 @@ class Workers:
                 continue
         return None
 
-    def _walk(self, work: Work) -> None:
-        """Walk a run to its end, or to where starts that are due come first."""
+    def _walk(self, work: Work, *, enters: bool = True) -> None:
+        """Walk a run to its end, or to where starts that are due come first; with `enters` False into no step."""
         try:
             for pause in work.walk:
                 if pause is Pause.WORKED and self._starts and not self._closing:
                     self._put_back(work)
+                    return
+                if pause is Pause.READY and not enters:
+                    self._hand_back(work)
                     return
         except OpsrunnerError as exc:
             LOGGER.error("run %s stopped: %s", work.run_id, exc, extra={"action": "run_stopped", "run": work.run_id})  # noqa: TRY400 (a sentence is enough)
@@ -210,7 +214,34 @@ class Workers:
 
     def _put_back(self, work: Work) -> None:
         work.worked_at = time.monotonic()
-        self._ends.append(work)  # this thread goes on with what is next, so somebody is there for it
+        self._ends.append(work)
+        if self._late_writer is None:
+            with self._changed:
+                if self._late_writer is None:
+                    self._late_writer = threading.Thread(target=self._write_late_ends, name="run-ends", daemon=True)
+                    self._late_writer.start()
+
+    def _hand_back(self, work: Work) -> None:
+        with self._changed:
+            self._starts.append(work)
+            self._changed.notify()
+
+    def _write_late_ends(self) -> None:
+        """Write the ends that all others are too long at work to write; enter nothing."""
+        while True:
+            try:
+                late_at = self._ends[0].worked_at + LONGEST_UNWRITTEN_SECONDS
+                if (seconds := late_at - time.monotonic()) > 0:
+                    time.sleep(seconds)
+                    continue
+                work = self._ends.popleft()
+            except IndexError:
+                with self._changed:
+                    if not self._ends:
+                        self._late_writer = None
+                        return
+            else:
+                self._walk(work, enters=False)
 
     def _let_go(self, work: Work) -> None:
         with self._changed:

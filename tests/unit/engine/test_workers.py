@@ -113,6 +113,34 @@ def test_an_end_does_not_wait_for_ever_for_starts(scripted: Scripted, pool: Call
     assert told.index("end") < 25
 
 
+def test_an_end_does_not_wait_for_a_long_step_that_took_its_thread(
+    scripted: Scripted, pool: Callable[[int], Workers]
+) -> None:
+    told: list[str] = []
+    held = threading.Event()
+
+    def short(stop: StopWord) -> Walk:
+        told.append("enter the short one")
+        yield Pause.WORKED
+        told.append("end the short one")
+        yield Pause.READY
+        told.append("enter its second step")
+
+    def long(stop: StopWord) -> Walk:
+        held.wait(20)
+        yield Pause.WORKED
+
+    scripted.walks = {1: short, 2: long}
+    workers = pool(1)
+    workers.hand_over([work(scripted, 1), work(scripted, 2)])
+    until(lambda: "end the short one" in told)
+    assert not held.wait(0.3)
+    assert told[-1] == "end the short one"  # its second step waits for a thread, as all do
+    held.set()
+    until(lambda: not workers.busy())
+    assert told[-1] == "enter its second step"
+
+
 def test_one_thread_at_most_works_on_a_run(scripted: Scripted, pool: Callable[[int], Workers]) -> None:
     held = threading.Event()
 
