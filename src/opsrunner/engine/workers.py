@@ -59,6 +59,7 @@ class Workers:
         """Threads that wait for something to do."""
         self._late_writer: threading.Thread | None = None
         self._closing = False
+        self._over = threading.Event()
 
     def start(self, run_id: int) -> bool:
         """Begin or take up a run that is `running`; False where a thread has it already."""
@@ -99,7 +100,7 @@ class Workers:
         """
         awake, left = FIRST_AWAKE, len(self._starts)
         while left and self._idle and not self._closing:
-            time.sleep(WAKE_EVERY_SECONDS)
+            self._over.wait(WAKE_EVERY_SECONDS)
             before, left = left, len(self._starts)
             if left * WAKE_EVERY_SECONDS > (before - left) * SOON_SECONDS:
                 with self._changed:
@@ -133,6 +134,7 @@ class Workers:
         """
         with self._changed:
             self._closing = True
+            self._over.set()
             self._changed.notify_all()
         while self._starts:
             with suppress(IndexError):
@@ -231,8 +233,7 @@ class Workers:
         while True:
             try:
                 late_at = self._ends[0].worked_at + LONGEST_UNWRITTEN_SECONDS
-                if (seconds := late_at - time.monotonic()) > 0:
-                    time.sleep(seconds)
+                if (seconds := late_at - time.monotonic()) > 0 and not self._over.wait(seconds):
                     continue
                 work = self._ends.popleft()
             except IndexError:
