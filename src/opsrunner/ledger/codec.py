@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
+import threading
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from typing import Any
@@ -41,10 +42,10 @@ def dumps(value: Any) -> str:
     A key of the data that begins with `$` gets another one, so that data never looks like such a mark.
     Half a surrogate pair, which no database keeps, becomes the replacement character.
     """
-    marks = _Marks()
-    text = _to_json(value, marks)
-    if text.count('"$') > marks.made:
-        text = _to_json(_escaped(value), marks)
+    before = _MARKS.made
+    text = _TO_JSON(value)
+    if text.count('"$') > _MARKS.made - before:
+        text = _TO_JSON(_escaped(value))
     return text if text.isascii() else _SURROGATES.sub("\ufffd", text)
 
 
@@ -53,27 +54,30 @@ def loads(text: str) -> Any:
     return json.loads(text, object_hook=_decode)
 
 
-class _Marks:
-    """Turns what JSON does not know into what it does, and counts the marks that this makes."""
+class _Marks(threading.local):
+    """How many marks have been made, in each thread."""
 
-    def __init__(self) -> None:
-        self.made = 0
-
-    def encode(self, value: Any) -> Any:
-        if isinstance(value, date):
-            self.made += 1
-            return {"$moment": to_text(value)} if isinstance(value, datetime) else {"$date": value.isoformat()}
-        if isinstance(value, Mapping):
-            return _escaped(value)
-        if isinstance(value, set | frozenset):
-            return sorted(value)
-        if dataclasses.is_dataclass(value) and not isinstance(value, type):
-            return _escaped(vars(value))
-        return str(value)
+    made = 0
 
 
-def _to_json(value: Any, marks: _Marks) -> str:
-    return json.dumps(value, default=marks.encode, ensure_ascii=False, separators=(",", ":"))
+_MARKS = _Marks()
+
+
+def _marked(value: Any) -> Any:
+    """Turn what JSON does not know into what it does."""
+    if isinstance(value, date):
+        _MARKS.made += 1
+        return {"$moment": to_text(value)} if isinstance(value, datetime) else {"$date": value.isoformat()}
+    if isinstance(value, Mapping):
+        return _escaped(value)
+    if isinstance(value, set | frozenset):
+        return sorted(value)
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return _escaped(vars(value))
+    return str(value)
+
+
+_TO_JSON = json.JSONEncoder(default=_marked, ensure_ascii=False, separators=(",", ":")).encode
 
 
 def _escaped(value: Any) -> Any:

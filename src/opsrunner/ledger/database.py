@@ -12,18 +12,18 @@ import sqlite3
 import threading
 import time
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from opsrunner.errors import LedgerDamaged, LedgerNewer
-from opsrunner.ledger.failures import NEVER_MADE_ANEW, mapped
+from opsrunner.ledger.failures import NEVER_MADE_ANEW, Mapped
 from opsrunner.ledger.identity import Identity
 from opsrunner.ledger.migrations import MIGRATIONS, migrate
 from opsrunner.ledger.opening import prepare_file
-from opsrunner.ledger.writing import Writer
+from opsrunner.ledger.writing import Part, Writer
 
 LOGGER = logging.getLogger("opsrunner")
 BUSY_SECONDS = 30
@@ -37,6 +37,35 @@ _PARTS_THERE = "SELECT type || ' ' || name FROM sqlite_master WHERE name NOT LIK
 _GROWING = (("runs", "id"), ("steps", "run"), ("tasks", "id"), ("outbox", "id"), ("digests", "id"), ("audit", "id"))
 
 
+class _Local(threading.local):
+    """What each thread has of its own."""
+
+    writes = False
+    connection: sqlite3.Connection | None = None
+
+
+class _Transaction:
+    """The block of `Ledger.transaction`."""
+
+    __slots__ = ("_alone", "_ledger", "_part")
+
+    def __init__(self, ledger: Ledger, alone: bool) -> None:
+        self._ledger, self._alone = ledger, alone
+        self._part: Part | None = None
+
+    def __enter__(self) -> None:
+        if not self._ledger.is_in_transaction():
+            self._part = self._ledger._begin(alone=self._alone)
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if self._part is None:
+            return
+        if error is None:
+            self._ledger._keep(self._part)
+        else:
+            self._ledger._undo(self._part)
+
+
 class Ledger:
     """The open ledger. Every method may be called from any thread."""
 
@@ -47,75 +76,51 @@ class Ledger:
         that it was made.
         """
         self.path = path
-        self._local = threading.local()
+        self._local = _Local()
+        self._mapped = Mapped(path)
         self._connections: list[sqlite3.Connection] = []
         self._writer = Writer(self._connect)
         self._identity: Identity | None = None
-        with mapped(path):
+        with self._mapped:
             self.is_new = prepare_file(path)
             self.id = self._prepare()
             self._identity = Identity(path, self.id)
 
-    @contextmanager
-    def transaction(self, *, alone: bool = False) -> Iterator[None]:
+    def transaction(self, *, alone: bool = False) -> AbstractContextManager[None]:
         """Run the block in one `BEGIN IMMEDIATE` transaction; inside another one, join it.
 
         It is on the disk when the block is left. Transactions of several threads may share a commit (see
         `writing`); with `alone` this one does not, for blocks that take long. What the block itself raises
         leaves as it is: only the ledger's own statements are mapped.
         """
-        if getattr(self._local, "writes", False):
-            yield
-            return
-        with mapped(self.path):
-            part = self._writer.begin(alone=alone)
-        self._local.writes = True
-        try:
-            if not part.joined:
-                self._require_same(self._writer.connection)
-            yield
-        except BaseException:
-            self._local.writes = False
-            self._writer.undo(part)
-            raise
-        self._local.writes = False
-        with mapped(self.path):
-            self._writer.keep(part)
+        return _Transaction(self, alone)
 
     def is_in_transaction(self) -> bool:
         """Tell whether this thread is inside a `transaction`."""
-        return bool(getattr(self._local, "writes", False))
+        return self._local.writes
 
     def change(self, sql: str, parameters: Sequence[Any] = ()) -> int:
         """Run one changing statement and return how many rows it changed."""
-        if self.is_in_transaction():
-            with mapped(self.path):
-                return self._writer.connection.execute(sql, parameters).rowcount
-        with self.transaction():
-            return self.change(sql, parameters)
+        return self._write(sql, parameters).rowcount
 
     def insert(self, sql: str, parameters: Sequence[Any] = ()) -> int | None:
         """Run one INSERT and return the new id; None where a conflict changed no row."""
-        if self.is_in_transaction():
-            with mapped(self.path):
-                cursor = self._writer.connection.execute(sql, parameters)
-                return cursor.lastrowid if cursor.rowcount == 1 else None
-        with self.transaction():
-            return self.insert(sql, parameters)
+        cursor = self._write(sql, parameters)
+        return cursor.lastrowid if cursor.rowcount == 1 else None
 
     def insert_many(self, sql: str, rows: Iterable[Sequence[Any]]) -> int:
         """Run one INSERT for each row and return how many rows there are more."""
-        with self.transaction(), mapped(self.path):
+        with self.transaction(), self._mapped:
             return self._writer.connection.executemany(sql, rows).rowcount
 
     def all(self, sql: str, parameters: Sequence[Any] = ()) -> list[sqlite3.Row]:
         """Return all rows of a query."""
-        with mapped(self.path):
+        with self._mapped:
             return self._connection().execute(sql, parameters).fetchall()
 
     def one(self, sql: str, parameters: Sequence[Any] = ()) -> sqlite3.Row | None:
         """Return the first row of a query, or None."""
-        with mapped(self.path):
+        with self._mapped:
             row: sqlite3.Row | None = self._connection().execute(sql, parameters).fetchone()
             return row
 
@@ -149,7 +154,7 @@ class Ledger:
 
         The log says so of a ledger that takes its time, and how long it took.
         """
-        with mapped(self.path):
+        with self._mapped:
             size_bytes = self.path.stat().st_size
         is_long, size, began = size_bytes > SOON_READ_BYTES, f"{size_bytes / 1e9:.1f} GB", time.monotonic()
         if is_long:
@@ -164,7 +169,7 @@ class Ledger:
 
     def _read_through(self) -> None:
         """Read the file in the order of the disk: going to and fro, as SQLite does, takes ten times as long."""
-        with mapped(self.path), self.path.open("rb", buffering=0) as file:
+        with self._mapped, self.path.open("rb", buffering=0) as file:
             while file.read(READ_BYTES):
                 pass
 
@@ -175,10 +180,41 @@ class Ledger:
         self._connections.clear()
         self._writer.close()
 
-    def _require_same(self, connection: sqlite3.Connection) -> None:
-        if self._identity is not None:  # else it is being made
-            with mapped(self.path):
-                self._identity.require_same(connection)
+    def _write(self, sql: str, parameters: Sequence[Any]) -> sqlite3.Cursor:
+        if self._local.writes:
+            with self._mapped:
+                return self._writer.connection.execute(sql, parameters)
+        part = self._begin(alone=False)
+        try:
+            with self._mapped:
+                done = self._writer.connection.execute(sql, parameters)
+        except BaseException:
+            self._undo(part)
+            raise
+        self._keep(part)
+        return done
+
+    def _begin(self, *, alone: bool) -> Part:
+        with self._mapped:
+            part = self._writer.begin(alone=alone)
+        self._local.writes = True
+        if self._identity is not None and not part.joined:  # without one it is being made
+            try:
+                with self._mapped:
+                    self._identity.require_same(self._writer.connection)
+            except BaseException:
+                self._undo(part)
+                raise
+        return part
+
+    def _keep(self, part: Part) -> None:
+        self._local.writes = False
+        with self._mapped:
+            self._writer.keep(part)
+
+    def _undo(self, part: Part) -> None:
+        self._local.writes = False
+        self._writer.undo(part)
 
     def _prepare(self) -> str:
         version, objects = self._look()
@@ -226,9 +262,9 @@ class Ledger:
 
     def _connection(self) -> sqlite3.Connection:
         """Return the writing connection inside a transaction, else this thread's own one for reading."""
-        if getattr(self._local, "writes", False):
+        if self._local.writes:
             return self._writer.connection
-        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        connection = self._local.connection
         if connection is None:
             connection = self._connect()
             self._local.connection = connection

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-from opsrunner.errors import LedgerConflict, LedgerDamaged, NotFound, StateError
+from opsrunner.errors import LedgerConflict, LedgerDamaged, NotFound, OpsrunnerError, StateError
 
 NEVER_MADE_ANEW = "stop opsrunner and restore it from a copy, it is never made anew"
 _CODE = 0xFF
@@ -18,23 +16,44 @@ _LOST = ("no such table", "no such column", "no such index")
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
-@contextmanager
-def mapped(path: Path) -> Iterator[None]:
-    """Run the block; what SQLite or the system refuses leaves as an error of ours, mostly a StateError."""
-    try:
-        yield
-    except sqlite3.IntegrityError as exc:
-        raise LedgerConflict(f"{path}: {exc}; nothing was written") from exc
-    except sqlite3.ProgrammingError as exc:  # the ledger was closed under a thread that still worked
-        raise StateError(f"{path}: {exc}; it is closed, nothing was written") from exc
-    except sqlite3.DatabaseError as exc:
-        raise _explained(path, exc) from exc
-    except MemoryError as exc:
-        raise StateError(f"{path}: no memory is left; nothing was written") from exc
-    except OverflowError as exc:  # SQLite's numbers end at 2⁶³
-        raise NotFound("there is nothing with so large a number") from exc
-    except OSError as exc:
-        raise StateError(f"{path}: {exc.strerror or exc}; {disk_advice(path)}") from exc
+class Mapped:
+    """A block in which what SQLite or the system refuses leaves as an error of ours, mostly a StateError.
+
+    A class, made once: it is entered several times for each write, right after a wait for the disk, where every
+    step more of the interpreter is dear.
+    """
+
+    __slots__ = ("_path",)
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if error is not None and (ours := _ours(self._path, error)) is not None:
+            raise ours from error
+
+
+def _ours(path: Path, error: BaseException) -> OpsrunnerError | None:
+    if isinstance(error, sqlite3.IntegrityError):
+        return LedgerConflict(f"{path}: {error}; nothing was written")
+    if isinstance(error, sqlite3.ProgrammingError):  # the ledger was closed under a thread that still worked
+        return StateError(f"{path}: {error}; it is closed, nothing was written")
+    if isinstance(error, sqlite3.DatabaseError):
+        return _explained(path, error)
+    if isinstance(error, OverflowError):  # SQLite's numbers end at 2⁶³
+        return NotFound("there is nothing with so large a number")
+    return _of_the_system(path, error)
+
+
+def _of_the_system(path: Path, error: BaseException) -> OpsrunnerError | None:
+    if isinstance(error, MemoryError):
+        return StateError(f"{path}: no memory is left; nothing was written")
+    if isinstance(error, OSError):
+        return StateError(f"{path}: {error.strerror or error}; {disk_advice(path)}")
+    return None
 
 
 def disk_advice(path: Path) -> str:

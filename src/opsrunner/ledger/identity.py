@@ -18,13 +18,15 @@ class Identity:
     def __init__(self, path: Path, name: str) -> None:
         self._path, self._name = path, name
         self._text = str(path)
-        self._place = _place(self._text)
+        found = path.stat()
+        self._device, self._inode = found.st_dev, found.st_ino
         self._count = 0
 
     def require_place(self) -> None:
         """Raise LedgerGone where the file was removed, moved or replaced: what is written now would be lost."""
         try:
-            if _place(self._text) == self._place:
+            found = os.stat(self._text)  # noqa: PTH116 (asked at each write: a third of what pathlib costs)
+            if found.st_ino == self._inode and found.st_dev == self._device:
                 return
         except OSError:
             pass
@@ -47,8 +49,3 @@ class Identity:
                 "nothing was written; start opsrunner again"
             )
         self._count = count
-
-
-def _place(path: str) -> tuple[int, int]:
-    found = os.stat(path)  # noqa: PTH116 (asked at each write: a third of what pathlib costs)
-    return found.st_dev, found.st_ino

@@ -13,11 +13,8 @@ from opsrunner.model.run import RunStatus, StepRecord
 
 _ALL = 2**62
 _GOOD = (StepStatus.SUCCEEDED, StepStatus.WARNING)
-_FINISH = (
-    "INSERT INTO steps(run, position, id, kind, status, finished_at, outcome) VALUES (?,?,?,?,?,?,?)"
-    " ON CONFLICT(run, position) DO UPDATE SET status = excluded.status, outcome = excluded.outcome,"
-    " finished_at = excluded.finished_at"
-)
+_END = "UPDATE steps SET status = ?, finished_at = ?, outcome = ? WHERE run = ? AND position = ?"
+_END_AT_ONCE = "INSERT INTO steps(status, finished_at, outcome, run, position, id, kind) VALUES (?,?,?,?,?,?,?)"
 _RECENT = 20
 _RUNS_BEFORE = " UNION ALL ".join(
     "SELECT * FROM (SELECT id FROM runs WHERE routine = ?1 AND id < ?2"  # noqa: S608 (fixed words)
@@ -61,18 +58,21 @@ class Steps:
 
     def finish(self, run_id: int, position: int, plan: StepPlan, *, outcome: Outcome, at: datetime) -> None:
         """Record a step's end; also for a step that never started."""
-        ended, text = to_text(at), outcome_to_text(outcome)
-        values = (run_id, position, plan.id, plan.kind, outcome.status.value, ended, text)
         is_bad = outcome.status.is_bad or outcome.status is StepStatus.INTERRUPTED
         if not is_bad and plan.kind != "ssh":
-            self._ledger.change(_FINISH, values)
+            self._end(run_id, position, plan, outcome, at=at)
             return
         with self._ledger.transaction():
-            self._ledger.change(_FINISH, values)
+            self._end(run_id, position, plan, outcome, at=at)
             if is_bad:
                 self._remember_good(run_id, plan.id)
             for part in outcome.parts if plan.kind == "ssh" else ():
-                self._ledger.change(_REMEMBER_HOST, (part.key, part.status.value, ended))
+                self._ledger.change(_REMEMBER_HOST, (part.key, part.status.value, to_text(at)))
+
+    def _end(self, run_id: int, position: int, plan: StepPlan, outcome: Outcome, *, at: datetime) -> None:
+        values = (outcome.status.value, to_text(at), outcome_to_text(outcome), run_id, position)
+        if not self._ledger.change(_END, values):
+            self._ledger.change(_END_AT_ONCE, (*values, plan.id, plan.kind))
 
     def of_run(self, run_id: int) -> list[StepRecord]:
         """Return the steps of a run that have begun or ended, in order."""

@@ -19,7 +19,7 @@ LONGEST_GROUP_SECONDS = 0.02
 LOOK_SECONDS = 0.1
 
 
-@dataclass
+@dataclass(slots=True)
 class _Group:
     """Transactions that are committed together."""
 
@@ -38,7 +38,7 @@ class _Group:
             self.done.set()
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Part:
     """One thread's share in a group, from `begin` to `keep` or `undo`."""
 
@@ -68,11 +68,8 @@ class Writer:
 
     def begin(self, *, alone: bool) -> Part:
         """Wait for the turn to write. With `alone` the part shares its commit with nobody: it may take long."""
-        self._count(0 if alone else 1)
-        try:
-            self._lock.acquire()
-        finally:
-            self._count(0 if alone else -1)
+        if not self._lock.acquire(blocking=False):
+            self._wait_for_turn(1 if not alone else 0)
         try:
             return self._open(alone=alone)
         except BaseException:
@@ -94,7 +91,10 @@ class Writer:
             self._lose(group, exc)
         finally:
             self._lock.release()
-        self._await(group)
+        if not group.is_done:
+            self._await(group)
+        if group.error is not None:
+            raise type(group.error)(*group.error.args) from group.error
 
     def undo(self, part: Part) -> None:
         """Take a part back; what others wrote into the same group stays."""
@@ -121,19 +121,21 @@ class Writer:
             self._connection.close()
 
     def _open(self, *, alone: bool) -> Part:
+        connection = self.connection
         if alone and self._group is not None:
             self._commit(self._group)
         if self._group is not None:
-            self.connection.execute("SAVEPOINT part")
+            connection.execute("SAVEPOINT part")
             return Part(group=self._group, joined=True, alone=alone)
-        self.connection.execute("BEGIN IMMEDIATE")
+        connection.execute("BEGIN IMMEDIATE")
         self._group = _Group(began=time.monotonic())
         return Part(group=self._group, joined=False, alone=alone)
 
     def _is_full(self, group: _Group) -> bool:
         """Tell whether to commit now: nobody waits to join, or enough have."""
-        is_old = time.monotonic() - group.began > LONGEST_GROUP_SECONDS
-        return self._joiners == 0 or group.members >= MOST_MEMBERS or is_old
+        if self._joiners == 0 or group.members >= MOST_MEMBERS:
+            return True
+        return time.monotonic() - group.began > LONGEST_GROUP_SECONDS
 
     def _commit(self, group: _Group) -> None:
         try:
@@ -159,9 +161,13 @@ class Writer:
             with self._lock:  # who was to join never came
                 if self._group is group:
                     self._commit(group)
-        if group.error is not None:
-            raise type(group.error)(*group.error.args) from group.error
 
-    def _count(self, change: int) -> None:
+    def _wait_for_turn(self, joiners: int) -> None:
+        """Wait for the lock, counted among those who would like to join a group."""
         with self._counting:
-            self._joiners += change
+            self._joiners += joiners
+        try:
+            self._lock.acquire()
+        finally:
+            with self._counting:
+                self._joiners -= joiners
