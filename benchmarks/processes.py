@@ -1,7 +1,7 @@
 """200 real programs due in one second: how long after that moment does each run?
 
-A program tells it by the time of a file that it makes first. Ours is the whole daemon, each start committed before;
-the peers are a bare loop of `subprocess.Popen` that starts at the moment and does nothing else, and Debian's cron in
+A program tells it by the time of a file that it makes first, then it lives until all run: it waits at a pipe, at no
+cost to the others. Ours is the whole daemon, each start committed before; the peers are a bare loop of `subprocess.Popen` that starts at the moment and does nothing else, and Debian's cron in
 a mount namespace of its own with one line a program (it needs root).
 """
 
@@ -23,7 +23,6 @@ from benchmarks.turns import ROOT, late_milliseconds, middle
 
 COUNT = 200
 TURNS = 3
-LIVES_SECONDS = 3
 CRON = """\
 set -e
 mount --make-rprivate /
@@ -68,12 +67,46 @@ def _turn(who: str) -> list[float]:
     return late_milliseconds([sys.executable, "-m", "benchmarks.processes", who])
 
 
+class Programs:
+    """What is started: each makes its file, then waits for the pipe's end."""
+
+    def __init__(self, folder: Path) -> None:
+        self.files = [folder / str(number) for number in range(COUNT)]
+        self._pipe = folder / "pipe"
+        os.mkfifo(self._pipe)
+        self._descriptor: int | None = os.open(self._pipe, os.O_RDWR)
+
+    def lines(self) -> list[str]:
+        """Return them as lines for a shell."""
+        return [f": > {file}; read _ < {self._pipe} || :" for file in self.files]
+
+    def words(self) -> list[list[str]]:
+        """Return them as arguments."""
+        return [["/bin/sh", "-c", line] for line in self.lines()]
+
+    def are_all_there(self) -> bool:
+        """Tell whether all run; then let them end."""
+        are_there = all(file.exists() for file in self.files)
+        if are_there:
+            self.release()
+        return are_there
+
+    def release(self) -> None:
+        """Let them end."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+
 def main(who: str) -> None:
     """Do one turn and print the milliseconds from due to running as JSON."""
     with tempfile.TemporaryDirectory(dir="/dev/shm") as marks, tempfile.TemporaryDirectory(dir=_var()) as folder:
-        files = [Path(marks) / str(number) for number in range(COUNT)]
-        at = {"ours": _ours, "loop": _loop, "cron": _cron}[who](Path(folder), files)
-        late = [1000 * (file.stat().st_mtime - at.timestamp()) for file in files]
+        programs = Programs(Path(marks))
+        try:
+            at = {"ours": _ours, "loop": _loop, "cron": _cron}[who](Path(folder), programs)
+        finally:
+            programs.release()
+        late = [1000 * (file.stat().st_mtime - at.timestamp()) for file in programs.files]
     print(json.dumps(late))
 
 
@@ -83,42 +116,43 @@ def _var() -> Path:
     return ROOT / "var"
 
 
-def _program(file: Path) -> list[str]:
-    return ["/bin/sh", "-c", f": > {file}; exec sleep {LIVES_SECONDS}"]
-
-
-def _ours(folder: Path, files: list[Path]) -> datetime:
+def _ours(folder: Path, programs: Programs) -> datetime:
     at = next_minute(lead_seconds=5)
-    steps = [f"run: {json.dumps(_program(file))}" for file in files]
+    steps = [f"run: {json.dumps(words)}" for words in programs.words()]
     site = write_site(folder, at=at, steps=steps, workers=COUNT)
-    serve_until(site, lambda: all(file.exists() for file in files), at=at, count=COUNT)
+    serve_until(site, programs.are_all_there, at=at, count=COUNT)
     return at
 
 
-def _loop(folder: Path, files: list[Path]) -> datetime:
+def _loop(folder: Path, programs: Programs) -> datetime:
     del folder
-    programs = [_program(file) for file in files]
+    words = programs.words()
     at = datetime.fromtimestamp(time.time() + 0.5).astimezone()
     time.sleep(0.5)
-    children = [subprocess.Popen(program, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL) for program in programs]
+    children = [subprocess.Popen(each, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL) for each in words]
+    while not programs.are_all_there():
+        time.sleep(0.1)
     for child in children:
         child.wait()
     return at
 
 
-def _cron(folder: Path, files: list[Path]) -> datetime:
+def _cron(folder: Path, programs: Programs) -> datetime:
     if os.geteuid() != 0:
         raise SystemExit("Debian's cron is started in a mount namespace of its own: run this as root")
     at = next_minute(lead_seconds=5)
     local = at.astimezone()
-    lines = [f"{local.minute} {local.hour} * * * root : > {file}; exec sleep {LIVES_SECONDS}" for file in files]
+    lines = [f"{local.minute} {local.hour} * * * root {line}" for line in programs.lines()]
     (folder / "lines").write_text("\n".join(lines) + "\n")
     (folder / "lines").chmod(0o644)
     seconds = (at.timestamp() - time.time()) + 30
     command = ["unshare", "--mount", "bash", "-c", CRON, "cron", str(folder), f"{seconds:.0f}"]
-    subprocess.run(command, check=False, capture_output=True)
-    missing = [file for file in files if not file.exists()]
-    assert not missing, f"cron did not start {len(missing)} of {len(files)}"
+    cron = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while not programs.are_all_there() and cron.poll() is None:
+        time.sleep(0.1)
+    assert programs.are_all_there(), "cron did not start all"
+    cron.terminate()
+    cron.wait()
     return at
 
 

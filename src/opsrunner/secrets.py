@@ -85,6 +85,11 @@ class Vault:
         with self._lock:
             return self._longest_first()
 
+    @property
+    def is_empty(self) -> bool:
+        """Tell whether no secret is known yet."""
+        return self._pattern is None
+
     def mask(self, text: str) -> str:
         """Return `text` with every known value replaced."""
         return text if self._pattern is None else self._pattern.sub(MASK, text)

@@ -136,8 +136,9 @@ class Course:
 
     def _is_left(self) -> bool:
         """Tell whether the daemon stops between two steps: nothing is cut off, so the next start takes the run up."""
-        cut_off = any(record.status is StepStatus.INTERRUPTED for record in self._records.values())
-        return self._tools.is_draining() and self._stop.reason != "asked" and not cut_off
+        if not self._tools.is_draining() or self._stop.reason == "asked":
+            return False
+        return all(record.status is not StepStatus.INTERRUPTED for record in self._records.values())
 
     def _is_stopped(self) -> bool:
         """Tell whether a step before has stopped the run, or somebody did."""

@@ -13,7 +13,7 @@ from opsrunner.secrets import MASK, Vault
 
 def mask_outcome(outcome: Outcome, vault: Vault) -> Outcome:
     """Return `outcome` with every known secret masked in its message, rows, facts and parts."""
-    if not vault.known():
+    if vault.is_empty:
         return outcome
     mask = vault.mask
     parts = tuple(

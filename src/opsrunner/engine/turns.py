@@ -118,7 +118,8 @@ def _one_turn(plan: StepPlan, turn: Turn, tools: Tools) -> Done:
     for number in range(1, most + 1):
         started_at, started = tools.clock.now(), tools.clock.monotonic()
         outcome, mails, permanent = _one_try(plan, turn, tools)
-        attempts.append(_attempt(number, outcome, started_at, tools.clock.monotonic() - started))
+        if most > 1:  # a single try is the outcome itself
+            attempts.append(_attempt(number, outcome, started_at, tools.clock.monotonic() - started))
         if not _try_again(outcome, permanent=permanent, plan=plan) or number == most:
             break
         if tools.stopping.wait(plan.retry.wait_seconds):
