@@ -1,8 +1,9 @@
 """200 real programs due in one second: how long after that moment does each run?
 
 A program tells it by the time of a file that it makes first, then it lives until all run: it waits at a pipe, at no
-cost to the others. Ours is the whole daemon, each start committed before; the peers are a bare loop of `subprocess.Popen` that starts at the moment and does nothing else, and Debian's cron in
-a mount namespace of its own with one line a program (it needs root).
+cost to the others. Ours is the whole daemon, each start committed before; the peers are a bare loop of
+`subprocess.Popen` that starts at the moment and does nothing else, and Debian's cron in a mount namespace of its own
+with one line a program (it needs root).
 """
 
 from __future__ import annotations
