@@ -23,8 +23,10 @@ LONGEST_UNWRITTEN_SECONDS = 0.2
 """How long the end of a step may wait to be written while steps that are due are entered."""
 LAST_SECONDS = 10.0
 FIRST_AWAKE = 1
+"""Threads that are woken at once for starts that come together."""
 WAKE_EVERY_SECONDS = 0.005
 SOON_SECONDS = 0.05
+"""More are woken where those that are awake would take longer than this for the starts that wait."""
 
 
 @dataclass(kw_only=True)
@@ -203,8 +205,7 @@ class Workers:
                 if pause is Pause.WORKED and self._starts and not self._closing:
                     self._put_back(work)
                     return
-                if pause is Pause.READY and not enters:
-                    self._hand_back(work)
+                if pause is Pause.READY and not enters and self._hand_back(work):
                     return
         except OpsrunnerError as exc:
             LOGGER.error("run %s stopped: %s", work.run_id, exc, extra={"action": "run_stopped", "run": work.run_id})  # noqa: TRY400 (a sentence is enough)
@@ -223,10 +224,14 @@ class Workers:
                     self._late_writer = threading.Thread(target=self._write_late_ends, name="run-ends", daemon=True)
                     self._late_writer.start()
 
-    def _hand_back(self, work: Work) -> None:
+    def _hand_back(self, work: Work) -> bool:
+        """Let another thread enter the next step; False where the pool closes, and nothing is entered any more."""
         with self._changed:
+            if self._closing:
+                return False
             self._starts.append(work)
             self._changed.notify()
+            return True
 
     def _write_late_ends(self) -> None:
         """Write the ends that all others are too long at work to write; enter nothing."""
@@ -238,9 +243,10 @@ class Workers:
                 work = self._ends.popleft()
             except IndexError:
                 with self._changed:
+                    self._late_writer = None  # said before the last look: who adds an end after it starts another one
                     if not self._ends:
-                        self._late_writer = None
                         return
+                    self._late_writer = threading.current_thread()
             else:
                 self._walk(work, enters=False)
 

@@ -141,6 +141,33 @@ def test_an_end_does_not_wait_for_a_long_step_that_took_its_thread(
     assert told[-1] == "enter its second step"
 
 
+def test_a_late_end_is_no_start_that_is_left_behind_when_the_pool_closes(
+    scripted: Scripted, pool: Callable[[int], Workers]
+) -> None:
+    closing, long_began, told = threading.Event(), threading.Event(), list[str]()
+
+    def short(stop: StopWord) -> Walk:
+        yield Pause.WORKED
+        closing.wait(20)
+        yield Pause.READY
+        told.append("left")
+
+    def long(stop: StopWord) -> Walk:
+        long_began.set()
+        while not stop.is_set():
+            stop.wait(1)
+        yield Pause.WORKED
+
+    scripted.walks = {1: short, 2: long}
+    workers = pool(1)
+    workers.hand_over([work(scripted, 1), work(scripted, 2)])
+    assert long_began.wait(5)
+    threading.Timer(0.5, closing.set).start()  # the late end is being written when the pool closes
+    threading.Event().wait(0.3)
+    assert workers.close(grace_seconds=1, hurry=threading.Event())
+    assert told == ["left"]
+
+
 def test_one_thread_at_most_works_on_a_run(scripted: Scripted, pool: Callable[[int], Workers]) -> None:
     held = threading.Event()
 
