@@ -496,13 +496,19 @@ def test_a_routine_that_was_in_its_own_way_is_not_green_and_says_what_did_not_ru
     assert "✓ Copy" not in made.text
 
 
-def test_a_routine_that_never_ran_since_it_was_in_its_own_way_all_day_is_told_of(house: Callable[..., Any]) -> None:
+def while_a_copy_goes_on(house: Callable[..., Any], *, hours: int) -> Any:
+    """Return the digest of a site whose only routine has been under way for some hours; then let it end."""
     site = house({"copy": OVERLONG}, site=SITE)
     site.work()
-    pass_hours(site, 5)
+    pass_hours(site, hours)
     digest = preview(site).digest
     (site.root / "var" / "gate").touch()
     site.work()
+    return digest
+
+
+def test_a_routine_that_never_ran_since_it_was_in_its_own_way_all_day_is_told_of(house: Callable[..., Any]) -> None:
+    digest = while_a_copy_goes_on(house, hours=5)
 
     assert digest.headline == "One did not run every time it was due. Nothing needs you."
     assert digest.counts == "Nothing ran, 4 skipped."
@@ -512,12 +518,7 @@ def test_a_routine_that_never_ran_since_it_was_in_its_own_way_all_day_is_told_of
 
 
 def test_what_is_under_way_was_due(house: Callable[..., Any]) -> None:
-    site = house({"copy": OVERLONG}, site=SITE)
-    site.work()
-    pass_hours(site, 1)
-    digest = preview(site).digest
-    (site.root / "var" / "gate").touch()
-    site.work()
+    digest = while_a_copy_goes_on(house, hours=1)
 
     assert digest.headline == "Nothing has run to its end. Nothing needs you."
 
