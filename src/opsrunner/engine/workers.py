@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from math import ceil
 from typing import Literal
 
 from opsrunner.engine.course import Pause
@@ -96,18 +97,18 @@ class Workers:
         return len(fresh)
 
     def _wake_others(self) -> None:
-        """Wake more threads while those that are awake would not enter the starts that wait soon.
+        """Wake as many threads more as it takes to enter the starts that wait within SOON_SECONDS.
 
         All at once would queue for the interpreter, and each start would be late.
         """
-        awake, left = FIRST_AWAKE, len(self._starts)
+        left = len(self._starts)
+        pace = ceil(left * WAKE_EVERY_SECONDS / SOON_SECONDS)
         while left and self._idle and not self._closing:
             self._over.wait(WAKE_EVERY_SECONDS)
             before, left = left, len(self._starts)
-            if left * WAKE_EVERY_SECONDS > (before - left) * SOON_SECONDS:
+            if (missing := pace - (before - left)) > 0:
                 with self._changed:
-                    self._changed.notify(awake)
-                awake *= 2
+                    self._changed.notify(missing)
 
     def make_room(self, count: int) -> None:
         """Have threads at hand for `count` starts that come in a moment."""

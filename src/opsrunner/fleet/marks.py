@@ -14,8 +14,6 @@ import os
 import resource
 from contextlib import suppress
 
-from opsrunner.children import STARTING
-
 RUN_MARK = "OPS_RUN_TOKEN"
 TRY_MARK = "OPS_TRY"
 _LIMIT = 10  # RLIMIT_LOCKS; the module `resource` has no name for it
@@ -41,7 +39,7 @@ def run_part(limit: int) -> int:
 
 
 class LimitForChildren:
-    """Gives what is started inside the block this mark. One block at a time: limits belong to the process.
+    """Gives what is started inside the block this mark; hold `children.STARTING`: limits belong to the process.
 
     Where the system does not allow it, children are marked by their environment alone.
     """
@@ -51,13 +49,11 @@ class LimitForChildren:
         self._before = (0, 0)
 
     def __enter__(self) -> None:
-        STARTING.acquire()
         self._before = resource.getrlimit(_LIMIT)
         self._set(self._limit)
 
     def __exit__(self, *_: object) -> None:
         self._set(self._before[0])
-        STARTING.release()
 
     def _set(self, soft: int) -> None:
         with suppress(OSError, ValueError):

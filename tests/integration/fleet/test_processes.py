@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from opsrunner.children import STARTING
 from opsrunner.fleet.marks import LimitForChildren, limit_of, try_limit
 from opsrunner.fleet.owners import owner_of
 from opsrunner.fleet.processes import end_marked, find_family, find_marked
@@ -70,7 +71,7 @@ def test_it_leaves_the_processes_of_another_run_alone() -> None:
 
 def test_it_never_finds_the_process_that_asks() -> None:
     token = uuid.uuid4().hex
-    with LimitForChildren(try_limit(token, "first")):
+    with STARTING, LimitForChildren(try_limit(token, "first")):
         assert os.getpid() not in find_marked(token)
 
 
@@ -92,7 +93,7 @@ def test_the_limit_alone_is_trusted_only_for_who_can_have_it_from_us(
     uid: int, account_uid: int, is_found: bool
 ) -> None:
     token = uuid.uuid4().hex
-    with LimitForChildren(try_limit(token, "first")):
+    with STARTING, LimitForChildren(try_limit(token, "first")):
         process = subprocess.Popen(["sleep", "300"], env={}, user=uid, start_new_session=True)
     try:
         assert limit_of(process.pid) == try_limit(token, "first")
@@ -111,7 +112,7 @@ def test_a_secrets_command_does_not_get_the_mark_of_a_step_that_starts_meanwhile
     answers: list[str] = []
     reference = SecretRef(command=("bash", "-c", "ulimit -x"))
     asking = threading.Thread(target=lambda: answers.append(Vault(tmp_path).resolve(reference)))
-    with LimitForChildren(mark):
+    with STARTING, LimitForChildren(mark):
         asking.start()
         asking.join(0.3)
     asking.join(5)
