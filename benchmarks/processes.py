@@ -4,6 +4,9 @@ A program tells it by the time of a file that it makes first, then it lives unti
 cost to the others. Ours is the whole daemon, each start committed before; the peers are a bare loop of
 `subprocess.Popen` that starts at the moment and does nothing else, and Debian's cron in a mount namespace of its own
 with one line a program (it needs root).
+
+Ours is to take a twentieth of cron's time, where a machine lets the bare loop itself come near that; where it does not,
+the bound is what 1.5 × the loop makes of cron's time. The loop's own figure stands beside it.
 """
 
 from __future__ import annotations
@@ -24,6 +27,8 @@ from benchmarks.turns import ROOT, late_milliseconds, middle
 
 COUNT = 200
 TURNS = 3
+LOOPS = 1.5
+"""How much longer than the loop ours may take."""
 CRON = """\
 set -e
 mount --make-rprivate /
@@ -45,7 +50,7 @@ def figures() -> Iterator[Figure]:
         ours.append(_turn("ours"))
         if turn == 0:
             cron.append(_turn("cron"))
-    for share, bound in ((0.5, None), (0.99, 1.5)):
+    for share, bound in ((0.5, None), (0.99, LOOPS)):
         yield Figure(
             name=f"{COUNT} programs, due → running, p{share * 100:.0f}",
             ours=middle(ours, share),
@@ -54,14 +59,17 @@ def figures() -> Iterator[Figure]:
             theirs=middle(loop, share),
             most=bound,
         )
-    yield Figure(
-        name=f"{COUNT} programs, due → running, p99",
-        ours=middle(ours, 0.99),
-        unit="ms",
-        peer="Debian cron",
-        theirs=middle(cron, 0.99),
-        most=1 / 20,
-    )
+    ours_ms, loop_ms, cron_ms = (middle(each, 0.99) for each in (ours, loop, cron))
+    beyond_cron = max(1 / 20, LOOPS * loop_ms / cron_ms)
+    for name, milliseconds, bound in (("", ours_ms, beyond_cron), (" (the loop)", loop_ms, None)):
+        yield Figure(
+            name=f"{COUNT} programs, due → running, p99{name}",
+            ours=milliseconds,
+            unit="ms",
+            peer="Debian cron",
+            theirs=cron_ms,
+            most=bound,
+        )
 
 
 def _turn(who: str) -> list[float]:

@@ -85,7 +85,7 @@ def _start_all(own: _Start) -> None:
         asked = _ASKED.popleft()
         try:
             asked.process = _popen(asked)
-        except Exception as exc:  # it belongs to who asked
+        except Exception as exc:  # noqa: BLE001 (it belongs to who asked, and is raised there)
             asked.error = exc
 
 

@@ -1,7 +1,8 @@
 """The ledger's file: opening, refusing, transactions. One connection a thread to read, one for all to write.
 
-`journal_mode=TRUNCATE` with `synchronous=FULL`: DELETE does not fsync the folder after the unlink, and
-WAL of the SQLite that current systems ship can corrupt (sqlite.org/wal.html, "the WAL-reset bug").
+`journal_mode=PERSIST` with `synchronous=FULL`: a commit ends with the journal's head overwritten and synced, which
+takes four fifths of the time of TRUNCATE; DELETE does not fsync the folder after the unlink, and WAL of the SQLite that
+current systems ship can corrupt (sqlite.org/wal.html, "the WAL-reset bug").
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ BUSY_SECONDS = 30
 SOON_READ_BYTES = 64_000_000
 """A ledger up to this size is read from end to end within a blink."""
 READ_BYTES = 1_000_000
+JOURNAL_BYTES = 4_000_000
+"""What the journal keeps on the disk after a long transaction."""
 _PARTS = "parts"
 """What the ledger calls the list of its tables, indices and triggers, written by the migration that made them."""
 _PARTS_THERE = "SELECT type || ' ' || name FROM sqlite_master WHERE name NOT LIKE 'sqlite_%' ORDER BY 1"
@@ -279,6 +282,7 @@ class Ledger:
         connection.row_factory = sqlite3.Row
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute("PRAGMA recursive_triggers = ON")  # else REPLACE slips past the audit's triggers
-        connection.execute("PRAGMA journal_mode = TRUNCATE")
+        connection.execute("PRAGMA journal_mode = PERSIST")
+        connection.execute(f"PRAGMA journal_size_limit = {JOURNAL_BYTES}")
         connection.execute("PRAGMA synchronous = FULL")
         return connection

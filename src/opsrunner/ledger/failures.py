@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 from pathlib import Path
@@ -82,7 +83,16 @@ def _explained(path: Path, error: sqlite3.DatabaseError) -> StateError:
         return StateError(f"{path}: {error}; another program holds it{_holder_words(path)}: wait, or end that program")
     if code == sqlite3.SQLITE_FULL:
         return StateError(f"{path}: {error}; make room on the disk")
-    return StateError(f"{path}: {error}; {disk_advice(path)}")
+    return StateError(f"{path}: {error}; {_descriptor_advice() or disk_advice(path)}")
+
+
+def _descriptor_advice() -> str:
+    """Return what to do where this process may not open another file, which SQLite does not tell apart; else ''."""
+    try:
+        os.close(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
+    except OSError as exc:
+        return "allow more open files (ulimit -n)" if exc.errno in (errno.EMFILE, errno.ENFILE) else ""
+    return ""
 
 
 def _code(error: BaseException) -> int:

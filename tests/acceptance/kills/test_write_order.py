@@ -54,7 +54,7 @@ class Traced:
     def unsynced(self, before: int) -> list[str]:
         """Return the writes to the ledger and its journal that no sync had followed when line `before` came.
 
-        A commit is on the disk when the journal was cut to nothing and that was synced.
+        A commit is on the disk when the journal's head was overwritten and that was synced.
         """
         dirty: dict[str, str] = {}
         for line in self.lines[:before]:
@@ -68,8 +68,8 @@ class Traced:
         return list(dirty.values())
 
     def commits(self, *, before: int) -> int:
-        """Return how often a journal was cut to nothing."""
-        return sum(bool(re.match(r"ftruncate\(\d+, 0\)", line)) for line in self.lines[:before])
+        """Return how often the head of a journal was overwritten by zeros."""
+        return sum(bool(re.match(r'pwrite64\(\d+, "(\\0)+", 28, 0\)', line)) for line in self.lines[:before])
 
 
 @pytest.fixture

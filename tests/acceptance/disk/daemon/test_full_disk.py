@@ -44,7 +44,8 @@ def site(served: Callable[..., Any], disks: Any) -> Any:
 
 
 def fill(state: Path, disks: Any) -> Callable[[], None]:
-    """Take all the room there is."""
+    """Take all the room there is, also what the ledger's journal keeps for small writes."""
+    os.truncate(state / "ledger.db-journal", 0)
     descriptor = os.open(state / "runs" / "filler", os.O_WRONLY | os.O_CREAT, 0o600)
     with suppress(OSError):
         while True:
