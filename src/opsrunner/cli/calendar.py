@@ -12,7 +12,7 @@ import click
 
 from opsrunner.cli.options import json_option, site_options, verb
 from opsrunner.cli.session import Session
-from opsrunner.cli.words import count_words
+from opsrunner.engine.moment_words import count_words
 from opsrunner.errors import UsageError
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def _view(item: Forecast) -> dict[str, object]:
 
 def _show(session: Session, found: Sequence[Forecast], *, now: datetime, zone: ZoneInfo) -> None:
     from opsrunner.cli.screen import Column
-    from opsrunner.cli.words import date_words
+    from opsrunner.engine.moment_words import date_words
 
     if not found:
         session.screen.line("Nothing is due in that time.")
@@ -113,7 +113,8 @@ def _day_rows(items: Sequence[Forecast], *, zone: ZoneInfo) -> list[Sequence[Cel
 
 def _row(item: Forecast, clock: str, times: str = "") -> Sequence[CellLike]:
     from opsrunner.cli.screen import Cell
-    from opsrunner.cli.statuses import reason_words, status_cell
+    from opsrunner.cli.statuses import status_cell
+    from opsrunner.engine.status_words import reason_words
 
     status = Cell(text="") if item.status == "due" else status_cell(item.status)
     facts = (times, reason_words(item.reason), item.shift, _people(item))

@@ -59,7 +59,7 @@ def check(session: Session, path: Path | None, schema: Literal["routine", "site"
 
 def _print(session: Session, problems: Sequence[Problem], warnings: Sequence[Problem], *, fine: str) -> None:
     """Print a line a problem, as editors and people read it, then the verdict."""
-    from opsrunner.cli.words import count_words
+    from opsrunner.engine.moment_words import count_words
 
     for problem in problems:
         session.screen.line(str(problem), tone="failed")
@@ -75,7 +75,7 @@ def _print(session: Session, problems: Sequence[Problem], warnings: Sequence[Pro
 
 def _what_is_fine(site: Site | None, path: Path | None) -> str:
     """Return what was checked: `40 routines, 12 checklists`, or the path."""
-    from opsrunner.cli.words import count_words
+    from opsrunner.engine.moment_words import count_words
 
     if site is None or (path is not None and path.is_file()):
         return str(path or "the site")

@@ -159,7 +159,7 @@ def _write(path: Path, html: str) -> None:
 
 
 def _tell(session: Session, shown: Shown, html_file: Path | None, *, waiting: int | None) -> None:
-    from opsrunner.cli.words import count_words
+    from opsrunner.engine.moment_words import count_words
 
     session.screen.line(shown.subject)
     if waiting:

@@ -126,7 +126,7 @@ def _test_address(session: Session, app: App) -> str:
 
 
 def _show(session: Session, findings: list[Finding]) -> None:
-    from opsrunner.cli.words import count_words
+    from opsrunner.engine.moment_words import count_words
 
     screen = session.screen
     wrong = [finding for finding in findings if finding.level != "fine"]

@@ -61,7 +61,7 @@ def pause(session: Session, routine: str, until: str, reason: str) -> int:
 
 
 def _tell_pause(session: Session, routine: Routine, end: datetime, *, now: datetime, zone: ZoneInfo) -> None:
-    from opsrunner.cli.words import when_words
+    from opsrunner.engine.moment_words import when_words
 
     if session.as_json:
         session.print_json({"routine": routine.id, "paused_until": end})
@@ -100,7 +100,7 @@ def resume(session: Session, routine: str) -> int:
 
 
 def _next_words(app: OpenSite, routine: Routine, now: datetime) -> str:
-    from opsrunner.cli.words import when_words
+    from opsrunner.engine.moment_words import when_words
     from opsrunner.schedules.due import upcoming
 
     coming = upcoming(routine.schedule, after=now, count=1, almanac=app.almanac)
@@ -162,7 +162,7 @@ def _chosen(app: OpenSite, routine: Routine, which: str, *, now: datetime) -> li
 
 
 def _tell_skip(session: Session, app: OpenSite, routine: Routine, chosen: list[Occurrence], *, now: datetime) -> None:
-    from opsrunner.cli.words import when_words
+    from opsrunner.engine.moment_words import when_words
 
     if session.as_json:
         session.print_json({"routine": routine.id, "skipped": [occurrence.nominal_at for occurrence in chosen]})

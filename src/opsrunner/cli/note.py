@@ -58,7 +58,7 @@ def _leave(session: Session, app: OpenSite, words: str) -> None:
 def _show(session: Session, app: OpenSite, days: int) -> None:
     from opsrunner.cli.lookup import person_name
     from opsrunner.cli.screen import Cell, Column
-    from opsrunner.cli.words import when_words
+    from opsrunner.engine.moment_words import when_words
 
     now, zone = app.clock.now(), ZoneInfo(app.site.timezone)
     notes = app.books.notes.since(now - timedelta(days=days))

@@ -9,10 +9,11 @@ from zoneinfo import ZoneInfo
 
 from opsrunner.cli.lookup import person_name, routine_name
 from opsrunner.cli.screen import SIGNS, Cell, CellLike, Column, Screen
-from opsrunner.cli.statuses import reason_words, status_cell, status_word, tone_of
+from opsrunner.cli.statuses import status_cell
 from opsrunner.cli.views import run_view, seconds_between, step_view, task_view
-from opsrunner.cli.words import clock_words, due_words, duration_words, when_words
 from opsrunner.config.freezing import thaw
+from opsrunner.engine.moment_words import clock_words, due_words, duration_words, when_words
+from opsrunner.engine.status_words import reason_words, status_word, tone_of
 from opsrunner.errors import OpsrunnerError
 from opsrunner.model.outcome import StepStatus
 from opsrunner.model.run import Run, StepRecord

@@ -9,9 +9,9 @@ from zoneinfo import ZoneInfo
 
 from opsrunner.cli.lookup import person_name, routine_name
 from opsrunner.cli.screen import Cell, CellLike, Column, Screen
-from opsrunner.cli.statuses import status_word, tone_of
 from opsrunner.cli.views import task_view
-from opsrunner.cli.words import due_words, when_words
+from opsrunner.engine.moment_words import due_words, when_words
+from opsrunner.engine.status_words import status_word, tone_of
 from opsrunner.engine.task_words import evidence_words
 from opsrunner.model.routine import EvidenceSpec
 from opsrunner.model.task import Task, TaskKind

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from opsrunner.cli.lookup import person_name
 from opsrunner.cli.screen import Cell, Column, Screen
-from opsrunner.cli.words import when_words
+from opsrunner.engine.moment_words import when_words
 from opsrunner.model.person import Absence
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from opsrunner.cli.escapes import printable
 from opsrunner.cli.screen import SIGNS, Screen
-from opsrunner.cli.statuses import status_word, tone_of
-from opsrunner.cli.words import count_words, duration_words
+from opsrunner.engine.moment_words import count_words, duration_words
+from opsrunner.engine.status_words import status_word, tone_of
 
 if TYPE_CHECKING:
     from rich.status import Status

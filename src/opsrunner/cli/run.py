@@ -63,9 +63,9 @@ def _run(session: Session, app: App, routine: str, *, rerun_of: int | None) -> i
 
 
 def _tell_end(session: Session, app: App, ended: Run) -> None:
-    from opsrunner.cli.statuses import reason_words, status_word, tone_of
     from opsrunner.cli.views import seconds_between
-    from opsrunner.cli.words import count_words, duration_words
+    from opsrunner.engine.moment_words import count_words, duration_words
+    from opsrunner.engine.status_words import reason_words, status_word, tone_of
 
     screen = session.screen
     if ended.status.value == "waiting":
@@ -111,9 +111,9 @@ def _preview(session: Session, app: App, routine: str) -> int:
 def cancel(session: Session, run_id: int) -> int:
     """Stop RUN, which goes on or waits. Its open tasks stay open until somebody closes them."""
     from opsrunner.cli.lookup import actor_name, routine_name
-    from opsrunner.cli.statuses import status_word, tone_of
     from opsrunner.cli.views import run_view
     from opsrunner.engine.cancelling import cancel_run
+    from opsrunner.engine.status_words import status_word, tone_of
 
     with session.at_work() as app:
         actor = actor_name(session, app)

@@ -98,9 +98,10 @@ def _known_routine(app: OpenSite, routine: str | None) -> str | None:
 def _show_runs(session: Session, app: OpenSite, found: list[Run], *, now: datetime) -> None:
     from opsrunner.cli.lookup import routine_name
     from opsrunner.cli.screen import Cell, Column
-    from opsrunner.cli.statuses import reason_words, status_cell
+    from opsrunner.cli.statuses import status_cell
     from opsrunner.cli.views import seconds_between
-    from opsrunner.cli.words import duration_words, when_words
+    from opsrunner.engine.moment_words import duration_words, when_words
+    from opsrunner.engine.status_words import reason_words
 
     zone = ZoneInfo(app.site.timezone)
     columns = [

@@ -161,7 +161,7 @@ def _due(text: str, *, now: datetime, zone: ZoneInfo) -> Due | datetime:
 
 def _tell(session: Session, app: OpenSite, changed: Task, sentence: str) -> None:
     from opsrunner.cli.views import task_view
-    from opsrunner.cli.words import due_words
+    from opsrunner.engine.moment_words import due_words
 
     now = app.clock.now()
     if session.as_json:

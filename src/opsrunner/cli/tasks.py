@@ -88,7 +88,7 @@ def _show(session: Session, app: OpenSite, found: Sequence[Task], *, me: Person 
 
 def _verdict(found: Sequence[Task], *, me: Person | None, now: datetime) -> str:
     """Return the sentence above the list: `Five open tasks, two of them late.`"""
-    from opsrunner.cli.words import count_words
+    from opsrunner.engine.moment_words import count_words
 
     still_open = [task for task in found if task.is_open]
     late = sum(task.is_late(now) for task in still_open)
@@ -124,7 +124,7 @@ def _row(app: OpenSite, task: Task, *, me: Person | None, now: datetime) -> Sequ
 def _due(app: OpenSite, task: Task, *, now: datetime) -> Cell:
     from opsrunner.cli.screen import Cell
     from opsrunner.cli.statuses import status_cell
-    from opsrunner.cli.words import due_words
+    from opsrunner.engine.moment_words import due_words
 
     if not task.is_open:
         return status_cell(task.status.value)

@@ -89,8 +89,8 @@ def _mark(*, not_applicable: bool, could_not: bool) -> TaskStatus:
 
 
 def _tell(session: Session, app: OpenSite, task: Task, *, actor: Person) -> None:
-    from opsrunner.cli.statuses import status_word, tone_of
     from opsrunner.cli.views import task_view
+    from opsrunner.engine.status_words import status_word, tone_of
 
     now = app.clock.now()
     if session.as_json:
@@ -103,7 +103,7 @@ def _tell(session: Session, app: OpenSite, task: Task, *, actor: Person) -> None
 
 def what_next(app: OpenSite, task: Task) -> str:
     """Say what a tick leads to, and how long it can be taken back."""
-    from opsrunner.cli.words import clock_words
+    from opsrunner.engine.moment_words import clock_words
 
     if task.settles_at is None or task.settles_at <= app.clock.now():
         return "It is settled."

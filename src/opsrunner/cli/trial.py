@@ -74,7 +74,7 @@ def _try(session: Session, app: App) -> None:
     from opsrunner.cli.lookup import actor_name
     from opsrunner.cli.progress import Progress
     from opsrunner.cli.screen import Column
-    from opsrunner.cli.words import count_words
+    from opsrunner.engine.moment_words import count_words
 
     screen = session.screen
     screen.heading(app.site.name, f"trying {count_words(len(app.site.routines), 'routine')}")

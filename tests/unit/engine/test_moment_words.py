@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from opsrunner.cli.words import count_words, due_words, duration_words, when_words
+from opsrunner.engine.moment_words import count_words, due_words, duration_words, when_words
 
 OSLO = ZoneInfo("Europe/Oslo")
 NOW = datetime(2026, 11, 21, 11, 0, tzinfo=UTC)  # Saturday, 12:00 in Oslo
