@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import cached_property
-from itertools import groupby, takewhile
+from itertools import groupby
 
 from opsrunner.ledger.holds import Hold
 from opsrunner.model.routine import Routine
@@ -90,22 +90,29 @@ def plan(watch: Watch, *, world: World, now: datetime) -> Iterator[Decision]:
 def plan_ahead(watch: Watch, *, world: World, now: datetime) -> tuple[Iterator[Decision], datetime | None]:
     """Return the same as `plan`, and when the routine is due next, in one walk along its schedule."""
     until = max(watch.watermark, now) + LOOK_AHEAD
+    coming = occurrences(watch.routine.schedule, after=watch.watermark, until=until, almanac=world.almanac)
+    first = next(coming, None)
+    if first is None or first.planned_at > now:
+        return iter(()), _moment_of(first)
+    following = next(coming, None)
+    if following is None or following.planned_at > now:  # one is due, as nearly always
+        return _of_one(watch, first, world=world, now=now), _moment_of(following)
+    tail = deque((first, following), maxlen=MOST_HELD)
+    for following in coming:
+        if following.planned_at > now:
+            break
+        tail.append(following)
+    else:
+        following = None
 
     def walk() -> Iterator[Occurrence]:
-        return occurrences(watch.routine.schedule, after=watch.watermark, until=until, almanac=world.almanac)
+        return occurrences(watch.routine.schedule, after=watch.watermark, until=now, almanac=world.almanac)
 
-    tail: deque[Occurrence] = deque(maxlen=MOST_HELD)
-    following = None
-    for occurrence in walk():
-        if occurrence.planned_at > now:
-            following = occurrence.planned_at
-            break
-        tail.append(occurrence)
-    return _decisions(watch, tail, lambda: takewhile(_is_due_by(now), walk()), world=world, now=now), following
+    return _decisions(watch, tail, walk, world=world, now=now), _moment_of(following)
 
 
-def _is_due_by(now: datetime) -> Callable[[Occurrence], bool]:
-    return lambda occurrence: occurrence.planned_at <= now
+def _moment_of(occurrence: Occurrence | None) -> datetime | None:
+    return None if occurrence is None else occurrence.planned_at
 
 
 def _decisions(
@@ -114,9 +121,8 @@ def _decisions(
     """Return a decision for each occurrence that is due. `tail` holds the last of them, `walk` goes along all."""
     if not tail:
         return iter(())
-    if len(tail) == 1 and not held_because(watch.routine, tail[0], watch.holds, world):  # as nearly always
-        backlog = _Backlog(watch=watch, latest=tail[0], world=world, now=now)
-        return iter((_started(backlog, tail[0], running=watch.is_running, queued=watch.queued),))
+    if len(tail) == 1:
+        return _of_one(watch, tail[0], world=world, now=now)
     is_whole = len(tail) < MOST_HELD
     latest = _latest_free(watch, reversed(tail), world)
     if latest is None and not is_whole:  # held for long: what was due before it is looked through as well
@@ -124,6 +130,17 @@ def _decisions(
         latest = next(iter(deque(free, maxlen=1)), None)
     backlog = _Backlog(watch=watch, latest=latest, world=world, now=now)
     return _chosen(backlog, tail if is_whole else walk())
+
+
+def _of_one(watch: Watch, occurrence: Occurrence, *, world: World, now: datetime) -> Iterator[Decision]:
+    """Return the decision for the only occurrence that is due."""
+    if reason := held_because(watch.routine, occurrence, watch.holds, world):
+        return iter((_decision(watch, occurrence, Verdict.SKIPPED, reason),))
+    is_on_time = now - occurrence.planned_at <= ON_TIME
+    if is_on_time and not watch.is_running and not watch.queued:
+        return iter((_decision(watch, occurrence, Verdict.START, ""),))
+    backlog = _Backlog(watch=watch, latest=occurrence, world=world, now=now)
+    return iter((_started(backlog, occurrence, running=watch.is_running, queued=watch.queued),))
 
 
 def _latest_free(watch: Watch, backwards: Iterator[Occurrence], world: World) -> Occurrence | None:

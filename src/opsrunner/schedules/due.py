@@ -47,7 +47,7 @@ def _without_repeats(ordered: Iterator[Occurrence]) -> Iterator[Occurrence]:
 def _of_rule(rule: Rule, span: Span, almanac: Almanac) -> Iterator[Occurrence]:
     on_holiday = rule.frame.on_holiday
     if on_holiday == "run":
-        return _running(rule_instants(rule, span, almanac))
+        return map(_as_it_is, rule_instants(rule, span, almanac))
     if on_holiday == "skip":
         return _skipping(rule_moments(rule, span, almanac), rule.frame.calendar, almanac)
     if on_holiday == "next business day":
@@ -55,9 +55,8 @@ def _of_rule(rule: Rule, span: Span, almanac: Almanac) -> Iterator[Occurrence]:
     return _moved_earlier(rule, span, almanac)
 
 
-def _running(instants: Iterator[datetime]) -> Iterator[Occurrence]:
-    for instant in instants:
-        yield Occurrence(planned_at=instant, nominal_at=instant)
+def _as_it_is(instant: datetime) -> Occurrence:
+    return Occurrence(planned_at=instant, nominal_at=instant)
 
 
 def _skipping(moments: Iterator[Moment], calendar: str, almanac: Almanac) -> Iterator[Occurrence]:

@@ -25,6 +25,8 @@ from opsrunner.schedules.zones import (
 )
 
 _INSTANT = timedelta(microseconds=1)
+_ELAPSING = (IntervalRule, CronRule)
+"""Rules whose moments are found without the days that they stand for."""
 
 
 class Moment(NamedTuple):
@@ -68,8 +70,8 @@ def rule_moments(rule: Rule, span: Span, almanac: Almanac, trail: tuple[str, ...
 def rule_instants(rule: Rule, span: Span, almanac: Almanac) -> Iterator[datetime]:
     """Yield the same as `rule_moments` without the days that they stand for, where nothing asks for those."""
     frame = rule.frame
-    if frame.until is None and not frame.except_ and isinstance(rule, IntervalRule | CronRule):
-        within = _within(frame, span)
+    if frame.until is None and not frame.except_ and isinstance(rule, _ELAPSING):
+        within = span if frame.from_ is None else _within(frame, span)
         return _instants(rule, within) if within.after < within.until else iter(())
     return (moment.nominal_at for moment in rule_moments(rule, span, almanac))
 
