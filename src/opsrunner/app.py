@@ -29,7 +29,7 @@ from opsrunner.engine.retention import Retention
 from opsrunner.engine.rungs import Rungs
 from opsrunner.engine.runner import Runner
 from opsrunner.engine.scheduler import AlarmClock
-from opsrunner.engine.service import Service
+from opsrunner.engine.service import Face, Service
 from opsrunner.engine.settling import Settling
 from opsrunner.engine.site_sources import SiteSources
 from opsrunner.engine.state import ENTERED
@@ -207,14 +207,17 @@ class App(OpenSite):
         )
         return trial.run(actor=actor, on_event=on_event)
 
-    def serve(self) -> int:
-        """Be the daemon until a signal; return the exit code. Raises StateLocked, LedgerDamaged or LedgerGone."""
+    def serve(self, face: Face | None = None) -> int:
+        """Be the daemon until a signal, with `face` as its page; return the exit code.
+
+        Raises StateLocked, LedgerDamaged or LedgerGone.
+        """
         self.lock.take()
         parts = self.daemon_parts()
         try:
             self.books.ledger.require_intact()
             KnownLedgers(self.root).remember(self.state, self.books.ledger.id)
-            return parts.run()
+            return parts.run(face)
         finally:
             if not parts.workers.busy():  # else the end of the process gives it back, and not before
                 self.lock.release()

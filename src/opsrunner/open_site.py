@@ -25,6 +25,7 @@ from opsrunner.secrets import Vault
 
 if TYPE_CHECKING:
     from opsrunner.engine.digest import DigestWriter
+    from opsrunner.engine.sign_in import SignIn
     from opsrunner.engine.ticks import Ticks
 
 
@@ -99,6 +100,13 @@ class OpenSite:
         from opsrunner.engine.ticks import Ticks  # noqa: PLC0415 - verbs that only look do without
 
         return Ticks(self.desk)
+
+    @cached_property
+    def sign_in(self) -> SignIn:
+        """How people come in by the page."""
+        from opsrunner.engine.sign_in import SignIn  # noqa: PLC0415 - as above
+
+        return SignIn(self.desk)
 
     @cached_property
     def digests(self) -> DigestWriter:

@@ -79,7 +79,7 @@ class Served:
         }
         with (self.root / "serve.log").open("wb") as log:
             self.process = subprocess.Popen(
-                [str(SCRIPT), "serve"],
+                [str(SCRIPT), "serve", "--no-page"],
                 cwd=self.root,
                 env=self.environment | own_clock,
                 stdin=subprocess.DEVNULL,

@@ -77,7 +77,7 @@ def test_the_doctor_names_what_is_not_fine_and_what_to_do(opsrunner: Opsrunner, 
 
 def test_the_doctor_is_content_while_a_daemon_works(opsrunner: Opsrunner, make_site: Callable[..., Path]) -> None:
     site = make_site({"routines/hello.yaml": HELLO})
-    daemon = subprocess.Popen([str(SCRIPT), "serve"], cwd=site, stderr=subprocess.PIPE, text=True)
+    daemon = subprocess.Popen([str(SCRIPT), "serve", "--no-page"], cwd=site, stderr=subprocess.PIPE, text=True)
     try:
         deadline = time.monotonic() + 20
         answer = opsrunner("doctor", site=site)
@@ -231,7 +231,18 @@ HOW = ["a file", pytest.param("wrong owner", marks=pytest.mark.needs("root")), "
 
 
 @pytest.mark.parametrize("how", HOW)
-@pytest.mark.parametrize("arguments", [("runs",), ("serve",), ("run", "hello")], ids=lambda words: words[0])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("runs",),
+        (
+            "serve",
+            "--no-page",
+        ),
+        ("run", "hello"),
+    ],
+    ids=lambda words: words[0],
+)
 def test_a_state_that_cannot_be_used_is_one_line(
     make_site: Callable[..., Path], how: str, arguments: tuple[str, ...]
 ) -> None:

@@ -242,7 +242,7 @@ def test_whatever_a_program_writes_is_kept_and_shown_as_text(
     }
     root = make_site({"opsrunner.yaml": SITE, "emit.py": EMITTER, **routines})
     with (root / "log").open("w") as log:
-        daemon = subprocess.Popen([str(SCRIPT), "serve"], cwd=root, stdout=log, stderr=log)
+        daemon = subprocess.Popen([str(SCRIPT), "serve", "--no-page"], cwd=root, stdout=log, stderr=log)
         try:
             wait_until(lambda: "in force" in (root / "log").read_text())
             for word in words:
@@ -293,7 +293,9 @@ def test_all_that_is_written_is_for_its_owner_alone_under_any_umask(
             "try",
         ):
             opsrunner(*words.split(), site=site)
-        with subprocess.Popen([str(SCRIPT), "serve"], cwd=site, stderr=subprocess.PIPE, text=True) as daemon:
+        with subprocess.Popen(
+            [str(SCRIPT), "serve", "--no-page"], cwd=site, stderr=subprocess.PIPE, text=True
+        ) as daemon:
             assert daemon.stderr is not None
             assert "in force" in daemon.stderr.readline()
             daemon.send_signal(signal.SIGTERM)

@@ -71,7 +71,7 @@ def site(make_site: Callable[..., Path]) -> Path:
 def daemon(site: Path) -> Iterator[subprocess.Popen[str]]:
     """Serve the site until the test ends."""
     process = subprocess.Popen(
-        [str(SCRIPT), "serve"], cwd=site, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
+        [str(SCRIPT), "serve", "--no-page"], cwd=site, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
     )
     assert process.stderr is not None
     for line in process.stderr:
@@ -193,7 +193,7 @@ def test_with_a_daemon_the_run_is_its_and_can_be_cancelled(
     ran = opsrunner("run", "fine", site=site)
     follower = subprocess.Popen([str(SCRIPT), "run", "slow"], cwd=site, stdout=subprocess.PIPE, text=True)
     wait_for_run(opsrunner, site, status="running")
-    second = opsrunner("serve", site=site, seconds=10)
+    second = opsrunner("serve", "--no-page", site=site, seconds=10)
     cancelled = opsrunner("cancel", "2", "--as", "boss", site=site)
     told, _ = follower.communicate(timeout=30)
 

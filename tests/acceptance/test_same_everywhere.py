@@ -96,7 +96,7 @@ def served(site: Path) -> Iterator[Path]:
     """The site with a daemon in systemd's environment, SIGPIPE ignored and another working folder."""
     log = (site.parent / "serve.log").open("wb")
     daemon = subprocess.Popen(
-        [str(SCRIPT), "serve", "--site", str(site)],
+        [str(SCRIPT), "serve", "--no-page", "--site", str(site)],
         cwd="/",
         env=OF_SYSTEMD,
         stdin=subprocess.DEVNULL,

@@ -234,7 +234,7 @@ def test_the_daemon_says_no_secret_while_it_pings_mails_and_runs(
 ) -> None:
     with (root / "var.log").open("wb") as log:
         daemon = subprocess.Popen(
-            [str(SCRIPT), "serve"], cwd=root, env={**os.environ, **environment}, stdout=log, stderr=log
+            [str(SCRIPT), "serve", "--no-page"], cwd=root, env={**os.environ, **environment}, stdout=log, stderr=log
         )
         try:
             wait_until(lambda: b"in force" in (root / "var.log").read_bytes())

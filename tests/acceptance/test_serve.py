@@ -56,7 +56,7 @@ class Served:
         """Start the daemon, with the words of another command before its own, and wait until it is there."""
         with (self.root / "serve.log").open("w", encoding="utf-8") as log:
             self.process = subprocess.Popen(
-                [*before, str(SCRIPT), "serve"],
+                [*before, str(SCRIPT), "serve", "--no-page"],
                 cwd=self.root,
                 env=self.environment,
                 stdin=subprocess.DEVNULL,

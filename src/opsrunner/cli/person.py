@@ -26,12 +26,14 @@ opsrunner person leave ops1 --until today --reason ill
 """
 SWAP_EXAMPLE = "opsrunner person swap ops1 ops2 --roster on-call --from 2026-12-07 --until 2026-12-13"
 COVER_EXAMPLE = "opsrunner person cover ops1 boss --from fri --until fri"
+INVITE_EXAMPLE = "opsrunner person invite ops1"
+LINK_EXAMPLE = "opsrunner person link ops1"
 BACK_EXAMPLE = "opsrunner person back 3"
 
 
 @group_of_verbs(EXAMPLE, name="person")
 def person() -> None:
-    """Show who holds what; enter leave, swaps and cover."""
+    """Show who holds what; enter leave, swaps and cover; let people in to the page."""
 
 
 @verb(LIST_EXAMPLE, name="list", of=person)
@@ -157,3 +159,49 @@ def _tell(session: Session, app: OpenSite, entered: Absence, *, now: datetime) -
         return
     session.screen.line(f"Entered: {absence_words(app, entered, now=now)}.", tone="fine")
     session.screen.line(f"To take it back: opsrunner person back {entered.id}", dim=True)
+
+
+@verb(INVITE_EXAMPLE, name="invite", of=person)
+@click.argument("who", metavar="PERSON")
+@person_option
+@site_options
+@click.pass_obj
+def invite(session: Session, who: str) -> int:
+    """Mail PERSON a link that signs in to the page, once, within 15 minutes."""
+    from opsrunner.cli.lookup import actor_name
+
+    with session.opened() as app:
+        found = app.people.named(who)
+        actor, now = actor_name(session, app), app.clock.now()
+        app.sign_in.mail_link(found, page=page_address(app), made_by=actor, at=now)
+        session.screen.line(f"A link for {found.name} is on its way to {found.email}.", tone="fine", sign=True)
+        if not app.daemon_lives():
+            session.screen.line("It goes out, and the page is there, once opsrunner serve works.", tone="look")
+    return 0
+
+
+@verb(LINK_EXAMPLE, name="link", of=person)
+@click.argument("who", metavar="PERSON")
+@person_option
+@json_option
+@site_options
+@click.pass_obj
+def link(session: Session, who: str) -> int:
+    """Print a link that signs PERSON in to the page, once, within 15 minutes: for the day on which mail is down."""
+    from opsrunner.cli.lookup import actor_name
+    from opsrunner.engine.sign_in import sign_in_address
+
+    with session.opened() as app:
+        found = app.people.named(who)
+        token = app.sign_in.link(found, made_by=actor_name(session, app), at=app.clock.now())
+        address = sign_in_address(page_address(app), token)
+        if session.as_json:
+            session.print_json({"person": found.id, "link": address})
+        else:
+            print(address)
+    return 0
+
+
+def page_address(app: OpenSite) -> str:
+    """Return the address under which people open the page."""
+    return app.site.web.address

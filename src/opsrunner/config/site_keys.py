@@ -160,6 +160,16 @@ class WebKeys(Keys):
     listen: Annotated[str, AfterValidator(_check_listen)] = "127.0.0.1:8420"
     url: Url | Literal[""] = ""
 
+    @model_validator(mode="after")
+    def _check_reach(self) -> WebKeys:
+        """Refuse to be reached from elsewhere without HTTPS: sign-in links and sessions would be read on the way."""
+        if not is_loopback(self.listen.rpartition(":")[0].strip("[]")) and not self.url.startswith("https://"):
+            raise ValueError(
+                f"{self.listen} is reached from elsewhere: give `url: https://…` under which a proxy with TLS serves "
+                "the page, or listen at 127.0.0.1"
+            )
+        return self
+
 
 class SampleKeys(Keys):
     """This site's data are invented: `var/sample/*.csv` is written anew."""

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import FrameType
+from typing import Protocol
 
 from opsrunner.clock import Clock
 from opsrunner.engine.daemon import Daemon
@@ -29,6 +30,16 @@ NO_INIT = (
 )
 
 
+class Face(Protocol):
+    """What people look at while the daemon works: the page."""
+
+    def start(self) -> None:
+        """Begin, in threads of its own. Raises StateError."""
+
+    def stop(self) -> None:
+        """End within seconds."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Service:
     """Everything that `serve` keeps going."""
@@ -46,7 +57,7 @@ class Service:
     draining: threading.Event
     hurry: threading.Event
 
-    def run(self) -> int:
+    def run(self, face: Face | None = None) -> int:
         """Serve until a signal, then end what runs; return the exit code. The lock is held already."""
         self._listen()
         if os.getpid() == FIRST_PROCESS:
@@ -59,6 +70,7 @@ class Service:
             self.daemon.begin()
             for thread in threads:
                 thread.start()
+            self._show(face)
             self.daemon.loop()
         finally:
             self.draining.set()
@@ -68,8 +80,19 @@ class Service:
                 _log_stuck(self.workers.busy())
             if threads[0].is_alive():
                 threads[0].join(0 if self.hurry.is_set() else LAST_MAIL_SECONDS)
+            if face is not None:
+                face.stop()
         LOGGER.info("stopped", extra={"action": "stopped"})
         return 0 if is_over else 1
+
+    def _show(self, face: Face | None) -> None:
+        """Open the page. Routines matter more than it: where it cannot be, they go on without."""
+        if face is None:
+            return
+        try:
+            face.start()
+        except StateError as exc:
+            LOGGER.error("%s; everything else works", exc, extra={"action": "no_page"})  # noqa: TRY400 (a sentence is enough)
 
     def _listen(self) -> None:
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):

@@ -17,6 +17,7 @@ from opsrunner.ledger.retention import Forgetting
 from opsrunner.ledger.routines import Routines
 from opsrunner.ledger.runs import Runs
 from opsrunner.ledger.service import Service
+from opsrunner.ledger.sessions import Links, Sessions
 from opsrunner.ledger.standing import ActiveRuns
 from opsrunner.ledger.steps import Steps
 from opsrunner.ledger.tasks import Tasks
@@ -41,6 +42,8 @@ class Books:
         self.absences = Absences(ledger)
         self.notes = Notes(ledger)
         self.audit = Audit(ledger)
+        self.links = Links(ledger)
+        self.sessions = Sessions(ledger)
         self.service = Service(ledger)
         self.forgetting = Forgetting(ledger)
         self.transaction = ledger.transaction

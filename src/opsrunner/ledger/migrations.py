@@ -201,6 +201,19 @@ DROP TABLE acts;
 ALTER TABLE acts_of_form_2 RENAME TO acts;
 """  # noqa: S608 (our own words)
 
+# Form 3 keeps who may come in by the page. A token stands there as its SHA-256 only.
+_THIRD = """
+CREATE TABLE links (
+  token TEXT PRIMARY KEY, person TEXT NOT NULL, made_by TEXT NOT NULL, made_at TEXT NOT NULL,
+  expires_at TEXT NOT NULL, used_at TEXT
+) WITHOUT ROWID;
+CREATE TABLE sessions (
+  id INTEGER PRIMARY KEY AUTOINCREMENT, token TEXT NOT NULL UNIQUE, person TEXT NOT NULL, made_at TEXT NOT NULL,
+  seen_at TEXT NOT NULL, expires_at TEXT NOT NULL, address TEXT NOT NULL, agent TEXT NOT NULL, ended_at TEXT
+);
+CREATE INDEX sessions_live ON sessions(person) WHERE ended_at IS NULL;
+"""
+
 
 def _create_everything(database: Database) -> None:
     for statement in _statements(_FIRST):
@@ -216,7 +229,12 @@ def _scale(database: Database) -> None:
         database.execute(statement)
 
 
-MIGRATIONS: tuple[Callable[[Database], None], ...] = (_create_everything, _scale)
+def _open_doors(database: Database) -> None:
+    for statement in _statements(_THIRD):
+        database.execute(statement)
+
+
+MIGRATIONS: tuple[Callable[[Database], None], ...] = (_create_everything, _scale, _open_doors)
 
 
 def migrate(database: Database, *, from_version: int) -> None:

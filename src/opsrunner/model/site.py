@@ -100,6 +100,11 @@ class WebSettings:
     listen: str = "127.0.0.1:8420"
     url: str = ""
 
+    @property
+    def address(self) -> str:
+        """The address that people open."""
+        return self.url.rstrip("/") or f"http://{self.listen}"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Problem:

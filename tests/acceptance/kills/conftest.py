@@ -101,7 +101,7 @@ class House:
         self.ahead_seconds += further - (now + further) % -HOUR - self.dice.uniform(0.6, 1.6)
         own_clock = {"LD_PRELOAD": FAKETIME, "FAKETIME": f"+{self.ahead_seconds:.3f}", "DONT_FAKE_MONOTONIC": "1"}
         environment = {"PATH": os.environ["PATH"], "HOME": str(self.home), "LANG": "C.UTF-8"}
-        command = [str(SCRIPT), "serve"]
+        command = [str(SCRIPT), "serve", "--no-page"]
         if killed_at_sync:  # strace itself lives on our clock, and is no parent of the daemon
             command = [*strace(killed_at_sync), *(f"-E{name}={value}" for name, value in own_clock.items()), *command]
         else:

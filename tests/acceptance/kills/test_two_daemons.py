@@ -88,7 +88,7 @@ def together(start: Starter, *, times: int) -> float:
     longest = 0.0
     for number in range(times):
         began = time.monotonic()
-        started = [start("serve") for _ in range(3 if number % 5 == 0 else 2)]
+        started = [start("serve", "--no-page") for _ in range(3 if number % 5 == 0 else 2)]
         alive = decided(started, seconds=20)
         longest = max(longest, time.monotonic() - began)
         alive.send_signal(signal.SIGKILL if number % 2 else signal.SIGTERM)
@@ -112,7 +112,7 @@ def test_of_two_that_are_started_together_one_lives_50_times(start: Starter) -> 
 def test_on_a_new_state_folder_too(start: Starter, site: Path) -> None:
     """Who comes second may find the ledger half made."""
     for number in range(3):
-        started = [start("serve", "--state", str(site / f"var{number}")) for _ in range(3)]
+        started = [start("serve", "--no-page", "--state", str(site / f"var{number}")) for _ in range(3)]
         alive = decided(started, seconds=20)
         alive.kill()
         alive.wait()
@@ -121,7 +121,7 @@ def test_on_a_new_state_folder_too(start: Starter, site: Path) -> None:
 def test_a_run_by_hand_beside_a_starting_daemon_is_done_once(start: Starter, site: Path) -> None:
     """Who is first holds the folder: the daemon takes the run, or the run is done here and the daemon is told who."""
     for done, delay in enumerate((0.0, 0.2, 0.3, 0.5), start=1):
-        daemon = start("serve")
+        daemon = start("serve", "--no-page")
         time.sleep(delay)
         by_hand = start("run", "hand")
         said = by_hand.communicate(timeout=30)[1]

@@ -145,7 +145,7 @@ def test_a_mail_is_said_after_what_it_reports_is_on_the_disk(site: tuple[Path, A
     trace = tmp_path / "trace"
     with (tmp_path / "log").open("w") as log:
         daemon = subprocess.Popen(
-            ["strace", "-D", *tracing(trace)[1:], str(SCRIPT), "serve"],
+            ["strace", "-D", *tracing(trace)[1:], str(SCRIPT), "serve", "--no-page"],
             cwd=root,
             env=plain(tmp_path),
             stdin=subprocess.DEVNULL,

@@ -91,7 +91,7 @@ class Served:
         )
         with self._log.open("wb") as log:
             self.process = subprocess.Popen(
-                [*strace, str(SCRIPT), "serve"],
+                [*strace, str(SCRIPT), "serve", "--no-page"],
                 cwd=self.root,
                 env=self._environment,
                 stdin=subprocess.DEVNULL,

@@ -1,0 +1,148 @@
+"""The Starlette application: doors, errors, static files."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from pathlib import Path
+
+from starlette.applications import Starlette
+from starlette.convertors import Convertor, register_url_convertor
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from opsrunner.app import App
+from opsrunner.errors import NotFound, OpsrunnerError, Refused, StateError, UsageError
+from opsrunner.templates.own_pages import OwnPages, markdown
+from opsrunner.web import words
+from opsrunner.web.doors import DOORS, Door
+from opsrunner.web.guard import Guard, Place, may_enter, session_token
+from opsrunner.web.live import Changes, follow
+from opsrunner.web.patience import Patience
+from opsrunner.web.sign_in import TooOften
+from opsrunner.web.visit import Forged, Guest, Visit
+
+LOGGER = logging.getLogger("opsrunner")
+HERE = Path(__file__).parent
+TRIES, TRIES_WITHIN = 10, timedelta(minutes=10)
+"""How often one address may ask for links or try them, and how often they are asked for about one person."""
+_STATUS_OF: tuple[tuple[type[OpsrunnerError], int], ...] = (
+    (NotFound, 404),
+    (TooOften, 429),
+    (Forged, 403),
+    (Refused, 409),
+    (UsageError, 400),
+    (StateError, 503),
+)
+
+
+class _Link(Convertor[str]):
+    """A token as `secrets.token_urlsafe` writes it."""
+
+    regex = "[A-Za-z0-9_-]{20,100}"
+
+    def convert(self, value: str) -> str:
+        return value
+
+    def to_string(self, value: str) -> str:
+        return value
+
+
+class _Number(Convertor[int]):
+    """A number of the ledger: no sign, no leading zero, within 63 bits."""
+
+    regex = "[1-9][0-9]{0,17}"
+
+    def convert(self, value: str) -> int:
+        return int(value)
+
+    def to_string(self, value: int) -> str:
+        return str(value)
+
+
+register_url_convertor("token", _Link())
+register_url_convertor("int", _Number())
+
+
+class Web:
+    """Builds the application of one opened site."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+        self._pages = OwnPages(HERE / "pages", filters={"markdown": markdown}, names=words.NAMES)
+        self._patience = Patience(tries=TRIES, within=TRIES_WITHIN)
+        self.changes = Changes(app.books.ledger)
+
+    def place(self) -> Place:
+        """Under which names the page is reached now."""
+        return Place(settings=self._app.site.web)
+
+    def application(self) -> Starlette:
+        """Return what a server serves."""
+        return Starlette(
+            routes=[
+                *(Route(door.path, self._endpoint(door), methods=[door.method]) for door in DOORS),
+                Route("/live", self._live, methods=["GET"]),
+                Mount("/static", StaticFiles(directory=HERE / "static")),
+            ],
+            middleware=[Middleware(Guard, place=self.place), Middleware(GZipMiddleware, minimum_size=1000)],
+            exception_handlers={HTTPException: self._no_page, Exception: self._fault},
+        )
+
+    def _endpoint(self, door: Door) -> Callable[[Request], Awaitable[Response]]:
+        async def endpoint(request: Request) -> Response:
+            visit = self._visit(request)
+            if not may_enter(door.needs, visit.person_or_none):
+                return self._refuse(visit)
+            try:
+                return await door.page(visit)
+            except OpsrunnerError as exc:
+                return self._say(visit, exc)
+            finally:
+                await request.close()  # files that were sent
+
+        return endpoint
+
+    async def _live(self, request: Request) -> Response:
+        visit = self._visit(request)
+        if visit.person_or_none is None:
+            return Response(status_code=401)
+        return follow(self.changes, request)
+
+    def _visit(self, request: Request) -> Visit:
+        place = self.place()
+        token = session_token(request.headers, name=place.cookie)
+        found = None if token is None else self._app.sign_in.who(token, at=self._app.clock.now())
+        guest = None if token is None or found is None else Guest(person=found[0], session=found[1], token=token)
+        return Visit(request, app=self._app, pages=self._pages, place=place, patience=self._patience, guest=guest)
+
+    def _refuse(self, visit: Visit) -> Response:
+        """Send a stranger to the door; tell somebody who is in that this is not theirs."""
+        if visit.person_or_none is not None:
+            return self._say(visit, Refused("this page is for owners"), status=403)
+        if visit.request.method != "GET":
+            return Response("Sign in first.", status_code=401, media_type="text/plain")
+        return RedirectResponse("/sign-in", status_code=303)
+
+    def _say(self, visit: Visit, error: OpsrunnerError, *, status: int | None = None) -> Response:
+        code = status or next((code for kind, code in _STATUS_OF if isinstance(error, kind)), 500)
+        if code >= 500:
+            LOGGER.error("page %s: %s", visit.request.url.path, error, extra={"action": "page_failed"})
+        return visit.page("said.html", status=code, title="That was not done", said=visit.app.vault.mask(error.message))
+
+    async def _no_page(self, request: Request, error: Exception) -> Response:
+        code = error.status_code if isinstance(error, HTTPException) else 500
+        said = {404: "There is no such page.", 405: "That cannot be done here."}.get(code)
+        detail = error.detail if isinstance(error, HTTPException) else ""
+        return self._visit(request).page("said.html", status=code, title="Nothing here", said=said or detail)
+
+    async def _fault(self, request: Request, error: Exception) -> Response:
+        LOGGER.error("page %s failed", request.url.path, exc_info=error, extra={"action": "fault"})
+        said = "opsrunner itself is at fault here; the log says more. Nothing was changed."
+        return Response(said, status_code=500, media_type="text/plain")

@@ -1,0 +1,53 @@
+"""The one table of addresses: what each is, and who may come in."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from starlette.responses import Response
+
+from opsrunner.web import probes, runs, sign_in, tasks
+from opsrunner.web.guard import Needs
+from opsrunner.web.visit import Visit
+
+Page = Callable[[Visit], Awaitable[Response]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Door:
+    """One address. `method` GET changes nothing; what changes something is POST."""
+
+    path: str
+    method: str = "GET"
+    page: Page
+    needs: Needs
+
+
+def _get(path: str, page: Page, needs: Needs) -> Door:
+    return Door(path=path, page=page, needs=needs)
+
+
+def _post(path: str, page: Page, needs: Needs) -> Door:
+    return Door(path=path, method="POST", page=page, needs=needs)
+
+
+DOORS: tuple[Door, ...] = (
+    _get("/healthz", probes.healthz, "nobody"),
+    _get("/sign-in", sign_in.ask, "nobody"),
+    _post("/sign-in", sign_in.send_link, "nobody"),
+    _get("/sign-in/{link:token}", sign_in.show_link, "nobody"),
+    _post("/sign-in/{link:token}", sign_in.use_link, "nobody"),
+    _post("/sign-out", sign_in.sign_out, "anyone"),
+    _get("/", tasks.my_work, "staff"),
+    _post("/tasks", tasks.add, "staff"),
+    _get("/tasks/new", tasks.new, "staff"),
+    _get("/tasks/{task:int}", tasks.show, "anyone"),
+    _get("/tasks/{task:int}/file", tasks.evidence_file, "anyone"),
+    _post("/tasks/{task:int}/tick", tasks.tick, "staff"),
+    _post("/tasks/{task:int}/undo", tasks.undo, "staff"),
+    _post("/tasks/{task:int}/claim", tasks.claim, "staff"),
+    _post("/tasks/{task:int}/hand-over", tasks.hand_over, "staff"),
+    _post("/notes", tasks.add_note, "staff"),
+    _get("/runs/{run:int}", runs.show, "anyone"),
+)

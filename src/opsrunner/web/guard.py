@@ -1,0 +1,158 @@
+"""What stands before every page: the host asked for, the origin of what changes something, headers, who comes in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from http.cookies import CookieError, SimpleCookie
+from typing import Literal
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.responses import PlainTextResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from opsrunner.model.person import Person
+from opsrunner.model.site import WebSettings
+
+Needs = Literal["nobody", "anyone", "staff", "owner"]
+"""Who may come in: strangers too, every person, who works on tasks, or an owner."""
+SAFE_METHODS = ("GET", "HEAD")
+BODY_BYTES = 21_000_000
+"""A file of 20 MB with the form around it."""
+TOO_MUCH = "That is too much: a file may have 20 MB."
+_HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+        "form-action 'self'; frame-ancestors 'none'; base-uri 'none'; manifest-src 'self'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "geolocation=(), microphone=(), payment=()",
+}
+_LOCAL_NAMES = ("localhost", "127.0.0.1", "[::1]")
+
+
+def may_enter(needs: Needs, person: Person | None) -> bool:
+    """Tell whether a door opens for somebody."""
+    if needs == "nobody":
+        return True
+    if person is None:
+        return False
+    return {"anyone": True, "staff": person.is_staff, "owner": person.is_owner}[needs]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Under which names the page is reached."""
+
+    settings: WebSettings
+
+    @property
+    def address(self) -> str:
+        """The address that people open."""
+        return self.settings.address
+
+    @property
+    def is_secure(self) -> bool:
+        """Tell whether people come by HTTPS."""
+        return urlsplit(self.address).scheme == "https"
+
+    @property
+    def cookie(self) -> str:
+        """The name of the session's cookie; the prefix has the browser refuse it over plain HTTP, or for a path."""
+        return "__Host-opsrunner" if self.is_secure else "opsrunner"
+
+    def knows_host(self, host: str) -> bool:
+        """Tell whether a Host header names this page: a foreign name that leads here (DNS rebinding) does not."""
+        name = host.rpartition(":")[0] if not host.endswith("]") and ":" in host else host
+        known = {urlsplit(self.address).netloc.lower(), self.settings.listen.lower()}
+        return host.lower() in known or name.lower() in _LOCAL_NAMES
+
+    def is_own_origin(self, origin: str, *, host: str) -> bool:
+        """Tell whether an Origin header is this page."""
+        own = urlsplit(self.address)
+        return origin.lower() in {f"{own.scheme}://{own.netloc}".lower(), f"http://{host}".lower()}
+
+
+def session_token(headers: Headers, *, name: str) -> str | None:
+    """Return the session's token of a request's cookies."""
+    try:
+        found = SimpleCookie(headers.get("cookie", "")).get(name)
+    except CookieError:
+        return None
+    return None if found is None else found.value
+
+
+class Guard:
+    """Refuses what comes from elsewhere, bounds what is sent, and sets the headers of every answer."""
+
+    def __init__(self, app: ASGIApp, *, place: Callable[[], Place]) -> None:
+        self._app, self._place = app, place
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        refusal = self._refusal(scope["method"], Headers(scope=scope))
+        if refusal is not None:
+            await refusal(scope, receive, _with_headers(send))
+            return
+        await self._app(scope, _bounded(receive), _with_headers(send))
+
+    def _refusal(self, method: str, headers: Headers) -> Response | None:
+        place, host = self._place(), headers.get("host", "")
+        if not place.knows_host(host):
+            said = f"This page is at {place.address}. To reach it by another name, set web.url in opsrunner.yaml."
+            return PlainTextResponse(said, status_code=421)
+        if method not in SAFE_METHODS and not _is_of_this_page(headers, place, host=host):
+            return PlainTextResponse("This came from another page, and was not done.", status_code=403)
+        length = headers.get("content-length", "0")
+        if not length.isdecimal() or int(length) > BODY_BYTES:
+            return PlainTextResponse(TOO_MUCH, status_code=413)
+        return None
+
+
+def _is_of_this_page(headers: Headers, place: Place, *, host: str) -> bool:
+    """Tell by what the browser itself says whether a form was sent from this page.
+
+    With the referrer policy that we set, browsers send the origin of a plain form as `null`: then, and where there is
+    none, Sec-Fetch-Site has to say that it is ours.
+    """
+    site, origin = headers.get("sec-fetch-site"), headers.get("origin")
+    if site is not None and site != "same-origin":
+        return False
+    if origin is not None and origin != "null":
+        return place.is_own_origin(origin, host=host)
+    return site == "same-origin"
+
+
+def _bounded(receive: Receive) -> Receive:
+    left = BODY_BYTES
+
+    async def bounded() -> Message:
+        nonlocal left
+        message = await receive()
+        left -= len(message.get("body", b""))
+        if left < 0:
+            raise HTTPException(413, TOO_MUCH)
+        return message
+
+    return bounded
+
+
+def _with_headers(send: Send) -> Send:
+    async def sending(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = MutableHeaders(scope=message)
+            for name, value in _HEADERS.items():
+                headers[name] = value
+            headers.setdefault("Cache-Control", "no-store")
+        await send(message)
+
+    return sending

@@ -1,0 +1,84 @@
+"""What open pages are told: that something was written. They look again by themselves."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from opsrunner.errors import OpsrunnerError
+from opsrunner.ledger.database import Ledger
+
+LOOK_SECONDS = 0.5
+QUIET_SECONDS = 15.0
+"""A line goes then, also where nothing changed, so that a broken line is noticed on both sides."""
+
+
+class Changes:
+    """Looks whether the ledger has changed: once, however many pages are open, and never where none is."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._version = 0
+        self._followers = 0
+        self._changed: asyncio.Condition | None = None
+        self._watcher: asyncio.Task[None] | None = None
+        self._number = 0
+
+    async def after(self, number: int) -> int:
+        """Wait until something has changed after `number`, at most QUIET_SECONDS; return the number it has now."""
+        condition = self._begin()
+        self._followers += 1
+        try:
+            async with condition:
+                await asyncio.wait_for(condition.wait_for(lambda: self._number > number), QUIET_SECONDS)
+        except TimeoutError:
+            pass
+        finally:
+            self._followers -= 1
+        return self._number
+
+    @property
+    def number(self) -> int:
+        """How many changes have been seen."""
+        return self._number
+
+    def _begin(self) -> asyncio.Condition:
+        if self._changed is None:
+            self._changed = asyncio.Condition()
+        if self._watcher is None or self._watcher.done():
+            self._watcher = asyncio.create_task(self._watch(self._changed))
+        return self._changed
+
+    async def _watch(self, condition: asyncio.Condition) -> None:
+        idle = 0.0
+        while idle < QUIET_SECONDS:
+            idle = 0.0 if self._followers else idle + LOOK_SECONDS
+            if self._has_changed():
+                async with condition:
+                    self._number += 1
+                    condition.notify_all()
+            await asyncio.sleep(LOOK_SECONDS)
+
+    def _has_changed(self) -> bool:
+        try:
+            version = self._ledger.version()
+        except OpsrunnerError:
+            return False  # the daemon says so; pages stand as they are
+        before, self._version = self._version, version
+        return version != before
+
+
+def follow(changes: Changes, request: Request) -> Response:
+    """Return a stream of server-sent events: `changed` after each change."""
+
+    async def events() -> AsyncIterator[str]:
+        number = changes.number
+        yield "retry: 2000\n\n"
+        while not await request.is_disconnected():
+            before, number = number, await changes.after(number)
+            yield "event: changed\ndata: \n\n" if number > before else ": nothing new\n\n"
+
+    return StreamingResponse(events(), media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})

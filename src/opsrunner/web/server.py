@@ -1,0 +1,87 @@
+"""The page as a part of the daemon: one thread with uvicorn in it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import threading
+from collections.abc import Callable
+
+import uvicorn
+
+from opsrunner.app import App
+from opsrunner.errors import StateError
+from opsrunner.web.application import Web
+
+LOGGER = logging.getLogger("opsrunner")
+LAST_SECONDS = 3
+LOOK_SECONDS = 0.5
+TICKS_A_SECOND = 10
+"""What uvicorn counts: at each multiple it makes the Date header anew."""
+
+
+class _Server(uvicorn.Server):
+    """Looks twice a second whether to end; uvicorn itself does so ten times, which an idle machine would notice."""
+
+    async def main_loop(self) -> None:
+        counter = 0
+        while not await self.on_tick(counter):
+            counter = (counter + TICKS_A_SECOND) % (24 * 3600 * TICKS_A_SECOND)
+            await asyncio.sleep(LOOK_SECONDS)
+
+
+class WebServer:
+    """Serves the page of an opened site from `start` to `stop`."""
+
+    def __init__(self, app: App, *, on_start: Callable[[str], None] | None = None) -> None:
+        """`on_start` is told the page's address once it listens."""
+        self._app, self._on_start = app, on_start
+        self._web = Web(app)
+        self._thread: threading.Thread | None = None
+        config = uvicorn.Config(
+            self._web.application(),
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            lifespan="off",
+            timeout_graceful_shutdown=LAST_SECONDS,
+        )
+        self._server = _Server(config)
+
+    @property
+    def address(self) -> str:
+        """The address that people open."""
+        return self._web.place().address
+
+    def start(self) -> None:
+        """Listen where the site says. Raises StateError where that is not possible."""
+        listening = _listen(self._app.site.web.listen)
+        self._thread = threading.Thread(target=self._server.run, args=([listening],), name="web", daemon=True)
+        self._thread.start()
+        LOGGER.info("the page is at %s", self.address, extra={"action": "web"})
+        if self._on_start is not None:
+            self._on_start(self.address)
+
+    def stop(self) -> None:
+        """Let answers end that are under way, for LAST_SECONDS."""
+        self._server.should_exit = True
+        if self._thread is not None:
+            self._thread.join(LAST_SECONDS + 1)
+
+
+def _listen(address: str) -> socket.socket:
+    host, _, port = address.rpartition(":")
+    name = host.strip("[]")
+    try:
+        family = socket.getaddrinfo(name, int(port), type=socket.SOCK_STREAM)[0][0]
+        listening = socket.socket(family, socket.SOCK_STREAM)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind((name, int(port)))
+        listening.listen(256)
+    except OSError as exc:
+        raise StateError(
+            f"the page cannot listen at {address}: {exc.strerror or exc}; set web.listen in opsrunner.yaml"
+        ) from exc
+    return listening

@@ -1,0 +1,94 @@
+"""The way in and out: a mailed link, looked at by GET and used by POST, so that no mail scanner uses it up."""
+
+from __future__ import annotations
+
+from starlette.responses import RedirectResponse, Response
+
+from opsrunner.engine.sign_in import ADDRESS_LENGTH
+from opsrunner.errors import OpsrunnerError, Refused
+from opsrunner.model.session import SESSION_LIVES
+from opsrunner.web.visit import Fields, Visit
+
+SAME_TEXT = "If that is an address of this site's people, a mail is on its way. Its link is good for 15 minutes."
+
+
+class _Asked(Fields):
+    email: str = ""
+
+
+class _Nothing(Fields):
+    """A form that carries no more than its token."""
+
+
+async def ask(visit: Visit) -> Response:
+    """Show the form that asks for a link."""
+    if visit.person_or_none is not None:
+        return visit.back("/")
+    return visit.page("sign_in.html", title="Sign in", said="")
+
+
+async def send_link(visit: Visit) -> Response:
+    """Mail a link, and say the same whoever asked."""
+    email = (await visit.form(_Asked)).email.strip().casefold()
+    _require_patience(visit, email)
+    people = visit.app.site.people.values()
+    person = next((one for one in people if email and one.email.casefold() == email), None)
+    if person is not None:
+        page = visit.place.address
+        await visit.write(
+            lambda: visit.app.sign_in.mail_link(
+                person, page=page, made_by=person.id, at=visit.now, address=visit.address
+            )
+        )
+    return visit.page("sign_in.html", title="Sign in", said=SAME_TEXT)
+
+
+async def show_link(visit: Visit) -> Response:
+    """Show whom a link signs in, with the button that does it. Looking uses nothing up."""
+    _require_patience(visit)
+    person = visit.app.sign_in.person_of_link(visit.request.path_params["link"], at=visit.now)
+    return visit.page("sign_in_link.html", title="Sign in", found=person, status=200 if person else 410)
+
+
+async def use_link(visit: Visit) -> Response:
+    """Sign in: the link is used up, and the session is a new one whatever there was before."""
+    await visit.form(_Nothing)
+    _require_patience(visit)
+    link, agent = visit.request.path_params["link"], visit.request.headers.get("user-agent", "")
+    try:
+        token = await visit.write(
+            lambda: visit.app.sign_in.enter(link, at=visit.now, address=visit.address[:ADDRESS_LENGTH], agent=agent)
+        )
+    except OpsrunnerError as exc:
+        return visit.page("sign_in.html", title="Sign in", said=exc.message, status=410)
+    answer = RedirectResponse("/", status_code=303)
+    answer.set_cookie(
+        visit.place.cookie,
+        token,
+        max_age=int(SESSION_LIVES.total_seconds()),
+        secure=visit.place.is_secure,
+        httponly=True,
+        samesite="lax",
+    )
+    return answer
+
+
+async def sign_out(visit: Visit) -> Response:
+    """End this session, on the server."""
+    await visit.form(_Nothing)
+    me, session = visit.person, visit.guest.session
+    await visit.write(lambda: visit.app.sign_in.end(session.id, of=me, actor=me, at=visit.now, address=visit.address))
+    answer = RedirectResponse("/sign-in", status_code=303)
+    answer.delete_cookie(visit.place.cookie, secure=visit.place.is_secure, httponly=True, samesite="lax")
+    return answer
+
+
+def _require_patience(visit: Visit, *about: str) -> None:
+    """Raise Refused where an address, or somebody's account, has been tried too often."""
+    for name in (visit.address, *about):
+        if not visit.patience.allows(name, at=visit.now):
+            raise TooOften(f"too many tries: come back in {visit.patience.minutes} minutes")
+
+
+class TooOften(Refused):
+    """That was tried too often."""

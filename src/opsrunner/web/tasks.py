@@ -1,0 +1,324 @@
+"""My work: the tasks of one person, and all that is done to a task."""
+
+from __future__ import annotations
+
+import mimetypes
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator
+from starlette.datastructures import UploadFile
+from starlette.responses import FileResponse, Response
+
+from opsrunner.engine.desk import routine_names
+from opsrunner.engine.moment_words import due_words
+from opsrunner.engine.task_texts import HOW_LENGTH, TITLE_LENGTH
+from opsrunner.errors import NotFound, UsageError
+from opsrunner.ledger.audit import AuditRecord
+from opsrunner.mail.message import clean_text
+from opsrunner.model.person import Person
+from opsrunner.model.task import Evidence, Task, TaskStatus
+from opsrunner.web.visit import Fields, Visit
+
+NOTE_HOURS = 24
+"""A shift note is shown for so long."""
+NOTE_LENGTH = 4_000
+SHOWN_AS_PICTURE = ("image/png", "image/jpeg", "image/webp", "image/gif")
+
+
+def _as_list(value: object) -> object:
+    return value if isinstance(value, list) else [value]
+
+
+class _Tick(Fields):
+    mark: Literal["done", "not_applicable", "could_not"] = "done"
+    note: str = ""
+    number: str = ""
+    choice: str = ""
+    file: UploadFile | Literal[""] = ""
+    struck: Annotated[tuple[int, ...], BeforeValidator(_as_list)] = ()
+    back: str = "/"
+
+
+class _Act(Fields):
+    back: str = "/"
+
+
+class _HandOver(Fields):
+    to: str
+    back: str = "/"
+
+
+class _New(Fields):
+    title: str
+    whose: str = ""
+    due: str = ""
+    how: str = ""
+    link: str = ""
+
+
+class _Note(Fields):
+    text: str
+
+
+class _Opened(Fields):
+    open: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Card:
+    """A task as a page shows it."""
+
+    task: Task
+    routine: str
+    why: str
+    due: str
+    is_late: bool
+    is_mine: bool
+    """Whether the reader is whose it is; else it may be claimed."""
+    closed_by: str
+    can_undo: bool
+
+    @property
+    def asks(self) -> bool:
+        """Tell whether a tick has to carry something, so that one touch is not enough."""
+        spec, task = self.task.evidence_spec, self.task
+        required = spec is not None and ("required" in (spec.note, spec.number, spec.file) or bool(spec.choice))
+        return required or task.done_when is not None or bool(task.approve_by)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Group:
+    """Tasks under one headline."""
+
+    title: str
+    cards: tuple[Card, ...]
+
+
+async def my_work(visit: Visit) -> Response:
+    """Show what is the reader's to do."""
+    opened = visit.query(_Opened)
+    people, me = visit.app.people, visit.person
+    mine = [task for task in visit.app.books.tasks.opened() if people.is_for(task, me, at=visit.now)]
+    start_of_day = visit.now.astimezone(visit.zone).replace(hour=0, minute=0, second=0, microsecond=0)
+    closed = visit.app.books.tasks.closed(since=start_of_day)
+    done = [task for task in reversed(closed) if task.closed_by == me.id]
+    name = names_of(visit)
+    late = sum(task.is_late(visit.now) for task in mine)
+    return visit.page(
+        "my_work.html",
+        title="My work",
+        count=len(mine),
+        late=late,
+        groups=_grouped(visit, mine, name),
+        done=[card_of(visit, task, name) for task in done],
+        opened=opened.open,
+        notes=visit.app.books.notes.since(visit.now - timedelta(hours=NOTE_HOURS))[:1],
+        staff=staff_of(visit),
+    )
+
+
+async def show(visit: Visit) -> Response:
+    """Show one task whole, with what has happened to it."""
+    task = visit.app.books.tasks.get(visit.number("task"))
+    history: Sequence[AuditRecord] = visit.app.books.audit.about(f"task {task.id}")
+    card = card_of(visit, task, names_of(visit))
+    return visit.page("task.html", title=task.title, card=card, history=history, staff=staff_of(visit))
+
+
+async def tick(visit: Visit) -> Response:
+    """Mark a task; it is on the disk when the answer comes."""
+    sent, number = await visit.form(_Tick), visit.number("task")
+    task = visit.app.books.tasks.get(number)
+    kept = await _keep(visit, sent.file, task) if isinstance(sent.file, UploadFile) and sent.file.filename else ""
+    evidence = Evidence(note=sent.note, number=_number(sent.number), choice=sent.choice, file=kept)
+    await visit.write(
+        lambda: visit.app.ticks.tick(
+            number,
+            actor=visit.person,
+            status=TaskStatus(sent.mark),
+            evidence=evidence,
+            struck=sent.struck,
+            at=visit.now,
+            address=visit.address,
+        )
+    )
+    return visit.back(sent.back)
+
+
+async def undo(visit: Visit) -> Response:
+    """Take a tick back."""
+    return await _act(visit, visit.app.ticks.undo)
+
+
+async def claim(visit: Visit) -> Response:
+    """Make a task the reader's."""
+    return await _act(visit, visit.app.ticks.claim)
+
+
+async def hand_over(visit: Visit) -> Response:
+    """Give a task to somebody, or back to its role."""
+    sent, number = await visit.form(_HandOver), visit.number("task")
+    await visit.write(
+        lambda: visit.app.ticks.hand_over(
+            number, sent.to or None, actor=visit.person, at=visit.now, address=visit.address
+        )
+    )
+    return visit.back(sent.back)
+
+
+async def new(visit: Visit) -> Response:
+    """Show the form of an ad-hoc task."""
+    site = visit.app.site
+    roles = sorted({role for person in site.people.values() for role in person.roles} - {"viewer"})
+    return visit.page(
+        "task_new.html",
+        title="Add a task",
+        names=[*roles, *site.rosters],
+        staff=staff_of(visit),
+        longest=TITLE_LENGTH,
+        longest_how=HOW_LENGTH,
+    )
+
+
+async def add(visit: Visit) -> Response:
+    """Open an ad-hoc task."""
+    sent = await visit.form(_New)
+    is_person = sent.whose in visit.app.site.people
+    await visit.write(
+        lambda: visit.app.ticks.add(
+            sent.title,
+            actor=visit.person,
+            at=visit.now,
+            role="" if is_person else sent.whose,
+            person=sent.whose if is_person else None,
+            due=_moment(sent.due, visit),
+            how=sent.how,
+            link=sent.link,
+            address=visit.address,
+        )
+    )
+    return visit.back("/")
+
+
+async def add_note(visit: Visit) -> Response:
+    """Leave a note for the next shift."""
+    text = clean_text((await visit.form(_Note)).text).strip()[:NOTE_LENGTH]
+    if not text:
+        raise UsageError("a note needs a text")
+    await visit.write(lambda: visit.app.books.notes.add(text, author=visit.person.id, at=visit.now))
+    return visit.back("/")
+
+
+async def evidence_file(visit: Visit) -> Response:
+    """Hand out the file that a tick carries: a picture to be looked at, anything else to be kept."""
+    task = visit.app.books.tasks.get(visit.number("task"))
+    path = visit.app.state / task.evidence.file
+    folder = visit.app.state / "evidence" / str(task.id)
+    if not task.evidence.file or path.parent != folder or path.is_symlink() or not path.is_file():
+        raise NotFound("this task has no file")
+    kind, _ = mimetypes.guess_type(path.name)
+    is_picture = kind in SHOWN_AS_PICTURE
+    return FileResponse(
+        path,
+        media_type=kind if is_picture else "application/octet-stream",
+        filename=path.name,
+        content_disposition_type="inline" if is_picture else "attachment",
+    )
+
+
+def names_of(visit: Visit) -> dict[str, str]:
+    """Return how routines are called, by id."""
+    return routine_names(visit.app.desk)
+
+
+def staff_of(visit: Visit) -> list[Person]:
+    """Return who works on tasks."""
+    return [person for person in visit.app.site.people.values() if person.is_staff]
+
+
+def card_of(visit: Visit, task: Task, names: dict[str, str]) -> Card:
+    """Return a task as the reader sees it."""
+    people, me = visit.app.people, visit.person
+    owner = people.of_task(task, at=visit.now) if task.is_open else None
+    closer = visit.app.site.people.get(task.closed_by)
+    may_undo = task.closed_by == me.id or me.is_owner
+    return Card(
+        task=task,
+        routine=names.get(task.routine or "", task.routine or ""),
+        why=people.why(task, me, at=visit.now) if task.is_open else "",
+        due=due_words(task.due_at, now=visit.now, zone=visit.zone),
+        is_late=task.is_late(visit.now),
+        is_mine=owner is not None and owner.id == me.id,
+        closed_by=closer.name if closer else task.closed_by,
+        can_undo=may_undo and task.settles_at is not None and task.settles_at > visit.now,
+    )
+
+
+def _grouped(visit: Visit, tasks: Sequence[Task], names: dict[str, str]) -> list[Group]:
+    """Return tasks by when they are due: overdue, today, this week, later; without a due time they come last."""
+    today = visit.now.astimezone(visit.zone).date()
+    end_of_week = today + timedelta(days=6 - today.weekday())
+    found: dict[str, list[Task]] = {"Overdue": [], "Today": [], "This week": [], "Later": []}
+    for task in tasks:
+        day = None if task.due_at is None else task.due_at.astimezone(visit.zone).date()
+        if task.is_late(visit.now):
+            found["Overdue"].append(task)
+        elif day is None or day > end_of_week:
+            found["Later"].append(task)
+        else:
+            found["Today" if day <= today else "This week"].append(task)
+    return [
+        Group(title=title, cards=tuple(card_of(visit, task, names) for task in group))
+        for title, group in found.items()
+        if group
+    ]
+
+
+async def _act(visit: Visit, act: Callable[..., Task]) -> Response:
+    sent, number = await visit.form(_Act), visit.number("task")
+    await visit.write(lambda: act(number, actor=visit.person, at=visit.now, address=visit.address))
+    return visit.back(sent.back)
+
+
+async def _keep(visit: Visit, file: UploadFile, task: Task) -> str:
+    """Keep an uploaded file as evidence under its own name, made harmless."""
+    body = await file.read()
+
+    def keep() -> str:
+        with tempfile.TemporaryDirectory(dir=visit.app.state) as folder:
+            path = Path(folder) / _file_name(file.filename or "")
+            path.write_bytes(body)
+            return visit.app.ticks.attach(path, task)
+
+    return await visit.write(keep)
+
+
+def _file_name(told: str) -> str:
+    """Return the last part of a name that a browser told, short enough for a file."""
+    last = told.replace("\\", "/").rpartition("/")[2].replace("\0", "")
+    return last.encode()[-200:].decode(errors="ignore").strip(". ") or "file"
+
+
+def _number(text: str) -> float | None:
+    if not text.strip():
+        return None
+    try:
+        return float(text.strip().replace(",", "."))
+    except ValueError as exc:
+        raise UsageError(f"'{text[:40]}' is no number") from exc
+
+
+def _moment(text: str, visit: Visit) -> datetime | None:
+    """Return what a field for date and time says, on the site's clock."""
+    if not text:
+        return None
+    try:
+        local = datetime.fromisoformat(text)
+    except ValueError as exc:
+        raise UsageError(f"'{text[:40]}' is no date and time") from exc
+    return local.replace(tzinfo=visit.zone) if local.tzinfo is None else local

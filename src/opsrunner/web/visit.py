@@ -1,0 +1,188 @@
+"""One request of one person: who, where, when, what was sent, and how the answer is made."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import FormData, QueryParams, UploadFile
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from opsrunner.app import App
+from opsrunner.errors import Refused, UsageError
+from opsrunner.model.person import Person
+from opsrunner.model.session import Session
+from opsrunner.templates.own_pages import OwnPages
+from opsrunner.web.guard import Place
+from opsrunner.web.patience import Patience
+
+HASH_HEADER = "X-Shown"
+"""Where a page that looks again tells which `main` it shows: the same one is not sent twice."""
+SHOWN_HERE = "@@shown@@"
+"""Stands in the tag of `main` in every page, for what names its content."""
+MOST_FIELDS, MOST_FILES, FIELD_BYTES = 500, 1, 1_000_000
+TOKEN_FIELD = "token"  # noqa: S105 (its name)
+
+
+class Forged(Refused):
+    """This was not sent by a form of this page."""
+
+
+class Fields(BaseModel):
+    """What a form or an address may carry; whatever else comes is refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+
+
+Sent = TypeVar("Sent", bound=Fields)
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Guest:
+    """Who asks: a person who is signed in, with the token of the session."""
+
+    person: Person
+    session: Session
+    token: str
+
+    @property
+    def form_token(self) -> str:
+        """What every form of this session carries: derived from its token, so that nobody else can make it."""
+        return form_token(self.token)
+
+    def made(self, told: str) -> bool:
+        """Tell whether a form is of this session, by the token that came with it."""
+        return hmac.compare_digest(told.encode(errors="replace"), self.form_token.encode())
+
+
+def form_token(session_token: str) -> str:
+    """Return the token that the forms of a session carry."""
+    return hmac.new(session_token.encode(), b"opsrunner form", hashlib.sha256).hexdigest()
+
+
+class Visit:
+    """A request in the words of this program."""
+
+    def __init__(
+        self, request: Request, *, app: App, pages: OwnPages, place: Place, patience: Patience, guest: Guest | None
+    ) -> None:
+        self.request, self.app, self.place, self.patience = request, app, place, patience
+        self._pages, self._guest = pages, guest
+        self.now: datetime = app.clock.now()
+
+    @property
+    def guest(self) -> Guest:
+        """Who is signed in; doors that let strangers in must not ask."""
+        if self._guest is None:
+            raise Refused("sign in first")
+        return self._guest
+
+    @property
+    def person(self) -> Person:
+        """Who asks."""
+        return self.guest.person
+
+    @property
+    def person_or_none(self) -> Person | None:
+        """Who asks; None for a stranger."""
+        return None if self._guest is None else self._guest.person
+
+    @cached_property
+    def zone(self) -> ZoneInfo:
+        """The zone in which this site speaks of time."""
+        return ZoneInfo(self.app.site.timezone)
+
+    @property
+    def address(self) -> str:
+        """The address that the request came from, for the audit."""
+        client = self.request.client
+        return f"web {client.host}" if client else "web"
+
+    def number(self, name: str) -> int:
+        """Return a number of the path, which its route has checked."""
+        return int(self.request.path_params[name])
+
+    def query(self, model: type[Sent]) -> Sent:
+        """Return what stands in the address. Raises UsageError for what `model` does not know."""
+        return _checked(model, _single(self.request.query_params))
+
+    async def form(self, model: type[Sent]) -> Sent:
+        """Return what was sent. Raises UsageError for what `model` does not know, Refused for a forged form."""
+        sent = await self.request.form(max_files=MOST_FILES, max_fields=MOST_FIELDS, max_part_size=FIELD_BYTES)
+        found = dict(_single(sent))
+        told = found.pop(TOKEN_FIELD, "")
+        if self._guest is not None and not self._guest.made(str(told)):
+            raise Forged("this form is too old, or was not made by this page: load it again")
+        return _checked(model, found)
+
+    async def write(self, act: Callable[[], Answer]) -> Answer:
+        """Do what writes in a thread, so that waiting for the disk keeps nobody else waiting."""
+        return await run_in_threadpool(act)
+
+    def page(self, template: str, *, status: int = 200, **context: Any) -> Response:
+        """Return a page; nothing where who asks shows the very same already."""
+        names = {
+            "visit": self,
+            "guest": self._guest,
+            "person": self.person_or_none,
+            "here": self.request.url.path,
+            "site": self.app.site,
+            **context,
+        }
+        body = self._pages.render(template, names)
+        _, _, rest = body.partition("<main")
+        main, _, _ = rest.partition("</main>")
+        shown = hashlib.sha256(main.encode()).hexdigest()[:16]
+        if status == 200 and self.request.headers.get(HASH_HEADER) == shown:
+            return Response(status_code=204)
+        return HTMLResponse(body.replace(SHOWN_HERE, shown, 1), status_code=status)
+
+    def back(self, to: str) -> Response:
+        """Send the browser to a page of ours, with GET."""
+        return RedirectResponse(local_path(to), status_code=303)
+
+
+def local_path(text: str) -> str:
+    """Return a path of this site as it is, and `/` for everything that might lead elsewhere."""
+    parts = urlsplit(text)
+    is_local = (
+        text.startswith("/")
+        and not text.startswith("//")
+        and "\\" not in text
+        and "%5c" not in text.lower()
+        and not parts.scheme
+        and not parts.netloc
+        and text.isprintable()
+        and not text.lower().startswith(("/%2f", "/%5c"))
+    )
+    return text if is_local else "/"
+
+
+def _single(sent: QueryParams | FormData) -> Mapping[str, str | list[str] | UploadFile]:
+    """Return each name with its value; one that came several times with all of them."""
+    found: dict[str, Any] = {}
+    for name in sent:
+        values = sent.getlist(name)
+        found[name] = values if len(values) > 1 else values[0]
+    return found
+
+
+def _checked(model: type[Sent], found: Mapping[str, Any]) -> Sent:
+    try:
+        return model.model_validate(found)
+    except ValidationError as exc:
+        first = exc.errors(include_url=False, include_input=False)[0]
+        name = ".".join(str(part) for part in first["loc"]) or "the form"
+        what = "is not known here" if first["type"] == "extra_forbidden" else first["msg"].lower()
+        raise UsageError(f"{name[:80]}: {what}") from exc

@@ -1,0 +1,101 @@
+"""What staff do on the page, in a real browser."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, expect
+
+pytestmark = pytest.mark.needs("chromium")
+SignedIn = Callable[..., Page]
+Served = Any
+REPORT, QUEUE, RACK = "Read the restore report and sign it off", "Confirm that the mail queue is empty", "rack 4"
+
+
+@pytest.mark.parametrize("scripts", [True, False], ids=["with scripts", "without"])
+def test_a_person_ticks_with_a_note_a_photo_and_one_touch(
+    served: Served, signed_in: SignedIn, tmp_path: Path, scripts: bool
+) -> None:
+    page = signed_in("ops1", width=390, scripts=scripts)
+    expect(page.get_by_role("heading", level=1)).to_have_text("3 things need you")
+
+    page.get_by_role("button", name=f"Mark done: {QUEUE}").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("2 things need you")
+
+    page.get_by_role("link", name=f"Open to mark: {REPORT}").click()
+    item = page.locator("li.task", has_text=REPORT)
+    item.get_by_label("What did you find and do?").fill("all databases are there")
+    item.get_by_role("button", name="Done").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("1 thing needs you")
+
+    picture = tmp_path / "rack.png"
+    picture.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(500))
+    page.get_by_role("link", name="Open to mark: Take a picture").click()
+    item = page.locator("li.task", has_text=RACK)
+    item.get_by_label("Photo or file").set_input_files(picture)
+    item.get_by_role("button", name="Done").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Nothing needs you")
+    expect(page.get_by_text("all databases are there")).to_be_visible()
+    assert served.ask("tasks").startswith("No open task")
+
+
+def test_what_one_ticks_is_seen_by_the_other_within_two_seconds(signed_in: SignedIn) -> None:
+    mine, other = signed_in("ops1"), signed_in("boss", width=390)
+    expect(other.get_by_role("heading", level=1)).to_have_text("3 things need you")
+    mine.get_by_role("button", name=f"Mark done: {QUEUE}").click()
+    expect(other.get_by_role("heading", level=1)).to_have_text("2 things need you", timeout=2000)
+
+
+def test_what_is_being_written_is_not_lost_when_others_tick(signed_in: SignedIn) -> None:
+    mine, other = signed_in("ops1"), signed_in("boss")
+    other.get_by_role("link", name=f"Open to mark: {REPORT}").click()
+    note = other.locator("li.task", has_text=REPORT).get_by_label("What did you find and do?")
+    note.fill("half a sent")
+    mine.get_by_role("button", name=f"Mark done: {QUEUE}").click()
+    other.wait_for_timeout(2500)
+    expect(note).to_have_value("half a sent")
+    expect(note).to_be_visible()
+
+
+def test_a_tick_is_undone_and_a_task_handed_over(served: Served, signed_in: SignedIn) -> None:
+    page = signed_in("ops1")
+    page.get_by_role("button", name=f"Mark done: {QUEUE}").click()
+    page.get_by_role("button", name="Undo").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("3 things need you")
+    item = page.locator("li.task", has_text=QUEUE)
+    item.locator("summary").click()
+    item.get_by_label("Hand over to").select_option(label="The owner")
+    item.get_by_role("button", name="Hand over").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("2 things need you")
+    assert "The owner" in served.ask("tasks")
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_every_page_is_for_everybody_and_fits(signed_in: SignedIn, served: Served, width: int, dark: bool) -> None:
+    page = signed_in("boss", width=width, dark=dark)
+    for path in ("/?open=1", "/tasks/new", "/tasks/1", "/runs/1", "/tasks/99"):
+        page.goto(served.address + path)
+        found = Axe().run(page)
+        assert found.violations_count == 0, found.generate_report()
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{path} scrolls sideways"
+
+
+def test_a_page_is_light(signed_in: SignedIn, served: Served) -> None:
+    page = signed_in("boss")
+    weights: list[int] = []
+    page.on("requestfinished", lambda request: weights.append(request.sizes()["responseBodySize"]))
+    page.goto(served.address + "/")
+    page.wait_for_load_state("load")
+    assert 0 < sum(weights) < 100_000
+
+
+def test_the_keyboard_is_enough(signed_in: SignedIn) -> None:
+    page = signed_in("ops1")
+    page.get_by_role("button", name=f"Mark done: {QUEUE}").focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_have_text("2 things need you")

@@ -1,0 +1,124 @@
+"""The page over a real ledger: a site of four people, a clock that stands, and browsers that speak HTTP only."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+from starlette.testclient import TestClient
+
+from opsrunner.app import App, open_app
+from opsrunner.model.task import NewTask, Task, TaskKind
+from opsrunner.testing import FakeClock
+from opsrunner.web.application import Web
+
+HOST = "127.0.0.1:8420"
+PAGE = f"http://{HOST}"
+SITE = """\
+site: Example Hosting
+timezone: Europe/Oslo
+people:
+  boss: {name: The owner, email: owner@example.com, roles: [owner]}
+  ops1: {name: First technician, email: ops1@example.com, roles: [sysadmin]}
+  ops2: {name: Second technician, email: ops2@example.com, roles: [sysadmin]}
+  eye: {name: The auditor, email: eye@example.com, roles: [viewer]}
+"""
+NIGHTLY = """\
+name: Nightly backups
+accountable: sysadmin
+steps:
+  - run: "true"
+"""
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    """Friday 20 November 2026, 09:00 in Oslo."""
+    return FakeClock(datetime(2026, 11, 20, 8, tzinfo=UTC))
+
+
+@pytest.fixture
+def app(tmp_path: Path, clock: FakeClock) -> Iterator[App]:
+    """The site, opened."""
+    root = tmp_path / "site"
+    (root / "routines").mkdir(mode=0o700, parents=True)
+    root.chmod(0o700)
+    for name, text in {"opsrunner.yaml": SITE, "routines/nightly.yaml": NIGHTLY}.items():
+        (root / name).write_text(text)
+        (root / name).chmod(0o600)
+    opened = open_app(root, clock=clock)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def web(app: App) -> Web:
+    """The page's application, in one piece for all browsers."""
+    return Web(app)
+
+
+class Browser:
+    """What one person looks through: cookies, forms with their token, and the headers that browsers send."""
+
+    def __init__(self, web: Web) -> None:
+        self.client = TestClient(web.application(), base_url=PAGE, follow_redirects=False)
+        self.token = ""
+
+    def get(self, path: str, **headers: str) -> httpx2.Response:
+        """Look at a page, and remember the token of its forms."""
+        answer = self.client.get(path, headers=headers)
+        if found := re.search(r'name="token" value="([0-9a-f]{64})"', answer.text):
+            self.token = found[1]
+        return answer
+
+    def post(self, path: str, *, files: Any = None, **fields: Any) -> httpx2.Response:
+        """Send a form of this page."""
+        data = {**({"token": self.token} if self.token else {}), **fields}
+        return self.client.post(path, data=data, files=files, headers={"Origin": PAGE, "Sec-Fetch-Site": "same-origin"})
+
+
+@pytest.fixture
+def browser(web: Web) -> Browser:
+    """A browser that nobody is signed in with."""
+    return Browser(web)
+
+
+@pytest.fixture
+def signed_in(app: App, web: Web, clock: FakeClock) -> Callable[[str], Browser]:
+    """Give the browser of a person: `signed_in("ops1")`."""
+
+    def enter(person: str) -> Browser:
+        found = Browser(web)
+        link = app.sign_in.link(app.site.people[person], made_by="boss", at=clock.now())
+        assert found.post(f"/sign-in/{link}").status_code == 303
+        found.get("/")
+        return found
+
+    return enter
+
+
+@pytest.fixture
+def open_task(app: App, clock: FakeClock) -> Callable[..., Task]:
+    """Open a task: `open_task(title="Read the report", role="ops1")`."""
+
+    def open_one(**changes: Any) -> Task:
+        values: dict[str, Any] = {
+            "kind": TaskKind.AD_HOC,
+            "run": None,
+            "routine": None,
+            "step": "",
+            "item": "ad-hoc",
+            "title": "Read the report",
+            "role": "ops1",
+            "expires": "never",
+            "opened_at": clock.now(),
+        }
+        task, _ = app.books.tasks.open(NewTask(**{**values, **changes}))
+        return task
+
+    return open_one

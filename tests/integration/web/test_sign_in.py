@@ -1,0 +1,153 @@
+"""The way in: links that are good once and for minutes, and sessions that end."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from opsrunner.app import App
+from opsrunner.testing import FakeClock
+
+Browser = Any
+PAGE = "http://127.0.0.1:8420"
+
+
+def mailed_link(app: App, clock: FakeClock) -> str:
+    """Return the path of the newest sign-in link that was mailed."""
+    mails = app.books.outbox.due(clock.now())
+    found = re.search(rf"{PAGE}(/sign-in/\S+)", mails[-1].text)
+    assert found is not None
+    return found[1]
+
+
+def test_who_asks_gets_a_link_by_mail_and_comes_in_by_it(app: App, browser: Browser, clock: FakeClock) -> None:
+    told = browser.post("/sign-in", email=" OPS1@example.com ")
+    assert "a mail is on its way" in told.text
+    path = mailed_link(app, clock)
+    assert "Good to see you, First technician" in browser.get(path).text
+    answer = browser.post(path)
+    assert answer.status_code == 303
+    assert answer.headers["location"] == "/"
+    assert "Nothing needs you" in browser.get("/").text
+
+
+def test_a_stranger_is_told_the_same_and_gets_no_mail(app: App, browser: Browser, clock: FakeClock) -> None:
+    known, unknown = browser.post("/sign-in", email="ops1@example.com"), browser.post("/sign-in", email="x@example.com")
+    assert known.text == unknown.text
+    assert len(app.books.outbox.due(clock.now())) == 1
+
+
+def test_a_scanner_that_looks_at_a_link_uses_nothing_up(app: App, browser: Browser, clock: FakeClock) -> None:
+    browser.post("/sign-in", email="ops1@example.com")
+    path = mailed_link(app, clock)
+    for method in ("GET", "HEAD", "GET"):
+        answer = browser.client.request(method, path)
+        assert answer.status_code == 200
+        assert "set-cookie" not in answer.headers
+    assert app.books.sessions.live(at=clock.now()) == []
+    assert browser.post(path).status_code == 303
+
+
+def test_a_link_is_good_once(app: App, browser: Browser, clock: FakeClock) -> None:
+    link = app.sign_in.link(app.site.people["ops1"], made_by="boss", at=clock.now())
+    assert browser.post(f"/sign-in/{link}").status_code == 303
+    browser.get("/")
+    again = browser.post(f"/sign-in/{link}")
+    assert again.status_code == 410
+    assert "used already" in again.text
+
+
+def test_a_link_ends_after_fifteen_minutes(app: App, browser: Browser, clock: FakeClock) -> None:
+    link = app.sign_in.link(app.site.people["ops1"], made_by="boss", at=clock.now())
+    clock.move(minutes=15)
+    assert browser.get(f"/sign-in/{link}").status_code == 410
+    assert browser.post(f"/sign-in/{link}").status_code == 410
+
+
+def test_the_cookie_is_kept_from_scripts_and_other_pages(app: App, browser: Browser, clock: FakeClock) -> None:
+    link = app.sign_in.link(app.site.people["ops1"], made_by="boss", at=clock.now())
+    cookie = browser.post(f"/sign-in/{link}").headers["set-cookie"]
+    assert "HttpOnly" in cookie
+    assert "SameSite=lax" in cookie
+    assert "Path=/" in cookie
+
+
+def test_signing_in_again_makes_a_new_session(app: App, signed_in: Callable[[str], Browser], clock: FakeClock) -> None:
+    browser = signed_in("ops1")
+    before = browser.client.cookies["opsrunner"]
+    link = app.sign_in.link(app.site.people["ops1"], made_by="boss", at=clock.now())
+    browser.get(f"/sign-in/{link}")
+    assert browser.post(f"/sign-in/{link}").status_code == 303
+    assert browser.client.cookies["opsrunner"] != before
+
+
+def test_signing_out_ends_the_session_on_the_server(app: App, signed_in: Callable[[str], Browser]) -> None:
+    browser = signed_in("ops1")
+    stolen = dict(browser.client.cookies)
+    assert browser.post("/sign-out").status_code == 303
+    browser.client.cookies.update(stolen)
+    assert browser.get("/").headers["location"] == "/sign-in"
+
+
+def test_a_session_that_is_not_used_ends_after_a_week(signed_in: Callable[[str], Browser], clock: FakeClock) -> None:
+    browser = signed_in("ops1")
+    clock.move(days=6)
+    assert browser.get("/").status_code == 200
+    clock.move(days=6)
+    assert browser.get("/").status_code == 200
+    clock.move(days=7, minutes=1)
+    assert browser.get("/").status_code == 303
+
+
+def test_a_session_ends_after_thirty_days_however_much_it_is_used(
+    signed_in: Callable[[str], Browser], clock: FakeClock
+) -> None:
+    browser = signed_in("ops1")
+    for _ in range(29):
+        clock.move(days=1)
+        assert browser.get("/").status_code == 200
+    clock.move(days=1)
+    assert browser.get("/").status_code == 303
+
+
+def test_who_is_no_more_in_the_file_is_out(app: App, signed_in: Callable[[str], Browser], clock: FakeClock) -> None:
+    browser = signed_in("ops2")
+    path = app.root / "opsrunner.yaml"
+    path.write_text("\n".join(line for line in path.read_text().splitlines() if "ops2:" not in line) + "\n")
+    app.in_force.refresh()
+    assert browser.get("/").status_code == 303
+
+
+def test_no_token_stands_in_the_ledger(app: App, signed_in: Callable[[str], Browser], clock: FakeClock) -> None:
+    browser = signed_in("ops1")
+    link = app.sign_in.link(app.site.people["ops1"], made_by="boss", at=clock.now())
+    body = b"".join(path.read_bytes() for path in Path(app.state).glob("ledger.db*"))
+    assert browser.client.cookies["opsrunner"].encode() not in body
+    assert link.encode() not in body
+
+
+def test_links_are_asked_for_ten_times_and_no_more(app: App, browser: Browser, clock: FakeClock) -> None:
+    codes = [browser.post("/sign-in", email="ops1@example.com").status_code for _ in range(12)]
+    assert codes == [200] * 10 + [429] * 2
+    clock.move(minutes=11)
+    assert browser.post("/sign-in", email="ops1@example.com").status_code == 200
+
+
+def test_wrong_links_are_tried_ten_times_and_no_more(browser: Browser) -> None:
+    codes = {
+        browser.get(f"/sign-in/{number:043d}", **{"X-Forwarded-For": f"192.0.2.{number}"}).status_code
+        for number in range(100)
+    }
+    assert codes == {410, 429}
+
+
+def test_the_session_s_end_is_told_by_the_site_s_clock(app: App, clock: FakeClock) -> None:
+    token = app.sign_in.link(app.site.people["ops1"], made_by="boss", at=clock.now())
+    session = app.sign_in.enter(token, at=clock.now(), address="web", agent="x\r\ny" * 100)
+    found = app.sign_in.who(session, at=clock.now() + timedelta(days=1))
+    assert found is not None
+    assert "\n" not in found[1].agent
+    assert len(found[1].agent) <= 200
