@@ -82,6 +82,10 @@ def test_every_page_is_for_everybody_and_fits(signed_in: SignedIn, served: Serve
         page.goto(served.address + path)
         found = Axe().run(page)
         assert found.violations_count == 0, found.generate_report()
+        for title in page.locator("details[open] summary > :first-child").all():
+            box = title.bounding_box()
+            assert box is not None
+            assert box["width"] > 150, f"{path}: an open task is squeezed"
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{path} scrolls sideways"
 
 

@@ -25,12 +25,10 @@ PYTHONS_OWN = (700, 10, 10)
 
 
 @verb(EXAMPLE)
-@click.option(
-    "--page/--no-page", "with_page", default=True, help="Whether the page is served, at web.listen of opsrunner.yaml."
-)
+@click.option("--no-page", is_flag=True, help="Leave out the page, which is at web.listen of opsrunner.yaml.")
 @site_options
 @click.pass_obj
-def serve(session: Session, with_page: bool) -> int:
+def serve(session: Session, no_page: bool) -> int:
     """Keep the routines and serve the page: plan, run, open tasks, remind, send digests. Until SIGTERM.
 
     Files that change are read again by themselves. The first SIGTERM or Ctrl-C lets running steps end for
@@ -39,7 +37,7 @@ def serve(session: Session, with_page: bool) -> int:
     gc.set_threshold(*PYTHONS_OWN)  # a daemon lives long: what goes round in circles is given back soon
     with session.at_work() as app:
         log_to_stderr(session, level=logging.INFO)
-        return app.serve(_page(app) if with_page else None)
+        return app.serve(None if no_page else _page(app))
 
 
 def _page(app: App) -> Face:

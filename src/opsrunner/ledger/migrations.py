@@ -211,7 +211,6 @@ CREATE TABLE sessions (
   id INTEGER PRIMARY KEY AUTOINCREMENT, token TEXT NOT NULL UNIQUE, person TEXT NOT NULL, made_at TEXT NOT NULL,
   seen_at TEXT NOT NULL, expires_at TEXT NOT NULL, address TEXT NOT NULL, agent TEXT NOT NULL, ended_at TEXT
 );
-CREATE INDEX sessions_live ON sessions(person) WHERE ended_at IS NULL;
 """
 
 

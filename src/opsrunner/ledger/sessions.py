@@ -23,7 +23,8 @@ class Links:
         self._ledger = ledger
 
     def add(self, token: str, *, person: str, made_by: str, at: datetime, expires_at: datetime) -> None:
-        """Keep a link for a person."""
+        """Keep a link for a person; those that are over are forgotten."""
+        self._ledger.change("DELETE FROM links WHERE expires_at < ?", (to_text(at),))
         sql = "INSERT INTO links(token, person, made_by, made_at, expires_at) VALUES (?,?,?,?,?)"
         self._ledger.change(sql, (token_hash(token), person, made_by, to_text(at), to_text(expires_at)))
 
@@ -37,11 +38,6 @@ class Links:
         """Use a link up; False where somebody was faster, or it is too old."""
         sql = "UPDATE links SET used_at = ? WHERE token = ? AND used_at IS NULL AND expires_at > ?"
         return self._ledger.change(sql, (to_text(at), token_hash(token), to_text(at))) == 1
-
-    def end_all(self, person: str, *, at: datetime) -> int:
-        """Make every link of a person useless; return how many there were."""
-        sql = "UPDATE links SET used_at = ? WHERE person = ? AND used_at IS NULL"
-        return self._ledger.change(sql, (to_text(at), person))
 
 
 class Sessions:
@@ -63,7 +59,7 @@ class Sessions:
 
     def is_first(self) -> bool:
         """Tell whether nobody has ever signed in."""
-        return self._ledger.one("SELECT 1 FROM sessions LIMIT 1") is None
+        return self._ledger.one("SELECT 1 FROM sqlite_sequence WHERE name = 'sessions'") is None
 
     def of_token(self, token: str) -> Session | None:
         """Return the session of a token that nobody has ended; whether it still lives is asked of it."""

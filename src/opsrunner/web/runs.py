@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from starlette.responses import Response
 
-from opsrunner.web.tasks import card_of, names_of, staff_of
+from opsrunner.web.cards import card_of, names_of, staff_of
 from opsrunner.web.visit import Visit
 
 

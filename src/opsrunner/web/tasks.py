@@ -5,7 +5,6 @@ from __future__ import annotations
 import mimetypes
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Literal
@@ -14,14 +13,12 @@ from pydantic import BeforeValidator
 from starlette.datastructures import UploadFile
 from starlette.responses import FileResponse, Response
 
-from opsrunner.engine.desk import routine_names
-from opsrunner.engine.moment_words import due_words
 from opsrunner.engine.task_texts import HOW_LENGTH, TITLE_LENGTH
 from opsrunner.errors import NotFound, UsageError
 from opsrunner.ledger.audit import AuditRecord
 from opsrunner.mail.message import clean_text
-from opsrunner.model.person import Person
 from opsrunner.model.task import Evidence, Task, TaskStatus
+from opsrunner.web.cards import card_of, grouped, names_of, staff_of
 from opsrunner.web.visit import Fields, Visit
 
 NOTE_HOURS = 24
@@ -69,36 +66,6 @@ class _Opened(Fields):
     open: str = ""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Card:
-    """A task as a page shows it."""
-
-    task: Task
-    routine: str
-    why: str
-    due: str
-    is_late: bool
-    is_mine: bool
-    """Whether the reader is whose it is; else it may be claimed."""
-    closed_by: str
-    can_undo: bool
-
-    @property
-    def asks(self) -> bool:
-        """Tell whether a tick has to carry something, so that one touch is not enough."""
-        spec, task = self.task.evidence_spec, self.task
-        required = spec is not None and ("required" in (spec.note, spec.number, spec.file) or bool(spec.choice))
-        return required or task.done_when is not None or bool(task.approve_by)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Group:
-    """Tasks under one headline."""
-
-    title: str
-    cards: tuple[Card, ...]
-
-
 async def my_work(visit: Visit) -> Response:
     """Show what is the reader's to do."""
     opened = visit.query(_Opened)
@@ -114,7 +81,7 @@ async def my_work(visit: Visit) -> Response:
         title="My work",
         count=len(mine),
         late=late,
-        groups=_grouped(visit, mine, name),
+        groups=grouped(visit, mine, name),
         done=[card_of(visit, task, name) for task in done],
         opened=opened.open,
         notes=visit.app.books.notes.since(visit.now - timedelta(hours=NOTE_HOURS))[:1],
@@ -229,54 +196,6 @@ async def evidence_file(visit: Visit) -> Response:
         filename=path.name,
         content_disposition_type="inline" if is_picture else "attachment",
     )
-
-
-def names_of(visit: Visit) -> dict[str, str]:
-    """Return how routines are called, by id."""
-    return routine_names(visit.app.desk)
-
-
-def staff_of(visit: Visit) -> list[Person]:
-    """Return who works on tasks."""
-    return [person for person in visit.app.site.people.values() if person.is_staff]
-
-
-def card_of(visit: Visit, task: Task, names: dict[str, str]) -> Card:
-    """Return a task as the reader sees it."""
-    people, me = visit.app.people, visit.person
-    owner = people.of_task(task, at=visit.now) if task.is_open else None
-    closer = visit.app.site.people.get(task.closed_by)
-    may_undo = task.closed_by == me.id or me.is_owner
-    return Card(
-        task=task,
-        routine=names.get(task.routine or "", task.routine or ""),
-        why=people.why(task, me, at=visit.now) if task.is_open else "",
-        due=due_words(task.due_at, now=visit.now, zone=visit.zone),
-        is_late=task.is_late(visit.now),
-        is_mine=owner is not None and owner.id == me.id,
-        closed_by=closer.name if closer else task.closed_by,
-        can_undo=may_undo and task.settles_at is not None and task.settles_at > visit.now,
-    )
-
-
-def _grouped(visit: Visit, tasks: Sequence[Task], names: dict[str, str]) -> list[Group]:
-    """Return tasks by when they are due: overdue, today, this week, later; without a due time they come last."""
-    today = visit.now.astimezone(visit.zone).date()
-    end_of_week = today + timedelta(days=6 - today.weekday())
-    found: dict[str, list[Task]] = {"Overdue": [], "Today": [], "This week": [], "Later": []}
-    for task in tasks:
-        day = None if task.due_at is None else task.due_at.astimezone(visit.zone).date()
-        if task.is_late(visit.now):
-            found["Overdue"].append(task)
-        elif day is None or day > end_of_week:
-            found["Later"].append(task)
-        else:
-            found["Today" if day <= today else "This week"].append(task)
-    return [
-        Group(title=title, cards=tuple(card_of(visit, task, names) for task in group))
-        for title, group in found.items()
-        if group
-    ]
 
 
 async def _act(visit: Visit, act: Callable[..., Task]) -> Response:

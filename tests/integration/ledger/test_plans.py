@@ -27,7 +27,8 @@ from opsrunner.model.task import Evidence, NewTask, TaskKind, TaskStatus
 
 NOW = datetime(2026, 11, 20, 6, tzinfo=UTC)
 LATER = NOW + timedelta(days=1)
-SMALL = {"routines", "holds", "frozen", "requests", "absences", "hosts_seen", "digests", "old", "meta"}
+SMALL = {"routines", "holds", "frozen", "requests", "absences", "hosts_seen", "digests", "old", "meta",
+         "links", "sessions", "sqlite_sequence"}  # fmt: skip
 """What is bounded by the site's files, by what people enter, or by retention; `old` are digests."""
 LIVE = {"outbox_due", "outbox_texts", "tasks_open", "tasks_key", "requests_open"}
 """Indices of what is still to be done: walking over all of that is meant."""
@@ -37,17 +38,20 @@ ABSENCE = Absence(id=0, kind="leave", person="boss", other=None, roster=None, fr
 MAIL = NewMail(to="a@example.com", subject="s", text="t", about="x", task=1, unique="u")
 GIVEN: dict[str, Any] = {
     "about": None, "absence": ABSENCE, "absence_id": 1, "action": "tick", "actor": "boss", "address": "cli",
-    "after": 0, "answer": "", "at": NOW, "author": "boss", "before": LATER, "body": "text",
+    "after": 0, "agent": "x", "answer": "", "at": NOW, "author": "boss", "before": LATER, "body": "text",
     "bounds": (NOW, LATER, LATER + (LATER - NOW)), "by": "boss", "detail": "", "error": "x", "evidence": Evidence(),
+    "expires_at": LATER,
     "frozen": None, "gap": Gap(from_=NOW, until=LATER, reason="x"), "how": "how", "item": "ask", "key": "17",
-    "kind": TaskKind.ROUTINE, "limit": 20, "link": "", "mail_id": 1, "mails": (MAIL,), "message": "m", "moment": NOW,
+    "kind": TaskKind.ROUTINE, "limit": 20, "link": "",
+    "made_by": "boss", "mail_id": 1, "mails": (MAIL,), "message": "m", "moment": NOW,
     "name": "known", "names": {"nightly": "Nightly"}, "new": None, "next_try_at": LATER, "nominal_at": NOW,
     "not_before": None, "now": NOW, "old": "nightly", "outcome": OUTCOME, "person": "boss",
     "plan": StepPlan(id="audit", kind="ssh"), "position": 0, "reason": "x", "request_id": 1, "rerun_of": None,
     "role": "boss", "routine": "nightly", "run": 1, "run_id": 1, "run_ids": [3], "rung": "remind", "seen_through": 1,
-    "series": "daily", "settles_at": LATER, "since": NOW, "status": None, "statuses": (RunStatus.FAILED,),
+    "series": "daily", "session_id": 1,
+    "settles_at": LATER, "since": NOW, "status": None, "statuses": (RunStatus.FAILED,),
     "step": "audit", "struck": (), "subject": "task 1", "task_id": 1, "task_ids": [3], "text": "t", "through": 9,
-    "to": LATER, "told_through": 9, "unique": "u", "until": LATER, "value": "v",
+    "to": LATER, "token": "t", "told_through": 9, "unique": "u", "until": LATER, "value": "v",
 }  # fmt: skip
 """What every method gets for a parameter of a name; what a table means by it in its own way stands in OWN."""
 CLAIM = NewRun(routine="nightly", trigger=Trigger.SCHEDULE, status=RunStatus.RUNNING, nominal_at=NOW)
