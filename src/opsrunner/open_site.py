@@ -25,6 +25,7 @@ from opsrunner.secrets import Vault
 
 if TYPE_CHECKING:
     from opsrunner.engine.digest import DigestWriter
+    from opsrunner.engine.routine_acts import RoutineActs
     from opsrunner.engine.sign_in import SignIn
     from opsrunner.engine.ticks import Ticks
 
@@ -100,6 +101,13 @@ class OpenSite:
         from opsrunner.engine.ticks import Ticks  # noqa: PLC0415 - verbs that only look do without
 
         return Ticks(self.desk)
+
+    @cached_property
+    def routine_acts(self) -> RoutineActs:
+        """What people do to routines and runs."""
+        from opsrunner.engine.routine_acts import RoutineActs  # noqa: PLC0415 - as above
+
+        return RoutineActs(self.desk)
 
     @cached_property
     def sign_in(self) -> SignIn:

@@ -78,7 +78,17 @@ def test_a_tick_is_undone_and_a_task_handed_over(served: Served, signed_in: Sign
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 def test_every_page_is_for_everybody_and_fits(signed_in: SignedIn, served: Served, width: int, dark: bool) -> None:
     page = signed_in("boss", width=width, dark=dark)
-    for path in ("/?open=1", "/tasks/new", "/tasks/1", "/runs/1", "/tasks/99"):
+    for path in (
+        "/?open=1",
+        "/today",
+        "/routines",
+        "/routines/review",
+        "/runs/1",
+        "/tasks/new",
+        "/tasks/1",
+        "/digests",
+        "/tasks/99",
+    ):
         page.goto(served.address + path)
         found = Axe().run(page)
         assert found.violations_count == 0, found.generate_report()

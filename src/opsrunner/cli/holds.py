@@ -26,7 +26,6 @@ SKIP_EXAMPLE = """
 opsrunner skip nightly-backups next --reason "done by hand"
 opsrunner skip weekly-review 2026-12-25 --reason "nobody is here"
 """
-LOOK_AHEAD = 500
 
 
 @verb(PAUSE_EXAMPLE)
@@ -51,11 +50,7 @@ def pause(session: Session, routine: str, until: str, reason: str) -> int:
         end = parse_moment(until, now=now, zone=zone, edge="end")
         if end <= now:
             raise UsageError(f"--until {until} is over already")
-        actor = actor_name(session, app)
-        with app.books.transaction():
-            app.books.holds.pause(routine, until=end, reason=_said(reason), actor=actor, at=now)
-            detail = f"until {end.isoformat()}: {reason}"
-            app.books.audit.add("pause", f"routine {routine}", actor=actor, at=now, detail=detail)
+        app.routine_acts.pause(found, until=end, reason=_said(reason), actor=actor_name(session, app), at=now)
         _tell_pause(session, found, end, now=now, zone=zone)
     return 0
 
@@ -85,13 +80,8 @@ def resume(session: Session, routine: str) -> int:
 
     with session.opened() as app:
         found = routine_named(app, routine)
-        now, actor = app.clock.now(), actor_name(session, app)
-        with app.books.transaction():
-            was_paused = app.books.holds.resume(routine, actor=actor, at=now)
-            if was_paused:
-                app.books.audit.add("resume", f"routine {routine}", actor=actor, at=now)
-        if not was_paused:
-            raise Refused(f"{routine} is not paused")
+        now = app.clock.now()
+        app.routine_acts.resume(found, actor=actor_name(session, app), at=now)
         if session.as_json:
             session.print_json({"routine": routine, "resumed_at": now})
             return 0
@@ -128,13 +118,7 @@ def skip(session: Session, routine: str, which: str, reason: str) -> int:
         found = routine_named(app, routine)
         now, actor = app.clock.now(), actor_name(session, app)
         chosen = _chosen(app, found, which, now=now)
-        with app.books.transaction():
-            for occurrence in chosen:
-                app.books.holds.skip(
-                    routine, nominal_at=occurrence.nominal_at, reason=_said(reason), actor=actor, at=now
-                )
-                detail = f"{occurrence.nominal_at.isoformat()}: {reason}"
-                app.books.audit.add("skip", f"routine {routine}", actor=actor, at=now, detail=detail)
+        app.routine_acts.skip(found, chosen, reason=_said(reason), actor=actor, at=now)
         _tell_skip(session, app, found, chosen, now=now)
     return 0
 
@@ -142,14 +126,9 @@ def skip(session: Session, routine: str, which: str, reason: str) -> int:
 def _chosen(app: OpenSite, routine: Routine, which: str, *, now: datetime) -> list[Occurrence]:
     """Return the occurrences to leave out: the next one that is not left out already, or those of a day."""
     from opsrunner.cli.moments import parse_day
-    from opsrunner.schedules.due import upcoming
 
     zone = ZoneInfo(app.site.timezone)
-    coming = upcoming(routine.schedule, after=now, count=LOOK_AHEAD, almanac=app.almanac)
-    asked = {hold.nominal_at for hold in app.books.holds.live(now) if hold.routine == routine.id}
-    coming = [occurrence for occurrence in coming if occurrence.nominal_at not in asked]
-    if not coming:
-        raise Refused(f"{routine.id} is not due again by itself: there is nothing to skip")
+    coming = app.routine_acts.to_skip(routine, at=now)
     if which == "next":
         return coming[:1]
     day = parse_day(which, today=now.astimezone(zone).date())

@@ -53,6 +53,10 @@ class DigestWriter:
         """Return what a digest would say now. Nothing is stamped."""
         return self._render(series, from_=from_, until=now)
 
+    def stands(self, now: datetime, *, from_: datetime) -> Digest:
+        """Return what a daily digest of the time since `from_` would tell, before it is words. Nothing is stamped."""
+        return collect(self._desk, self._span("daily", from_=from_, until=now), loaded=self._loaded())
+
     def write(self, series: Series, now: datetime) -> int | None:
         """Keep a digest, stamp its runs and queue its mails in one transaction; return its id.
 

@@ -20,6 +20,7 @@ from opsrunner.ledger.service import Service
 from opsrunner.ledger.sessions import Links, Sessions
 from opsrunner.ledger.standing import ActiveRuns
 from opsrunner.ledger.steps import Steps
+from opsrunner.ledger.strips import Strips
 from opsrunner.ledger.tasks import Tasks
 
 
@@ -44,6 +45,7 @@ class Books:
         self.audit = Audit(ledger)
         self.links = Links(ledger)
         self.sessions = Sessions(ledger)
+        self.strips = Strips(ledger)
         self.service = Service(ledger)
         self.forgetting = Forgetting(ledger)
         self.transaction = ledger.transaction

@@ -6,6 +6,7 @@ import sqlite3
 from dataclasses import dataclass
 from datetime import datetime
 
+from opsrunner.errors import NotFound
 from opsrunner.ledger.codec import to_moment, to_text
 from opsrunner.ledger.database import Ledger
 
@@ -67,6 +68,21 @@ class Digests:
         sql = "SELECT * FROM digests WHERE series = ? AND until_at >= ? ORDER BY until_at LIMIT 1"
         row = self._ledger.one(sql, (series, to_text(moment)))
         return None if row is None else _digest(row)
+
+    def get(self, digest_id: int) -> SentDigest:
+        """Return a digest as it went out. Raises NotFound."""
+        row = self._ledger.one("SELECT * FROM digests WHERE id = ?", (digest_id,))
+        if row is None:
+            raise NotFound(f"there is no digest {digest_id}")
+        return _digest(row)
+
+    def listed(self, *, before: int, limit: int) -> list[SentDigest]:
+        """Return the newest digests whose number is below `before`, without their texts."""
+        sql = (
+            "SELECT id, series, from_at, until_at, created_at, subject, '' AS text, '' AS html, runs, through"
+            " FROM digests WHERE id < ? ORDER BY id DESC LIMIT ?"
+        )
+        return [_digest(row) for row in self._ledger.all(sql, (before, limit))]
 
 
 def _digest(row: sqlite3.Row) -> SentDigest:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from starlette.applications import Starlette
@@ -26,12 +26,11 @@ from opsrunner.web.guard import Guard, Place, may_enter, session_token
 from opsrunner.web.live import Changes, follow
 from opsrunner.web.patience import Patience
 from opsrunner.web.sign_in import TooOften
-from opsrunner.web.visit import Forged, Guest, Visit
+from opsrunner.web.visit import Around, Forged, Guest, Visit
 
 LOGGER = logging.getLogger("opsrunner")
 HERE = Path(__file__).parent
-TRIES, TRIES_WITHIN = 10, timedelta(minutes=10)
-"""How often one address may ask for links or try them, and how often they are asked for about one person."""
+WRITERS = 4
 _STATUS_OF: tuple[tuple[type[OpsrunnerError], int], ...] = (
     (NotFound, 404),
     (TooOften, 429),
@@ -66,6 +65,19 @@ class _Number(Convertor[int]):
         return str(value)
 
 
+class _Name(Convertor[str]):
+    """The id of a routine."""
+
+    regex = "[a-z0-9][a-z0-9-]{0,99}"
+
+    def convert(self, value: str) -> str:
+        return value
+
+    def to_string(self, value: str) -> str:
+        return value
+
+
+register_url_convertor("name", _Name())
 register_url_convertor("token", _Link())
 register_url_convertor("int", _Number())
 
@@ -75,8 +87,12 @@ class Web:
 
     def __init__(self, app: App) -> None:
         self._app = app
-        self._pages = OwnPages(HERE / "pages", filters={"markdown": markdown}, names=words.NAMES)
-        self._patience = Patience(tries=TRIES, within=TRIES_WITHIN)
+        self._around = Around(
+            app=app,
+            pages=OwnPages(HERE / "pages", filters={"markdown": markdown}, names=words.NAMES),
+            patience=Patience(),
+            writers=ThreadPoolExecutor(WRITERS, thread_name_prefix="web"),
+        )
         self.changes = Changes(app.books.ledger)
 
     def place(self) -> Place:
@@ -120,7 +136,7 @@ class Web:
         token = session_token(request.headers, name=place.cookie)
         found = None if token is None else self._app.sign_in.who(token, at=self._app.clock.now())
         guest = None if token is None or found is None else Guest(person=found[0], session=found[1], token=token)
-        return Visit(request, app=self._app, pages=self._pages, place=place, patience=self._patience, guest=guest)
+        return Visit(request, around=self._around, place=place, guest=guest)
 
     def _refuse(self, visit: Visit) -> Response:
         """Send a stranger to the door; tell somebody who is in that this is not theirs."""

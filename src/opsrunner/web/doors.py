@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from starlette.responses import Response
 
-from opsrunner.web import probes, runs, sign_in, tasks
+from opsrunner.web import digests, probes, routines, runs, sign_in, tasks, today
 from opsrunner.web.guard import Needs
 from opsrunner.web.visit import Visit
 
@@ -34,6 +34,7 @@ def _post(path: str, page: Page, needs: Needs) -> Door:
 
 DOORS: tuple[Door, ...] = (
     _get("/healthz", probes.healthz, "nobody"),
+    _get("/metrics", probes.metrics, "nobody"),
     _get("/sign-in", sign_in.ask, "nobody"),
     _post("/sign-in", sign_in.send_link, "nobody"),
     _get("/sign-in/{link:token}", sign_in.show_link, "nobody"),
@@ -50,4 +51,15 @@ DOORS: tuple[Door, ...] = (
     _post("/tasks/{task:int}/hand-over", tasks.hand_over, "staff"),
     _post("/notes", tasks.add_note, "staff"),
     _get("/runs/{run:int}", runs.show, "anyone"),
+    _post("/runs/{run:int}/again", runs.again, "staff"),
+    _post("/runs/{run:int}/cancel", runs.cancel, "owner"),
+    _get("/today", today.show, "owner"),
+    _get("/digests", digests.all_of_them, "owner"),
+    _get("/digests/{digest:int}", digests.show, "owner"),
+    _get("/routines", routines.all_of_them, "owner"),
+    _get("/routines/{routine:name}", routines.show, "owner"),
+    _post("/routines/{routine:name}/run", routines.run_now, "owner"),
+    _post("/routines/{routine:name}/pause", routines.pause, "owner"),
+    _post("/routines/{routine:name}/resume", routines.resume, "owner"),
+    _post("/routines/{routine:name}/skip", routines.skip, "owner"),
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from email.utils import formatdate
 from http.cookies import CookieError, SimpleCookie
 from typing import Literal
 from urllib.parse import urlsplit
@@ -153,6 +154,7 @@ def _with_headers(send: Send) -> Send:
             for name, value in _HEADERS.items():
                 headers[name] = value
             headers.setdefault("Cache-Control", "no-store")
+            headers["Date"] = formatdate(usegmt=True)
         await send(message)
 
     return sending

@@ -7,6 +7,7 @@ import logging
 import socket
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 
 import uvicorn
 
@@ -16,19 +17,28 @@ from opsrunner.web.application import Web
 
 LOGGER = logging.getLogger("opsrunner")
 LAST_SECONDS = 3
-LOOK_SECONDS = 0.5
-TICKS_A_SECOND = 10
-"""What uvicorn counts: at each multiple it makes the Date header anew."""
 
 
 class _Server(uvicorn.Server):
-    """Looks twice a second whether to end; uvicorn itself does so ten times, which an idle machine would notice."""
+    """Sleeps until it is told to end; uvicorn itself looks ten times a second, which an idle machine would notice."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._ending: tuple[asyncio.AbstractEventLoop, asyncio.Event] | None = None
 
     async def main_loop(self) -> None:
-        counter = 0
-        while not await self.on_tick(counter):
-            counter = (counter + TICKS_A_SECOND) % (24 * 3600 * TICKS_A_SECOND)
-            await asyncio.sleep(LOOK_SECONDS)
+        event = asyncio.Event()
+        self._ending = (asyncio.get_running_loop(), event)
+        if not self.should_exit:
+            await event.wait()
+
+    def end(self) -> None:
+        """Tell it from another thread to end."""
+        self.should_exit = True
+        if self._ending is not None:
+            loop, event = self._ending
+            with suppress(RuntimeError):  # it has ended by itself
+                loop.call_soon_threadsafe(event.set)
 
 
 class WebServer:
@@ -44,6 +54,7 @@ class WebServer:
             log_config=None,
             access_log=False,
             server_header=False,
+            date_header=False,  # the guard writes it: uvicorn would wake up each second for it
             proxy_headers=False,
             lifespan="off",
             timeout_graceful_shutdown=LAST_SECONDS,
@@ -66,7 +77,7 @@ class WebServer:
 
     def stop(self) -> None:
         """Let answers end that are under way, for LAST_SECONDS."""
-        self._server.should_exit = True
+        self._server.end()
         if self._thread is not None:
             self._thread.join(LAST_SECONDS + 1)
 

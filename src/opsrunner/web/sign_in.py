@@ -7,17 +7,13 @@ from starlette.responses import RedirectResponse, Response
 from opsrunner.engine.sign_in import ADDRESS_LENGTH
 from opsrunner.errors import OpsrunnerError, Refused
 from opsrunner.model.session import SESSION_LIVES
-from opsrunner.web.visit import Fields, Visit
+from opsrunner.web.visit import Fields, Nothing, Visit
 
 SAME_TEXT = "If that is an address of this site's people, a mail is on its way. Its link is good for 15 minutes."
 
 
 class _Asked(Fields):
     email: str = ""
-
-
-class _Nothing(Fields):
-    """A form that carries no more than its token."""
 
 
 async def ask(visit: Visit) -> Response:
@@ -52,7 +48,7 @@ async def show_link(visit: Visit) -> Response:
 
 async def use_link(visit: Visit) -> Response:
     """Sign in: the link is used up, and the session is a new one whatever there was before."""
-    await visit.form(_Nothing)
+    await visit.form(Nothing)
     _require_patience(visit)
     link, agent = visit.request.path_params["link"], visit.request.headers.get("user-agent", "")
     try:
@@ -75,7 +71,7 @@ async def use_link(visit: Visit) -> Response:
 
 async def sign_out(visit: Visit) -> Response:
     """End this session, on the server."""
-    await visit.form(_Nothing)
+    await visit.form(Nothing)
     me, session = visit.person, visit.guest.session
     await visit.write(lambda: visit.app.sign_in.end(session.id, of=me, actor=me, at=visit.now, address=visit.address))
     answer = RedirectResponse("/sign-in", status_code=303)
@@ -83,11 +79,10 @@ async def sign_out(visit: Visit) -> Response:
     return answer
 
 
-def _require_patience(visit: Visit, *about: str) -> None:
-    """Raise Refused where an address, or somebody's account, has been tried too often."""
-    for name in (visit.address, *about):
-        if not visit.patience.allows(name, at=visit.now):
-            raise TooOften(f"too many tries: come back in {visit.patience.minutes} minutes")
+def _require_patience(visit: Visit, account: str = "") -> None:
+    """Raise TooOften where an address, or somebody's account, has been tried too often."""
+    if not visit.patience.allows(visit.address, account, at=visit.now):
+        raise TooOften(f"too many tries: come back in {visit.patience.minutes} minutes")
 
 
 class TooOften(Refused):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import mimetypes
 import tempfile
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -19,7 +19,7 @@ from opsrunner.ledger.audit import AuditRecord
 from opsrunner.mail.message import clean_text
 from opsrunner.model.task import Evidence, Task, TaskStatus
 from opsrunner.web.cards import card_of, grouped, names_of, staff_of
-from opsrunner.web.visit import Fields, Visit
+from opsrunner.web.visit import Fields, Visit, local_moment
 
 NOTE_HOURS = 24
 """A shift note is shown for so long."""
@@ -163,7 +163,7 @@ async def add(visit: Visit) -> Response:
             at=visit.now,
             role="" if is_person else sent.whose,
             person=sent.whose if is_person else None,
-            due=_moment(sent.due, visit),
+            due=local_moment(sent.due, visit.zone) if sent.due else None,
             how=sent.how,
             link=sent.link,
             address=visit.address,
@@ -230,14 +230,3 @@ def _number(text: str) -> float | None:
         return float(text.strip().replace(",", "."))
     except ValueError as exc:
         raise UsageError(f"'{text[:40]}' is no number") from exc
-
-
-def _moment(text: str, visit: Visit) -> datetime | None:
-    """Return what a field for date and time says, on the site's clock."""
-    if not text:
-        return None
-    try:
-        local = datetime.fromisoformat(text)
-    except ValueError as exc:
-        raise UsageError(f"'{text[:40]}' is no date and time") from exc
-    return local.replace(tzinfo=visit.zone) if local.tzinfo is None else local

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
+import secrets
 from collections.abc import Callable, Mapping
+from concurrent.futures import Executor
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, ValidationError
-from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData, QueryParams, UploadFile
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
@@ -31,6 +33,7 @@ HASH_HEADER = "X-Shown"
 SHOWN_HERE = "@@shown@@"
 """Stands in the tag of `main` in every page, for what names its content."""
 MOST_FIELDS, MOST_FILES, FIELD_BYTES = 500, 1, 1_000_000
+NONCE_BYTES = 8
 TOKEN_FIELD = "token"  # noqa: S105 (its name)
 
 
@@ -44,11 +47,15 @@ class Fields(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
 
 
+class Nothing(Fields):
+    """A form that carries no more than its token."""
+
+
 Sent = TypeVar("Sent", bound=Fields)
 Answer = TypeVar("Answer")
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class Guest:
     """Who asks: a person who is signed in, with the token of the session."""
 
@@ -56,30 +63,44 @@ class Guest:
     session: Session
     token: str
 
-    @property
+    @cached_property
     def form_token(self) -> str:
-        """What every form of this session carries: derived from its token, so that nobody else can make it."""
-        return form_token(self.token)
+        """What every form of this session carries: only who knows the session's token can make it.
+
+        It is another one in each page, so that how well a page is compressed tells nothing of it (BREACH).
+        """
+        return form_token(self.token, secrets.token_hex(NONCE_BYTES))
 
     def made(self, told: str) -> bool:
         """Tell whether a form is of this session, by the token that came with it."""
-        return hmac.compare_digest(told.encode(errors="replace"), self.form_token.encode())
+        own = form_token(self.token, told[: 2 * NONCE_BYTES])
+        return hmac.compare_digest(told.encode(errors="replace"), own.encode(errors="replace"))
 
 
-def form_token(session_token: str) -> str:
-    """Return the token that the forms of a session carry."""
-    return hmac.new(session_token.encode(), b"opsrunner form", hashlib.sha256).hexdigest()
+def form_token(session_token: str, nonce: str) -> str:
+    """Return a token for the forms of a session, which begins with its nonce."""
+    said = f"opsrunner form {nonce}".encode(errors="replace")
+    return nonce + hmac.new(session_token.encode(), said, hashlib.sha256).hexdigest()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Around:
+    """What is the same for all requests."""
+
+    app: App
+    pages: OwnPages
+    patience: Patience
+    writers: Executor
+    """Threads that write. They stay, and with them their connections to the ledger."""
 
 
 class Visit:
     """A request in the words of this program."""
 
-    def __init__(
-        self, request: Request, *, app: App, pages: OwnPages, place: Place, patience: Patience, guest: Guest | None
-    ) -> None:
-        self.request, self.app, self.place, self.patience = request, app, place, patience
-        self._pages, self._guest = pages, guest
-        self.now: datetime = app.clock.now()
+    def __init__(self, request: Request, *, around: Around, place: Place, guest: Guest | None) -> None:
+        self.request, self.app, self.place, self.patience = request, around.app, place, around.patience
+        self._pages, self._writers, self._guest = around.pages, around.writers, guest
+        self.now: datetime = around.app.clock.now()
 
     @property
     def guest(self) -> Guest:
@@ -109,6 +130,11 @@ class Visit:
         client = self.request.client
         return f"web {client.host}" if client else "web"
 
+    def name_of(self, person: str) -> str:
+        """Return how a person is called; an id that is not theirs stays as it is."""
+        found = self.app.site.people.get(person)
+        return found.name if found else person
+
     def number(self, name: str) -> int:
         """Return a number of the path, which its route has checked."""
         return int(self.request.path_params[name])
@@ -128,7 +154,7 @@ class Visit:
 
     async def write(self, act: Callable[[], Answer]) -> Answer:
         """Do what writes in a thread, so that waiting for the disk keeps nobody else waiting."""
-        return await run_in_threadpool(act)
+        return await asyncio.get_running_loop().run_in_executor(self._writers, act)
 
     def page(self, template: str, *, status: int = 200, **context: Any) -> Response:
         """Return a page; nothing where who asks shows the very same already."""
@@ -143,7 +169,8 @@ class Visit:
         body = self._pages.render(template, names)
         _, _, rest = body.partition("<main")
         main, _, _ = rest.partition("</main>")
-        shown = hashlib.sha256(main.encode()).hexdigest()[:16]
+        plain = main if self._guest is None else main.replace(self._guest.form_token, "")
+        shown = hashlib.sha256(plain.encode()).hexdigest()[:16]
         if status == 200 and self.request.headers.get(HASH_HEADER) == shown:
             return Response(status_code=204)
         return HTMLResponse(body.replace(SHOWN_HERE, shown, 1), status_code=status)
@@ -167,6 +194,15 @@ def local_path(text: str) -> str:
         and not text.lower().startswith(("/%2f", "/%5c"))
     )
     return text if is_local else "/"
+
+
+def local_moment(text: str, zone: ZoneInfo) -> datetime:
+    """Return what a field for date and time says, on the site's clock. Raises UsageError."""
+    try:
+        moment = datetime.fromisoformat(text)
+        return (moment.replace(tzinfo=zone) if moment.tzinfo is None else moment).astimezone(UTC)
+    except (ValueError, OverflowError) as exc:
+        raise UsageError(f"'{text[:40]}' is no date and time") from exc
 
 
 def _single(sent: QueryParams | FormData) -> Mapping[str, str | list[str] | UploadFile]:

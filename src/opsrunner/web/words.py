@@ -23,7 +23,12 @@ class NavEntry:
     needs: Needs
 
 
-NAVIGATION = (NavEntry(path="/", label="My work", needs="staff"),)
+NAVIGATION = (
+    NavEntry(path="/", label="My work", needs="staff"),
+    NavEntry(path="/today", label="Today", needs="owner"),
+    NavEntry(path="/routines", label="Routines", needs="owner"),
+    NavEntry(path="/digests", label="Digests", needs="owner"),
+)
 
 
 def tag_of(status: str) -> str:

@@ -39,7 +39,8 @@ MAIL = NewMail(to="a@example.com", subject="s", text="t", about="x", task=1, uni
 GIVEN: dict[str, Any] = {
     "about": None, "absence": ABSENCE, "absence_id": 1, "action": "tick", "actor": "boss", "address": "cli",
     "after": 0, "agent": "x", "answer": "", "at": NOW, "author": "boss", "before": LATER, "body": "text",
-    "bounds": (NOW, LATER, LATER + (LATER - NOW)), "by": "boss", "detail": "", "error": "x", "evidence": Evidence(),
+    "bounds": (NOW, LATER, LATER + (LATER - NOW)), "by": "boss", "detail": "",
+    "digest_id": 1, "error": "x", "evidence": Evidence(),
     "expires_at": LATER,
     "frozen": None, "gap": Gap(from_=NOW, until=LATER, reason="x"), "how": "how", "item": "ask", "key": "17",
     "kind": TaskKind.ROUTINE, "limit": 20, "link": "",
@@ -79,6 +80,8 @@ OWN: dict[str, dict[str, Any]] = {
     "Tasks.open": {"new": TASK},
     "Tasks.close": {"status": TaskStatus.DONE},
     "Digests.write": {"new": DIGEST},
+    "Digests.listed": {"before": 9},
+    "Strips.days": {"bounds": (1, 2, 9)},
     "Routines.rename": {"new": "weekly"},
     "Forgetting.forget_texts": {"names": ["x"]},
 }

@@ -72,7 +72,7 @@ class Browser:
     def get(self, path: str, **headers: str) -> httpx2.Response:
         """Look at a page, and remember the token of its forms."""
         answer = self.client.get(path, headers=headers)
-        if found := re.search(r'name="token" value="([0-9a-f]{64})"', answer.text):
+        if found := re.search(r'name="token" value="([0-9a-f]{80})"', answer.text):
             self.token = found[1]
         return answer
 

@@ -1,0 +1,190 @@
+"""Routines: when they are due, how they went, their file as it is, and what may be done with them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from starlette.responses import Response
+
+from opsrunner.engine.planner import left_out_because, world_of
+from opsrunner.errors import NotFound
+from opsrunner.ledger.holds import Hold
+from opsrunner.model.routine import Routine
+from opsrunner.model.run import Run
+from opsrunner.model.schedule import Occurrence
+from opsrunner.model.site import Problem
+from opsrunner.schedules.due import occurrences, upcoming
+from opsrunner.schedules.words import in_words
+from opsrunner.web.visit import Fields, Nothing, Visit, local_moment
+
+NEXT_TIMES = 10
+LAST_RUNS = 60
+LONGEST_FILE = 200_000
+
+
+class _Pause(Fields):
+    until: str
+    reason: str
+
+
+class _Reason(Fields):
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """A routine in the list of all."""
+
+    routine: Routine
+    schedule: str
+    last: Run | None
+    next_at: datetime | None
+    pause: Hold | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bar:
+    """One run in the chart of durations: height in hundredths of the longest."""
+
+    run: Run
+    seconds: float
+    height: int
+
+
+async def all_of_them(visit: Visit) -> Response:
+    """Show every routine that is in force, and every file that is not."""
+    site, holds = visit.app.site, visit.app.books.holds.live(visit.now)
+    pauses = {hold.routine: hold for hold in holds if hold.kind == "pause"}
+    lines = [
+        Line(
+            routine=routine,
+            schedule=in_words(routine.schedule),
+            last=visit.app.books.runs.last(routine.id),
+            next_at=_next_at(visit, routine),
+            pause=pauses.get(routine.id),
+        )
+        for routine in sorted(site.routines.values(), key=lambda one: one.name.casefold())
+    ]
+    return visit.page("routines.html", title="Routines", lines=lines, problems=visit.app.loaded.problems)
+
+
+async def show(visit: Visit) -> Response:
+    """Show one routine."""
+    routine = _routine(visit)
+    runs = visit.app.books.runs.listed(routine=routine.id, limit=LAST_RUNS)
+    holds = [hold for hold in visit.app.books.holds.live(visit.now) if hold.routine == routine.id]
+    text = _file_text(visit, routine)
+    return visit.page(
+        "routine.html",
+        title=routine.name,
+        routine=routine,
+        schedule=in_words(routine.schedule),
+        coming=_coming(visit, routine),
+        runs=runs,
+        bars=_bars(runs),
+        pause=next((hold for hold in holds if hold.kind == "pause"), None),
+        lines=text.splitlines(),
+        problems=_problems(visit, routine),
+    )
+
+
+async def run_now(visit: Visit) -> Response:
+    """Ask for a run."""
+    await visit.form(Nothing)
+    routine = _routine(visit)
+    await visit.write(
+        lambda: visit.app.routine_acts.ask_for_run(
+            routine.id, actor=visit.person.id, at=visit.now, address=visit.address
+        )
+    )
+    return visit.back(f"/routines/{routine.id}")
+
+
+async def pause(visit: Visit) -> Response:
+    """Leave a routine out until a moment."""
+    sent, routine = await visit.form(_Pause), _routine(visit)
+    until = local_moment(sent.until, visit.zone)
+    await visit.write(
+        lambda: visit.app.routine_acts.pause(
+            routine, until=until, reason=sent.reason, actor=visit.person.id, at=visit.now, address=visit.address
+        )
+    )
+    return visit.back(f"/routines/{routine.id}")
+
+
+async def resume(visit: Visit) -> Response:
+    """End a pause."""
+    await visit.form(Nothing)
+    routine = _routine(visit)
+    await visit.write(
+        lambda: visit.app.routine_acts.resume(routine, actor=visit.person.id, at=visit.now, address=visit.address)
+    )
+    return visit.back(f"/routines/{routine.id}")
+
+
+async def skip(visit: Visit) -> Response:
+    """Leave out the next due time."""
+    sent, routine = await visit.form(_Reason), _routine(visit)
+    chosen = visit.app.routine_acts.to_skip(routine, at=visit.now)[:1]
+    await visit.write(
+        lambda: visit.app.routine_acts.skip(
+            routine, chosen, reason=sent.reason, actor=visit.person.id, at=visit.now, address=visit.address
+        )
+    )
+    return visit.back(f"/routines/{routine.id}")
+
+
+def _routine(visit: Visit) -> Routine:
+    name = visit.request.path_params["routine"]
+    found = visit.app.site.routines.get(name)
+    if found is None:
+        raise NotFound(f"there is no routine '{name}' in force")
+    return found
+
+
+def _next_at(visit: Visit, routine: Routine) -> datetime | None:
+    found = upcoming(routine.schedule, after=visit.now, count=1, almanac=visit.app.almanac)
+    return found[0].planned_at if found else None
+
+
+def _coming(visit: Visit, routine: Routine) -> list[tuple[Occurrence, str]]:
+    """Return the next times, each with why it is left out."""
+    almanac = visit.app.almanac
+    coming = upcoming(routine.schedule, after=visit.now, count=NEXT_TIMES, almanac=almanac)
+    if coming:  # all of the last moment, of which one runs
+        coming = list(occurrences(routine.schedule, after=visit.now, until=coming[-1].planned_at, almanac=almanac))
+    holds = [hold for hold in visit.app.books.holds.since(visit.now) if hold.routine == routine.id]
+    reasons = left_out_because(routine, coming, holds, world_of(visit.app.site, almanac))
+    return list(zip(coming, reasons, strict=True))[:NEXT_TIMES]
+
+
+def _bars(runs: Sequence[Run]) -> list[Bar]:
+    """Return the runs that took time, oldest first."""
+    timed = [
+        (run, (run.finished_at - run.started_at).total_seconds())
+        for run in reversed(runs)
+        if run.started_at is not None and run.finished_at is not None
+    ]
+    longest = max((seconds for _, seconds in timed), default=0.0) or 1.0
+    return [Bar(run=run, seconds=seconds, height=max(4, round(100 * seconds / longest))) for run, seconds in timed]
+
+
+def _file_text(visit: Visit, routine: Routine) -> str:
+    """Return the file of a routine as it stands on the disk now, with what is secret masked."""
+    try:
+        text = (visit.app.root / Path(routine.file)).read_text(encoding="utf-8", errors="replace")[:LONGEST_FILE]
+    except OSError:
+        return ""
+    return visit.app.vault.mask(text)
+
+
+def _problems(visit: Visit, routine: Routine) -> dict[int, list[Problem]]:
+    """Return the mistakes of a routine's file by line: then its last good version is in force."""
+    found: dict[int, list[Problem]] = {}
+    for problem in visit.app.loaded.problems:
+        if problem.file == routine.file:
+            found.setdefault(problem.line, []).append(problem)
+    return found

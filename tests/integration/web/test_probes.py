@@ -1,0 +1,67 @@
+"""What machines ask of the page."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+from opsrunner.app import App
+from opsrunner.web.application import Web
+
+
+@pytest.fixture
+def scraper(web: Web) -> TestClient:
+    """A monitoring system on this machine."""
+    return TestClient(web.application(), base_url="http://127.0.0.1:8420", client=("127.0.0.1", 50000))
+
+
+def test_figures_are_told_on_this_machine(scraper: TestClient, open_task: Callable[..., Any]) -> None:
+    open_task()
+    answer = scraper.get("/metrics")
+    assert answer.status_code == 200
+    assert "opsrunner_tasks_open 1\n" in answer.text
+    assert re.search(r'opsrunner_info\{version="[0-9.]+"\} 1\n', answer.text)
+    for line in answer.text.splitlines():
+        assert re.fullmatch(
+            r'# (HELP|TYPE) opsrunner_[a-z_]+ .+|opsrunner_[a-z_]+(\{[a-z]+="[^"]*"\})? [0-9.e+-]+', line
+        )
+
+
+@pytest.mark.parametrize("header", ["X-Forwarded-For", "Forwarded", "X-Real-IP", "Via"])
+def test_what_a_proxy_hands_on_gets_no_figures(scraper: TestClient, header: str) -> None:
+    assert scraper.get("/metrics", headers={header: "for=127.0.0.1"}).status_code == 403
+
+
+def test_a_stranger_from_elsewhere_gets_no_figures(web: Web) -> None:
+    elsewhere = TestClient(web.application(), base_url="http://127.0.0.1:8420", client=("192.0.2.7", 50000))
+    assert elsewhere.get("/metrics").status_code == 403
+
+
+def test_an_owner_sees_the_figures(signed_in: Callable[[str], Any]) -> None:
+    assert signed_in("boss").get("/metrics").status_code == 200
+    assert signed_in("ops1").get("/metrics").status_code == 403
+
+
+def test_a_ledger_that_is_gone_is_told(app: App, scraper: TestClient) -> None:
+    assert scraper.get("/healthz").status_code == 200
+    (app.state / "ledger.db").rename(app.state / "away.db")
+    assert scraper.get("/healthz").status_code == 503
+    (app.state / "away.db").rename(app.state / "ledger.db")
+
+
+def test_digests_stand_as_they_went_out(app: App, signed_in: Callable[[str], Any]) -> None:
+    owner = signed_in("boss")
+    assert "None has gone out yet" in owner.get("/digests").text
+    digest_id = app.digests.write("daily", app.clock.now())
+    text = owner.get("/digests").text
+    assert f"/digests/{digest_id}" in text
+    shown = owner.get(f"/digests/{digest_id}").text
+    assert "Example Hosting" in shown
+    assert owner.get("/digests/77").status_code == 404
+    assert owner.get("/digests?before=x").status_code == 400
+    assert owner.get("/digests?before=1").status_code == 200
+    assert signed_in("ops1").get("/digests").status_code == 403
