@@ -266,3 +266,16 @@ def test_leave_that_cannot_be_is_refused(
 
     assert answer.returncode in (1, 2)
     assert complaint in answer.stderr
+
+
+def test_a_person_is_let_in_to_the_page_by_a_mail_or_by_a_printed_link(opsrunner: Opsrunner, site: Path) -> None:
+    invited = opsrunner("person", "invite", "ops1", site=site)
+    printed = opsrunner("person", "link", "ops1", site=site)
+    unknown = opsrunner("person", "invite", "nobody", site=site)
+
+    assert invited.returncode == 0
+    assert "A link for First technician is on its way to " in invited.stdout
+    assert "once opsrunner serve works" in invited.stdout
+    assert re.fullmatch(r"http://127\.0\.0\.1:8420/sign-in/[\w-]{43}\n", printed.stdout)
+    assert unknown.returncode == 1
+    assert unknown.stderr.startswith("opsrunner: there is no person 'nobody'")

@@ -84,7 +84,4 @@ def os_user() -> str:
 
 def person_name(app: OpenSite, person_id: str | None) -> str:
     """Return how a person is called; an id that is not theirs stays as it is."""
-    if not person_id:
-        return ""
-    person = app.site.people.get(person_id)
-    return person.name if person else person_id
+    return app.site.name_of(person_id)

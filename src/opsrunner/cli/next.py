@@ -71,8 +71,8 @@ def _next_of_cron(session: Session, expression: str, *, zone_name: str, after: s
 
 def _next_of_routine(session: Session, routine_id: str, *, after: str | None, count: int) -> int:
     from opsrunner.cli.lookup import routine_named
-    from opsrunner.engine.planner import left_out_because, world_of
-    from opsrunner.schedules.due import occurrences, upcoming
+    from opsrunner.engine.forecast import next_times
+    from opsrunner.engine.planner import world_of
     from opsrunner.schedules.words import in_words
 
     force = session.read()
@@ -80,13 +80,8 @@ def _next_of_routine(session: Session, routine_id: str, *, after: str | None, co
     now = datetime.now(UTC)
     zone = _zone_of(routine.schedule.rules, force.site.timezone)
     start = _after(after, now=now, zone=ZoneInfo(zone))
-    coming = upcoming(routine.schedule, after=start, count=count, almanac=force.almanac)
     holds = _holds(session, routine_id, since=min(start, now))
-    world = world_of(force.site, force.almanac)
-    if coming:  # all of the last moment, of which one runs
-        until = coming[-1].planned_at
-        coming = list(occurrences(routine.schedule, after=start, until=until, almanac=force.almanac))
-    found = list(zip(coming, left_out_because(routine, coming, holds, world), strict=True))[:count]
+    found = next_times(routine, holds=holds, world=world_of(force.site, force.almanac), after=start, count=count)
     if session.as_json:
         _print_occurrences(session, found, zone=zone)
         return 0

@@ -10,11 +10,10 @@ from zoneinfo import ZoneInfo
 from opsrunner.cli.lookup import person_name, routine_name
 from opsrunner.cli.screen import SIGNS, Cell, CellLike, Column, Screen
 from opsrunner.cli.statuses import status_cell
-from opsrunner.cli.views import run_view, seconds_between, step_view, task_view
-from opsrunner.config.freezing import thaw
+from opsrunner.cli.views import run_view, step_view, task_view
 from opsrunner.engine.moment_words import clock_words, due_words, duration_words, when_words
+from opsrunner.engine.run_facts import not_begun, seconds_between, waits_for
 from opsrunner.engine.status_words import reason_words, status_word, tone_of
-from opsrunner.errors import OpsrunnerError
 from opsrunner.model.outcome import StepStatus
 from opsrunner.model.run import Run, StepRecord
 from opsrunner.model.task import Task
@@ -28,12 +27,11 @@ MOST_PARTS = 40
 def run_as_json(app: OpenSite, run: Run) -> dict[str, Any]:
     """Return a run with its steps and tasks."""
     now, tasks = app.clock.now(), app.books.tasks.of_run(run.id)
+    records = app.books.steps.of_run(run.id)
     return {
         **run_view(run, name=routine_name(app, run.routine)),
-        "steps": [
-            {**step_view(record), "waits_for": _waits_for(record, tasks)} for record in app.books.steps.of_run(run.id)
-        ],
-        "not_begun": _not_begun(app, run),
+        "steps": [{**step_view(record), "waits_for": waits_for(record, tasks)} for record in records],
+        "not_begun": not_begun(app.books, run, records),
         "tasks": [task_view(task, now=now) for task in tasks],
     }
 
@@ -51,7 +49,7 @@ def print_run(screen: Screen, app: OpenSite, run: Run) -> None:
     if records or not run.status.is_final:
         screen.line()
         screen.heading("Steps")
-        screen.table(*_steps_table(records, tasks, _not_begun(app, run), zone=zone), indent=2)
+        screen.table(*_steps_table(records, tasks, not_begun(app.books, run, records), zone=zone), indent=2)
     if tasks:
         screen.line()
         screen.heading("Tasks")
@@ -80,18 +78,6 @@ def _head(app: OpenSite, run: Run, *, now: datetime, zone: ZoneInfo) -> list[Seq
     return [(Cell(text=name, dim=True), text) for name, text in facts.items() if text]
 
 
-def _not_begun(app: OpenSite, run: Run) -> list[str]:
-    """Return the ids of the steps that have not begun; nothing where the frozen copy cannot be read."""
-    if run.frozen is None:
-        return []
-    try:
-        plans = thaw(app.books.runs.frozen_body(run.frozen)).steps
-    except OpsrunnerError:
-        return []
-    begun = {record.id for record in app.books.steps.of_run(run.id)}
-    return [plan.id for plan in plans if plan.id not in begun]
-
-
 def _steps_table(
     records: Sequence[StepRecord], tasks: Sequence[Task], pending: Sequence[str], *, zone: ZoneInfo
 ) -> tuple[list[Column], list[Sequence[CellLike]]]:
@@ -110,13 +96,6 @@ def _steps_table(
     return columns, rows
 
 
-def _waits_for(record: StepRecord, tasks: Sequence[Task]) -> list[int]:
-    """Return the open tasks that have to end before a step does."""
-    if record.finished_at is not None:
-        return []
-    return [task.id for task in tasks if task.step == record.id and task.holds_run and task.wait and task.is_open]
-
-
 def _step_row(record: StepRecord, tasks: Sequence[Task], *, zone: ZoneInfo) -> Sequence[CellLike]:
     outcome = record.outcome
     seconds = seconds_between(record.started_at, record.finished_at)
@@ -131,10 +110,10 @@ def _step_row(record: StepRecord, tasks: Sequence[Task], *, zone: ZoneInfo) -> S
 
 
 def _step_cell(record: StepRecord, tasks: Sequence[Task]) -> Cell:
-    waits_for = _waits_for(record, tasks)
-    if not waits_for:
+    held_by = waits_for(record, tasks)
+    if not held_by:
         return status_cell(record.status.value)
-    return Cell(text=f"{SIGNS['live']} waits for task {waits_for[0]}", tone="live")
+    return Cell(text=f"{SIGNS['live']} waits for task {held_by[0]}", tone="live")
 
 
 def _parts_and_tries(record: StepRecord) -> list[Sequence[CellLike]]:

@@ -173,7 +173,7 @@ def invite(session: Session, who: str) -> int:
     with session.opened() as app:
         found = app.people.named(who)
         actor, now = actor_name(session, app), app.clock.now()
-        app.sign_in.mail_link(found, page=page_address(app), made_by=actor, at=now)
+        app.sign_in.mail_link(found, page=app.site.web.address, made_by=actor, at=now)
         session.screen.line(f"A link for {found.name} is on its way to {found.email}.", tone="fine", sign=True)
         if not app.daemon_lives():
             session.screen.line("It goes out, and the page is there, once opsrunner serve works.", tone="look")
@@ -194,14 +194,9 @@ def link(session: Session, who: str) -> int:
     with session.opened() as app:
         found = app.people.named(who)
         token = app.sign_in.link(found, made_by=actor_name(session, app), at=app.clock.now())
-        address = sign_in_address(page_address(app), token)
+        address = sign_in_address(app.site.web.address, token)
         if session.as_json:
             session.print_json({"person": found.id, "link": address})
         else:
             print(address)
     return 0
-
-
-def page_address(app: OpenSite) -> str:
-    """Return the address under which people open the page."""
-    return app.site.web.address

@@ -63,8 +63,8 @@ def _run(session: Session, app: App, routine: str, *, rerun_of: int | None) -> i
 
 
 def _tell_end(session: Session, app: App, ended: Run) -> None:
-    from opsrunner.cli.views import seconds_between
     from opsrunner.engine.moment_words import count_words, duration_words
+    from opsrunner.engine.run_facts import seconds_between
     from opsrunner.engine.status_words import reason_words, status_word, tone_of
 
     screen = session.screen

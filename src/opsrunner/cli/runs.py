@@ -99,8 +99,8 @@ def _show_runs(session: Session, app: OpenSite, found: list[Run], *, now: dateti
     from opsrunner.cli.lookup import routine_name
     from opsrunner.cli.screen import Cell, Column
     from opsrunner.cli.statuses import status_cell
-    from opsrunner.cli.views import seconds_between
     from opsrunner.engine.moment_words import duration_words, when_words
+    from opsrunner.engine.run_facts import seconds_between
     from opsrunner.engine.status_words import reason_words
 
     zone = ZoneInfo(app.site.timezone)

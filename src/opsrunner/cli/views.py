@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from opsrunner.engine.run_facts import seconds_between
 from opsrunner.model.outcome import Outcome
 from opsrunner.model.run import Run, StepRecord
 from opsrunner.model.task import Task
@@ -83,8 +84,3 @@ def task_view(task: Task, *, now: datetime, person: str | None = None) -> dict[s
         "settles_at": task.settles_at,
         "evidence": task.evidence if not task.is_open else None,
     }
-
-
-def seconds_between(start: datetime | None, end: datetime | None) -> float | None:
-    """Return the seconds from one moment to the other, None where one is missing."""
-    return None if start is None or end is None else round((end - start).total_seconds(), 3)

@@ -154,6 +154,11 @@ class Site:
         """The site's calendar: the one named `business`, else Monday to Friday."""
         return self.calendars.get("business", Calendar())
 
+    def name_of(self, person: str | None) -> str:
+        """Return how a person is called; an id that is not theirs stays as it is."""
+        found = self.people.get(person or "")
+        return found.name if found else person or ""
+
     def holders_of(self, role: str) -> tuple[Person, ...]:
         """Return the people who have `role`, in the order of the file."""
         return tuple(person for person in self.people.values() if role in person.roles)

@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
@@ -22,7 +22,7 @@ from opsrunner.errors import NotFound, OpsrunnerError, Refused, StateError, Usag
 from opsrunner.templates.own_pages import OwnPages, markdown
 from opsrunner.web import words
 from opsrunner.web.doors import DOORS, Door
-from opsrunner.web.guard import Guard, Place, may_enter, session_token
+from opsrunner.web.guard import Guard, Needs, Place, may_enter, session_token
 from opsrunner.web.live import Changes, follow
 from opsrunner.web.patience import Patience
 from opsrunner.web.sign_in import TooOften
@@ -31,6 +31,9 @@ from opsrunner.web.visit import Around, Forged, Guest, Visit
 LOGGER = logging.getLogger("opsrunner")
 HERE = Path(__file__).parent
 WRITERS = 4
+NO_LEDGER = "Nothing can be read or recorded now; the log says why."
+OUR_FAULT = "opsrunner itself is at fault here; the log says more."
+WHOSE: dict[Needs, str] = {"nobody": "", "anyone": "people of this site", "staff": "staff", "owner": "owners"}
 _STATUS_OF: tuple[tuple[type[OpsrunnerError], int], ...] = (
     (NotFound, 404),
     (TooOften, 429),
@@ -104,30 +107,46 @@ class Web:
         return Starlette(
             routes=[
                 *(Route(door.path, self._endpoint(door), methods=[door.method]) for door in DOORS),
-                Route("/live", self._live, methods=["GET"]),
+                Route("/live", self._safely(self._live), methods=["GET"]),
                 Mount("/static", StaticFiles(directory=HERE / "static")),
             ],
             middleware=[Middleware(Guard, place=self.place), Middleware(GZipMiddleware, minimum_size=1000)],
-            exception_handlers={HTTPException: self._no_page, Exception: self._fault},
+            exception_handlers={HTTPException: self._no_page},
         )
 
     def _endpoint(self, door: Door) -> Callable[[Request], Awaitable[Response]]:
         async def endpoint(request: Request) -> Response:
             visit = self._visit(request)
             if not may_enter(door.needs, visit.person_or_none):
-                return self._refuse(visit)
+                return self._refuse(visit, door)
             try:
                 return await door.page(visit)
             except OpsrunnerError as exc:
                 return self._say(visit, exc)
+
+        return self._safely(endpoint)
+
+    def _safely(self, endpoint: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
+        """Answer also where nobody can be told apart, or a page is at fault: with a sentence, and nothing else."""
+
+        async def safe(request: Request) -> Response:
+            try:
+                return await endpoint(request)
+            except HTTPException:
+                raise
+            except StateError as exc:
+                _log_refused(request, exc)
+                return PlainTextResponse(NO_LEDGER, status_code=503)
+            except Exception:
+                LOGGER.exception("page %s failed", request.url.path, extra={"action": "fault"})
+                return PlainTextResponse(OUR_FAULT, status_code=500)
             finally:
                 await request.close()  # files that were sent
 
-        return endpoint
+        return safe
 
     async def _live(self, request: Request) -> Response:
-        visit = self._visit(request)
-        if visit.person_or_none is None:
+        if self._visit(request).person_or_none is None:
             return Response(status_code=401)
         return follow(self.changes, request)
 
@@ -138,27 +157,32 @@ class Web:
         guest = None if token is None or found is None else Guest(person=found[0], session=found[1], token=token)
         return Visit(request, around=self._around, place=place, guest=guest)
 
-    def _refuse(self, visit: Visit) -> Response:
-        """Send a stranger to the door; tell somebody who is in that this is not theirs."""
+    def _refuse(self, visit: Visit, door: Door) -> Response:
+        """Send a stranger to the door; tell somebody who is in whose it is."""
         if visit.person_or_none is not None:
-            return self._say(visit, Refused("this page is for owners"), status=403)
+            return self._say(visit, Refused(f"this is for {WHOSE[door.needs]}"), status=403)
         if visit.request.method != "GET":
-            return Response("Sign in first.", status_code=401, media_type="text/plain")
+            return PlainTextResponse("Sign in first.", status_code=401)
         return RedirectResponse("/sign-in", status_code=303)
 
     def _say(self, visit: Visit, error: OpsrunnerError, *, status: int | None = None) -> Response:
         code = status or next((code for kind, code in _STATUS_OF if isinstance(error, kind)), 500)
+        said = visit.app.vault.mask(error.message)
         if code >= 500:
-            LOGGER.error("page %s: %s", visit.request.url.path, error, extra={"action": "page_failed"})
-        return visit.page("said.html", status=code, title="That was not done", said=visit.app.vault.mask(error.message))
+            _log_refused(visit.request, error)
+            said = said if visit.person_or_none is not None else NO_LEDGER  # strangers learn no path
+        return visit.page("said.html", status=code, title="That was not done", said=said)
 
     async def _no_page(self, request: Request, error: Exception) -> Response:
         code = error.status_code if isinstance(error, HTTPException) else 500
         said = {404: "There is no such page.", 405: "That cannot be done here."}.get(code)
         detail = error.detail if isinstance(error, HTTPException) else ""
-        return self._visit(request).page("said.html", status=code, title="Nothing here", said=said or detail)
 
-    async def _fault(self, request: Request, error: Exception) -> Response:
-        LOGGER.error("page %s failed", request.url.path, exc_info=error, extra={"action": "fault"})
-        said = "opsrunner itself is at fault here; the log says more. Nothing was changed."
-        return Response(said, status_code=500, media_type="text/plain")
+        async def answer(request: Request) -> Response:
+            return self._visit(request).page("said.html", status=code, title="Nothing here", said=said or detail)
+
+        return await self._safely(answer)(request)
+
+
+def _log_refused(request: Request, error: OpsrunnerError) -> None:
+    LOGGER.error("page %s: %s", request.url.path, error, extra={"action": "page_failed"})

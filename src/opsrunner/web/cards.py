@@ -9,7 +9,7 @@ from datetime import timedelta
 from opsrunner.engine.desk import routine_names
 from opsrunner.engine.moment_words import due_words
 from opsrunner.model.person import Person
-from opsrunner.model.task import Task
+from opsrunner.model.task import Task, TaskStatus
 from opsrunner.web.visit import Visit
 
 
@@ -26,6 +26,11 @@ class Card:
     """Whether the reader is whose it is; else it may be claimed."""
     closed_by: str
     can_undo: bool
+
+    @property
+    def is_done(self) -> bool:
+        """Tell whether it was done, or there was nothing to do: what was missed, or could not be, is neither."""
+        return self.task.status in (TaskStatus.DONE, TaskStatus.NOT_APPLICABLE)
 
     @property
     def asks(self) -> bool:
@@ -57,7 +62,6 @@ def card_of(visit: Visit, task: Task, names: dict[str, str]) -> Card:
     """Return a task as the reader sees it."""
     people, me = visit.app.people, visit.person
     owner = people.of_task(task, at=visit.now) if task.is_open else None
-    closer = visit.app.site.people.get(task.closed_by)
     may_undo = task.closed_by == me.id or me.is_owner
     return Card(
         task=task,
@@ -66,7 +70,7 @@ def card_of(visit: Visit, task: Task, names: dict[str, str]) -> Card:
         due=due_words(task.due_at, now=visit.now, zone=visit.zone),
         is_late=task.is_late(visit.now),
         is_mine=owner is not None and owner.id == me.id,
-        closed_by=closer.name if closer else task.closed_by,
+        closed_by=visit.app.site.name_of(task.closed_by),
         can_undo=may_undo and task.settles_at is not None and task.settles_at > visit.now,
     )
 

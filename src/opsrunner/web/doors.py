@@ -40,7 +40,7 @@ DOORS: tuple[Door, ...] = (
     _get("/sign-in/{link:token}", sign_in.show_link, "nobody"),
     _post("/sign-in/{link:token}", sign_in.use_link, "nobody"),
     _post("/sign-out", sign_in.sign_out, "anyone"),
-    _get("/", tasks.my_work, "staff"),
+    _get("/", tasks.my_work, "anyone"),
     _post("/tasks", tasks.add, "staff"),
     _get("/tasks/new", tasks.new, "staff"),
     _get("/tasks/{task:int}", tasks.show, "anyone"),

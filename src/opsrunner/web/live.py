@@ -26,6 +26,14 @@ class Changes:
         self._changed: asyncio.Condition | None = None
         self._watcher: asyncio.Task[None] | None = None
         self._number = 0
+        self.is_over = False
+
+    async def end(self) -> None:
+        """Let every page go that follows: the daemon ends."""
+        self.is_over = True
+        if self._changed is not None:
+            async with self._changed:
+                self._changed.notify_all()
 
     async def after(self, number: int) -> int:
         """Wait until something has changed after `number`, at most QUIET_SECONDS; return the number it has now."""
@@ -33,7 +41,7 @@ class Changes:
         self._followers += 1
         try:
             async with condition:
-                await asyncio.wait_for(condition.wait_for(lambda: self._number > number), QUIET_SECONDS)
+                await asyncio.wait_for(condition.wait_for(lambda: self.is_over or self._number > number), QUIET_SECONDS)
         except TimeoutError:
             pass
         finally:
@@ -54,7 +62,7 @@ class Changes:
 
     async def _watch(self, condition: asyncio.Condition) -> None:
         idle = 0.0
-        while idle < QUIET_SECONDS:
+        while idle < QUIET_SECONDS and not self.is_over:
             idle = 0.0 if self._followers else idle + LOOK_SECONDS
             if self._has_changed():
                 async with condition:
@@ -77,7 +85,7 @@ def follow(changes: Changes, request: Request) -> Response:
     async def events() -> AsyncIterator[str]:
         number = changes.number
         yield "retry: 2000\n\n"
-        while not await request.is_disconnected():
+        while not changes.is_over and not await request.is_disconnected():
             before, number = number, await changes.after(number)
             yield "event: changed\ndata: \n\n" if number > before else ": nothing new\n\n"
 

@@ -9,14 +9,16 @@ from pathlib import Path
 
 from starlette.responses import Response
 
-from opsrunner.engine.planner import left_out_because, world_of
+from opsrunner.engine.forecast import next_times
+from opsrunner.engine.planner import world_of
+from opsrunner.engine.run_facts import seconds_between
 from opsrunner.errors import NotFound
 from opsrunner.ledger.holds import Hold
 from opsrunner.model.routine import Routine
 from opsrunner.model.run import Run
 from opsrunner.model.schedule import Occurrence
 from opsrunner.model.site import Problem
-from opsrunner.schedules.due import occurrences, upcoming
+from opsrunner.schedules.due import upcoming
 from opsrunner.schedules.words import in_words
 from opsrunner.web.visit import Fields, Nothing, Visit, local_moment
 
@@ -152,21 +154,17 @@ def _next_at(visit: Visit, routine: Routine) -> datetime | None:
 
 def _coming(visit: Visit, routine: Routine) -> list[tuple[Occurrence, str]]:
     """Return the next times, each with why it is left out."""
-    almanac = visit.app.almanac
-    coming = upcoming(routine.schedule, after=visit.now, count=NEXT_TIMES, almanac=almanac)
-    if coming:  # all of the last moment, of which one runs
-        coming = list(occurrences(routine.schedule, after=visit.now, until=coming[-1].planned_at, almanac=almanac))
     holds = [hold for hold in visit.app.books.holds.since(visit.now) if hold.routine == routine.id]
-    reasons = left_out_because(routine, coming, holds, world_of(visit.app.site, almanac))
-    return list(zip(coming, reasons, strict=True))[:NEXT_TIMES]
+    world = world_of(visit.app.site, visit.app.almanac)
+    return next_times(routine, holds=holds, world=world, after=visit.now, count=NEXT_TIMES)
 
 
 def _bars(runs: Sequence[Run]) -> list[Bar]:
     """Return the runs that took time, oldest first."""
     timed = [
-        (run, (run.finished_at - run.started_at).total_seconds())
+        (run, seconds)
         for run in reversed(runs)
-        if run.started_at is not None and run.finished_at is not None
+        if (seconds := seconds_between(run.started_at, run.finished_at)) is not None
     ]
     longest = max((seconds for _, seconds in timed), default=0.0) or 1.0
     return [Bar(run=run, seconds=seconds, height=max(4, round(100 * seconds / longest))) for run, seconds in timed]

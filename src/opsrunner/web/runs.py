@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from starlette.responses import Response
 
-from opsrunner.config.freezing import thaw
 from opsrunner.engine.outputs import last_output
-from opsrunner.errors import OpsrunnerError, Refused
+from opsrunner.engine.run_facts import not_begun, seconds_between, waits_for
+from opsrunner.errors import Refused
 from opsrunner.model.outcome import Attempt, Part
 from opsrunner.model.run import Run, StepRecord
 from opsrunner.model.task import Task, TaskKind
@@ -49,10 +49,10 @@ async def show(visit: Visit) -> Response:
         if not (run.started_at and run.finished_at)
         else (run.finished_at - run.started_at).total_seconds(),
         steps=[_step(visit, record, tasks) for record in records],
-        not_begun=_not_begun(visit, run, records),
+        not_begun=not_begun(visit.app.books, run, records),
         cards=[card_of(visit, task, names) for task in on_list],
         others=[card_of(visit, task, names) for task in tasks if task.kind is not TaskKind.ROUTINE],
-        actor=visit.name_of(run.actor),
+        actor=visit.app.site.name_of(run.actor),
         staff=staff_of(visit),
         may_run_again=run.routine in visit.app.site.routines and _may_run_again(visit, run),
     )
@@ -99,32 +99,12 @@ def _may_run_again(visit: Visit, run: Run) -> bool:
 def _step(visit: Visit, record: StepRecord, tasks: Sequence[Task]) -> Step:
     outcome = record.outcome
     parts = sorted(outcome.parts, key=lambda part: not part.status.is_bad) if outcome else []
-    took = None
-    if record.started_at is not None and record.finished_at is not None:
-        took = (record.finished_at - record.started_at).total_seconds()
-    held_by = [
-        task.id
-        for task in tasks
-        if record.finished_at is None and task.step == record.id and task.holds_run and task.wait and task.is_open
-    ]
     return Step(
         record=record,
-        seconds=took,
-        waits_for=tuple(held_by),
+        seconds=seconds_between(record.started_at, record.finished_at),
+        waits_for=tuple(waits_for(record, tasks)),
         parts=parts[:MOST_PARTS],
         parts_left_out=max(0, len(parts) - MOST_PARTS),
         attempts=outcome.attempts if outcome else (),
         output=visit.app.vault.mask(last_output(visit.app.state, record.run, record.id)),
     )
-
-
-def _not_begun(visit: Visit, run: Run, records: Sequence[StepRecord]) -> list[str]:
-    """Return the steps that have not begun; nothing where the frozen copy cannot be read."""
-    if run.frozen is None:
-        return []
-    try:
-        plans = thaw(visit.app.books.runs.frozen_body(run.frozen)).steps
-    except OpsrunnerError:
-        return []
-    begun = {record.id for record in records}
-    return [plan.id for plan in plans if plan.id not in begun]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import socket
 import threading
 from collections.abc import Callable
@@ -14,6 +15,7 @@ import uvicorn
 from opsrunner.app import App
 from opsrunner.errors import StateError
 from opsrunner.web.application import Web
+from opsrunner.web.live import Changes
 
 LOGGER = logging.getLogger("opsrunner")
 LAST_SECONDS = 3
@@ -22,8 +24,9 @@ LAST_SECONDS = 3
 class _Server(uvicorn.Server):
     """Sleeps until it is told to end; uvicorn itself looks ten times a second, which an idle machine would notice."""
 
-    def __init__(self, config: uvicorn.Config) -> None:
+    def __init__(self, config: uvicorn.Config, changes: Changes) -> None:
         super().__init__(config)
+        self._changes = changes
         self._ending: tuple[asyncio.AbstractEventLoop, asyncio.Event] | None = None
 
     async def main_loop(self) -> None:
@@ -31,6 +34,7 @@ class _Server(uvicorn.Server):
         self._ending = (asyncio.get_running_loop(), event)
         if not self.should_exit:
             await event.wait()
+        await self._changes.end()
 
     def end(self) -> None:
         """Tell it from another thread to end."""
@@ -59,7 +63,7 @@ class WebServer:
             lifespan="off",
             timeout_graceful_shutdown=LAST_SECONDS,
         )
-        self._server = _Server(config)
+        self._server = _Server(config, self._web.changes)
 
     @property
     def address(self) -> str:
@@ -68,6 +72,7 @@ class WebServer:
 
     def start(self) -> None:
         """Listen where the site says. Raises StateError where that is not possible."""
+        _retell_uvicorn()
         listening = _listen(self._app.site.web.listen)
         self._thread = threading.Thread(target=self._server.run, args=([listening],), name="web", daemon=True)
         self._thread.start()
@@ -82,17 +87,29 @@ class WebServer:
             self._thread.join(LAST_SECONDS + 1)
 
 
+class _Retold(logging.Handler):
+    """Says what uvicorn has to say as we say things: in our lines, masked, with what is long in the crash file."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        said = {"action": "web"}
+        LOGGER.log(record.levelno, "the page: %s", record.getMessage(), exc_info=record.exc_info, extra=said)
+
+
+def _retell_uvicorn() -> None:
+    logger = logging.getLogger("uvicorn")
+    logger.handlers = [_Retold()]
+    logger.setLevel(logging.WARNING)
+    logger.propagate = False
+
+
 def _listen(address: str) -> socket.socket:
+    """Return a socket that listens at `address:port`. Raises StateError with what to do."""
     host, _, port = address.rpartition(":")
-    name = host.strip("[]")
+    where = (host.strip("[]"), int(port))
     try:
-        family = socket.getaddrinfo(name, int(port), type=socket.SOCK_STREAM)[0][0]
-        listening = socket.socket(family, socket.SOCK_STREAM)
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind((name, int(port)))
-        listening.listen(256)
+        family = socket.getaddrinfo(*where, type=socket.SOCK_STREAM)[0][0]
+        return socket.create_server(where, family=family, backlog=256)
     except OSError as exc:
-        raise StateError(
-            f"the page cannot listen at {address}: {exc.strerror or exc}; set web.listen in opsrunner.yaml"
-        ) from exc
-    return listening
+        number = exc.errno or 0  # those of getaddrinfo are below 0
+        said = os.strerror(number) if number > 0 else exc.strerror
+        raise StateError(f"the page cannot listen at {address}: {said}; set web.listen in opsrunner.yaml") from exc

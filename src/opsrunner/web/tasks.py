@@ -13,17 +13,16 @@ from pydantic import BeforeValidator
 from starlette.datastructures import UploadFile
 from starlette.responses import FileResponse, Response
 
+from opsrunner.engine.notes import LONGEST, leave_note
 from opsrunner.engine.task_texts import HOW_LENGTH, TITLE_LENGTH
-from opsrunner.errors import NotFound, UsageError
+from opsrunner.errors import NotFound, OpsrunnerError, Refused, StateError, UsageError
 from opsrunner.ledger.audit import AuditRecord
-from opsrunner.mail.message import clean_text
 from opsrunner.model.task import Evidence, Task, TaskStatus
 from opsrunner.web.cards import card_of, grouped, names_of, staff_of
 from opsrunner.web.visit import Fields, Visit, local_moment
 
 NOTE_HOURS = 24
 """A shift note is shown for so long."""
-NOTE_LENGTH = 4_000
 SHOWN_AS_PICTURE = ("image/png", "image/jpeg", "image/webp", "image/gif")
 
 
@@ -39,6 +38,11 @@ class _Tick(Fields):
     file: UploadFile | Literal[""] = ""
     struck: Annotated[tuple[int, ...], BeforeValidator(_as_list)] = ()
     back: str = "/"
+
+    @property
+    def chosen(self) -> UploadFile | None:
+        """The file that was chosen: a field that nobody touched comes without a name."""
+        return self.file if isinstance(self.file, UploadFile) and self.file.filename else None
 
 
 class _Act(Fields):
@@ -85,35 +89,53 @@ async def my_work(visit: Visit) -> Response:
         done=[card_of(visit, task, name) for task in done],
         opened=opened.open,
         notes=visit.app.books.notes.since(visit.now - timedelta(hours=NOTE_HOURS))[:1],
+        longest_note=LONGEST,
         staff=staff_of(visit),
     )
 
 
 async def show(visit: Visit) -> Response:
     """Show one task whole, with what has happened to it."""
-    task = visit.app.books.tasks.get(visit.number("task"))
+    return _task_page(visit, visit.app.books.tasks.get(visit.number("task")))
+
+
+def _task_page(
+    visit: Visit, task: Task, *, sent: _Tick | None = None, refusal: OpsrunnerError | None = None
+) -> Response:
+    """Return the page of a task; with what was sent and why it was refused, where it was."""
     history: Sequence[AuditRecord] = visit.app.books.audit.about(f"task {task.id}")
-    card = card_of(visit, task, names_of(visit))
-    return visit.page("task.html", title=task.title, card=card, history=history, staff=staff_of(visit))
+    return visit.page(
+        "task.html",
+        status=_status(refusal, 409),
+        title=task.title,
+        card=card_of(visit, task, names_of(visit)),
+        history=history,
+        staff=staff_of(visit),
+        sent=sent,
+        said=refusal.message if refusal else "",
+    )
 
 
 async def tick(visit: Visit) -> Response:
-    """Mark a task; it is on the disk when the answer comes."""
+    """Mark a task; it is on the disk when the answer comes. What is refused stays in its fields."""
     sent, number = await visit.form(_Tick), visit.number("task")
     task = visit.app.books.tasks.get(number)
-    kept = await _keep(visit, sent.file, task) if isinstance(sent.file, UploadFile) and sent.file.filename else ""
-    evidence = Evidence(note=sent.note, number=_number(sent.number), choice=sent.choice, file=kept)
-    await visit.write(
-        lambda: visit.app.ticks.tick(
-            number,
-            actor=visit.person,
-            status=TaskStatus(sent.mark),
-            evidence=evidence,
-            struck=sent.struck,
-            at=visit.now,
-            address=visit.address,
+    try:
+        kept = await _keep(visit, sent.chosen, task) if sent.chosen else ""
+        evidence = Evidence(note=sent.note, number=_number(sent.number), choice=sent.choice, file=kept)
+        await visit.write(
+            lambda: visit.app.ticks.tick(
+                number,
+                actor=visit.person,
+                status=TaskStatus(sent.mark),
+                evidence=evidence,
+                struck=sent.struck,
+                at=visit.now,
+                address=visit.address,
+            )
         )
-    )
+    except (Refused, StateError, UsageError) as exc:
+        return _task_page(visit, visit.app.books.tasks.get(number), sent=sent, refusal=exc)
     return visit.back(sent.back)
 
 
@@ -140,44 +162,53 @@ async def hand_over(visit: Visit) -> Response:
 
 async def new(visit: Visit) -> Response:
     """Show the form of an ad-hoc task."""
+    return _new_page(visit)
+
+
+def _new_page(visit: Visit, *, sent: _New | None = None, refusal: OpsrunnerError | None = None) -> Response:
     site = visit.app.site
     roles = sorted({role for person in site.people.values() for role in person.roles} - {"viewer"})
     return visit.page(
         "task_new.html",
+        status=_status(refusal, 400),
         title="Add a task",
         names=[*roles, *site.rosters],
         staff=staff_of(visit),
         longest=TITLE_LENGTH,
         longest_how=HOW_LENGTH,
+        sent=sent,
+        said=refusal.message if refusal else "",
     )
 
 
 async def add(visit: Visit) -> Response:
-    """Open an ad-hoc task."""
+    """Open an ad-hoc task. What is refused stays in its fields."""
     sent = await visit.form(_New)
     is_person = sent.whose in visit.app.site.people
-    await visit.write(
-        lambda: visit.app.ticks.add(
-            sent.title,
-            actor=visit.person,
-            at=visit.now,
-            role="" if is_person else sent.whose,
-            person=sent.whose if is_person else None,
-            due=local_moment(sent.due, visit.zone) if sent.due else None,
-            how=sent.how,
-            link=sent.link,
-            address=visit.address,
+    try:
+        due = local_moment(sent.due, visit.zone) if sent.due else None
+        await visit.write(
+            lambda: visit.app.ticks.add(
+                sent.title,
+                actor=visit.person,
+                at=visit.now,
+                role="" if is_person else sent.whose,
+                person=sent.whose if is_person else None,
+                due=due,
+                how=sent.how,
+                link=sent.link,
+                address=visit.address,
+            )
         )
-    )
+    except (NotFound, Refused, StateError, UsageError) as exc:
+        return _new_page(visit, sent=sent, refusal=exc)
     return visit.back("/")
 
 
 async def add_note(visit: Visit) -> Response:
     """Leave a note for the next shift."""
-    text = clean_text((await visit.form(_Note)).text).strip()[:NOTE_LENGTH]
-    if not text:
-        raise UsageError("a note needs a text")
-    await visit.write(lambda: visit.app.books.notes.add(text, author=visit.person.id, at=visit.now))
+    text = (await visit.form(_Note)).text
+    await visit.write(lambda: leave_note(visit.app.desk, text, person=visit.person, at=visit.now))
     return visit.back("/")
 
 
@@ -206,15 +237,22 @@ async def _act(visit: Visit, act: Callable[..., Task]) -> Response:
 
 async def _keep(visit: Visit, file: UploadFile, task: Task) -> str:
     """Keep an uploaded file as evidence under its own name, made harmless."""
-    body = await file.read()
+    body, told = await file.read(), file.filename or ""
 
     def keep() -> str:
         with tempfile.TemporaryDirectory(dir=visit.app.state) as folder:
-            path = Path(folder) / _file_name(file.filename or "")
+            path = Path(folder) / _file_name(told)
             path.write_bytes(body)
             return visit.app.ticks.attach(path, task)
 
     return await visit.write(keep)
+
+
+def _status(refusal: OpsrunnerError | None, usual: int) -> int:
+    """Return the status of a page that keeps what was refused; a disk that is full is not the sender's fault."""
+    if refusal is None:
+        return 200
+    return 503 if isinstance(refusal, StateError) else usual
 
 
 def _file_name(told: str) -> str:

@@ -14,6 +14,7 @@ from opsrunner.engine.strips import Day, StripMaker
 from opsrunner.model.digest import Tone
 from opsrunner.model.routine import Routine
 from opsrunner.model.run import Run, RunStatus
+from opsrunner.model.task import TaskStatus
 from opsrunner.schedules.words import in_words
 from opsrunner.web.cards import names_of
 from opsrunner.web.visit import Visit
@@ -85,8 +86,8 @@ def _said(visit: Visit, run: Run | None) -> str:
         return "it has not run yet"
     if run.status is RunStatus.WAITING:
         tasks = [task for task in visit.app.books.tasks.of_run(run.id) if task.holds_run]
-        done = sum(not task.is_open for task in tasks)
-        return f"{done} of {len(tasks)} ticked" if tasks else reason_words(run.reason)
+        done = sum(task.status in (TaskStatus.DONE, TaskStatus.NOT_APPLICABLE) for task in tasks)
+        return f"{done} of {len(tasks)} done" if tasks else reason_words(run.reason)
     if run.status in (RunStatus.SUCCEEDED, RunStatus.RUNNING):
         return ""
     for record in visit.app.books.steps.of_run(run.id):

@@ -130,11 +130,6 @@ class Visit:
         client = self.request.client
         return f"web {client.host}" if client else "web"
 
-    def name_of(self, person: str) -> str:
-        """Return how a person is called; an id that is not theirs stays as it is."""
-        found = self.app.site.people.get(person)
-        return found.name if found else person
-
     def number(self, name: str) -> int:
         """Return a number of the path, which its route has checked."""
         return int(self.request.path_params[name])

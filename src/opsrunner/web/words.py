@@ -24,7 +24,7 @@ class NavEntry:
 
 
 NAVIGATION = (
-    NavEntry(path="/", label="My work", needs="staff"),
+    NavEntry(path="/", label="My work", needs="anyone"),
     NavEntry(path="/today", label="Today", needs="owner"),
     NavEntry(path="/routines", label="Routines", needs="owner"),
     NavEntry(path="/digests", label="Digests", needs="owner"),

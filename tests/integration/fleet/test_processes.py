@@ -14,9 +14,12 @@ from pathlib import Path
 import pytest
 
 from opsrunner.children import STARTING
+from opsrunner.errors import StepFailed
+from opsrunner.fleet.account import own_account
 from opsrunner.fleet.marks import LimitForChildren, limit_of, try_limit
 from opsrunner.fleet.owners import owner_of
 from opsrunner.fleet.processes import end_marked, find_family, find_marked
+from opsrunner.fleet.starting import Command, start
 from opsrunner.secrets import SecretRef, Vault
 
 
@@ -118,3 +121,45 @@ def test_a_secrets_command_does_not_get_the_mark_of_a_step_that_starts_meanwhile
     asking.join(5)
     assert len(answers) == 1
     assert answers != [str(mark)]
+
+
+def test_of_many_that_are_started_together_each_gets_its_own_program_or_its_own_refusal(tmp_path: Path) -> None:
+    """One thread starts for all: the marks, the output and the refusals are those of who asked."""
+    account, gate = own_account(os.geteuid()), threading.Barrier(24)
+    told: dict[int, tuple[str, int]] = {}
+    refused: dict[int, str] = {}
+
+    def ask(number: int) -> None:
+        word = "/nowhere/program" if number % 4 == 0 else "/bin/sh"
+        command = Command(
+            argv=(word, "-c", f"echo {number}; read _"),
+            environment={"PATH": os.environ["PATH"]},
+            cwd=tmp_path,
+            stdin="go\n" if number % 2 else "",
+            account=account,
+            run_token=f"run {number}",
+            try_mark=f"try {number}",
+            timeout_seconds=10,
+        )
+        gate.wait()
+        try:
+            process = start(command, apart=False)
+        except StepFailed as exc:
+            refused[number] = str(exc)
+            return
+        assert process.stdout is not None
+        mark = limit_of(process.pid)
+        told[number] = (process.stdout.read().decode(), mark)
+        _close(process)
+
+    threads = [threading.Thread(target=ask, args=(number,)) for number in range(24)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert refused == dict.fromkeys(range(0, 24, 4), "command not found: /nowhere/program")
+    started = sorted(set(range(24)) - refused.keys())
+    assert {number: said for number, (said, _) in told.items()} == {number: f"{number}\n" for number in started}
+    marks = {number: mark for number, (_, mark) in told.items() if mark}
+    assert marks == {number: try_limit(f"run {number}", f"try {number}") for number in marks}
+    assert marks, "some were seen while they lived"

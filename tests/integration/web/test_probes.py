@@ -53,6 +53,34 @@ def test_a_ledger_that_is_gone_is_told(app: App, scraper: TestClient) -> None:
     (app.state / "away.db").rename(app.state / "ledger.db")
 
 
+def test_a_lost_ledger_is_said_in_one_line_and_tells_nobody_a_path(
+    app: App, signed_in: Callable[[str], Any], browser: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    owner = signed_in("boss")
+    (app.state / "ledger.db").rename(app.state / "away.db")
+    asked = [owner.get(path) for path in ("/", "/runs/1", "/nowhere")]
+    asked.append(browser.post("/sign-in", email="owner@example.com"))
+    for answer in asked:
+        assert answer.status_code == 503
+        assert "the log says why" in answer.text
+        assert str(app.state) not in answer.text
+        assert answer.headers["content-security-policy"]
+    assert not any(record.exc_info for record in caplog.records)
+    (app.state / "away.db").rename(app.state / "ledger.db")
+    assert owner.get("/").status_code == 200
+
+
+def test_a_fault_of_ours_is_a_sentence_with_the_headers_of_all_answers(
+    app: App, signed_in: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owner = signed_in("boss")
+    monkeypatch.setattr(app.books.tasks, "opened", lambda: 1 / 0)
+    answer = owner.get("/")
+    assert answer.status_code == 500
+    assert answer.text == "opsrunner itself is at fault here; the log says more."
+    assert answer.headers["x-content-type-options"] == "nosniff"
+
+
 def test_digests_stand_as_they_went_out(app: App, signed_in: Callable[[str], Any]) -> None:
     owner = signed_in("boss")
     assert "None has gone out yet" in owner.get("/digests").text

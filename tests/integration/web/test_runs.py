@@ -14,7 +14,7 @@ from opsrunner.ledger.runs import NewRun
 from opsrunner.model.outcome import Attempt, Outcome, Part, StepStatus
 from opsrunner.model.routine import StepPlan
 from opsrunner.model.run import Run, RunStatus, Trigger
-from opsrunner.model.task import Task, TaskKind
+from opsrunner.model.task import Evidence, Task, TaskKind, TaskStatus
 from opsrunner.testing import FakeClock
 
 SignedIn = Callable[[str], Any]
@@ -64,6 +64,23 @@ def test_a_run_tells_its_steps_hosts_tries_and_output(
     assert "<script>alert" not in text
     assert "\x1b" not in text
     assert "{{ 7*7 }}" in text
+
+
+def test_what_was_missed_is_not_counted_as_done(
+    app: App, signed_in: SignedIn, start_run: Callable[..., Run], open_task: Open, clock: FakeClock
+) -> None:
+    run = start_run()
+    ends = (TaskStatus.DONE, TaskStatus.MISSED, TaskStatus.COULD_NOT, None)
+    for number, status in enumerate(ends):
+        name = f"s{number}"
+        task = open_task(
+            kind=TaskKind.ROUTINE, run=run.id, routine="nightly", role="sysadmin", step=name, item=name, title=name
+        )
+        if status is not None:
+            app.books.tasks.close(task.id, status=status, by="ops1", evidence=Evidence(), at=clock.now())
+    app.books.runs.wait(run.id)
+    assert "1 of 4 done" in signed_in("boss").get(f"/runs/{run.id}").text
+    assert "1 of 4 done" in signed_in("boss").get("/today").text
 
 
 def test_a_run_is_run_again_by_an_owner(app: App, signed_in: SignedIn, start_run: Callable[..., Run]) -> None:

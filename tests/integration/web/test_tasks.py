@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from opsrunner.app import App
+from opsrunner.errors import Refused, StateError
 from opsrunner.model.routine import EvidenceSpec
 from opsrunner.model.task import Evidence, Task, TaskStatus
 from opsrunner.testing import FakeClock
@@ -67,6 +68,77 @@ def test_what_needs_a_note_opens_instead_of_ticking(app: App, signed_in: SignedI
     assert app.books.tasks.get(task.id).evidence.note == "all there"
 
 
+def test_what_was_written_is_kept_where_a_tick_is_refused(signed_in: SignedIn, open_task: Open) -> None:
+    spec = EvidenceSpec(note="optional", number="required", maximum=10, choice=("all", "some"))
+    task, browser = open_task(evidence_spec=spec), signed_in("ops1")
+    refused = browser.post(f"/tasks/{task.id}/tick", note="an hour's <words>", number="11", choice="some")
+    assert refused.status_code == 409
+    assert "is above 10" in refused.text
+    assert "an hour&#39;s &lt;words&gt;</textarea>" in refused.text
+    assert 'value="11"' in refused.text
+    assert 'value="some" checked' in refused.text
+
+
+def test_what_was_written_is_kept_where_the_disk_is_full(
+    app: App, signed_in: SignedIn, open_task: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The words are the ledger's own; that a full disk leads to them is shown in tests/acceptance/disk."""
+    task, browser = open_task(), signed_in("ops1")
+
+    def full(*_: object, **__: object) -> None:
+        raise StateError("ledger.db: database or disk is full; make room on the disk")
+
+    monkeypatch.setattr(app.ticks, "tick", full)
+    monkeypatch.setattr(app.ticks, "add", full)
+    ticked = browser.post(f"/tasks/{task.id}/tick", note="all databases are there")
+    added = browser.post("/tasks", title="Order two disks", whose="sysadmin")
+    assert (ticked.status_code, added.status_code) == (503, 503)
+    assert "make room on the disk" in ticked.text
+    assert "all databases are there</textarea>" in ticked.text
+    assert 'value="Order two disks"' in added.text
+
+
+def test_who_was_slower_is_told_who_was_faster_and_keeps_the_note(
+    app: App, signed_in: SignedIn, open_task: Open
+) -> None:
+    task = open_task(role="sysadmin")
+    signed_in("ops1").post(f"/tasks/{task.id}/tick")
+    refused = signed_in("ops2").post(f"/tasks/{task.id}/tick", note="I did it, too")
+    assert refused.status_code == 409
+    assert "closed already: done by ops1" in refused.text
+    assert "I did it, too" in refused.text
+    assert app.books.tasks.get(task.id).evidence.note == ""
+
+
+@pytest.mark.parametrize("status", [TaskStatus.MISSED, TaskStatus.COULD_NOT, TaskStatus.NOT_APPLICABLE])
+def test_only_what_was_done_is_green(app: App, signed_in: SignedIn, open_task: Open, status: TaskStatus) -> None:
+    task = open_task()
+    app.books.tasks.close(task.id, status=status, by="ops1", evidence=Evidence(), at=app.clock.now())
+    for path in ("/", f"/tasks/{task.id}"):
+        text = signed_in("ops1").get(path).text
+        assert 'class="tick done"' not in text
+        assert f'class="tick {status.value}"' in text
+
+
+def test_what_is_open_is_no_more_than_open_to_who_only_looks(signed_in: SignedIn, open_task: Open) -> None:
+    task = open_task(role="eye")
+    browser = signed_in("eye")
+    for path in ("/", f"/tasks/{task.id}"):
+        text = browser.get(path).text
+        assert 'class="tick open"' in text
+        assert 'class="tick done"' not in text
+        assert "/tick" not in text
+        assert "Leave a note" not in text
+    assert browser.post("/notes", text="x").status_code == 403
+
+
+def test_a_note_that_is_too_long_is_refused_and_not_cut(app: App, signed_in: SignedIn) -> None:
+    answer = signed_in("ops1").post("/notes", text="x" * 2001)
+    assert answer.status_code == 409
+    assert "at most 2000 characters" in answer.text
+    assert app.books.notes.since(app.clock.now() - timedelta(days=1)) == []
+
+
 def test_a_tick_is_taken_back_for_thirty_seconds(
     app: App, signed_in: SignedIn, open_task: Open, clock: FakeClock
 ) -> None:
@@ -91,7 +163,7 @@ def test_of_many_at_once_one_has_ticked(app: App, signed_in: SignedIn, open_task
             app.ticks.tick(
                 task.id, actor=app.site.people["boss"], status=TaskStatus.DONE, evidence=Evidence(), at=clock.now()
             )
-        except Exception:  # noqa: BLE001 (it counts as refused, whatever it was)
+        except Refused:
             return 409
         return 303
 

@@ -226,3 +226,24 @@ def test_a_name_that_is_role_roster_or_person_can_answer_for_a_routine(
     files = {f"routines/{name}.yaml": routine.format(name) for name in ("owner", "support", "on-call", "desk", "ops1")}
 
     assert SiteLoader(make_site({"opsrunner.yaml": DESIGNED, **files})).load().problems == ()
+
+
+@pytest.mark.parametrize(
+    ("web", "is_good"),
+    [
+        ('{listen: "127.0.0.1:8421"}', True),
+        ('{listen: "[::1]:8421"}', True),
+        ('{listen: "localhost:8421"}', True),
+        ('{listen: "0.0.0.0:8420", url: https://ops.example.com}', True),
+        ('{listen: "0.0.0.0:8420"}', False),
+        ('{listen: "[::]:8420"}', False),
+        ('{listen: "192.0.2.7:8420", url: http://ops.example.com}', False),
+    ],
+)
+def test_the_page_is_reached_from_elsewhere_by_https_only(
+    make_site: Callable[[Mapping[str, str]], Path], web: str, is_good: bool
+) -> None:
+    """C01: sign-in links and sessions would be read on the way."""
+    loaded = SiteLoader(make_site({"opsrunner.yaml": f"{SMALLEST}web: {web}\n"})).load()
+    assert [problem.message for problem in loaded.problems if "is reached from elsewhere" not in problem.message] == []
+    assert (loaded.problems == ()) is is_good

@@ -1,0 +1,77 @@
+"""The page's server: where it listens, what it says, and how it ends."""
+
+from __future__ import annotations
+
+import http.client
+import logging
+import socket
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from opsrunner.app import App, open_app
+from opsrunner.errors import StateError
+from opsrunner.web.server import WebServer
+
+
+@pytest.fixture
+def port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        found: int = probe.getsockname()[1]
+    return found
+
+
+@pytest.fixture
+def served(app: App, port: int) -> Iterator[App]:
+    path = app.root / "opsrunner.yaml"
+    path.write_text(f'{path.read_text()}web: {{listen: "127.0.0.1:{port}"}}\n')
+    opened = open_app(app.root)
+    yield opened
+    opened.close()
+
+
+def complaints(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+
+
+def test_a_page_that_follows_keeps_nobody_from_ending(served: App, port: int, caplog: pytest.LogCaptureFixture) -> None:
+    """The end comes at once, and without a word of complaint, while somebody has a page open."""
+    server = WebServer(served)
+    server.start()
+    link = served.sign_in.link(served.site.people["boss"], made_by="boss", at=served.clock.now())
+    client = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    client.request("POST", f"/sign-in/{link}", headers={"Origin": f"http://127.0.0.1:{port}", "Content-Length": "0"})
+    answer = client.getresponse()
+    cookie = str(answer.headers["Set-Cookie"]).partition(";")[0]
+    answer.read()
+    client.request("GET", "/live", headers={"Cookie": cookie})
+    following = client.getresponse()
+    assert following.status == 200
+    assert following.readline() == b"retry: 2000\n"
+    began = time.monotonic()
+    server.stop()
+    assert time.monotonic() - began < 2
+    assert not [thread for thread in threading.enumerate() if thread.name == "web"]
+    client.close()
+    assert complaints(caplog) == []
+
+
+def test_what_is_no_http_is_told_in_one_line_of_ours(served: App, port: int, caplog: pytest.LogCaptureFixture) -> None:
+    server = WebServer(served)
+    server.start()
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as stranger:
+        stranger.sendall(b"GARBAGE\r\n\r\n")
+        assert b"400" in stranger.recv(1000)
+    server.stop()
+    assert complaints(caplog) == ["the page: Invalid HTTP request received."]
+
+
+def test_a_port_that_is_taken_is_said_with_what_to_do(served: App, port: int) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", port))
+        other.listen()
+        with pytest.raises(StateError, match=rf"cannot listen at 127.0.0.1:{port}: Address already in use; set web"):
+            WebServer(served).start()
