@@ -8,7 +8,7 @@ from datetime import datetime
 
 from opsrunner.ledger.codec import to_moment, to_text
 from opsrunner.ledger.database import Ledger
-from opsrunner.model.session import SESSION_IDLE, Session
+from opsrunner.model.session import Session
 
 
 def token_hash(token: str) -> str:
@@ -65,15 +65,6 @@ class Sessions:
         """Return the session of a token that nobody has ended; whether it still lives is asked of it."""
         row = self._ledger.one("SELECT * FROM sessions WHERE token = ? AND ended_at IS NULL", (token_hash(token),))
         return None if row is None else _session(row)
-
-    def live(self, *, at: datetime, person: str | None = None) -> list[Session]:
-        """Return the sessions that may still be used, of all or of one person, the newest first."""
-        sql = "SELECT * FROM sessions WHERE ended_at IS NULL AND expires_at > ? AND seen_at > ?"
-        values = [to_text(at), to_text(at - SESSION_IDLE)]
-        if person is not None:
-            sql += " AND person = ?"
-            values.append(person)
-        return [_session(row) for row in self._ledger.all(f"{sql} ORDER BY id DESC", values)]
 
     def seen(self, session_id: int, *, at: datetime) -> None:
         """Record that a session is used."""

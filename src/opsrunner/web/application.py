@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from starlette.applications import Starlette
-from starlette.convertors import Convertor, register_url_convertor
+from starlette.convertors import IntegerConvertor, StringConvertor, register_url_convertor
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
@@ -44,40 +44,22 @@ _STATUS_OF: tuple[tuple[type[OpsrunnerError], int], ...] = (
 )
 
 
-class _Link(Convertor[str]):
+class _Link(StringConvertor):
     """A token as `secrets.token_urlsafe` writes it."""
 
     regex = "[A-Za-z0-9_-]{20,100}"
 
-    def convert(self, value: str) -> str:
-        return value
 
-    def to_string(self, value: str) -> str:
-        return value
-
-
-class _Number(Convertor[int]):
-    """A number of the ledger: no sign, no leading zero, within 63 bits."""
-
-    regex = "[1-9][0-9]{0,17}"
-
-    def convert(self, value: str) -> int:
-        return int(value)
-
-    def to_string(self, value: int) -> str:
-        return str(value)
-
-
-class _Name(Convertor[str]):
+class _Name(StringConvertor):
     """The id of a routine."""
 
     regex = "[a-z0-9][a-z0-9-]{0,99}"
 
-    def convert(self, value: str) -> str:
-        return value
 
-    def to_string(self, value: str) -> str:
-        return value
+class _Number(IntegerConvertor):
+    """A number of the ledger: no sign, no leading zero, within 63 bits."""
+
+    regex = "[1-9][0-9]{0,17}"
 
 
 register_url_convertor("name", _Name())

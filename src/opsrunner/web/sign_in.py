@@ -73,7 +73,7 @@ async def sign_out(visit: Visit) -> Response:
     """End this session, on the server."""
     await visit.form(Nothing)
     me, session = visit.person, visit.guest.session
-    await visit.write(lambda: visit.app.sign_in.end(session.id, of=me, actor=me, at=visit.now, address=visit.address))
+    await visit.write(lambda: visit.app.sign_in.leave(session, person=me, at=visit.now, address=visit.address))
     answer = RedirectResponse("/sign-in", status_code=303)
     answer.delete_cookie(visit.place.cookie, secure=visit.place.is_secure, httponly=True, samesite="lax")
     return answer

@@ -8,7 +8,10 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from opsrunner.app import App
+from opsrunner.errors import StateError
 from opsrunner.testing import FakeClock
 
 Browser = Any
@@ -47,7 +50,7 @@ def test_a_scanner_that_looks_at_a_link_uses_nothing_up(app: App, browser: Brows
         answer = browser.client.request(method, path)
         assert answer.status_code == 200
         assert "set-cookie" not in answer.headers
-    assert app.books.sessions.live(at=clock.now()) == []
+    assert app.books.sessions.is_first()
     assert browser.post(path).status_code == 303
 
 
@@ -151,3 +154,16 @@ def test_the_session_s_end_is_told_by_the_site_s_clock(app: App, clock: FakeCloc
     assert found is not None
     assert "\n" not in found[1].agent
     assert len(found[1].agent) <= 200
+
+
+def test_a_page_is_looked_at_also_where_its_use_cannot_be_recorded(
+    app: App, signed_in: Callable[[str], Browser], clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    browser = signed_in("ops1")
+
+    def full(*_: object, **__: object) -> None:
+        raise StateError("ledger.db: database or disk is full; make room on the disk")
+
+    monkeypatch.setattr(app.books.sessions, "seen", full)
+    clock.move(minutes=6)
+    assert browser.get("/").status_code == 200
