@@ -13,11 +13,10 @@ from opsrunner.ledger.books import Books
 from opsrunner.ledger.holds import Hold
 from opsrunner.model.routine import Routine
 from opsrunner.model.run import Run
-from opsrunner.model.schedule import Occurrence
 from opsrunner.model.site import Site
 from opsrunner.model.task import Task
 from opsrunner.schedules.almanac import Almanac
-from opsrunner.schedules.due import occurrences, upcoming
+from opsrunner.schedules.due import occurrences
 
 ONE_MICROSECOND = timedelta(microseconds=1)
 
@@ -67,17 +66,6 @@ def forecast(
             coming = _of_routine(routine, own, world, from_=start, until=until, people=people)
             found += [one for one in coming if (one.routine, one.nominal_at) not in recorded]
     return sorted(found, key=lambda item: (item.planned_at, item.routine, item.nominal_at))
-
-
-def next_times(
-    routine: Routine, *, holds: Sequence[Hold], world: World, after: datetime, count: int
-) -> list[tuple[Occurrence, str]]:
-    """Return the next `count` times of a routine, each with why it is left out, or ''. `holds` are its own."""
-    coming = upcoming(routine.schedule, after=after, count=count, almanac=world.almanac)
-    if coming:  # all of the last moment, of which one runs
-        last = coming[-1].planned_at
-        coming = list(occurrences(routine.schedule, after=after, until=last, almanac=world.almanac))
-    return list(zip(coming, left_out_because(routine, coming, holds, world), strict=True))[:count]
 
 
 def _watermarks(books: Books) -> dict[str, datetime]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from starlette.responses import Response
 
-from opsrunner.engine.forecast import next_times
+from opsrunner.engine.next_times import next_times
 from opsrunner.engine.planner import world_of
 from opsrunner.engine.run_facts import seconds_between
 from opsrunner.errors import NotFound
