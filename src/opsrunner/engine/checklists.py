@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from opsrunner.engine.desk import Desk, routine_names
+from opsrunner.engine.desk import Desk, RoutineNames
 from opsrunner.engine.task_words import STATUS_WORDS, evidence_words
 from opsrunner.errors import NotFound
 from opsrunner.mail.headers import clean_line
@@ -49,7 +49,7 @@ class Checklists:
         if not tasks:
             return
         run = self._desk.books.runs.get(run_id)
-        name = routine_names(self._desk).get(run.routine, run.routine)
+        name = RoutineNames(self._desk).of(run.routine)
         write_markdown(self._desk.state, run, name, tasks, self._desk.site(), at)
 
 

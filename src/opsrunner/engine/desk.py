@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from opsrunner.ledger.books import Books
@@ -24,7 +25,19 @@ class Desk:
     """Where mail templates lie, the site's own first."""
 
 
-def routine_names(desk: Desk) -> dict[str, str]:
-    """Return the display name of every routine that is in force or ever was, by id."""
-    known = {watched.id: watched.name for watched in desk.books.routines.all().values()}
-    return known | {routine.id: routine.name for routine in desk.site().routines.values()}
+class RoutineNames:
+    """How routines are called, also those that are gone; the ledger is asked once, and only where one is."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    def of(self, routine: str | None) -> str:
+        """Return the display name of a routine; its id where nobody knows it, '' for none."""
+        if routine is None:
+            return ""
+        found = self._desk.site().routines.get(routine)
+        return found.name if found is not None else self._gone.get(routine, routine)
+
+    @cached_property
+    def _gone(self) -> dict[str, str]:
+        return {watched.id: watched.name for watched in self._desk.books.routines.all().values()}

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from itertools import islice
 from zoneinfo import ZoneInfo
 
-from opsrunner.engine.desk import Desk, routine_names
+from opsrunner.engine.desk import Desk, RoutineNames
 from opsrunner.engine.digest_words import count_words, plural
 from opsrunner.engine.forecast import Forecast, forecast
 from opsrunner.engine.people import People
@@ -45,13 +45,13 @@ def coming_lines(desk: Desk, *, from_: datetime, until: datetime, tasks: Sequenc
 def muted_lines(desk: Desk, *, until: datetime) -> tuple[str, ...]:
     """Return what is paused, left out, frozen or accepted at `until`, each with its end and its reason."""
     zone = ZoneInfo(desk.site().timezone)
-    names = routine_names(desk)
+    names = RoutineNames(desk)
     lines: list[str] = []
     alike: dict[tuple[str, str, str], list[Hold]] = defaultdict(list)
     for hold in desk.books.holds.live(until):
         alike[(hold.routine, hold.kind, _reason(desk, hold))].append(hold)
     for (routine, _, reason), holds in alike.items():
-        lines.append(f"{names.get(routine, routine)} {_held(holds, zone)}: {reason}.")
+        lines.append(f"{names.of(routine)} {_held(holds, zone)}: {reason}.")
     today = until.astimezone(zone).date()
     frozen = [freeze for freeze in desk.site().freezes if freeze.from_ <= today <= freeze.until]
     lines += [_frozen(desk, freeze) for freeze in frozen]
@@ -130,14 +130,14 @@ def _run_text(item: Forecast) -> str:
 def _due(desk: Desk, tasks: Sequence[Task], *, from_: datetime, until: datetime) -> list[Coming]:
     """Return when the readers' own tasks are due; those of one routine that are due together stand as one."""
     zone = ZoneInfo(desk.site().timezone)
-    names = routine_names(desk)
+    names = RoutineNames(desk)
     together: dict[tuple[datetime, str | None], list[Task]] = defaultdict(list)
     for task in tasks:
         if task.due_at is not None and from_ < task.due_at <= until:
             together[(task.due_at, task.routine)].append(task)
     lines: list[Coming] = []
     for (at, routine), alike in together.items():
-        what = f"{names.get(routine or '', '')}, {plural(len(alike), 'task')}" if len(alike) > 1 else alike[0].title
+        what = f"{names.of(routine)}, {plural(len(alike), 'task')}" if len(alike) > 1 else alike[0].title
         lines.append(Coming(at=at, when=_when(at, from_, zone), text=f"Yours is due: {what}"))
     return lines
 

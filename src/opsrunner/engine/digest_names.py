@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from opsrunner.engine.desk import Desk, routine_names
+from opsrunner.engine.desk import Desk, RoutineNames
 from opsrunner.engine.digest_words import near_words
 from opsrunner.engine.people import People
 from opsrunner.model.person import Person
@@ -18,7 +18,7 @@ class Names:
     def __init__(self, desk: Desk, *, until: datetime) -> None:
         self._desk, self._until = desk, until
         self._people = People(desk)
-        self._routines = routine_names(desk)
+        self._routines = RoutineNames(desk)
         self._owners: dict[tuple[str | None, str], Person | None] = {}
         self.readers = {
             person.id: person for name in desk.site().digest.to for person in self._people.persons(name, at=until)
@@ -26,7 +26,7 @@ class Names:
 
     def routine(self, routine: str | None) -> str:
         """Return a routine's display name, '' for none."""
-        return self._routines.get(routine or "", routine or "")
+        return self._routines.of(routine)
 
     def plan(self, routine: str | None, step: str) -> StepPlan | None:
         """Return a step as the routine's file has it now."""

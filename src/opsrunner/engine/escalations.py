@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from opsrunner.ledger.books import Books
+from collections.abc import Container
+
 from opsrunner.model.routine import Escalation
 from opsrunner.model.task import Task
 
@@ -17,9 +18,8 @@ def escalation_rung(escalation: Escalation) -> str:
     return f"escalate {escalation.after_seconds} {escalation.to}"
 
 
-def escalated_to(books: Books, task: Task) -> tuple[str, ...]:
-    """Return the names (role, roster or person) that an open task has been escalated to."""
-    if not task.escalate or not task.is_open:
+def escalated_to(task: Task, climbed: Container[str]) -> tuple[str, ...]:
+    """Return the names (role, roster or person) that an open task was escalated to, by its rungs that went."""
+    if not task.is_open:
         return ()
-    climbed = books.tasks.rungs(task.id)
     return tuple(step.to for step in task.escalate if escalation_rung(step) in climbed)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from opsrunner.engine.desk import Desk
 from opsrunner.engine.escalations import escalated_to
 from opsrunner.errors import NotFound
-from opsrunner.model.person import Holding, Person
+from opsrunner.ledger.audit import AuditRecord
+from opsrunner.model.person import Absence, Holding, Person
 from opsrunner.model.task import Task
 from opsrunner.schedules.holding import holder
 
@@ -29,7 +31,7 @@ class People:
     def holder(self, name: str, *, at: datetime) -> Holding:
         """Return who holds a role, roster or person; a gap where nobody does, or the name is gone."""
         try:
-            return holder(name, at=at, site=self._desk.site(), absences=self._desk.books.absences.live(since=at))
+            return holder(name, at=at, site=self._desk.site(), absences=self._absences(at))
         except NotFound as exc:
             return Holding(person=None, why=str(exc))
 
@@ -56,7 +58,7 @@ class People:
 
     def is_escalated_to(self, task: Task, person: Person, *, at: datetime) -> bool:
         """Tell whether an escalation of the task has reached `person`."""
-        return any(person in self.persons(name, at=at) for name in escalated_to(self._desk.books, task))
+        return any(person in self.persons(name, at=at) for name in self._escalated_to(task))
 
     def why(self, task: Task, person: Person, *, at: datetime) -> str:
         """Say in a few words how a task stands to `person`: `yours: on-call this week`."""
@@ -112,9 +114,21 @@ class People:
         """Tell whether the person is on leave and nobody stands in."""
         on_leave = any(
             absence.kind == "leave" and absence.person == person.id and absence.roster is None and absence.from_ <= at
-            for absence in self._desk.books.absences.live(since=at)
+            for absence in self._absences(at)
         )
         return on_leave and self.holder(person.id, at=at).person == person.id
+
+    def _absences(self, at: datetime) -> Sequence[Absence]:
+        """Return the absences that reach past a moment."""
+        return self._desk.books.absences.live(since=at)
+
+    def _escalated_to(self, task: Task) -> tuple[str, ...]:
+        """Return the names that a task has been escalated to."""
+        return escalated_to(task, self._desk.books.tasks.rungs(task.id)) if task.escalate else ()
+
+    def _acts_on(self, task: Task) -> Sequence[AuditRecord]:
+        """Return what people have done to a task."""
+        return self._desk.books.audit.about(f"task {task.id}")
 
     def _held(self, name: str, *, at: datetime) -> Person | None:
         return self._known(self.holder(name, at=at).person)
@@ -137,7 +151,7 @@ class People:
 
     def _how_taken(self, task: Task) -> str:
         """Tell a hand-over from a claim by the newest record of either."""
-        for record in reversed(self._desk.books.audit.about(f"task {task.id}")):
+        for record in reversed(self._acts_on(task)):
             if record.action == "claim":
                 return "you claimed it"
             if record.action == "hand over":

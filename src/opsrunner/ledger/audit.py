@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sqlite3
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from opsrunner.ledger.codec import to_moment, to_text
+from opsrunner.ledger.codec import dumps, to_moment, to_text
 from opsrunner.ledger.database import Ledger
 
 
@@ -38,15 +40,22 @@ class Audit:
 
     def about(self, subject: str) -> list[AuditRecord]:
         """Return the records about a subject, oldest first."""
-        rows = self._ledger.all("SELECT * FROM audit WHERE subject = ? ORDER BY id", (subject,))
         return [
-            AuditRecord(
-                at=to_moment(row["at"]),
-                actor=row["actor"],
-                address=row["address"],
-                action=row["action"],
-                subject=row["subject"],
-                detail=row["detail"],
-            )
-            for row in rows
+            _record(row) for row in self._ledger.all("SELECT * FROM audit WHERE subject = ? ORDER BY id", (subject,))
         ]
+
+    def about_all(self, subjects: Sequence[str]) -> list[AuditRecord]:
+        """Return the records about some subjects, those of one subject oldest first."""
+        sql = "SELECT * FROM audit WHERE subject IN (SELECT value FROM json_each(?)) ORDER BY subject, id"
+        return [_record(row) for row in self._ledger.all(sql, (dumps(list(subjects)),))]
+
+
+def _record(row: sqlite3.Row) -> AuditRecord:
+    return AuditRecord(
+        at=to_moment(row["at"]),
+        actor=row["actor"],
+        address=row["address"],
+        action=row["action"],
+        subject=row["subject"],
+        detail=row["detail"],
+    )

@@ -45,6 +45,7 @@ class _Local(threading.local):
 
     writes = False
     connection: sqlite3.Connection | None = None
+    number = 0
 
 
 class _Transaction:
@@ -128,14 +129,16 @@ class Ledger:
             return row
 
     def version(self) -> int:
-        """Return a number that changes when another connection, of whatever process, has changed the ledger.
+        """Return a number that changes when the ledger has been changed, by whatever thread or process.
+
+        Each thread counts by itself: the number of one says nothing to another.
 
         Raises LedgerGone where the file is not the one that was opened.
         """
         if self._identity is not None:
             self._identity.require_place()
         row = self.one("PRAGMA data_version")
-        return int(row[0]) if row else 0
+        return (self._local.number << 32) + (int(row[0]) if row else 0)
 
     def is_intact(self) -> bool:
         """Tell whether SQLite finds every page in order."""
@@ -272,6 +275,7 @@ class Ledger:
             connection = self._connect()
             self._local.connection = connection
             self._connections.append(connection)
+            self._local.number = len(self._connections)
         return connection
 
     def _connect(self) -> sqlite3.Connection:

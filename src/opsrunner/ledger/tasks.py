@@ -214,6 +214,14 @@ class Tasks:
         rows = self._ledger.all("SELECT rung, at FROM rungs WHERE task = ?", (task_id,))
         return {row["rung"]: to_moment(row["at"]) for row in rows}
 
+    def rungs_of(self, task_ids: Sequence[int]) -> dict[int, set[str]]:
+        """Return the names of the rungs that went, by task, for those that have any."""
+        found: dict[int, set[str]] = {}
+        sql = "SELECT task, rung FROM rungs WHERE task IN (SELECT value FROM json_each(?))"
+        for row in self._ledger.all(sql, (dumps(list(task_ids)),)):
+            found.setdefault(row["task"], set()).add(row["rung"])
+        return found
+
 
 def _plain(new: NewTask, name: str) -> Any:
     value = getattr(new, name)

@@ -23,6 +23,7 @@ from opsrunner.templates.own_pages import OwnPages, markdown
 from opsrunner.web import words
 from opsrunner.web.doors import DOORS, Door
 from opsrunner.web.guard import Guard, Needs, Place, may_enter, session_token
+from opsrunner.web.kept import Circumstances, KeptPages
 from opsrunner.web.live import Changes, follow
 from opsrunner.web.patience import Patience
 from opsrunner.web.sign_in import TooOften
@@ -72,13 +73,15 @@ class Web:
 
     def __init__(self, app: App) -> None:
         self._app = app
+        self.changes = Changes(app.books.ledger)
         self._around = Around(
             app=app,
             pages=OwnPages(HERE / "pages", filters={"markdown": markdown}, names=words.NAMES),
             patience=Patience(),
+            changes=self.changes,
             writers=ThreadPoolExecutor(WRITERS, thread_name_prefix="web"),
         )
-        self.changes = Changes(app.books.ledger)
+        self._kept = KeptPages()
 
     def place(self) -> Place:
         """Under which names the page is reached now."""
@@ -102,11 +105,25 @@ class Web:
             if not may_enter(door.needs, visit.person_or_none):
                 return self._refuse(visit, door)
             try:
-                return await door.page(visit)
+                return await self._answer(visit, door)
             except OpsrunnerError as exc:
                 return self._say(visit, exc)
 
         return self._safely(endpoint)
+
+    async def _answer(self, visit: Visit, door: Door) -> Response:
+        """Answer with the page that was made a moment ago where it still is true, else with a new one."""
+        if not door.keeps:
+            return await door.page(visit)
+        here = Circumstances(version=self._app.books.ledger.version(), site=self._app.site, now=visit.now)
+        key = (visit.person.id, f"{visit.request.url.path}?{visit.request.url.query}")
+        kept = self._kept.get(key, here)
+        if kept is not None:
+            return visit.answer(kept)
+        response = await door.page(visit)
+        if visit.made is not None:
+            self._kept.keep(key, visit.made, here)
+        return response
 
     def _safely(self, endpoint: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
         """Answer also where nobody can be told apart, or a page is at fault: with a sentence, and nothing else."""

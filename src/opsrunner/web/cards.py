@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from opsrunner.engine.desk import routine_names
 from opsrunner.engine.moment_words import due_words
+from opsrunner.engine.people_at_once import PeopleAtOnce
 from opsrunner.model.person import Person
 from opsrunner.model.task import Task, TaskStatus
 from opsrunner.web.visit import Visit
@@ -48,48 +48,49 @@ class Group:
     cards: tuple[Card, ...]
 
 
-def names_of(visit: Visit) -> dict[str, str]:
-    """Return how routines are called, by id."""
-    return routine_names(visit.app.desk)
-
-
 def staff_of(visit: Visit) -> list[Person]:
     """Return who works on tasks."""
     return [person for person in visit.app.site.people.values() if person.is_staff]
 
 
-def card_of(visit: Visit, task: Task, names: dict[str, str]) -> Card:
-    """Return a task as the reader sees it."""
-    people, me = visit.app.people, visit.person
-    owner = people.of_task(task, at=visit.now) if task.is_open else None
-    may_undo = task.closed_by == me.id or me.is_owner
-    return Card(
-        task=task,
-        routine=names.get(task.routine or "", task.routine or ""),
-        why=people.why(task, me, at=visit.now) if task.is_open else "",
-        due=due_words(task.due_at, now=visit.now, zone=visit.zone),
-        is_late=task.is_late(visit.now),
-        is_mine=owner is not None and owner.id == me.id,
-        closed_by=visit.app.site.name_of(task.closed_by),
-        can_undo=may_undo and task.settles_at is not None and task.settles_at > visit.now,
-    )
+class Cards:
+    """Shows tasks to the reader; what is asked of the ledger is asked once for all of them."""
 
+    def __init__(self, visit: Visit, tasks: Sequence[Task]) -> None:
+        self._visit = visit
+        self.people = PeopleAtOnce(visit.app.desk, tasks, at=visit.now)
+        """Who answers for these tasks."""
 
-def grouped(visit: Visit, tasks: Sequence[Task], names: dict[str, str]) -> list[Group]:
-    """Return tasks by when they are due: overdue, today, this week, later; without a due time they come last."""
-    today = visit.now.astimezone(visit.zone).date()
-    end_of_week = today + timedelta(days=6 - today.weekday())
-    found: dict[str, list[Task]] = {"Overdue": [], "Today": [], "This week": [], "Later": []}
-    for task in tasks:
-        day = None if task.due_at is None else task.due_at.astimezone(visit.zone).date()
-        if task.is_late(visit.now):
-            found["Overdue"].append(task)
-        elif day is None or day > end_of_week:
-            found["Later"].append(task)
-        else:
-            found["Today" if day <= today else "This week"].append(task)
-    return [
-        Group(title=title, cards=tuple(card_of(visit, task, names) for task in group))
-        for title, group in found.items()
-        if group
-    ]
+    def of(self, task: Task) -> Card:
+        """Return a task as the reader sees it."""
+        visit, me = self._visit, self._visit.person
+        owner = self.people.of_task(task, at=visit.now) if task.is_open else None
+        may_undo = task.closed_by == me.id or me.is_owner
+        return Card(
+            task=task,
+            routine=visit.names.of(task.routine),
+            why=self.people.why(task, me, at=visit.now) if task.is_open else "",
+            due=due_words(task.due_at, now=visit.now, zone=visit.zone),
+            is_late=task.is_late(visit.now),
+            is_mine=owner is not None and owner.id == me.id,
+            closed_by=visit.app.site.name_of(task.closed_by),
+            can_undo=may_undo and task.settles_at is not None and task.settles_at > visit.now,
+        )
+
+    def grouped(self, tasks: Sequence[Task]) -> list[Group]:
+        """Return tasks by when they are due: overdue, today, this week, later; without a due time they come last."""
+        now, zone = self._visit.now, self._visit.zone
+        today = now.astimezone(zone).date()
+        end_of_week = today + timedelta(days=6 - today.weekday())
+        found: dict[str, list[Task]] = {"Overdue": [], "Today": [], "This week": [], "Later": []}
+        for task in tasks:
+            day = None if task.due_at is None else task.due_at.astimezone(zone).date()
+            if task.is_late(now):
+                found["Overdue"].append(task)
+            elif day is None or day > end_of_week:
+                found["Later"].append(task)
+            else:
+                found["Today" if day <= today else "This week"].append(task)
+        return [
+            Group(title=title, cards=tuple(self.of(task) for task in group)) for title, group in found.items() if group
+        ]

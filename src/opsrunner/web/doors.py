@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from starlette.responses import Response
 
-from opsrunner.web import digests, probes, routines, runs, sign_in, tasks, today
+from opsrunner.web import digests, outputs, probes, routines, runs, sign_in, tasks, today
 from opsrunner.web.guard import Needs
 from opsrunner.web.visit import Visit
 
@@ -22,10 +22,12 @@ class Door:
     method: str = "GET"
     page: Page
     needs: Needs
+    keeps: bool = False
+    """Whether the page may be kept for a moment: it is the same in all windows of a person."""
 
 
-def _get(path: str, page: Page, needs: Needs) -> Door:
-    return Door(path=path, page=page, needs=needs)
+def _get(path: str, page: Page, needs: Needs, *, keeps: bool = False) -> Door:
+    return Door(path=path, page=page, needs=needs, keeps=keeps)
 
 
 def _post(path: str, page: Page, needs: Needs) -> Door:
@@ -40,20 +42,21 @@ DOORS: tuple[Door, ...] = (
     _get("/sign-in/{link:token}", sign_in.show_link, "nobody"),
     _post("/sign-in/{link:token}", sign_in.use_link, "nobody"),
     _post("/sign-out", sign_in.sign_out, "anyone"),
-    _get("/", tasks.my_work, "anyone"),
+    _get("/", tasks.my_work, "anyone", keeps=True),
     _post("/tasks", tasks.add, "staff"),
     _get("/tasks/new", tasks.new, "staff"),
-    _get("/tasks/{task:int}", tasks.show, "anyone"),
+    _get("/tasks/{task:int}", tasks.show, "anyone", keeps=True),
     _get("/tasks/{task:int}/file", tasks.evidence_file, "anyone"),
     _post("/tasks/{task:int}/tick", tasks.tick, "staff"),
     _post("/tasks/{task:int}/undo", tasks.undo, "staff"),
     _post("/tasks/{task:int}/claim", tasks.claim, "staff"),
     _post("/tasks/{task:int}/hand-over", tasks.hand_over, "staff"),
     _post("/notes", tasks.add_note, "staff"),
-    _get("/runs/{run:int}", runs.show, "anyone"),
+    _get("/runs/{run:int}", runs.show, "anyone", keeps=True),
+    _get("/runs/{run:int}/output", outputs.follow, "anyone"),
     _post("/runs/{run:int}/again", runs.again, "staff"),
     _post("/runs/{run:int}/cancel", runs.cancel, "owner"),
-    _get("/today", today.show, "owner"),
+    _get("/today", today.show, "owner", keeps=True),
     _get("/digests", digests.all_of_them, "owner"),
     _get("/digests/{digest:int}", digests.show, "owner"),
     _get("/routines", routines.all_of_them, "owner"),

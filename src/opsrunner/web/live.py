@@ -14,6 +14,8 @@ from opsrunner.ledger.database import Ledger
 LOOK_SECONDS = 0.5
 QUIET_SECONDS = 15.0
 """A line goes then, also where nothing changed, so that a broken line is noticed on both sides."""
+STREAM_HEADERS = {"X-Accel-Buffering": "no"}
+"""Asks a proxy to hand on each event as it comes."""
 
 
 class Changes:
@@ -89,4 +91,4 @@ def follow(changes: Changes, request: Request) -> Response:
             before, number = number, await changes.after(number)
             yield "event: changed\ndata: \n\n" if number > before else ": nothing new\n\n"
 
-    return StreamingResponse(events(), media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
+    return StreamingResponse(events(), media_type="text/event-stream", headers=STREAM_HEADERS)

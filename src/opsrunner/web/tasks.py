@@ -18,7 +18,7 @@ from opsrunner.engine.task_texts import HOW_LENGTH, TITLE_LENGTH
 from opsrunner.errors import NotFound, OpsrunnerError, Refused, StateError, UsageError
 from opsrunner.ledger.audit import AuditRecord
 from opsrunner.model.task import Evidence, Task, TaskStatus
-from opsrunner.web.cards import card_of, grouped, names_of, staff_of
+from opsrunner.web.cards import Cards, staff_of
 from opsrunner.web.visit import Fields, Visit, local_moment
 
 NOTE_HOURS = 24
@@ -73,20 +73,20 @@ class _Opened(Fields):
 async def my_work(visit: Visit) -> Response:
     """Show what is the reader's to do."""
     opened = visit.query(_Opened)
-    people, me = visit.app.people, visit.person
-    mine = [task for task in visit.app.books.tasks.opened() if people.is_for(task, me, at=visit.now)]
+    me, opened_now = visit.person, visit.app.books.tasks.opened()
+    cards = Cards(visit, opened_now)
+    mine = [task for task in opened_now if cards.people.is_for(task, me, at=visit.now)]
     start_of_day = visit.now.astimezone(visit.zone).replace(hour=0, minute=0, second=0, microsecond=0)
     closed = visit.app.books.tasks.closed(since=start_of_day)
     done = [task for task in reversed(closed) if task.closed_by == me.id]
-    name = names_of(visit)
     late = sum(task.is_late(visit.now) for task in mine)
     return visit.page(
         "my_work.html",
         title="My work",
         count=len(mine),
         late=late,
-        groups=grouped(visit, mine, name),
-        done=[card_of(visit, task, name) for task in done],
+        groups=cards.grouped(mine),
+        done=[cards.of(task) for task in done],
         opened=opened.open,
         notes=visit.app.books.notes.since(visit.now - timedelta(hours=NOTE_HOURS))[:1],
         longest_note=LONGEST,
@@ -108,7 +108,7 @@ def _task_page(
         "task.html",
         status=_status(refusal, 409),
         title=task.title,
-        card=card_of(visit, task, names_of(visit)),
+        card=Cards(visit, [task]).of(task),
         history=history,
         staff=staff_of(visit),
         sent=sent,

@@ -16,7 +16,6 @@ from opsrunner.model.routine import Routine
 from opsrunner.model.run import Run, RunStatus
 from opsrunner.model.task import TaskStatus
 from opsrunner.schedules.words import in_words
-from opsrunner.web.cards import names_of
 from opsrunner.web.visit import Visit
 
 MOST_ROUTINES = 200
@@ -47,7 +46,6 @@ class Line:
 async def show(visit: Visit) -> Response:
     """Show the day as it stands."""
     digest = visit.app.digests.stands(visit.now, from_=visit.now - timedelta(days=1))
-    names = names_of(visit)
     active = visit.app.books.runs.active()
     lines = _lines(visit)
     return visit.page(
@@ -55,7 +53,7 @@ async def show(visit: Visit) -> Response:
         title="Today",
         digest=digest,
         view=view_digest(digest, ROOMS[0]),
-        active=[(run, names.get(run.routine, run.routine)) for run in active],
+        active=[(run, visit.names.of(run.routine)) for run in active],
         lines=lines[:MOST_ROUTINES],
         left_out=max(0, len(lines) - MOST_ROUTINES),
     )

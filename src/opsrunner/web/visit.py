@@ -21,17 +21,18 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from opsrunner.app import App
+from opsrunner.engine.desk import RoutineNames
 from opsrunner.errors import Refused, UsageError
 from opsrunner.model.person import Person
 from opsrunner.model.session import Session
 from opsrunner.templates.own_pages import OwnPages
 from opsrunner.web.guard import Place
+from opsrunner.web.kept import SHOWN_HERE, TOKEN_HERE, Made
+from opsrunner.web.live import Changes
 from opsrunner.web.patience import Patience
 
 HASH_HEADER = "X-Shown"
 """Where a page that looks again tells which `main` it shows: the same one is not sent twice."""
-SHOWN_HERE = "@@shown@@"
-"""Stands in the tag of `main` in every page, for what names its content."""
 MOST_FIELDS, MOST_FILES, FIELD_BYTES = 500, 1, 1_000_000
 NONCE_BYTES = 8
 TOKEN_FIELD = "token"  # noqa: S105 (its name)
@@ -90,6 +91,8 @@ class Around:
     app: App
     pages: OwnPages
     patience: Patience
+    changes: Changes
+    """What tells whether the ledger has changed, and that the page ends."""
     writers: Executor
     """Threads that write. They stay, and with them their connections to the ledger."""
 
@@ -99,8 +102,11 @@ class Visit:
 
     def __init__(self, request: Request, *, around: Around, place: Place, guest: Guest | None) -> None:
         self.request, self.app, self.place, self.patience = request, around.app, place, around.patience
+        self.changes = around.changes
         self._pages, self._writers, self._guest = around.pages, around.writers, guest
         self.now: datetime = around.app.clock.now()
+        self.made: Made | None = None
+        """The page that was made, where one was, and nothing was refused."""
 
     @property
     def guest(self) -> Guest:
@@ -123,6 +129,11 @@ class Visit:
     def zone(self) -> ZoneInfo:
         """The zone in which this site speaks of time."""
         return ZoneInfo(self.app.site.timezone)
+
+    @cached_property
+    def names(self) -> RoutineNames:
+        """How routines are called."""
+        return RoutineNames(self.app.desk)
 
     @property
     def address(self) -> str:
@@ -159,16 +170,27 @@ class Visit:
             "person": self.person_or_none,
             "here": self.request.url.path,
             "site": self.app.site,
+            "TOKEN_HERE": TOKEN_HERE,
+            "SHOWN_HERE": SHOWN_HERE,
             **context,
         }
-        body = self._pages.render(template, names)
-        _, _, rest = body.partition("<main")
-        main, _, _ = rest.partition("</main>")
-        plain = main if self._guest is None else main.replace(self._guest.form_token, "")
-        shown = hashlib.sha256(plain.encode()).hexdigest()[:16]
-        if status == 200 and self.request.headers.get(HASH_HEADER) == shown:
+        made = Made.of(self._pages.render(template, names))
+        if status == 200:
+            self.made = made
+        return self.answer(made, status=status)
+
+    def answer(self, made: Made, *, status: int = 200) -> Response:
+        """Return a page that was made, with the token of this session in its forms."""
+        headers = self.request.headers
+        if status == 200 and headers.get(HASH_HEADER) == made.shown:
             return Response(status_code=204)
-        return HTMLResponse(body.replace(SHOWN_HERE, shown, 1), status_code=status)
+        session, packs = (
+            0 if self._guest is None else self._guest.session.id,
+            "gzip" in headers.get("accept-encoding", ""),
+        )
+        body, packed = made.body(session, lambda: self.guest.form_token, packs=packs)
+        about = {"Vary": "Accept-Encoding"} | ({"Content-Encoding": "gzip"} if packed else {})
+        return HTMLResponse(body, status_code=status, headers=about)
 
     def back(self, to: str) -> Response:
         """Send the browser to a page of ours, with GET."""

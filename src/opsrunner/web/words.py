@@ -8,6 +8,7 @@ from typing import Any
 from opsrunner.engine.moment_words import clock_words, count_words, due_words, duration_words, span_words, when_words
 from opsrunner.engine.status_words import reason_words, status_word, tone_of
 from opsrunner.engine.task_words import STATUS_WORDS, evidence_words
+from opsrunner.model.person import Person
 from opsrunner.web.guard import Needs, may_enter
 
 TAGS = {"fine": "good", "look": "warn", "failed": "bad", "live": "live", "nothing": "idle"}
@@ -21,14 +22,21 @@ class NavEntry:
     path: str
     label: str
     needs: Needs
+    is_near: bool = False
+    """Whether it stands under the thumb on a phone; what does not is a touch further."""
 
 
 NAVIGATION = (
-    NavEntry(path="/", label="My work", needs="anyone"),
-    NavEntry(path="/today", label="Today", needs="owner"),
+    NavEntry(path="/", label="My work", needs="anyone", is_near=True),
+    NavEntry(path="/today", label="Today", needs="owner", is_near=True),
     NavEntry(path="/routines", label="Routines", needs="owner"),
     NavEntry(path="/digests", label="Digests", needs="owner"),
 )
+
+
+def entries_for(person: Person) -> list[NavEntry]:
+    """Return the words of the navigation that lead somebody anywhere."""
+    return [entry for entry in NAVIGATION if may_enter(entry.needs, person)]
 
 
 def tag_of(status: str) -> str:
@@ -37,8 +45,7 @@ def tag_of(status: str) -> str:
 
 
 NAMES: dict[str, Any] = {
-    "NAVIGATION": NAVIGATION,
-    "may_enter": may_enter,
+    "entries_for": entries_for,
     "clock_words": clock_words,
     "count_words": count_words,
     "due_words": due_words,

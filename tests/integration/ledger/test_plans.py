@@ -51,7 +51,8 @@ GIVEN: dict[str, Any] = {
     "role": "boss", "routine": "nightly", "run": 1, "run_id": 1, "run_ids": [3], "rung": "remind", "seen_through": 1,
     "series": "daily", "session_id": 1,
     "settles_at": LATER, "since": NOW, "status": None, "statuses": (RunStatus.FAILED,),
-    "step": "audit", "struck": (), "subject": "task 1", "task_id": 1, "task_ids": [3], "text": "t", "through": 9,
+    "step": "audit", "struck": (), "subject": "task 1", "subjects": ["task 1"],
+    "task_id": 1, "task_ids": [3], "text": "t", "through": 9,
     "to": LATER, "token": "t", "told_through": 9, "unique": "u", "until": LATER, "value": "v",
 }  # fmt: skip
 """What every method gets for a parameter of a name; what a table means by it in its own way stands in OWN."""

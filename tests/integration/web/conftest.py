@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+import socket
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ import pytest
 from starlette.testclient import TestClient
 
 from opsrunner.app import App, open_app
+from opsrunner.ledger.runs import NewRun
+from opsrunner.model.run import Run, RunStatus, Trigger
 from opsrunner.model.task import NewTask, Task, TaskKind
 from opsrunner.testing import FakeClock
 from opsrunner.web.application import Web
@@ -122,3 +125,37 @@ def open_task(app: App, clock: FakeClock) -> Callable[..., Task]:
         return task
 
     return open_one
+
+
+@pytest.fixture
+def start_run(app: App, clock: FakeClock) -> Callable[..., Run]:
+    """Write a run of the routine `nightly`: `start_run(status=RunStatus.FAILED)`."""
+
+    def start(status: RunStatus = RunStatus.RUNNING, reason: str = "") -> Run:
+        new = NewRun(routine="nightly", trigger=Trigger.MANUAL, status=RunStatus.RUNNING, actor="boss")
+        run = app.books.runs.claim(new, at=clock.now())
+        assert run is not None
+        if status is not RunStatus.RUNNING:
+            app.books.runs.finish(run.id, status=status, reason=reason, at=clock.now() + timedelta(seconds=14))
+        return app.books.runs.get(run.id)
+
+    return start
+
+
+@pytest.fixture
+def port() -> int:
+    """A port that nobody listens at."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        found: int = probe.getsockname()[1]
+    return found
+
+
+@pytest.fixture
+def served(app: App, port: int) -> Iterator[App]:
+    """The site opened by a real clock, with its page at `port`."""
+    path = app.root / "opsrunner.yaml"
+    path.write_text(f'{path.read_text()}web: {{listen: "127.0.0.1:{port}"}}\n')
+    opened = open_app(app.root)
+    yield opened
+    opened.close()

@@ -10,31 +10,15 @@ import pytest
 
 from opsrunner.app import App
 from opsrunner.engine.outputs import output_file
-from opsrunner.ledger.runs import NewRun
 from opsrunner.model.outcome import Attempt, Outcome, Part, StepStatus
 from opsrunner.model.routine import StepPlan
-from opsrunner.model.run import Run, RunStatus, Trigger
+from opsrunner.model.run import Run, RunStatus
 from opsrunner.model.task import Evidence, Task, TaskKind, TaskStatus
 from opsrunner.testing import FakeClock
 
 SignedIn = Callable[[str], Any]
 Open = Callable[..., Task]
 HOSTILE = "<script>alert(1)</script> {{ 7*7 }}"
-
-
-@pytest.fixture
-def start_run(app: App, clock: FakeClock) -> Callable[..., Run]:
-    """Write a run of the routine `nightly`: `start_run(status=RunStatus.FAILED)`."""
-
-    def start(status: RunStatus = RunStatus.RUNNING, reason: str = "") -> Run:
-        new = NewRun(routine="nightly", trigger=Trigger.MANUAL, status=RunStatus.RUNNING, actor="boss")
-        run = app.books.runs.claim(new, at=clock.now())
-        assert run is not None
-        if status is not RunStatus.RUNNING:
-            app.books.runs.finish(run.id, status=status, reason=reason, at=clock.now() + timedelta(seconds=14))
-        return app.books.runs.get(run.id)
-
-    return start
 
 
 def end_step(app: App, run: Run, outcome: Outcome, *, at: FakeClock) -> None:

@@ -7,30 +7,12 @@ import logging
 import socket
 import threading
 import time
-from collections.abc import Iterator
 
 import pytest
 
-from opsrunner.app import App, open_app
+from opsrunner.app import App
 from opsrunner.errors import StateError
 from opsrunner.web.server import WebServer
-
-
-@pytest.fixture
-def port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        found: int = probe.getsockname()[1]
-    return found
-
-
-@pytest.fixture
-def served(app: App, port: int) -> Iterator[App]:
-    path = app.root / "opsrunner.yaml"
-    path.write_text(f'{path.read_text()}web: {{listen: "127.0.0.1:{port}"}}\n')
-    opened = open_app(app.root)
-    yield opened
-    opened.close()
 
 
 def complaints(caplog: pytest.LogCaptureFixture) -> list[str]:

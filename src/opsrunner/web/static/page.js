@@ -47,9 +47,77 @@ document.addEventListener("click", (event) => {
   details.querySelector("textarea, input:not([type=hidden])")?.focus();
 }, true);
 
+// What a running step writes is appended as it comes; a page that looks again leaves it as it stands.
+const KEPT_SIGNS = 100000;
+const streams = new Map();
+
+function append(place, text) {
+  const isAtEnd = place.scrollHeight - place.scrollTop - place.clientHeight < 40;
+  place.append(text);
+  if (place.textContent.length > KEPT_SIGNS) place.textContent = place.textContent.slice(-KEPT_SIGNS / 2);
+  if (isAtEnd) place.scrollTop = place.scrollHeight;
+}
+
+function followOutput(place) {
+  const address = new URL(place.dataset.writes, location.href);
+  if (place.dataset.upTo) address.searchParams.set("after", place.dataset.upTo);
+  else place.scrollTop = place.scrollHeight;
+  const source = new EventSource(address);
+  source.addEventListener("wrote", (event) => {
+    if (!place.isConnected) return leave(place);
+    place.dataset.upTo = event.lastEventId;
+    append(place, event.data);
+  });
+  source.addEventListener("over", () => source.close());
+  streams.set(place, source);
+}
+
+function leave(place) {
+  streams.get(place)?.close();
+  streams.delete(place);
+}
+
+// A browser keeps few lines to one place: windows that nobody sees hold none.
+function follow() {
+  if (document.hidden) {
+    for (const place of [...streams.keys()]) leave(place);
+    return;
+  }
+  if (!streams.has(document.body) && document.querySelector(".bar nav")) {
+    const changes = new EventSource("/live");
+    changes.addEventListener("changed", look);
+    streams.set(document.body, changes);
+  }
+  for (const place of [...streams.keys()]) if (!place.isConnected) leave(place);
+  for (const place of document.querySelectorAll("[data-writes]")) if (!streams.has(place)) followOutput(place);
+}
+
+document.addEventListener("click", (event) => event.target.closest("[data-prints]") && print());
+
+// On paper everything that explains a task is open; afterwards it is as it was.
+let openedToPrint = [];
+addEventListener("beforeprint", () => {
+  openedToPrint = [...document.querySelectorAll(".task details:not([open])")];
+  for (const details of openedToPrint) details.open = true;
+});
+addEventListener("afterprint", () => {
+  for (const details of openedToPrint) details.open = false;
+});
+
+function showWhatNeedsThis() {
+  for (const button of document.querySelectorAll("[data-prints]")) button.hidden = false;
+}
+
+showWhatNeedsThis();
+document.addEventListener("htmx:after:swap", showWhatNeedsThis);
+
 if (document.querySelector(".bar nav")) {
-  new EventSource("/live").addEventListener("changed", look);
   setInterval(() => wanted && look(), 1000);
   setInterval(look, 30000);
-  document.addEventListener("visibilitychange", look);
+  document.addEventListener("visibilitychange", () => {
+    follow();
+    look();
+  });
+  document.addEventListener("htmx:after:swap", follow);
+  follow();
 }

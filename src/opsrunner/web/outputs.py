@@ -1,0 +1,65 @@
+"""What a running step writes, as it comes: a stream of server-sent events that a page appends."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from time import monotonic
+
+from pydantic import Field
+from starlette.responses import Response, StreamingResponse
+
+from opsrunner.engine.outputs import Piece, output_since
+from opsrunner.web.live import STREAM_HEADERS
+from opsrunner.web.visit import Fields, Visit
+
+LOOK_SECONDS = 0.3
+QUIET_SECONDS = 15.0
+"""A line goes then, also where nothing was written; and whether the step still runs is looked up."""
+LONGEST_FILE = 2**40
+
+
+class _From(Fields):
+    step: str = Field(min_length=1, max_length=200)
+    after: int = Field(default=0, ge=0, le=LONGEST_FILE)
+
+
+async def follow(visit: Visit) -> Response:
+    """Stream what a step of a run writes after the first `after` bytes; each event's id is where it ends.
+
+    A browser that lost the line comes again with `Last-Event-ID`, and gets nothing twice.
+    """
+    asked, run = visit.query(_From), visit.app.books.runs.get(visit.number("run"))
+    told = visit.request.headers.get("last-event-id", "")
+    begin = int(told) if told.isdecimal() and int(told) <= LONGEST_FILE else asked.after
+    pieces = _pieces(visit, run.id, asked.step, begin)
+    return StreamingResponse(pieces, media_type="text/event-stream", headers=STREAM_HEADERS)
+
+
+async def _pieces(visit: Visit, run_id: int, step: str, begin: int) -> AsyncIterator[str]:
+    state, upto, spoke, waited = visit.app.state, begin, monotonic(), False
+    yield "retry: 2000\n\n"
+    while not visit.changes.is_over and not await visit.request.is_disconnected():
+        piece = output_since(state, run_id, step, from_=upto, whole_lines=not waited)
+        waited = piece.end == upto and not waited  # what stands without the end of its line comes a look later
+        if piece.end > upto:
+            upto, spoke = piece.end, monotonic()
+            yield _event(visit, piece)
+            continue
+        if monotonic() - spoke > QUIET_SECONDS:
+            spoke = monotonic()
+            yield ": nothing new\n\n"
+            if not _still_runs(visit, run_id, step):
+                break
+        await asyncio.sleep(LOOK_SECONDS)
+    yield "event: over\ndata: \n\n"
+
+
+def _event(visit: Visit, piece: Piece) -> str:
+    lines = visit.app.vault.mask(piece.text).split("\n")
+    return f"event: wrote\nid: {piece.end}\n" + "".join(f"data: {line}\n" for line in lines) + "\n"
+
+
+def _still_runs(visit: Visit, run_id: int, step: str) -> bool:
+    records = visit.app.books.steps.of_run(run_id)
+    return any(record.id == step and record.finished_at is None for record in records)

@@ -1,0 +1,110 @@
+"""What a running step writes, as it comes."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+from opsrunner.app import App
+from opsrunner.engine.outputs import output_file
+from opsrunner.model.run import Run
+from opsrunner.web.server import WebServer
+
+SignedIn = Callable[[str], Any]
+
+
+@pytest.fixture
+def address(served: App, port: int) -> Iterator[str]:
+    """A real server: a test client waits for the end of a stream."""
+    server = WebServer(served)
+    server.start()
+    yield f"http://127.0.0.1:{port}"
+    server.stop()
+
+
+@contextmanager
+def lines_of(app: App, address: str, path: str, **headers: str) -> Iterator[Iterator[str]]:
+    """What a person who is signed in hears of a stream, line by line."""
+    link = app.sign_in.link(app.site.people["ops1"], made_by="boss", at=app.clock.now())
+    own = {"Origin": address, "Sec-Fetch-Site": "same-origin"}
+    with httpx2.Client(base_url=address, timeout=20) as client:
+        assert client.post(f"/sign-in/{link}", headers=own).status_code == 303
+        with client.stream("GET", path, headers=headers) as answer:
+            yield answer.iter_lines()
+
+
+def write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as file:
+        file.write(text)
+
+
+def test_lines_come_as_they_are_written_none_twice(served: App, address: str, start_run: Callable[..., Run]) -> None:
+    run = start_run()
+    path = output_file(served.state, run.id, "run")
+    write(path, "first\nsecond\n")
+    heard: list[tuple[str, float]] = []
+    enough = threading.Event()
+
+    def listen() -> None:
+        with lines_of(served, address, f"/runs/{run.id}/output?step=run&after=6") as told:
+            for line in told:
+                heard.append((line, time.monotonic()))
+                if line == "data: <b>third</b>":
+                    enough.set()
+                    return
+
+    thread = threading.Thread(target=listen)
+    thread.start()
+    deadline = time.monotonic() + 10
+    while not any(line == "data: second" for line, _ in heard) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    wrote = time.monotonic()
+    write(path, "<b>third</b>\n")
+    assert enough.wait(10)
+    thread.join()
+    lines = [line for line, _ in heard]
+    assert "data: first" not in lines
+    assert lines.count("data: second") == 1
+    assert f"id: {len('first second ')}" in lines
+    assert heard[-1][1] - wrote < 2
+
+
+def test_a_browser_that_lost_the_line_goes_on_where_it_was(
+    served: App, address: str, start_run: Callable[..., Run]
+) -> None:
+    run = start_run()
+    write(output_file(served.state, run.id, "run"), "one\ntwo\n")
+    with lines_of(served, address, f"/runs/{run.id}/output?step=run&after=0", **{"Last-Event-ID": "4"}) as lines:
+        data = next(line for line in lines if line.startswith("data: "))
+    assert data == "data: two"
+
+
+def test_a_secret_in_an_output_is_masked(served: App, address: str, start_run: Callable[..., Run]) -> None:
+    run = start_run()
+    served.vault.remember("hunter2-hunter2")
+    write(output_file(served.state, run.id, "run"), "the word is hunter2-hunter2\n")
+    with lines_of(served, address, f"/runs/{run.id}/output?step=run") as lines:
+        data = next(line for line in lines if line.startswith("data: "))
+    assert "hunter2" not in data
+
+
+@pytest.mark.parametrize(
+    ("query", "status"),
+    [("", 400), ("step=", 400), ("step=run&after=-1", 400), ("step=run&after=x", 400), ("step=run&path=/etc", 400)],
+)
+def test_what_it_does_not_know_it_refuses(
+    signed_in: SignedIn, start_run: Callable[..., Run], query: str, status: int
+) -> None:
+    assert signed_in("ops1").get(f"/runs/{start_run().id}/output?{query}").status_code == status
+
+
+def test_a_run_that_is_not_there_has_no_output(signed_in: SignedIn) -> None:
+    assert signed_in("ops1").get("/runs/99/output?step=run").status_code == 404
