@@ -1,4 +1,5 @@
-# `make run` shows what opsrunner does, `make test` shows that it does it. Both work from a fresh clone.
+# `make run` shows what opsrunner does and serves its page (`make run ONCE=1` ends by itself), `make test` shows that
+# it does it. Both work from a fresh clone.
 SHELL := /bin/bash
 BIN := .venv/bin
 PYTEST_OPTIONS ?= -n 2 --dist loadgroup
@@ -10,7 +11,7 @@ UV := uv pip compile --no-config --universal --python-version 3.11 --generate-ha
 .PHONY: run test lint bench soak lock audit sbom clean
 
 run: .venv/installed
-	@$(BIN)/opsrunner try
+	@$(BIN)/opsrunner try $(if $(ONCE),,--serve)
 
 test: .venv/installed-dev
 	@.ci/install-packages

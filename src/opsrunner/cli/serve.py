@@ -37,11 +37,11 @@ def serve(session: Session, no_page: bool) -> int:
     gc.set_threshold(*PYTHONS_OWN)  # a daemon lives long: what goes round in circles is given back soon
     with session.at_work() as app:
         log_to_stderr(session, level=logging.INFO)
-        return app.serve(None if no_page else _page(app))
+        return app.serve(None if no_page else page_of(app))
 
 
-def _page(app: App) -> Face:
-    """Return the page; on a site that nobody has signed in to yet it opens with a way in for the owner."""
+def page_of(app: App) -> Face:
+    """Return the page of a site; on a site that nobody has signed in to yet it opens with a way in for the owner."""
     from opsrunner.web.server import WebServer  # without a page its libraries are not needed
 
     owner = next(iter(app.site.holders_of("owner")), None)

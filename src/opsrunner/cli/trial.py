@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import sys
@@ -13,32 +14,38 @@ import click
 
 from opsrunner.cli.options import json_option, site_options, verb
 from opsrunner.cli.session import Session
-from opsrunner.errors import StateError, StateLocked
+from opsrunner.errors import StateError, StateLocked, UsageError
 
 if TYPE_CHECKING:
     from opsrunner.app import App
     from opsrunner.cli.screen import CellLike
+    from opsrunner.engine.service import Face
     from opsrunner.engine.trial import TryResult
     from opsrunner.model.run import Run
     from opsrunner.model.task import Task
 
 EXAMPLE = """
 opsrunner try
+opsrunner try --serve
 opsrunner try --site /srv/ops
 """
 TRY = "try"
 
 
 @verb(EXAMPLE, name="try")
+@click.option("--serve", is_flag=True, help="Serve the page over what the try left, until Ctrl-C.")
 @json_option
 @site_options
 @click.pass_obj
-def try_site(session: Session) -> int:
+def try_site(session: Session, serve: bool) -> int:
     """Run every routine of the site once, for real, with a state of its own in var/try.
 
     Checklists open there and the digest is written as HTML and as a mail into a folder; the real state
-    is not touched, and each try begins afresh. What a routine finds does not count as an error.
+    is not touched, and each try begins afresh. What a routine finds does not count as an error. With --serve
+    the page follows, its routines kept as `opsrunner serve` keeps them; mails still reach nobody.
     """
+    if serve and session.as_json:
+        raise UsageError("--serve goes on until it is ended, so it goes without --json")
     folder = session.state_folder / TRY
     empty(folder)
     session.state = folder
@@ -49,7 +56,36 @@ def try_site(session: Session) -> int:
             _print_json(session, app.try_all(actor=actor_name(session, app)))
         else:
             _try(session, app)
+        if serve:
+            return _serve(session, app)
     return 0
+
+
+def _serve(session: Session, app: App) -> int:
+    """Serve the page over the try's state. Raises StateError where it cannot listen."""
+    from opsrunner.cli.log_lines import log_to_stderr
+    from opsrunner.cli.serve import page_of
+
+    log_to_stderr(session, level=logging.WARNING)
+    page = page_of(app)
+    session.screen.line()
+    page.start()
+    session.screen.line(f"The page is at {app.site.web.address}; Ctrl-C ends it.")
+    return app.serve(_Begun(page))
+
+
+class _Begun:
+    """A page that is there already: a try without one would be no try."""
+
+    def __init__(self, page: Face) -> None:
+        self._page = page
+
+    def start(self) -> None:
+        """Do nothing."""
+
+    def stop(self) -> None:
+        """End the page."""
+        self._page.stop()
 
 
 def empty(folder: Path) -> None:

@@ -168,14 +168,14 @@ class Alerts:
         One about a task's due time that waits for the end of quiet hours says how late it will be then, and
         those of one night are one.
         """
-        zone = self._desk.site().timezone
+        zone, web = self._desk.site().timezone, self._desk.site().web
         for person in persons:
             if not person.email:
                 continue
             not_before = None if urgent else quiet_until(person, at=at, zone=zone)
-            told, word = alert, f"{cause} {person.email}"
+            told, word = replace(alert, url=web.link(task=alert.task, run=alert.run)), f"{cause} {person.email}"
             if due is not None and not_before is not None:
-                told = replace(alert, word=due_words(due, at=not_before))
+                told = replace(told, word=due_words(due, at=not_before))
                 word = f"{alert.kind} task {due.id} {not_before.isoformat()} {person.email}"
             mail = self._mail(told, person, unique=word, not_before=not_before)
             self._desk.books.outbox.put([mail], at=at)

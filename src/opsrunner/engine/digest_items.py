@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import Enum
 
@@ -86,11 +86,23 @@ class _Collector:
         of_runs = self._from_runs(ran, shown=shown, tasks=tasks)
         told = {task.routine for task in shown if task.kind is TaskKind.FOLLOW_UP or task.is_late(self._until)}
         return Open(
-            needs_you=_ranked([*mine, *self._from_mails()]),
-            in_hand=_ranked([*others, *of_runs.values(), *self._from_files(loaded)]),
+            needs_you=_ranked(self._linked([*mine, *self._from_mails()])),
+            in_hand=_ranked(self._linked([*others, *of_runs.values(), *self._from_files(loaded)])),
             routines=frozenset(name for name in (*told, *in_trouble) if name),
             coming=tuple(by_stand[Stand.COMES]),
         )
+
+    def _linked(self, items: Sequence[OpenItem]) -> list[OpenItem]:
+        """Return items with the way to their page, where people elsewhere have one."""
+        web = self._desk.site().web
+        if not web.url:
+            return list(items)
+        return [
+            replace(item, url=web.link(task=item.task, run=item.run), action=item.action or "Open it")
+            if item.task or item.run
+            else item
+            for item in items
+        ]
 
     def _from_tasks(self, tasks: Sequence[Task], all_open: Sequence[Task]) -> list[OpenItem]:
         """Return the items of tasks, those that read alike as one: of one checklist, or of one step's rows."""

@@ -105,6 +105,11 @@ class WebSettings:
         """The address that people open."""
         return self.url.rstrip("/") or f"http://{self.listen}"
 
+    def link(self, *, task: int | None = None, run: int | None = None) -> str:
+        """Return where a mail leads about a task, else a run, else home; '' where only this machine has a page."""
+        path = f"/tasks/{task}" if task else f"/runs/{run}" if run else "/"
+        return f"{self.url.rstrip('/')}{path}" if self.url else ""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Problem:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from starlette.responses import Response
+from starlette.responses import HTMLResponse, Response
 
+from opsrunner.errors import NotFound
+from opsrunner.web.guard import LETTER_HEADERS
 from opsrunner.web.visit import Fields, Visit
 
 A_PAGE = 60
 _NEWEST = 2**62
+_LINKS_OPEN_ELSEWHERE = '<head><base target="_blank">'
 
 
 class _From(Fields):
@@ -23,6 +26,14 @@ async def all_of_them(visit: Visit) -> Response:
 
 
 async def show(visit: Visit) -> Response:
-    """Show the text of a digest as its mail carried it."""
+    """Show a digest: the mail in a frame, and its text part."""
     found = visit.app.books.digests.get(visit.number("digest"))
     return visit.page("digest.html", title=found.subject, digest=found)
+
+
+async def letter(visit: Visit) -> Response:
+    """Hand out the HTML part of a digest, for the frame that shows it."""
+    found = visit.app.books.digests.get(visit.number("digest"))
+    if not found.html:
+        raise NotFound("its mail was forgotten, as the site's retention says")
+    return HTMLResponse(found.html.replace("<head>", _LINKS_OPEN_ELSEWHERE, 1), headers=LETTER_HEADERS)

@@ -59,6 +59,7 @@ DOORS: tuple[Door, ...] = (
     _get("/today", today.show, "owner", keeps=True),
     _get("/digests", digests.all_of_them, "owner"),
     _get("/digests/{digest:int}", digests.show, "owner"),
+    _get("/digests/{digest:int}/mail", digests.letter, "owner"),
     _get("/routines", routines.all_of_them, "owner"),
     _get("/routines/{routine:name}", routines.show, "owner"),
     _post("/routines/{routine:name}/run", routines.run_now, "owner"),

@@ -130,6 +130,18 @@ def test_it_says_of_a_failure_why_how_often_since_when_what_was_last_good_and_wi
     assert "✕ FAILED, third day: Nightly backups: the billing dump" in preview(site).text
 
 
+def test_it_leads_to_the_page_where_people_elsewhere_have_one(house: Callable[..., Any]) -> None:
+    site = house({"backups": BACKUPS}, site=SITE + "web: {url: https://ops.example.com}\n")
+    site.at("2026-11-20T12:00:05")
+    (site.root / "var" / "broken").touch()
+    site.at("2026-11-21T01:30:01")
+    made = preview(site)
+    (found,) = [one for one in (*made.digest.needs_you, *made.digest.in_hand) if one.task]
+    assert found.url == f"https://ops.example.com/tasks/{found.task}"
+    assert f'href="{found.url}"' in made.html
+    assert found.url in made.text
+
+
 def test_it_names_forty_failures_as_one_thing_and_says_when_it_is_fine_again(house: Callable[..., Any]) -> None:
     site = house({"panel": HOURLY}, site=SITE)
     site.work()

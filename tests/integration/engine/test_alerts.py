@@ -16,7 +16,7 @@ from opsrunner.engine.outputs import output_file
 from opsrunner.model.person import Person
 from opsrunner.model.routine import Escalation, Routine, StepPlan
 from opsrunner.model.run import Run
-from opsrunner.model.site import Site
+from opsrunner.model.site import Site, WebSettings
 from opsrunner.model.task import Evidence, NewTask, Task, TaskKind, TaskStatus
 
 NIGHT = datetime(2026, 11, 20, 2, 30, tzinfo=UTC)
@@ -145,6 +145,19 @@ def test_a_reminder_says_what_when_why_and_how(desk: Desk, alerts: Alerts, open_
         assert words in mail.text
     assert "Read the report" in mail.html
     assert mail.about == f"reminder {task.id}"
+
+
+def test_a_mail_leads_to_the_page_where_people_elsewhere_have_one(
+    desk: Desk, alerts: Alerts, open_task: Open, in_force: list[Site]
+) -> None:
+    task = open_task()
+    alerts.reminder(task, "remind -3600", SEVEN - timedelta(hours=1))
+    in_force.append(replace(in_force[-1], web=WebSettings(url="https://ops.example.com/")))
+    alerts.reminder(task, "remind 0", SEVEN)
+    before, after = desk.books.outbox.queued()
+    assert "127.0.0.1" not in before.text + before.html
+    assert f"https://ops.example.com/tasks/{task.id}\n" in after.text
+    assert f'href="https://ops.example.com/tasks/{task.id}"' in after.html
 
 
 def test_a_reminder_goes_to_who_took_the_task(desk: Desk, alerts: Alerts, open_task: Open) -> None:

@@ -93,3 +93,21 @@ def test_digests_stand_as_they_went_out(app: App, signed_in: Callable[[str], Any
     assert owner.get("/digests?before=x").status_code == 400
     assert owner.get("/digests?before=1").status_code == 200
     assert signed_in("ops1").get("/digests").status_code == 403
+
+
+def test_a_digest_is_shown_as_its_mail_in_a_frame_that_can_do_nothing(
+    app: App, signed_in: Callable[[str], Any]
+) -> None:
+    owner = signed_in("boss")
+    number = app.digests.write("daily", app.clock.now())
+    assert f'src="/digests/{number}/mail"' in owner.get(f"/digests/{number}").text
+    letter = owner.get(f"/digests/{number}/mail")
+    assert "Example Hosting" in letter.text
+    policy = letter.headers["content-security-policy"]
+    assert "sandbox" in policy
+    assert "script" not in policy
+    assert "allow-same-origin" not in policy
+    assert letter.headers["x-frame-options"] == "SAMEORIGIN"
+    assert owner.get("/digests").headers["x-frame-options"] == "DENY"
+    assert owner.get("/digests/77/mail").status_code == 404
+    assert signed_in("ops1").get(f"/digests/{number}/mail").status_code == 403
