@@ -13,7 +13,10 @@ from opsrunner.model.task import Task
 
 
 class Rights:
-    """Any role but `viewer` works on tasks; approvals belong to whom the file names, and to owners."""
+    """Any role but `viewer` works on tasks; approvals belong to whom the file names, and to owners.
+
+    A partner has to do with tasks that are theirs now, or that they closed; of all others they learn nothing.
+    """
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
@@ -23,6 +26,17 @@ class Rights:
         """Raise Refused unless the person may work on tasks."""
         if not person.is_staff:
             raise Refused(f"{person.name} may look, but not work on tasks")
+
+    def may_see(self, person: Person, task: Task, *, at: datetime) -> bool:
+        """Tell whether a person may know of a task."""
+        if not person.is_partner or task.closed_by == person.id:
+            return True
+        return task.is_open and self._people.is_for(task, person, at=at)
+
+    def require_seen(self, person: Person, task: Task, *, at: datetime) -> None:
+        """Raise NotFound where a person may not know of a task."""
+        if not self.may_see(person, task, at=at):
+            raise NotFound(f"there is no task {task.id}")
 
     def require_task(self, person: Person, task: Task, *, at: datetime) -> None:
         """Raise Refused unless the person may close the task, now."""

@@ -55,6 +55,7 @@ class Ticks:
         if status not in MARKS:
             raise UsageError(f"a person cannot mark a task as {STATUS_WORDS[status]}")
         task = self._desk.books.tasks.get(task_id)
+        self._rights.require_seen(actor, task, at=at)
         self._rights.require_task(actor, task, at=at)
         if not task.is_open:
             return _same_again(task, actor, status, evidence, zone=self._zone)
@@ -78,6 +79,7 @@ class Ticks:
         self._rights.require_staff(actor)
         with self._desk.books.transaction():
             task = self._desk.books.tasks.get(task_id)
+            self._rights.require_seen(actor, task, at=at)
             if task.is_open:
                 raise Refused(f"task {task_id} is open, there is nothing to undo")
             if task.closed_by != actor.id and not actor.is_owner:
@@ -92,7 +94,7 @@ class Ticks:
     def claim(self, task_id: int, *, actor: Person, at: datetime, address: str = "cli") -> Task:
         """Take a task that nobody has taken."""
         with self._desk.books.transaction():
-            task = self._open_task(task_id)
+            task = self._open_task(task_id, actor, at=at)
             self._rights.require_task(actor, task, at=at)
             if task.person == actor.id:
                 return task
@@ -105,7 +107,7 @@ class Ticks:
         """Give a task to a person (id or full name), or with None back to its role. Raises NotFound."""
         self._rights.require_staff(actor)
         with self._desk.books.transaction():
-            task = self._open_task(task_id)
+            task = self._open_task(task_id, actor, at=at)
             receiver = None if to is None else self._people.named(to)
             if receiver is not None:
                 self._rights.require_task(receiver, task, at=at)
@@ -129,6 +131,8 @@ class Ticks:
     ) -> Task:
         """Open an ad-hoc task for a role, roster or person; without either, for the actor. Raises NotFound."""
         self._rights.require_staff(actor)
+        if actor.is_partner:
+            raise Refused(f"{actor.name} works on tasks, and opens none")
         line = _checked_title(title)
         if role:
             self._require_name(role)
@@ -164,8 +168,9 @@ class Ticks:
     def _zone(self) -> str:
         return self._desk.site().timezone
 
-    def _open_task(self, task_id: int) -> Task:
+    def _open_task(self, task_id: int, actor: Person, *, at: datetime) -> Task:
         task = self._desk.books.tasks.get(task_id)
+        self._rights.require_seen(actor, task, at=at)
         if not task.is_open:
             raise Refused(_closing_words(task, zone=self._zone))
         return task

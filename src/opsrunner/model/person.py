@@ -29,6 +29,11 @@ class Person:
         """Tell whether tasks may be ticked: any role but `viewer` gives that."""
         return any(role != "viewer" for role in self.roles)
 
+    @property
+    def is_partner(self) -> bool:
+        """Tell whether somebody of another company helps out, who sees their own tasks and nothing else."""
+        return "partner" in self.roles and not self.is_owner
+
 
 @dataclass(frozen=True, kw_only=True)
 class Cover:

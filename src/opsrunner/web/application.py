@@ -34,7 +34,14 @@ HERE = Path(__file__).parent
 WRITERS = 4
 NO_LEDGER = "Nothing can be read or recorded now; the log says why."
 OUR_FAULT = "opsrunner itself is at fault here; the log says more."
-WHOSE: dict[Needs, str] = {"nobody": "", "anyone": "people of this site", "staff": "staff", "owner": "owners"}
+WHOSE: dict[Needs, str] = {
+    "nobody": "",
+    "anyone": "people of this site",
+    "staff": "staff",
+    "inside": "people of this site",
+    "team": "staff",
+    "owner": "owners",
+}
 _STATUS_OF: tuple[tuple[type[OpsrunnerError], int], ...] = (
     (NotFound, 404),
     (TooOften, 429),

@@ -49,7 +49,9 @@ class Group:
 
 
 def staff_of(visit: Visit) -> list[Person]:
-    """Return who works on tasks."""
+    """Return to whom the reader may hand tasks over: who works on them; a partner gives them back to their role."""
+    if visit.person.is_partner:
+        return []
     return [person for person in visit.app.site.people.values() if person.is_staff]
 
 

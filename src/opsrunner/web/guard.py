@@ -17,8 +17,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from opsrunner.model.person import Person
 from opsrunner.model.site import WebSettings
 
-Needs = Literal["nobody", "anyone", "staff", "owner"]
-"""Who may come in: strangers too, every person, who works on tasks, or an owner."""
+Needs = Literal["nobody", "anyone", "staff", "inside", "team", "owner"]
+"""Who may come in: strangers too; every person; who works on tasks; those without partners; or an owner."""
 SAFE_METHODS = ("GET", "HEAD")
 BODY_BYTES = 21_000_000
 """A file of 20 MB with the form around it."""
@@ -52,7 +52,14 @@ def may_enter(needs: Needs, person: Person | None) -> bool:
         return True
     if person is None:
         return False
-    return {"anyone": True, "staff": person.is_staff, "owner": person.is_owner}[needs]
+    is_inside = not person.is_partner
+    return {
+        "anyone": True,
+        "staff": person.is_staff,
+        "inside": is_inside,
+        "team": is_inside and person.is_staff,
+        "owner": person.is_owner,
+    }[needs]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,6 +14,7 @@ from starlette.datastructures import UploadFile
 from starlette.responses import FileResponse, Response
 
 from opsrunner.engine.notes import LONGEST, leave_note
+from opsrunner.engine.rights import Rights
 from opsrunner.engine.task_texts import HOW_LENGTH, TITLE_LENGTH
 from opsrunner.errors import NotFound, OpsrunnerError, Refused, StateError, UsageError
 from opsrunner.ledger.audit import AuditRecord
@@ -88,7 +89,7 @@ async def my_work(visit: Visit) -> Response:
         groups=cards.grouped(mine),
         done=[cards.of(task) for task in done],
         opened=opened.open,
-        notes=visit.app.books.notes.since(visit.now - timedelta(hours=NOTE_HOURS))[:1],
+        notes=[] if me.is_partner else visit.app.books.notes.since(visit.now - timedelta(hours=NOTE_HOURS))[:1],
         longest_note=LONGEST,
         staff=staff_of(visit),
     )
@@ -96,7 +97,14 @@ async def my_work(visit: Visit) -> Response:
 
 async def show(visit: Visit) -> Response:
     """Show one task whole, with what has happened to it."""
-    return _task_page(visit, visit.app.books.tasks.get(visit.number("task")))
+    return _task_page(visit, _task(visit))
+
+
+def _task(visit: Visit) -> Task:
+    """Return the task of the address. Raises NotFound, also where the reader may not know of it."""
+    task = visit.app.books.tasks.get(visit.number("task"))
+    Rights(visit.app.desk).require_seen(visit.person, task, at=visit.now)
+    return task
 
 
 def _task_page(
@@ -119,7 +127,7 @@ def _task_page(
 async def tick(visit: Visit) -> Response:
     """Mark a task; it is on the disk when the answer comes. What is refused stays in its fields."""
     sent, number = await visit.form(_Tick), visit.number("task")
-    task = visit.app.books.tasks.get(number)
+    task = _task(visit)
     try:
         kept = await _keep(visit, sent.chosen, task) if sent.chosen else ""
         evidence = Evidence(note=sent.note, number=_number(sent.number), choice=sent.choice, file=kept)
@@ -214,7 +222,7 @@ async def add_note(visit: Visit) -> Response:
 
 async def evidence_file(visit: Visit) -> Response:
     """Hand out the file that a tick carries: a picture to be looked at, anything else to be kept."""
-    task = visit.app.books.tasks.get(visit.number("task"))
+    task = _task(visit)
     path = visit.app.state / task.evidence.file
     folder = visit.app.state / "evidence" / str(task.id)
     if not task.evidence.file or path.parent != folder or path.is_symlink() or not path.is_file():

@@ -46,6 +46,7 @@ def tag_of(status: str) -> str:
 
 NAMES: dict[str, Any] = {
     "entries_for": entries_for,
+    "may_enter": may_enter,
     "clock_words": clock_words,
     "count_words": count_words,
     "due_words": due_words,
