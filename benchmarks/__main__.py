@@ -23,6 +23,8 @@ TOPICS: tuple[str, ...] = (
     "idle",
     "ledger",
     "ledger_writes",
+    "page",
+    "page_followers",
 )
 """One module each; its `figures()` yields what it measured."""
 

@@ -51,7 +51,7 @@ def dumps(value: Any) -> str:
 
 def loads(text: str) -> Any:
     """Return what `dumps` was given (tuples come back as lists)."""
-    return json.loads(text, object_hook=_decode)
+    return [] if text == "[]" else {} if text == "{}" else _FROM_JSON(text)
 
 
 class _Marks(threading.local):
@@ -128,3 +128,6 @@ def _decode(data: dict[str, Any]) -> Any:
     if any(name.startswith("$$") for name in data):
         return {name[1:] if name.startswith("$$") else name: value for name, value in data.items()}
     return data
+
+
+_FROM_JSON = json.JSONDecoder(object_hook=_decode).decode

@@ -41,6 +41,8 @@ class Tasks:
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
         self._outbox = Outbox(ledger)
+        self._opened: Mapping[int, tuple[tuple[Any, ...], Task]] = {}
+        """The open tasks as `opened` read them last, each with its row: most have not changed since."""
 
     def open(self, new: NewTask) -> tuple[Task, bool]:
         """Open a task, or find the open one about the same; tell whether it is new.
@@ -85,7 +87,12 @@ class Tasks:
         sql = "SELECT * FROM tasks WHERE status = 'open'"
         order = "ORDER BY due_at IS NULL, due_at, id"
         if routine is None:
-            return [_task(row) for row in self._ledger.all(f"{sql} {order}")]
+            before, opened = self._opened, {}
+            for row in self._ledger.all(f"{sql} {order}"):
+                values, known = tuple(row), before.get(row["id"])
+                opened[row["id"]] = known if known is not None and known[0] == values else (values, _task(row))
+            self._opened = opened
+            return [task for _, task in opened.values()]
         return [_task(row) for row in self._ledger.all(f"{sql} AND routine = ? {order}", (routine,))]
 
     def overdue(self, now: datetime) -> list[Task]:

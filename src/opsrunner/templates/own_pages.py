@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ class OwnPages:
         return self._environment.get_template(name).render(context)
 
 
+@lru_cache(maxsize=512)
 def markdown(text: str) -> Markup:
     """Return Markdown as HTML that holds no HTML of its author."""
     return Markup(_MARKDOWN.render(text))  # noqa: S704 (markdown-it escapes all that is not Markdown)

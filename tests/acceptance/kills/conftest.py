@@ -187,7 +187,18 @@ class House:
                 return time.monotonic() - began
             assert self.lives(), self.log()
             time.sleep(0.05)
-        raise AssertionError(f"not within {seconds} s: {what}\n{self.log()}")
+        left = [(*orphan, _command_of(orphan[0])) for orphan in self.orphans]
+        still = self.cut_off & set(self.ask(IN_FLIGHT))
+        raise AssertionError(f"not within {seconds} s: {what}\nleft: {left}\nin flight: {still}\n{self.log()}")
+
+
+def _command_of(pid: int) -> str:
+    """Return what a process is, in what state, and whose child."""
+    try:
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        return f"{words} {Path(f'/proc/{pid}/stat').read_text().rpartition(')')[2][:20]}"
+    except OSError:
+        return "gone"
 
 
 def began_at(pid: int) -> bytes:
