@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from opsrunner.engine.moment_words import clock_words, count_words, due_words, duration_words, span_words, when_words
+from opsrunner.engine.size_words import size_words
 from opsrunner.engine.status_words import reason_words, status_word, tone_of
 from opsrunner.engine.task_words import STATUS_WORDS, evidence_words
 from opsrunner.web.guard import Needs, may_enter
@@ -27,7 +28,10 @@ NAVIGATION = (
     NavEntry(path="/", label="My work", needs="anyone"),
     NavEntry(path="/today", label="Today", needs="owner"),
     NavEntry(path="/routines", label="Routines", needs="owner"),
+    NavEntry(path="/hosts", label="Hosts", needs="anyone"),
     NavEntry(path="/digests", label="Digests", needs="owner"),
+    NavEntry(path="/health", label="Health", needs="owner"),
+    NavEntry(path="/search", label="Search", needs="staff"),
 )
 
 
@@ -38,6 +42,7 @@ def tag_of(status: str) -> str:
 
 NAMES: dict[str, Any] = {
     "NAVIGATION": NAVIGATION,
+    "TAGS": TAGS,
     "may_enter": may_enter,
     "clock_words": clock_words,
     "count_words": count_words,
@@ -49,6 +54,7 @@ NAMES: dict[str, Any] = {
     "status_word": status_word,
     "evidence_words": evidence_words,
     "task_status_words": STATUS_WORDS,
+    "size_words": size_words,
     "tag_of": tag_of,
 }
 """What every template knows."""
