@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
 from opsrunner.engine.digest_words import plural
 from opsrunner.engine.doctor import CHECKS, examine
@@ -45,8 +46,15 @@ def look_after(patient: Patient) -> Checkup:
         at=patient.now,
         house=tuple(sorted(house, key=lambda one: _WORST_FIRST[one.level])),
         mail=tuple(one for one in examine(patient, [check_mail]) if one.level != "fine"),
-        ledger_bytes=patient.books.ledger.path.stat().st_size,
+        ledger_bytes=_size_of(patient.books.ledger.path),
     )
+
+
+def _size_of(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:  # the doctor says so
+        return 0
 
 
 def verdict(checkup: Checkup | None, problems: Sequence[object]) -> str:

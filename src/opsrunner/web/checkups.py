@@ -30,12 +30,13 @@ class Checkups:
         if self._under_way is None:
             self._under_way = self._thread.submit(self._look)
         look = self._under_way
-        await asyncio.wait([asyncio.wrap_future(look)], timeout=PATIENCE_SECONDS)
-        if not look.done():
+        waiting = asyncio.wrap_future(look)
+        await asyncio.wait([waiting], timeout=PATIENCE_SECONDS)
+        if not waiting.done():
             return None
         if self._under_way is look:
             self._under_way = None
-        self._last = look.result()
+        self._last = waiting.result()
         return self._last
 
     def _look(self) -> Checkup:
