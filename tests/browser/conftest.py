@@ -33,6 +33,8 @@ timezone: Europe/Oslo
 people:
   boss: {{name: The owner, email: owner@example.com, roles: [owner, sysadmin]}}
   ops1: {{name: First technician, email: ops1@example.com, roles: [sysadmin]}}
+hosts:
+  web1: {{address: 192.0.2.10, groups: [shared]}}
 web: {{listen: "127.0.0.1:{port}"}}
 """
 REVIEW = """\

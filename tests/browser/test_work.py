@@ -86,7 +86,12 @@ def test_every_page_is_for_everybody_and_fits(signed_in: SignedIn, served: Serve
         "/runs/1",
         "/tasks/new",
         "/tasks/1",
+        "/hosts",
+        "/hosts/web1",
         "/digests",
+        "/health",
+        "/search",
+        "/search?q=review&since=2026-01-01",
         "/tasks/99",
     ):
         page.goto(served.address + path)
@@ -113,3 +118,34 @@ def test_the_keyboard_is_enough(signed_in: SignedIn) -> None:
     page.get_by_role("button", name=f"Mark done: {QUEUE}").focus()
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", level=1)).to_have_text("2 things need you")
+
+
+def test_a_slash_leads_to_the_search_from_every_page_but_not_from_a_field(signed_in: SignedIn, served: Served) -> None:
+    page = signed_in("ops1")
+    page.locator("summary", has_text="Leave a note").click()
+    note = page.get_by_label("What should they know?")
+    note.press_sequentially("web5/disk")
+    expect(note).to_have_value("web5/disk")
+    note.fill("")
+    note.blur()
+    page.keyboard.press("/")
+    field = page.get_by_label("What are you looking for?")
+    expect(field).to_be_focused()
+    expect(field).to_have_value("")
+    field.fill("restore")
+    field.press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_have_text("1 task")
+    expect(page.locator("mark")).to_have_text("restore")
+    page.locator("h1").click()
+    page.keyboard.press("/")
+    expect(field).to_be_focused()
+
+
+def test_the_search_works_without_scripts(signed_in: SignedIn, served: Served) -> None:
+    page = signed_in("ops1", width=390, scripts=False)
+    page.goto(served.address + "/search")
+    page.get_by_label("What are you looking for?").fill("#1")
+    page.get_by_role("button", name="Search").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("1 run")
+    page.get_by_role("link", name="Weekly review #1").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Weekly review")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +13,7 @@ from opsrunner.errors import MailFailed, Refused
 
 if TYPE_CHECKING:
     from opsrunner.app import App
-    from opsrunner.engine.doctor_patient import Finding, Patient
+    from opsrunner.engine.doctor_patient import Finding
 
 EXAMPLE = """
 opsrunner doctor
@@ -38,7 +37,7 @@ def doctor(session: Session, send_test_mail: bool, every_page: bool) -> int:
 
     with session.at_work() as app:
         with session.screen.working("looking"):
-            findings = examine(_patient(app, every_page=every_page))
+            findings = examine(app.patient(every_page=every_page))
             if send_test_mail:
                 findings.append(_test_mail(session, app))
         if session.as_json:
@@ -50,44 +49,6 @@ def doctor(session: Session, send_test_mail: bool, every_page: bool) -> int:
 
 def _is_fine(findings: list[Finding]) -> bool:
     return all(finding.level == "fine" for finding in findings)
-
-
-def _patient(app: App, *, every_page: bool) -> Patient:
-    from opsrunner.engine.doctor_patient import Patient
-    from opsrunner.fleet.host_keys import KnownHosts
-
-    known = KnownHosts(app.known_hosts)
-    return Patient(
-        site=app.site,
-        problems=app.loaded.problems,
-        warnings=app.loaded.warnings,
-        state=app.state,
-        books=app.books,
-        lock=app.lock,
-        every_page=every_page,
-        now=app.clock.now(),
-        pinned=lambda host: bool(known.keys_of(host)),
-        try_mail=lambda: _reach_mail(app),
-    )
-
-
-def _reach_mail(app: App) -> str:
-    """Reach where mails go, without sending one. Raises MailFailed."""
-    settings = app.site.mail.smtp
-    if settings is not None:
-        from opsrunner.mail.smtp import SmtpTransport
-
-        transport = SmtpTransport(settings, vault=app.vault)
-        try:
-            transport.reach()
-        finally:
-            transport.close()
-        return f"{settings.host}:{settings.port}, {settings.security}"
-    folder = app.root / app.site.mail.maildir if app.site.mail.maildir else app.state / "maildir"
-    nearest = next(parent for parent in (folder, *folder.parents) if parent.exists())
-    if not os.access(nearest, os.W_OK):
-        raise MailFailed(f"{nearest} cannot be written")
-    return f"into the Maildir {folder}; set mail.smtp to reach anybody"
 
 
 def _test_mail(session: Session, app: App) -> Finding:

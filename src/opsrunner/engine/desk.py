@@ -38,6 +38,10 @@ class RoutineNames:
         found = self._desk.site().routines.get(routine)
         return found.name if found is not None else self._gone.get(routine, routine)
 
+    def all(self) -> dict[str, str]:
+        """Return the display name of every routine that is in force or ever was, by id."""
+        return self._gone | {routine.id: routine.name for routine in self._desk.site().routines.values()}
+
     @cached_property
     def _gone(self) -> dict[str, str]:
         return {watched.id: watched.name for watched in self._desk.books.routines.all().values()}

@@ -28,6 +28,7 @@ from opsrunner.engine.digest_words import (
     count_words,
     plural,
 )
+from opsrunner.engine.unplanned import unplanned
 from opsrunner.ledger.ends import Tally
 from opsrunner.ledger.tasks import ClosedTasks
 from opsrunner.model.digest import Coming, Digest, Series
@@ -39,8 +40,6 @@ from opsrunner.version import VERSION
 NOT_STARTED = (RunStatus.SKIPPED, RunStatus.MISSED)
 INSTANT = timedelta(microseconds=1)
 """The ledger's grain: a period takes its last moment in, and leaves its first one to the digest before."""
-ONE_GAP = timedelta(minutes=1)
-"""Gaps with less than this between them are told as one: it came up and went down again."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,15 +154,9 @@ def _counts(
 
 def _gaps(desk: Desk, *, since: datetime, until: datetime) -> tuple[str, ...]:
     """Return when nothing was planned; gaps that follow on one another are one."""
-    spans: list[tuple[datetime, datetime]] = []
-    for gap in sorted(desk.books.service.gaps(since=since), key=lambda gap: gap.from_):
-        if gap.from_ >= until:
-            continue
-        if spans and gap.from_ <= spans[-1][1] + ONE_GAP:
-            spans[-1] = (spans[-1][0], max(spans[-1][1], gap.until))
-        else:
-            spans.append((gap.from_, gap.until))
-    return tuple(_gap_words(start, end, zone=ZoneInfo(desk.site().timezone)) for start, end in spans)
+    zone = ZoneInfo(desk.site().timezone)
+    spans = unplanned(desk.books, since=since, until=until)
+    return tuple(_gap_words(span.from_, span.until, zone=zone) for span in spans)
 
 
 def _gap_words(start: datetime, end: datetime, *, zone: ZoneInfo) -> str:

@@ -10,6 +10,7 @@ from datetime import timedelta
 from opsrunner.clock import EARLIEST
 from opsrunner.engine.doctor_patient import Finding, Patient
 from opsrunner.engine.meanwhile import KEPT, holds_meanwhile
+from opsrunner.engine.size_words import size_words
 from opsrunner.ledger.database import SOON_READ_BYTES
 
 PLANNED_WITHIN = timedelta(minutes=5)
@@ -69,9 +70,10 @@ def check_clock(patient: Patient) -> Iterator[Finding]:
 def check_ledger(patient: Patient) -> Iterator[Finding]:
     """Say whether the ledger is whole; a long one is read from end to end only when asked."""
     ledger, path = patient.books.ledger, patient.books.ledger.path
-    is_long = path.stat().st_size > SOON_READ_BYTES and not patient.every_page
+    size_bytes = path.stat().st_size
+    is_long = (size_bytes > SOON_READ_BYTES or patient.brief) and not patient.every_page
     if is_long and ledger.is_readable():
-        size = f"{path.stat().st_size / 1e9:.1f} GB"
+        size = size_words(size_bytes)
         what = f"the ledger can be read; all of its {size} was checked when the daemon started, or by --every-page"
         yield Finding(level="fine", what=what, where=str(path))
     elif not is_long and ledger.is_intact():

@@ -44,3 +44,5 @@ class Patient:
     """Read all of a long ledger: nobody writes to it meanwhile."""
     try_mail: Callable[[], str]
     """Reaches the mail transport without sending; returns what it reached, raises MailFailed."""
+    brief: bool = False
+    """Somebody waits for a page: no server is reached, and no file read from end to end."""

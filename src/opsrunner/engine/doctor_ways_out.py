@@ -10,27 +10,31 @@ from opsrunner.engine.unverified import unverified_lines
 from opsrunner.errors import OpsrunnerError
 
 MAIL_PATIENCE = timedelta(hours=1)
+GIVEN_UP_SHOWN = timedelta(days=7)
+MOST_GIVEN_UP = 5
 DEFAULT_KEY_FILE = "secrets/ssh_key"
 
 
 def check_mail(patient: Patient) -> Iterator[Finding]:
     """Say whether mail can leave, and what waits or was given up."""
-    try:
-        reached = patient.try_mail()
-    except OpsrunnerError as exc:
-        yield Finding(level="failed", what=f"mail cannot leave: {exc}", advice="correct `mail` in opsrunner.yaml")
-    else:
-        yield Finding(level="fine", what=f"mail can leave: {reached}")
-    waiting = [mail for mail in patient.books.outbox.queued() if patient.now - mail.created_at > MAIL_PATIENCE]
-    waiting = [mail for mail in waiting if mail.not_before is None or mail.not_before <= patient.now]
-    if waiting:
-        count = "1 mail waits" if len(waiting) == 1 else f"{len(waiting)} mails wait"
-        what = f"{count} for more than an hour: {waiting[0].error or 'not tried yet'}"
+    if not patient.brief:
+        yield _way_out(patient)
+    queue = patient.books.mail_queue
+    count, error = queue.stuck(before=patient.now - MAIL_PATIENCE, now=patient.now)
+    if count:
+        mails = "1 mail waits" if count == 1 else f"{count} mails wait"
+        what = f"{mails} for more than an hour: {error or 'not tried yet'}"
         yield Finding(level="look", what=what, advice="they are tried again by themselves while opsrunner serve works")
-    lost = patient.books.outbox.given_up(since=patient.now - timedelta(days=7))
-    for mail in lost[:5]:
+    for mail in queue.given_up(since=patient.now - GIVEN_UP_SHOWN, limit=MOST_GIVEN_UP):
         what = f"a mail to {mail.to} was given up: {mail.error}"
         yield Finding(level="look", what=what, where=mail.about, advice="correct the address")
+
+
+def _way_out(patient: Patient) -> Finding:
+    try:
+        return Finding(level="fine", what=f"mail can leave: {patient.try_mail()}")
+    except OpsrunnerError as exc:
+        return Finding(level="failed", what=f"mail cannot leave: {exc}", advice="correct `mail` in opsrunner.yaml")
 
 
 def check_certificates(patient: Patient) -> Iterator[Finding]:

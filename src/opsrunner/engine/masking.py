@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -9,6 +10,8 @@ from typing import Any
 from opsrunner.errors import StepFailed
 from opsrunner.model.outcome import Outcome
 from opsrunner.secrets import MASK, Vault
+
+_ADDRESS = re.compile(r"([^\s<>@,;:\"'()\[\]])[^\s<>@,;:\"'()\[\]]*@([^\s<>@,;:\"'()\[\]]+)")
 
 
 def mask_outcome(outcome: Outcome, vault: Vault) -> Outcome:
@@ -32,6 +35,11 @@ def mask_failure(failure: StepFailed, vault: Vault) -> StepFailed:
         status=failure.status,
         facts=_masked(failure.facts, vault.mask),
     )
+
+
+def mask_addresses(text: str) -> str:
+    """Return a text in which of each mail address only the first letter and the domain stand: `o…@example.com`."""
+    return _ADDRESS.sub(r"\1…@\2", text)
 
 
 def _masked(value: Any, mask: Callable[[str], str]) -> Any:

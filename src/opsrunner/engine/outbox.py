@@ -7,15 +7,20 @@ of that moment and one Message-ID for good, so that a reader never sees two of i
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from pathlib import Path
 
 from opsrunner.clock import Clock
 from opsrunner.errors import MailFailed, MailServerUnavailable
 from opsrunner.ledger.outbox import Outbox
 from opsrunner.mail.message import build
+from opsrunner.mail.smtp import SmtpTransport
 from opsrunner.mail.transport import Transport
 from opsrunner.model.mail import QueuedMail
+from opsrunner.model.site import Site
+from opsrunner.secrets import Vault
 
 RETRY_AFTER_SECONDS = (60, 300, 900, 3600)
 """Waits after the first, second … failure; the last one repeats."""
@@ -54,6 +59,23 @@ def deliver_due(
     finally:
         transport.close()
     return tried
+
+
+def reach_mail(site: Site, *, state: Path, vault: Vault) -> str:
+    """Reach where mails go, without sending one; return what was reached. Raises MailFailed."""
+    settings = site.mail.smtp
+    if settings is not None:
+        transport = SmtpTransport(settings, vault=vault)
+        try:
+            transport.reach()
+        finally:
+            transport.close()
+        return f"{settings.host}:{settings.port}, {settings.security}"
+    folder = site.root / site.mail.maildir if site.mail.maildir else state / "maildir"
+    nearest = next(parent for parent in (folder, *folder.parents) if parent.exists())
+    if not os.access(nearest, os.W_OK):
+        raise MailFailed(f"{nearest} cannot be written")
+    return f"into the Maildir {folder}; set mail.smtp to reach anybody"
 
 
 def deliver_one(

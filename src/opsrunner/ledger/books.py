@@ -10,12 +10,15 @@ from opsrunner.ledger.database import Ledger
 from opsrunner.ledger.digests import Digests
 from opsrunner.ledger.ends import Ends
 from opsrunner.ledger.holds import Holds
+from opsrunner.ledger.host_parts import HostParts
+from opsrunner.ledger.mail_queue import MailQueue
 from opsrunner.ledger.outbox import Outbox
 from opsrunner.ledger.people import Absences, Notes
 from opsrunner.ledger.requests import Requests
 from opsrunner.ledger.retention import Forgetting
 from opsrunner.ledger.routines import Routines
 from opsrunner.ledger.runs import Runs
+from opsrunner.ledger.search import Search
 from opsrunner.ledger.service import Service
 from opsrunner.ledger.sessions import Links, Sessions
 from opsrunner.ledger.standing import ActiveRuns
@@ -32,12 +35,14 @@ class Books:
         self.runs = Runs(ledger)
         self.active_runs = ActiveRuns(ledger)
         self.steps = Steps(ledger)
+        self.host_parts = HostParts(ledger)
         self.ends = Ends(ledger)
         self.tasks = Tasks(ledger)
         self.routines = Routines(ledger)
         self.holds = Holds(ledger)
         self.requests = Requests(ledger)
         self.outbox = Outbox(ledger)
+        self.mail_queue = MailQueue(ledger)
         self.acts = Acts(ledger)
         self.digests = Digests(ledger)
         self.absences = Absences(ledger)
@@ -46,6 +51,7 @@ class Books:
         self.links = Links(ledger)
         self.sessions = Sessions(ledger)
         self.strips = Strips(ledger)
+        self.search = Search(ledger)
         self.service = Service(ledger)
         self.forgetting = Forgetting(ledger)
         self.transaction = ledger.transaction

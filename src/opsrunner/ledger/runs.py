@@ -93,15 +93,15 @@ class Runs:
         row = self._ledger.one("SELECT * FROM runs WHERE id = ?", (run_id,))
         if row is None:
             raise NotFound(f"there is no run {run_id}")
-        return _run(row)
+        return run_of(row)
 
     def active(self, routine: str | None = None, *, status: RunStatus | None = None) -> list[Run]:
         """Return the runs that are `running` or `waiting` (or only those with `status`), oldest first."""
         sql = "SELECT * FROM runs WHERE status IN (?, ?)"
         statuses = (RunStatus.RUNNING, RunStatus.WAITING) if status is None else (status, status)
         if routine is None:
-            return [_run(row) for row in self._ledger.all(f"{sql} ORDER BY id", statuses)]
-        return [_run(row) for row in self._ledger.all(f"{sql} AND routine = ? ORDER BY id", (*statuses, routine))]
+            return [run_of(row) for row in self._ledger.all(f"{sql} ORDER BY id", statuses)]
+        return [run_of(row) for row in self._ledger.all(f"{sql} AND routine = ? ORDER BY id", (*statuses, routine))]
 
     def count_waiting(self) -> int:
         """Return how many runs wait for people; one that is queued waits for the run before it."""
@@ -111,7 +111,7 @@ class Runs:
     def planned(self, *, after: datetime, until: datetime) -> list[Run]:
         """Return the runs of occurrences that were planned in (after, until]."""
         sql = "SELECT * FROM runs WHERE nominal_at IS NOT NULL AND planned_at > ? AND planned_at <= ? ORDER BY id"
-        return [_run(row) for row in self._ledger.all(sql, (to_text(after), to_text(until)))]
+        return [run_of(row) for row in self._ledger.all(sql, (to_text(after), to_text(until)))]
 
     def start_queued(self, run_id: int, *, at: datetime) -> bool:
         """Move a queued run to `running`, unless its routine runs or someone was faster."""
@@ -167,7 +167,7 @@ class Runs:
         """Return the newest runs below a number: by one look-up for each status, none walks over another's."""
         if routine is None and not statuses:
             return [
-                _run(row)
+                run_of(row)
                 for row in self._ledger.all("SELECT * FROM runs WHERE id < ? ORDER BY id DESC LIMIT ?", (before, size))
             ]
         wanted = list(dict.fromkeys(statuses or RunStatus))
@@ -176,7 +176,7 @@ class Runs:
         sql = f"{' UNION ALL '.join([branch] * len(wanted))} ORDER BY id DESC LIMIT ?"
         own = [] if routine is None else [routine]
         values = [item for status in wanted for item in (*own, status.value, before, size)]
-        return [_run(row) for row in self._ledger.all(sql, (*values, size))]
+        return [run_of(row) for row in self._ledger.all(sql, (*values, size))]
 
     def last(self, routine: str, *statuses: RunStatus) -> Run | None:
         """Return the newest run of a routine with one of `statuses` (any, without)."""
@@ -190,7 +190,7 @@ class Runs:
             " AND later.status = 'succeeded' AND later.id > one.id ORDER BY later.id LIMIT 1"
         )
         row = self._ledger.one(sql, (run_id,))
-        return None if row is None else _run(row)
+        return None if row is None else run_of(row)
 
 
 def _row(new: NewRun, at: str) -> tuple[str | int | None, ...]:
@@ -212,7 +212,8 @@ def _row(new: NewRun, at: str) -> tuple[str | int | None, ...]:
     )
 
 
-def _run(row: sqlite3.Row) -> Run:
+def run_of(row: sqlite3.Row) -> Run:
+    """Return the run that a row of `runs` is."""
     return Run(
         id=row["id"],
         routine=row["routine"],

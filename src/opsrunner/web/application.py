@@ -21,6 +21,7 @@ from opsrunner.app import App
 from opsrunner.errors import NotFound, OpsrunnerError, Refused, StateError, UsageError
 from opsrunner.templates.own_pages import OwnPages, markdown
 from opsrunner.web import words
+from opsrunner.web.checkups import Checkups
 from opsrunner.web.doors import DOORS, Door
 from opsrunner.web.guard import Guard, Needs, Place, may_enter, session_token
 from opsrunner.web.kept import Circumstances, KeptPages
@@ -31,7 +32,7 @@ from opsrunner.web.visit import Around, Forged, Guest, Visit
 
 LOGGER = logging.getLogger("opsrunner")
 HERE = Path(__file__).parent
-WRITERS = 4
+WRITERS, LOOKERS = 4, 2
 NO_LEDGER = "Nothing can be read or recorded now; the log says why."
 OUR_FAULT = "opsrunner itself is at fault here; the log says more."
 WHOSE: dict[Needs, str] = {
@@ -59,7 +60,7 @@ class _Link(StringConvertor):
 
 
 class _Name(StringConvertor):
-    """The id of a routine."""
+    """The id of a routine, or the name of a host."""
 
     regex = "[a-z0-9][a-z0-9-]{0,99}"
 
@@ -87,6 +88,8 @@ class Web:
             patience=Patience(),
             changes=self.changes,
             writers=ThreadPoolExecutor(WRITERS, thread_name_prefix="web"),
+            lookers=ThreadPoolExecutor(LOOKERS, thread_name_prefix="web-look"),
+            checkups=Checkups(app),
         )
         self._kept = KeptPages()
 

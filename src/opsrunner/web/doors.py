@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from starlette.responses import Response
 
-from opsrunner.web import digests, outputs, probes, routines, runs, sign_in, tasks, today
+from opsrunner.web import digests, health, hosts, outputs, probes, routines, runs, search, sign_in, tasks, today
 from opsrunner.web.guard import Needs
 from opsrunner.web.visit import Visit
 
@@ -57,6 +57,10 @@ DOORS: tuple[Door, ...] = (
     _post("/runs/{run:int}/again", runs.again, "team"),
     _post("/runs/{run:int}/cancel", runs.cancel, "owner"),
     _get("/today", today.show, "owner", keeps=True),
+    _get("/hosts", hosts.all_of_them, "inside"),
+    _get("/hosts/{host:name}", hosts.show, "inside"),
+    _get("/search", search.show, "team"),
+    _get("/health", health.show, "owner"),
     _get("/digests", digests.all_of_them, "owner"),
     _get("/digests/{digest:int}", digests.show, "owner"),
     _get("/digests/{digest:int}/mail", digests.letter, "owner"),

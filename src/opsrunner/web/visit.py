@@ -26,6 +26,7 @@ from opsrunner.errors import Refused, UsageError
 from opsrunner.model.person import Person
 from opsrunner.model.session import Session
 from opsrunner.templates.own_pages import OwnPages
+from opsrunner.web.checkups import Checkups
 from opsrunner.web.guard import Place
 from opsrunner.web.kept import SHOWN_HERE, TOKEN_HERE, Made
 from opsrunner.web.live import Changes
@@ -95,6 +96,9 @@ class Around:
     """What tells whether the ledger has changed, and that the page ends."""
     writers: Executor
     """Threads that write. They stay, and with them their connections to the ledger."""
+    lookers: Executor
+    """Threads for what takes longer to look up, so that nobody's tick waits for it."""
+    checkups: Checkups
 
 
 class Visit:
@@ -102,8 +106,8 @@ class Visit:
 
     def __init__(self, request: Request, *, around: Around, place: Place, guest: Guest | None) -> None:
         self.request, self.app, self.place, self.patience = request, around.app, place, around.patience
-        self.changes = around.changes
-        self._pages, self._writers, self._guest = around.pages, around.writers, guest
+        self.changes, self.checkups = around.changes, around.checkups
+        self._pages, self._writers, self._lookers, self._guest = around.pages, around.writers, around.lookers, guest
         self.now: datetime = around.app.clock.now()
         self.made: Made | None = None
         """The page that was made, where one was, and nothing was refused."""
@@ -161,6 +165,10 @@ class Visit:
     async def write(self, act: Callable[[], Answer]) -> Answer:
         """Do what writes in a thread, so that waiting for the disk keeps nobody else waiting."""
         return await asyncio.get_running_loop().run_in_executor(self._writers, act)
+
+    async def look_up(self, act: Callable[[], Answer]) -> Answer:
+        """Do what only reads, and may take a moment, in a thread."""
+        return await asyncio.get_running_loop().run_in_executor(self._lookers, act)
 
     def page(self, template: str, *, status: int = 200, **context: Any) -> Response:
         """Return a page; nothing where who asks shows the very same already."""

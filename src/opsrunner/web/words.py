@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from opsrunner.engine.moment_words import clock_words, count_words, due_words, duration_words, span_words, when_words
+from opsrunner.engine.size_words import size_words
 from opsrunner.engine.status_words import reason_words, status_word, tone_of
 from opsrunner.engine.task_words import STATUS_WORDS, evidence_words
 from opsrunner.model.person import Person
@@ -30,7 +31,10 @@ NAVIGATION = (
     NavEntry(path="/", label="My work", needs="anyone", is_near=True),
     NavEntry(path="/today", label="Today", needs="owner", is_near=True),
     NavEntry(path="/routines", label="Routines", needs="owner"),
+    NavEntry(path="/hosts", label="Hosts", needs="inside"),
     NavEntry(path="/digests", label="Digests", needs="owner"),
+    NavEntry(path="/health", label="Health", needs="owner"),
+    NavEntry(path="/search", label="Search", needs="team", is_near=True),
 )
 
 
@@ -46,6 +50,7 @@ def tag_of(status: str) -> str:
 
 NAMES: dict[str, Any] = {
     "entries_for": entries_for,
+    "TAGS": TAGS,
     "may_enter": may_enter,
     "clock_words": clock_words,
     "count_words": count_words,
@@ -57,6 +62,7 @@ NAMES: dict[str, Any] = {
     "status_word": status_word,
     "evidence_words": evidence_words,
     "task_status_words": STATUS_WORDS,
+    "size_words": size_words,
     "tag_of": tag_of,
 }
 """What every template knows."""

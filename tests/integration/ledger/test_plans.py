@@ -16,6 +16,7 @@ from opsrunner.ledger.books import Books
 from opsrunner.ledger.database import Ledger
 from opsrunner.ledger.digests import SentDigest
 from opsrunner.ledger.runs import NewRun
+from opsrunner.ledger.search import Place, TaskFilter
 from opsrunner.ledger.service import Gap
 from opsrunner.ledger.setting_back import set_back
 from opsrunner.model.mail import NewMail
@@ -39,21 +40,20 @@ MAIL = NewMail(to="a@example.com", subject="s", text="t", about="x", task=1, uni
 GIVEN: dict[str, Any] = {
     "about": None, "absence": ABSENCE, "absence_id": 1, "action": "tick", "actor": "boss", "address": "cli",
     "after": 0, "agent": "x", "answer": "", "at": NOW, "author": "boss", "before": LATER, "body": "text",
-    "bounds": (NOW, LATER, LATER + (LATER - NOW)), "by": "boss", "detail": "",
-    "digest_id": 1, "error": "x", "evidence": Evidence(),
-    "expires_at": LATER,
-    "frozen": None, "gap": Gap(from_=NOW, until=LATER, reason="x"), "how": "how", "item": "ask", "key": "17",
-    "kind": TaskKind.ROUTINE, "limit": 20, "link": "",
-    "made_by": "boss", "mail_id": 1, "mails": (MAIL,), "message": "m", "moment": NOW,
-    "name": "known", "names": {"nightly": "Nightly"}, "new": None, "next_try_at": LATER, "nominal_at": NOW,
-    "not_before": None, "now": NOW, "old": "nightly", "outcome": OUTCOME, "person": "boss",
-    "plan": StepPlan(id="audit", kind="ssh"), "position": 0, "reason": "x", "request_id": 1, "rerun_of": None,
-    "role": "boss", "routine": "nightly", "run": 1, "run_id": 1, "run_ids": [3], "rung": "remind", "seen_through": 1,
-    "series": "daily", "session_id": 1,
-    "settles_at": LATER, "since": NOW, "status": None, "statuses": (RunStatus.FAILED,),
+    "bounds": (NOW, LATER, LATER + (LATER - NOW)), "by": "boss", "detail": "", "digest_id": 1, "error": "x",
+    "evidence": Evidence(), "expires_at": LATER, "frozen": None, "gap": Gap(from_=NOW, until=LATER, reason="x"),
+    "host": "web1", "how": "how", "is_meant": bool, "item": "ask", "key": "17", "kind": TaskKind.ROUTINE, "limit": 20,
+    "link": "", "made_by": "boss", "mail_id": 1, "mails": (MAIL,), "message": "m", "moment": NOW, "name": "known",
+    "names": {"nightly": "Nightly"}, "new": None, "next_try_at": LATER, "nominal_at": NOW, "not_before": None,
+    "note_id": 1, "now": NOW, "numbers": (1, 9), "old": "nightly", "outcome": OUTCOME, "person": "boss",
+    "place": Place(at=LATER, id=9), "plan": StepPlan(id="audit", kind="ssh"), "position": 0, "reason": "x",
+    "request_id": 1, "rerun_of": None, "role": "boss", "routine": "nightly", "routines": ("nightly",), "rows": 9,
+    "run": 1, "run_id": 1, "run_ids": [3], "rung": "remind", "runs": 3, "seen_through": 1, "series": "daily",
+    "session_id": 1, "settles_at": LATER, "since": NOW, "status": None, "statuses": (RunStatus.FAILED,),
     "step": "audit", "struck": (), "subject": "task 1", "subjects": ["task 1"],
     "task_id": 1, "task_ids": [3], "text": "t", "through": 9,
     "to": LATER, "token": "t", "told_through": 9, "unique": "u", "until": LATER, "value": "v",
+    "wanted": TaskFilter(words=("x",), is_meant=bool, routine="nightly", statuses=(TaskStatus.DONE,)), "words": ("x",),
 }  # fmt: skip
 """What every method gets for a parameter of a name; what a table means by it in its own way stands in OWN."""
 CLAIM = NewRun(routine="nightly", trigger=Trigger.SCHEDULE, status=RunStatus.RUNNING, nominal_at=NOW)
@@ -162,6 +162,8 @@ def test_every_statement_finds_its_rows_by_index(books: Books, heard: list[State
         books.runs.listed(routine=routine, since=NOW), books.runs.active(routine), books.tasks.opened(routine=routine)
         books.runs.listed(routine=routine, statuses=[RunStatus.FAILED, RunStatus.MISSED])
     books.runs.listed()
+    for statuses in ((), (RunStatus.FAILED,)):
+        books.search.runs(routines=None, statuses=statuses, numbers=(1, 9), limit=5)
     set_back(books.ledger, now=NOW)
     assert len(called) > 80
     statements = list({sql: (sql, values) for sql, values in heard if not sql.startswith("PRAGMA")}.values())

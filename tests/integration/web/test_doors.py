@@ -38,6 +38,7 @@ def address_of(path: str) -> str:
         .replace("{run:int}", "1")
         .replace("{routine:name}", "nightly")
         .replace("{digest:int}", "1")
+        .replace("{host:name}", "local")
     )
 
 

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from opsrunner.engine.masking import mask_failure, mask_outcome
+from opsrunner.engine.masking import mask_addresses, mask_failure, mask_outcome
 from opsrunner.errors import StepFailed
 from opsrunner.model.outcome import Outcome, Part, StepStatus
 from opsrunner.secrets import MASK, Vault
@@ -51,3 +51,16 @@ def test_a_failure_keeps_all_but_the_secret(vault: Vault) -> None:
         "unknown",
         {"v": MASK},
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "masked"),
+    [
+        ("anna.berg@example.net", "a…@example.net"),
+        ("550 <gone@example.net>: unknown", "550 <g…@example.net>: unknown"),
+        ('to "Åse" <åse@example.no>, x@example.com;', 'to "Åse" <å…@example.no>, x…@example.com;'),
+        ("mail.example.com:587 at 10:00", "mail.example.com:587 at 10:00"),
+    ],
+)
+def test_of_an_address_its_first_letter_and_its_domain_stand(text: str, masked: str) -> None:
+    assert mask_addresses(text) == masked

@@ -15,6 +15,7 @@ function isBeingWritten() {
 
 // The server answers with nothing where the page shows the very same already.
 async function look() {
+  if (document.querySelector("[data-still]")) return; // what was looked for stays as it was found
   if (looking || document.hidden || isBeingWritten()) {
     wanted = true;
     return;
@@ -110,6 +111,16 @@ function showWhatNeedsThis() {
 
 showWhatNeedsThis();
 document.addEventListener("htmx:after:swap", showWhatNeedsThis);
+
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "/" || event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
+  if (event.target.closest("input, textarea, select, [contenteditable]")) return;
+  const field = document.getElementById("q");
+  if (!field && !document.querySelector('a[href="/search"]')) return;
+  event.preventDefault();
+  if (field) field.select();
+  else location.assign("/search");
+});
 
 if (document.querySelector(".bar nav")) {
   setInterval(() => wanted && look(), 1000);

@@ -1,0 +1,221 @@
+"""How each host stands: what reaches it, and how that ended there last."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from opsrunner.engine.automated import THIS_MACHINE
+from opsrunner.engine.desk import Desk
+from opsrunner.errors import StepFailed
+from opsrunner.ledger.host_parts import HostPart
+from opsrunner.model.digest import Tone
+from opsrunner.model.outcome import StepStatus, worst
+from opsrunner.model.routine import Routine, StepPlan
+from opsrunner.model.site import Host, Site
+from opsrunner.model.task import Task, TaskKind
+from opsrunner.steps.ssh import select_hosts
+
+LAST_RUNS = 2
+"""In the list of all hosts, so many runs of each routine are looked at: one may still be under way."""
+RUNS_OF_ONE = 20
+MOST_RUNS = 200
+"""On the page of one host, so many runs are looked at in all."""
+_TONES: Mapping[StepStatus, Tone] = {
+    StepStatus.WARNING: "look",
+    StepStatus.INTERRUPTED: "look",
+    StepStatus.SUCCEEDED: "fine",
+}
+_ORDER: Mapping[Tone, int] = {"failed": 0, "look": 1, "live": 2, "fine": 3, "nothing": 4}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reach:
+    """A step that reaches a host, and how it last ended there; None: not within the runs that were looked at."""
+
+    routine: Routine
+    step: StepPlan
+    last: HostPart | None
+
+    @property
+    def tone(self) -> Tone:
+        """How it stands."""
+        if self.last is None:
+            return "nothing"
+        return "failed" if self.last.status.is_bad else _TONES.get(self.last.status, "nothing")
+
+
+@dataclass(frozen=True, kw_only=True)
+class HostStanding:
+    """A host with what reaches it, worst first, and the open tasks about it."""
+
+    host: Host
+    reaches: tuple[Reach, ...]
+    tasks: tuple[Task, ...]
+    is_trusted: bool = True
+    """Whether its key is; this machine needs none."""
+
+    @property
+    def tone(self) -> Tone:
+        """The worst of what reaches it; fine only where every step that reaches it was."""
+        tones: list[Tone] = [reach.tone for reach in self.reaches]
+        if not self.is_trusted and self.reaches:
+            tones.append("look")
+        first: Tone = min([*tones, "nothing"], key=_ORDER.__getitem__)
+        return "nothing" if first == "fine" and "nothing" in tones else first
+
+    @property
+    def wrong(self) -> tuple[Reach, ...]:
+        """What failed there, or wants a look."""
+        return tuple(reach for reach in self.reaches if reach.tone in ("failed", "look"))
+
+    @property
+    def fine(self) -> tuple[Reach, ...]:
+        """What went well there."""
+        return tuple(reach for reach in self.reaches if reach.tone == "fine")
+
+    @property
+    def not_asked(self) -> int:
+        """How many steps did not come to it within the runs that were looked at."""
+        return sum(reach.tone == "nothing" for reach in self.reaches)
+
+
+def hosts_by_standing(desk: Desk, *, trusted: Mapping[str, bool]) -> list[HostStanding]:
+    """Return every host of the inventory, those that want a look first; `trusted` tells whose keys are.
+
+    This machine is among them where a step names it as a host.
+    """
+    site = desk.site()
+    reaching = steps_that_reach(site)
+    routines = sorted({routine.id for steps in reaching.values() for routine, _ in steps})
+    last = {(part.host, part.routine, part.step): part for part in desk.books.host_parts.last(routines, runs=LAST_RUNS)}
+    tasks = _tasks_by_host(desk)
+    found = [
+        HostStanding(
+            host=host,
+            reaches=_reaches(host, reaching.get(host.name, ()), last),
+            tasks=tuple(tasks.get(host.name, ())),
+            is_trusted=trusted.get(host.name, True),
+        )
+        for host in inventory(site).values()
+        if not host.is_local or host.name in reaching
+    ]
+    return sorted(found, key=lambda one: (_ORDER[one.tone], one.host.is_local, one.host.name))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Visited:
+    """A run that came to a host, with how its steps ended there."""
+
+    parts: tuple[HostPart, ...]
+
+    @property
+    def newest(self) -> HostPart:
+        """The step that ended last."""
+        return self.parts[0]
+
+    @property
+    def status(self) -> StepStatus:
+        """The worst of its steps."""
+        return worst([part.status for part in self.parts])
+
+    @property
+    def said(self) -> str:
+        """What its steps said, the steps that did not end well by their names; those that did, where all did."""
+        wrong = [part for part in self.parts if part.status is not StepStatus.SUCCEEDED]
+        if not wrong:
+            return ", ".join(part.step for part in reversed(self.parts))
+        return "; ".join(f"{part.step}: {part.message}" if part.message else part.step for part in reversed(wrong))
+
+
+@dataclass(frozen=True, kw_only=True)
+class HostHistory:
+    """One host, with what has ended there of late."""
+
+    standing: HostStanding
+    visits: tuple[Visited, ...]
+    """Newest first."""
+    runs: int
+    """So many runs of each routine that reaches it were looked at."""
+
+
+def host_history(desk: Desk, host: Host, *, is_trusted: bool) -> HostHistory:
+    """Return how a host stands and what ended there."""
+    steps = steps_that_reach(desk.site()).get(host.name, [])
+    routines = sorted({routine.id for routine, _ in steps})
+    runs = max(LAST_RUNS, min(RUNS_OF_ONE, MOST_RUNS // max(1, len(routines))))
+    parts = desk.books.host_parts.of_host(host.name, routines, runs=runs)
+    last: dict[tuple[str, str, str], HostPart] = {}
+    visits: dict[int, list[HostPart]] = {}
+    for part in parts:
+        last.setdefault((part.host, part.routine, part.step), part)
+        visits.setdefault(part.run, []).append(part)
+    standing = HostStanding(
+        host=host,
+        reaches=_reaches(host, steps, last),
+        tasks=tuple(_tasks_by_host(desk).get(host.name, ())),
+        is_trusted=is_trusted,
+    )
+    came = tuple(Visited(parts=tuple(ended)) for ended in visits.values())
+    return HostHistory(standing=standing, visits=came, runs=runs)
+
+
+def inventory(site: Site) -> dict[str, Host]:
+    """Return the hosts of the site, and this machine."""
+    return {**site.hosts, THIS_MACHINE.name: THIS_MACHINE}
+
+
+def steps_that_reach(site: Site) -> dict[str, list[tuple[Routine, StepPlan]]]:
+    """Return, by the name of a host, the steps that reach it; a step that names its hosts by a template is left out."""
+    found: dict[str, list[tuple[Routine, StepPlan]]] = defaultdict(list)
+    hosts = inventory(site)
+    for routine in site.routines.values():
+        for step in routine.steps:
+            for host in _hosts_of(step, hosts):
+                found[host.name].append((routine, step))
+    return found
+
+
+def hosts_verdict(standings: Sequence[HostStanding]) -> str:
+    """Return the headline of the list of hosts."""
+    remote = [one for one in standings if not one.host.is_local]
+    if not remote:
+        return "No hosts but this machine"
+    total = "1 host" if len(remote) == 1 else f"{len(remote)} hosts"
+    wrong = sum(one.tone in ("failed", "look") for one in remote)
+    if wrong:
+        return f"{wrong} of {total} {'wants' if wrong == 1 else 'want'} a look"
+    fine = sum(one.tone == "fine" for one in remote)
+    if not fine:
+        return f"None of {total} was asked yet"
+    return f"{fine} of {total} {'is' if fine == 1 else 'are'} fine"
+
+
+def _hosts_of(step: StepPlan, hosts: Mapping[str, Host]) -> list[Host]:
+    if step.kind != "ssh":
+        return []
+    wanted = step.options.get("hosts", ())
+    try:
+        return select_hosts(wanted if isinstance(wanted, str) else tuple(wanted), hosts)
+    except StepFailed:
+        return []
+
+
+def _reaches(
+    host: Host, steps: Sequence[tuple[Routine, StepPlan]], last: Mapping[tuple[str, str, str], HostPart]
+) -> tuple[Reach, ...]:
+    found = [
+        Reach(routine=routine, step=step, last=last.get((host.name, routine.id, step.id))) for routine, step in steps
+    ]
+    return tuple(sorted(found, key=lambda one: (_ORDER[one.tone], one.routine.name.casefold(), one.step.id)))
+
+
+def _tasks_by_host(desk: Desk) -> dict[str, list[Task]]:
+    """Return the open follow-ups that are keyed by a host."""
+    found: dict[str, list[Task]] = defaultdict(list)
+    hosts = inventory(desk.site())
+    for task in desk.books.tasks.opened():
+        if task.kind is TaskKind.FOLLOW_UP and task.key is not None and task.key in hosts:
+            found[task.key].append(task)
+    return found
