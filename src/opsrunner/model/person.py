@@ -15,6 +15,8 @@ class Person:
     name: str
     email: str
     roles: tuple[str, ...] = ()
+    phone: str | None = None
+    """As people write it: `+47 22 12 34 56`."""
     login: str | None = None
     quiet: tuple[time, time] | None = None
     """Hours without mails that are not urgent, in the site's zone; may pass midnight."""
@@ -28,6 +30,11 @@ class Person:
     def is_staff(self) -> bool:
         """Tell whether tasks may be ticked: any role but `viewer` gives that."""
         return any(role != "viewer" for role in self.roles)
+
+    @property
+    def dials(self) -> str:
+        """The phone number as a machine dials it, such as `+4722123456`; nothing without one."""
+        return "".join(sign for sign in self.phone or "" if sign in "+0123456789")
 
 
 @dataclass(frozen=True, kw_only=True)
