@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from opsrunner.engine.desk import Desk
 from opsrunner.engine.escalations import escalated_to
 from opsrunner.errors import NotFound
-from opsrunner.model.person import Holding, Person
+from opsrunner.model.person import Absence, Holding, Person
 from opsrunner.model.task import Task
 from opsrunner.schedules.holding import holder
 
@@ -15,8 +16,9 @@ from opsrunner.schedules.holding import holder
 class People:
     """Resolves names to people. Nothing is kept: a hand-over, a leave or an edit of the site counts at once."""
 
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
+    def __init__(self, desk: Desk, *, absences: Sequence[Absence] | None = None) -> None:
+        """With `absences`, all that are live, the ledger is not asked for them at each name."""
+        self._desk, self._known_absences = desk, absences
 
     def persons(self, name: str, *, at: datetime) -> tuple[Person, ...]:
         """Return who stands for a role, roster or person at that moment; never nobody.
@@ -29,7 +31,7 @@ class People:
     def holder(self, name: str, *, at: datetime) -> Holding:
         """Return who holds a role, roster or person; a gap where nobody does, or the name is gone."""
         try:
-            return holder(name, at=at, site=self._desk.site(), absences=self._desk.books.absences.live(since=at))
+            return holder(name, at=at, site=self._desk.site(), absences=self._absences(at))
         except NotFound as exc:
             return Holding(person=None, why=str(exc))
 
@@ -111,10 +113,16 @@ class People:
     def _is_away(self, person: Person, *, at: datetime) -> bool:
         """Tell whether the person is on leave and nobody stands in."""
         on_leave = any(
-            absence.kind == "leave" and absence.person == person.id and absence.roster is None and absence.from_ <= at
-            for absence in self._desk.books.absences.live(since=at)
+            absence.kind == "leave"
+            and absence.person == person.id
+            and absence.roster is None
+            and absence.from_ <= at < absence.until
+            for absence in self._absences(at)
         )
         return on_leave and self.holder(person.id, at=at).person == person.id
+
+    def _absences(self, at: datetime) -> Sequence[Absence]:
+        return self._desk.books.absences.live(since=at) if self._known_absences is None else self._known_absences
 
     def _held(self, name: str, *, at: datetime) -> Person | None:
         return self._known(self.holder(name, at=at).person)
