@@ -41,7 +41,7 @@ GIVEN: dict[str, Any] = {
     "after": 0, "agent": "x", "answer": "", "at": NOW, "author": "boss", "before": LATER, "body": "text",
     "bounds": (NOW, LATER, LATER + (LATER - NOW)), "by": "boss", "detail": "",
     "digest_id": 1, "error": "x", "evidence": Evidence(),
-    "expires_at": LATER,
+    "expires_at": LATER, "first": "sign-in ",
     "frozen": None, "gap": Gap(from_=NOW, until=LATER, reason="x"), "how": "how", "item": "ask", "key": "17",
     "kind": TaskKind.ROUTINE, "limit": 20, "link": "",
     "made_by": "boss", "mail_id": 1, "mails": (MAIL,), "message": "m", "moment": NOW,
