@@ -5,7 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from opsrunner.engine.moment_words import clock_words, count_words, due_words, duration_words, span_words, when_words
+from opsrunner.engine.agent_words import agent_words
+from opsrunner.engine.moment_words import (
+    clock_words,
+    count_words,
+    due_words,
+    duration_words,
+    end_words,
+    span_words,
+    when_words,
+)
 from opsrunner.engine.status_words import reason_words, status_word, tone_of
 from opsrunner.engine.task_words import STATUS_WORDS, evidence_words
 from opsrunner.web.guard import Needs, may_enter
@@ -27,6 +36,7 @@ NAVIGATION = (
     NavEntry(path="/", label="My work", needs="anyone"),
     NavEntry(path="/today", label="Today", needs="owner"),
     NavEntry(path="/routines", label="Routines", needs="owner"),
+    NavEntry(path="/team", label="Team", needs="anyone"),
     NavEntry(path="/digests", label="Digests", needs="owner"),
 )
 
@@ -39,9 +49,11 @@ def tag_of(status: str) -> str:
 NAMES: dict[str, Any] = {
     "NAVIGATION": NAVIGATION,
     "may_enter": may_enter,
+    "agent_words": agent_words,
     "clock_words": clock_words,
     "count_words": count_words,
     "due_words": due_words,
+    "end_words": end_words,
     "duration_words": duration_words,
     "span_words": span_words,
     "when_words": when_words,

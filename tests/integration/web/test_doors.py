@@ -38,6 +38,9 @@ def address_of(path: str) -> str:
         .replace("{run:int}", "1")
         .replace("{routine:name}", "nightly")
         .replace("{digest:int}", "1")
+        .replace("{absence:int}", "1")
+        .replace("{session:int}", "1")
+        .replace("{person:name}", "ops1")
     )
 
 

@@ -17,6 +17,7 @@ from opsrunner.web.doors import DOORS
 NAMES = (
     "mark", "note", "number", "choice", "file", "struck", "back", "to", "title", "whose", "due", "how", "link", "text",
     "until", "reason", "email", "before", "open", "token", "x",
+    "kind", "person", "other", "roster", "first", "last", "enter",
 )  # fmt: skip
 WORDS = st.one_of(
     st.text(max_size=60),
@@ -24,7 +25,8 @@ WORDS = st.one_of(
         [
             "done", "could_not", "1e999", "nan", "-0", "9" * 400, "2026-11-21T10:00", "0001-01-01T00:00",
             "9999-12-31T23:59:59+14:00", "\0", "\ud800".encode("utf-16", "surrogatepass").decode("utf-16", "replace"),
-            "' OR 1=1 --", "{{ 7*7 }}", "<script>", "../../etc/passwd", "ops1", "boss", "-1", "99999999999999999999",
+            "' OR 1=1 --", "{{ 7*7 }}", "<script>", "../../etc/passwd", "ops1", "boss", "-1",
+            "leave", "swap", "cover", "2026-11-21", "2026-12-24", "0001-01-01", "9999-12-31", "99999999999999999999",
         ]
     ),
 )  # fmt: skip
@@ -35,8 +37,9 @@ CALM = settings(max_examples=25, suppress_health_check=[HealthCheck.function_sco
 
 def filled(path: str, task: Task) -> str:
     """Return an address that a door's path matches."""
-    numbers = {"{task:int}": str(task.id), "{run:int}": "1", "{digest:int}": "1"}
-    names = {"{routine:name}": "nightly", "{link:token}": "x" * 43}
+    numbers = {"{task:int}": str(task.id), "{run:int}": "1", "{digest:int}": "1",
+               "{absence:int}": "1", "{session:int}": "99"}  # fmt: skip
+    names = {"{routine:name}": "nightly", "{person:name}": "ops1", "{link:token}": "x" * 43}
     for pattern, value in {**numbers, **names}.items():
         path = path.replace(pattern, value)
     return path
