@@ -17,7 +17,7 @@ timezone: Europe/Oslo
 people:
   boss: {{name: The owner, email: owner@example.com, roles: [owner]}}
   ops1: {{name: First technician, email: ops1@example.com, roles: [sysadmin], login: {login}}}
-  ops2: {{name: Second technician, email: ops2@example.com, roles: [sysadmin], phone: "+47 22 12 34 56"}}
+  ops2: {{name: Second technician, email: ops2@example.com, roles: [sysadmin], phone: "+44 20 7946 0123"}}
   guest: {{name: A guest, email: guest@example.com, roles: [viewer]}}
 rosters:
   on-call: {{rotate: week, handover: mon 09:00, from: 2026-01-05, people: [ops2]}}
@@ -252,11 +252,11 @@ def test_people_are_listed_with_their_phone(opsrunner: Opsrunner, site: Path) ->
     shown = opsrunner("person", "list", site=site).stdout
     found = json.loads(opsrunner("person", "list", "--json", site=site).stdout)
 
-    assert re.search(r"ops2 +Second technician +sysadmin +\+47 22 12 34 56\n", shown)
+    assert re.search(r"ops2 +Second technician +sysadmin +\+44 20 7946 0123\n", shown)
     assert {one["id"]: one["phone"] for one in found["people"]} == {
         "boss": None,
         "ops1": None,
-        "ops2": "+47 22 12 34 56",
+        "ops2": "+44 20 7946 0123",
         "guest": None,
     }
 

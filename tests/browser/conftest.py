@@ -31,7 +31,7 @@ SITE = """\
 site: Example Hosting
 timezone: Europe/Oslo
 people:
-  boss: {{name: The owner, email: owner@example.com, roles: [owner, sysadmin], phone: "+47 22 12 34 56"}}
+  boss: {{name: The owner, email: owner@example.com, roles: [owner, sysadmin], phone: "+44 20 7946 0123"}}
   ops1: {{name: First technician, email: ops1@example.com, roles: [sysadmin]}}
 rosters:
   on-call: {{rotate: week, handover: mon 09:00, from: 2026-01-05, people: [boss, ops1]}}

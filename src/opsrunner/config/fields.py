@@ -88,9 +88,9 @@ def _check_email(text: str) -> str:
 def _read_phone(value: object) -> str:
     """Return a number that can be dialled. Without quotes YAML makes it a figure, which loses its `+` and its zeros."""
     if not isinstance(value, str):
-        raise ValueError('must be a phone number in quotes, such as "+47 22 12 34 56"')
+        raise ValueError('must be a phone number in quotes, such as "+44 20 7946 0123"')
     if not _PHONE.match(value) or sum(sign.isdigit() for sign in value) not in _PHONE_DIGITS:
-        raise ValueError(f"'{value[:60]}' is not a phone number\nwrite it like \"+47 22 12 34 56\"")
+        raise ValueError(f"'{value[:60]}' is not a phone number\nwrite it like \"+44 20 7946 0123\"")
     return value
 
 
@@ -137,7 +137,7 @@ HostName: TypeAlias = Annotated[str, AfterValidator(_check_host)]
 Variable: TypeAlias = Annotated[str, AfterValidator(_check_variable)]
 Email: TypeAlias = Annotated[str, AfterValidator(_check_email)]
 Phone: TypeAlias = Annotated[
-    str, PlainValidator(_read_phone), WithJsonSchema({"type": "string", "examples": ["+47 22 12 34 56"]})
+    str, PlainValidator(_read_phone), WithJsonSchema({"type": "string", "examples": ["+44 20 7946 0123"]})
 ]
 Url: TypeAlias = Annotated[str, AfterValidator(_check_url)]
 Zone: TypeAlias = Annotated[str, AfterValidator(_check_zone)]

@@ -29,6 +29,8 @@ class Held:
     people: tuple[Person, ...]
     until: datetime | None
     why: str
+    is_planned: bool = True
+    """Whether it is the roster itself that leaves it open, where nobody holds it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,9 +72,10 @@ def team_of(desk: Desk, *, now: datetime) -> Team:
     site, absences = desk.site(), desk.books.absences.live(since=now)
     people = People(desk, absences=absences)
     found_gaps, away = gap_lines(site, absences, now=now), _away(site, absences, now=now)
+    torn = {gap.roster for gap in found_gaps if gap.is_now and not gap.is_planned}
     return Team(
         gaps=tuple(found_gaps),
-        rosters=tuple(_held_roster(site, people, name, now=now) for name in site.rosters),
+        rosters=tuple(_held_roster(site, people, name, torn=name in torn, now=now) for name in site.rosters),
         roles=tuple(_held_role(site, people, role, now=now) for role in _roles(site)),
         ahead=tuple(
             Ahead(
@@ -103,9 +106,9 @@ def _roles(site: Site) -> list[str]:
     return [role for role in dict.fromkeys(found) if role != VIEWER]
 
 
-def _held_roster(site: Site, people: People, name: str, *, now: datetime) -> Held:
+def _held_roster(site: Site, people: People, name: str, *, torn: bool, now: datetime) -> Held:
     held = people.holder(name, at=now)
-    return Held(name=name, people=_known(site, held.person), until=held.until, why=held.why)
+    return Held(name=name, people=_known(site, held.person), until=held.until, why=held.why, is_planned=not torn)
 
 
 def _held_role(site: Site, people: People, role: str, *, now: datetime) -> Held:

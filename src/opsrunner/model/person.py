@@ -16,7 +16,7 @@ class Person:
     email: str
     roles: tuple[str, ...] = ()
     phone: str | None = None
-    """As people write it: `+47 22 12 34 56`."""
+    """As people write it: `+44 20 7946 0123`."""
     login: str | None = None
     quiet: tuple[time, time] | None = None
     """Hours without mails that are not urgent, in the site's zone; may pass midnight."""
@@ -33,7 +33,7 @@ class Person:
 
     @property
     def dials(self) -> str:
-        """The phone number as a machine dials it, such as `+4722123456`; nothing without one."""
+        """The phone number as a machine dials it, such as `+442079460123`; nothing without one."""
         return "".join(sign for sign in self.phone or "" if sign in "+0123456789")
 
 

@@ -121,7 +121,13 @@ def test_what_nobody_holds_is_said_first(app: App, signed_in: SignedIn, clock: F
         "Nobody holds desk from Mon 07:00 until Mon 15:00 First technician is on leave Enter who stands in"
     )
     enter(browser, first="2026-11-20", last="2026-11-20")
-    assert headline(browser.get("/team").text) == "Nobody holds desk now"
+    now = browser.get("/team").text
+    assert headline(now) == "Nobody holds desk now"
+    assert "First technician is on leave; its tasks go to the owners meanwhile" in now
+    assert '<span class="tag bad">nobody</span>' in now.partition("<h2>Now")[2].partition("<h2>")[0]
+    clock.move(hours=15)  # midnight
+    night = browser.get("/team").text.partition("<h2>Now")[2].partition("<h2>")[0]
+    assert '<span class="tag warn">nobody</span>' in night
 
 
 @pytest.mark.usefixtures("desk")
@@ -160,9 +166,9 @@ def test_the_ledger_is_asked_as_often_for_many_as_for_few(
 
 
 def test_a_phone_number_can_be_called(signed_in: SignedIn, rewrite: Callable[[Callable[[str], str]], None]) -> None:
-    rewrite(lambda text: text.replace("roles: [owner]", 'roles: [owner], phone: "+47 (22) 12-34 56"'))
+    rewrite(lambda text: text.replace("roles: [owner]", 'roles: [owner], phone: "+44 (20) 7946-0123"'))
     text = signed_in("eye").get("/team").text
-    assert 'href="tel:+4722123456" aria-label="Call The owner: +47 (22) 12-34 56">+47 (22) 12-34 56</a>' in text
+    assert 'href="tel:+442079460123" aria-label="Call The owner: +44 (20) 7946-0123">+44 (20) 7946-0123</a>' in text
     assert text.count("tel:") == 2  # as owner, and among the people
 
 
@@ -372,6 +378,8 @@ def test_nobody_but_an_owner_sees_or_ends_the_sessions_of_others(
             assert answer.status_code == 409
             assert "only an owner ends the sessions of others" in answer.text
         assert browser.post("/team/people/ops2/invite").status_code == 403
+        seen = app.sign_in.sessions(app.site.people[person], at=clock.now())
+        assert {session.person for session in seen} == {person}
     assert [one.id for one in app.books.sessions.live(at=clock.now(), person="ops2")] == [number]
     assert app.books.outbox.waiting() == 0
 
