@@ -30,6 +30,7 @@ def test_a_leave_is_entered_mended_and_taken_back(served: Served, signed_in: Sig
     form.get_by_label("Why?").fill("winter")
     form.get_by_role("button", name="Enter the leave").click()
     expect(page.get_by_role("alert")).to_have_text("Not entered: the end must come after the start.")
+    expect(page.get_by_role("alert")).to_be_in_viewport()
     expect(form.get_by_label("Why?")).to_have_value("winter")
     form.get_by_label("Last day").fill(day(21))
     form.get_by_role("button", name="Enter the leave").click()
