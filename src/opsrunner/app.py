@@ -171,9 +171,13 @@ class App(OpenSite):
 
     def deliver(self) -> int:
         """Hand over the mails that are due; return how many were tried."""
-        told = self.pinger.mail_went
         return deliver_due(
-            self.books.outbox, self.transport(), from_=self.site.mail.from_, clock=self.clock, on_sent=told
+            self.books.outbox,
+            self.transport(),
+            from_=self.site.mail.from_,
+            clock=self.clock,
+            complete=lambda mail: self.sign_in.with_link(mail, at=self.clock.now()),
+            on_sent=self.pinger.mail_went,
         )
 
     def transport(self) -> Transport:

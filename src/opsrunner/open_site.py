@@ -24,6 +24,7 @@ from opsrunner.schedules.almanac import Almanac
 from opsrunner.secrets import Vault
 
 if TYPE_CHECKING:
+    from opsrunner.engine.absences import Absences
     from opsrunner.engine.digest import DigestWriter
     from opsrunner.engine.routine_acts import RoutineActs
     from opsrunner.engine.sign_in import SignIn
@@ -101,6 +102,13 @@ class OpenSite:
         from opsrunner.engine.ticks import Ticks  # noqa: PLC0415 - verbs that only look do without
 
         return Ticks(self.desk)
+
+    @cached_property
+    def absences(self) -> Absences:
+        """Leave, swaps and cover as people enter them."""
+        from opsrunner.engine.absences import Absences  # noqa: PLC0415 - as above
+
+        return Absences(self.desk, self.people)
 
     @cached_property
     def routine_acts(self) -> RoutineActs:

@@ -17,7 +17,7 @@ timezone: Europe/Oslo
 people:
   boss: {{name: The owner, email: owner@example.com, roles: [owner]}}
   ops1: {{name: First technician, email: ops1@example.com, roles: [sysadmin], login: {login}}}
-  ops2: {{name: Second technician, email: ops2@example.com, roles: [sysadmin]}}
+  ops2: {{name: Second technician, email: ops2@example.com, roles: [sysadmin], phone: "+44 20 7946 0123"}}
   guest: {{name: A guest, email: guest@example.com, roles: [viewer]}}
 rosters:
   on-call: {{rotate: week, handover: mon 09:00, from: 2026-01-05, people: [ops2]}}
@@ -248,16 +248,33 @@ def test_leave_moves_the_duty_and_can_be_taken_back(opsrunner: Opsrunner, site: 
     assert after["absences"] == []
 
 
+def test_people_are_listed_with_their_phone(opsrunner: Opsrunner, site: Path) -> None:
+    shown = opsrunner("person", "list", site=site).stdout
+    found = json.loads(opsrunner("person", "list", "--json", site=site).stdout)
+
+    assert re.search(r"ops2 +Second technician +sysadmin +\+44 20 7946 0123\n", shown)
+    assert {one["id"]: one["phone"] for one in found["people"]} == {
+        "boss": None,
+        "ops1": None,
+        "ops2": "+44 20 7946 0123",
+        "guest": None,
+    }
+
+
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
         (("leave", "ops1", "--from", "2026-01-01", "--until", "2026-01-02"), "that time is over already"),
         (("leave", "ops1", "--from", "2036-01-05", "--until", "2036-01-02"), "the end must come after the start"),
         (("cover", "ops1", "ops1", "--until", "tomorrow"), "cannot stand in for"),
+        (
+            ("swap", "ops1", "ops1", "--roster", "on-call", "--from", "tomorrow", "--until", "fri"),
+            "cannot stand in for",
+        ),
         (("cover", "ops1", "boss", "--roster", "night", "--until", "tomorrow"), "there is no roster 'night'"),
         (("back", "9"), "there is no absence 9"),
     ],
-    ids=["over", "backwards", "oneself", "no roster", "none"],
+    ids=["over", "backwards", "oneself", "with oneself", "no roster", "none"],
 )
 def test_leave_that_cannot_be_is_refused(
     opsrunner: Opsrunner, site: Path, arguments: tuple[str, ...], complaint: str

@@ -31,10 +31,13 @@ SITE = """\
 site: Example Hosting
 timezone: Europe/Oslo
 people:
-  boss: {{name: The owner, email: owner@example.com, roles: [owner, sysadmin]}}
+  boss: {{name: The owner, email: owner@example.com, roles: [owner, sysadmin], phone: "+44 20 7946 0123"}}
   ops1: {{name: First technician, email: ops1@example.com, roles: [sysadmin]}}
 hosts:
   web1: {{address: 192.0.2.10, groups: [shared]}}
+rosters:
+  on-call: {{rotate: week, handover: mon 09:00, from: 2026-01-05, people: [boss, ops1]}}
+  desk: {{shifts: [{{hours: "07:00-15:00", person: ops1}}, {{hours: "15:00-23:00", person: boss}}]}}
 web: {{listen: "127.0.0.1:{port}"}}
 """
 REVIEW = """\

@@ -92,6 +92,8 @@ def test_every_page_is_for_everybody_and_fits(signed_in: SignedIn, served: Serve
         "/health",
         "/search",
         "/search?q=review&since=2026-01-01",
+        "/team",
+        "/team?enter=cover",
         "/tasks/99",
     ):
         page.goto(served.address + path)

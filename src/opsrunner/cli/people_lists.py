@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from opsrunner.cli.lookup import person_name
 from opsrunner.cli.screen import Cell, Column, Screen
+from opsrunner.engine.absences import absence_words
 from opsrunner.engine.moment_words import when_words
-from opsrunner.model.person import Absence
 
 if TYPE_CHECKING:
     from opsrunner.open_site import OpenSite
@@ -21,7 +20,14 @@ def people_as_json(app: OpenSite) -> dict[str, Any]:
     rosters = {name: app.people.holder(name, at=now) for name in app.site.rosters}
     return {
         "people": [
-            {"id": one.id, "name": one.name, "email": one.email, "roles": one.roles, "login": one.login}
+            {
+                "id": one.id,
+                "name": one.name,
+                "email": one.email,
+                "roles": one.roles,
+                "phone": one.phone,
+                "login": one.login,
+            }
             for one in app.site.people.values()
         ],
         "rosters": [
@@ -35,8 +41,11 @@ def print_people(screen: Screen, app: OpenSite) -> None:
     """Print everybody, then the rosters, then who is away."""
     now, zone = app.clock.now(), ZoneInfo(app.site.timezone)
     screen.table(
-        [Column(title="person"), Column(title="name"), Column(title="roles"), Column(title="login")],
-        [(one.id, one.name, ", ".join(one.roles), one.login or "") for one in app.site.people.values()],
+        [Column(title=title) for title in ("person", "name", "roles", "phone", "login")],
+        [
+            (one.id, one.name, ", ".join(one.roles), one.phone or "", one.login or "")
+            for one in app.site.people.values()
+        ],
     )
     if app.site.rosters:
         screen.line()
@@ -54,20 +63,6 @@ def print_people(screen: Screen, app: OpenSite) -> None:
         screen.heading("Away, swapped, covered")
         screen.table(
             [Column(right=True), Column(grows=True), Column()],
-            [(str(one.id), absence_words(app, one, now=now), Cell(text=one.reason, dim=True)) for one in absences],
+            [(str(one.id), absence_words(app.site, one, now=now), Cell(text=one.reason, dim=True)) for one in absences],
             indent=2,
         )
-
-
-def absence_words(app: OpenSite, absence: Absence, *, now: datetime) -> str:
-    """Say an absence: `Jonas is away from Mon 09:00 until Fri 00:00`."""
-    zone = ZoneInfo(app.site.timezone)
-    who, other = person_name(app, absence.person), person_name(app, absence.other)
-    roster = f" {absence.roster}" if absence.roster else ""
-    what = {
-        "leave": f"{who} is away",
-        "swap": f"{other} takes{roster} from {who}",
-        "cover": f"{other} stands in for {who}{f' on{roster}' if roster else ''}",
-    }[absence.kind]
-    start = "" if absence.from_ <= now else f" from {when_words(absence.from_, now=now, zone=zone)}"
-    return f"{what}{start} until {when_words(absence.until, now=now, zone=zone)}"

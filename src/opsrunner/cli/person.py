@@ -107,11 +107,9 @@ def cover(session: Session, *, who: str, other: str, roster: str | None, from_: 
 def back(session: Session, absence_id: int) -> int:
     """Take a leave, swap or cover back; `opsrunner person list` shows its NUMBER."""
     from opsrunner.cli.lookup import acting_person
-    from opsrunner.engine.absences import Absences
 
     with session.opened() as app:
-        actor = acting_person(session, app)
-        Absences(app.desk, app.people).take_back(absence_id, actor=actor, at=app.clock.now())
+        app.absences.take_back(absence_id, actor=acting_person(session, app), at=app.clock.now())
         if session.as_json:
             session.print_json({"id": absence_id, "taken_back": True})
         else:
@@ -131,7 +129,6 @@ def _enter(
 ) -> int:
     from opsrunner.cli.lookup import acting_person
     from opsrunner.cli.moments import parse_moment
-    from opsrunner.engine.absences import Absences
     from opsrunner.model.person import Absence
 
     with session.opened() as app:
@@ -146,18 +143,18 @@ def _enter(
             until=parse_moment(span[1], now=now, zone=zone, edge="end"),
             reason=reason,
         )
-        entered = Absences(app.desk, app.people).enter(absence, actor=acting_person(session, app), at=now)
+        entered = app.absences.enter(absence, actor=acting_person(session, app), at=now)
         _tell(session, app, entered, now=now)
     return 0
 
 
 def _tell(session: Session, app: OpenSite, entered: Absence, *, now: datetime) -> None:
-    from opsrunner.cli.people_lists import absence_words
+    from opsrunner.engine.absences import absence_words
 
     if session.as_json:
         session.print_json(entered)
         return
-    session.screen.line(f"Entered: {absence_words(app, entered, now=now)}.", tone="fine")
+    session.screen.line(f"Entered: {absence_words(app.site, entered, now=now)}.", tone="fine")
     session.screen.line(f"To take it back: opsrunner person back {entered.id}", dim=True)
 
 
@@ -173,7 +170,7 @@ def invite(session: Session, who: str) -> int:
     with session.opened() as app:
         found = app.people.named(who)
         actor, now = actor_name(session, app), app.clock.now()
-        app.sign_in.mail_link(found, page=app.site.web.address, made_by=actor, at=now)
+        app.sign_in.mail_link(found, made_by=actor, at=now)
         session.screen.line(f"A link for {found.name} is on its way to {found.email}.", tone="fine", sign=True)
         if not app.daemon_lives():
             session.screen.line("It goes out, and the page is there, once opsrunner serve works.", tone="look")

@@ -28,6 +28,9 @@ _STEP_ID = re.compile(r"[a-z][a-z0-9_-]*\Z")
 _HOST = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\Z")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _URL = re.compile(r"https?://[^\s/]+\S*\Z")
+_PHONE = re.compile(r"\+?[0-9(][0-9 ()./-]*[0-9]\Z")
+_PHONE_DIGITS = range(3, 16)
+"""An extension of the house has three; E.164 allows fifteen."""
 _SIZE = re.compile(r"([0-9]{1,9}) ?(B|kB|KB|MB|GB)\Z")
 _NOT_ZONES = frozenset({"localtime", "posixrules"})
 """Files beside the zones that say another time on each machine."""
@@ -82,6 +85,15 @@ def _check_email(text: str) -> str:
     return text
 
 
+def _read_phone(value: object) -> str:
+    """Return a number that can be dialled. Without quotes YAML makes it a figure, which loses its `+` and its zeros."""
+    if not isinstance(value, str):
+        raise ValueError('must be a phone number in quotes, such as "+44 20 7946 0123"')
+    if not _PHONE.match(value) or sum(sign.isdigit() for sign in value) not in _PHONE_DIGITS:
+        raise ValueError(f"'{value[:60]}' is not a phone number\nwrite it like \"+44 20 7946 0123\"")
+    return value
+
+
 def _check_url(text: str) -> str:
     if not _URL.match(text):
         raise ValueError(f"'{text[:60]}' is not an address such as https://ops.example.com")
@@ -124,6 +136,9 @@ StepId: TypeAlias = Annotated[str, AfterValidator(_check_step_id)]
 HostName: TypeAlias = Annotated[str, AfterValidator(_check_host)]
 Variable: TypeAlias = Annotated[str, AfterValidator(_check_variable)]
 Email: TypeAlias = Annotated[str, AfterValidator(_check_email)]
+Phone: TypeAlias = Annotated[
+    str, PlainValidator(_read_phone), WithJsonSchema({"type": "string", "examples": ["+44 20 7946 0123"]})
+]
 Url: TypeAlias = Annotated[str, AfterValidator(_check_url)]
 Zone: TypeAlias = Annotated[str, AfterValidator(_check_zone)]
 Names: TypeAlias = Annotated[

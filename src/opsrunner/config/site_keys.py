@@ -8,7 +8,19 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import AfterValidator, Field, StrictInt, ValidationInfo, field_validator, model_validator
 
-from opsrunner.config.fields import Bytes, Email, Flag, HostNames, Hours, Keys, Names, PositiveSeconds, Text, Url
+from opsrunner.config.fields import (
+    Bytes,
+    Email,
+    Flag,
+    HostNames,
+    Hours,
+    Keys,
+    Names,
+    Phone,
+    PositiveSeconds,
+    Text,
+    Url,
+)
 from opsrunner.model.person import Person
 from opsrunner.model.site import Host, Limits, MailSettings, SmtpSettings
 from opsrunner.steps.fields import Seconds, Secret
@@ -42,12 +54,21 @@ class PersonKeys(Keys):
     name: Text
     email: Email
     roles: Names = ()
+    phone: Phone | None = Field(default=None, description="Shown to the others of the team.")
     login: Text | None = Field(default=None, description="The OS user that is this person on the command line.")
     quiet: Hours | None = Field(default=None, description="Hours without mails that are not urgent.")
 
     def to_person(self, id_: str) -> Person:
         """Return the person for everybody else."""
-        return Person(id=id_, name=self.name, email=self.email, roles=self.roles, login=self.login, quiet=self.quiet)
+        return Person(
+            id=id_,
+            name=self.name,
+            email=self.email,
+            roles=self.roles,
+            phone=self.phone,
+            login=self.login,
+            quiet=self.quiet,
+        )
 
 
 class HostKeys(Keys):

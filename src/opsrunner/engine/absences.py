@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-from datetime import datetime
+from datetime import date, datetime
+from zoneinfo import ZoneInfo
 
 from opsrunner.engine.desk import Desk
+from opsrunner.engine.moment_words import end_words, start_words
 from opsrunner.engine.people import People
 from opsrunner.errors import NotFound, Refused, UsageError
 from opsrunner.mail.headers import clean_line
 from opsrunner.model.person import Absence, Person
+from opsrunner.model.site import Site
+from opsrunner.schedules.zones import FIRST_YEAR, LAST_YEAR, MIDNIGHT, ONE_DAY, to_utc
 
 REASON_LENGTH = 200
 
@@ -47,6 +51,7 @@ class Absences:
         other = None if absence.other is None else self._people.named(absence.other)
         if other is not None and other.id == person.id:
             raise UsageError(f"{person.name} cannot stand in for {person.name}")
+        _require_whole(absence)
         if absence.from_ >= absence.until:
             raise UsageError("the end must come after the start")
         if absence.until <= at:
@@ -69,6 +74,36 @@ class Absences:
     def _record(self, action: str, absence_id: int, detail: str, *, actor: Person, at: datetime, address: str) -> None:
         subject = f"absence {absence_id}"
         self._desk.books.audit.add(action, subject, actor=actor.id, at=at, detail=detail, address=address)
+
+
+def whole_days(first: date, last: date, zone: ZoneInfo) -> tuple[datetime, datetime]:
+    """Return from when until when days are, both included. Raises UsageError for years that no schedule knows."""
+    for day in (first, last):
+        if not FIRST_YEAR <= day.year < LAST_YEAR:
+            raise UsageError(f"the year {day.year} is out of reach")
+    return to_utc(first, MIDNIGHT, zone), to_utc(last + ONE_DAY, MIDNIGHT, zone)
+
+
+def absence_words(site: Site, absence: Absence, *, now: datetime) -> str:
+    """Say an absence: `Jonas is away from Mon until the end of Fri`."""
+    zone = ZoneInfo(site.timezone)
+    who, other = site.name_of(absence.person), site.name_of(absence.other)
+    roster = f" {absence.roster}" if absence.roster else ""
+    what = {
+        "leave": f"{who} is away",
+        "swap": f"{other} takes{roster} from {who}",
+        "cover": f"{other} stands in for {who}{f' on{roster}' if roster else ''}",
+    }[absence.kind]
+    start = "" if absence.from_ <= now else f" from {start_words(absence.from_, now=now, zone=zone)}"
+    return f"{what}{start} until {end_words(absence.until, now=now, zone=zone)}"
+
+
+def _require_whole(absence: Absence) -> None:
+    """Raise UsageError where something is missing that this kind of absence needs."""
+    if absence.kind != "leave" and absence.other is None:
+        raise UsageError("say who takes it")
+    if absence.kind == "swap" and absence.roster is None:
+        raise UsageError("say which roster the swap is about")
 
 
 def _detail(absence: Absence) -> str:

@@ -13,6 +13,7 @@ from opsrunner.engine.desk import Desk, RoutineNames
 from opsrunner.engine.digest_words import count_words, plural
 from opsrunner.engine.forecast import Forecast, forecast
 from opsrunner.engine.people import People
+from opsrunner.engine.rosters import alike_gaps, gap_hours
 from opsrunner.engine.unverified import unverified_lines
 from opsrunner.ledger.holds import Hold
 from opsrunner.model.digest import Coming
@@ -21,7 +22,7 @@ from opsrunner.model.schedule import Freeze
 from opsrunner.model.task import Task
 from opsrunner.schedules.day_names import day_words, moment_words
 from opsrunner.schedules.due import occurrences
-from opsrunner.schedules.holding import Gap, gaps, upcoming_handovers
+from opsrunner.schedules.holding import gaps, upcoming_handovers
 
 ELSEWHERE = frozenset({"coalesced", "paused", "asked", "frozen"})
 """Why an occurrence is left out, where another line says it."""
@@ -162,24 +163,15 @@ def _gaps(desk: Desk, *, from_: datetime, until: datetime) -> list[Coming]:
     zone = ZoneInfo(desk.site().timezone)
     absences = desk.books.absences.live(since=from_)
     day = timedelta(days=1)
-    alike: dict[tuple[str, str, str], list[Gap]] = defaultdict(list)
-    for gap in gaps(desk.site(), absences, from_=from_ - day, until=until + day):
-        if gap.until > from_ and gap.from_ < until:
-            alike[(gap.roster, *_ends(gap, zone))].append(gap)
+    around = gaps(desk.site(), absences, from_=from_ - day, until=until + day)
     lines: list[Coming] = []
-    for (roster, start, end), found in alike.items():
+    for found in alike_gaps((gap for gap in around if gap.until > from_ and gap.from_ < until), zone):
+        start, end = gap_hours(found[0], zone)
         often = f", on {count_words(len(found))} days" if len(found) > 1 else ""
         at = max(found[0].from_, from_)
-        lines.append(Coming(at=at, when=_when(at, from_, zone), text=f"Nobody holds {roster}, {start} to {end}{often}"))
+        text = f"Nobody holds {found[0].roster}, {start} to {end}{often}"
+        lines.append(Coming(at=at, when=_when(at, from_, zone), text=text))
     return lines
-
-
-def _ends(gap: Gap, zone: ZoneInfo) -> tuple[str, str]:
-    """Return the hours of a gap, with the days where it is longer than one."""
-    start, end = gap.from_.astimezone(zone), gap.until.astimezone(zone)
-    if gap.until - gap.from_ <= timedelta(days=1):
-        return f"{start:%H:%M}", f"{end:%H:%M}"
-    return moment_words(gap.from_, zone=zone), moment_words(gap.until, zone=zone)
 
 
 def _freezes(desk: Desk, *, from_: datetime, until: datetime) -> list[Coming]:

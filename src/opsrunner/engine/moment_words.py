@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from opsrunner.schedules.day_names import day_words, weekday_word
@@ -42,6 +42,20 @@ def when_words(moment: datetime, *, now: datetime, zone: ZoneInfo) -> str:
     """Return a moment on the site's wall clock, seen from `now`: `today 16:00`, `Mon 09:00`, `Mon 7 Dec 09:00`."""
     local = moment.astimezone(zone)
     return f"{_near_day(local.date(), now.astimezone(zone).date())} {local:%H:%M}"
+
+
+def start_words(moment: datetime, *, now: datetime, zone: ZoneInfo) -> str:
+    """Return when something begins: `Mon 09:00`, and the day alone where it is from midnight on."""
+    return when_words(moment, now=now, zone=zone).removesuffix(" 00:00")
+
+
+def end_words(moment: datetime, *, now: datetime, zone: ZoneInfo) -> str:
+    """Return until when something is: `Mon 09:00`, and `the end of Sun` for the midnight after it."""
+    words = when_words(moment, now=now, zone=zone)
+    if not words.endswith(" 00:00"):
+        return words
+    last = when_words(moment - timedelta(hours=1), now=now, zone=zone).rpartition(" ")[0]
+    return f"the end of {last}"
 
 
 def clock_words(moment: datetime, *, zone: ZoneInfo) -> str:

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from opsrunner.clock import Clock
-from opsrunner.errors import MailFailed, MailServerUnavailable
+from opsrunner.errors import MailFailed, MailServerUnavailable, StateError
 from opsrunner.ledger.outbox import Outbox
 from opsrunner.mail.message import build
 from opsrunner.mail.smtp import SmtpTransport
@@ -35,15 +35,23 @@ def _ignore(_mail: QueuedMail) -> None:
     """Nobody waits for it."""
 
 
+def _as_it_is(mail: QueuedMail) -> QueuedMail:
+    """It was whole when it was queued."""
+    return mail
+
+
 def deliver_due(
     outbox: Outbox,
     transport: Transport,
     *,
     from_: str,
     clock: Clock,
+    complete: Callable[[QueuedMail], QueuedMail] = _as_it_is,
     on_sent: Callable[[QueuedMail], None] = _ignore,
 ) -> int:
     """Try every mail that is due, over one connection; return how many were tried. `on_sent` hears of each that went.
+
+    `complete` puts into a mail, at each try, what must not lie in the ledger; it may raise MailFailed.
 
     When the server cannot be used at all, the rest stays due and untouched: one try tells as much
     as a hundred. Never raises MailFailed.
@@ -54,7 +62,16 @@ def deliver_due(
             if not outbox.claim(mail.id, clock.now()):
                 continue
             tried += 1
-            if not deliver_one(mail, outbox=outbox, transport=transport, from_=from_, now=clock.now(), on_sent=on_sent):
+            goes_on = deliver_one(
+                mail,
+                outbox=outbox,
+                transport=transport,
+                from_=from_,
+                now=clock.now(),
+                complete=complete,
+                on_sent=on_sent,
+            )
+            if not goes_on:
                 break
     finally:
         transport.close()
@@ -85,15 +102,18 @@ def deliver_one(
     transport: Transport,
     from_: str,
     now: datetime,
+    complete: Callable[[QueuedMail], QueuedMail] = _as_it_is,
     on_sent: Callable[[QueuedMail], None] = _ignore,
 ) -> bool:
     """Try one claimed mail and record what came of it; False when the server cannot be used at all."""
     try:
-        message = build(mail, from_=from_, message_id=mail.message_id, date=mail.created_at)
+        message = build(complete(mail), from_=from_, message_id=mail.message_id, date=mail.created_at)
         transport.deliver(message, to=mail.to)
     except MailFailed as exc:
         _record_failure(mail, exc, outbox=outbox, now=now)
         return not isinstance(exc, MailServerUnavailable)
+    except StateError:
+        raise  # the ledger cannot be written: the mail stays due, like all others
     except Exception as exc:  # noqa: BLE001 - one mail that trips us up must not hold back all others
         _log.error("mail %d (%s) cannot be made: %s", mail.id, mail.about, type(exc).__name__)
         _record_failure(mail, MailFailed(f"internal error: {exc!r}"), outbox=outbox, now=now)

@@ -17,8 +17,9 @@ from opsrunner.schedules.holding import holder
 class People:
     """Resolves names to people. Nothing is kept: a hand-over, a leave or an edit of the site counts at once."""
 
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
+    def __init__(self, desk: Desk, *, absences: Sequence[Absence] | None = None) -> None:
+        """With `absences`, all that are live, the ledger is not asked for them at each name."""
+        self._desk, self._known_absences = desk, absences
 
     def persons(self, name: str, *, at: datetime) -> tuple[Person, ...]:
         """Return who stands for a role, roster or person at that moment; never nobody.
@@ -113,14 +114,17 @@ class People:
     def _is_away(self, person: Person, *, at: datetime) -> bool:
         """Tell whether the person is on leave and nobody stands in."""
         on_leave = any(
-            absence.kind == "leave" and absence.person == person.id and absence.roster is None and absence.from_ <= at
+            absence.kind == "leave"
+            and absence.person == person.id
+            and absence.roster is None
+            and absence.from_ <= at < absence.until
             for absence in self._absences(at)
         )
         return on_leave and self.holder(person.id, at=at).person == person.id
 
     def _absences(self, at: datetime) -> Sequence[Absence]:
         """Return the absences that reach past a moment."""
-        return self._desk.books.absences.live(since=at)
+        return self._desk.books.absences.live(since=at) if self._known_absences is None else self._known_absences
 
     def _escalated_to(self, task: Task) -> tuple[str, ...]:
         """Return the names that a task has been escalated to."""

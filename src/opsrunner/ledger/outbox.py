@@ -108,6 +108,14 @@ class Outbox:
         row = self._ledger.one(sql)
         return int(row[0]) if row else 0
 
+    def waiting_words(self, first: str) -> list[str]:
+        """Return the `unique` words that begin with `first` of the mails that have not left."""
+        sql = (
+            'SELECT "unique" FROM outbox WHERE "unique" >= ? AND "unique" < ?'
+            " AND sent_at IS NULL AND failed_at IS NULL AND withdrawn_at IS NULL"
+        )
+        return [str(row["unique"]) for row in self._ledger.all(sql, (first, f"{first}\U0010ffff"))]
+
     def given_up(self, *, since: datetime) -> list[QueuedMail]:
         """Return the mails given up since a moment."""
         sql = "SELECT * FROM outbox WHERE failed_at >= ? ORDER BY +id"
@@ -136,6 +144,7 @@ def _mail(row: sqlite3.Row) -> QueuedMail:
         not_before=optional_moment(row["not_before"]),
         attempts=row["attempts"],
         next_try_at=to_moment(row["next_try_at"]),
+        unique=row["unique"],
         sent_at=optional_moment(row["sent_at"]),
         failed_at=optional_moment(row["failed_at"]),
         error=row["error"],

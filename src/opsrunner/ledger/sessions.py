@@ -8,7 +8,7 @@ from datetime import datetime
 
 from opsrunner.ledger.codec import to_moment, to_text
 from opsrunner.ledger.database import Ledger
-from opsrunner.model.session import Session
+from opsrunner.model.session import SESSION_IDLE, Session
 
 
 def token_hash(token: str) -> str:
@@ -39,6 +39,14 @@ class Links:
         sql = "UPDATE links SET used_at = ? WHERE token = ? AND used_at IS NULL AND expires_at > ?"
         return self._ledger.change(sql, (to_text(at), token_hash(token), to_text(at))) == 1
 
+    def open(self, *, at: datetime) -> dict[str, datetime]:
+        """Return who has a link that can still be used, and until when the last of theirs is good."""
+        sql = (
+            "SELECT person, max(expires_at) AS until FROM links WHERE used_at IS NULL AND expires_at > ?"
+            " GROUP BY person"
+        )
+        return {row["person"]: to_moment(row["until"]) for row in self._ledger.all(sql, (to_text(at),))}
+
 
 class Sessions:
     """The table of sessions."""
@@ -49,7 +57,8 @@ class Sessions:
     def begin(
         self, token: str, *, person: str, at: datetime, expires_at: datetime, address: str, agent: str
     ) -> Session:
-        """Keep a new session and return it."""
+        """Keep a new session and return it; those that are over for good are forgotten."""
+        self._ledger.change("DELETE FROM sessions WHERE expires_at < ?", (to_text(at),))
         sql = "INSERT INTO sessions(token, person, made_at, seen_at, expires_at, address, agent) VALUES (?,?,?,?,?,?,?)"
         values = (token_hash(token), person, to_text(at), to_text(at), to_text(expires_at), address, agent)
         number = int(self._ledger.insert(sql, values) or 0)
@@ -65,6 +74,19 @@ class Sessions:
         """Return the session of a token that nobody has ended; whether it still lives is asked of it."""
         row = self._ledger.one("SELECT * FROM sessions WHERE token = ? AND ended_at IS NULL", (token_hash(token),))
         return None if row is None else _session(row)
+
+    def get(self, session_id: int) -> Session | None:
+        """Return a session that nobody has ended; whether it still lives is asked of it."""
+        row = self._ledger.one("SELECT * FROM sessions WHERE id = ? AND ended_at IS NULL", (session_id,))
+        return None if row is None else _session(row)
+
+    def live(self, *, at: datetime, person: str | None = None) -> list[Session]:
+        """Return the sessions that may still be used, of one person or of all, last used first."""
+        sql = (
+            "SELECT * FROM sessions WHERE ended_at IS NULL AND expires_at > ? AND seen_at > ?"
+            " AND person = coalesce(?, person) ORDER BY seen_at DESC, id DESC"
+        )
+        return [_session(row) for row in self._ledger.all(sql, (to_text(at), to_text(at - SESSION_IDLE), person))]
 
     def seen(self, session_id: int, *, at: datetime) -> None:
         """Record that a session is used."""

@@ -39,6 +39,7 @@ class QueuedMail:
     not_before: datetime | None
     attempts: int
     next_try_at: datetime
+    unique: str | None = None
     sent_at: datetime | None = None
     failed_at: datetime | None = None
     error: str = ""

@@ -15,6 +15,8 @@ class Person:
     name: str
     email: str
     roles: tuple[str, ...] = ()
+    phone: str | None = None
+    """As people write it: `+44 20 7946 0123`."""
     login: str | None = None
     quiet: tuple[time, time] | None = None
     """Hours without mails that are not urgent, in the site's zone; may pass midnight."""
@@ -33,6 +35,11 @@ class Person:
     def is_partner(self) -> bool:
         """Tell whether somebody of another company helps out, who sees their own tasks and nothing else."""
         return "partner" in self.roles and not self.is_owner
+
+    @property
+    def dials(self) -> str:
+        """The phone number as a machine dials it, such as `+442079460123`; nothing without one."""
+        return "".join(sign for sign in self.phone or "" if sign in "+0123456789")
 
 
 @dataclass(frozen=True, kw_only=True)

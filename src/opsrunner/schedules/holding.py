@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from opsrunner.errors import NotFound
@@ -24,6 +24,21 @@ class Gap:
     from_: datetime
     until: datetime
     why: str
+    is_planned: bool
+    """Whether the roster itself leaves it open; else somebody is away."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stretch:
+    """A time in which one person holds a roster for one reason; `person` None is a gap."""
+
+    from_: datetime
+    until: datetime | None
+    """None where it goes on past the time that was asked about."""
+    person: str | None
+    why: str
+    is_planned: bool
+    """Whether the roster itself says so, and no cover, swap or leave."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,10 +69,32 @@ def holder(name: str, *, at: datetime, site: Site, absences: Sequence[Absence] =
     return _holder_as_person(people[0], at=at, site=site, absences=absences)
 
 
+def stretches(
+    roster: str, *, from_: datetime, until: datetime, site: Site, absences: Sequence[Absence] = ()
+) -> list[Stretch]:
+    """Return who holds a roster from `from_` to `until`, one after the other and with nothing between.
+
+    One person who holds it for two reasons in a row has two stretches. At every moment they say the same as
+    `holder`. `absences` are all that reach past `from_`. Raises NotFound for a roster that the site does not have.
+    """
+    if roster not in site.rosters:
+        raise NotFound(f"there is no roster '{roster}'")
+    found: list[Stretch] = []
+    for at, turn in _turns(roster, site, absences).between(from_, until):
+        end = turn.until if turn.until < until else None
+        last = found[-1] if found else None
+        if last is not None and (last.person, last.why) == (turn.person, turn.why):
+            found[-1] = replace(last, until=end)
+        else:
+            new = Stretch(from_=at, until=end, person=turn.person, why=turn.why, is_planned=turn.is_planned)
+            found.append(new)
+    return found
+
+
 def gaps(site: Site, absences: Sequence[Absence] = (), *, from_: datetime, until: datetime) -> list[Gap]:
     """Return the times in [from_, until) when nobody holds a roster, by roster and time."""
     return [
-        Gap(roster=name, from_=start, until=min(end, until), why=turn.why)
+        Gap(roster=name, from_=start, until=min(end, until), why=turn.why, is_planned=turn.is_planned)
         for name in site.rosters
         for start, end, turn in _stretches(_turns(name, site, absences), from_, until)
         if turn.person is None
@@ -82,10 +119,8 @@ def upcoming_handovers(
 
 
 def _turns(roster: str, site: Site, absences: Sequence[Absence]) -> Turns:
-    def name_of(person: str) -> str:
-        return site.people[person].name if person in site.people else person
-
-    return Turns(site.rosters[roster], absences, zone=load_zone(site.timezone), name_of=name_of)
+    names = {person.id: person.name for person in site.people.values()}
+    return Turns(site.rosters[roster], absences, zone=load_zone(site.timezone), names=names)
 
 
 def _stretches(turns: Turns, start: datetime, end: datetime) -> Iterator[tuple[datetime, datetime, Turn]]:

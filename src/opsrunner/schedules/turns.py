@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -20,18 +20,23 @@ class Turn:
     person: str | None
     until: datetime
     why: str
+    is_planned: bool = True
+    """Whether the roster itself says so, and no cover, swap or leave."""
 
 
 class Turns:
-    """Answers for one roster; `name_of` gives the name of a person's id, for the reasons."""
+    """Answers for one roster; `names` are those of the people who are here, by id.
+
+    Who has left stands in for nobody, and a turn of theirs is a gap.
+    """
 
     def __init__(
-        self, roster: Roster, absences: Iterable[Absence], *, zone: ZoneInfo, name_of: Callable[[str], str]
+        self, roster: Roster, absences: Iterable[Absence], *, zone: ZoneInfo, names: Mapping[str, str]
     ) -> None:
         self._roster = roster
         self._zone = zone
-        self._name_of = name_of
-        ours = (absence for absence in absences if absence.roster in (None, roster.id))
+        self._names = names
+        ours = (self._of_those_here(absence) for absence in absences if absence.roster in (None, roster.id))
         self._absences = sorted(ours, key=lambda absence: absence.id)
 
     def at(self, moment: datetime) -> Turn:
@@ -46,7 +51,9 @@ class Turns:
             if absence.from_ <= moment < absence.until:
                 person, why = self._after(absence, person, why)
         person, why = self._without_leave(person, why, moment)
-        return Turn(person=person, until=until, why=why)
+        if person is not None and person not in self._names:
+            return Turn(person=None, until=until, why=f"{person} has left", is_planned=False)
+        return Turn(person=person, until=until, why=why, is_planned=why == turn.why)
 
     def between(self, start: datetime, end: datetime) -> Iterator[tuple[datetime, Turn]]:
         """Yield (begin, turn) from `start` on until `end`; neighbours may have the same person."""
@@ -102,6 +109,14 @@ class Turns:
     def _hours(self, shift: Shift, day: date) -> tuple[datetime, datetime]:
         last = day if shift.start < shift.end else day + ONE_DAY
         return to_utc(day, shift.start, self._zone), to_utc(last, shift.end, self._zone)
+
+    def _of_those_here(self, absence: Absence) -> Absence:
+        """Return an absence without whom it names where either side of it has left."""
+        has_left = absence.other not in self._names or (absence.kind == "swap" and absence.person not in self._names)
+        return replace(absence, other=None) if has_left else absence
+
+    def _name_of(self, person: str) -> str:
+        return self._names.get(person, person)
 
     def _edges(self) -> Iterator[datetime]:
         """Yield the moments at which a cover or an absence begins or ends."""

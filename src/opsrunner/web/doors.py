@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from starlette.responses import Response
 
-from opsrunner.web import digests, health, hosts, outputs, probes, routines, runs, search, sign_in, tasks, today
+from opsrunner.web import digests, health, hosts, outputs, probes, routines, runs, search, sign_in, tasks, team, today
 from opsrunner.web.guard import Needs
 from opsrunner.web.visit import Visit
 
@@ -70,4 +70,10 @@ DOORS: tuple[Door, ...] = (
     _post("/routines/{routine:name}/pause", routines.pause, "owner"),
     _post("/routines/{routine:name}/resume", routines.resume, "owner"),
     _post("/routines/{routine:name}/skip", routines.skip, "owner"),
+    _get("/team", team.show, "inside"),
+    _post("/team", team.enter, "team"),
+    _post("/team/absences/{absence:int}/back", team.take_back, "team"),
+    _post("/team/sessions/{session:int}/end", team.end_session, "inside"),
+    _post("/team/people/{person:name}/end-sessions", team.end_sessions, "inside"),
+    _post("/team/people/{person:name}/invite", team.invite, "owner"),
 )

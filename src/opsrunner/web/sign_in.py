@@ -26,34 +26,32 @@ async def ask(visit: Visit) -> Response:
 async def send_link(visit: Visit) -> Response:
     """Mail a link, and say the same whoever asked."""
     email = (await visit.form(_Asked)).email.strip().casefold()
-    _require_patience(visit, email)
+    require_patience(visit, email)
     people = visit.app.site.people.values()
     person = next((one for one in people if email and one.email.casefold() == email), None)
     if person is not None:
-        page = visit.place.address
         await visit.write(
-            lambda: visit.app.sign_in.mail_link(
-                person, page=page, made_by=person.id, at=visit.now, address=visit.address
-            )
+            lambda: visit.app.sign_in.mail_link(person, made_by=person.id, at=visit.now, address=visit.address)
         )
     return visit.page("sign_in.html", title="Sign in", said=SAME_TEXT)
 
 
 async def show_link(visit: Visit) -> Response:
     """Show whom a link signs in, with the button that does it. Looking uses nothing up."""
-    _require_patience(visit)
+    require_patience(visit)
     person = visit.app.sign_in.person_of_link(visit.request.path_params["link"], at=visit.now)
     return visit.page("sign_in_link.html", title="Sign in", found=person, status=200 if person else 410)
 
 
 async def use_link(visit: Visit) -> Response:
-    """Sign in: the link is used up, and the session is a new one whatever there was before."""
+    """Sign in: the link is used up, and the session is a new one; the one that this browser had is over."""
     await visit.form(Nothing)
-    _require_patience(visit)
+    require_patience(visit)
     link, agent = visit.request.path_params["link"], visit.request.headers.get("user-agent", "")
+    address, before = visit.address[:ADDRESS_LENGTH], visit.session_or_none
     try:
         token = await visit.write(
-            lambda: visit.app.sign_in.enter(link, at=visit.now, address=visit.address[:ADDRESS_LENGTH], agent=agent)
+            lambda: visit.app.sign_in.enter(link, at=visit.now, address=address, agent=agent, instead_of=before)
         )
     except OpsrunnerError as exc:
         return visit.page("sign_in.html", title="Sign in", said=exc.message, status=410)
@@ -79,7 +77,7 @@ async def sign_out(visit: Visit) -> Response:
     return answer
 
 
-def _require_patience(visit: Visit, account: str = "") -> None:
+def require_patience(visit: Visit, account: str = "") -> None:
     """Raise TooOften where an address, or somebody's account, has been tried too often."""
     if not visit.patience.allows(visit.address, account, at=visit.now):
         raise TooOften(f"too many tries: come back in {visit.patience.minutes} minutes")

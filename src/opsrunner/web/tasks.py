@@ -20,7 +20,7 @@ from opsrunner.errors import NotFound, OpsrunnerError, Refused, StateError, Usag
 from opsrunner.ledger.audit import AuditRecord
 from opsrunner.model.task import Evidence, Task, TaskStatus
 from opsrunner.web.cards import Cards, staff_of
-from opsrunner.web.visit import Fields, Visit, local_moment
+from opsrunner.web.visit import Fields, Visit, local_moment, status_of
 
 NOTE_HOURS = 24
 """A shift note is shown for so long."""
@@ -114,7 +114,7 @@ def _task_page(
     history: Sequence[AuditRecord] = visit.app.books.audit.about(f"task {task.id}")
     return visit.page(
         "task.html",
-        status=_status(refusal, 409),
+        status=status_of(refusal, 409),
         title=task.title,
         card=Cards(visit, [task]).of(task),
         history=history,
@@ -178,7 +178,7 @@ def _new_page(visit: Visit, *, sent: _New | None = None, refusal: OpsrunnerError
     roles = sorted({role for person in site.people.values() for role in person.roles} - {"viewer"})
     return visit.page(
         "task_new.html",
-        status=_status(refusal, 400),
+        status=status_of(refusal, 400),
         title="Add a task",
         names=[*roles, *site.rosters],
         staff=staff_of(visit),
@@ -254,13 +254,6 @@ async def _keep(visit: Visit, file: UploadFile, task: Task) -> str:
             return visit.app.ticks.attach(path, task)
 
     return await visit.write(keep)
-
-
-def _status(refusal: OpsrunnerError | None, usual: int) -> int:
-    """Return the status of a page that keeps what was refused; a disk that is full is not the sender's fault."""
-    if refusal is None:
-        return 200
-    return 503 if isinstance(refusal, StateError) else usual
 
 
 def _file_name(told: str) -> str:

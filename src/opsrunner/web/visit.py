@@ -9,7 +9,7 @@ import secrets
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from functools import cached_property
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -22,7 +22,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from opsrunner.app import App
 from opsrunner.engine.desk import RoutineNames
-from opsrunner.errors import Refused, UsageError
+from opsrunner.errors import OpsrunnerError, Refused, StateError, UsageError
 from opsrunner.model.person import Person
 from opsrunner.model.session import Session
 from opsrunner.templates.own_pages import OwnPages
@@ -129,6 +129,11 @@ class Visit:
         """Who asks; None for a stranger."""
         return None if self._guest is None else self._guest.person
 
+    @property
+    def session_or_none(self) -> Session | None:
+        """With which session; None for a stranger."""
+        return None if self._guest is None else self._guest.session
+
     @cached_property
     def zone(self) -> ZoneInfo:
         """The zone in which this site speaks of time."""
@@ -228,6 +233,21 @@ def local_moment(text: str, zone: ZoneInfo) -> datetime:
         return (moment.replace(tzinfo=zone) if moment.tzinfo is None else moment).astimezone(UTC)
     except (ValueError, OverflowError) as exc:
         raise UsageError(f"'{text[:40]}' is no date and time") from exc
+
+
+def local_day(text: str) -> date:
+    """Return what a field for a day says. Raises UsageError."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError as exc:
+        raise UsageError(f"'{text[:40]}' is no day" if text else "say from which day to which") from exc
+
+
+def status_of(refusal: OpsrunnerError | None, usual: int) -> int:
+    """Return the status of a page that keeps what was refused; a disk that is full is not the sender's fault."""
+    if refusal is None:
+        return 200
+    return 503 if isinstance(refusal, StateError) else usual
 
 
 def _single(sent: QueryParams | FormData) -> Mapping[str, str | list[str] | UploadFile]:

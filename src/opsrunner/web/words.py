@@ -5,7 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from opsrunner.engine.moment_words import clock_words, count_words, due_words, duration_words, span_words, when_words
+from opsrunner.engine.agent_words import agent_words
+from opsrunner.engine.moment_words import (
+    clock_words,
+    count_words,
+    due_words,
+    duration_words,
+    end_words,
+    span_words,
+    when_words,
+)
 from opsrunner.engine.size_words import size_words
 from opsrunner.engine.status_words import reason_words, status_word, tone_of
 from opsrunner.engine.task_words import STATUS_WORDS, evidence_words
@@ -31,6 +40,7 @@ NAVIGATION = (
     NavEntry(path="/", label="My work", needs="anyone", is_near=True),
     NavEntry(path="/today", label="Today", needs="owner", is_near=True),
     NavEntry(path="/routines", label="Routines", needs="owner"),
+    NavEntry(path="/team", label="Team", needs="inside", is_near=True),
     NavEntry(path="/hosts", label="Hosts", needs="inside"),
     NavEntry(path="/digests", label="Digests", needs="owner"),
     NavEntry(path="/health", label="Health", needs="owner"),
@@ -52,9 +62,11 @@ NAMES: dict[str, Any] = {
     "entries_for": entries_for,
     "TAGS": TAGS,
     "may_enter": may_enter,
+    "agent_words": agent_words,
     "clock_words": clock_words,
     "count_words": count_words,
     "due_words": due_words,
+    "end_words": end_words,
     "duration_words": duration_words,
     "span_words": span_words,
     "when_words": when_words,

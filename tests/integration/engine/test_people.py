@@ -245,3 +245,16 @@ def test_a_name_stands_for_its_mail_addresses(
     people: People, now: datetime, name: str, addresses: tuple[str, ...]
 ) -> None:
     assert people.addresses(name, at=now) == addresses
+
+
+def test_with_the_absences_in_hand_the_ledger_is_asked_no_more(
+    desk: Desk, people: People, enter: Callable[..., int], now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    enter("leave", "ops2", None)
+    enter("cover", "ops1", "boss", "on-call")
+    known = desk.books.absences.live(since=now)
+    names = ("owner", "support", "ops1", "ops2", "on-call", "gone")
+    asked = [(people.holder(name, at=now), people.persons(name, at=now)) for name in names]
+    monkeypatch.setattr(desk.books.absences, "live", None)
+    same = People(desk, absences=known)
+    assert [(same.holder(name, at=now), same.persons(name, at=now)) for name in names] == asked

@@ -5,6 +5,7 @@ from __future__ import annotations
 import email
 import email.policy
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
 from itertools import pairwise
@@ -14,11 +15,13 @@ from typing import Any
 import pytest
 
 from opsrunner.engine.outbox import deliver_due
+from opsrunner.errors import MailFailed, StateError
 from opsrunner.ledger.database import Ledger
 from opsrunner.ledger.outbox import Outbox
+from opsrunner.mail.maildir import MaildirTransport
 from opsrunner.mail.smtp import SmtpTransport
 from opsrunner.mail.transport import Transport
-from opsrunner.model.mail import NewMail
+from opsrunner.model.mail import NewMail, QueuedMail
 from opsrunner.model.site import SmtpSettings
 from opsrunner.secrets import Vault
 from opsrunner.testing import FakeClock
@@ -198,3 +201,50 @@ def test_it_goes_on_when_a_mail_trips_up_the_program_itself(
     assert [read(mail)["Subject"] for mail in server.mailbox.mails] == ["wholesome"]
     (waiting,) = outbox.queued()
     assert "a mistake of ours" in waiting.error
+
+
+def test_what_is_put_in_at_the_try_goes_with_the_mail_and_is_kept_nowhere(
+    outbox: Outbox, clock: FakeClock, start_smtp: Any, vault: Vault
+) -> None:
+    server = start_smtp()
+    outbox.put([letter(unique="sign-in boss 1")], at=START)
+    transport = SmtpTransport(server.settings, vault=vault)
+
+    def complete(mail: QueuedMail) -> QueuedMail:
+        return replace(mail, text=f"{mail.text} for {mail.unique}")
+
+    deliver_due(outbox, transport, from_="ops@example.com", clock=clock, complete=complete)
+    (arrived,) = server.mailbox.mails
+    assert read(arrived).get_content().strip() == "Text for sign-in boss 1"
+    assert outbox.waiting() == 0
+    assert "for sign-in" not in outbox._ledger.all("SELECT text FROM outbox")[0]["text"]
+
+
+@pytest.mark.parametrize(
+    ("error", "is_given_up"), [(MailFailed("gone", permanent=True), True), (MailFailed("not now"), False)]
+)
+def test_a_mail_that_cannot_be_completed_is_as_one_that_cannot_be_sent(
+    outbox: Outbox, clock: FakeClock, error: MailFailed, is_given_up: bool, tmp_path: Path
+) -> None:
+    outbox.put([letter()], at=START)
+
+    def complete(mail: QueuedMail) -> QueuedMail:
+        raise error
+
+    transport = MaildirTransport(tmp_path / "maildir")
+    deliver_due(outbox, transport, from_="ops@example.com", clock=clock, complete=complete)
+    assert (len(outbox.given_up(since=START)) == 1) is is_given_up
+    assert (outbox.waiting() == 1) is not is_given_up
+
+
+def test_a_ledger_that_cannot_be_written_gives_no_mail_up(outbox: Outbox, clock: FakeClock, tmp_path: Path) -> None:
+    outbox.put([letter()], at=START)
+
+    def complete(mail: QueuedMail) -> QueuedMail:
+        raise StateError("ledger.db: database or disk is full; make room on the disk")
+
+    transport = MaildirTransport(tmp_path / "maildir")
+    with pytest.raises(StateError):
+        deliver_due(outbox, transport, from_="ops@example.com", clock=clock, complete=complete)
+    (waiting,) = outbox.queued()
+    assert waiting.error == ""

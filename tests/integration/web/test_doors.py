@@ -39,6 +39,9 @@ def address_of(path: str) -> str:
         .replace("{routine:name}", "nightly")
         .replace("{digest:int}", "1")
         .replace("{host:name}", "local")
+        .replace("{absence:int}", "1")
+        .replace("{session:int}", "1")
+        .replace("{person:name}", "ops1")
     )
 
 

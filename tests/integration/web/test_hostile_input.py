@@ -17,7 +17,7 @@ from opsrunner.web.doors import DOORS
 NAMES = (
     "mark", "note", "number", "choice", "file", "struck", "back", "to", "title", "whose", "due", "how", "link", "text",
     "until", "reason", "email", "before", "open", "token", "x",
-    "q", "what", "routine", "status", "since",
+    "q", "what", "routine", "status", "since", "kind", "person", "other", "roster", "first", "last", "enter",
 )  # fmt: skip
 WORDS = st.one_of(
     st.text(max_size=60),
@@ -27,7 +27,7 @@ WORDS = st.one_of(
             "9999-12-31T23:59:59+14:00", "\0", "\ud800".encode("utf-16", "surrogatepass").decode("utf-16", "replace"),
             "' OR 1=1 --", "{{ 7*7 }}", "<script>", "../../etc/passwd", "ops1", "boss", "-1", "99999999999999999999",
             "routines", "runs", "tasks", "notes", "failed", "open", "nightly", "2026-11-01", "0001-01-01", "9999-12-31",
-            "#1", "% _ \\", "ÅSEN ß", "\u0345\u1e9e",
+            "leave", "swap", "cover", "2026-12-24", "#1", "% _ \\", "ÅSEN ß", "\u0345\u1e9e",
         ]
     ),
 )  # fmt: skip
@@ -38,8 +38,9 @@ CALM = settings(max_examples=25, suppress_health_check=[HealthCheck.function_sco
 
 def filled(path: str, task: Task) -> str:
     """Return an address that a door's path matches."""
-    numbers = {"{task:int}": str(task.id), "{run:int}": "1", "{digest:int}": "1"}
-    names = {"{routine:name}": "nightly", "{host:name}": "local", "{link:token}": "x" * 43}
+    numbers = {"{task:int}": str(task.id), "{run:int}": "1", "{digest:int}": "1",
+               "{absence:int}": "1", "{session:int}": "99"}  # fmt: skip
+    names = {"{routine:name}": "nightly", "{host:name}": "local", "{person:name}": "ops1", "{link:token}": "x" * 43}
     for pattern, value in {**numbers, **names}.items():
         path = path.replace(pattern, value)
     return path

@@ -11,25 +11,31 @@ from typing import Any
 import pytest
 
 from opsrunner.app import App
-from opsrunner.errors import StateError
+from opsrunner.errors import MailFailed, StateError
 from opsrunner.testing import FakeClock
 
 Browser = Any
 PAGE = "http://127.0.0.1:8420"
 
 
-def mailed_link(app: App, clock: FakeClock) -> str:
-    """Return the path of the newest sign-in link that was mailed."""
-    mails = app.books.outbox.due(clock.now())
-    found = re.search(rf"{PAGE}(/sign-in/\S+)", mails[-1].text)
+def mailed_link(app: App) -> str:
+    """Let the mails leave, and return the path of the link in the one that arrived."""
+    app.deliver()
+    (mail,) = (app.state / "maildir/new").iterdir()
+    found = re.search(rf"{PAGE}(/sign-in/\S+)", mail.read_text())
     assert found is not None
     return found[1]
 
 
-def test_who_asks_gets_a_link_by_mail_and_comes_in_by_it(app: App, browser: Browser, clock: FakeClock) -> None:
+def of_the_ledger(app: App) -> bytes:
+    """Return all that lies on the disk of the ledger, its journal included."""
+    return b"".join(path.read_bytes() for path in app.state.glob("ledger.db*"))
+
+
+def test_who_asks_gets_a_link_by_mail_and_comes_in_by_it(app: App, browser: Browser) -> None:
     told = browser.post("/sign-in", email=" OPS1@example.com ")
     assert "a mail is on its way" in told.text
-    path = mailed_link(app, clock)
+    path = mailed_link(app)
     assert "Good to see you, First technician" in browser.get(path).text
     answer = browser.post(path)
     assert answer.status_code == 303
@@ -43,9 +49,9 @@ def test_a_stranger_is_told_the_same_and_gets_no_mail(app: App, browser: Browser
     assert len(app.books.outbox.due(clock.now())) == 1
 
 
-def test_a_scanner_that_looks_at_a_link_uses_nothing_up(app: App, browser: Browser, clock: FakeClock) -> None:
+def test_a_scanner_that_looks_at_a_link_uses_nothing_up(app: App, browser: Browser) -> None:
     browser.post("/sign-in", email="ops1@example.com")
-    path = mailed_link(app, clock)
+    path = mailed_link(app)
     for method in ("GET", "HEAD", "GET"):
         answer = browser.client.request(method, path)
         assert answer.status_code == 200
@@ -85,6 +91,45 @@ def test_signing_in_again_makes_a_new_session(app: App, signed_in: Callable[[str
     browser.get(f"/sign-in/{link}")
     assert browser.post(f"/sign-in/{link}").status_code == 303
     assert browser.client.cookies["opsrunner"] != before
+
+
+def test_signing_in_again_ends_the_session_that_the_browser_had(
+    app: App, signed_in: Callable[[str], Browser], clock: FakeClock
+) -> None:
+    browser, elsewhere = signed_in("ops1"), signed_in("ops1")
+    stolen = dict(browser.client.cookies)
+    link = app.sign_in.link(app.site.people["ops1"], made_by="boss", at=clock.now())
+    browser.get(f"/sign-in/{link}")
+    assert browser.post(f"/sign-in/{link}").status_code == 303
+    assert browser.get("/").status_code == 200
+    assert len(app.books.sessions.live(at=clock.now())) == 2
+    browser.client.cookies.clear()
+    browser.client.cookies.update(stolen)
+    assert browser.get("/").headers["location"] == "/sign-in"
+    assert elsewhere.get("/").status_code == 200
+    actions = [record.action for record in app.books.audit.about("person ops1")]
+    assert actions[-2:] == ["sign out", "sign in"]
+
+
+def test_who_signs_in_on_the_browser_of_another_ends_their_session_there(
+    app: App, signed_in: Callable[[str], Browser], clock: FakeClock
+) -> None:
+    browser = signed_in("ops1")
+    link = app.sign_in.link(app.site.people["ops2"], made_by="boss", at=clock.now())
+    browser.get(f"/sign-in/{link}")
+    assert browser.post(f"/sign-in/{link}").status_code == 303
+    assert [session.person for session in app.books.sessions.live(at=clock.now())] == ["ops2"]
+    last = app.books.audit.about("person ops1")[-1]
+    assert (last.action, last.actor, last.address) == ("sign out", "ops2", "web testclient")
+
+
+def test_a_link_that_is_over_ends_no_session(app: App, signed_in: Callable[[str], Browser], clock: FakeClock) -> None:
+    browser = signed_in("ops1")
+    link = app.sign_in.link(app.site.people["ops1"], made_by="boss", at=clock.now())
+    clock.move(minutes=15)
+    browser.get("/")
+    assert browser.post(f"/sign-in/{link}").status_code == 410
+    assert browser.get("/").status_code == 200
 
 
 def test_signing_out_ends_the_session_on_the_server(app: App, signed_in: Callable[[str], Browser]) -> None:
@@ -130,6 +175,75 @@ def test_no_token_stands_in_the_ledger(app: App, signed_in: Callable[[str], Brow
     body = b"".join(path.read_bytes() for path in Path(app.state).glob("ledger.db*"))
     assert browser.client.cookies["opsrunner"].encode() not in body
     assert link.encode() not in body
+
+
+def test_no_token_of_a_mailed_link_ever_stands_in_the_ledger(app: App, browser: Browser, clock: FakeClock) -> None:
+    browser.post("/sign-in", email="ops1@example.com")
+    assert b"/sign-in/" not in of_the_ledger(app)
+    token = mailed_link(app).rpartition("/")[2]
+    assert len(token) == 43
+    assert token.encode() not in of_the_ledger(app)
+    (row,) = app.books.ledger.all("SELECT text, html, sent_at FROM outbox")
+    assert token not in row["text"] + row["html"]
+    assert row["sent_at"] is not None
+    assert browser.post(f"/sign-in/{token}").status_code == 303
+
+
+def test_no_token_stands_in_the_ledger_where_a_mail_fails_or_is_given_up(
+    app: App, browser: Browser, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The mail server sees the link, and takes the mail only after two tries; or never."""
+    seen: list[str] = []
+
+    class Refuses:
+        permanent = False
+
+        def deliver(self, message: Any, *, to: str) -> None:
+            seen.extend(re.findall(r"/sign-in/(\S+)", message.get_content()))
+            raise MailFailed("not now", permanent=self.permanent)
+
+        def close(self) -> None:
+            pass
+
+    refuses = Refuses()
+    monkeypatch.setattr(app, "transport", lambda: refuses)
+    browser.post("/sign-in", email="ops1@example.com")
+    for permanent in (False, False, True):
+        refuses.permanent = permanent
+        app.deliver()
+        clock.move(hours=2)
+    assert len(set(seen)) == 3, "each try has a link of its own"
+    assert app.books.outbox.waiting() == 0
+    assert all(token.encode() not in of_the_ledger(app) for token in seen)
+
+
+def test_the_minutes_of_a_link_begin_when_its_mail_leaves(app: App, browser: Browser, clock: FakeClock) -> None:
+    browser.post("/sign-in", email="ops1@example.com")
+    clock.move(hours=3)
+    path = mailed_link(app)
+    clock.move(minutes=14)
+    assert browser.post(path).status_code == 303
+
+
+def test_a_link_for_who_has_left_meanwhile_is_not_mailed(app: App, browser: Browser) -> None:
+    browser.post("/sign-in", email="ops2@example.com")
+    path = app.root / "opsrunner.yaml"
+    path.write_text("\n".join(line for line in path.read_text().splitlines() if "ops2:" not in line) + "\n")
+    app.in_force.refresh()
+    app.deliver()
+    assert app.books.outbox.waiting() == 0
+    assert not list((app.state / "maildir").rglob("*.*"))
+    assert app.books.ledger.all("SELECT * FROM links") == []
+
+
+def test_a_session_that_is_over_is_forgotten_at_the_next_sign_in(
+    app: App, signed_in: Callable[[str], Browser], clock: FakeClock
+) -> None:
+    signed_in("ops1")
+    clock.move(days=31)
+    signed_in("ops2")
+    assert [row["person"] for row in app.books.ledger.all("SELECT person FROM sessions")] == ["ops2"]
+    assert not app.books.sessions.is_first()
 
 
 def test_links_are_asked_for_ten_times_and_no_more(app: App, browser: Browser, clock: FakeClock) -> None:

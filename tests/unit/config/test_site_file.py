@@ -115,6 +115,28 @@ def test_it_reads_every_key_of_a_site(read: Read) -> None:
     assert site.sample_seed is None
 
 
+@pytest.mark.parametrize(
+    ("written", "dials"),
+    [
+        ("+44 20 7946 0123", "+442079460123"),
+        ("+1 (555) 010-1234", "+15550101234"),
+        ("(0)20/7946.0018", "02079460018"),
+        ("0044 2079460123", "00442079460123"),
+        ("113", "113"),  # of the house
+    ],
+)
+def test_a_phone_number_is_kept_as_it_is_written_and_can_be_dialled(read: Read, written: str, dials: str) -> None:
+    boss = read(SMALLEST.replace("roles: owner", f'roles: owner, phone: "{written}"')).people["boss"]
+
+    assert (boss.phone, boss.dials) == (written, dials)
+
+
+def test_without_a_phone_number_there_is_nothing_to_dial(read: Read) -> None:
+    boss = read(SMALLEST).people["boss"]
+
+    assert (boss.phone, boss.dials) == (None, "")
+
+
 def test_a_name_and_an_owner_are_enough(read: Read) -> None:
     site = read(SMALLEST)
 

@@ -5,6 +5,7 @@ let wanted = false;
 let looking = false;
 
 function isBeingWritten() {
+  if (document.querySelector("main [role=alert]")) return true; // what was refused stays in its fields
   const fields = document.querySelectorAll("main textarea, main input:not([type=hidden])");
   return [...fields].some((field) =>
     field.type === "checkbox" || field.type === "radio"
