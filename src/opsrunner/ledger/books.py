@@ -7,6 +7,7 @@ from pathlib import Path
 from opsrunner.ledger.acts import Acts
 from opsrunner.ledger.audit import Audit
 from opsrunner.ledger.database import Ledger
+from opsrunner.ledger.days import Days
 from opsrunner.ledger.digests import Digests
 from opsrunner.ledger.ends import Ends
 from opsrunner.ledger.holds import Holds
@@ -46,6 +47,7 @@ class Books:
         self.links = Links(ledger)
         self.sessions = Sessions(ledger)
         self.strips = Strips(ledger)
+        self.days = Days(ledger)
         self.service = Service(ledger)
         self.forgetting = Forgetting(ledger)
         self.transaction = ledger.transaction

@@ -27,6 +27,17 @@ class Gap:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Stretch:
+    """A time through which one person holds a roster; None is nobody."""
+
+    roster: str
+    from_: datetime
+    until: datetime
+    person: str | None
+    why: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Handover:
     """The moment when a roster passes to somebody else; None is nobody."""
 
@@ -54,13 +65,32 @@ def holder(name: str, *, at: datetime, site: Site, absences: Sequence[Absence] =
     return _holder_as_person(people[0], at=at, site=site, absences=absences)
 
 
+def unchanged_until(name: str, *, at: datetime, site: Site, absences: Sequence[Absence] = ()) -> datetime | None:
+    """Return a moment up to which those who stand for `name` at `at` are the same; None: as far as is known.
+
+    It is the next at which a turn, a cover or an absence begins or ends, whether or not anything changes then.
+    """
+    edges = [edge for absence in absences for edge in (absence.from_, absence.until) if edge > at]
+    if name in site.rosters:
+        edges.append(_turns(name, site, absences).at(at).until)
+    return min(edges, default=None)
+
+
+def stretches(site: Site, absences: Sequence[Absence] = (), *, from_: datetime, until: datetime) -> list[Stretch]:
+    """Return who holds each roster through [from_, until), by roster and time; turns of one person in a row are one."""
+    return [
+        Stretch(roster=name, from_=start, until=min(end, until), person=turn.person, why=turn.why)
+        for name in site.rosters
+        for start, end, turn in _stretches(_turns(name, site, absences), from_, until)
+    ]
+
+
 def gaps(site: Site, absences: Sequence[Absence] = (), *, from_: datetime, until: datetime) -> list[Gap]:
     """Return the times in [from_, until) when nobody holds a roster, by roster and time."""
     return [
-        Gap(roster=name, from_=start, until=min(end, until), why=turn.why)
-        for name in site.rosters
-        for start, end, turn in _stretches(_turns(name, site, absences), from_, until)
-        if turn.person is None
+        Gap(roster=one.roster, from_=one.from_, until=one.until, why=one.why)
+        for one in stretches(site, absences, from_=from_, until=until)
+        if one.person is None
     ]
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from starlette.responses import Response
 
-from opsrunner.web import digests, probes, routines, runs, sign_in, tasks, today
+from opsrunner.web import calendar, digests, probes, routines, runs, sign_in, tasks, today
 from opsrunner.web.guard import Needs
 from opsrunner.web.visit import Visit
 
@@ -54,6 +54,7 @@ DOORS: tuple[Door, ...] = (
     _post("/runs/{run:int}/again", runs.again, "staff"),
     _post("/runs/{run:int}/cancel", runs.cancel, "owner"),
     _get("/today", today.show, "owner"),
+    _get("/calendar", calendar.show, "owner"),
     _get("/digests", digests.all_of_them, "owner"),
     _get("/digests/{digest:int}", digests.show, "owner"),
     _get("/routines", routines.all_of_them, "owner"),

@@ -149,6 +149,10 @@ class Visit:
 
     async def write(self, act: Callable[[], Answer]) -> Answer:
         """Do what writes in a thread, so that waiting for the disk keeps nobody else waiting."""
+        return await self.apart(act)
+
+    async def apart(self, act: Callable[[], Answer]) -> Answer:
+        """Do what takes its time in a thread, so that other pages are answered meanwhile."""
         return await asyncio.get_running_loop().run_in_executor(self._writers, act)
 
     def page(self, template: str, *, status: int = 200, **context: Any) -> Response:

@@ -27,6 +27,7 @@ NAVIGATION = (
     NavEntry(path="/", label="My work", needs="anyone"),
     NavEntry(path="/today", label="Today", needs="owner"),
     NavEntry(path="/routines", label="Routines", needs="owner"),
+    NavEntry(path="/calendar", label="Calendar", needs="owner"),
     NavEntry(path="/digests", label="Digests", needs="owner"),
 )
 
