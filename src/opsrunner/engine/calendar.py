@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
+from typing import TypeAlias
 from zoneinfo import ZoneInfo
 
 from opsrunner.engine.calendar_lines import lines_of_day
@@ -31,8 +32,11 @@ from opsrunner.model.site import Site
 from opsrunner.model.task import Task
 from opsrunner.schedules.holding import Stretch, stretches
 
-ROOM = {"month": 5, "week": 16}
+ROOM = {"month": 5, "week": 12}
 """How many lines of a day are named."""
+_People: TypeAlias = tuple[str, tuple[str, ...]]
+"""What people have to do with an entry in words, and their names."""
+_NOBODY: _People = ("", ())
 
 
 class CalendarMaker:
@@ -42,6 +46,7 @@ class CalendarMaker:
         self._desk, self._people, self._now, self._routine = desk, people, now, routine
         self._site = _only(desk.site(), routine)
         self._zone = ZoneInfo(self._site.timezone)
+        self._rotations = {roster.id for roster in self._site.rosters.values() if roster.rotate is not None}
 
     def of(self, span: Span) -> CalendarView:
         """Return what a month or a week shows."""
@@ -51,7 +56,7 @@ class CalendarMaker:
             span,
             known=self._known(span, bounds, held),
             entries=self._entries(bounds),
-            rosters=roster_periods(held, zone=self._zone, name_of=self._site.name_of),
+            rosters=roster_periods(held, zone=self._zone, name_of=self._site.name_of, rotations=self._rotations),
             room=ROOM[span.view],
             counts_fine=self._routine is None,
         )
@@ -82,7 +87,8 @@ class CalendarMaker:
                     tally,
                     name=names.get(tally.routine, tally.routine),
                     shift=self._shift(tally),
-                    people=waits.get(tally.last, ""),
+                    people=waits.get(tally.last, _NOBODY)[0],
+                    names=waits.get(tally.last, _NOBODY)[1],
                 ),
             )
             for tally in tallies
@@ -112,7 +118,7 @@ class CalendarMaker:
             planned_at=tally.planned_at,
         )
 
-    def _who_is_waited_for(self, tallies: Sequence[DayTally]) -> dict[int, str]:
+    def _who_is_waited_for(self, tallies: Sequence[DayTally]) -> dict[int, _People]:
         """Return, by run, who has the tasks that a waiting run waits for."""
         waiting = {tally.last for tally in tallies if tally.status is RunStatus.WAITING}
         tasks: dict[int, list[Task]] = defaultdict(list)
@@ -121,14 +127,13 @@ class CalendarMaker:
                 tasks[task.run].append(task)
         return {run: self._waited_for(opened) for run, opened in tasks.items()}
 
-    def _waited_for(self, opened: Sequence[Task]) -> str:
-        names = dict.fromkeys(self._people.who_did(task, at=self._now) for task in opened)
-        return f"{count_words(len(opened), 'task')} with {', '.join(names)}"
+    def _waited_for(self, opened: Sequence[Task]) -> _People:
+        names = tuple(dict.fromkeys(self._people.who_did(task, at=self._now) for task in opened))
+        return f"{count_words(len(opened), 'task')} with {', '.join(names)}", names
 
     def _known(self, span: Span, bounds: Sequence[datetime], held: Sequence[Stretch]) -> list[Known]:
         """Return what there is to know of each day beside what runs."""
         almanac, calendar = self._desk.almanac(), self._site.business.name
-        rotations = {roster.id for roster in self._site.rosters.values() if roster.rotate is not None}
         found: list[Known] = []
         for day, begin, end in zip(span.days, bounds[:-1], bounds[1:], strict=True):
             found.append(
@@ -143,7 +148,7 @@ class CalendarMaker:
                         end=end,
                         zone=self._zone,
                         name_of=self._site.name_of,
-                        rotations=rotations,
+                        rotations=self._rotations,
                     ),
                     freezes=tuple(freeze for freeze in self._site.freezes if freeze.from_ <= day <= freeze.until),
                 )

@@ -35,13 +35,17 @@ class Line:
         fixed, for_rows = _told_apart(self.first.tasks)
         often = " each time" if self.times > 1 else ""
         parts = (
-            f"{count_words(len(fixed), 'task')}{often} for {self._names(for_rows=False)}" if fixed else "",
-            f"a task a row for {self._names(for_rows=True)}" if for_rows else "",
+            f"{count_words(len(fixed), 'task')}{often} for {self._joined(for_rows=False)}" if fixed else "",
+            f"a task a row for {self._joined(for_rows=True)}" if for_rows else "",
         )
         return ", ".join(part for part in parts if part)
 
-    def _names(self, *, for_rows: bool) -> str:
-        """Return who holds them, none twice: of several occurrences each may be another shift's."""
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Who holds the tasks, none twice: of several occurrences each may be another shift's."""
+        return tuple(dict.fromkeys(task.assignee for item in self.items for task in item.tasks))
+
+    def _joined(self, *, for_rows: bool) -> str:
         tasks = (task for item in self.items for task in _told_apart(item.tasks)[for_rows])
         return ", ".join(dict.fromkeys(task.assignee for task in tasks))
 

@@ -12,9 +12,8 @@ from zoneinfo import ZoneInfo
 from opsrunner.engine.moment_words import count_words
 from opsrunner.schedules.day_names import moment_words
 from opsrunner.schedules.holding import Stretch
+from opsrunner.schedules.turns import NO_SHIFT
 
-MANY = 8
-"""Of a roster that passes on oftener than this in the time shown, what is alike on many days stands once."""
 NOBODY = "nobody"
 
 
@@ -27,6 +26,7 @@ class Holder:
     why: str = ""
     """Said where it is not the usual turn: `covers for First technician`."""
     is_gap: bool = False
+    """Nobody does, and somebody should."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,13 +74,13 @@ def roster_days(
 
 
 def roster_periods(
-    stretches: Sequence[Stretch], *, zone: ZoneInfo, name_of: Callable[[str], str]
+    stretches: Sequence[Stretch], *, zone: ZoneInfo, name_of: Callable[[str], str], rotations: Container[str]
 ) -> tuple[RosterPeriod, ...]:
-    """Return who holds each roster through all of `stretches`, in words."""
+    """Return who holds each roster through all of `stretches`, in words; shifts that are alike stand once."""
     found: list[RosterPeriod] = []
     for roster, group in _by_roster(stretches):
         holders = [_holder(one, begin=one.from_, zone=zone, name_of=name_of) for one in group]
-        if len(group) <= MANY:
+        if roster in rotations:
             lines = [(_when(one, group, zone), holder) for one, holder in zip(group, holders, strict=True)]
         else:
             alike = Counter((_hours(one, zone), holder) for one, holder in zip(group, holders, strict=True))
@@ -94,12 +94,12 @@ def _by_roster(stretches: Sequence[Stretch]) -> Iterable[tuple[str, list[Stretch
 
 
 def _holder(one: Stretch, *, begin: datetime, zone: ZoneInfo, name_of: Callable[[str], str]) -> Holder:
-    is_usual = one.why.startswith(f"{one.roster} ")  # `on-call this week`, `desk 08:00–16:00`
+    is_usual = one.why == NO_SHIFT or one.why.startswith(f"{one.roster} ")  # `on-call this week`
     return Holder(
         clock=f"{one.from_.astimezone(zone):%H:%M}" if one.from_ > begin else "",
         name=NOBODY if one.person is None else name_of(one.person),
         why="" if is_usual else one.why,
-        is_gap=one.person is None,
+        is_gap=one.person is None and one.why != NO_SHIFT,
     )
 
 

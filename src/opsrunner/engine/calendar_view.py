@@ -43,6 +43,9 @@ class Entry:
     reason: str = ""
     shift: str = ""
     people: str = ""
+    """What people have to do with it: `2 tasks for First technician`."""
+    names: tuple[str, ...] = ()
+    """Who they are."""
     times: int = 1
     run: int | None = None
     """The run in the ledger; of several the newest."""
@@ -66,9 +69,9 @@ class Entry:
             return ("failed", "look", "live").index(self.tone)
         if self.shift or (self.status != "due" and self.reason not in _ELSEWHERE):
             return 3
-        if self.people:
-            return 4
-        return 5 if self.reason in _ELSEWHERE else 6
+        if self.reason in _ELSEWHERE:
+            return 6
+        return 4 if self.people else 5
 
 
 def entry_of_line(line: Line) -> Entry:
@@ -82,12 +85,15 @@ def entry_of_line(line: Line) -> Entry:
         reason=first.reason,
         shift=first.shift,
         people=line.people,
+        names=line.names,
         times=line.times,
         run=line.items[-1].run,
     )
 
 
-def entry_of_tally(tally: DayTally, *, name: str, shift: str = "", people: str = "") -> Entry:
+def entry_of_tally(
+    tally: DayTally, *, name: str, shift: str = "", people: str = "", names: tuple[str, ...] = ()
+) -> Entry:
     """Return what the ledger says of a day."""
     return Entry(
         at=tally.planned_at,
@@ -97,6 +103,7 @@ def entry_of_tally(tally: DayTally, *, name: str, shift: str = "", people: str =
         reason=tally.reason,
         shift=shift,
         people=people,
+        names=names,
         times=tally.runs,
         run=tally.last,
     )
@@ -235,13 +242,17 @@ def sum_words(entries: Sequence[Entry]) -> str:
             was[entry.status] += entry.times
     fine = was.pop("succeeded", 0)
     order: tuple[Tone, ...] = ("failed", "look", "live", "nothing")
-    parts = [f"{was[status]:,} {status_word(status)}" for tone in order for status in was if tone_of(status) == tone]
+    parts = [f"{was[status]:,} {_sum_word(status)}" for tone in order for status in was if tone_of(status) == tone]
     parts += [f"{fine:,} fine"] if fine else []
     due = sum(entry.times for entry in entries if entry.status == "due")
     left_out = sum(entry.times for entry in entries if entry.status != "due" and entry.run is None)
     ahead = [f"{due:,} to come"] if due else []
     ahead += [f"{left_out:,} to be left out"] if left_out else []
     return " ".join(f"{', '.join(some)}." for some in (parts, ahead) if some)
+
+
+def _sum_word(status: str) -> str:
+    return "with a warning" if status == "warning" else status_word(status)
 
 
 def clock_change(begin: datetime, end: datetime, zone: ZoneInfo) -> str:
