@@ -87,6 +87,8 @@ def test_every_page_is_for_everybody_and_fits(signed_in: SignedIn, served: Serve
         "/tasks/new",
         "/tasks/1",
         "/digests",
+        "/calendar",
+        "/calendar?view=week",
         "/tasks/99",
     ):
         page.goto(served.address + path)

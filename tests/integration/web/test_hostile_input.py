@@ -17,6 +17,7 @@ from opsrunner.web.doors import DOORS
 NAMES = (
     "mark", "note", "number", "choice", "file", "struck", "back", "to", "title", "whose", "due", "how", "link", "text",
     "until", "reason", "email", "before", "open", "token", "x",
+    "view", "day", "routine",
 )  # fmt: skip
 WORDS = st.one_of(
     st.text(max_size=60),
@@ -25,6 +26,7 @@ WORDS = st.one_of(
             "done", "could_not", "1e999", "nan", "-0", "9" * 400, "2026-11-21T10:00", "0001-01-01T00:00",
             "9999-12-31T23:59:59+14:00", "\0", "\ud800".encode("utf-16", "surrogatepass").decode("utf-16", "replace"),
             "' OR 1=1 --", "{{ 7*7 }}", "<script>", "../../etc/passwd", "ops1", "boss", "-1", "99999999999999999999",
+            "week", "nightly", "1970-01-01", "2100-12-31", "1969-12-31", "2026-02-30",
         ]
     ),
 )  # fmt: skip
