@@ -143,7 +143,7 @@ def test_a_day_says_its_holiday_its_clocks_and_its_hand_over(lived: App, signed_
     assert "on-call: Second technician from 09:00" in cell(december, "2026-12-14")
     week = browser.get("/calendar?view=week&day=2026-12-14").text
     assert "on-call First technician, from 09:00 Second technician" in cell(week, "2026-12-14")
-    assert "desk nobody , from 08:00 First technician, from 16:00 nobody" in cell(week, "2026-12-15")
+    assert "desk nobody, from 08:00 First technician, from 16:00 nobody" in cell(week, "2026-12-15")
     assert "Mon 7 Dec 09:00 to Mon 14 Dec 09:00" in december
 
 
