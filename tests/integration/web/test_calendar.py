@@ -160,7 +160,6 @@ def test_a_week_names_also_what_was_fine(lived: App, signed_in: SignedIn) -> Non
     assert "<h1>2 to 8 November 2026</h1>" in text
     assert "Nightly backups failed" in cell(text, "2026-11-04")
     assert "96 fine 00:00 Mail queues succeeded · 96 times" in cell(text, "2026-11-04")
-    assert "today" not in cell(text, "2026-11-04")
     assert "Friday 20 November today" in cell(signed_in("boss").get("/calendar?view=week").text, "2026-11-20")
 
 
@@ -227,11 +226,9 @@ def test_where_nothing_is_known_it_says_so(lived: App, signed_in: SignedIn) -> N
     [
         ("day=2026-02-30", "is no date; write it like 2026-11-22"),
         ("day=20261122", "is no date"),
-        ("day=2026-W47-7", "is no date"),
         ("day=\u0662\u0660\u0662\u0666-11-22", "is no date"),
         ("day=1969-12-31", "the calendar shows the years 1970 to 2100, and not 1969"),
         ("day=2101-01-01", "and not 2101"),
-        ("day=0000-00-00", "is no date"),
         ("view=year", "view: input should be"),
         ("day=2026-11-22&day=2026-11-23", "day: input should be a valid string"),
         ("sort=id", "sort: is not known here"),
@@ -278,7 +275,7 @@ def test_it_changes_nothing(lived: App, signed_in: SignedIn) -> None:
     text = browser.get("/calendar").text
     assert lived.books.ledger.version() == before
     assert 'method="post"' not in text.partition("<main")[2]
-    assert "stand in the site&#39;s YAML files" in text or "stand in the site's YAML files" in text
+    assert "stand in the site's YAML files" in text
 
 
 def test_a_hundred_routines_make_a_light_and_quick_month(app: App, signed_in: SignedIn, clock: FakeClock) -> None:

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from opsrunner.engine.calendar_span import FIRST_DAY, LAST_DAY, View, span_of
+from opsrunner.engine.calendar_view import clock_change
 
 OSLO = ZoneInfo("Europe/Oslo")
 
@@ -60,3 +61,23 @@ def test_its_bounds_are_the_midnights_of_the_wall() -> None:
     assert len(hours) == 31
     assert hours[24] == 25, "clocks go back on the 25th"
     assert set(hours[:24]) == {24}
+
+
+@pytest.mark.parametrize(
+    ("zone", "day"),
+    [
+        ("Pacific/Apia", date(2011, 12, 30)),  # a day that never was
+        ("America/St_Johns", date(2006, 10, 29)),  # back at 00:01, into the day before
+        ("Africa/Cairo", date(2026, 4, 24)),  # forward at midnight
+        ("America/Havana", date(2026, 11, 1)),  # back to midnight
+        ("Africa/Monrovia", date(1972, 1, 7)),  # forward by 44 min 30 s
+        ("Pacific/Kiritimati", date(1995, 1, 1)),  # another one, after the last day of a month
+    ],
+)
+def test_where_clocks_are_changed_at_midnight_days_still_follow_each_other(zone: str, day: date) -> None:
+    span = span_of("month", day)
+    bounds = span.bounds(ZoneInfo(zone))
+    assert len(bounds) == len(span.days) + 1
+    assert all(begin <= end for begin, end in pairwise(bounds))
+    said = [clock_change(begin, end, ZoneInfo(zone)) for begin, end in pairwise(bounds)]
+    assert len([words for words in said if words]) == 1
