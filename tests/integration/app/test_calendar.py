@@ -202,3 +202,14 @@ def test_a_clock_that_was_ahead_shows_what_is_on_record_once(house: Callable[...
     site.clock.step(hours=-2)
     days = view_of(site).days
     assert counted([*days[19].entries, *days[19].folded, *days[19].fine])[("hourly", "succeeded", "")] == 1
+
+
+def test_what_is_due_at_the_very_moment_of_a_pass_is_shown_once(house: Callable[..., Any]) -> None:
+    site = house({"hourly": HOURLY})
+    site.work()
+    site.at("2026-11-20T13:00:00")
+    day = view_of(site).days[19]
+    assert counted([*day.entries, *day.folded, *day.fine]) == {
+        ("hourly", "succeeded", ""): 1,
+        ("hourly", "due", ""): 10,
+    }
