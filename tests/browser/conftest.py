@@ -86,7 +86,13 @@ def chromium() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def served(tmp_path: Path) -> Iterator[Served]:
+def more_files() -> dict[str, str]:
+    """Files of the site beside those that all tests share; a test module may have its own."""
+    return {}
+
+
+@pytest.fixture
+def served(tmp_path: Path, more_files: dict[str, str]) -> Iterator[Served]:
     """A site with one run whose checklist is open."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -94,7 +100,8 @@ def served(tmp_path: Path) -> Iterator[Served]:
     root = tmp_path / "site"
     (root / "routines").mkdir(parents=True, mode=0o700)
     root.chmod(0o700)
-    for name, text in {"opsrunner.yaml": SITE.format(port=port), "routines/review.yaml": REVIEW}.items():
+    files = {"opsrunner.yaml": SITE.format(port=port), "routines/review.yaml": REVIEW}
+    for name, text in {**files, **more_files}.items():
         (root / name).write_text(text)
         (root / name).chmod(0o600)
     with (tmp_path / "log").open("w") as log:

@@ -94,6 +94,8 @@ def test_every_page_is_for_everybody_and_fits(signed_in: SignedIn, served: Serve
         "/search?q=review&since=2026-01-01",
         "/team",
         "/team?enter=cover",
+        "/calendar",
+        "/calendar?view=week",
         "/tasks/99",
     ):
         page.goto(served.address + path)

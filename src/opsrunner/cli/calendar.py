@@ -12,12 +12,12 @@ import click
 
 from opsrunner.cli.options import json_option, site_options, verb
 from opsrunner.cli.session import Session
-from opsrunner.engine.moment_words import count_words
 from opsrunner.errors import UsageError
 
 if TYPE_CHECKING:
     from opsrunner.cli.screen import CellLike
-    from opsrunner.engine.forecast import Forecast, ForecastTask
+    from opsrunner.engine.calendar_lines import Line
+    from opsrunner.engine.forecast import Forecast
 
 EXAMPLE = """
 opsrunner calendar
@@ -25,8 +25,6 @@ opsrunner calendar --from 2026-12-20 --until 2027-01-05 --json
 """
 LONGEST_DAYS = 400
 ONE_MICROSECOND = timedelta(microseconds=1)
-MANY = 4
-"""A routine that is due oftener than this on a day stands on one line."""
 
 
 @verb(EXAMPLE)
@@ -98,39 +96,19 @@ def _show(session: Session, found: Sequence[Forecast], *, now: datetime, zone: Z
 
 
 def _day_rows(items: Sequence[Forecast], *, zone: ZoneInfo) -> list[Sequence[CellLike]]:
-    counts: dict[str, list[Forecast]] = {}
-    for item in items:
-        counts.setdefault(item.routine, []).append(item)
-    rows: list[Sequence[CellLike]] = []
-    for item in items:
-        same = counts[item.routine]
-        if len(same) <= MANY:
-            rows.append(_row(item, f"{item.planned_at.astimezone(zone):%H:%M}"))
-        elif item is same[0]:
-            rows.append(_row(item, f"{item.planned_at.astimezone(zone):%H:%M}", f"{len(same)} times that day"))
-    return rows
+    from opsrunner.engine.calendar_lines import lines_of_day
+
+    return [_row(line, zone=zone) for line in lines_of_day(items)]
 
 
-def _row(item: Forecast, clock: str, times: str = "") -> Sequence[CellLike]:
+def _row(line: Line, *, zone: ZoneInfo) -> Sequence[CellLike]:
     from opsrunner.cli.screen import Cell
     from opsrunner.cli.statuses import status_cell
     from opsrunner.engine.status_words import reason_words
 
+    item = line.first
     status = Cell(text="") if item.status == "due" else status_cell(item.status)
-    facts = (times, reason_words(item.reason), item.shift, _people(item))
+    times = f"{line.times} times that day" if line.times > 1 else ""
+    facts = (times, reason_words(item.reason), item.shift, line.people)
+    clock = f"{item.planned_at.astimezone(zone):%H:%M}"
     return (clock, item.name, status, Cell(text=" · ".join(fact for fact in facts if fact), dim=True))
-
-
-def _people(item: Forecast) -> str:
-    """Say how many tasks will open and for whom; what opens for each row of a step cannot be counted yet."""
-    for_rows = [task for task in item.tasks if "{{" in task.title or "{%" in task.title]
-    fixed = [task for task in item.tasks if task not in for_rows]
-    parts = (
-        f"{count_words(len(fixed), 'task')} for {_names(fixed)}" if fixed else "",
-        f"a task a row for {_names(for_rows)}" if for_rows else "",
-    )
-    return ", ".join(part for part in parts if part)
-
-
-def _names(tasks: Sequence[ForecastTask]) -> str:
-    return ", ".join(dict.fromkeys(task.assignee for task in tasks))

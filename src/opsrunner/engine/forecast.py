@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
+from opsrunner.engine.assignees import Assignees
 from opsrunner.engine.people import People
 from opsrunner.engine.planner import Verdict, World, accounted_until, left_out_because, world_of
 from opsrunner.ledger.books import Books
 from opsrunner.ledger.holds import Hold
 from opsrunner.model.routine import Routine
 from opsrunner.model.run import Run
+from opsrunner.model.schedule import Occurrence
 from opsrunner.model.site import Site
 from opsrunner.model.task import Task
 from opsrunner.schedules.almanac import Almanac
@@ -59,13 +62,20 @@ def forecast(
     found = _history(site, almanac, books, people, from_=from_, until=until)
     recorded = {(one.routine, one.nominal_at) for one in found}  # also ahead, where the clock was set back
     marks = _watermarks(books)
+    coming: list[_Coming] = []
     for routine in site.routines.values():
         own = [hold for hold in holds if hold.routine == routine.id]
         start = max(from_, marks.get(routine.id, now))
         if start < until:
-            coming = _of_routine(routine, own, world, from_=start, until=until, people=people)
-            found += [one for one in coming if (one.routine, one.nominal_at) not in recorded]
+            ahead = _of_routine(routine, own, world, from_=start, until=until)
+            coming += [one for one in ahead if (routine.id, one.occurrence.nominal_at) not in recorded]
+    found += _with_people(coming, people)
     return sorted(found, key=lambda item: (item.planned_at, item.routine, item.nominal_at))
+
+
+def accounted(books: Books, *, now: datetime) -> datetime:
+    """Return up to when every known routine is accounted for: until then the ledger alone tells what was."""
+    return min(_watermarks(books).values(), default=now)
 
 
 def _watermarks(books: Books) -> dict[str, datetime]:
@@ -78,39 +88,46 @@ def _watermarks(books: Books) -> dict[str, datetime]:
     }
 
 
+class _Coming(NamedTuple):
+    """An occurrence ahead, and why it is left out, or ''."""
+
+    routine: Routine
+    occurrence: Occurrence
+    reason: str
+
+
 def _of_routine(
-    routine: Routine, holds: Sequence[Hold], world: World, *, from_: datetime, until: datetime, people: People
-) -> list[Forecast]:
-    found: list[Forecast] = []
+    routine: Routine, holds: Sequence[Hold], world: World, *, from_: datetime, until: datetime
+) -> Iterator[_Coming]:
     coming = list(occurrences(routine.schedule, after=from_, until=until, almanac=world.almanac))
-    for occurrence, reason in zip(coming, left_out_because(routine, coming, holds, world), strict=True):
-        found.append(
-            Forecast(
-                routine=routine.id,
-                name=routine.name,
-                nominal_at=occurrence.nominal_at,
-                planned_at=occurrence.planned_at,
-                status=Verdict.SKIPPED.value if reason else "due",
-                reason=reason,
-                shift=occurrence.shift,
-                tasks=() if reason else _tasks(routine, at=occurrence.planned_at, people=people),
-            )
+    reasons = left_out_because(routine, coming, holds, world)
+    return (_Coming(routine, *each) for each in zip(coming, reasons, strict=True))
+
+
+def _with_people(coming: list[_Coming], people: People) -> Iterator[Forecast]:
+    """Yield what comes with who will hold it, in the order of time, in which each hand-over is asked about once."""
+    coming.sort(key=lambda one: one.occurrence.planned_at)
+    assignees = Assignees(people)
+    for routine, occurrence, reason in coming:
+        yield Forecast(
+            routine=routine.id,
+            name=routine.name,
+            nominal_at=occurrence.nominal_at,
+            planned_at=occurrence.planned_at,
+            status=Verdict.SKIPPED.value if reason else "due",
+            reason=reason,
+            shift=occurrence.shift,
+            tasks=() if reason else _tasks(routine, at=occurrence.planned_at, assignees=assignees),
         )
-    return found
 
 
-def _tasks(routine: Routine, *, at: datetime, people: People) -> tuple[ForecastTask, ...]:
+def _tasks(routine: Routine, *, at: datetime, assignees: Assignees) -> tuple[ForecastTask, ...]:
     answers: list[ForecastTask] = []
     for step in routine.steps:
         for task in step.tasks:
             role = task.for_whom(routine.accountable)
-            answers.append(ForecastTask(title=task.title, role=role, assignee=_assignee(role, at=at, people=people)))
+            answers.append(ForecastTask(title=task.title, role=role, assignee=assignees.name(role, at=at)))
     return tuple(answers)
-
-
-def _assignee(role: str, *, at: datetime, people: People) -> str:
-    persons = people.persons(role, at=at)
-    return persons[0].name if len(persons) == 1 else role
 
 
 def _history(
@@ -147,14 +164,21 @@ def _history(
 
 
 def _shifts(site: Site, almanac: Almanac, moved: Sequence[Run]) -> dict[int, str]:
-    """Return why runs were moved, as the schedule in force says it; `moved` where it says nothing any more."""
-    words: dict[int, str] = {}
-    for run in moved:
-        routine, at = site.routines.get(run.routine), run.planned_at or run.created_at
-        near = (
-            []
-            if routine is None
-            else occurrences(routine.schedule, after=at - ONE_MICROSECOND, until=at, almanac=almanac)
+    """Return why runs were moved, by their number."""
+    return {
+        run.id: shift_words(
+            site.routines.get(run.routine),
+            almanac,
+            nominal_at=run.nominal_at or run.created_at,
+            planned_at=run.planned_at or run.created_at,
         )
-        words[run.id] = next((one.shift for one in near if one.nominal_at == run.nominal_at), "") or "moved"
-    return words
+        for run in moved
+    }
+
+
+def shift_words(routine: Routine | None, almanac: Almanac, *, nominal_at: datetime, planned_at: datetime) -> str:
+    """Return why an occurrence was moved, as the schedule in force says it; `moved` where it says nothing any more."""
+    if routine is None:
+        return "moved"
+    near = occurrences(routine.schedule, after=planned_at - ONE_MICROSECOND, until=planned_at, almanac=almanac)
+    return next((one.shift for one in near if one.nominal_at == nominal_at), "") or "moved"

@@ -11,7 +11,7 @@ from opsrunner.errors import NotFound
 from opsrunner.ledger.audit import AuditRecord
 from opsrunner.model.person import Absence, Holding, Person
 from opsrunner.model.task import Task
-from opsrunner.schedules.holding import holder
+from opsrunner.schedules.holding import holder, unchanged_until
 
 
 class People:
@@ -35,6 +35,11 @@ class People:
             return holder(name, at=at, site=self._desk.site(), absences=self._absences(at))
         except NotFound as exc:
             return Holding(person=None, why=str(exc))
+
+    def unchanged_until(self, name: str, *, at: datetime) -> datetime | None:
+        """Return up to when `persons` answers the same as at `at`, as things stand now; None: without an end."""
+        absences = self._desk.books.absences.live(since=at)
+        return unchanged_until(name, at=at, site=self._desk.site(), absences=absences)
 
     def of_task(self, task: Task, *, at: datetime) -> Person | None:
         """Return whose task it is; None: anybody's of its role.

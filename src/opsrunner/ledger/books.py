@@ -7,6 +7,7 @@ from pathlib import Path
 from opsrunner.ledger.acts import Acts
 from opsrunner.ledger.audit import Audit
 from opsrunner.ledger.database import Ledger
+from opsrunner.ledger.days import Days
 from opsrunner.ledger.digests import Digests
 from opsrunner.ledger.ends import Ends
 from opsrunner.ledger.holds import Holds
@@ -52,6 +53,7 @@ class Books:
         self.sessions = Sessions(ledger)
         self.strips = Strips(ledger)
         self.search = Search(ledger)
+        self.days = Days(ledger)
         self.service = Service(ledger)
         self.forgetting = Forgetting(ledger)
         self.transaction = ledger.transaction

@@ -42,6 +42,17 @@ class Stretch:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Duty:
+    """A time through which one person holds a roster; None is nobody."""
+
+    roster: str
+    from_: datetime
+    until: datetime
+    person: str | None
+    why: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Handover:
     """The moment when a roster passes to somebody else; None is nobody."""
 
@@ -89,6 +100,26 @@ def stretches(
             new = Stretch(from_=at, until=end, person=turn.person, why=turn.why, is_planned=turn.is_planned)
             found.append(new)
     return found
+
+
+def unchanged_until(name: str, *, at: datetime, site: Site, absences: Sequence[Absence] = ()) -> datetime | None:
+    """Return a moment up to which those who stand for `name` at `at` are the same; None: as far as is known.
+
+    It is the next at which a turn, a cover or an absence begins or ends, whether or not anything changes then.
+    """
+    edges = [edge for absence in absences for edge in (absence.from_, absence.until) if edge > at]
+    if name in site.rosters:
+        edges.append(_turns(name, site, absences).at(at).until)
+    return min(edges, default=None)
+
+
+def duties(site: Site, absences: Sequence[Absence] = (), *, from_: datetime, until: datetime) -> list[Duty]:
+    """Return who holds each roster through [from_, until), by roster and time; turns of one person in a row are one."""
+    return [
+        Duty(roster=name, from_=start, until=min(end, until), person=turn.person, why=turn.why)
+        for name in site.rosters
+        for start, end, turn in _stretches(_turns(name, site, absences), from_, until)
+    ]
 
 
 def gaps(site: Site, absences: Sequence[Absence] = (), *, from_: datetime, until: datetime) -> list[Gap]:

@@ -10,6 +10,8 @@ from zoneinfo import ZoneInfo
 from opsrunner.model.person import Absence, Cover, Roster, Shift
 from opsrunner.schedules.zones import MIDNIGHT, ONE_DAY, local_date, to_utc
 
+NO_SHIFT = "no shift at this hour"
+"""Why nobody holds a roster between its shifts, as its file means it."""
 _FAR = timedelta(days=3660)
 
 
@@ -104,7 +106,7 @@ class Turns:
                 why = f"{self._roster.id} {shift.start:%H:%M}–{shown_end}"
                 return Turn(person=shift.person, until=end, why=why)
         until = min((start for start, _, _ in hours if start > moment), default=moment + _FAR)
-        return Turn(person=None, until=until, why="no shift at this hour")
+        return Turn(person=None, until=until, why=NO_SHIFT)
 
     def _hours(self, shift: Shift, day: date) -> tuple[datetime, datetime]:
         last = day if shift.start < shift.end else day + ONE_DAY

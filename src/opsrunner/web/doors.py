@@ -7,7 +7,21 @@ from dataclasses import dataclass
 
 from starlette.responses import Response
 
-from opsrunner.web import digests, health, hosts, outputs, probes, routines, runs, search, sign_in, tasks, team, today
+from opsrunner.web import (
+    calendar,
+    digests,
+    health,
+    hosts,
+    outputs,
+    probes,
+    routines,
+    runs,
+    search,
+    sign_in,
+    tasks,
+    team,
+    today,
+)
 from opsrunner.web.guard import Needs
 from opsrunner.web.visit import Visit
 
@@ -61,6 +75,7 @@ DOORS: tuple[Door, ...] = (
     _get("/hosts/{host:name}", hosts.show, "inside"),
     _get("/search", search.show, "team"),
     _get("/health", health.show, "owner"),
+    _get("/calendar", calendar.show, "owner"),
     _get("/digests", digests.all_of_them, "owner"),
     _get("/digests/{digest:int}", digests.show, "owner"),
     _get("/digests/{digest:int}/mail", digests.letter, "owner"),

@@ -40,6 +40,7 @@ NAVIGATION = (
     NavEntry(path="/", label="My work", needs="anyone", is_near=True),
     NavEntry(path="/today", label="Today", needs="owner", is_near=True),
     NavEntry(path="/routines", label="Routines", needs="owner"),
+    NavEntry(path="/calendar", label="Calendar", needs="owner"),
     NavEntry(path="/team", label="Team", needs="inside", is_near=True),
     NavEntry(path="/hosts", label="Hosts", needs="inside"),
     NavEntry(path="/digests", label="Digests", needs="owner"),

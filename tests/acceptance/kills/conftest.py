@@ -171,7 +171,8 @@ class House:
             words = dict(line.split("=", 1) for line in lines if line.startswith("OPS_") and "=" in line)
             if words.get("OPS_SITE") == str(self.root):
                 pid = int(folder.name)
-                found[pid, began_at(pid)] = (int(words["OPS_RUN_ID"]), words["OPS_STEP"])
+                if began := began_at(pid):  # it may have ended since
+                    found[pid, began] = (int(words["OPS_RUN_ID"]), words["OPS_STEP"])
         return found
 
     def is_accounted(self) -> bool:

@@ -18,6 +18,7 @@ NAMES = (
     "mark", "note", "number", "choice", "file", "struck", "back", "to", "title", "whose", "due", "how", "link", "text",
     "until", "reason", "email", "before", "open", "token", "x",
     "q", "what", "routine", "status", "since", "kind", "person", "other", "roster", "first", "last", "enter",
+    "view", "day",
 )  # fmt: skip
 WORDS = st.one_of(
     st.text(max_size=60),
@@ -27,7 +28,8 @@ WORDS = st.one_of(
             "9999-12-31T23:59:59+14:00", "\0", "\ud800".encode("utf-16", "surrogatepass").decode("utf-16", "replace"),
             "' OR 1=1 --", "{{ 7*7 }}", "<script>", "../../etc/passwd", "ops1", "boss", "-1", "99999999999999999999",
             "routines", "runs", "tasks", "notes", "failed", "open", "nightly", "2026-11-01", "0001-01-01", "9999-12-31",
-            "leave", "swap", "cover", "2026-12-24", "#1", "% _ \\", "ÅSEN ß", "\u0345\u1e9e",
+            "leave", "swap", "cover", "2026-12-24", "week", "1970-01-01", "2100-12-31", "1969-12-31", "2026-02-30",
+            "#1", "% _ \\", "ÅSEN ß", "\u0345\u1e9e",
         ]
     ),
 )  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -90,13 +91,14 @@ def test_what_is_handed_to_it_is_its_own_and_it_may_give_it_back(
     assert "Call the customer" not in desk.get("/").text
 
 
-@pytest.mark.parametrize("door", [door for door in DOORS if door.needs in {"inside", "team", "owner"}], ids=str)
-def test_every_other_door_is_shut(signed_in: SignedIn, door: Any) -> None:
+SHUT = sorted((door.method, door.path) for door in DOORS if door.needs in {"inside", "team", "owner"})
+
+
+@pytest.mark.parametrize(("method", "path"), SHUT)
+def test_every_other_door_is_shut(signed_in: SignedIn, method: str, path: str) -> None:
     desk = signed_in("desk")
-    path = door.path.replace("{routine:name}", "nightly")
-    for part in ("task", "run", "digest", "session", "absence"):
-        path = path.replace(f"{{{part}:int}}", "1")
-    assert (desk.get(path) if door.method == "GET" else desk.post(path)).status_code in {403, 404}
+    address = re.sub(r"\{\w+:name\}", "nightly", re.sub(r"\{\w+:int\}", "1", path))
+    assert (desk.get(address) if method == "GET" else desk.post(address)).status_code == 403
 
 
 def test_who_may_not_is_told_so_also_without_the_page(app: App, open_task: Open) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, date, datetime, time
+from itertools import pairwise
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -10,7 +11,7 @@ import pytest
 from opsrunner.errors import NotFound
 from opsrunner.model.person import Absence, Cover, Person, Roster, Shift
 from opsrunner.model.site import MailSettings, Site
-from opsrunner.schedules.holding import gaps, holder, upcoming_handovers
+from opsrunner.schedules.holding import duties, gaps, holder, unchanged_until, upcoming_handovers
 
 ZONE = ZoneInfo("Europe/Oslo")
 
@@ -276,3 +277,42 @@ def test_turns_side_by_side_leave_no_moment_out() -> None:
         assert holder("desk", at=middle, site=site(), absences=[away]).person == holding.person
         assert holder("desk", at=holding.until, site=site(), absences=[away]).person != holding.person
         at = holding.until
+
+
+def test_the_duties_of_a_roster_follow_each_other_without_a_gap_or_a_repeat() -> None:
+    found = duties(site(ON_CALL, DESK), from_=local("2026-11-20T00:00"), until=local("2026-12-20T00:00"))
+    for roster in ("on-call", "desk"):
+        own = [one for one in found if one.roster == roster]
+        assert own[0].from_ == local("2026-11-20T00:00")
+        assert own[-1].until == local("2026-12-20T00:00")
+        assert all(one.until == other.from_ and one.person != other.person for one, other in pairwise(own))
+    assert [one.person for one in found if one.roster == "on-call"] == ["ann", "bob", "cec", "ann", "bob"]
+
+
+@pytest.mark.parametrize(
+    ("name", "until"),
+    [
+        ("on-call", "2026-11-21T08:00"),  # the hand-over is later than the leave, which may change anything
+        ("desk", "2026-11-20T16:00"),  # the end of the shift
+        ("support", "2026-11-21T08:00"),  # several have it, and one of them goes on leave
+        ("ann", "2026-11-21T08:00"),
+    ],
+)
+def test_it_is_known_up_to_when_nothing_can_change(name: str, until: str) -> None:
+    leave = Absence(
+        id=1,
+        kind="leave",
+        person="ann",
+        other=None,
+        roster=None,
+        from_=local("2026-11-21T08:00"),
+        until=local("2026-11-25T08:00"),
+    )
+    at = local("2026-11-20T10:00")
+    found = unchanged_until(name, at=at, site=site(ON_CALL, DESK), absences=[leave])
+    assert found == local(until)
+
+
+def test_who_has_no_turn_and_no_leave_stays_without_an_end() -> None:
+    assert unchanged_until("on-call", at=local("2026-11-20T10:00"), site=site(ON_CALL)) == local("2026-11-23T09:00")
+    assert unchanged_until("support", at=local("2026-11-20T10:00"), site=site(ON_CALL)) is None
