@@ -92,7 +92,13 @@ def more_files() -> dict[str, str]:
 
 
 @pytest.fixture
-def served(tmp_path: Path, more_files: dict[str, str]) -> Iterator[Served]:
+def more_site() -> str:
+    """Keys of opsrunner.yaml beside those that all tests share."""
+    return ""
+
+
+@pytest.fixture
+def served(tmp_path: Path, more_site: str, more_files: dict[str, str]) -> Iterator[Served]:
     """A site with one run whose checklist is open."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -100,7 +106,7 @@ def served(tmp_path: Path, more_files: dict[str, str]) -> Iterator[Served]:
     root = tmp_path / "site"
     (root / "routines").mkdir(parents=True, mode=0o700)
     root.chmod(0o700)
-    files = {"opsrunner.yaml": SITE.format(port=port), "routines/review.yaml": REVIEW}
+    files = {"opsrunner.yaml": SITE.format(port=port) + more_site, "routines/review.yaml": REVIEW}
     for name, text in {**files, **more_files}.items():
         (root / name).write_text(text)
         (root / name).chmod(0o600)

@@ -21,16 +21,16 @@ def test_a_person_ticks_with_a_note_a_photo_and_one_touch(
     served: Served, signed_in: SignedIn, tmp_path: Path, scripts: bool
 ) -> None:
     page = signed_in("ops1", width=390, scripts=scripts)
-    expect(page.get_by_role("heading", level=1)).to_have_text("3 things need you")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Three things need you")
 
     page.get_by_role("button", name=f"Mark done: {QUEUE}").click()
-    expect(page.get_by_role("heading", level=1)).to_have_text("2 things need you")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Two things need you")
 
     page.get_by_role("link", name=f"Open to mark: {REPORT}").click()
     item = page.locator("li.task", has_text=REPORT)
     item.get_by_label("What did you find and do?").fill("all databases are there")
     item.get_by_role("button", name="Done").click()
-    expect(page.get_by_role("heading", level=1)).to_have_text("1 thing needs you")
+    expect(page.get_by_role("heading", level=1)).to_have_text("One thing needs you")
 
     picture = tmp_path / "rack.png"
     picture.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(500))
@@ -45,9 +45,9 @@ def test_a_person_ticks_with_a_note_a_photo_and_one_touch(
 
 def test_what_one_ticks_is_seen_by_the_other_within_two_seconds(signed_in: SignedIn) -> None:
     mine, other = signed_in("ops1"), signed_in("boss", width=390)
-    expect(other.get_by_role("heading", level=1)).to_have_text("3 things need you")
+    expect(other.get_by_role("heading", level=1)).to_have_text("Three things need you")
     mine.get_by_role("button", name=f"Mark done: {QUEUE}").click()
-    expect(other.get_by_role("heading", level=1)).to_have_text("2 things need you", timeout=2000)
+    expect(other.get_by_role("heading", level=1)).to_have_text("Two things need you", timeout=2000)
 
 
 def test_what_is_being_written_is_not_lost_when_others_tick(signed_in: SignedIn) -> None:
@@ -65,12 +65,12 @@ def test_a_tick_is_undone_and_a_task_handed_over(served: Served, signed_in: Sign
     page = signed_in("ops1")
     page.get_by_role("button", name=f"Mark done: {QUEUE}").click()
     page.get_by_role("button", name="Undo").click()
-    expect(page.get_by_role("heading", level=1)).to_have_text("3 things need you")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Three things need you")
     item = page.locator("li.task", has_text=QUEUE)
     item.locator("summary").click()
     item.get_by_label("Hand over to").select_option(label="The owner")
     item.get_by_role("button", name="Hand over").click()
-    expect(page.get_by_role("heading", level=1)).to_have_text("2 things need you")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Two things need you")
     assert "The owner" in served.ask("tasks")
 
 
@@ -121,7 +121,7 @@ def test_the_keyboard_is_enough(signed_in: SignedIn) -> None:
     page = signed_in("ops1")
     page.get_by_role("button", name=f"Mark done: {QUEUE}").focus()
     page.keyboard.press("Enter")
-    expect(page.get_by_role("heading", level=1)).to_have_text("2 things need you")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Two things need you")
 
 
 def test_a_slash_leads_to_the_search_from_every_page_but_not_from_a_field(signed_in: SignedIn, served: Served) -> None:

@@ -42,7 +42,7 @@ def compose_headline(needs: int, in_hand: int, fine: int, *, rest: Rest = NO_RES
     if not needs and not in_hand and not unseen:
         verdict = f"{partly} {_fine(fine)}".strip() if partly else _all_fine(fine, was_due=rest.was_due)
         return f"{verdict} Nothing needs you."
-    lead = [unseen] if unseen and not needs else [_needs(needs), unseen]
+    lead = [unseen] if unseen and not needs else [needs_words(needs), unseen]
     sentences = [*lead, _in_hand(in_hand), partly, _fine(fine)]
     return " ".join(sentence for sentence in sentences if sentence)
 
@@ -145,7 +145,8 @@ def period_words(from_: datetime, until: datetime, *, zone: str) -> str:
     return f"{moment_words(from_, zone=ZoneInfo(zone))} to {moment_words(until, zone=ZoneInfo(zone))}"
 
 
-def _needs(number: int) -> str:
+def needs_words(number: int) -> str:
+    """Return the verdict over what needs its reader: `Three things need you.`"""
     if number == 0:
         return "Nothing needs you."
     return "One thing needs you." if number == 1 else f"{_say(number)} things need you."

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from opsrunner.engine.agent_words import agent_words
+from opsrunner.engine.digest_words import needs_words
 from opsrunner.engine.moment_words import (
     clock_words,
     count_words,
@@ -63,6 +64,7 @@ NAMES: dict[str, Any] = {
     "entries_for": entries_for,
     "TAGS": TAGS,
     "may_enter": may_enter,
+    "needs_words": needs_words,
     "agent_words": agent_words,
     "clock_words": clock_words,
     "count_words": count_words,

@@ -34,7 +34,7 @@ def test_tasks_stand_by_when_they_are_due(signed_in: SignedIn, open_task: Open, 
     places = [text.index(words) for words in ("Overdue", "Late one", "2 h late", "Today", "Of today", "by 11:00")]
     places += [text.index(words) for words in ("This week", "Of the week", "Later", "Of some day")]
     assert places == sorted(places)
-    assert "<h1>4 things need you</h1>" in text
+    assert "<h1>Four things need you</h1>" in text
 
 
 def test_one_touch_ticks(app: App, signed_in: SignedIn, open_task: Open) -> None:

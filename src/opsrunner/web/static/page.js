@@ -97,13 +97,15 @@ function follow() {
 document.addEventListener("click", (event) => event.target.closest("[data-prints]") && print());
 
 // On paper everything that explains a task is open; afterwards it is as it was.
-let openedToPrint = [];
+const openedToPrint = [];
 addEventListener("beforeprint", () => {
-  openedToPrint = [...document.querySelectorAll(".task details:not([open])")];
-  for (const details of openedToPrint) details.open = true;
+  for (const details of document.querySelectorAll(".task details:not([open])")) {
+    openedToPrint.push(details);
+    details.open = true;
+  }
 });
 addEventListener("afterprint", () => {
-  for (const details of openedToPrint) details.open = false;
+  for (const details of openedToPrint.splice(0)) details.open = false;
 });
 
 function showWhatNeedsThis() {
