@@ -55,7 +55,10 @@ class DigestWriter:
 
     def stands(self, now: datetime, *, from_: datetime) -> Digest:
         """Return what a daily digest of the time since `from_` would tell, before it is words. Nothing is stamped."""
-        return collect(self._desk, self._span("daily", from_=from_, until=now), loaded=self._loaded())
+        after = self._books.ends.by(from_)  # also what a digest has told of: it is the day that is asked about
+        through = self._books.ends.newest(after=after, until=now)
+        span = Span(series="daily", from_=from_, until=now, after=after, through=through)
+        return collect(self._desk, span, loaded=self._loaded())
 
     def write(self, series: Series, now: datetime) -> int | None:
         """Keep a digest, stamp its runs and queue its mails in one transaction; return its id.

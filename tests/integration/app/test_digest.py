@@ -786,3 +786,13 @@ def test_a_routine_whose_people_have_work_left_is_not_counted_as_fine(house: Cal
     (line,) = digest.planned
     assert (line.tone, line.text) == ("live", "0 of 1 task done")
     assert "fine" not in digest.headline
+
+
+def test_the_day_as_it_stands_counts_what_a_digest_has_told_of(house: Callable[..., Any]) -> None:
+    site = house({"panel": HOURLY}, site=SITE)
+    hours(site, "2026-11-20T14:00")
+    before = site.app.digests.stands(site.clock.now(), from_=site.clock.now() - timedelta(hours=6))
+    assert site.app.digests.write("daily", site.clock.now()) is not None
+    after = site.app.digests.stands(site.clock.now(), from_=site.clock.now() - timedelta(hours=6))
+    assert before.runs == after.runs > 0
+    assert "Nothing ran" not in after.headline
