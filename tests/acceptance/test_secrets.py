@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 import base64
+import html
 import json
 import os
 import quopri
+import re
 import signal
+import socket
 import socketserver
 import stat
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 
 from opsrunner.cli.crash import write_crash
 from opsrunner.secrets import MASK, Vault
+from opsrunner.web.doors import DOORS
 
 Answer = subprocess.CompletedProcess[str]
 SCRIPT = Path(sys.executable).with_name("opsrunner")
@@ -248,6 +253,72 @@ def test_the_daemon_says_no_secret_while_it_pings_mails_and_runs(
     assert leaks((root / "var.log").read_bytes()) == []
     assert b"Traceback" not in (root / "var.log").read_bytes()
     assert {path.name: leaks(path.read_bytes()) for path in kept(root) if leaks(path.read_bytes())} == {}
+
+
+def test_no_page_shows_a_secret(root: Path, environment: dict[str, str], opsrunner: Callable[..., Answer]) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        listen = f"127.0.0.1:{probe.getsockname()[1]}"
+    site = root / "opsrunner.yaml"
+    site.write_text(f"{site.read_text()}web: {{listen: '{listen}'}}\n")
+    with (root / "var.log").open("wb") as log:
+        daemon = subprocess.Popen(
+            [str(SCRIPT), "serve"], cwd=root, env={**os.environ, **environment}, stdout=log, stderr=log
+        )
+        try:
+            wait_until(lambda: b"the page is at" in (root / "var.log").read_bytes())
+            opsrunner("run", "canaries", "--json", site=root, env=environment)
+            opsrunner("digest", "--send", site=root, env=environment)
+            tasks = json.loads(opsrunner("tasks", "--json", site=root, env=environment).stdout)
+            link = opsrunner("person", "link", "boss", site=root, env=environment).stdout.strip()
+            shown = pages_of(f"http://{listen}", link, tasks=[task["id"] for task in tasks])
+        finally:
+            daemon.send_signal(signal.SIGTERM)
+            daemon.wait(timeout=20)
+
+    assert len(shown) > 20 + len(tasks)
+    assert MASK in html.unescape(shown["/"])
+    assert MASK in html.unescape(shown["/runs/1"])
+    assert MASK in html.unescape(shown["/runs/1/output?step=shell"])
+    assert MASK in html.unescape(shown["/search?q=look&what=tasks"])
+    assert {path: leaks(text.encode()) for path, text in shown.items() if leaks(text.encode())} == {}
+
+
+def pages_of(address: str, link: str, *, tasks: Sequence[int]) -> dict[str, str]:
+    """Return what every page says to the owner, and the first of a stream."""
+    numbers = {"run": 1, "digest": 1}
+    names = {"routine": "canaries", "host": "local"}
+    found: dict[str, str] = {}
+    with httpx2.Client(
+        base_url=address, timeout=20, headers={"Sec-Fetch-Site": "same-origin", "Origin": address}
+    ) as web:
+        assert web.post(link).status_code == 303
+        for door in DOORS:
+            if door.method != "GET" or "link:token" in door.path:
+                continue
+            path = door.path
+            for name, value in {**numbers, **names}.items():
+                path = re.sub(rf"\{{{name}:\w+\}}", str(value), path)
+            for one in [re.sub(r"\{task:int\}", str(task), path) for task in tasks] if "{task:int}" in path else [path]:
+                if one.endswith("/output"):
+                    for step in ("json", "csv", "shell", "ssh"):
+                        found[f"{one}?step={step}"] = first_of(web, f"{one}?step={step}")
+                else:
+                    found[one] = web.get(one).text
+        for path in ("/search?q=look&what=tasks", "/search?q=c4nary", "/calendar?view=week", "/routines/canaries"):
+            found[path] = web.get(path).text
+    return found
+
+
+def first_of(web: httpx2.Client, path: str) -> str:
+    """Return what a stream says until it has nothing more to say for the moment."""
+    lines: list[str] = []
+    with web.stream("GET", path) as answer:
+        for line in answer.iter_lines():
+            lines.append(line)
+            if line.startswith(("data: failed with", "data: xxx", "event: over", ": nothing")) or len(lines) > 400:
+                break
+    return "\n".join(lines)
 
 
 def test_a_crash_is_kept_without_the_secrets_that_were_read(tmp_path: Path) -> None:

@@ -15,7 +15,9 @@ from opsrunner.web.visit import Fields, Visit
 
 LOOK_SECONDS = 0.3
 QUIET_SECONDS = 15.0
-"""A line goes then, also where nothing was written; and whether the step still runs is looked up."""
+"""A line goes then, also where nothing was written, so that a broken line is noticed on both sides."""
+STEP_SECONDS = 2.0
+"""How often it is looked up whether the step still runs, while it writes nothing."""
 LONGEST_FILE = 2**40
 
 
@@ -37,7 +39,7 @@ async def follow(visit: Visit) -> Response:
 
 
 async def _pieces(visit: Visit, run_id: int, step: str, begin: int) -> AsyncIterator[str]:
-    state, upto, spoke, waited = visit.app.state, begin, monotonic(), False
+    state, upto, spoke, looked, waited = visit.app.state, begin, monotonic(), 0.0, False
     yield "retry: 2000\n\n"
     while not visit.changes.is_over and not await visit.request.is_disconnected():
         piece = output_since(state, run_id, step, from_=upto, whole_lines=not waited)
@@ -46,11 +48,15 @@ async def _pieces(visit: Visit, run_id: int, step: str, begin: int) -> AsyncIter
             upto, spoke = piece.end, monotonic()
             yield _event(visit, piece)
             continue
+        if not waited and monotonic() - looked > STEP_SECONDS:
+            looked = monotonic()
+            if not _still_runs(visit, run_id, step):
+                last = output_since(state, run_id, step, from_=upto, whole_lines=False)
+                yield _event(visit, last) if last.end > upto else ""
+                break
         if monotonic() - spoke > QUIET_SECONDS:
             spoke = monotonic()
             yield ": nothing new\n\n"
-            if not _still_runs(visit, run_id, step):
-                break
         await asyncio.sleep(LOOK_SECONDS)
     yield "event: over\ndata: \n\n"
 

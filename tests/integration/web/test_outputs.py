@@ -14,6 +14,7 @@ import pytest
 
 from opsrunner.app import App
 from opsrunner.engine.outputs import output_file
+from opsrunner.model.routine import StepPlan
 from opsrunner.model.run import Run
 from opsrunner.web.server import WebServer
 
@@ -48,6 +49,7 @@ def write(path: Path, text: str) -> None:
 
 def test_lines_come_as_they_are_written_none_twice(served: App, address: str, start_run: Callable[..., Run]) -> None:
     run = start_run()
+    served.books.steps.start(run.id, 0, StepPlan(id="run", kind="run"), at=served.clock.now())
     path = output_file(served.state, run.id, "run")
     write(path, "first\nsecond\n")
     heard: list[tuple[str, float]] = []
@@ -75,6 +77,22 @@ def test_lines_come_as_they_are_written_none_twice(served: App, address: str, st
     assert lines.count("data: second") == 1
     assert f"id: {len('first second ')}" in lines
     assert heard[-1][1] - wrote < 2
+
+
+def test_the_stream_of_a_step_that_has_ended_ends_with_all_it_wrote(
+    served: App, address: str, start_run: Callable[..., Run]
+) -> None:
+    run = start_run()
+    write(output_file(served.state, run.id, "run"), "first\nand no end of the line")
+    with lines_of(served, address, f"/runs/{run.id}/output?step=run") as lines:
+        heard = list(lines)
+    assert [line for line in heard if line.startswith("data: ")] == [
+        "data: first",
+        "data: ",
+        "data: and no end of the line",
+        "data: ",
+    ]
+    assert "event: over" in heard
 
 
 def test_a_browser_that_lost_the_line_goes_on_where_it_was(
