@@ -58,9 +58,14 @@ class Bar:
 
 async def all_of_them(visit: Visit) -> Response:
     """Show every routine that is in force, and every file that is not."""
+    lines = await visit.look_up(lambda: _lines(visit))
+    return visit.page("routines.html", title="Routines", lines=lines, problems=visit.app.loaded.problems)
+
+
+def _lines(visit: Visit) -> list[Line]:
     site, holds = visit.app.site, visit.app.books.holds.live(visit.now)
     pauses = {hold.routine: hold for hold in holds if hold.kind == "pause"}
-    lines = [
+    return [
         Line(
             routine=routine,
             schedule=in_words(routine.schedule),
@@ -70,7 +75,6 @@ async def all_of_them(visit: Visit) -> Response:
         )
         for routine in sorted(site.routines.values(), key=lambda one: one.name.casefold())
     ]
-    return visit.page("routines.html", title="Routines", lines=lines, problems=visit.app.loaded.problems)
 
 
 async def show(visit: Visit) -> Response:

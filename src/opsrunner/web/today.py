@@ -45,9 +45,10 @@ class Line:
 
 async def show(visit: Visit) -> Response:
     """Show the day as it stands."""
-    digest = visit.app.digests.stands(visit.now, from_=visit.now - timedelta(days=1))
+    yesterday = visit.now - timedelta(days=1)
+    digest = await visit.look_up(lambda: visit.app.digests.stands(visit.now, from_=yesterday))
     active = visit.app.books.runs.active()
-    lines = _lines(visit)
+    lines = await visit.look_up(lambda: _lines(visit))
     return visit.page(
         "today.html",
         title="Today",
