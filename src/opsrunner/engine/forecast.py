@@ -69,6 +69,7 @@ def forecast(
         if start < until:
             ahead = _of_routine(routine, own, world, from_=start, until=until)
             coming += [one for one in ahead if (routine.id, one.occurrence.nominal_at) not in recorded]
+    coming = _not_recorded(coming, books)
     found += _with_people(coming, people)
     return sorted(found, key=lambda item: (item.planned_at, item.routine, item.nominal_at))
 
@@ -102,6 +103,17 @@ def _of_routine(
     coming = list(occurrences(routine.schedule, after=from_, until=until, almanac=world.almanac))
     reasons = left_out_because(routine, coming, holds, world)
     return (_Coming(routine, *each) for each in zip(coming, reasons, strict=True))
+
+
+def _not_recorded(coming: list[_Coming], books: Books) -> list[_Coming]:
+    """Leave out what is accounted for already: an edit may have moved it to a moment ahead."""
+    moved = [
+        (one.routine.id, one.occurrence.nominal_at)
+        for one in coming
+        if one.occurrence.planned_at != one.occurrence.nominal_at
+    ]
+    recorded = books.runs.recorded(moved) if moved else frozenset()
+    return [one for one in coming if (one.routine.id, one.occurrence.nominal_at) not in recorded]
 
 
 def _with_people(coming: list[_Coming], people: People) -> Iterator[Forecast]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from opsrunner.errors import NotFound
-from opsrunner.ledger.codec import optional_moment, optional_text, to_moment, to_text
+from opsrunner.ledger.codec import dumps, optional_moment, optional_text, to_moment, to_text
 from opsrunner.ledger.database import Ledger
 from opsrunner.ledger.ends import NEXT_END
 from opsrunner.model.run import QUEUED, Run, RunStatus, Trigger
@@ -112,6 +112,15 @@ class Runs:
         """Return the runs of occurrences that were planned in (after, until]."""
         sql = "SELECT * FROM runs WHERE nominal_at IS NOT NULL AND planned_at > ? AND planned_at <= ? ORDER BY id"
         return [run_of(row) for row in self._ledger.all(sql, (to_text(after), to_text(until)))]
+
+    def recorded(self, occasions: Sequence[tuple[str, datetime]]) -> set[tuple[str, datetime]]:
+        """Return which of these (routine, nominal due time) have a run."""
+        sql = (
+            "SELECT runs.routine, runs.nominal_at FROM json_each(?) AS one CROSS JOIN runs"
+            " ON runs.routine = json_extract(one.value, '$[0]') AND runs.nominal_at = json_extract(one.value, '$[1]')"
+        )
+        told = dumps([[routine, to_text(nominal)] for routine, nominal in occasions])
+        return {(row["routine"], to_moment(row["nominal_at"])) for row in self._ledger.all(sql, (told,))}
 
     def start_queued(self, run_id: int, *, at: datetime) -> bool:
         """Move a queued run to `running`, unless its routine runs or someone was faster."""

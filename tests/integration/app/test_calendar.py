@@ -213,3 +213,15 @@ def test_what_is_due_at_the_very_moment_of_a_pass_is_shown_once(house: Callable[
         ("hourly", "succeeded", ""): 1,
         ("hourly", "due", ""): 10,
     }
+
+
+def test_what_is_on_record_does_not_come_again_where_an_edit_moves_it_ahead(house: Callable[..., Any]) -> None:
+    daily = "name: Daily\naccountable: sysadmin\nschedule: {every: day, at: '13:00'MORE}\nsteps:\n  - run: ['true']\n"
+    site = house({"daily": daily.replace("MORE", "")}, site=SITE)
+    site.at("2026-11-21T13:00:01")
+    site.write("routines/daily.yaml", daily.replace("MORE", ", on_holiday: next business day"))
+    site.at("2026-11-21T14:00:00")
+    coming = [(item.nominal_at, item.planned_at) for item in calendar(site, "21T14:00", "23T14:00")]
+    assert coming == [(moment("22T13:00"), moment("22T13:00")), (moment("23T13:00"), moment("23T13:00"))]
+    site.at("2026-11-23T13:00:01")
+    assert Counter(run.nominal_at for run in site.runs("daily")).most_common(1)[0][1] == 1
