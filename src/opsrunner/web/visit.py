@@ -250,13 +250,12 @@ def status_of(refusal: OpsrunnerError | None, usual: int) -> int:
     return 503 if isinstance(refusal, StateError) else usual
 
 
-def _single(sent: QueryParams | FormData) -> Mapping[str, str | list[str] | UploadFile]:
+def _single(sent: QueryParams | FormData) -> Mapping[str, str | list[Any] | UploadFile]:
     """Return each name with its value; one that came several times with all of them."""
-    found: dict[str, Any] = {}
-    for name in sent:
-        values = sent.getlist(name)
-        found[name] = values if len(values) > 1 else values[0]
-    return found
+    found: dict[str, list[Any]] = {}
+    for name, value in sent.multi_items():
+        found.setdefault(name, []).append(value)
+    return {name: values if len(values) > 1 else values[0] for name, values in found.items()}
 
 
 def _checked(model: type[Sent], found: Mapping[str, Any]) -> Sent:
