@@ -84,9 +84,12 @@ class Place:
 
     def knows_host(self, host: str) -> bool:
         """Tell whether a Host header names this page: a foreign name that leads here (DNS rebinding) does not."""
+        return host.lower() == urlsplit(self.address).netloc.lower() or self.is_local_name(host)
+
+    def is_local_name(self, host: str) -> bool:
+        """Tell whether a Host header is a name that this machine has for itself."""
         name = host.rpartition(":")[0] if not host.endswith("]") and ":" in host else host
-        known = {urlsplit(self.address).netloc.lower(), self.settings.listen.lower()}
-        return host.lower() in known or name.lower() in _LOCAL_NAMES
+        return host.lower() == self.settings.listen.lower() or name.lower() in _LOCAL_NAMES
 
     def is_own_origin(self, origin: str, *, host: str) -> bool:
         """Tell whether an Origin header is this page."""
