@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from time import monotonic
 
@@ -17,6 +18,7 @@ LOOK_SECONDS = 0.3
 QUIET_SECONDS = 15.0
 """A line goes then, also where nothing was written; and whether the step still runs is looked up."""
 LONGEST_FILE = 2**40
+_TOLD = re.compile("[0-9]{1,12}")
 
 
 class _From(Fields):
@@ -31,7 +33,7 @@ async def follow(visit: Visit) -> Response:
     """
     asked, run = visit.query(_From), visit.app.books.runs.get(visit.number("run"))
     told = visit.request.headers.get("last-event-id", "")
-    begin = int(told) if told.isdecimal() and int(told) <= LONGEST_FILE else asked.after
+    begin = int(told) if _TOLD.fullmatch(told) else asked.after
     pieces = _pieces(visit, run.id, asked.step, begin)
     return StreamingResponse(pieces, media_type="text/event-stream", headers=STREAM_HEADERS)
 
@@ -43,13 +45,15 @@ async def _pieces(visit: Visit, run_id: int, step: str, begin: int) -> AsyncIter
         piece = output_since(state, run_id, step, from_=upto, whole_lines=not waited)
         waited = piece.end == upto and not waited  # what stands without the end of its line comes a look later
         if piece.end > upto:
+            if not visit.is_still_in:
+                break
             upto, spoke = piece.end, monotonic()
             yield _event(visit, piece)
             continue
         if monotonic() - spoke > QUIET_SECONDS:
             spoke = monotonic()
             yield ": nothing new\n\n"
-            if not _still_runs(visit, run_id, step):
+            if not visit.is_still_in or not _still_runs(visit, run_id, step):
                 break
         await asyncio.sleep(LOOK_SECONDS)
     yield "event: over\ndata: \n\n"

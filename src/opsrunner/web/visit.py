@@ -134,6 +134,14 @@ class Visit:
         """With which session; None for a stranger."""
         return None if self._guest is None else self._guest.session
 
+    @property
+    def is_still_in(self) -> bool:
+        """Tell whether who asks is signed in also now: for an answer that goes on for long."""
+        try:
+            return self.app.sign_in.who(self.guest.token, at=self.app.clock.now()) is not None
+        except StateError:
+            return False
+
     @cached_property
     def zone(self) -> ZoneInfo:
         """The zone in which this site speaks of time."""
