@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
+import re
 import secrets
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
@@ -36,6 +37,7 @@ HASH_HEADER = "X-Shown"
 """Where a page that looks again tells which `main` it shows: the same one is not sent twice."""
 MOST_FIELDS, MOST_FILES, FIELD_BYTES = 500, 1, 1_000_000
 NONCE_BYTES = 8
+_DAY = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
 TOKEN_FIELD = "token"  # noqa: S105 (its name)
 
 
@@ -246,9 +248,12 @@ def local_moment(text: str, zone: ZoneInfo) -> datetime:
 def local_day(text: str) -> date:
     """Return what a field for a day says. Raises UsageError."""
     try:
-        return date.fromisoformat(text)
-    except ValueError as exc:
-        raise UsageError(f"'{text[:40]}' is no day" if text else "say from which day to which") from exc
+        day = date.fromisoformat(text) if _DAY.fullmatch(text) else None
+    except ValueError:
+        day = None
+    if day is None:
+        raise UsageError(f"'{text[:40]}' is no day: write it as 2026-11-22")
+    return day
 
 
 def status_of(refusal: OpsrunnerError | None, usual: int) -> int:
