@@ -49,7 +49,10 @@ class Passes:
     ) -> None:
         self._clock, self._in_force, self._planning, self._workers = clock, in_force, planning, workers
         self._alarm, self._draining = alarm, draining
+        self._is_wanted = True
+        """Whether one has been called for, whatever the time."""
         self._next_at: datetime | None = None
+        """The next due moment; None where there is none, or it is to be looked up anew."""
         self._lead = timedelta()
         self._pace_seconds = FIRST_PACE_SECONDS
         self._last_at: datetime | None = None
@@ -67,7 +70,7 @@ class Passes:
 
     def call_for_one(self) -> None:
         """Have a pass as soon as may be: what is in force has changed."""
-        self._next_at = None
+        self._is_wanted, self._next_at = True, None
 
     def see(self, now: datetime | None) -> None:
         """Take in what the clock says: a doubt (None) is followed by a pass, a step back by a new look at all."""
@@ -90,7 +93,7 @@ class Passes:
 
     def is_called_for(self, now: datetime) -> bool:
         """Tell whether it is time for a pass, due or not."""
-        if self._next_at is None or self._last_at is None or self.is_due(now):
+        if self._is_wanted or self._last_at is None or self.is_due(now):
             return True
         return now < self._last_at or now >= self._last_at + PLAN_EVERY
 
@@ -116,6 +119,7 @@ class Passes:
         self._succeeded_seconds = self._clock.monotonic()
         if count:
             self._pace_seconds = (self._pace_seconds + (self._succeeded_seconds - began - waited) / count) / 2
+        self._is_wanted = False
         self._set_alarm(done.next_at)
         _log_left_out(done.left_out)
         return started

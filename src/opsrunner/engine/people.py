@@ -74,7 +74,7 @@ class People:
         if owner is None and person in self._present(task.role, at=at):
             return f"for every {task.role}: claim it to make it yours"
         if self.is_escalated_to(task, person, at=at):
-            return f"escalated to you: it is with {owner.name if owner else task.role}"
+            return f"escalated to you: it is with {self.name_for(person, owner.id) if owner else task.role}"
         if owner is None and person in self.persons(task.role, at=at):
             return f"yours: nobody holds {task.role} now"
         return f"with {owner.name}" if owner else f"with {task.role}"
@@ -92,6 +92,12 @@ class People:
         if found is None:
             raise NotFound(f"there is no person '{name}' (known: {', '.join(people)})")
         return found
+
+    def name_for(self, reader: Person, person: str) -> str:
+        """Return how a reader is told who somebody is: a partner learns no name of the team."""
+        if reader.is_partner and person != reader.id:
+            return "a colleague"
+        return self._desk.site().name_of(person)
 
     def who_did(self, task: Task, *, at: datetime) -> str:
         """Return the name of who closed a task, else of whose it was at that moment; its role for several."""
@@ -147,23 +153,23 @@ class People:
 
     def _reason(self, task: Task, person: Person, *, at: datetime) -> str:
         if task.person == person.id:
-            return self._how_taken(task)
+            return self._how_taken(task, person)
         if task.approve_by:
             return "to approve"
         if task.role == person.id:
             return "it names you"
         if task.role in self._desk.site().rosters:
-            return self.holder(task.role, at=at).why or f"you hold {task.role}"
+            why = "" if person.is_partner else self.holder(task.role, at=at).why  # it may name for whom they stand in
+            return why or f"you hold {task.role}"
         if task.role in person.roles:
             return f"you are the only {task.role} here"
         return f"you cover for {task.role}"
 
-    def _how_taken(self, task: Task) -> str:
+    def _how_taken(self, task: Task, reader: Person) -> str:
         """Tell a hand-over from a claim by the newest record of either."""
         for record in reversed(self._acts_on(task)):
             if record.action == "claim":
                 return "you claimed it"
             if record.action == "hand over":
-                giver = self._known(record.actor)
-                return f"handed over by {giver.name if giver else record.actor}"
+                return f"handed over by {self.name_for(reader, record.actor)}"
         return "it was given to you"

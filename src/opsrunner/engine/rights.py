@@ -15,6 +15,8 @@ from opsrunner.model.task import Task
 class Rights:
     """Any role but `viewer` works on tasks; approvals belong to whom the file names, and to owners.
 
+    Who stands in for one of these may approve as well, but nobody by what they entered themselves.
+
     A partner has to do with tasks that are theirs now, or that they closed; of all others they learn nothing.
     """
 
@@ -43,11 +45,19 @@ class Rights:
         self.require_staff(person)
         if not task.approve_by:
             return
-        if not person.is_owner and person not in self._people.persons(task.approve_by, at=at):
+        if not person.is_owner and person not in self._approvers(task.approve_by, person, at=at):
             who = "an owner" if task.approve_by == "owner" else f"{task.approve_by} (or an owner)"
-            raise Refused(f"only {who} may approve '{task.title}'")
+            stands_in = person in self._people.persons(task.approve_by, at=at)
+            why = f", and {person.name} stands in by what they entered themselves" if stands_in else ""
+            raise Refused(f"only {who} may approve '{task.title}'{why}")
         if task.approve_not_self and self._started(task, person):
             raise Refused(f"{person.name} started run {task.run} by hand, so somebody else has to approve it")
+
+    def _approvers(self, name: str, person: Person, *, at: datetime) -> tuple[Person, ...]:
+        """Return who may approve for a name: not by a leave, swap or cover of others that the person entered."""
+        entered = self._desk.books.absences.live(since=at)
+        given = [one for one in entered if one.entered_by != person.id or one.person == person.id]
+        return People(self._desk, absences=given).persons(name, at=at)
 
     def _started(self, task: Task, person: Person) -> bool:
         """Tell whether the person ran the routine by hand that asks for the approval."""

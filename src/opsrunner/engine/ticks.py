@@ -68,6 +68,7 @@ class Ticks:
             )
             closed = self._desk.books.tasks.get(task_id)
             if not is_mine:
+                self._rights.require_seen(actor, closed, at=at)
                 return _same_again(closed, actor, status, evidence, zone=self._zone)
             words = f"{STATUS_WORDS[status]}; {evidence_words(closed)}".removesuffix("; ")
             self._record("tick", closed, words, actor=actor, at=at, address=address)
@@ -99,15 +100,21 @@ class Ticks:
             if task.person == actor.id:
                 return task
             if not self._desk.books.tasks.claim(task_id, actor.id):
-                raise Refused(f"{self._name(task.person or '')} has it already; it can be handed over")
+                who = self._people.name_for(actor, task.person or "")
+                raise Refused(f"{who} has it already; it can be handed over")
             self._record("claim", task, "", actor=actor, at=at, address=address)
         return self._again(task, at=at)
 
     def hand_over(self, task_id: int, to: str | None, *, actor: Person, at: datetime, address: str = "cli") -> Task:
-        """Give a task to a person (id or full name), or with None back to its role. Raises NotFound."""
+        """Give a task to a person (id or full name), or with None back to its role. Raises NotFound.
+
+        A partner knows nobody by name, and gives it back to its role.
+        """
         self._rights.require_staff(actor)
         with self._desk.books.transaction():
             task = self._open_task(task_id, actor, at=at)
+            if actor.is_partner and to is not None:
+                raise Refused(f"{actor.name} gives tasks back to their role, and to nobody by name")
             receiver = None if to is None else self._people.named(to)
             if receiver is not None:
                 self._rights.require_task(receiver, task, at=at)
@@ -193,10 +200,6 @@ class Ticks:
         site = self._desk.site()
         if name not in site.people and name not in site.rosters and not site.holders_of(name):
             raise NotFound(f"there is no role, roster or person '{name}'")
-
-    def _name(self, person: str) -> str:
-        known = self._desk.site().people.get(person)
-        return known.name if known else person
 
     def _record(self, action: str, task: Task, detail: str, *, actor: Person, at: datetime, address: str) -> None:
         line = clean_line(detail, length=DETAIL_LENGTH)

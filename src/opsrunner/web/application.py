@@ -155,9 +155,10 @@ class Web:
         return safe
 
     async def _live(self, request: Request) -> Response:
-        if self._visit(request).person_or_none is None:
+        visit = self._visit(request)
+        if visit.person_or_none is None:
             return Response(status_code=401)
-        return follow(self.changes, request)
+        return follow(self.changes, request, is_still_in=lambda: visit.is_still_in)
 
     def _visit(self, request: Request) -> Visit:
         place = self.place()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from datetime import date
 from typing import Literal
 from urllib.parse import urlencode
@@ -14,9 +13,7 @@ from opsrunner.engine.calendar_span import FIRST_DAY, LAST_DAY, View, span_of
 from opsrunner.engine.calendar_view import LONGEST_FOLD
 from opsrunner.errors import NotFound, UsageError
 from opsrunner.schedules.day_names import WEEKDAY_NAMES, day_words
-from opsrunner.web.visit import Fields, Visit
-
-_DATE = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
+from opsrunner.web.visit import Fields, Visit, local_day
 
 
 class _Shown(Fields):
@@ -67,12 +64,7 @@ def _address(view: View, day: date, routine: str) -> str:
 
 def _day(text: str) -> date:
     """Return a date of the address. Raises UsageError."""
-    try:
-        day = date.fromisoformat(text) if _DATE.fullmatch(text) else None
-    except ValueError:
-        day = None
-    if day is None:
-        raise UsageError(f"'{text[:40]}' is no date; write it like 2026-11-22")
+    day = local_day(text)
     if not FIRST_DAY <= day <= LAST_DAY:
         raise UsageError(f"the calendar shows the years {FIRST_DAY.year} to {LAST_DAY.year}, and not {day.year}")
     return day

@@ -12,6 +12,8 @@ from opsrunner.engine.checkup import Checkup, look_after
 GOOD_FOR = timedelta(seconds=10)
 """An open page is looked at again at every change of the ledger; the doctor is not."""
 PATIENCE_SECONDS = 3.0
+LATE_GOOD_FOR = timedelta(minutes=1)
+"""A look that took longer than anybody waits is good for so long: an open page comes again every half minute."""
 
 
 class Checkups:
@@ -27,6 +29,10 @@ class Checkups:
         """Return the newest look, made anew where it is too old; None where it takes too long."""
         if self._last is not None and abs(now - self._last.at) < GOOD_FOR:
             return self._last
+        if self._under_way is not None and self._under_way.done():
+            ended, self._under_way = self._under_way, None
+            if ended.exception() is None and abs(now - ended.result().at) < LATE_GOOD_FOR:
+                return ended.result()
         if self._under_way is None:
             self._under_way = self._thread.submit(self._look)
         look = self._under_way

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from email.utils import formatdate
-from http.cookies import CookieError, SimpleCookie
 from typing import Literal
 from urllib.parse import urlsplit
 
@@ -85,9 +84,12 @@ class Place:
 
     def knows_host(self, host: str) -> bool:
         """Tell whether a Host header names this page: a foreign name that leads here (DNS rebinding) does not."""
+        return host.lower() == urlsplit(self.address).netloc.lower() or self.is_local_name(host)
+
+    def is_local_name(self, host: str) -> bool:
+        """Tell whether a Host header is a name that this machine has for itself."""
         name = host.rpartition(":")[0] if not host.endswith("]") and ":" in host else host
-        known = {urlsplit(self.address).netloc.lower(), self.settings.listen.lower()}
-        return host.lower() in known or name.lower() in _LOCAL_NAMES
+        return host.lower() == self.settings.listen.lower() or name.lower() in _LOCAL_NAMES
 
     def is_own_origin(self, origin: str, *, host: str) -> bool:
         """Tell whether an Origin header is this page."""
@@ -96,12 +98,12 @@ class Place:
 
 
 def session_token(headers: Headers, *, name: str) -> str | None:
-    """Return the session's token of a request's cookies."""
-    try:
-        found = SimpleCookie(headers.get("cookie", "")).get(name)
-    except CookieError:
-        return None
-    return None if found is None else found.value
+    """Return the session's token of a request's cookies; what neighbours at the same name wrote into theirs, is theirs.
+
+    It is read as browsers write it (RFC 6265, 5.4): `http.cookies` takes none where one of them is no cookie to it.
+    """
+    told = (pair.partition("=") for line in headers.getlist("cookie") for pair in line.split(";"))
+    return next((value.strip() for key, _, value in told if key.strip() == name), None)
 
 
 class Guard:

@@ -49,7 +49,7 @@ async def show(visit: Visit) -> Response:
     if host is None:
         raise NotFound(f"there is no host '{name}' in opsrunner.yaml")
     history: HostHistory = await visit.look_up(
-        lambda: host_history(visit.app.desk, host, is_trusted=_trusts(visit, host))
+        lambda: host_history(visit.app.desk, host, is_trusted=_trusts(KnownHosts(visit.app.known_hosts), host))
     )
     cards = Cards(visit, history.standing.tasks)
     return visit.page(
@@ -70,12 +70,12 @@ async def show(visit: Visit) -> Response:
 
 def _standings(visit: Visit) -> list[HostStanding]:
     known = KnownHosts(visit.app.known_hosts)
-    trusted = {host.name: host.is_local or bool(known.keys_of(host)) for host in visit.app.site.hosts.values()}
+    trusted = {host.name: _trusts(known, host) for host in visit.app.site.hosts.values()}
     return hosts_by_standing(visit.app.desk, trusted=trusted)
 
 
-def _trusts(visit: Visit, host: Host) -> bool:
-    return host.is_local or bool(KnownHosts(visit.app.known_hosts).keys_of(host))
+def _trusts(known: KnownHosts, host: Host) -> bool:
+    return host.is_local or bool(known.keys_of(host))
 
 
 def _word(standing: HostStanding) -> str:

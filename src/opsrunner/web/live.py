@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
@@ -81,14 +81,16 @@ class Changes:
         return version != before
 
 
-def follow(changes: Changes, request: Request) -> Response:
-    """Return a stream of server-sent events: `changed` after each change."""
+def follow(changes: Changes, request: Request, *, is_still_in: Callable[[], bool]) -> Response:
+    """Return a stream of server-sent events: `changed` after each change, to who is still signed in then."""
 
     async def events() -> AsyncIterator[str]:
         number = changes.number
         yield "retry: 2000\n\n"
         while not changes.is_over and not await request.is_disconnected():
             before, number = number, await changes.after(number)
+            if not is_still_in():
+                return
             yield "event: changed\ndata: \n\n" if number > before else ": nothing new\n\n"
 
     return StreamingResponse(events(), media_type="text/event-stream", headers=STREAM_HEADERS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from time import monotonic
 
@@ -19,6 +20,7 @@ QUIET_SECONDS = 15.0
 STEP_SECONDS = 2.0
 """How often it is looked up whether the step still runs, while it writes nothing."""
 LONGEST_FILE = 2**40
+_TOLD = re.compile("[0-9]{1,12}")
 
 
 class _From(Fields):
@@ -33,18 +35,26 @@ async def follow(visit: Visit) -> Response:
     """
     asked, run = visit.query(_From), visit.app.books.runs.get(visit.number("run"))
     told = visit.request.headers.get("last-event-id", "")
-    begin = int(told) if told.isdecimal() and int(told) <= LONGEST_FILE else asked.after
+    begin = int(told) if _TOLD.fullmatch(told) else asked.after
     pieces = _pieces(visit, run.id, asked.step, begin)
     return StreamingResponse(pieces, media_type="text/event-stream", headers=STREAM_HEADERS)
 
 
 async def _pieces(visit: Visit, run_id: int, step: str, begin: int) -> AsyncIterator[str]:
-    state, upto, spoke, looked, waited = visit.app.state, begin, monotonic(), 0.0, False
+    state, upto, waited = visit.app.state, begin, False
+    spoke = asked = monotonic()
+    looked = 0.0
     yield "retry: 2000\n\n"
     while not visit.changes.is_over and not await visit.request.is_disconnected():
+        if monotonic() - asked > QUIET_SECONDS:
+            asked = monotonic()
+            if not visit.is_still_in:
+                break
         piece = output_since(state, run_id, step, from_=upto, whole_lines=not waited)
         waited = piece.end == upto and not waited  # what stands without the end of its line comes a look later
         if piece.end > upto:
+            if not visit.is_still_in:
+                break
             upto, spoke = piece.end, monotonic()
             yield _event(visit, piece)
             continue

@@ -38,6 +38,8 @@ def _is_of_this_machine(visit: Visit) -> bool:
     client, headers = visit.request.client, visit.request.headers
     if client is None or any(name in headers for name in _FORWARDED):
         return False
+    if not visit.place.is_local_name(headers.get("host", "")):
+        return False  # a proxy hands it on, and says nothing of itself
     try:
         return ip_address(client.host).is_loopback
     except ValueError:

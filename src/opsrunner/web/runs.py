@@ -57,9 +57,7 @@ async def show(visit: Visit) -> Response:
         title=f"Run {run.id}, {visit.names.of(run.routine)}",
         run=run,
         routine=visit.names.of(run.routine),
-        seconds=None
-        if not (run.started_at and run.finished_at)
-        else (run.finished_at - run.started_at).total_seconds(),
+        seconds=seconds_between(run.started_at, run.finished_at),
         steps=steps,
         not_begun=waiting,
         items=_items([cards.of(task) for task in on_list], steps, waiting),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Literal, TypeVar
 from urllib.parse import urlencode
@@ -20,7 +20,8 @@ from opsrunner.ledger.search import NoteHit, TaskHit
 from opsrunner.model.routine import Routine
 from opsrunner.model.run import Run, RunStatus
 from opsrunner.model.task import TaskStatus
-from opsrunner.web.visit import Fields, Visit
+from opsrunner.schedules.zones import MIDNIGHT, ONE_DAY, to_utc
+from opsrunner.web.visit import Fields, Visit, local_day
 
 A_PAGE, A_FEW = 25, 5
 LONGEST = 200
@@ -144,10 +145,11 @@ def _day(visit: Visit, name: str, text: str, *, days_on: int = 0) -> datetime | 
     if not text:
         return None
     try:
-        day = date.fromisoformat(text) + timedelta(days=days_on)
-        return datetime.combine(day, time(), visit.zone).astimezone(UTC)
+        return to_utc(local_day(text) + days_on * ONE_DAY, MIDNIGHT, visit.zone)
+    except UsageError as exc:
+        raise UsageError(f"{name}: {exc.message}") from exc
     except (ValueError, OverflowError) as exc:
-        raise UsageError(f"{name}: '{text[:40]}' is no day: write it as 2026-11-21") from exc
+        raise UsageError(f"{name}: {text} is no day that can be looked for") from exc
 
 
 def _statuses_of(what: str) -> list[str]:

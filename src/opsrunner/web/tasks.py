@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import mimetypes
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal
@@ -17,7 +17,6 @@ from opsrunner.engine.notes import LONGEST, leave_note
 from opsrunner.engine.rights import Rights
 from opsrunner.engine.task_texts import HOW_LENGTH, TITLE_LENGTH
 from opsrunner.errors import NotFound, OpsrunnerError, Refused, StateError, UsageError
-from opsrunner.ledger.audit import AuditRecord
 from opsrunner.model.task import Evidence, Task, TaskStatus
 from opsrunner.web.cards import Cards, staff_of
 from opsrunner.web.visit import Fields, Visit, local_moment, status_of
@@ -111,13 +110,13 @@ def _task_page(
     visit: Visit, task: Task, *, sent: _Tick | None = None, refusal: OpsrunnerError | None = None
 ) -> Response:
     """Return the page of a task; with what was sent and why it was refused, where it was."""
-    history: Sequence[AuditRecord] = visit.app.books.audit.about(f"task {task.id}")
     return visit.page(
         "task.html",
         status=status_of(refusal, 409),
         title=task.title,
         card=Cards(visit, [task]).of(task),
-        history=history,
+        history=visit.app.books.audit.about(f"task {task.id}"),
+        name_of=lambda person: visit.app.people.name_for(visit.person, person),
         staff=staff_of(visit),
         sent=sent,
         said=refusal.message if refusal else "",
@@ -143,7 +142,7 @@ async def tick(visit: Visit) -> Response:
             )
         )
     except (Refused, StateError, UsageError) as exc:
-        return _task_page(visit, visit.app.books.tasks.get(number), sent=sent, refusal=exc)
+        return _task_page(visit, _task(visit), sent=sent, refusal=exc)
     return visit.back(sent.back)
 
 

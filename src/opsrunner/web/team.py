@@ -144,6 +144,8 @@ def _page(
 
 def _absence(visit: Visit, sent: _Absence) -> Absence:
     """Return what was sent; names are looked up where it is entered. Raises UsageError."""
+    if not (sent.first and sent.last):
+        raise UsageError("say from which day to which")
     begin, end = whole_days(local_day(sent.first), local_day(sent.last), visit.zone)
     is_leave = sent.kind == "leave"
     return Absence(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
+import re
 import secrets
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
@@ -36,6 +37,7 @@ HASH_HEADER = "X-Shown"
 """Where a page that looks again tells which `main` it shows: the same one is not sent twice."""
 MOST_FIELDS, MOST_FILES, FIELD_BYTES = 500, 1, 1_000_000
 NONCE_BYTES = 8
+_DAY = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
 TOKEN_FIELD = "token"  # noqa: S105 (its name)
 
 
@@ -133,6 +135,14 @@ class Visit:
     def session_or_none(self) -> Session | None:
         """With which session; None for a stranger."""
         return None if self._guest is None else self._guest.session
+
+    @property
+    def is_still_in(self) -> bool:
+        """Tell whether who asks is signed in also now: for an answer that goes on for long."""
+        try:
+            return self.app.sign_in.who(self.guest.token, at=self.app.clock.now()) is not None
+        except StateError:
+            return False
 
     @cached_property
     def zone(self) -> ZoneInfo:
@@ -238,9 +248,12 @@ def local_moment(text: str, zone: ZoneInfo) -> datetime:
 def local_day(text: str) -> date:
     """Return what a field for a day says. Raises UsageError."""
     try:
-        return date.fromisoformat(text)
-    except ValueError as exc:
-        raise UsageError(f"'{text[:40]}' is no day" if text else "say from which day to which") from exc
+        day = date.fromisoformat(text) if _DAY.fullmatch(text) else None
+    except ValueError:
+        day = None
+    if day is None:
+        raise UsageError(f"'{text[:40]}' is no day: write it as 2026-11-22")
+    return day
 
 
 def status_of(refusal: OpsrunnerError | None, usual: int) -> int:
@@ -250,13 +263,12 @@ def status_of(refusal: OpsrunnerError | None, usual: int) -> int:
     return 503 if isinstance(refusal, StateError) else usual
 
 
-def _single(sent: QueryParams | FormData) -> Mapping[str, str | list[str] | UploadFile]:
+def _single(sent: QueryParams | FormData) -> Mapping[str, str | list[Any] | UploadFile]:
     """Return each name with its value; one that came several times with all of them."""
-    found: dict[str, Any] = {}
-    for name in sent:
-        values = sent.getlist(name)
-        found[name] = values if len(values) > 1 else values[0]
-    return found
+    found: dict[str, list[Any]] = {}
+    for name, value in sent.multi_items():
+        found.setdefault(name, []).append(value)
+    return {name: values if len(values) > 1 else values[0] for name, values in found.items()}
 
 
 def _checked(model: type[Sent], found: Mapping[str, Any]) -> Sent:

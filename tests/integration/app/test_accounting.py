@@ -104,6 +104,18 @@ def test_it_is_healthy_as_long_as_passes_come_and_succeed(house: Callable[..., A
     assert site.daemon.is_healthy()
 
 
+def test_a_site_that_has_nothing_due_writes_nothing_between_two_passes(house: Callable[..., Any]) -> None:
+    """Each write is waited for by a disk, and has every open page look again."""
+    site = house({"by-hand": DAILY.replace('schedule: {every: day, at: "02:30"}\n', "")})
+    site.work()
+    planned = [site.app.books.service.planned_at()]
+    for _ in range(31):
+        site.clock.move(seconds=1)
+        site.work()
+        planned.append(site.app.books.service.planned_at())
+    assert len(set(planned)) == 2
+
+
 def test_three_days_of_downtime_are_one_catch_up_and_two_missed(house: Callable[..., Any]) -> None:
     """B16."""
     site = house({"backups": DAILY})

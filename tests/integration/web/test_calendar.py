@@ -224,9 +224,9 @@ def test_where_nothing_is_known_it_says_so(lived: App, signed_in: SignedIn) -> N
 @pytest.mark.parametrize(
     ("query", "said"),
     [
-        ("day=2026-02-30", "is no date; write it like 2026-11-22"),
-        ("day=20261122", "is no date"),
-        ("day=\u0662\u0660\u0662\u0666-11-22", "is no date"),
+        ("day=2026-02-30", "is no day: write it as 2026-11-22"),
+        ("day=20261122", "is no day"),
+        ("day=\u0662\u0660\u0662\u0666-11-22", "is no day"),
         ("day=1969-12-31", "the calendar shows the years 1970 to 2100, and not 1969"),
         ("day=2101-01-01", "and not 2101"),
         ("view=year", "view: input should be"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -209,3 +210,22 @@ def test_a_local_way_back_is_kept() -> None:
 
 def test_the_health_of_the_page_is_told_to_anybody(browser: Browser) -> None:
     assert browser.get("/healthz").text == "ok\n"
+
+
+def test_an_address_of_many_names_keeps_nobody_waiting(signed_in: Callable[[str], Browser]) -> None:
+    """As long as a server takes it; it took five seconds in which the page answered nobody."""
+    names = ("".join(letters) for letters in itertools.product("abcdefghijklmnopqrstuvwxyz", repeat=3))
+    browser, asked = signed_in("eye"), "&".join(itertools.islice(names, 15_000))
+    began = time.process_time()
+    assert browser.get(f"/?{asked}").status_code == 400
+    assert time.process_time() - began < 2
+
+
+@pytest.mark.parametrize("other", ['seen={"a": 1}', "x=a,b; y=@[\x01]", "=; ;;", 'theme="dark'])
+def test_a_cookie_of_another_program_signs_nobody_out(signed_in: Callable[[str], Browser], other: str) -> None:
+    """A neighbour at the same name, or one that sets cookies for all below the domain, writes what it likes."""
+    browser = signed_in("ops1")
+    own = f"opsrunner={browser.client.cookies['opsrunner']}"
+    for cookies in (f"{other}; {own}", f"{own}; {other}"):
+        browser.client.cookies.clear()
+        assert browser.get("/", Cookie=cookies).status_code == 200

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -147,3 +148,28 @@ def test_a_look_that_takes_long_holds_up_no_page(signed_in: SignedIn, monkeypatc
         assert "Every mail has left" in text
     finally:
         may_end.set()
+
+
+@pytest.mark.parametrize(("after", "looked"), [(timedelta(seconds=30), 1), (timedelta(days=1), 2)])
+def test_a_look_that_ended_when_nobody_waited_any_more_is_shown_soon_or_never(
+    signed_in: SignedIn, clock: FakeClock, monkeypatch: pytest.MonkeyPatch, after: timedelta, looked: int
+) -> None:
+    may_end, looks = threading.Event(), []
+
+    def slow(patient: Any) -> Any:
+        may_end.wait(30)
+        looks.append(patient.now)
+        return look_after(patient)
+
+    monkeypatch.setattr("opsrunner.web.checkups.look_after", slow)
+    monkeypatch.setattr("opsrunner.web.checkups.PATIENCE_SECONDS", 0.2)
+    browser = signed_in("boss")
+    assert "has not ended yet" in browser.get("/health").text
+    may_end.set()
+    while not looks:
+        time.sleep(0.01)
+    time.sleep(0.3)
+    monkeypatch.setattr("opsrunner.web.checkups.PATIENCE_SECONDS", 10)
+    clock.move(seconds=after.total_seconds())
+    assert "has not ended yet" not in browser.get("/health").text
+    assert len(looks) == looked

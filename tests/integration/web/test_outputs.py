@@ -126,3 +126,29 @@ def test_what_it_does_not_know_it_refuses(
 
 def test_a_run_that_is_not_there_has_no_output(signed_in: SignedIn) -> None:
     assert signed_in("ops1").get("/runs/99/output?step=run").status_code == 404
+
+
+def test_who_is_signed_out_hears_no_more(served: App, address: str, start_run: Callable[..., Run]) -> None:
+    run = start_run()
+    path = output_file(served.state, run.id, "run")
+    write(path, "first\n")
+    heard: list[str] = []
+    with lines_of(served, address, f"/runs/{run.id}/output?step=run") as lines:
+        for line in lines:
+            heard.append(line)
+            if line == "data: first":
+                ops1 = served.site.people["ops1"]
+                served.sign_in.end_all(ops1, actor=ops1, at=served.clock.now(), address="test")
+                write(path, "second\n")
+    assert "event: over" in heard
+    assert "data: second" not in heard
+
+
+@pytest.mark.parametrize("told", ["9" * 5_000, "-1", "x"])
+def test_a_line_that_nobody_was_told_is_none(
+    served: App, address: str, start_run: Callable[..., Run], told: str
+) -> None:
+    run = start_run()
+    write(output_file(served.state, run.id, "run"), "one\ntwo\n")
+    with lines_of(served, address, f"/runs/{run.id}/output?step=run&after=4", **{"Last-Event-ID": told}) as lines:
+        assert next(line for line in lines if line.startswith("data: ")) == "data: two"

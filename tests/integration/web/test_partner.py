@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 
 from opsrunner.app import App
+from opsrunner.engine.escalations import escalation_rung
 from opsrunner.engine.rights import Rights
 from opsrunner.errors import NotFound, Refused
+from opsrunner.model.routine import Escalation
 from opsrunner.model.task import Evidence, Task, TaskStatus
 from opsrunner.testing import FakeClock
 from opsrunner.web.doors import DOORS
@@ -115,3 +117,37 @@ def test_an_owner_who_is_called_a_partner_is_an_owner(app: App) -> None:
     path.write_text(path.read_text().replace("roles: [owner]", "roles: [owner, partner]"))
     assert app.in_force.refresh()
     assert not app.site.people["boss"].is_partner
+
+
+def test_it_gives_a_task_back_to_its_role_and_to_nobody_by_name(app: App, signed_in: SignedIn, open_task: Open) -> None:
+    task, desk = open_task(title="Answer the night's tickets", role="night"), signed_in("desk")
+    for to in ("ops1", "First technician", "nobody"):
+        answer = desk.post(f"/tasks/{task.id}/hand-over", to=to)
+        assert answer.status_code == 409
+        assert "ops2" not in answer.text, "nor who else there is"
+    assert app.books.tasks.get(task.id).person is None
+
+
+def test_its_own_task_names_nobody_of_the_team(app: App, signed_in: SignedIn, open_task: Open) -> None:
+    """Neither who had it before and handed it over, nor who has it while it is escalated."""
+    ops1, ops2 = (app.site.people[name] for name in ("ops1", "ops2"))
+    step = Escalation(after_seconds=60, to="night")
+    given = open_task(title="Call the customer", role="sysadmin")
+    app.ticks.claim(given.id, actor=ops1, at=NIGHT)
+    app.ticks.hand_over(given.id, "ops2", actor=ops1, at=NIGHT)
+    app.ticks.hand_over(given.id, "desk", actor=ops2, at=NIGHT)
+    raised = open_task(title="Look at web1", role="ops1", escalate=(step,), person="ops1")
+    app.books.tasks.climb(raised.id, escalation_rung(step), at=NIGHT)
+    browser = signed_in("desk")
+    for path in ("/", f"/tasks/{given.id}", f"/tasks/{raised.id}"):
+        text = browser.get(path).text
+        assert text.count("Call the customer") or text.count("Look at web1")
+        for word in ("First technician", "Second technician", "to ops2"):
+            assert word not in text, (path, word)
+    assert "technician" not in browser.post(f"/tasks/{raised.id}/claim").text
+    browser.post(f"/tasks/{given.id}/tick", note="They know now")
+    told = browser.get(f"/tasks/{given.id}").text
+    assert "technician" not in told
+    assert "The night desk: tick" in told
+    assert "a colleague: hand over" in told
+    assert "Second technician: hand over" in signed_in("boss").get(f"/tasks/{given.id}").text

@@ -36,6 +36,16 @@ def test_what_a_proxy_hands_on_gets_no_figures(scraper: TestClient, header: str)
     assert scraper.get("/metrics", headers={header: "for=127.0.0.1"}).status_code == 403
 
 
+def test_a_proxy_that_says_nothing_of_itself_gets_no_figures(app: App, scraper: TestClient) -> None:
+    """As nginx does by itself: the name by which people came is all that tells of it."""
+    path = app.root / "opsrunner.yaml"
+    path.write_text(f"{path.read_text()}web: {{url: https://ops.example.com}}\n")
+    assert app.in_force.refresh()
+    assert scraper.get("/healthz", headers={"Host": "ops.example.com"}).status_code == 200
+    assert scraper.get("/metrics", headers={"Host": "ops.example.com"}).status_code == 403
+    assert scraper.get("/metrics").status_code == 200
+
+
 def test_a_stranger_from_elsewhere_gets_no_figures(web: Web) -> None:
     elsewhere = TestClient(web.application(), base_url="http://127.0.0.1:8420", client=("192.0.2.7", 50000))
     assert elsewhere.get("/metrics").status_code == 403

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -259,6 +260,22 @@ def test_wrong_links_are_tried_ten_times_and_no_more(browser: Browser) -> None:
         for number in range(100)
     }
     assert codes == {410, 429}
+
+
+def test_a_right_link_opens_also_after_a_stranger_tried_many(app: App, browser: Browser, clock: FakeClock) -> None:
+    """Behind a proxy all come from one address."""
+    for number in range(100):
+        browser.get(f"/sign-in/{number:043d}")
+    link = app.sign_in.link(app.site.people["ops1"], made_by="boss", at=clock.now())
+    assert browser.get(f"/sign-in/{link}").status_code == 200
+    assert browser.post(f"/sign-in/{link}").status_code == 303
+
+
+def test_how_long_an_answer_takes_tells_a_stranger_nothing(app: App, browser: Browser) -> None:
+    for email in ("ops1@example.com", "x@example.com"):
+        began = time.monotonic()
+        assert browser.post("/sign-in", email=email).status_code == 200
+        assert time.monotonic() - began > 0.29
 
 
 def test_the_session_s_end_is_told_by_the_site_s_clock(app: App, clock: FakeClock) -> None:

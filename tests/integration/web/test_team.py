@@ -12,6 +12,7 @@ from opsrunner.app import App
 from opsrunner.errors import StateError
 from opsrunner.ledger.database import Ledger
 from opsrunner.model.person import Absence
+from opsrunner.model.task import Task
 from opsrunner.testing import FakeClock
 
 SignedIn = Callable[[str], Any]
@@ -469,3 +470,19 @@ def test_invitations_are_as_many_as_a_person_might_ask_for(signed_in: SignedIn, 
 def test_who_is_not_there_is_not_invited(signed_in: SignedIn) -> None:
     answer = signed_in("boss").post("/team/people/nobody/invite")
     assert (answer.status_code, "there is no person" in answer.text) == (404, True)
+
+
+@pytest.mark.parametrize(("enters", "may"), [("ops1", False), ("ops2", True), ("boss", True)])
+def test_nobody_makes_themselves_the_one_who_approves(
+    app: App, signed_in: SignedIn, clock: FakeClock, open_task: Callable[..., Task], enters: str, may: bool
+) -> None:
+    task = open_task(title="Approve the list", role="owner", approve_by="owner", rows=({"a": 1},))
+    browser = signed_in(enters)
+    today = clock.now().date().isoformat()
+    cover = {"kind": "cover", "person": "boss", "other": "ops1", "first": today, "last": today}
+    assert browser.post("/team", **cover).status_code == 303
+    ops1 = signed_in("ops1")
+    assert "Approve the list" in ops1.get("/").text, "the work is theirs all the same"
+    answer = ops1.post(f"/tasks/{task.id}/tick")
+    assert app.books.tasks.get(task.id).is_open is not may
+    assert may or "entered themselves" in answer.text

@@ -64,14 +64,22 @@ function followOutput(place) {
   const address = new URL(place.dataset.writes, location.href);
   if (place.dataset.upTo) address.searchParams.set("after", place.dataset.upTo);
   else place.scrollTop = place.scrollHeight;
-  const source = new EventSource(address);
+  const source = listen(place, address);
   source.addEventListener("wrote", (event) => {
     if (!place.isConnected) return leave(place);
     place.dataset.upTo = event.lastEventId;
     append(place, event.data);
   });
   source.addEventListener("over", () => source.close());
+}
+
+// A browser asks again where a line breaks, and never where it was refused (by a proxy, while opsrunner is started
+// anew): then it is asked for at the next look.
+function listen(place, address) {
+  const source = new EventSource(address);
+  source.addEventListener("error", () => source.readyState === EventSource.CLOSED && leave(place));
   streams.set(place, source);
+  return source;
 }
 
 function leave(place) {
@@ -86,9 +94,9 @@ function follow() {
     return;
   }
   if (!streams.has(document.body) && document.querySelector(".bar nav")) {
-    const changes = new EventSource("/live");
+    const changes = listen(document.body, "/live");
     changes.addEventListener("changed", look);
-    streams.set(document.body, changes);
+    changes.addEventListener("open", look); // what happened before the line stood, it does not tell
   }
   for (const place of [...streams.keys()]) if (!place.isConnected) leave(place);
   for (const place of document.querySelectorAll("[data-writes]")) if (!streams.has(place)) followOutput(place);
@@ -127,7 +135,10 @@ document.addEventListener("keydown", (event) => {
 
 if (document.querySelector(".bar nav")) {
   setInterval(() => wanted && look(), 1000);
-  setInterval(look, 30000);
+  setInterval(() => {
+    follow();
+    look();
+  }, 30000);
   document.addEventListener("visibilitychange", () => {
     follow();
     look();
