@@ -158,7 +158,10 @@ class Web:
         visit = await self._visit(request)
         if visit.person_or_none is None:
             return Response(status_code=401)
-        return follow(self.changes, request, is_still_in=lambda: visit.is_still_in)
+        try:
+            return follow(self.changes, request, session=visit.guest.session, is_still_in=lambda: visit.is_still_in)
+        except OpsrunnerError as exc:
+            return self._say(visit, exc)
 
     async def _visit(self, request: Request) -> Visit:
         place, sign_in = self.place(), self._app.sign_in
