@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 from opsrunner.engine.automated import THIS_MACHINE
 from opsrunner.engine.desk import Desk
+from opsrunner.engine.moment_words import count_words
+from opsrunner.engine.status_words import WORST_FIRST, tone_of
 from opsrunner.errors import StepFailed
 from opsrunner.ledger.host_parts import HostPart
 from opsrunner.model.digest import Tone
@@ -22,12 +24,6 @@ LAST_RUNS = 2
 RUNS_OF_ONE = 20
 MOST_RUNS = 200
 """On the page of one host, so many runs are looked at in all."""
-_TONES: Mapping[StepStatus, Tone] = {
-    StepStatus.WARNING: "look",
-    StepStatus.INTERRUPTED: "look",
-    StepStatus.SUCCEEDED: "fine",
-}
-_ORDER: Mapping[Tone, int] = {"failed": 0, "look": 1, "live": 2, "fine": 3, "nothing": 4}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,9 +37,7 @@ class Reach:
     @property
     def tone(self) -> Tone:
         """How it stands."""
-        if self.last is None:
-            return "nothing"
-        return "failed" if self.last.status.is_bad else _TONES.get(self.last.status, "nothing")
+        return "nothing" if self.last is None else tone_of(self.last.status.value)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +56,7 @@ class HostStanding:
         tones: list[Tone] = [reach.tone for reach in self.reaches]
         if not self.is_trusted and self.reaches:
             tones.append("look")
-        first: Tone = min([*tones, "nothing"], key=_ORDER.__getitem__)
+        first: Tone = min([*tones, "nothing"], key=WORST_FIRST.__getitem__)
         return "nothing" if first == "fine" and "nothing" in tones else first
 
     @property
@@ -101,7 +95,7 @@ def hosts_by_standing(desk: Desk, *, trusted: Mapping[str, bool]) -> list[HostSt
         for host in inventory(site).values()
         if not host.is_local or host.name in reaching
     ]
-    return sorted(found, key=lambda one: (_ORDER[one.tone], one.host.is_local, one.host.name))
+    return sorted(found, key=lambda one: (WORST_FIRST[one.tone], one.host.is_local, one.host.name))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,7 +176,7 @@ def hosts_verdict(standings: Sequence[HostStanding]) -> str:
     remote = [one for one in standings if not one.host.is_local]
     if not remote:
         return "No hosts but this machine"
-    total = "1 host" if len(remote) == 1 else f"{len(remote)} hosts"
+    total = count_words(len(remote), "host")
     wrong = sum(one.tone in ("failed", "look") for one in remote)
     if wrong:
         return f"{wrong} of {total} {'wants' if wrong == 1 else 'want'} a look"
@@ -208,7 +202,7 @@ def _reaches(
     found = [
         Reach(routine=routine, step=step, last=last.get((host.name, routine.id, step.id))) for routine, step in steps
     ]
-    return tuple(sorted(found, key=lambda one: (_ORDER[one.tone], one.routine.name.casefold(), one.step.id)))
+    return tuple(sorted(found, key=lambda one: (WORST_FIRST[one.tone], one.routine.name.casefold(), one.step.id)))
 
 
 def _tasks_by_host(desk: Desk) -> dict[str, list[Task]]:

@@ -16,7 +16,7 @@ from opsrunner.model.mail import NewMail, QueuedMail
 from opsrunner.model.person import Person
 from opsrunner.model.session import LINK_LIVES, SESSION_LIVES, Session
 
-SEEN_EVERY = timedelta(minutes=5)
+_SEEN_EVERY = timedelta(minutes=5)
 """How exactly it is known when a session was last used: it is not written at each look at a page."""
 _WORD = "sign-in "
 """With this the `unique` words of our mails begin; no other mail's does."""
@@ -109,16 +109,22 @@ class SignIn:
             self._record("sign in", person, actor=person.id, at=at, address=address)
         return session
 
+    def is_use_to_note(self, session: Session, *, at: datetime) -> bool:
+        """Tell whether it was last noted too long ago that a session is used."""
+        return at - session.seen_at > _SEEN_EVERY
+
     def who(self, token: str, *, at: datetime) -> tuple[Person, Session] | None:
         """Return who is signed in with a session's token; None where nobody is, any more."""
         session = self._desk.books.sessions.of_token(token)
         person = None if session is None else self._known(session.person)
         if session is None or person is None or not session.lives(at):
             return None
-        if at - session.seen_at > SEEN_EVERY:
-            with suppress(StateError):  # a disk that is full keeps nobody from looking
-                self._desk.books.sessions.seen(session.id, at=at)
         return person, session
+
+    def note_use(self, session: Session, *, at: datetime) -> None:
+        """Record that a session is used; a disk that is full keeps nobody from looking."""
+        with suppress(StateError):
+            self._desk.books.sessions.seen(session.id, at=at)
 
     def leave(self, session: Session, *, person: Person, at: datetime, address: str) -> None:
         """End the session that asks for it."""

@@ -45,6 +45,9 @@ _REASONS: Mapping[str, str] = {
     "when": "not now",
 }
 
+WORST_FIRST: Mapping[Tone, int] = {"failed": 0, "look": 1, "live": 2, "fine": 3, "nothing": 4}
+"""The order in which lists show tones: what wants a look comes first."""
+
 
 def tone_of(status: str) -> Tone:
     """Return the tone of a run's, a step's or a task's status."""

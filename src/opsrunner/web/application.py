@@ -111,7 +111,7 @@ class Web:
 
     def _endpoint(self, door: Door) -> Callable[[Request], Awaitable[Response]]:
         async def endpoint(request: Request) -> Response:
-            visit = self._visit(request)
+            visit = await self._visit(request)
             if not may_enter(door.needs, visit.person_or_none):
                 return self._refuse(visit, door)
             try:
@@ -155,17 +155,23 @@ class Web:
         return safe
 
     async def _live(self, request: Request) -> Response:
-        visit = self._visit(request)
+        visit = await self._visit(request)
         if visit.person_or_none is None:
             return Response(status_code=401)
-        return follow(self.changes, request, is_still_in=lambda: visit.is_still_in)
+        try:
+            return follow(self.changes, request, session=visit.guest.session, is_still_in=lambda: visit.is_still_in)
+        except OpsrunnerError as exc:
+            return self._say(visit, exc)
 
-    def _visit(self, request: Request) -> Visit:
-        place = self.place()
+    async def _visit(self, request: Request) -> Visit:
+        place, sign_in = self.place(), self._app.sign_in
         token = session_token(request.headers, name=place.cookie)
-        found = None if token is None else self._app.sign_in.who(token, at=self._app.clock.now())
+        found = None if token is None else sign_in.who(token, at=self._app.clock.now())
         guest = None if token is None or found is None else Guest(person=found[0], session=found[1], token=token)
-        return Visit(request, around=self._around, place=place, guest=guest)
+        visit = Visit(request, around=self._around, place=place, guest=guest)
+        if guest is not None and sign_in.is_use_to_note(guest.session, at=visit.now):
+            await visit.write(lambda: sign_in.note_use(guest.session, at=visit.now))
+        return visit
 
     def _refuse(self, visit: Visit, door: Door) -> Response:
         """Send a stranger to the door; tell somebody who is in whose it is."""
@@ -189,7 +195,9 @@ class Web:
         detail = error.detail if isinstance(error, HTTPException) else ""
 
         async def answer(request: Request) -> Response:
-            return self._visit(request).page("said.html", status=code, title="Nothing here", said=said or detail)
+            return (await self._visit(request)).page(
+                "said.html", status=code, title="Nothing here", said=said or detail
+            )
 
         return await self._safely(answer)(request)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from email.utils import formatdate
@@ -42,7 +43,7 @@ _HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "geolocation=(), microphone=(), payment=()",
 }
-_LOCAL_NAMES = ("localhost", "127.0.0.1", "[::1]")
+_LOCAL_NAME = re.compile(r"(?:localhost|127\.0\.0\.1|\[::1\])(?::[0-9]{1,5})?")
 
 
 def may_enter(needs: Needs, person: Person | None) -> bool:
@@ -88,8 +89,7 @@ class Place:
 
     def is_local_name(self, host: str) -> bool:
         """Tell whether a Host header is a name that this machine has for itself."""
-        name = host.rpartition(":")[0] if not host.endswith("]") and ":" in host else host
-        return host.lower() == self.settings.listen.lower() or name.lower() in _LOCAL_NAMES
+        return host.lower() == self.settings.listen.lower() or _LOCAL_NAME.fullmatch(host.lower()) is not None
 
     def is_own_origin(self, origin: str, *, host: str) -> bool:
         """Tell whether an Origin header is this page."""

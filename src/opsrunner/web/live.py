@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from opsrunner.errors import OpsrunnerError
+from opsrunner.errors import OpsrunnerError, Refused
 from opsrunner.ledger.database import Ledger
+from opsrunner.model.session import Session
 
 LOOK_SECONDS = 0.5
 QUIET_SECONDS = 15.0
 """A line goes then, also where nothing changed, so that a broken line is noticed on both sides."""
 STREAM_HEADERS = {"X-Accel-Buffering": "no"}
 """Asks a proxy to hand on each event as it comes."""
+MOST_STREAMS = 60
+"""So many may be open in one session: each is an open file of the daemon, which needs its own to run steps."""
 
 
 class Changes:
@@ -28,6 +32,7 @@ class Changes:
         self._changed: asyncio.Condition | None = None
         self._watcher: asyncio.Task[None] | None = None
         self._number = 0
+        self._held: Counter[int] = Counter()
         self.is_over = False
 
     async def end(self) -> None:
@@ -49,6 +54,21 @@ class Changes:
         finally:
             self._followers -= 1
         return self._number
+
+    def stream(self, events: AsyncIterator[str], *, session: Session) -> Response:
+        """Return a stream of server-sent events. Raises Refused where a session holds MOST_STREAMS already."""
+        if self._held[session.id] >= MOST_STREAMS:
+            raise Refused("too many windows follow what happens: close some")
+
+        async def counted() -> AsyncIterator[str]:
+            self._held[session.id] += 1
+            try:
+                async for event in events:
+                    yield event
+            finally:
+                self._held[session.id] -= 1
+
+        return StreamingResponse(counted(), media_type="text/event-stream", headers=STREAM_HEADERS)
 
     @property
     def number(self) -> int:
@@ -81,8 +101,8 @@ class Changes:
         return version != before
 
 
-def follow(changes: Changes, request: Request, *, is_still_in: Callable[[], bool]) -> Response:
-    """Return a stream of server-sent events: `changed` after each change, to who is still signed in then."""
+def follow(changes: Changes, request: Request, *, session: Session, is_still_in: Callable[[], bool]) -> Response:
+    """Return a stream of `changed` after each change, to who is still signed in then. Raises Refused."""
 
     async def events() -> AsyncIterator[str]:
         number = changes.number
@@ -93,4 +113,4 @@ def follow(changes: Changes, request: Request, *, is_still_in: Callable[[], bool
                 return
             yield "event: changed\ndata: \n\n" if number > before else ": nothing new\n\n"
 
-    return StreamingResponse(events(), media_type="text/event-stream", headers=STREAM_HEADERS)
+    return changes.stream(events(), session=session)

@@ -8,10 +8,9 @@ from collections.abc import AsyncIterator
 from time import monotonic
 
 from pydantic import Field
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
 from opsrunner.engine.outputs import Piece, output_since
-from opsrunner.web.live import STREAM_HEADERS
 from opsrunner.web.visit import Fields, Visit
 
 LOOK_SECONDS = 0.3
@@ -37,7 +36,7 @@ async def follow(visit: Visit) -> Response:
     told = visit.request.headers.get("last-event-id", "")
     begin = int(told) if _TOLD.fullmatch(told) else asked.after
     pieces = _pieces(visit, run.id, asked.step, begin)
-    return StreamingResponse(pieces, media_type="text/event-stream", headers=STREAM_HEADERS)
+    return visit.changes.stream(pieces, session=visit.guest.session)
 
 
 async def _pieces(visit: Visit, run_id: int, step: str, begin: int) -> AsyncIterator[str]:

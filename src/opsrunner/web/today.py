@@ -9,7 +9,7 @@ from datetime import timedelta
 from starlette.responses import Response
 
 from opsrunner.engine.digest_view import ROOMS, view_digest
-from opsrunner.engine.status_words import reason_words, status_word
+from opsrunner.engine.status_words import WORST_FIRST, reason_words, status_word, tone_of
 from opsrunner.engine.strips import Day, StripMaker
 from opsrunner.model.digest import Tone
 from opsrunner.model.routine import Routine
@@ -19,16 +19,6 @@ from opsrunner.schedules.words import in_words
 from opsrunner.web.visit import Visit
 
 MOST_ROUTINES = 200
-_ORDER: dict[Tone, int] = {"failed": 0, "look": 1, "live": 2, "fine": 3, "nothing": 4}
-_TONES: dict[RunStatus, Tone] = {
-    RunStatus.FAILED: "failed",
-    RunStatus.INTERRUPTED: "failed",
-    RunStatus.MISSED: "failed",
-    RunStatus.WARNING: "look",
-    RunStatus.RUNNING: "live",
-    RunStatus.WAITING: "live",
-    RunStatus.SUCCEEDED: "fine",
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,10 +63,10 @@ def _lines(visit: Visit) -> list[Line]:
                 last=last,
                 strip=maker.of(routine.id),
                 said=_said(visit, last),
-                tone="nothing" if last is None else _TONES.get(last.status, "nothing"),
+                tone="nothing" if last is None else tone_of(last.status.value),
             )
         )
-    return sorted(lines, key=lambda line: (_ORDER[line.tone], line.routine.name.casefold()))
+    return sorted(lines, key=lambda line: (WORST_FIRST[line.tone], line.routine.name.casefold()))
 
 
 def _said(visit: Visit, run: Run | None) -> str:

@@ -143,6 +143,16 @@ def test_a_foreign_name_that_leads_here_is_not_answered(browser: Browser) -> Non
     assert "web.url" in answer.text
 
 
+@pytest.mark.parametrize("host", ["localhost:1/evil?", "127.0.0.1:8420@evil.example", "localhost:x", "[::1]evil", ""])
+def test_what_is_no_name_of_a_host_is_not_answered(browser: Browser, host: str) -> None:
+    assert browser.get("/sign-in", Host=host).status_code == 421
+
+
+@pytest.mark.parametrize("host", ["localhost", "LOCALHOST:8420", "127.0.0.1:80", "[::1]", "[::1]:8420"])
+def test_this_machine_s_own_names_are_answered(browser: Browser, host: str) -> None:
+    assert browser.get("/sign-in", Host=host).status_code == 200
+
+
 def test_a_field_that_no_form_has_is_refused(
     app: App, signed_in: Callable[[str], Browser], open_task: Callable[..., Task]
 ) -> None:

@@ -128,6 +128,31 @@ def test_a_run_that_is_not_there_has_no_output(signed_in: SignedIn) -> None:
     assert signed_in("ops1").get("/runs/99/output?step=run").status_code == 404
 
 
+def test_a_session_holds_so_many_streams_and_no_more(
+    served: App, address: str, start_run: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each is an open file of the daemon, which needs its own to run steps."""
+    monkeypatch.setattr("opsrunner.web.live.MOST_STREAMS", 2)
+    link = served.sign_in.link(served.site.people["eye"], made_by="boss", at=served.clock.now())
+    output = f"/runs/{start_run().id}/output?step=run"
+    with httpx2.Client(base_url=address, timeout=20) as client:
+        own = {"Origin": address, "Sec-Fetch-Site": "same-origin"}
+        assert client.post(f"/sign-in/{link}", headers=own).status_code == 303
+        with client.stream("GET", "/live") as one, client.stream("GET", output) as other:
+            lines = (one.iter_lines(), other.iter_lines())  # what nobody holds is closed
+            assert [next(each) for each in lines] == ["retry: 2000", "retry: 2000"]
+            assert [_begun(client, path) for path in ("/live", output)] == [409, 409]
+        deadline = time.monotonic() + 10
+        while (status := _begun(client, "/live")) == 409 and time.monotonic() < deadline:
+            time.sleep(0.2)
+        assert status == 200
+
+
+def _begun(client: httpx2.Client, path: str) -> int:
+    with client.stream("GET", path) as answer:
+        return answer.status_code
+
+
 def test_who_is_signed_out_hears_no_more(served: App, address: str, start_run: Callable[..., Run]) -> None:
     run = start_run()
     path = output_file(served.state, run.id, "run")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+import threading
 import time
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -285,6 +286,22 @@ def test_the_session_s_end_is_told_by_the_site_s_clock(app: App, clock: FakeCloc
     assert found is not None
     assert "\n" not in found[1].agent
     assert len(found[1].agent) <= 200
+
+
+def test_that_a_session_is_used_is_written_where_nobody_else_waits_for_the_disk(
+    app: App, signed_in: Callable[[str], Browser], clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    browser, seen, threads = signed_in("ops1"), app.books.sessions.seen, []
+
+    def noting(session: int, *, at: datetime) -> None:
+        threads.append(threading.current_thread().name)
+        seen(session, at=at)
+
+    monkeypatch.setattr(app.books.sessions, "seen", noting)
+    clock.move(minutes=6)
+    for _ in range(3):
+        browser.get("/")
+    assert [name.rpartition("_")[0] for name in threads] == ["web"]
 
 
 def test_a_page_is_looked_at_also_where_its_use_cannot_be_recorded(

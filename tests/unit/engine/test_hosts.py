@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from opsrunner.engine.hosts import HostStanding, hosts_verdict, steps_that_reach
+from opsrunner.engine.hosts import HostStanding, Reach, hosts_verdict, steps_that_reach
+from opsrunner.engine.status_words import tone_of
+from opsrunner.ledger.host_parts import HostPart
+from opsrunner.model.outcome import StepStatus
 from opsrunner.model.routine import Routine, StepPlan
 from opsrunner.model.site import Host, MailSettings, Site
 
@@ -44,6 +48,15 @@ def site(hosts: Any, *, kind: str = "ssh") -> Site:
 )
 def test_a_step_reaches_the_hosts_that_it_names(hosts: Any, reached: set[str]) -> None:
     assert set(steps_that_reach(site(hosts))) == reached
+
+
+@pytest.mark.parametrize("status", list(StepStatus))
+def test_an_end_has_the_tone_that_its_sign_has_everywhere(status: StepStatus) -> None:
+    """A step that was interrupted was amber in the list of hosts, and red on the page of the host."""
+    routine = site("all").routines["watch"]
+    at = datetime(2026, 11, 20, tzinfo=UTC)
+    last = HostPart(run=1, routine="watch", step="ask", host="web1", status=status, message="", at=at)
+    assert Reach(routine=routine, step=routine.steps[0], last=last).tone == tone_of(status.value)
 
 
 def test_other_kinds_of_steps_reach_none() -> None:
