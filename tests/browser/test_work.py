@@ -53,13 +53,13 @@ def test_what_one_ticks_is_seen_by_the_other_within_two_seconds(signed_in: Signe
 
 def test_what_happens_before_the_line_stands_is_seen_as_soon_as_it_stands(served: Served, signed_in: SignedIn) -> None:
     follower, other = signed_in("boss"), signed_in("ops1")
-    expect(follower.get_by_role("heading", level=1)).to_have_text("3 things need you")
+    expect(follower.get_by_role("heading", level=1)).to_have_text("Three things need you")
 
     stands: list[bool] = []
 
     def late(route: Any) -> None:
         served.ask("tick", "2", "--as", "boss")
-        expect(follower.get_by_role("heading", level=1)).to_have_text("2 things need you")
+        expect(follower.get_by_role("heading", level=1)).to_have_text("Two things need you")
         time.sleep(2)  # until nothing else is written
         route.continue_()
         stands.append(True)
@@ -68,7 +68,7 @@ def test_what_happens_before_the_line_stands_is_seen_as_soon_as_it_stands(served
     other.reload()
     while not stands:
         other.wait_for_timeout(20)
-    expect(other.get_by_role("heading", level=1)).to_have_text("2 things need you", timeout=1500)
+    expect(other.get_by_role("heading", level=1)).to_have_text("Two things need you", timeout=1500)
 
 
 def test_a_line_that_was_refused_is_asked_for_again(served: Served, signed_in: SignedIn) -> None:
@@ -82,7 +82,7 @@ def test_a_line_that_was_refused_is_asked_for_again(served: Served, signed_in: S
     page.clock.run_for(61_000)
     page.wait_for_timeout(1500)
     served.ask("tick", "2", "--as", "boss")
-    expect(page.get_by_role("heading", level=1)).to_have_text("2 things need you", timeout=2500)
+    expect(page.get_by_role("heading", level=1)).to_have_text("Two things need you", timeout=2500)
 
 
 def test_what_is_being_written_is_not_lost_when_others_tick(signed_in: SignedIn) -> None:
