@@ -111,7 +111,7 @@ def test_a_try_ends_by_serving_its_page_and_a_way_in(paged_site: tuple[Path, str
             entered = browser.post(link, headers={"Origin": address, "Sec-Fetch-Site": "same-origin"})
             assert entered.status_code == 303
             assert "Example Hosting" in browser.get(f"{address}/today").text
-        serving.send_signal(signal.SIGINT)
+        serving.send_signal(signal.SIGTERM)
         rest = serving.stdout.read()
     assert serving.returncode == 0, rest
     assert "Traceback" not in rest

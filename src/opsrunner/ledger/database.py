@@ -82,7 +82,7 @@ class Ledger:
         self.path = path
         self._local = _Local()
         self._mapped = Mapped(path)
-        self._connections: list[sqlite3.Connection] = []
+        self._connections: list[tuple[threading.Thread, sqlite3.Connection]] = []
         self._writer = Writer(self._connect)
         self._identity: Identity | None = None
         with self._mapped:
@@ -180,9 +180,16 @@ class Ledger:
                 pass
 
     def close(self) -> None:
-        """Close every thread's connection."""
-        for connection in self._connections:
-            connection.close()
+        """Close the connections of this thread and of those that have ended.
+
+        A thread that still reads is told to stop, and its connection closes when it ends: closed under its hands, it
+        would take the whole process along.
+        """
+        for thread, connection in self._connections:
+            if thread is threading.current_thread() or not thread.is_alive():
+                connection.close()
+            else:
+                connection.interrupt()
         self._connections.clear()
         self._writer.close()
 
@@ -274,7 +281,7 @@ class Ledger:
         if connection is None:
             connection = self._connect()
             self._local.connection = connection
-            self._connections.append(connection)
+            self._connections.append((threading.current_thread(), connection))
             self._local.number = len(self._connections)
         return connection
 

@@ -157,3 +157,23 @@ def test_its_version_tells_that_somebody_else_has_written(tmp_path: Path) -> Non
     assert ours.version() != before
     ours.close()
     theirs.close()
+
+
+def test_nobody_s_connection_is_closed_under_their_hands(tmp_path: Path) -> None:
+    """SQLite ends the whole process by a signal where one thread closes what another one reads from."""
+    ledger = Ledger(tmp_path / "ledger.db")
+    reads, is_closed, told = threading.Event(), threading.Event(), []
+
+    def read() -> None:
+        ledger.one("SELECT 1")
+        reads.set()
+        is_closed.wait(10)
+        told.append(ledger.one("SELECT 2"))
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    assert reads.wait(10)
+    ledger.close()
+    is_closed.set()
+    reader.join(10)
+    assert [tuple(row) for row in told if row] == [(2,)]
