@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mailbox
+import os
 import re
 import signal
 import socket
@@ -98,21 +99,28 @@ def test_a_try_ends_by_serving_its_page_and_a_way_in(paged_site: tuple[Path, str
     site, address = paged_site
     program = Path(sys.executable).with_name("opsrunner")
     command = [str(program), "try", "--serve", "--site", str(site)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as serving:
-        assert serving.stdout is not None
-        lines = []
-        for line in serving.stdout:
-            lines.append(line)
-            if "Ctrl-C ends it" in line:
-                break
-        (link,) = re.findall(rf"{address}/sign-in/\S+", "".join(lines))
-        with httpx2.Client(timeout=20) as browser:
-            assert "Sign in" in browser.get(link).text
-            entered = browser.post(link, headers={"Origin": address, "Sec-Fetch-Site": "same-origin"})
-            assert entered.status_code == 303
-            assert "Example Hosting" in browser.get(f"{address}/today").text
-        serving.send_signal(signal.SIGTERM)
-        rest = serving.stdout.read()
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
+    ) as serving:
+        try:
+            assert serving.stdout is not None
+            lines = []
+            for line in serving.stdout:
+                lines.append(line)
+                if "Ctrl-C ends it" in line:
+                    break
+            (link,) = re.findall(rf"{address}/sign-in/\S+", "".join(lines))
+            with httpx2.Client(timeout=20) as browser:
+                assert "Sign in" in browser.get(link).text
+                entered = browser.post(link, headers={"Origin": address, "Sec-Fetch-Site": "same-origin"})
+                assert entered.status_code == 303
+                assert "Example Hosting" in browser.get(f"{address}/today").text
+            serving.send_signal(signal.SIGTERM)
+            rest = serving.stdout.read()
+        except BaseException:
+            serving.kill()
+            raise
     assert serving.returncode == 0, rest
     assert "Traceback" not in rest
     assert not (site / "var" / "ledger.db").exists(), "the real state is not touched"

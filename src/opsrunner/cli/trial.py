@@ -71,6 +71,7 @@ def _serve(session: Session, app: App) -> int:
     session.screen.line()
     page.start()
     session.screen.line(f"The page is at {app.site.web.address}; Ctrl-C ends it.")
+    sys.stdout.flush()  # who reads it through a pipe waits for this line
     return app.serve(_Begun(page))
 
 
