@@ -93,18 +93,19 @@ class Turns:
         return self._roster.rotate == "day" or day.weekday() == self._roster.handover_weekday
 
     def _shift(self, moment: datetime) -> Turn:
-        """Return the shift that runs, or the gap up to the next one."""
+        """Return the shift that runs, or the gap up to the next one; of shifts that overlap, the first one listed."""
         today = local_date(moment, self._zone)
         hours = [
             (*self._hours(shift, day), shift)
             for day in (today - ONE_DAY, today, today + ONE_DAY)
             for shift in self._roster.shifts
         ]
-        for start, end, shift in hours:
+        for place, (start, end, shift) in enumerate(hours):
             if start <= moment < end:
+                until = min([end, *(first for first, _, _ in hours[:place] if first > moment)])
                 shown_end = "24:00" if shift.end == MIDNIGHT else f"{shift.end:%H:%M}"
                 why = f"{self._roster.id} {shift.start:%H:%M}–{shown_end}"
-                return Turn(person=shift.person, until=end, why=why)
+                return Turn(person=shift.person, until=until, why=why)
         until = min((start for start, _, _ in hours if start > moment), default=moment + _FAR)
         return Turn(person=None, until=until, why=NO_SHIFT)
 
