@@ -31,11 +31,8 @@ FORM = "3"
 """To be raised when what is made changes: what was kept is made anew."""
 MANY, FEW = 1_000_000, 100_000
 SERIES = ("daily", "weekly", "monthly")
-SUMMARIES = ("calendar", "digest", "doctor")
 VERB_TURNS = 12
 VERB_MS = 20
-SUMMARY_MS = 60
-"""For what sums up a day or a week: its time swings with its length. A walk through the table would take hundreds."""
 ENOUGH = 100
 """So many times ours is enough to know of a peer that takes minutes."""
 FLAT_MS = 4.0
@@ -199,8 +196,7 @@ def _verbs(many: Path, few: Path) -> Iterator[Figure]:
             more[number].append(took[many.parent] - took[other])
     for number, (verb, _, name) in enumerate(verbs):
         said = f"`{' '.join(verb)}`, more than on {'an empty ledger' if name == 'empty' else name}"
-        most = SUMMARY_MS if verb[0] in SUMMARIES else VERB_MS
-        yield Figure(name=said, ours=statistics.median(more[number]) * 1000, unit="ms", most=most)
+        yield Figure(name=said, ours=statistics.median(more[number]) * 1000, unit="ms", most=VERB_MS)
 
 
 def _seconds_of(verb: Sequence[str], site: Path, state: Path) -> float:

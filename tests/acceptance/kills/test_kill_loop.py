@@ -98,7 +98,7 @@ def wind_up(house: Any) -> None:
     """Let the last daemon finish what there is, and stop it."""
     house.start(hours=0)
     house.until(house.is_up, "it starts", seconds=30)
-    house.until(lambda: is_quiet(house), "everything comes to its end", seconds=600)
+    house.until(lambda: is_quiet(house), "everything comes to its end", seconds=200)
     house.process.send_signal(signal.SIGTERM)
     assert house.process.wait(timeout=30) == 0
 
