@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import re
 import signal
@@ -17,6 +16,7 @@ from zoneinfo import ZoneInfo
 
 from benchmarks.made_site import write_site
 from benchmarks.measure import Figure
+from benchmarks.proc import TICKS, megabytes, ticks, wakes
 
 PROGRAM = Path(sys.executable).parent / "opsrunner"
 ROUTINES = 1_000
@@ -25,7 +25,6 @@ SETTLING_SECONDS = 20.0
 MEASURED_SECONDS = 60.0
 MOST_MEGABYTES = 85
 MOST_PERCENT = 0.5
-TICKS = os.sysconf("SC_CLK_TCK")
 
 
 def figures() -> Iterator[Figure]:
@@ -69,14 +68,14 @@ def _of_starts(root: Path) -> Iterator[Figure]:
 
 def _of_idling(pid: int) -> Iterator[Figure]:
     time.sleep(SETTLING_SECONDS)
-    ticks, wakes, began = _ticks(pid), _wakes(pid), time.monotonic()
+    ticks_before, wakes_before, began = ticks(pid), wakes(pid), time.monotonic()
     time.sleep(MEASURED_SECONDS)
     seconds = time.monotonic() - began
-    percent = (_ticks(pid) - ticks) / TICKS / seconds * 100
+    percent = (ticks(pid) - ticks_before) / TICKS / seconds * 100
     what = f"serve, idle with {ROUTINES:,} routines"
-    yield Figure(name=f"{what}: memory", ours=_megabytes(pid), unit="MB", most=MOST_MEGABYTES)
+    yield Figure(name=f"{what}: memory", ours=megabytes(pid), unit="MB", most=MOST_MEGABYTES)
     yield Figure(name=f"{what}: share of one core", ours=percent, unit="%", most=MOST_PERCENT)
-    yield Figure(name=f"{what}: wake-ups a second", ours=(_wakes(pid) - wakes) / seconds, unit="")
+    yield Figure(name=f"{what}: wake-ups a second", ours=(wakes(pid) - wakes_before) / seconds, unit="")
 
 
 def _serve(root: Path) -> subprocess.Popen[str]:
@@ -95,20 +94,3 @@ def _wait_for(daemon: subprocess.Popen[str], words: str) -> None:
 def _stop(daemon: subprocess.Popen[str]) -> None:
     daemon.send_signal(signal.SIGTERM)
     daemon.communicate(timeout=60)
-
-
-def _ticks(pid: int) -> int:
-    """Return what the process has had of the processor, in clock ticks: fields 14 and 15 of proc(5)'s stat."""
-    fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
-    return int(fields[11]) + int(fields[12])
-
-
-def _wakes(pid: int) -> int:
-    """Return how often its threads went to sleep of themselves."""
-    states = (path.read_text(encoding="utf-8") for path in Path(f"/proc/{pid}/task").glob("*/status"))
-    return sum(int(state.rpartition("\nvoluntary_ctxt_switches:")[2].split()[0]) for state in states)
-
-
-def _megabytes(pid: int) -> float:
-    state = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
-    return int(state.partition("VmRSS:")[2].split()[0]) / 1024

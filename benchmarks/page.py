@@ -24,6 +24,7 @@ from pathlib import Path
 
 from benchmarks.ledger import KEPT, MANY, made_ledger
 from benchmarks.measure import Figure
+from benchmarks.proc import wait_until_settled
 from benchmarks.turns import ROOT
 
 from opsrunner.model.task import NewTask, TaskKind
@@ -209,6 +210,7 @@ def _serving(command: Sequence[str], port: int) -> Iterator[None]:
                     time.sleep(0.1)
                 else:
                     break
+            wait_until_settled(server.pid)
             yield
         finally:
             server.send_signal(signal.SIGTERM)

@@ -41,14 +41,9 @@ async def follow(visit: Visit) -> Response:
 
 async def _pieces(visit: Visit, run_id: int, step: str, begin: int) -> AsyncIterator[str]:
     state, upto, waited = visit.app.state, begin, False
-    spoke = asked = monotonic()
-    looked = 0.0
+    spoke, looked = monotonic(), 0.0
     yield "retry: 2000\n\n"
     while not visit.changes.is_over and not await visit.request.is_disconnected():
-        if monotonic() - asked > QUIET_SECONDS:
-            asked = monotonic()
-            if not visit.is_still_in:
-                break
         piece = output_since(state, run_id, step, from_=upto, whole_lines=not waited)
         waited = piece.end == upto and not waited  # what stands without the end of its line comes a look later
         if piece.end > upto:
@@ -61,9 +56,12 @@ async def _pieces(visit: Visit, run_id: int, step: str, begin: int) -> AsyncIter
             looked = monotonic()
             if not _still_runs(visit, run_id, step):
                 last = output_since(state, run_id, step, from_=upto, whole_lines=False)
-                yield _event(visit, last) if last.end > upto else ""
+                if last.end > upto and visit.is_still_in:
+                    yield _event(visit, last)
                 break
         if monotonic() - spoke > QUIET_SECONDS:
+            if not visit.is_still_in:
+                break
             spoke = monotonic()
             yield ": nothing new\n\n"
         await asyncio.sleep(LOOK_SECONDS)
