@@ -31,7 +31,7 @@ FORM = "3"
 """To be raised when what is made changes: what was kept is made anew."""
 MANY, FEW = 1_000_000, 100_000
 SERIES = ("daily", "weekly", "monthly")
-VERB_TURNS = 12
+VERB_TURNS = 24
 VERB_MS = 20
 ENOUGH = 100
 """So many times ours is enough to know of a peer that takes minutes."""
