@@ -37,7 +37,6 @@ from opsrunner.engine.state import ENTERED
 from opsrunner.engine.tasks import TaskOpener
 from opsrunner.engine.trial import Trial, TryResult
 from opsrunner.engine.workers import Workers
-from opsrunner.fleet.fleet import Fleet
 from opsrunner.fleet.host_keys import KnownHosts
 from opsrunner.mail.maildir import MaildirTransport
 from opsrunner.mail.smtp import SmtpTransport
@@ -84,17 +83,6 @@ class App(OpenSite):
         return find_routine(self.site, name)
 
     @cached_property
-    def fleet(self) -> Fleet:
-        """The hosts."""
-        return Fleet(
-            site_root=self.root,
-            known_hosts=self.known_hosts,
-            clock=self.clock,
-            limit_bytes=lambda: self.site.limits.output_bytes,
-            vault=self.vault,
-        )
-
-    @cached_property
     def runner(self) -> Runner:
         """What takes runs through their steps."""
         return Runner(
@@ -134,6 +122,7 @@ class App(OpenSite):
             people=self.people,
             follow_ups=self.follow_ups,
             alerts=self.alerts,
+            open_store=self.open_store,
         )
 
     @cached_property

@@ -16,6 +16,10 @@
     ├── MailFailed                 a mail could not be handed over
     │   └── MailServerUnavailable  no mail can be handed over now
     ├── NoAnswer                   an HTTP request came to no answer
+    ├── StoreFailed                a store of copies did not do what was asked
+    │   ├── StoreRefused           it refuses us: no right, wrong secret, a lock on the object
+    │   └── NotStored              there is no such object
+    ├── ArchiveDamaged             a copy does not read as what was made
     └── StepFailed                 a step did not do its work
 
 A class's docstring is its default message. Foreign exceptions are mapped to one of these where they
@@ -119,6 +123,35 @@ class NoAnswer(OpsrunnerError):
         super().__init__(message or "there was no answer in time")
         self.kind = kind
         self.was_sent = was_sent
+
+
+class StoreFailed(OpsrunnerError):
+    """The store of copies did not do what was asked.
+
+    `permanent` tells that the same would fail again: no such bucket or folder, a wrong secret, no room.
+    """
+
+    def __init__(self, message: str | None = None, *, permanent: bool = False) -> None:
+        super().__init__(message or "the store of copies did not do what was asked")
+        self.permanent = permanent
+
+
+class StoreRefused(StoreFailed):
+    """The store refuses that: no right to do it, a wrong secret, or a lock on the object."""
+
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(message or inspect.cleandoc(type(self).__doc__ or ""), permanent=True)
+
+
+class NotStored(StoreFailed):
+    """There is no such object in the store."""
+
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(message or inspect.cleandoc(type(self).__doc__ or ""), permanent=True)
+
+
+class ArchiveDamaged(OpsrunnerError):
+    """The copy does not read as what was made."""
 
 
 class StepFailed(OpsrunnerError):

@@ -17,6 +17,7 @@ from opsrunner.engine.in_force import SiteInForce
 from opsrunner.engine.known_ledgers import KnownLedgers
 from opsrunner.engine.people import People
 from opsrunner.engine.state import LEDGER, StateLock, prepare_state
+from opsrunner.errors import NotFound
 from opsrunner.ledger.books import Books
 from opsrunner.model.site import Site
 from opsrunner.packaged import library
@@ -25,10 +26,15 @@ from opsrunner.secrets import Vault
 
 if TYPE_CHECKING:
     from opsrunner.engine.absences import Absences
+    from opsrunner.engine.backups import Backups
     from opsrunner.engine.digest import DigestWriter
     from opsrunner.engine.routine_acts import RoutineActs
     from opsrunner.engine.sign_in import SignIn
     from opsrunner.engine.ticks import Ticks
+    from opsrunner.fleet.fleet import Fleet
+    from opsrunner.stores.base import Store
+
+KNOWN_HOSTS = "known_hosts"
 
 
 def open_site(root: Path, state: Path | None = None) -> OpenSite:
@@ -39,6 +45,30 @@ def open_site(root: Path, state: Path | None = None) -> OpenSite:
 def real_folders(root: Path, state: Path | None) -> tuple[Path, Path]:
     """Return the folders of a site and of its state, links followed."""
     return Path(os.path.realpath(root)), Path(os.path.realpath(state or root / "var"))
+
+
+def open_bare_store(site: Site, name: str, *, state: Path) -> Store:
+    """Open a store of a site whose ledger is gone. Raises NotFound, StoreFailed, SecretUnavailable."""
+    from opsrunner.fleet.fleet import Fleet  # noqa: PLC0415 - one verb needs it
+    from opsrunner.stores.opening import open_store  # noqa: PLC0415 - as above
+
+    if name not in site.stores:
+        raise NotFound(f"there is no store '{name}' in opsrunner.yaml")
+    vault = Vault(site.root)
+    fleet = Fleet(
+        site_root=site.root,
+        known_hosts=state / KNOWN_HOSTS,
+        clock=SystemClock(),
+        limit_bytes=lambda: site.limits.output_bytes,
+        vault=vault,
+    )
+    return open_store(
+        site.stores[name],
+        root=site.root,
+        state=state,
+        vault=vault,
+        connect=lambda host: fleet.open_sftp(site.hosts[host]),
+    )
 
 
 class OpenSite:
@@ -131,10 +161,44 @@ class OpenSite:
 
         return DigestWriter(self.desk, loaded=lambda: self.loaded)
 
+    @cached_property
+    def backups(self) -> Backups:
+        """The copies."""
+        from opsrunner.engine.backups import Backups  # noqa: PLC0415 - as above
+
+        return Backups(self.desk, open_store=self.open_store)
+
+    def open_store(self, name: str) -> Store:
+        """Open a store of the site. Raises NotFound, StoreFailed, SecretUnavailable."""
+        from opsrunner.stores.opening import open_store  # noqa: PLC0415 - as above
+
+        if name not in self.site.stores:
+            raise NotFound(f"there is no store '{name}' in opsrunner.yaml")
+        return open_store(
+            self.site.stores[name],
+            root=self.root,
+            state=self.state,
+            vault=self.vault,
+            connect=lambda host: self.fleet.open_sftp(self.site.hosts[host]),
+        )
+
+    @cached_property
+    def fleet(self) -> Fleet:
+        """The hosts."""
+        from opsrunner.fleet.fleet import Fleet  # noqa: PLC0415 - as above
+
+        return Fleet(
+            site_root=self.root,
+            known_hosts=self.known_hosts,
+            clock=self.clock,
+            limit_bytes=lambda: self.site.limits.output_bytes,
+            vault=self.vault,
+        )
+
     @property
     def known_hosts(self) -> Path:
         """The file of pinned host keys."""
-        return self.state / "known_hosts"
+        return self.state / KNOWN_HOSTS
 
     @cached_property
     def lock(self) -> StateLock:

@@ -123,6 +123,7 @@ def test_every_page_is_for_everybody_and_fits(signed_in: SignedIn, served: Serve
         "/tasks/1",
         "/hosts",
         "/hosts/web1",
+        "/backups",
         "/digests",
         "/health",
         "/search",

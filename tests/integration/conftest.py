@@ -33,8 +33,10 @@ KbdInteractiveAuthentication no
 PidFile none
 MaxStartups 200
 LogLevel VERBOSE
+Subsystem sftp internal-sftp
 SetEnv WEBHOST={name} SHLVL=2
 """
+ONLY_SFTP = "ForceCommand internal-sftp\n"
 # SHLVL: bash reads ~/.bashrc for a command of sshd unless it stands in another shell already, and what
 # stands in the tester's own must not decide how a test ends.
 
@@ -51,11 +53,12 @@ class SshdFarm:
         if os.geteuid() == 0:
             Path("/run/sshd").mkdir(exist_ok=True, mode=0o755)  # sshd insists on it when root starts it
 
-    def host(self, number: int, *, key_types: tuple[str, ...] = ("ed25519",)) -> Host:
-        """Return the running host `web<number>` on 127.0.0.<number>."""
+    def host(self, number: int, *, key_types: tuple[str, ...] = ("ed25519",), settings: str = "") -> Host:
+        """Return the running host `web<number>` on 127.0.0.<number>; `settings` are lines of sshd's beside ours."""
         name = f"web{number}"
         if name not in self._hosts:
-            self._hosts[name] = self._start(name, address=f"127.0.0.{number}", key_types=key_types)
+            address = f"127.0.0.{number}"
+            self._hosts[name] = self._start(name, address=address, key_types=key_types, settings=settings)
         return self._hosts[name]
 
     def public_keys(self, host: Host) -> list[HostKey]:
@@ -92,7 +95,9 @@ class SshdFarm:
         daemon.kill()
         daemon.wait()
 
-    def _start(self, name: str, *, address: str, key_types: tuple[str, ...], inside: tuple[str, ...] = ()) -> Host:
+    def _start(
+        self, name: str, *, address: str, key_types: tuple[str, ...], inside: tuple[str, ...] = (), settings: str = ""
+    ) -> Host:
         folder = self.folder / name
         folder.mkdir()
         for key_type in key_types:
@@ -101,7 +106,8 @@ class SshdFarm:
         port = 2222 if inside else free_port(address)
         keys = "\n".join(f"HostKey {folder}/host_{key_type}" for key_type in key_types)
         config = folder / "sshd_config"
-        config.write_text(SSHD_CONFIG.format(port=port, address=address, folder=folder, host_keys=keys, name=name))
+        common = SSHD_CONFIG.format(port=port, address=address, folder=folder, host_keys=keys, name=name)
+        config.write_text(common + settings)
         with (folder / "log").open("wb") as log:
             self._daemons[name] = subprocess.Popen([*inside, SSHD, "-D", "-e", "-f", str(config)], stderr=log)
         if inside:

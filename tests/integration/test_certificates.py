@@ -28,7 +28,7 @@ from opsrunner.secrets import SecretRef, Vault
 from opsrunner.sources.http_json import open_http_json
 from opsrunner.sources.request import Request
 from opsrunner.steps import http
-from opsrunner.steps.base import HostRunner, Means, StepCall
+from opsrunner.steps.base import Catalogue, HostRunner, Means, StepCall
 from opsrunner.steps.http_request import Options
 
 NOW = datetime.now(UTC)
@@ -208,6 +208,8 @@ def ask_by_http(host: str, port: int, root: Path) -> str:
         sources={},
         read_source=lambda _source, _options: (),
         send=lambda _mails: None,
+        copies=cast("Catalogue", None),
+        note=lambda _note: None,
     )
     call = StepCall(
         run_id=1,

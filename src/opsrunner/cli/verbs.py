@@ -43,6 +43,10 @@ SECTIONS: Mapping[str, Mapping[str, Verb]] = {
     },
     "House": {
         "doctor": Verb(place="doctor:doctor", summary="Look after rights, clock, mail, keys, files and disk."),
+        "backups": Verb(place="backups:backups", summary="Show the copies; prove, restore, thin out, adopt them."),
+        "backup-state": Verb(
+            place="backup_state:backup_state", summary="Copy the ledger itself, or put a copy in its place."
+        ),
         "hosts": Verb(place="hosts:hosts", summary="Show the hosts; trust or forget their keys."),
         "person": Verb(place="person:person", summary="Show who holds what; enter leave, swaps and cover."),
     },

@@ -53,6 +53,7 @@ def routine_problems(drafts: Mapping[str, RoutineDraft], known: Known) -> dict[s
         if id_ in circles:
             report.add(("schedule",), f"the offsets go in a circle: {circles[id_]}")
         _note_rename(draft, drafts, renamed, report)
+        _note_drills(draft, drafts, report)
         if report:
             found[id_] = report.problems()
     return found
@@ -84,6 +85,23 @@ def _note_rename(
     elif former in renamed:
         report.add(("renamed_from",), f"'{renamed[former]}' says too that it was '{former}'")
     renamed.setdefault(former, draft.id)
+
+
+def _note_drills(draft: RoutineDraft, drafts: Mapping[str, RoutineDraft], report: Report) -> None:
+    """Note the drills of backups that no step makes. Of a file with mistakes nobody knows what it would make."""
+    for position, step in enumerate(draft.routine.steps if draft.routine else ()):
+        if step.kind != "restore_drill" or not isinstance(step.options.get("of"), str):
+            continue
+        routine, _, wanted = step.options["of"].rpartition("/")
+        made_by = drafts.get(routine or draft.id)
+        path = ("steps", position, step.kind, "of")
+        if made_by is None:
+            report.add(path, f"unknown routine '{routine}'", did_you_mean(routine, drafts))
+        elif made_by.routine is not None:
+            backups = [one.id for one in made_by.routine.steps if one.kind == "backup"]
+            if wanted not in backups:
+                where = f" in {routine}" if routine else ""
+                report.add(path, f"there is no backup step '{wanted}'{where}", did_you_mean(wanted, backups))
 
 
 def _circles(drafts: Mapping[str, RoutineDraft]) -> dict[str, str]:

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from opsrunner.config.fields import Flag, HostName, Keys, PositiveSeconds, Text, Url, Zone
 from opsrunner.model.site import Column, Source
+from opsrunner.model.store import LocalStore, S3Store, SftpStore, StoreSettings
 from opsrunner.steps.fields import Secret, TextOrSecret
 
 _COLUMN = re.compile(r"(text|number|moment|date|flag)(\??)\Z")
@@ -32,6 +33,10 @@ class LocalStoreKeys(Keys):
 
     path: Text
 
+    def to_settings(self) -> LocalStore:
+        """Return the folder."""
+        return LocalStore(path=self.path)
+
 
 class S3StoreKeys(Keys):
     """A bucket."""
@@ -42,6 +47,11 @@ class S3StoreKeys(Keys):
     prefix: str = ""
     access_key: Secret
     secret_key: Secret
+    verify: Flag = Field(default=True, description="Check the certificate. `false` is said in every digest.")
+
+    def to_settings(self) -> S3Store:
+        """Return the bucket; its secrets stay references."""
+        return S3Store(**{name: getattr(self, name) for name in S3StoreKeys.model_fields})
 
 
 class SftpStoreKeys(Keys):
@@ -49,6 +59,10 @@ class SftpStoreKeys(Keys):
 
     host: HostName
     path: Text
+
+    def to_settings(self) -> SftpStore:
+        """Return the folder of the host."""
+        return SftpStore(host=self.host, path=self.path)
 
 
 class StoreKeys(Keys):
@@ -64,11 +78,11 @@ class StoreKeys(Keys):
             raise ValueError("must be one of: local, s3, sftp")
         return self
 
-    def to_settings(self) -> dict[str, Any]:
-        """Return the settings under the name of their form; secrets stay references."""
-        (form,) = self.model_fields_set
-        chosen: Keys = getattr(self, form)
-        return {form: {name: getattr(chosen, name) for name in type(chosen).model_fields}}
+    def to_settings(self) -> StoreSettings:
+        """Return the settings of the form that was chosen."""
+        chosen = self.local or self.s3 or self.sftp
+        assert chosen is not None  # noqa: S101  _exactly_one saw to it
+        return chosen.to_settings()
 
 
 SourceKind: TypeAlias = Literal["csv", "sqlite", "http_json"]

@@ -10,13 +10,14 @@ from opsrunner.config.positions import Path
 from opsrunner.model.routine import StepPlan
 from opsrunner.steps.task import TaskDefaults, TaskOptions
 
-Noun: TypeAlias = Literal["holder", "person", "host", "source", "mail template", "routine", "calendar"]
+Noun: TypeAlias = Literal["holder", "person", "host", "source", "store", "mail template", "routine", "calendar"]
 
 WORDS: Mapping[Noun, str] = {
     "holder": "role, roster or person",
     "person": "person",
     "host": "host or group",
     "source": "source",
+    "store": "store",
     "mail template": "mail template",
     "routine": "routine",
     "calendar": "calendar",
@@ -25,6 +26,8 @@ WORDS: Mapping[Noun, str] = {
 _OPTIONS: Mapping[str, Mapping[str, Noun]] = {
     "ssh": {"hosts": "host"},
     "query": {"source": "source"},
+    "backup": {"to": "store", "also_to": "store", "host": "host"},
+    "restore_drill": {"store": "store"},
     "email": {"template": "mail template", "to": "holder"},
 }
 """Options of step kinds that name something of the site."""

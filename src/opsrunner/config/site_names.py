@@ -14,12 +14,13 @@ from opsrunner.config.site_keys import PersonKeys
 
 OWNER = "owner"
 ALWAYS_HOSTS = ("local", "all")
-SECTIONS = ("people", "rosters", "hosts", "sources", "calendars")
+SECTIONS = ("people", "rosters", "hosts", "sources", "stores", "calendars")
 _HOMES: Mapping[Noun, tuple[str, ...]] = {
     "holder": ("people", "rosters"),
     "person": ("people",),
     "host": ("hosts",),
     "source": ("sources",),
+    "store": ("stores",),
     "calendar": ("calendars",),
 }
 
@@ -29,7 +30,7 @@ class SiteNames:
     """What a site file calls what."""
 
     sections: Mapping[str, Mapping[str, Mapping[str, Any]]]
-    """Section → name → its keys: `people`, `rosters`, `hosts`, `sources`, `calendars`."""
+    """Section → name → its keys: `people`, `rosters`, `hosts`, `sources`, `stores`, `calendars`."""
     unreadable: Collection[str] = ()
     """Sections of which it is not known what they should define: what follows from a mistake is no mistake."""
     recipients: tuple[str, ...] = ()
@@ -49,6 +50,7 @@ class SiteNames:
             "person": set(people),
             "host": {*ALWAYS_HOSTS, *hosts, *groups},
             "source": set(self.sections["sources"]),
+            "store": set(self.sections["stores"]),
             "calendar": {"business", *self.sections["calendars"]},
         }
         return {noun: names for noun, names in found.items() if not set(_HOMES[noun]) & set(self.unreadable)}
@@ -60,6 +62,10 @@ class SiteNames:
         for id_, roster in self.sections["rosters"].items():
             for path, name in _people_of(roster):
                 yield Reference(path=("rosters", id_, *path), noun="person", name=name)
+        for id_, store in self.sections["stores"].items():
+            sftp = store.get("sftp")
+            if isinstance(sftp, Mapping) and isinstance(sftp.get("host"), str):
+                yield Reference(path=("stores", id_, "sftp", "host"), noun="host", name=sftp["host"])
 
     def note_clashes(self, report: Report) -> None:
         """Note names that stand for two things, and an owner that is missing."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
@@ -21,6 +21,8 @@ from opsrunner.errors import OpsrunnerError, StepFailed
 from opsrunner.fleet.fleet import Fleet
 from opsrunner.ledger.books import Books
 from opsrunner.ledger.codec import outcome_to_text
+from opsrunner.ledger.whole_copies import copy_ledger
+from opsrunner.model.backup import CopyNote
 from opsrunner.model.mail import NewMail
 from opsrunner.model.outcome import Outcome, Row, StepStatus
 from opsrunner.model.routine import Routine, StepPlan
@@ -30,6 +32,7 @@ from opsrunner.packaged import library
 from opsrunner.secrets import Vault
 from opsrunner.steps.base import Means, StepCall
 from opsrunner.steps.kinds import KINDS
+from opsrunner.stores.base import Store
 from opsrunner.templates.environments import render_options, render_text
 
 MOST_OUTCOME_BYTES = 8_000_000
@@ -50,6 +53,8 @@ class Automated:
     people: People
     follow_ups: FollowUps
     alerts: Alerts
+    open_store: Callable[[str], Store]
+    """Open a store of the site; raises NotFound, StoreFailed."""
 
     def prepare(
         self,
@@ -67,7 +72,8 @@ class Automated:
         """
         ahead = self._first_call(run, routine, plan, context=context, workdir=workdir)
         mails: list[NewMail] = []
-        means = self._means(self.site(), stop, mails)
+        notes: list[CopyNote] = []
+        means = self._means(self.site(), stop, mails, notes)
 
         def attempt(turn: Turn) -> tuple[Outcome, Sequence[NewMail]]:
             call = ahead.pop() if ahead else self._call(run, routine, plan, turn=turn, workdir=workdir)
@@ -79,12 +85,13 @@ class Automated:
 
         is_mailed = self.books.outbox.knows
         tools = Tools(clock=self.clock, stopping=stop, attempt=attempt, begin_act=begin_act, is_mailed=is_mailed)
-        return lambda: run_step(plan, context=context, tools=tools)
+        return lambda: replace(run_step(plan, context=context, tools=tools), notes=tuple(notes))
 
     def report(self, run: Run, routine: Routine, plan: StepPlan, done: Done, *, at: datetime) -> None:
         """Queue the step's mails, open or close its follow-ups, tell the accountable; in the caller's transaction."""
         outcome = done.outcome
         self.books.outbox.put(done.mails, at=at)
+        self.books.copies.note(done.notes)
         if outcome.status is StepStatus.INTERRUPTED:
             return
         bad = [(part.key, part.message) for part in outcome.parts if part.status.is_bad]
@@ -126,6 +133,7 @@ class Automated:
             output_limit_bytes=site.limits.output_bytes,
             rows_as=plan.rows,
             row=turn.row,
+            row_key=turn.key,
             context=turn.context,
         )
 
@@ -148,7 +156,7 @@ class Automated:
             name: render_text(value, context) if isinstance(value, str) else value for name, value in plan.env.items()
         }
 
-    def _means(self, site: Site, stop: StopWord, mails: list[NewMail]) -> Means:
+    def _means(self, site: Site, stop: StopWord, mails: list[NewMail], notes: list[CopyNote]) -> Means:
         return Means(
             clock=self.clock,
             vault=self.vault,
@@ -160,6 +168,10 @@ class Automated:
             send=mails.extend,
             addresses=lambda name: self.people.addresses(name, at=self.clock.now()),
             reports=_reports(site.root),
+            open_store=self.open_store,
+            copy_state=lambda to: copy_ledger(self.books.ledger.path, to),
+            copies=self.books.copies,
+            note=notes.append,
         )
 
     @staticmethod

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from opsrunner.engine.desk import Desk
+from opsrunner.engine.digest_copies import copies_figure
 from opsrunner.engine.digest_words import count_words, plural
 from opsrunner.engine.task_words import span_words
 from opsrunner.model.digest import Figure, Tone
@@ -18,15 +19,19 @@ ORDERS, TICKETS = "orders", "tickets"
 
 def house_figures(desk: Desk, *, from_: datetime, until: datetime) -> tuple[Figure, ...]:
     """Return the figures that something feeds; the others are named as not watched, and none is guessed."""
+    copies, tickets, orders = copies_figure(desk, until=until), _tickets(desk, until=until), _orders(desk)
+    watched = (("backups", copies), ("tickets", tickets), ("orders", orders))
+    unwatched = [name for name, figure in watched if figure is None]
+    missing = Figure(name="Not watched", text=f"not watched yet: {', '.join(unwatched)}", tone="nothing")
     found = (
         _hosts(desk, from_=from_),
-        _tickets(desk, until=until),
-        _orders(desk),
+        copies,
+        tickets,
+        orders,
         _mails(desk, from_=from_, until=until),
+        missing if unwatched else None,
     )
-    unwatched = [name for name, figure in zip(("tickets", "orders"), found[1:3], strict=True) if figure is None]
-    missing = Figure(name="Not watched", text=f"not watched yet: {', '.join(['backups', *unwatched])}", tone="nothing")
-    return (*(figure for figure in found if figure is not None), missing)
+    return tuple(figure for figure in found if figure is not None)
 
 
 def _hosts(desk: Desk, *, from_: datetime) -> Figure:

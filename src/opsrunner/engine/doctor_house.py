@@ -10,8 +10,8 @@ from datetime import timedelta
 from opsrunner.clock import EARLIEST
 from opsrunner.engine.doctor_patient import Finding, Patient
 from opsrunner.engine.meanwhile import KEPT, holds_meanwhile
-from opsrunner.engine.size_words import size_words
 from opsrunner.ledger.database import SOON_READ_BYTES
+from opsrunner.model.sizes import size_words
 
 PLANNED_WITHIN = timedelta(minutes=5)
 LEAST_FREE = 0.05

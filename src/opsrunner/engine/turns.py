@@ -11,6 +11,7 @@ from typing import Any
 
 from opsrunner.clock import Clock
 from opsrunner.errors import ExpressionError, OpsrunnerError, StepFailed
+from opsrunner.model.backup import CopyNote
 from opsrunner.model.mail import NewMail
 from opsrunner.model.outcome import Attempt, Outcome, Part, Row, StepStatus, worst
 from opsrunner.model.routine import StepPlan
@@ -57,6 +58,8 @@ class Done:
 
     outcome: Outcome
     mails: tuple[NewMail, ...] = ()
+    notes: tuple[CopyNote, ...] = ()
+    """What the step found out about copies, in every try of it."""
 
 
 def run_step(plan: StepPlan, *, context: Mapping[str, Any], tools: Tools) -> Done:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from opsrunner.model.site import Site
+from opsrunner.model.store import S3Store
 
 
 def unverified_lines(site: Site) -> list[str]:
@@ -11,6 +12,11 @@ def unverified_lines(site: Site) -> list[str]:
     lines: list[str] = []
     if smtp is not None and not smtp.verify and smtp.security != "none":
         lines.append(f"Mails leave without checking the certificate of {smtp.host} (mail.smtp.verify: false).")
+    for name, store in site.stores.items():
+        if isinstance(store, S3Store) and not store.verify:
+            lines.append(
+                f"Copies go to {name} without checking the certificate of its store (stores.{name}.s3.verify: false)."
+            )
     for routine in site.routines.values():
         steps = [step for step in routine.steps if step.kind == "http" and step.options.get("verify") is False]
         if steps:

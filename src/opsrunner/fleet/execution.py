@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import select
 import signal
 import subprocess
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
@@ -24,6 +26,7 @@ from opsrunner.fleet.processes import (
     send_signal,
 )
 from opsrunner.fleet.starting import Command, start
+from opsrunner.fleet.taker import Take
 from opsrunner.model.fleet import Stopping
 
 LOOK_SECONDS = 0.25
@@ -31,10 +34,11 @@ LOOK_SECONDS = 0.25
 LEFTOVER_SECONDS = 5.0
 """How long what the program left behind may still write, before it is ended."""
 READ_BYTES = 65_536
+STREAM_BYTES = 1 << 20
+"""What the pipe of a stream holds, where the system grants it, and what is read of it at once."""
 LAST_READ_SECONDS = 0.2
 """How long what the ended have written is waited for, where somebody still holds the output open."""
 REAP_SECONDS = 1.0
-Take = Callable[[bytes], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +54,8 @@ class Ending:
     """Processes that were left behind, held the output open and were ended."""
     alive: tuple[str, ...]
     """Processes that could not be ended, in words."""
+    whole: bool
+    """The output was read to its end, and its end came by itself."""
 
 
 class Execution:
@@ -58,16 +64,27 @@ class Execution:
     The program gets a session of its own, so no terminal to ask at. It is over when the program has
     ended and its output is closed; processes that keep the output open are ended after LEFTOVER_SECONDS.
     Without `take_stderr` both streams come as one, in their order.
+    With `streams` the output is what matters: it comes in pieces of up to STREAM_BYTES, and those who hold it open
+    are ended only when nothing came for LEFTOVER_SECONDS, or the time is up. The program waits while it is taken.
     """
 
     def __init__(
-        self, command: Command, *, take_stdout: Take, take_stderr: Take | None = None, clock: Clock, stopping: Stopping
+        self,
+        command: Command,
+        *,
+        take_stdout: Take,
+        take_stderr: Take | None = None,
+        clock: Clock,
+        stopping: Stopping,
+        streams: bool = False,
     ) -> None:
         self._command = command
         self._take_stdout = take_stdout
         self._take_stderr = take_stderr
         self._clock = clock
         self._stopping = stopping
+        self._streams = streams
+        self._heard_at = 0.0
         self._poll = select.poll()
         self._acts: dict[int, Callable[[], None]] = {}
         self._family: set[Process] = set()
@@ -80,10 +97,12 @@ class Execution:
         process = start(self._command, apart=self._take_stderr is not None)
         try:
             self._watch(process)
-            stopped = self._wait_for_exit(deadline=started + self._command.timeout_seconds)
-            ended = self._end(process) if stopped else self._drain(process)
+            deadline = started + self._command.timeout_seconds
+            stopped = self._wait_for_exit(deadline=deadline)
+            ended = self._end(process) if stopped else self._drain(process, deadline=deadline)
             if self._acts:
                 self._read_for(LAST_READ_SECONDS)
+            is_whole = not stopped and not ended.found and not self._acts
             code = self._reap(process)
         finally:
             self._close(process)
@@ -94,6 +113,7 @@ class Execution:
             stopped=stopped,
             leftovers=0 if stopped else len(ended.found),
             alive=tuple(describe_process(pid) for pid in ended.left),
+            whole=is_whole,
         )
 
     def _watch(self, process: subprocess.Popen[bytes]) -> None:
@@ -106,6 +126,9 @@ class Execution:
         for stream, take in ((process.stdout, self._take_stdout), (process.stderr, self._take_stderr)):
             if stream is not None and take is not None:
                 self._register(stream.fileno(), partial(self._read, stream.fileno(), take))
+        if self._streams and process.stdout is not None:
+            with suppress(OSError):  # the system bounds what the pipes of one user hold: pipe(7)
+                fcntl.fcntl(process.stdout.fileno(), fcntl.F_SETPIPE_SZ, STREAM_BYTES)
 
     def _register(self, descriptor: int, act: Callable[[], None]) -> None:
         self._poll.register(descriptor, select.POLLIN)
@@ -141,11 +164,14 @@ class Execution:
 
         return end_all(find_all, grace_seconds=grace_seconds, wait=self._read_for, group=process.pid)
 
-    def _drain(self, process: subprocess.Popen[bytes]) -> Ended:
-        """Read what is still to come; end those that keep it from ending."""
-        deadline = self._clock.monotonic() + LEFTOVER_SECONDS
-        while self._acts and self._clock.monotonic() < deadline and not self._stopping.is_set():
+    def _drain(self, process: subprocess.Popen[bytes], *, deadline: float) -> Ended:
+        """Read what is still to come, of a stream until `deadline`; end those that keep it from ending."""
+        self._heard_at = self._clock.monotonic()
+        patience = self._heard_at + LEFTOVER_SECONDS
+        while self._acts and self._clock.monotonic() < patience and not self._stopping.is_set():
             self._read_for(LOOK_SECONDS)
+            if self._streams:
+                patience = min(self._heard_at + LEFTOVER_SECONDS, deadline)
         if not self._acts:
             return Ended(found=[], left=[])
         ended = end_all(partial(find_writers, _inodes(process)), grace_seconds=GRACE_SECONDS, wait=self._read_for)
@@ -171,9 +197,10 @@ class Execution:
                 return
 
     def _read(self, descriptor: int, take: Take) -> None:
-        data = os.read(descriptor, READ_BYTES)
+        data = os.read(descriptor, STREAM_BYTES if self._streams else READ_BYTES)
         if data:
             take(data)
+            self._heard_at = self._clock.monotonic()
         else:
             self._unregister(descriptor)
 

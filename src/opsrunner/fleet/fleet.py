@@ -8,12 +8,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from opsrunner.clock import Clock
+from opsrunner.errors import StepFailed, StoreFailed, StoreRefused
 from opsrunner.fleet.local import run_here
+from opsrunner.fleet.taker import Take, Taker
 from opsrunner.model.fleet import HostAnswer, Stopping
 from opsrunner.model.site import Host
 from opsrunner.secrets import Vault
 
 if TYPE_CHECKING:
+    from opsrunner.fleet.connections import Connections
+    from opsrunner.fleet.sftp import SftpSession
     from opsrunner.fleet.ssh import SshHosts
 
 CONNECT_SECONDS = 15
@@ -44,7 +48,7 @@ class Fleet:
         self._vault = vault
         self._connect_seconds = connect_seconds
         self._lock = threading.Lock()
-        self._ssh: SshHosts | None = None
+        self._opened: Connections | None = None
 
     def run(
         self, host: Host, command: str, *, env: Mapping[str, str], timeout_seconds: float, stopping: Stopping
@@ -54,30 +58,80 @@ class Fleet:
         `timeout_seconds` holds for connecting and running together. Raises StepFailed where the command
         never started: no connection, host key not pinned, sign-in refused.
         """
+        return self._run(host, command, env=env, timeout_seconds=timeout_seconds, stopping=stopping)
+
+    def stream(
+        self,
+        host: Host,
+        command: str,
+        *,
+        env: Mapping[str, str],
+        timeout_seconds: float,
+        stopping: Stopping,
+        take: Take,
+    ) -> HostAnswer:
+        """Run `command` as `run` does; its standard output goes to `take`, all of it, piece by piece, in order.
+
+        It is neither capped nor masked nor kept. The command waits while `take` does. What `take` raises ends the
+        command, and is raised then. An answer without a `status` tells that the output was taken whole.
+        """
+        taker = Taker(take, stopping=stopping)
+        try:
+            return self._run(host, command, env=env, timeout_seconds=timeout_seconds, stopping=taker, take=taker.take)
+        finally:
+            taker.raise_error()
+
+    def _run(
+        self,
+        host: Host,
+        command: str,
+        *,
+        env: Mapping[str, str],
+        timeout_seconds: float,
+        stopping: Stopping,
+        take: Take | None = None,
+    ) -> HostAnswer:
+        if not host.is_local:
+            over_ssh = self._over_ssh()
+            return over_ssh.run(host, command, env=env, timeout_seconds=timeout_seconds, stopping=stopping, take=take)
+        return run_here(
+            command,
+            env=env,
+            timeout_seconds=timeout_seconds,
+            stopping=stopping,
+            clock=self._clock,
+            limit_bytes=self._limit_bytes(),
+            vault=self._vault,
+            take=take,
+        )
+
+    def open_sftp(self, host: Host) -> SftpSession:
+        """Open an SFTP session on `host`; who asked for it closes it. Raises StoreFailed, StoreRefused."""
+        from opsrunner.fleet.sftp import SftpSession  # noqa: PLC0415  paramiko costs 100 ms; not all have such a store
+
         if host.is_local:
-            return run_here(
-                command,
-                env=env,
-                timeout_seconds=timeout_seconds,
-                stopping=stopping,
-                clock=self._clock,
-                limit_bytes=self._limit_bytes(),
-                vault=self._vault,
-            )
-        over_ssh = self._over_ssh()
-        return over_ssh.run(host, command, env=env, timeout_seconds=timeout_seconds, stopping=stopping)
+            raise StoreFailed("an SFTP store on `local` is a folder of this machine; write: local", permanent=True)
+        try:
+            transport = self._connections().open(host, seconds=self._connect_seconds, stopping=threading.Event())
+        except StepFailed as exc:
+            raise (StoreRefused(exc.message) if exc.permanent else StoreFailed(exc.message)) from exc
+        return SftpSession(transport, host_name=host.name, clock=self._clock)
 
     def _over_ssh(self) -> SshHosts:
-        with self._lock:
-            if self._ssh is None:
-                from opsrunner.fleet.ssh import SshHosts  # noqa: PLC0415  paramiko costs 100 ms; local needs none
+        from opsrunner.fleet.ssh import SshHosts  # noqa: PLC0415  see there
 
-                self._ssh = SshHosts(
-                    site_root=self._site_root,
-                    known_hosts=self._known_hosts,
-                    clock=self._clock,
-                    limit_bytes=self._limit_bytes,
-                    connect_seconds=self._connect_seconds,
-                    vault=self._vault,
-                )
-            return self._ssh
+        return SshHosts(
+            self._connections(),
+            clock=self._clock,
+            limit_bytes=self._limit_bytes,
+            connect_seconds=self._connect_seconds,
+            vault=self._vault,
+        )
+
+    def _connections(self) -> Connections:
+        with self._lock:
+            if self._opened is None:
+                from opsrunner.fleet.connections import Connections  # noqa: PLC0415  paramiko costs 100 ms
+
+                self._opened = Connections(site_root=self._site_root, known_hosts=self._known_hosts, clock=self._clock)
+            return self._opened

@@ -13,6 +13,7 @@ from opsrunner.fleet.environment import check_environment
 from opsrunner.fleet.execution import Ending, Execution
 from opsrunner.fleet.marks import RUN_MARK, TRY_MARK
 from opsrunner.fleet.starting import Command
+from opsrunner.fleet.taker import NOT_WHOLE, Take
 from opsrunner.model.fleet import HostAnswer, Stopping
 from opsrunner.model.outcome import StepStatus
 from opsrunner.secrets import Vault
@@ -27,8 +28,12 @@ def run_here(
     clock: Clock,
     limit_bytes: int,
     vault: Vault,
+    take: Take | None = None,
 ) -> HostAnswer:
-    """Run `command` through a shell of this machine, as a login of our own user would."""
+    """Run `command` through a shell of this machine, as a login of our own user would.
+
+    With `take` its standard output goes there, and is not kept.
+    """
     check_environment(env)
     account = own_account(os.geteuid())
     try_mark = os.urandom(16).hex()
@@ -42,9 +47,16 @@ def run_here(
         try_mark=try_mark,
         timeout_seconds=timeout_seconds,
     )
-    execution = Execution(shell_command, take_stdout=stdout.add, take_stderr=stderr.add, clock=clock, stopping=stopping)
+    execution = Execution(
+        shell_command,
+        take_stdout=take or stdout.add,
+        take_stderr=stderr.add,
+        clock=clock,
+        stopping=stopping,
+        streams=take is not None,
+    )
     ending = execution.run()
-    status, message = _judge(ending, timeout_seconds)
+    status, message = _judge(ending, timeout_seconds, whole=ending.whole or take is None)
     return HostAnswer(
         exit_code=ending.exit_code if status is None else None,
         stdout=stdout.content(),
@@ -56,9 +68,9 @@ def run_here(
     )
 
 
-def _judge(ending: Ending, timeout_seconds: float) -> tuple[StepStatus | None, str]:
+def _judge(ending: Ending, timeout_seconds: float, *, whole: bool) -> tuple[StepStatus | None, str]:
     if not ending.stopped:
-        return None, ""
+        return (None, "") if whole else (StepStatus.UNKNOWN, NOT_WHOLE)
     is_late = ending.stopped == "timed_out"
     if ending.alive:
         status = StepStatus.UNKNOWN if is_late else StepStatus.INTERRUPTED

@@ -13,6 +13,7 @@ from opsrunner.errors import StepFailed
 from opsrunner.fleet.capture import Capture
 from opsrunner.fleet.deadline import Deadline
 from opsrunner.fleet.environment import KILL_AFTER_SECONDS, bootstrap, whole_seconds
+from opsrunner.fleet.taker import NOT_WHOLE, Take
 from opsrunner.fleet.watch import Watch
 from opsrunner.model.fleet import HostAnswer, Stopping
 from opsrunner.model.outcome import StepStatus
@@ -29,6 +30,13 @@ SHORTEST_PAUSE_SECONDS = 0.005
 LONGEST_PAUSE_SECONDS = 0.1
 OPEN_SECONDS = 15
 CHUNK_BYTES = 1 << 16
+STREAM_BYTES = 1 << 20
+STREAM_WINDOW_BYTES = 4 << 20
+"""How much of a stream the host may send before it was taken: what we hold of it at the most."""
+TAKE_SECONDS = 60
+"""How much longer a link may last for a stream: as long as the last piece before the time limit may need."""
+STREAM_QUIET_SECONDS = 20
+"""What QUIET_SECONDS is for a stream: its last bytes may come late, and are missed when nobody waits for them."""
 
 
 class RemoteCommand:
@@ -43,7 +51,9 @@ class RemoteCommand:
         timeout_seconds: float,
         limit_bytes: int,
         vault: Vault,
+        take: Take | None = None,
     ) -> None:
+        """With `take` standard output goes there, all of it, and is not kept; the host waits while it is taken."""
         self._transport = transport
         self._host_name = host_name
         self._clock = clock
@@ -51,13 +61,15 @@ class RemoteCommand:
         self._limit_seconds = whole_seconds(timeout_seconds)
         self._stdout = Capture(limit_bytes, vault=vault)
         self._stderr = Capture(limit_bytes, vault=vault)
+        self._streams = take is not None
+        self._take = take or self._stdout.add
         self._channel: Channel
         self._started = clock.monotonic()
         self._last_heard = self._started
 
     def run(self, script: bytes, *, stopping: Stopping) -> HostAnswer:
         """Run `script` to its end. Raises StepFailed where the host does not start it."""
-        patience = self._timeout_seconds + OWN_MARGIN_SECONDS + END_SECONDS
+        patience = self._timeout_seconds + OWN_MARGIN_SECONDS + END_SECONDS + (TAKE_SECONDS if self._streams else 0)
         with Watch(self._transport, clock=self._clock, patience_seconds=patience):
             self._start(script)
             ended_by_us = self._follow(stopping)
@@ -65,7 +77,9 @@ class RemoteCommand:
 
     def _start(self, script: bytes) -> None:
         try:
-            self._channel = self._transport.open_session(timeout=min(OPEN_SECONDS, self._limit_seconds))
+            window = STREAM_WINDOW_BYTES if self._streams else None
+            patience = min(OPEN_SECONDS, self._limit_seconds)
+            self._channel = self._transport.open_session(window_size=window, timeout=patience)
             self._channel.exec_command(bootstrap(script))
         except (SSHException, EOFError, OSError) as exc:
             raise StepFailed(f"{self._host_name}: the host does not start a command: {exc}") from exc
@@ -84,6 +98,8 @@ class RemoteCommand:
 
     def _end(self, status: StepStatus) -> StepStatus:
         """Ask the host to end the command. Closing the channel would leave it running."""
+        if self._streams:
+            self._take = _let_go  # it is cut short; taking more of it would only use up the patience
         with suppress(SSHException, EOFError, OSError):
             self._channel.sendall(b"stop\n")
         patience = Deadline(self._clock, END_SECONDS)
@@ -111,13 +127,14 @@ class RemoteCommand:
             return True
         if not channel.exit_status_ready():
             return False
-        return bool(channel.eof_received) or self._clock.monotonic() - self._last_heard > QUIET_SECONDS
+        quiet_seconds = STREAM_QUIET_SECONDS if self._streams else QUIET_SECONDS
+        return bool(channel.eof_received) or self._clock.monotonic() - self._last_heard > quiet_seconds
 
     def _drain(self) -> bool:
         channel = self._channel
         heard = False
         if channel.recv_ready():
-            self._stdout.add(channel.recv(CHUNK_BYTES))
+            self._take(channel.recv(STREAM_BYTES if self._streams else CHUNK_BYTES))
             heard = True
         if channel.recv_stderr_ready():
             self._stderr.add(channel.recv_stderr(CHUNK_BYTES))
@@ -129,6 +146,7 @@ class RemoteCommand:
         told = self._channel.exit_status
         exit_code = told if told >= 0 else None
         status = ended_by_us or self._status_of(exit_code, seconds)
+        is_cut = status is StepStatus.UNKNOWN and ended_by_us is None and exit_code is not None
         return HostAnswer(
             exit_code=exit_code if status is None else None,
             stdout=self._stdout.content(),
@@ -136,7 +154,7 @@ class RemoteCommand:
             seconds=seconds,
             truncated=self._stdout.truncated or self._stderr.truncated,
             status=status,
-            message=self._message_of(status),
+            message=NOT_WHOLE if is_cut else self._message_of(status),
         )
 
     def _status_of(self, exit_code: int | None, seconds: float) -> StepStatus | None:
@@ -144,7 +162,13 @@ class RemoteCommand:
             return StepStatus.FAILED if self._link_holds() else StepStatus.UNKNOWN
         if exit_code in (124, 137) and seconds >= self._limit_seconds - LONGEST_PAUSE_SECONDS:
             return StepStatus.TIMED_OUT  # what timeout(1) answers
-        return None
+        return None if self._is_whole() else StepStatus.UNKNOWN
+
+    def _is_whole(self) -> bool:
+        """Tell whether nothing of a stream can be missing: it ended, or the host closed the channel after it."""
+        if not self._streams or self._channel.eof_received:
+            return True
+        return self._channel.closed and self._link_holds()
 
     def _link_holds(self) -> bool:
         """Tell whether the connection outlives its channel; a dying one closes its channels first."""
@@ -163,3 +187,7 @@ class RemoteCommand:
                 return "no word from the host; the command may still run there"
             case _:
                 return ""
+
+
+def _let_go(_: bytes) -> None:
+    """Take a piece that nobody needs any more."""

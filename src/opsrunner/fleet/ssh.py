@@ -1,22 +1,15 @@
-"""Commands on hosts over SSH: pinned host keys, one shared private key, no agent and no passwords."""
+"""Commands on hosts over SSH."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
-from pathlib import Path
-
-from paramiko import Transport
-from paramiko.ssh_exception import IncompatiblePeer
 
 from opsrunner.clock import Clock
-from opsrunner.errors import StateError, StepFailed
-from opsrunner.fleet.account import own_account
+from opsrunner.fleet.connections import Connections
 from opsrunner.fleet.environment import check_environment, remote_script
-from opsrunner.fleet.host_keys import HostKey, KnownHosts
-from opsrunner.fleet.link import Phases, hang_up, shown_key, signature_types
-from opsrunner.fleet.private_keys import PrivateKeys
+from opsrunner.fleet.link import hang_up
 from opsrunner.fleet.session import RemoteCommand
+from opsrunner.fleet.taker import Take
 from opsrunner.model.fleet import HostAnswer, Stopping
 from opsrunner.model.site import Host
 from opsrunner.secrets import Vault
@@ -27,28 +20,37 @@ class SshHosts:
 
     def __init__(
         self,
+        connections: Connections,
         *,
-        site_root: Path,
-        known_hosts: Path,
         clock: Clock,
         limit_bytes: Callable[[], int],
         connect_seconds: float,
         vault: Vault,
     ) -> None:
-        self._keys = PrivateKeys(site_root)
-        self._known_hosts = KnownHosts(known_hosts)
+        self._connections = connections
         self._clock = clock
         self._limit_bytes = limit_bytes
         self._vault = vault
         self._connect_seconds = connect_seconds
 
     def run(
-        self, host: Host, command: str, *, env: Mapping[str, str], timeout_seconds: float, stopping: Stopping
+        self,
+        host: Host,
+        command: str,
+        *,
+        env: Mapping[str, str],
+        timeout_seconds: float,
+        stopping: Stopping,
+        take: Take | None = None,
     ) -> HostAnswer:
-        """Run `command` on `host`; `timeout_seconds` holds for connecting and running together."""
+        """Run `command` on `host`; `timeout_seconds` holds for connecting and running together.
+
+        With `take` its standard output goes there, and is not kept.
+        """
         check_environment(env)
         started = self._clock.monotonic()
-        transport = self._connect(host, seconds=min(timeout_seconds, self._connect_seconds), stopping=stopping)
+        patience = min(timeout_seconds, self._connect_seconds)
+        transport = self._connections.open(host, seconds=patience, stopping=stopping)
         try:
             left = timeout_seconds - (self._clock.monotonic() - started)
             remote = RemoteCommand(
@@ -58,48 +60,9 @@ class SshHosts:
                 timeout_seconds=left,
                 limit_bytes=self._limit_bytes(),
                 vault=self._vault,
+                take=take,
             )
             script = remote_script(command, environment=env, timeout_seconds=left)
             return remote.run(script, stopping=stopping)
         finally:
             hang_up(transport)
-
-    def _connect(self, host: Host, *, seconds: float, stopping: Stopping) -> Transport:
-        key = self._keys.key_for(host)
-        try:
-            pinned = self._known_hosts.keys_of(host)
-        except StateError as exc:
-            raise StepFailed(f"{host.name}: {exc}", permanent=True) from exc
-        phases = Phases(host, clock=self._clock, seconds=seconds, stopping=stopping)
-        try:
-            transport = phases.exchange_keys(signature_types(pinned))
-        except IncompatiblePeer as exc:
-            raise StepFailed(f"{host.name}: no common way to talk: {exc}", permanent=True) from exc
-        try:
-            require_pinned(host, shown=shown_key(transport), pinned=pinned)
-            phases.sign_in(transport, user=host.user or own_account(os.geteuid()).name, key=key)
-        except BaseException:
-            hang_up(transport)
-            raise
-        return transport
-
-
-def require_pinned(host: Host, *, shown: HostKey, pinned: tuple[HostKey, ...]) -> None:
-    """Raise StepFailed unless `shown` is one of the keys that a person has checked for `host`."""
-    if shown in pinned:
-        return
-    facts: dict[str, object] = {
-        "host": host.name,
-        "fingerprint_shown": shown.fingerprint,
-        "fingerprints_pinned": [key.fingerprint for key in pinned],
-    }
-    advice = f"if that is right, run: opsrunner hosts trust {host.name}"
-    if not pinned:
-        message = f"{host.name}: unknown host key: it shows {shown.fingerprint} ({shown.type}), none is pinned"
-    else:
-        known = next((key for key in pinned if key.type == shown.type), pinned[0])
-        message = (
-            f"{host.name}: the host key changed: it shows {shown.fingerprint} ({shown.type}), "
-            f"pinned is {known.fingerprint} ({known.type})"
-        )
-    raise StepFailed(f"{message}; refused before signing in; {advice}", permanent=True, facts=facts)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from opsrunner.ledger.acts import Acts
 from opsrunner.ledger.audit import Audit
+from opsrunner.ledger.copies import Copies
 from opsrunner.ledger.database import Ledger
 from opsrunner.ledger.days import Days
 from opsrunner.ledger.digests import Digests
@@ -45,6 +46,7 @@ class Books:
         self.outbox = Outbox(ledger)
         self.mail_queue = MailQueue(ledger)
         self.acts = Acts(ledger)
+        self.copies = Copies(ledger)
         self.digests = Digests(ledger)
         self.absences = Absences(ledger)
         self.notes = Notes(ledger)

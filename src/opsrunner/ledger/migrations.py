@@ -214,6 +214,27 @@ CREATE TABLE sessions (
 """
 
 
+# Form 4 is the catalogue of copies. A copy that is gone stays in it; its drills say when it was proven.
+_FOURTH = """
+CREATE TABLE copies (
+  id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL, store TEXT NOT NULL, routine TEXT NOT NULL,
+  step TEXT NOT NULL, run INTEGER NOT NULL, made_at TEXT NOT NULL, received_at TEXT NOT NULL,
+  checked_by TEXT NOT NULL, size_bytes INTEGER NOT NULL, plain_bytes INTEGER NOT NULL, files INTEGER NOT NULL,
+  manifest_sha256 TEXT NOT NULL, "of" TEXT NOT NULL, "key" TEXT NOT NULL, doubts TEXT NOT NULL,
+  state TEXT NOT NULL, reread_at TEXT, restored_at TEXT, ended_at TEXT, why TEXT NOT NULL DEFAULT ''
+);
+CREATE UNIQUE INDEX copies_name ON copies(name, store);
+CREATE INDEX copies_step ON copies(routine, step, made_at);
+CREATE INDEX copies_lying ON copies(routine, step, made_at) WHERE ended_at IS NULL;
+CREATE TABLE drills (
+  id INTEGER PRIMARY KEY AUTOINCREMENT, copy INTEGER NOT NULL REFERENCES copies(id), at TEXT NOT NULL,
+  files INTEGER NOT NULL, bytes INTEGER NOT NULL, seconds REAL NOT NULL, is_whole INTEGER NOT NULL,
+  problem TEXT NOT NULL
+);
+CREATE INDEX drills_copy ON drills(copy, id);
+"""
+
+
 def _create_everything(database: Database) -> None:
     for statement in _statements(_FIRST):
         database.execute(statement)
@@ -233,7 +254,12 @@ def _open_doors(database: Database) -> None:
         database.execute(statement)
 
 
-MIGRATIONS: tuple[Callable[[Database], None], ...] = (_create_everything, _scale, _open_doors)
+def _catalogue(database: Database) -> None:
+    for statement in _statements(_FOURTH):
+        database.execute(statement)
+
+
+MIGRATIONS: tuple[Callable[[Database], None], ...] = (_create_everything, _scale, _open_doors, _catalogue)
 
 
 def migrate(database: Database, *, from_version: int) -> None:

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from opsrunner.model.person import Person, Roster
 from opsrunner.model.routine import Routine
 from opsrunner.model.schedule import Calendar, DigestTimes, Freeze
+from opsrunner.model.store import StoreSettings
 from opsrunner.secrets import SecretRef
 
 
@@ -142,8 +143,7 @@ class Site:
     freezes: tuple[Freeze, ...] = ()
     hosts: Mapping[str, Host] = field(default_factory=dict)
     mail: MailSettings
-    stores: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    """Checked settings by name, each under its form: `{"local": {"path": "…"}}`."""
+    stores: Mapping[str, StoreSettings] = field(default_factory=dict)
     sources: Mapping[str, Source] = field(default_factory=dict)
     digest: DigestTimes = DigestTimes()
     limits: Limits = Limits()

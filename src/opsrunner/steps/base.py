@@ -16,14 +16,17 @@ from typing import Any, Protocol
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from opsrunner.clock import Clock
-from opsrunner.errors import StepFailed
+from opsrunner.errors import NotFound, StepFailed
+from opsrunner.model.backup import Copy, CopyNote
 from opsrunner.model.fleet import HostAnswer, Stopping
 from opsrunner.model.mail import NewMail
 from opsrunner.model.outcome import Outcome, Row
 from opsrunner.model.site import Host, Source
 from opsrunner.secrets import SecretRef, Vault
+from opsrunner.stores.base import Store
 
 __all__ = [
+    "Catalogue",
     "HostAnswer",
     "HostRunner",
     "Kind",
@@ -65,6 +68,8 @@ class StepCall:
     """`json`, `csv` or `lines`: standard output becomes rows."""
     row: Row | None = None
     """The row of this turn, where the step runs for each row."""
+    row_key: str = ""
+    """What that row is about."""
     context: Mapping[str, Any] = field(default_factory=dict)
     """What the step's templates were rendered with; kinds that render a report file need it."""
 
@@ -80,9 +85,39 @@ class HostRunner(Protocol):
         Raises StepFailed where the command never started: no connection, host key refused.
         """
 
+    def stream(
+        self,
+        host: Host,
+        command: str,
+        *,
+        env: Mapping[str, str],
+        timeout_seconds: float,
+        stopping: Stopping,
+        take: Callable[[bytes], None],
+    ) -> HostAnswer:
+        """Run `command` as `run` does; its standard output goes to `take`, all of it, piece by piece, in order.
+
+        The command waits while `take` does; what `take` raises ends it, and is raised.
+        """
+
+
+class Catalogue(Protocol):
+    """What is known of copies."""
+
+    def lying(self, *, routine: str = "", step: str = "", store: str = "", key: str | None = None) -> list[Copy]:
+        """Return the copies that lie in stores, newest first: all, or those of a routine, step, store or row's key."""
+
 
 def _as_it_stands(name: str) -> tuple[str, ...]:
     return (name,)
+
+
+def _no_store(name: str) -> Store:
+    raise NotFound(f"there is no store '{name}'")
+
+
+def _no_state(to: Path) -> None:
+    raise StepFailed(f"there is no ledger to copy to {to}", permanent=True)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,11 +135,18 @@ class Means:
     """Read a source with the options of a query; raises StepFailed."""
     send: Callable[[Sequence[NewMail]], None]
     """Queue mails; they are written together with the step's outcome."""
+    copies: Catalogue
+    note: Callable[[CopyNote], None]
+    """Tell the catalogue of copies; it is written together with the step's outcome, whatever that is."""
     addresses: Callable[[str], tuple[str, ...]] = _as_it_stands
     """Turn a role, roster, person or mail address into mail addresses; raises StepFailed for a name
     that is not known. An address stands for itself."""
     reports: tuple[Path, ...] = ()
     """Folders of report templates, the site's own first."""
+    open_store: Callable[[str], Store] = _no_store
+    """Open a store of the site by its name; raises NotFound, StoreFailed, SecretUnavailable."""
+    copy_state: Callable[[Path], object] = _no_state
+    """Write a copy of the ledger, in use as it is, to a new file; raises StateError."""
 
 
 @dataclass(frozen=True, kw_only=True)

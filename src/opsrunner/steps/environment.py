@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from opsrunner.fleet.account import Account, login_environment
 from opsrunner.fleet.marks import RUN_MARK, TRY_MARK
+from opsrunner.model.site import Host
 from opsrunner.secrets import MASK, SecretRef, Vault
 from opsrunner.steps.base import StepCall
 
@@ -25,6 +26,23 @@ def build_environment(call: StepCall, vault: Vault, *, account: Account, try_mar
         "OPS_ROUTINE": call.routine,
         "OPS_STEP": call.step,
         "OPS_SITE": str(call.site_root),
+    }
+
+
+def host_environment(host: Host, call: StepCall, vault: Vault) -> dict[str, str]:
+    """Return the variables of a command on a host: the step's `env` and ours; folders mean something here alone.
+
+    Raises SecretUnavailable.
+    """
+    folders = {"OPS_WORKDIR": str(call.workdir), "OPS_SITE": str(call.site_root)} if host.is_local else {}
+    return {
+        **{name: _value(value, vault) for name, value in call.env.items()},
+        **folders,
+        "OPS_HOST": host.name,
+        "OPS_RUN_ID": str(call.run_id),
+        RUN_MARK: call.run_token,
+        "OPS_ROUTINE": call.routine,
+        "OPS_STEP": call.step,
     }
 
 

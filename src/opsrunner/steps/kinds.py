@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from opsrunner.steps import checklist, email, http, query, run, ssh, task
+from opsrunner.steps import backup, checklist, email, http, query, restore_drill, run, ssh, task
 from opsrunner.steps.base import Kind
 
 _TABLE: dict[str, Kind] = {
@@ -16,6 +16,8 @@ _TABLE: dict[str, Kind] = {
         http,
         query,
         email,
+        backup,
+        restore_drill,
         task,
         checklist,
     )

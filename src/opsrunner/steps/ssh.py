@@ -11,11 +11,11 @@ from typing import Annotated, Any
 from pydantic import Field, field_validator, model_validator
 
 from opsrunner.errors import OpsrunnerError, StepFailed
-from opsrunner.fleet.marks import RUN_MARK
 from opsrunner.model.outcome import Outcome, Part, Row, StepStatus, worst
 from opsrunner.model.site import Host
-from opsrunner.secrets import SecretRef, Vault
+from opsrunner.secrets import Vault
 from opsrunner.steps.base import HostAnswer, Kind, Means, StepCall, StepOptions
+from opsrunner.steps.environment import host_environment
 from opsrunner.steps.exit_codes import Verdict, describe_exit, judge_exit
 from opsrunner.steps.fields import ExitCode
 from opsrunner.steps.output import LAST_WORDS_BYTES, OutputSink, cut, mask_bytes, printable
@@ -75,15 +75,13 @@ def run(call: StepCall, means: Means) -> Outcome:
     """
     options: Options = call.options
     hosts = select_hosts(options.hosts, means.hosts)
-    secrets = {
-        name: means.vault.resolve(value) if isinstance(value, SecretRef) else value for name, value in call.env.items()
-    }
+    environments = {host.name: host_environment(host, call, means.vault) for host in hosts}
     ends_at = means.clock.monotonic() + call.timeout_seconds
 
     def one(host: Host) -> HostResult:
         left = ends_at - means.clock.monotonic()
         try:
-            return _run_on(host, call, means, env={**secrets, **_marks(host, call)}, seconds=left)
+            return _run_on(host, call, means, env=environments[host.name], seconds=left)
         except OpsrunnerError as exc:
             return _not_run(host, StepStatus.FAILED, exc.message)
         except Exception as exc:  # noqa: BLE001 - what trips us up on one host must not cost the others theirs
@@ -130,19 +128,6 @@ def _named(name: str, inventory: Mapping[str, Host]) -> list[Host]:
         hint = nearest(name, [*inventory, *sorted(groups), EVERY_HOST])
         raise StepFailed(f"there is no host or group '{name}'{hint}", permanent=True)
     return members
-
-
-def _marks(host: Host, call: StepCall) -> dict[str, str]:
-    """Return the variables that are ours; folders mean something on this machine alone."""
-    folders = {"OPS_WORKDIR": str(call.workdir), "OPS_SITE": str(call.site_root)} if host.is_local else {}
-    return {
-        **folders,
-        "OPS_HOST": host.name,
-        "OPS_RUN_ID": str(call.run_id),
-        RUN_MARK: call.run_token,
-        "OPS_ROUTINE": call.routine,
-        "OPS_STEP": call.step,
-    }
 
 
 def _run_on(host: Host, call: StepCall, means: Means, *, env: Mapping[str, str], seconds: float) -> HostResult:

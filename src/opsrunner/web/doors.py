@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from starlette.responses import Response
 
 from opsrunner.web import (
+    backups,
     calendar,
     digests,
     health,
@@ -71,6 +72,7 @@ DOORS: tuple[Door, ...] = (
     _post("/runs/{run:int}/again", runs.again, "team"),
     _post("/runs/{run:int}/cancel", runs.cancel, "owner"),
     _get("/today", today.show, "owner", keeps=True),
+    _get("/backups", backups.all_of_them, "inside"),
     _get("/hosts", hosts.all_of_them, "inside"),
     _get("/hosts/{host:name}", hosts.show, "inside"),
     _get("/search", search.show, "team"),

@@ -16,10 +16,10 @@ from opsrunner.engine.moment_words import (
     span_words,
     when_words,
 )
-from opsrunner.engine.size_words import size_words
 from opsrunner.engine.status_words import reason_words, status_word, tone_of
 from opsrunner.engine.task_words import STATUS_WORDS, evidence_words
 from opsrunner.model.person import Person
+from opsrunner.model.sizes import size_words
 from opsrunner.web.guard import Needs, may_enter
 
 TAGS = {"fine": "good", "look": "warn", "failed": "bad", "live": "live", "nothing": "idle"}
@@ -44,6 +44,7 @@ NAVIGATION = (
     NavEntry(path="/calendar", label="Calendar", needs="owner"),
     NavEntry(path="/team", label="Team", needs="inside", is_near=True),
     NavEntry(path="/hosts", label="Hosts", needs="inside"),
+    NavEntry(path="/backups", label="Backups", needs="inside"),
     NavEntry(path="/digests", label="Digests", needs="owner"),
     NavEntry(path="/health", label="Health", needs="owner"),
     NavEntry(path="/search", label="Search", needs="team", is_near=True),

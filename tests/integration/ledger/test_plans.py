@@ -19,6 +19,7 @@ from opsrunner.ledger.runs import NewRun
 from opsrunner.ledger.search import Place, TaskFilter
 from opsrunner.ledger.service import Gap
 from opsrunner.ledger.setting_back import set_back
+from opsrunner.model.backup import Drill, Gone, NewCopy, Reread
 from opsrunner.model.mail import NewMail
 from opsrunner.model.outcome import Outcome, Part, StepStatus
 from opsrunner.model.person import Absence
@@ -31,14 +32,15 @@ LATER = NOW + timedelta(days=1)
 SMALL = {"routines", "holds", "frozen", "requests", "absences", "hosts_seen", "digests", "old", "meta",
          "links", "sessions", "sqlite_sequence"}  # fmt: skip
 """What is bounded by the site's files, by what people enter, or by retention; `old` are digests."""
-LIVE = {"outbox_due", "outbox_texts", "tasks_open", "tasks_key", "requests_open"}
+LIVE = {"copies_lying", "outbox_due", "outbox_texts", "tasks_open", "tasks_key", "requests_open"}
 """Indices of what is still to be done: walking over all of that is meant."""
 OUTCOME = Outcome(status=StepStatus.FAILED, parts=(Part(key="web1", status=StepStatus.FAILED),))
 ABSENCE = Absence(id=0, kind="leave", person="boss", other=None, roster=None, from_=NOW, until=LATER, reason="",
                   entered_by="boss")  # fmt: skip
 MAIL = NewMail(to="a@example.com", subject="s", text="t", about="x", task=1, unique="u")
 GIVEN: dict[str, Any] = {
-    "about": None, "absence": ABSENCE, "absence_id": 1, "action": "tick", "actor": "boss", "address": "cli",
+    "about": None, "copy": 1, "most": 9, "number": 1, "store": "offsite",
+    "absence": ABSENCE, "absence_id": 1, "action": "tick", "actor": "boss", "address": "cli",
     "after": 0, "agent": "x", "answer": "", "at": NOW, "author": "boss", "before": LATER, "body": "text",
     "bounds": (NOW, LATER, LATER + (LATER - NOW)), "by": "boss", "detail": "", "digest_id": 1, "error": "x",
     "evidence": Evidence(), "expires_at": LATER, "first": "sign-in ", "frozen": None,
@@ -73,7 +75,30 @@ TASK = NewTask(
 DIGEST = SentDigest(
     id=0, series="daily", from_at=NOW, until_at=LATER, created_at=NOW, subject="", text="", html="", runs=0
 )
+COPY = NewCopy(
+    name="known",
+    store="offsite",
+    routine="nightly",
+    step="audit",
+    run=1,
+    made_at=NOW,
+    received_at=NOW,
+    checked_by="",
+    size_bytes=1,
+    plain_bytes=1,
+    files=1,
+    manifest_sha256="",
+    of="/srv",
+)
+NOTES = (
+    COPY,
+    Reread(copy=1, at=NOW),
+    Reread(copy=1, at=NOW, problem="x"),
+    Drill(copy=1, at=NOW, files=1, bytes=1, seconds=1, is_whole=True),
+    Gone(copy=1, at=NOW, why="x"),
+)
 OWN: dict[str, dict[str, Any]] = {
+    "Copies.note": {"notes": NOTES},
     "Runs.claim": {"new": CLAIM},
     "Runs.claim_ended": {"news": (replace(CLAIM, status=RunStatus.MISSED, nominal_at=LATER),)},
     "Runs.finish": {"status": RunStatus.FAILED},
@@ -166,6 +191,8 @@ def test_every_statement_finds_its_rows_by_index(books: Books, heard: list[State
     books.runs.listed()
     for statuses in ((), (RunStatus.FAILED,)):
         books.search.runs(routines=None, statuses=statuses, numbers=(1, 9), limit=5)
+    books.copies.lying(), books.copies.lying(routine="nightly", step="audit"), books.copies.lying(store="offsite")
+    books.copies.named("known")
     set_back(books.ledger, now=NOW)
     assert len(called) > 80
     statements = list({sql: (sql, values) for sql, values in heard if not sql.startswith("PRAGMA")}.values())

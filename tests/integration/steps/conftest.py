@@ -16,7 +16,7 @@ from opsrunner.clock import SystemClock
 from opsrunner.model.outcome import Outcome
 from opsrunner.secrets import Vault
 from opsrunner.steps import http, run
-from opsrunner.steps.base import HostRunner, Means, StepCall
+from opsrunner.steps.base import Catalogue, HostRunner, Means, StepCall
 from opsrunner.steps.http_request import Options as HttpOptions
 
 Runner = Callable[..., Outcome]
@@ -34,6 +34,8 @@ def means(tmp_path: Path) -> Means:
         sources={},
         read_source=lambda _source, _options: (),
         send=lambda _mails: None,
+        copies=cast("Catalogue", None),
+        note=lambda _note: None,
     )
 
 

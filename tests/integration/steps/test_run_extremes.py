@@ -96,7 +96,7 @@ os.setgroups([]); os.setresgid(65534, 65534, 65534); os.setresuid(65534, 65534, 
 call = StepCall(run_id=1, run_token=sys.argv[3], routine="r", step="s", options=options,
     timeout_seconds=1, site_root=root, workdir=root, output=root / "output.log", output_limit_bytes=1_000_000)
 means = Means(clock=SystemClock(), vault=Vault(root), stopping=threading.Event(), hosts={}, fleet=None, sources={},
-    read_source=None, send=None)
+    read_source=None, send=None, copies=None, note=None)
 started = time.monotonic()
 try:
     print(run(call, means).message)

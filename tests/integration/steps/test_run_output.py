@@ -35,7 +35,7 @@ root = Path(sys.argv[1])
 call = StepCall(run_id=1, run_token="endless", routine="r", step="s", options=Options(run="yes out; yes err >&2"),
     timeout_seconds=2, site_root=root, workdir=root, output=root / "output.log", output_limit_bytes=1_000_000)
 means = Means(clock=SystemClock(), vault=Vault(root), stopping=threading.Event(), hosts={}, fleet=None, sources={},
-    read_source=None, send=None)
+    read_source=None, send=None, copies=None, note=None)
 try:
     run(call, means)
 except StepFailed as exc:
@@ -70,7 +70,7 @@ call = StepCall(run_id=1, run_token="flood", routine="r", step="s", options=Opti
 vault = Vault(root)
 vault.remember("hunter2-hunter2")
 means = Means(clock=SystemClock(), vault=vault, stopping=threading.Event(), hosts={}, fleet=None, sources={},
-    read_source=None, send=None)
+    read_source=None, send=None, copies=None, note=None)
 try:
     run(call, means)
 except StepFailed as exc:

@@ -25,6 +25,8 @@ hosts:
   web1: {address: 192.0.2.1, groups: [shared]}
 sources:
   orders: {csv: data/orders.csv}
+stores:
+  disk: {local: {path: copies}}
 """
 OTHER = "name: Other\naccountable: owner\nsteps: [{run: 'true'}]\n"
 

@@ -45,6 +45,8 @@ hosts:
   web1: {address: 192.0.2.1, groups: [shared]}
 sources:
   orders: {csv: data/orders.csv}
+stores:
+  offsite: {local: {path: copies}}
 """
 
 

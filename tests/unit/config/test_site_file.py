@@ -25,6 +25,7 @@ from opsrunner.model.site import (
     Source,
     WebSettings,
 )
+from opsrunner.model.store import S3Store
 from opsrunner.secrets import SecretRef
 
 DESIGNED = """\
@@ -108,7 +109,12 @@ def test_it_reads_every_key_of_a_site(read: Read) -> None:
         from_="ops@example.com",
         smtp=SmtpSettings(host="mail.example.com", username="ops", password=SecretRef(env="SMTP_PASSWORD")),
     )
-    assert site.stores["offsite"]["s3"]["secret_key"] == SecretRef(file="secrets/s3")
+    assert site.stores["offsite"] == S3Store(
+        bucket="backups",
+        endpoint="https://s3.example.com",
+        access_key=SecretRef(env="S3_KEY"),
+        secret_key=SecretRef(file="secrets/s3"),
+    )
     assert site.limits == Limits()
     assert site.heartbeat == Heartbeat(url=SecretRef(env="HEARTBEAT_URL"))
     assert site.web == WebSettings(url="https://ops.example.com")

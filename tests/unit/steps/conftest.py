@@ -12,7 +12,7 @@ import pytest
 from opsrunner.clock import SystemClock
 from opsrunner.model.mail import NewMail
 from opsrunner.secrets import Vault
-from opsrunner.steps.base import HostRunner, Means, StepCall
+from opsrunner.steps.base import Catalogue, HostRunner, Means, StepCall
 
 
 @pytest.fixture
@@ -33,6 +33,8 @@ def means(tmp_path: Path, outbox: list[NewMail]) -> Means:
         sources={},
         read_source=lambda _source, _options: (),
         send=outbox.extend,
+        copies=cast("Catalogue", None),
+        note=lambda _note: None,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from opsrunner.engine.size_words import size_words
+from opsrunner.model.sizes import size_words
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,34 @@
+"""A copy, taken out of a store."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+
+from opsrunner.archives.manifest import SUFFIX, manifest_name
+from opsrunner.stores.base import Store
+
+_OURS = re.compile(r"(.*/[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{6}Z-r[0-9]+)\.")
+
+
+def remove_copy(store: Store, name: str) -> None:
+    """Remove a copy: its manifest first, so that what is left half-way is no copy. Raises StoreFailed."""
+    lying = [stored.name for stored in store.list(f"{name}.")]
+    for object_name in sorted(lying, key=lambda one: one != manifest_name(name)):
+        store.remove(object_name)
+
+
+def remove_orphans(store: Store, prefix: str, *, before: datetime) -> int:
+    """Remove what a killed run left whole and without a manifest under `prefix`; return how many objects.
+
+    Only what bears the name of a copy of ours, and lay there before that moment. Raises StoreFailed.
+    """
+    lying = list(store.list(prefix))
+    copies = {stored.name.removesuffix(SUFFIX) for stored in lying if stored.name.endswith(SUFFIX)}
+    removed = 0
+    for stored in lying:
+        found = _OURS.match(stored.name)
+        if found and found[1] not in copies and stored.modified_at < before:
+            store.remove(stored.name)
+            removed += 1
+    return removed

@@ -1,0 +1,198 @@
+"""What people do to copies: look, prove, restore, thin out, and find again what a lost ledger has forgotten."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from opsrunner.archives.choosing import choose, matches
+from opsrunner.archives.manifest import SUFFIX
+from opsrunner.archives.reader import fetch_manifest, read_again
+from opsrunner.archives.removing import remove_copy
+from opsrunner.archives.restoring import Restored, Tell, restore_all, restore_chosen
+from opsrunner.archives.retention import Retention, plan_retention
+from opsrunner.engine.desk import Desk
+from opsrunner.errors import ArchiveDamaged, NotFound, NotStored, Refused
+from opsrunner.model.backup import Copy, CopyNote, Gone, Keep, NewCopy, Reread
+from opsrunner.model.routine import Routine, StepPlan
+from opsrunner.model.site import Site
+from opsrunner.steps.backup import KeepOptions
+from opsrunner.stores.base import Store
+
+OpenStore = Callable[[str], Store]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Thinning:
+    """What retention comes to for one step in one store."""
+
+    routine: str
+    step: str
+    store: str
+    key: str
+    retention: Retention
+    copies: Mapping[int, Copy]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Adopted:
+    """What was found in a store: copies that the catalogue did not know, and what reads as none."""
+
+    copies: tuple[NewCopy, ...]
+    problems: tuple[str, ...]
+
+
+class Backups:
+    """The copies of a site. `open_store` opens a store by its name."""
+
+    def __init__(self, desk: Desk, *, open_store: OpenStore) -> None:
+        self._desk, self._open = desk, open_store
+
+    def find(self, name: str, *, store: str = "") -> Copy:
+        """Return the copy of a name, of the last word of one, or of a number.
+
+        Raises NotFound, and Refused where it is not clear which is meant.
+        """
+        copies = self._desk.books.copies
+        lying = copies.lying(store=store)
+        if name.isdigit():
+            found = [copy for copy in lying if copy.id == int(name)]
+        else:
+            found = [copy for copy in lying if name in (copy.name, copy.name.rpartition("/")[2])]
+        if not found:
+            raise NotFound(
+                f"there is no copy '{name}'{f' in {store}' if store else ''}; opsrunner backups list shows all"
+            )
+        names = sorted({copy.name for copy in found})
+        if len(names) > 1:
+            raise Refused(f"'{name}' may be {' or '.join(names[:3])}; say the whole name, or the number")
+        return found[0]
+
+    def verify(self, copy: Copy, *, actor: str, at: datetime) -> int:
+        """Fetch every byte of a copy and hash it again; return how many. Raises ArchiveDamaged, StoreFailed."""
+        try:
+            with self._open(copy.store) as store:
+                size = read_again(store, fetch_manifest(store, copy.name, sha256=copy.manifest_sha256))
+        except (ArchiveDamaged, NotStored) as exc:
+            self._note(Reread(copy=copy.id, at=at, problem=exc.message), "verify", copy, actor=actor, at=at)
+            raise
+        self._note(Reread(copy=copy.id, at=at), "verify", copy, actor=actor, at=at)
+        return size
+
+    def restore(
+        self,
+        copy: Copy,
+        to: Path,
+        *,
+        only: tuple[str, ...],
+        own: bool,
+        replace: bool,
+        tell: Tell,
+        identities: Sequence[str] = (),
+        actor: str,
+        at: datetime,
+    ) -> Restored:
+        """Restore a copy, or what `only` names of it, into a folder. Raises as restore_all does, and NotFound.
+
+        `identities` are texts that hold secret keys of age.
+        """
+        with self._open(copy.store) as store:
+            manifest = fetch_manifest(store, copy.name, sha256=copy.manifest_sha256)
+            self._desk.books.audit.add("restore", f"copy {copy.name}", actor=actor, at=at, detail=str(to))
+            to.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if not only:
+                return restore_all(store, manifest, to, own=own, replace=replace, tell=tell, identities=identities)
+            if manifest.form == "stream":
+                raise Refused(f"{copy.name} is one file, {manifest.stream_name}; leave out --only")
+            chosen = choose(store, manifest, matches(only), identities=identities)
+            if not chosen.members:
+                raise NotFound(f"{copy.name} holds nothing of {', '.join(only)}")
+            return restore_chosen(
+                store, manifest, chosen, to, own=own, replace=replace, tell=tell, identities=identities
+            )
+
+    def thinnings(self, *, now: datetime) -> Iterator[Thinning]:
+        """Yield what retention comes to for each step that says what to keep."""
+        site = self._desk.site()
+        for routine, plan, keep in _keeping(site):
+            series: dict[tuple[str, str], list[Copy]] = {}
+            for copy in self._desk.books.copies.lying(routine=routine.id, step=plan.id):
+                series.setdefault((copy.store, copy.key), []).append(copy)
+            for (store, key), copies in sorted(series.items()):
+                yield Thinning(
+                    routine=routine.id,
+                    step=plan.id,
+                    store=store,
+                    key=key,
+                    retention=plan_retention(copies, keep, now=now, zone=ZoneInfo(site.timezone)),
+                    copies={copy.id: copy for copy in copies},
+                )
+
+    def remove(self, copy: Copy, *, actor: str, at: datetime) -> None:
+        """Remove a copy that retention does not keep. Raises StoreRefused, StoreFailed."""
+        with self._open(copy.store) as store:
+            remove_copy(store, copy.name)
+        self._note(Gone(copy=copy.id, at=at, why="beyond what is kept"), "prune", copy, actor=actor, at=at)
+
+    def adopt(self, store_name: str, *, actor: str, at: datetime) -> Adopted:
+        """Put every copy that lies in a store into the catalogue, as far as it is not known. Raises StoreFailed."""
+        known = {copy.name for copy in self._desk.books.copies.lying(store=store_name)}
+        found: list[NewCopy] = []
+        problems: list[str] = []
+        with self._open(store_name) as store:
+            names = [stored.name for stored in store.list() if stored.name.endswith(SUFFIX)]
+            for name in (name.removesuffix(SUFFIX) for name in names):
+                if name in known:
+                    continue
+                try:
+                    found.append(_adopted(store, store_name, name, at=at))
+                except (ArchiveDamaged, NotStored) as exc:
+                    problems.append(exc.message)
+        with self._desk.books.transaction():
+            self._desk.books.copies.note(found)
+            self._desk.books.audit.add(
+                "adopt", f"store {store_name}", actor=actor, at=at, detail=f"{len(found)} copies"
+            )
+        return Adopted(copies=tuple(found), problems=tuple(problems))
+
+    def _note(self, note: CopyNote, action: str, copy: Copy, *, actor: str, at: datetime) -> None:
+        with self._desk.books.transaction():
+            self._desk.books.copies.note([note])
+            self._desk.books.audit.add(action, f"copy {copy.name}", actor=actor, at=at, detail=copy.store)
+
+
+def _keeping(site: Site) -> Iterator[tuple[Routine, StepPlan, Keep]]:
+    for routine in site.routines.values():
+        for plan in routine.steps:
+            if plan.kind == "backup" and plan.options.get("keep"):
+                yield routine, plan, KeepOptions.model_validate(plan.options["keep"]).to_keep()
+
+
+def _adopted(store: Store, store_name: str, name: str, *, at: datetime) -> NewCopy:
+    """Return what a manifest says, after a look that its objects lie there in their sizes."""
+    manifest = fetch_manifest(store, name)
+    for file in (*manifest.archive, manifest.index):
+        stored = store.find(file.name)
+        if stored is None or stored.size_bytes != file.size:
+            raise ArchiveDamaged(f"{file.name} is not there as its manifest says")
+    return NewCopy(
+        name=manifest.name,
+        store=store_name,
+        routine=manifest.routine,
+        step=manifest.step,
+        run=manifest.run,
+        key=manifest.key,
+        made_at=manifest.made_at,
+        received_at=at,
+        checked_by="size, when it was adopted",
+        size_bytes=manifest.size_bytes,
+        plain_bytes=manifest.plain_size,
+        files=manifest.files,
+        manifest_sha256=hashlib.sha256(manifest.to_bytes()).hexdigest(),
+        of=manifest.of,
+        doubts=manifest.doubts,
+    )

@@ -1,0 +1,69 @@
+"""What a digest says of copies: the damaged, the proofs that are overdue, and how many are proven and fresh."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from opsrunner.engine.desk import Desk
+from opsrunner.engine.digest_said import sentence
+from opsrunner.engine.digest_words import count_words, plural
+from opsrunner.engine.standing_copies import Standing, standings
+from opsrunner.engine.task_words import span_words
+from opsrunner.model.backup import Copy
+from opsrunner.model.digest import Figure, OpenItem, Tone
+from opsrunner.schedules.day_names import moment_words
+
+
+def copy_items(desk: Desk, *, until: datetime) -> list[OpenItem]:
+    """Return an item for each damaged copy and for each proof that is overdue, though nothing else failed."""
+    zone = ZoneInfo(desk.site().timezone)
+    items: list[OpenItem] = []
+    for standing in standings(desk):
+        items += [_damaged(standing, copy, zone=zone) for copy in standing.damaged]
+        since = standing.proof_overdue_since(until)
+        if since is not None:
+            items.append(_overdue(standing, since=since, until=until, zone=zone))
+    return items
+
+
+def copies_figure(desk: Desk, *, until: datetime) -> Figure | None:
+    """Return `3 of 4 backups proven and fresh`, None where nothing is copied."""
+    found = list(standings(desk))
+    if not found:
+        return None
+    tones = [standing.verdict(until, desk.almanac())[0] for standing in found]
+    right = tones.count("fine")
+    tone: Tone = "fine" if right == len(found) else "failed" if "failed" in tones else "look"
+    return Figure(
+        name="Backups", text=f"{count_words(right)} of {plural(len(found), 'backup')} proven and fresh", tone=tone
+    )
+
+
+def _damaged(standing: Standing, copy: Copy, *, zone: ZoneInfo) -> OpenItem:
+    good = standing.newest_good
+    last = f"The newest good one is of {moment_words(good.made_at, zone=zone)}." if good else "No other one is good."
+    return OpenItem(
+        tone="failed",
+        word="Damaged",
+        title=f"A copy of {standing.routine.name}",
+        facts=f"{copy.name.rpartition('/')[2]} in {copy.store}: {sentence(copy.why)} {last}",
+        with_whom="",
+        command=f"opsrunner backups show {copy.id}",
+        short=f"damaged copy of {standing.routine.name}",
+    )
+
+
+def _overdue(standing: Standing, *, since: datetime, until: datetime, zone: ZoneInfo) -> OpenItem:
+    restored = standing.restored_at
+    last = f"last on {moment_words(restored, zone=zone)}" if restored else "never yet"
+    return OpenItem(
+        tone="look",
+        word="Unproven",
+        title=f"The copies of {standing.routine.name}",
+        facts=f"Nothing of them was restored in time, {last}. A drill is overdue for {span_words(until - since)}.",
+        with_whom="",
+        age_days=(until - since).days,
+        command="opsrunner backups list",
+        short=f"{standing.routine.name} unproven",
+    )

@@ -1,0 +1,162 @@
+"""The catalogue of copies: what was made, where it lies, and how it was proven."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Sequence
+from datetime import datetime
+
+from opsrunner.ledger.codec import optional_moment, optional_text, to_moment, to_text
+from opsrunner.ledger.database import Ledger
+from opsrunner.model.backup import Copy, CopyNote, CopyState, Drill, Gone, NewCopy, Reread
+
+_COLUMNS = (
+    "name", "store", "routine", "step", "run", "made_at", "received_at", "checked_by", "size_bytes", "plain_bytes",
+    "files", "manifest_sha256", "of", "key", "doubts", "reread_at", "state",
+)  # fmt: skip
+_QUOTED = [f'"{column}"' for column in _COLUMNS]
+_ADD = (
+    f"INSERT INTO copies({', '.join(_QUOTED)}) VALUES ({', '.join('?' for _ in _COLUMNS)})"  # noqa: S608 (our own words)
+    f" ON CONFLICT(name, store) DO UPDATE SET {', '.join(f'{column} = excluded.{column}' for column in _QUOTED)},"
+    " ended_at = NULL, restored_at = NULL, why = ''"
+)
+_LYING = "ended_at IS NULL"
+
+
+class Copies:
+    """The tables of copies and drills."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+
+    def note(self, notes: Sequence[CopyNote]) -> None:
+        """Write what was found out or done, in its order."""
+        with self._ledger.transaction():
+            for note in notes:
+                self._note(note)
+
+    def get(self, number: int) -> Copy | None:
+        """Return a copy by its number."""
+        return next(iter(self._found("id = ?", (number,))), None)
+
+    def named(self, name: str, *, store: str = "") -> list[Copy]:
+        """Return the copies of a name, in one store or in all, newest first."""
+        if store:
+            return self._found("name = ? AND store = ? ORDER BY id DESC", (name, store))
+        return self._found("name = ? ORDER BY id DESC", (name,))
+
+    def lying(self, *, routine: str = "", step: str = "", store: str = "", key: str | None = None) -> list[Copy]:
+        """Return the copies that lie in stores, newest first: all, or those of a routine, step, store or row's key."""
+        wanted = {"routine": routine or None, "step": step or None, "store": store or None, "key": key}
+        given = {column: value for column, value in wanted.items() if value is not None}
+        where = " AND ".join([_LYING, *(f'"{column}" = ?' for column in given)])
+        return self._found(f"{where} ORDER BY made_at DESC, id DESC", tuple(given.values()))
+
+    def of_step(self, routine: str, step: str, *, most: int) -> list[Copy]:
+        """Return the newest copies of a step, also those that are gone, newest first."""
+        return self._found("routine = ? AND step = ? ORDER BY made_at DESC, id DESC LIMIT ?", (routine, step, most))
+
+    def drills(self, copy: int) -> list[Drill]:
+        """Return the drills of a copy, newest first."""
+        rows = self._ledger.all("SELECT * FROM drills WHERE copy = ? ORDER BY id DESC", (copy,))
+        return [_drill(row) for row in rows]
+
+    def _note(self, note: CopyNote) -> None:
+        match note:
+            case NewCopy():
+                self._add(note)
+            case Reread():
+                self._prove("reread_at", note.copy, at=note.at, problem=note.problem)
+            case Drill():
+                self._drilled(note)
+            case Gone():
+                sql = "UPDATE copies SET state = ?, ended_at = ?, why = ? WHERE id = ?"
+                self._ledger.change(sql, (CopyState.GONE, to_text(note.at), note.why, note.copy))
+
+    def _add(self, new: NewCopy) -> None:
+        """Add a copy; one of the same name in the same store was written over and is known anew."""
+        state = CopyState.DOUBTFUL if new.doubts else CopyState.GOOD
+        self._ledger.change(
+            _ADD,
+            (
+                new.name,
+                new.store,
+                new.routine,
+                new.step,
+                new.run,
+                to_text(new.made_at),
+                to_text(new.received_at),
+                new.checked_by,
+                new.size_bytes,
+                new.plain_bytes,
+                new.files,
+                new.manifest_sha256,
+                new.of,
+                new.key,
+                json.dumps(list(new.doubts), ensure_ascii=False),
+                optional_text(new.reread_at),
+                state,
+            ),
+        )
+
+    def _drilled(self, drill: Drill) -> None:
+        self._ledger.change(
+            "INSERT INTO drills(copy, at, files, bytes, seconds, is_whole, problem) VALUES (?,?,?,?,?,?,?)",
+            (drill.copy, to_text(drill.at), drill.files, drill.bytes, drill.seconds, drill.is_whole, drill.problem),
+        )
+        self._prove("restored_at", drill.copy, at=drill.at, problem=drill.problem)
+
+    def _prove(self, column: str, copy: int, *, at: datetime, problem: str) -> None:
+        if problem:
+            # What was removed meanwhile is not damaged: it is gone, and why that is so stays written.
+            sql = "UPDATE copies SET state = ?, why = ? WHERE id = ? AND ended_at IS NULL"
+            self._ledger.change(sql, (CopyState.DAMAGED, problem, copy))
+            return
+        # What was found damaged and is right now (the disk was put right) is what it was made as.
+        self._ledger.change(
+            f"UPDATE copies SET {column} = ?, ended_at = NULL, why = '', state ="  # noqa: S608 (our own word)
+            " CASE WHEN doubts = '[]' THEN 'good' ELSE 'doubtful' END WHERE id = ?",
+            (to_text(at), copy),
+        )
+
+    def _found(self, where: str, values: tuple[str | int, ...]) -> list[Copy]:
+        return [_copy(row) for row in self._ledger.all(f"SELECT * FROM copies WHERE {where}", values)]  # noqa: S608 (our own words)
+
+
+def _copy(row: sqlite3.Row) -> Copy:
+    return Copy(
+        id=row["id"],
+        name=row["name"],
+        store=row["store"],
+        routine=row["routine"],
+        step=row["step"],
+        run=row["run"],
+        made_at=to_moment(row["made_at"]),
+        received_at=to_moment(row["received_at"]),
+        checked_by=row["checked_by"],
+        size_bytes=row["size_bytes"],
+        plain_bytes=row["plain_bytes"],
+        files=row["files"],
+        manifest_sha256=row["manifest_sha256"],
+        of=row["of"],
+        key=row["key"],
+        doubts=tuple(json.loads(row["doubts"])),
+        state=CopyState(row["state"]),
+        reread_at=optional_moment(row["reread_at"]),
+        restored_at=optional_moment(row["restored_at"]),
+        ended_at=optional_moment(row["ended_at"]),
+        why=row["why"],
+    )
+
+
+def _drill(row: sqlite3.Row) -> Drill:
+    return Drill(
+        copy=row["copy"],
+        at=to_moment(row["at"]),
+        files=row["files"],
+        bytes=row["bytes"],
+        seconds=row["seconds"],
+        is_whole=bool(row["is_whole"]),
+        problem=row["problem"],
+    )

@@ -1,0 +1,282 @@
+"""One run of a `backup` step: the stream into the stores, the judgement of it, the proofs, and what may go."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from functools import cached_property
+from statistics import median
+
+from opsrunner.archives.copying import Copying, Order
+from opsrunner.archives.frames import Packing
+from opsrunner.archives.reader import fetch_manifest, read_again, read_stored
+from opsrunner.archives.removing import remove_orphans
+from opsrunner.archives.sources import TAR_CHANGED, TAR_FAILED, named, read_tar_words, tar_command
+from opsrunner.archives.versions import archive_versions
+from opsrunner.archives.writer import Written
+from opsrunner.errors import ArchiveDamaged, StepFailed, StoreFailed
+from opsrunner.model.backup import CopyState, NewCopy
+from opsrunner.model.fleet import HostAnswer
+from opsrunner.model.outcome import Outcome, StepStatus, worst
+from opsrunner.model.site import Host
+from opsrunner.model.sizes import size_words
+from opsrunner.steps.backup import STATE_NAME, Judgement, Options
+from opsrunner.steps.base import Means, StepCall
+from opsrunner.steps.copies_kept import remove_beyond
+from opsrunner.steps.environment import host_environment
+from opsrunner.steps.exit_codes import describe_exit
+from opsrunner.steps.output import OutputSink, cut, mask_bytes, printable
+from opsrunner.stores.base import READ_BYTES, Store
+
+COMPARED_WITH = 5
+SMALL_SHARE = 0.5
+ORPHANED_AFTER = timedelta(hours=1)
+"""A store's clock may be wrong by this much."""
+_STATUS: Mapping[Judgement, StepStatus] = {
+    "fail": StepStatus.FAILED,
+    "warn": StepStatus.WARNING,
+    "fine": StepStatus.SUCCEEDED,
+}
+
+
+@dataclass(kw_only=True)
+class Findings:
+    """What speaks against a copy, what is only worth telling, and the worst that follows from it."""
+
+    status: StepStatus = StepStatus.SUCCEEDED
+    doubts: list[str] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+
+    def judge(self, judgement: Judgement, what: str) -> None:
+        """Add what was found; what is `fine` here is told, and speaks against nothing."""
+        self.status = worst([self.status, _STATUS[judgement]])
+        (self.remarks if judgement == "fine" else self.doubts).append(what)
+
+    def warn(self, what: str) -> None:
+        """Add what went wrong beside the copy."""
+        self.status = worst([self.status, StepStatus.WARNING])
+        self.remarks.append(what)
+
+    def fail(self, what: str) -> None:
+        """Add what went wrong with one of several stores."""
+        self.status = worst([self.status, StepStatus.FAILED])
+        self.remarks.append(what)
+
+
+class BackupRun:
+    """Makes one copy."""
+
+    def __init__(self, call: StepCall, means: Means) -> None:
+        self._call, self._means = call, means
+        self._options: Options = call.options
+        self._findings = Findings()
+
+    def run(self) -> Outcome:
+        """Make it. Raises StepFailed where no copy came of it."""
+        try:
+            with ExitStack() as stack:
+                stores = {name: stack.enter_context(self._means.open_store(name)) for name in self._store_names}
+                self._sweep(stores)
+                copying = Copying(self._order, stores, clock=self._means.clock)
+                stack.callback(copying.close)
+                return self._copy(copying, stores)
+        except StoreFailed as exc:
+            raise StepFailed(exc.message, permanent=exc.permanent) from exc
+        except ArchiveDamaged as exc:
+            raise StepFailed(f"what was to be copied is cut short: {exc.message}") from exc
+
+    def _copy(self, copying: Copying, stores: Mapping[str, Store]) -> Outcome:
+        try:
+            if self._options.state:
+                self._take_state(copying)
+            else:
+                self._judge_end(self._stream(copying), copying)
+            written = copying.store_archive()
+            self._judge_content(written)
+            copies = copying.finish(written, doubts=self._findings.doubts, made_by=archive_versions())
+        except BaseException:
+            copying.abort()
+            raise
+        for store, failure in copying.together.failures.items():
+            self._findings.fail(f"{store} has no copy: {failure.message}")
+        copies = [self._proven(copy, stores[copy.store]) for copy in copies]
+        for copy in copies:
+            self._means.note(copy)
+        if self._findings.status is StepStatus.SUCCEEDED:
+            self._remove_old(copies, stores)
+        return self._outcome(copies, written)
+
+    @property
+    def _store_names(self) -> tuple[str, ...]:
+        return (self._options.to, *self._options.also_to)
+
+    @cached_property
+    def _host(self) -> Host:
+        try:
+            return self._means.hosts[self._options.host]
+        except KeyError:
+            raise StepFailed(f"there is no host '{self._options.host}'", permanent=True) from None
+
+    @cached_property
+    def _order(self) -> Order:
+        options = self._options
+        return Order(
+            site=str(self._call.context.get("site", {}).get("name", "")),
+            routine=self._call.routine,
+            step=self._call.step,
+            run=self._call.run_id,
+            key=self._call.row_key,
+            of=self._means.vault.mask(options.what),
+            form="tar" if options.paths else "stream",
+            stream_name="" if options.paths else STATE_NAME if options.state else options.as_,
+            recipients=options.encrypt_to,
+            packing=Packing(level=options.compress.level, threads=options.compress.threads),
+        )
+
+    def _sweep(self, stores: Mapping[str, Store]) -> None:
+        """Clear away what a run before left half-way; what cannot be cleared now waits for the next time."""
+        for store in stores.values():
+            with suppress(StoreFailed):
+                now = self._means.clock.now()
+                store.sweep(self._order.prefix, before=now)
+                remove_orphans(store, self._order.prefix, before=now - ORPHANED_AFTER)
+
+    def _command(self) -> str:
+        options = self._options
+        if not options.paths:
+            return options.from_ if isinstance(options.from_, str) else shlex.join(options.from_)
+        return tar_command(
+            options.paths,
+            exclude=options.exclude,
+            one_file_system=options.one_file_system,
+            base=str(self._call.site_root) if self._host.is_local else "/",
+        )
+
+    def _stream(self, copying: Copying) -> HostAnswer:
+        sink = OutputSink(self._call.output, limit_bytes=self._call.output_limit_bytes, vault=self._means.vault)
+        sink.write(f"{self._order.of} → {', '.join(self._store_names)}: {copying.name}\n".encode())
+        try:
+            answer = self._means.fleet.stream(
+                self._host,
+                self._command(),
+                env=host_environment(self._host, self._call, self._means.vault),
+                timeout_seconds=self._call.timeout_seconds,
+                stopping=self._means.stopping,
+                take=copying.take,
+            )
+            sink.write(answer.stderr)
+        finally:
+            sink.close()
+        return answer
+
+    def _take_state(self, copying: Copying) -> None:
+        """Copy the ledger into the run's folder, and from there. Raises StateError."""
+        draft = self._call.workdir / STATE_NAME
+        try:
+            self._means.copy_state(draft)
+            with draft.open("rb") as file:
+                while piece := file.read(READ_BYTES):
+                    copying.take(piece)
+        finally:
+            draft.unlink(missing_ok=True)
+
+    def _judge_end(self, answer: HostAnswer, copying: Copying) -> None:
+        """See what the command's end says of the stream. Raises StepFailed where it is cut short."""
+        if answer.status is not None:
+            raise StepFailed(answer.message, status=answer.status.value)
+        if self._options.paths:
+            return self._judge_tar(answer)
+        if answer.exit_code != 0:
+            raise StepFailed(f"the dump was cut short: {self._described(answer)}")
+        wanted = self._options.expect_end
+        if wanted and wanted.encode() not in copying.tail:
+            raise StepFailed(f"the dump was cut short: its end does not say '{wanted}'")
+        return None
+
+    def _judge_tar(self, answer: HostAnswer) -> None:
+        words = read_tar_words(answer.stderr)
+        if answer.exit_code not in (0, TAR_CHANGED, TAR_FAILED):
+            raise StepFailed(f"tar: {self._described(answer)}")
+        if answer.exit_code == TAR_FAILED and not words.unreadable:
+            raise StepFailed(f"tar: {self._described(answer)}", permanent=True)
+        if words.changed or answer.exit_code == TAR_CHANGED:
+            what = f"changed while it was read: {named(words.changed)}" if words.changed else self._described(answer)
+            self._findings.judge(self._options.doubt.changed, what)
+        if words.unreadable:
+            self._findings.judge(self._options.doubt.unreadable, f"could not be read: {named(words.unreadable)}")
+
+    def _described(self, answer: HostAnswer) -> str:
+        last = printable(mask_bytes(answer.stderr, self._means.vault).decode("utf-8", "replace")).strip()
+        told = cut(last.rpartition("\n")[2].strip())
+        end = describe_exit(answer.exit_code) if answer.exit_code is not None else "it never told how it ended"
+        return f"{end}: {told}" if told else end
+
+    def _judge_content(self, written: Written) -> None:
+        doubt = self._options.doubt
+        if written.plain_size == 0 or written.files == 0:
+            self._findings.judge(doubt.empty, "there is nothing in it")
+            return
+        before = self._sizes_before()
+        size = sum(part.size for part in written.archive)
+        if before and size < median(before) * SMALL_SHARE:
+            last = "the one before" if len(before) == 1 else f"the last {len(before)}"
+            had = f"{last} had {size_words(round(median(before)))}"
+            self._findings.judge(doubt.small, f"it has {size_words(size)}, and {had}")
+
+    def _sizes_before(self) -> list[int]:
+        """Return the sizes of the last good copies, index included: a few kB that decide nothing."""
+        copies = self._means.copies.lying(
+            routine=self._call.routine, step=self._call.step, store=self._options.to, key=self._call.row_key
+        )
+        return [copy.size_bytes for copy in copies if copy.state is CopyState.GOOD][:COMPARED_WITH]
+
+    def _proven(self, copy: NewCopy, store: Store) -> NewCopy:
+        """Return the copy with what `verify` asks for. Raises StepFailed where it does not hold."""
+        if self._options.verify == "received":
+            return copy
+        try:
+            manifest = fetch_manifest(store, copy.name)
+            if self._options.verify == "full":
+                read_again(store, manifest)
+                return replace(copy, reread_at=self._means.clock.now())
+            for _ in read_stored(store, (manifest.index,)):
+                pass
+        except ArchiveDamaged as exc:
+            self._findings.fail(f"{copy.store}: {exc.message}")
+            return replace(copy, doubts=(*copy.doubts, exc.message))
+        return copy
+
+    def _remove_old(self, copies: list[NewCopy], stores: Mapping[str, Store]) -> None:
+        for copy in copies:
+            kept = remove_beyond(
+                stores[copy.store], copy, self._options.keep.to_keep(), means=self._means, zone=self._zone
+            )
+            if kept.problem:
+                self._findings.warn(kept.problem)
+
+    @property
+    def _zone(self) -> str:
+        return str(self._call.context.get("site", {}).get("timezone", "UTC"))
+
+    def _outcome(self, copies: list[NewCopy], written: Written) -> Outcome:
+        first, findings = copies[0], self._findings
+        files = f"{written.files:,} file{'' if written.files == 1 else 's'}, " if self._options.paths else ""
+        proof = f"received whole ({first.checked_by})" + (", read again" if first.reread_at else "")
+        where = ", ".join(copy.store for copy in copies)
+        told = f"{files}{size_words(written.plain_size)} as {size_words(first.size_bytes)} in {where}, {proof}"
+        return Outcome(
+            status=findings.status,
+            reason="doubt" if findings.doubts else "",
+            message="; ".join([*findings.doubts, told, *findings.remarks]),
+            facts={
+                "name": first.name,
+                "store": first.store,
+                "size_bytes": first.size_bytes,
+                "plain_bytes": written.plain_size,
+                "files": written.files,
+                "doubts": list(findings.doubts),
+            },
+        )

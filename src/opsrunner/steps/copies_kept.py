@@ -1,0 +1,49 @@
+"""What goes after a good copy came: shown before it acts, and never the last good one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from zoneinfo import ZoneInfo
+
+from opsrunner.archives.removing import remove_copy
+from opsrunner.archives.retention import plan_retention
+from opsrunner.errors import StoreFailed, StoreRefused
+from opsrunner.model.backup import Copy, CopyState, Gone, Keep, NewCopy
+from opsrunner.steps.base import Means
+from opsrunner.stores.base import Store
+
+
+@dataclass(frozen=True, kw_only=True)
+class Removal:
+    """How many copies were removed, and why no more."""
+
+    removed: int = 0
+    problem: str = ""
+
+
+def remove_beyond(store: Store, new: NewCopy, keep: Keep, *, means: Means, zone: str) -> Removal:
+    """Remove the copies of the step in a store that `keep` does not ask for, now that `new` lies there.
+
+    Where the store does not let us delete, that is said, and nothing else is tried.
+    """
+    before = means.copies.lying(routine=new.routine, step=new.step, store=new.store, key=new.key)
+    now = means.clock.now()
+    plan = plan_retention([as_copy(new), *before], keep, now=now, zone=ZoneInfo(zone))
+    removed = 0
+    for copy in plan.removed:
+        try:
+            remove_copy(store, copy.name)
+        except StoreRefused as exc:
+            left = len(plan.removed) - removed
+            return Removal(removed=removed, problem=f"{left} old copies stay in {new.store}: {exc.message}")
+        except StoreFailed as exc:
+            return Removal(removed=removed, problem=f"an old copy stays in {new.store}: {exc.message}")
+        means.note(Gone(copy=copy.id, at=now, why="beyond what is kept"))
+        removed += 1
+    return Removal(removed=removed, problem=plan.doubt)
+
+
+def as_copy(new: NewCopy) -> Copy:
+    """Return a copy that the catalogue does not know yet as if it did, under the number 0."""
+    state = CopyState.DOUBTFUL if new.doubts else CopyState.GOOD
+    return Copy(**vars(new), id=0, state=state)

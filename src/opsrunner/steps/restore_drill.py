@@ -1,0 +1,79 @@
+"""The step kind `restore_drill`: something of a copy is restored into a scratch folder and compared."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal
+
+from pydantic import PlainValidator, WithJsonSchema, field_validator
+
+from opsrunner.model.outcome import Outcome
+from opsrunner.steps.base import Kind, Means, StepCall, StepOptions
+from opsrunner.steps.fields import Secret, one_or_many
+
+_OF = re.compile(r"(?:[a-z0-9][a-z0-9-]*/)?[a-z][a-z0-9_-]*\Z")
+_MOST_FILES = 1_000_000
+_SAMPLE_SCHEMA = {"anyOf": [{"type": "integer", "minimum": 1, "maximum": _MOST_FILES}, {"const": "all"}]}
+
+
+def _read_sample(value: object) -> int | str:
+    is_count = isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= _MOST_FILES
+    if not is_count and value != "all":
+        raise ValueError(f"must be a number of files, up to {_MOST_FILES:,}, or all")
+    return value  # type: ignore[return-value]
+
+
+class Options(StepOptions):
+    """What stands in `restore_drill:`."""
+
+    of: str
+    """The backup step: its id in the same routine, or `routine/step`."""
+    store: str = ""
+    """The store to restore from. Default: any that has a copy."""
+    which: Literal["newest", "random"] = "newest"
+    """`random`: any copy that lies there, so that old ones are proven too."""
+    sample: Annotated[int | str, PlainValidator(_read_sample), WithJsonSchema(_SAMPLE_SCHEMA)] = 20
+    """How many files, by chance; or `all`: the whole copy."""
+    must_include: tuple[str, ...] = ()
+    """Paths, folders or patterns of which each has to be in the copy, and is always restored."""
+    identity: Secret | None = None
+    """The secret key of age that opens an encrypted copy."""
+    then: str | tuple[str, ...] = ()
+    """A command that has to go well afterwards; `$OPS_RESTORED` is the scratch folder."""
+
+    @field_validator("of")
+    @classmethod
+    def _is_step(cls, value: str) -> str:
+        if not _OF.match(value):
+            raise ValueError(f"'{value[:60]}' is neither the id of a step nor routine/step")
+        return value
+
+    @field_validator("must_include", mode="before")
+    @classmethod
+    def _several(cls, value: object) -> object:
+        return one_or_many(value)
+
+
+def run(call: StepCall, means: Means) -> Outcome:
+    """Restore, compare, check, clean up. Raises StepFailed."""
+    from opsrunner.steps.drill_run import DrillRun  # noqa: PLC0415 - what it stands on is heavy; `check` reads this file
+
+    return DrillRun(call, means).run()
+
+
+def preview(options: Options) -> str:
+    """Return what would be restored."""
+    how = "everything" if options.sample == "all" else f"{options.sample} files"
+    return f"restore {how} of the {'newest' if options.which == 'newest' else 'any'} copy of {options.of}, and compare"
+
+
+KIND = Kind(
+    name="restore_drill",
+    summary="Restore something of a copy into a scratch folder, and compare it with what was copied.",
+    options=Options,
+    run=run,
+    preview=preview,
+    reads_only=True,
+    acts_with=frozenset({"then"}),
+    verbatim=frozenset({"then"}),
+)

@@ -1,0 +1,179 @@
+"""A folder of this machine as a store of copies."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import IO
+
+from opsrunner.errors import NotStored, StoreFailed
+from opsrunner.model.store import Stored
+from opsrunner.stores.base import READ_BYTES, check_name, is_name
+from opsrunner.stores.local_errors import failed, followed
+from opsrunner.stores.local_upload import PART, LocalUpload, sync_folder
+
+BEGINNINGS = 3
+"""How often `begin` makes the folders of an object anew, where somebody's `remove` takes an empty one away."""
+
+
+class LocalFolder:
+    """Objects are files of mode 0600 in folders of 0700; an upload is a hidden file beside its place.
+
+    The folder itself may be a symbolic link; below it none is followed.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """`folder` is made where only it is missing; what it stands in has to be there (a disk not mounted)."""
+        self._folder = folder
+
+    def begin(self, name: str) -> LocalUpload:
+        """Begin a file. Raises StoreFailed where the folder cannot be written."""
+        path = self._path(name)
+        try:
+            for _ in range(BEGINNINGS - 1):
+                with suppress(FileNotFoundError):
+                    return self._begin(name, path)
+            return self._begin(name, path)
+        except OSError as exc:
+            raise self._failed(exc, path) from exc
+
+    def read(self, name: str, *, offset: int = 0, length: int | None = None) -> Iterator[bytes]:
+        """Yield the bytes of a file; see Store."""
+        path = self._path(name)
+        left = length
+        try:
+            with self._open(path) as file:
+                file.seek(offset)
+                while piece := file.read(READ_BYTES if left is None else min(READ_BYTES, left)):
+                    left = None if left is None else left - len(piece)
+                    yield piece
+        except OSError as exc:
+            raise self._failed(exc, path) from exc
+
+    def find(self, name: str) -> Stored | None:
+        """Return what lies under a name."""
+        path = self._path(name)
+        try:
+            found = path.lstat()
+        except (FileNotFoundError, NotADirectoryError):
+            self._require_disk()
+            return None
+        except OSError as exc:
+            raise self._failed(exc, path) from exc
+        if not stat.S_ISREG(found.st_mode):
+            return None
+        return Stored(name=name, size_bytes=found.st_size, modified_at=datetime.fromtimestamp(found.st_mtime, UTC))
+
+    def list(self, prefix: str = "") -> Iterator[Stored]:
+        """Yield the files whose names begin with `prefix`."""
+        names = (path.relative_to(self._folder).as_posix() for path in self._files())
+        for name in sorted(name for name in names if name.startswith(prefix) and is_name(name)):
+            stored = self.find(name)
+            if stored is not None:
+                yield stored
+
+    def remove(self, name: str) -> None:
+        """Remove a file, and the folders that it leaves empty."""
+        path = self._path(name)
+        try:
+            path.unlink()
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+            self._require_disk()
+        except OSError as exc:
+            raise self._failed(exc, path) from exc
+        with suppress(OSError):  # the first that is not empty ends it
+            for parent in path.relative_to(self._folder).parents[:-1]:
+                (self._folder / parent).rmdir()
+
+    def sweep(self, prefix: str, *, before: datetime) -> int:
+        """Remove hidden files of uploads under `prefix` that were last written before that moment."""
+        swept = 0
+        for path in self._files():
+            if not _is_under_way(path) or not self._name_to_be(path).startswith(prefix):
+                continue
+            with suppress(OSError):
+                if path.lstat().st_mtime < before.timestamp():
+                    path.unlink()
+                    swept += 1
+        return swept
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+    def __enter__(self) -> LocalFolder:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _path(self, name: str) -> Path:
+        """Return where an object lies. Raises StoreRefused where a symbolic link leads there."""
+        path = self._folder / check_name(name)
+        for parent in path.relative_to(self._folder).parents[:-1]:
+            if (self._folder / parent).is_symlink():
+                raise followed(self._folder / parent)
+        return path
+
+    def _begin(self, name: str, path: Path) -> LocalUpload:
+        _make_folder(self._folder)
+        for parent in reversed(path.relative_to(self._folder).parents[:-1]):
+            _make_folder(self._folder / parent)
+        if path.is_dir() and not path.is_symlink():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        return LocalUpload(name, path, folder=self._folder)
+
+    def _open(self, path: Path) -> IO[bytes]:
+        try:
+            file = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+        except OSError as exc:
+            if path.is_symlink():
+                raise followed(path) from exc
+            raise
+        if not stat.S_ISREG(os.fstat(file).st_mode):
+            os.close(file)
+            raise NotStored(f"{path} is no file")
+        return os.fdopen(file, "rb", buffering=0)
+
+    def _files(self) -> Iterator[Path]:
+        def refuse(error: OSError) -> None:
+            if not isinstance(error, FileNotFoundError):  # removed by others while we look
+                raise self._failed(error, Path(error.filename or self._folder)) from error
+
+        self._require_disk()
+        for folder, folders, files in os.walk(self._folder, onerror=refuse):
+            folders[:] = [name for name in folders if not name.startswith(".")]
+            for name in files:
+                yield Path(folder) / name
+
+    def _require_disk(self) -> None:
+        """Tell a store that nothing was put in yet from one whose disk is not there."""
+        if not self._folder.parent.is_dir():
+            raise StoreFailed(f"{self._folder.parent} is not there; is its disk mounted?", permanent=True)
+
+    def _name_to_be(self, path: Path) -> str:
+        return path.relative_to(self._folder).with_name(path.name[1:]).as_posix()
+
+    def _failed(self, error: OSError, path: Path) -> StoreFailed:
+        return failed(error, path, folder=self._folder)
+
+
+def _is_under_way(path: Path) -> bool:
+    return path.name.startswith(".") and path.name.endswith(PART)
+
+
+def _make_folder(folder: Path) -> None:
+    """Make one folder where it is missing, for us alone whatever the umask, and make that durable. Raises OSError."""
+    try:
+        folder.mkdir(mode=0o700)
+    except FileExistsError:
+        return
+    folder.chmod(0o700)
+    sync_folder(folder.parent)

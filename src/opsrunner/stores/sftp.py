@@ -1,0 +1,184 @@
+"""A folder of a host in the inventory as a store of copies, over SFTP."""
+
+from __future__ import annotations
+
+import posixpath
+import secrets
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import datetime
+from types import TracebackType
+
+from opsrunner.errors import NotStored, StoreFailed
+from opsrunner.fleet.sftp import Entry, SftpSession
+from opsrunner.fleet.sftp_file import RemoteFile
+from opsrunner.model.store import Stored
+from opsrunner.stores.base import check_name
+from opsrunner.stores.sftp_sessions import Connect, Sessions
+from opsrunner.stores.sftp_upload import SftpUpload
+
+PART = ".part"
+
+
+class SftpFolder:
+    """Objects are files of mode 0600 in folders of 0700; an upload is a hidden file beside its place.
+
+    Whoever works with it has a connection to himself. Links are not followed, but where the folder itself is one.
+    """
+
+    def __init__(self, folder: str, *, connect: Connect) -> None:
+        """`folder` is on the host, relative to where it puts who signs in. It is made where only it is missing."""
+        self._folder = posixpath.normpath(folder)
+        self._sessions = Sessions(connect)
+
+    def begin(self, name: str) -> SftpUpload:
+        """Begin a file. Raises StoreFailed where the folder cannot be written."""
+        path = self._path(name)
+        hidden = posixpath.join(posixpath.dirname(path), f".{posixpath.basename(path)}.{secrets.token_hex(4)}{PART}")
+        session = self._sessions.take()
+        try:
+            file = self._create(session, hidden, name)
+        except BaseException:
+            self._sessions.give_back(session)
+            raise
+        return SftpUpload(name, path=path, file=file, session=session, sessions=self._sessions)
+
+    def read(self, name: str, *, offset: int = 0, length: int | None = None) -> Iterator[bytes]:
+        """Yield the bytes of a file; see Store."""
+        path = self._path(name)
+        with self._sessions.lent() as session:
+            found = session.find(path)
+            if found is None or not found.is_file:
+                raise NotStored(f"{session.host_name}: {path} is not there")
+            left = max(0, found.size_bytes - offset)
+            size_bytes = left if length is None else min(left, length)
+            yield from session.read(path, offset=offset, size_bytes=size_bytes)
+
+    def find(self, name: str) -> Stored | None:
+        """Return what lies under a name."""
+        path = self._path(name)
+        with self._sessions.lent() as session:
+            found = session.find(path)
+        return None if found is None or not found.is_file else self._stored(found)
+
+    def list(self, prefix: str = "") -> Iterator[Stored]:
+        """Yield the files whose names begin with `prefix`."""
+        with self._sessions.lent() as session:
+            found = [self._stored(entry) for entry in self._files(session, prefix) if not _is_hidden(entry)]
+        wanted = (stored for stored in found if stored.name.startswith(prefix))
+        return iter(sorted(wanted, key=lambda stored: stored.name))
+
+    def remove(self, name: str) -> None:
+        """Remove a file, and the folders that it leaves empty."""
+        path = self._path(name)
+        with self._sessions.lent() as session:
+            found = session.find(path)
+            if found is None or not found.is_file:
+                return
+            with suppress(NotStored):
+                session.remove(path)
+            with suppress(StoreFailed):  # the copy is gone; folders are only tidied up
+                self._remove_empty(session, posixpath.dirname(path))
+
+    def sweep(self, prefix: str, *, before: datetime) -> int:
+        """Remove hidden files of uploads under `prefix` that were last written before that moment."""
+        swept = 0
+        with self._sessions.lent() as session:
+            for entry in self._files(session, prefix):
+                folder, hidden = posixpath.split(self._name(entry.path))
+                is_meant = posixpath.join(folder, hidden[1:]).startswith(prefix) and entry.modified_at < before
+                if is_meant and _is_hidden(entry):
+                    swept += _is_removed(session, entry.path)
+        return swept
+
+    def close(self) -> None:
+        """Hang up."""
+        self._sessions.close()
+
+    def __enter__(self) -> SftpFolder:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _create(self, session: SftpSession, hidden: str, name: str) -> RemoteFile:
+        try:
+            return session.create(hidden)
+        except NotStored:
+            self._make_base(session)
+            folder = self._folder
+            for word in name.split("/")[:-1]:
+                folder = posixpath.join(folder, word)
+                _make(session, folder)
+            return session.create(hidden)
+
+    def _make_base(self, session: SftpSession) -> None:
+        """Make the store's own folder, but no more than that: what it stands in may be a disk not mounted."""
+        if session.is_folder(self._folder):
+            return
+        above = posixpath.dirname(self._folder) or "."
+        if not session.is_folder(above):
+            raise StoreFailed(f"{session.host_name}: {above} is not there; is its disk mounted?", permanent=True)
+        _make(session, self._folder)
+
+    def _remove_empty(self, session: SftpSession, folder: str) -> None:
+        while folder != self._folder and not session.entries(folder):
+            session.remove_folder(folder)
+            folder = posixpath.dirname(folder)
+
+    def _files(self, session: SftpSession, prefix: str) -> Iterator[Entry]:
+        """Yield the files, hidden ones too, of every folder that `prefix` lets expect some in."""
+        folders = [posixpath.join(self._folder, posixpath.dirname(prefix)).rstrip("/") or "/"]
+        while folders:
+            try:
+                entries = session.entries(folders.pop())
+            except NotStored:
+                continue  # nothing was stored there yet, or the last of it was just removed
+            for entry in entries:
+                if entry.is_file and (_is_hidden(entry) or self._is_ours(entry)):
+                    yield entry
+                elif entry.is_folder and self._is_ours(entry):
+                    folders.append(entry.path)
+
+    def _is_ours(self, entry: Entry) -> bool:
+        """Tell whether a file or folder can bear its name in a store; what else lies there is not our business."""
+        try:
+            return bool(check_name(self._name(entry.path)))
+        except ValueError:
+            return False
+
+    def _stored(self, entry: Entry) -> Stored:
+        return Stored(name=self._name(entry.path), size_bytes=entry.size_bytes, modified_at=entry.modified_at)
+
+    def _path(self, name: str) -> str:
+        return posixpath.join(self._folder, check_name(name))
+
+    def _name(self, path: str) -> str:
+        return posixpath.relpath(path, self._folder)
+
+
+def _make(session: SftpSession, folder: str) -> None:
+    """Make a folder, unless somebody else just did."""
+    try:
+        session.make_folder(folder)
+    except StoreFailed:
+        if not (session.is_open and session.is_folder(folder)):
+            raise
+
+
+def _is_hidden(entry: Entry) -> bool:
+    """Tell whether that is an upload under way, or left half-way."""
+    name = posixpath.basename(entry.path)
+    return name.startswith(".") and name.endswith(PART)
+
+
+def _is_removed(session: SftpSession, path: str) -> bool:
+    try:
+        session.remove(path)
+    except StoreFailed:
+        if not session.is_open:
+            raise
+        return False
+    return True

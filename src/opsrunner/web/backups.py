@@ -1,0 +1,76 @@
+"""Backups: how the copies of each step stand, how they grew, and how they were proven. Nothing is restored here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from starlette.responses import Response
+
+from opsrunner.engine.standing_copies import Standing, standings
+from opsrunner.model.backup import Copy, CopyState, Drill
+from opsrunner.model.digest import Tone
+from opsrunner.web.visit import Nothing, Visit
+
+MOST_SHOWN = 40
+MOST_DRILLS = 10
+_ORDER: tuple[Tone, ...] = ("failed", "look", "nothing", "live", "fine")
+_TONES: dict[CopyState, Tone] = {CopyState.GOOD: "fine", CopyState.DOUBTFUL: "look", CopyState.DAMAGED: "failed"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bar:
+    """A copy's size, from 0 to 100, beside the largest."""
+
+    copy: Copy
+    height: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """What the page shows of one step."""
+
+    standing: Standing
+    tone: Tone
+    word: str
+    bars: tuple[Bar, ...]
+    drills: tuple[tuple[Copy, Drill], ...]
+
+
+async def all_of_them(visit: Visit) -> Response:
+    """Show the copies of every backup step, those that want a look first."""
+    visit.query(Nothing)
+    lines = await visit.look_up(lambda: _lines(visit))
+    return visit.page("backups.html", title="Backups", verdict=_verdict(lines), lines=lines, tone_of_copy=_tone)
+
+
+def _lines(visit: Visit) -> list[Line]:
+    lines = [_line(visit, standing) for standing in standings(visit.app.desk)]
+    return sorted(lines, key=lambda line: (_ORDER.index(line.tone), line.standing.routine.name))
+
+
+def _line(visit: Visit, standing: Standing) -> Line:
+    tone, word = standing.verdict(visit.now, visit.app.almanac)
+    shown = standing.copies[:MOST_SHOWN]
+    drills = [(copy, drill) for copy in shown for drill in visit.app.books.copies.drills(copy.id)]
+    newest_first = sorted(drills, key=lambda one: one[1].at, reverse=True)
+    return Line(standing=standing, tone=tone, word=word, bars=_bars(shown), drills=tuple(newest_first[:MOST_DRILLS]))
+
+
+def _bars(newest_first: Sequence[Copy]) -> tuple[Bar, ...]:
+    largest = max((copy.size_bytes for copy in newest_first), default=0) or 1
+    return tuple(
+        Bar(copy=copy, height=max(4, round(100 * copy.size_bytes / largest))) for copy in reversed(newest_first)
+    )
+
+
+def _tone(copy: Copy) -> Tone:
+    return _TONES.get(copy.state, "nothing")
+
+
+def _verdict(lines: Sequence[Line]) -> str:
+    if not lines:
+        return "Nothing is copied yet"
+    right = sum(line.tone == "fine" for line in lines)
+    noun = "backup is" if len(lines) == 1 else "backups are"
+    return f"{right} of {len(lines)} {noun} proven and fresh"

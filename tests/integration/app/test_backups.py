@@ -1,0 +1,463 @@
+"""Copies of a whole site's routine: made, proven, drilled, thinned out, found damaged, found again."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyrage
+import pytest
+
+from opsrunner.engine.state_copies import restore_ledger
+from opsrunner.errors import ArchiveDamaged, LedgerDamaged, NotFound, Refused
+from opsrunner.ledger.whole_copies import copy_ledger, place_ledger
+from opsrunner.model.backup import Copy, CopyState
+from opsrunner.model.run import RunStatus
+from opsrunner.stores.local import LocalFolder
+
+SITE = """\
+site: Example Hosting
+timezone: UTC
+people:
+  boss: {name: The owner, email: owner@example.com, roles: [owner], login: boss}
+  ops1: {name: First technician, email: ops1@example.com, roles: [sysadmin, support], login: ops1}
+mail: {from: ops@example.com}
+stores:
+  disk: {local: {path: $STATE/copies}}
+  other: {local: {path: $STATE/other}}
+  gone: {local: {path: /nonexistent/mount/copies}}
+"""
+House = Any
+Open = Callable[..., House]
+WHOLE = ("tar.zst", "index.zst", "json")
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """Give a folder with a few files of different kinds."""
+    folder = tmp_path / "data"
+    (folder / "empty").mkdir(parents=True)
+    (folder / "hello.txt").write_text("hello\n")
+    (folder / "hello again.txt").hardlink_to(folder / "hello.txt")
+    (folder / "link").symlink_to("hello.txt")
+    (folder / "noise").write_bytes(os.urandom(2_000_000))
+    with (folder / "sparse").open("wb") as file:
+        file.truncate(20_000_000)
+        file.seek(10_000_000)
+        file.write(b"in the middle")
+    return folder
+
+
+@pytest.fixture
+def nightly(house: Open, data: Path) -> Callable[..., House]:
+    """Open a house with a routine of one backup, made of options as they stand in YAML, and more steps."""
+
+    def build(options: str = "", *, what: str = "", then: str = "") -> House:
+        source = what or f"paths: [{data}]"
+        steps = f"  - id: copy\n    backup: {{{source}, to: disk{options}}}\n{then}"
+        return house({"nightly": f"name: Nightly\naccountable: ops1\nsteps:\n{steps}"}, site=SITE)
+
+    return build
+
+
+def run(own: House) -> Any:
+    own.clock.move(hours=1)
+    own.app.routine_acts.ask_for_run("nightly", actor="boss", at=own.clock.now())
+    own.work()
+    return own.runs("nightly")[-1]
+
+
+def message(own: House, step: str = "copy") -> str:
+    records = own.app.books.steps.of_run(own.runs("nightly")[-1].id)
+    return str(next(record.outcome.message for record in records if record.id == step))
+
+
+def copies(own: House) -> list[Copy]:
+    found: list[Copy] = own.app.books.copies.lying()
+    return found
+
+
+def lying(own: House, store: str = "copies") -> list[str]:
+    folder = own.root / "var" / store
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+
+
+def flip(path: Path, at: int) -> None:
+    """Turn one bit of a file around."""
+    with path.open("r+b") as file:
+        file.seek(at)
+        (byte,) = file.read(1)
+        file.seek(at)
+        file.write(bytes([byte ^ 1]))
+
+
+def restore(own: House, copy: Copy, to: Path, **changes: Any) -> Any:
+    options: dict[str, Any] = {"only": (), "own": False, "replace": False, "tell": lambda _: None}
+    return own.app.backups.restore(copy, to, **(options | changes), actor="boss", at=own.clock.now())
+
+
+class TestACopy:
+    def test_it_is_whole_and_restored_exactly(self, nightly: Open, data: Path, tmp_path: Path) -> None:
+        own = nightly()
+
+        assert run(own).status is RunStatus.SUCCEEDED
+        (copy,) = copies(own)
+        restored = restore(own, copy, tmp_path / "out")
+
+        assert "received whole (SHA-256, read back)" in message(own)
+        assert (copy.state, copy.reread_at, copy.restored_at) == (CopyState.GOOD, None, None)
+        assert restored.files == 4
+        back = tmp_path / "out" / str(data).lstrip("/")
+        assert subprocess.run(["diff", "-r", "--no-dereference", data, back], check=False).returncode == 0
+        assert back.joinpath("hello.txt").stat().st_ino == back.joinpath("hello again.txt").stat().st_ino
+        assert back.joinpath("sparse").stat().st_blocks * 512 < 1_000_000
+        assert back.joinpath("noise").stat().st_mtime_ns == data.joinpath("noise").stat().st_mtime_ns
+
+    def test_a_stranger_restores_it_with_tar_and_zstd_alone(self, nightly: Open, data: Path, tmp_path: Path) -> None:
+        own = nightly()
+        run(own)
+        (archive,) = (own.root / "var/copies").rglob("*.tar.zst")
+
+        (tmp_path / "out").mkdir()
+        command = f"zstd -dc '{archive}' | tar -x -C '{tmp_path}/out'"
+        subprocess.run(["bash", "-c", command], check=True)
+
+        back = tmp_path / "out" / str(data).lstrip("/")
+        assert subprocess.run(["diff", "-r", "--no-dereference", data, back], check=False).returncode == 0
+
+    def test_a_part_of_it_is_restored_and_nothing_else(self, nightly: Open, data: Path, tmp_path: Path) -> None:
+        own = nightly()
+        run(own)
+        inside = str(data).lstrip("/")
+
+        restored = restore(own, copies(own)[0], tmp_path / "out", only=(f"{inside}/hello.txt",))
+
+        assert restored.files in (1, 2)  # a hard link brings what it is one to
+        assert (tmp_path / "out" / inside / "hello.txt").read_text() == "hello\n"
+        assert not (tmp_path / "out" / inside / "noise").exists()
+        with pytest.raises(NotFound, match="holds nothing of elsewhere"):
+            restore(own, copies(own)[0], tmp_path / "out", only=("elsewhere",))
+
+    def test_nothing_that_is_there_is_written_over_unless_told(self, nightly: Open, data: Path, tmp_path: Path) -> None:
+        own = nightly(what='from: "echo dump", as: billing.sql')
+        run(own)
+        (tmp_path / "out").mkdir()
+        (tmp_path / "out/billing.sql").write_text("precious")
+
+        with pytest.raises(Refused, match="is there already; add --replace"):
+            restore(own, copies(own)[0], tmp_path / "out")
+        assert (tmp_path / "out/billing.sql").read_text() == "precious"
+        restore(own, copies(own)[0], tmp_path / "out", replace=True)
+        assert (tmp_path / "out/billing.sql").read_text() == "dump\n"
+
+    def test_files_are_for_nobody_else_to_read(self, nightly: Open) -> None:
+        own = nightly()
+        run(own)
+
+        assert {path.stat().st_mode & 0o777 for path in (own.root / "var/copies").rglob("*") if path.is_file()} == {
+            0o600
+        }
+        assert {path.stat().st_mode & 0o777 for path in (own.root / "var/copies").rglob("*") if path.is_dir()} == {
+            0o700
+        }
+
+    def test_another_store_gets_the_same_in_one_pass(self, nightly: Open) -> None:
+        own = nightly(", also_to: [other]")
+
+        assert run(own).status is RunStatus.SUCCEEDED
+        assert sorted(copy.store for copy in copies(own)) == ["disk", "other"]
+        assert lying(own) == lying(own, "other")
+
+    def test_a_store_that_is_not_there_costs_the_other_one_nothing(self, nightly: Open) -> None:
+        own = nightly(", also_to: [gone]")
+
+        assert run(own).status is RunStatus.FAILED
+        assert [copy.store for copy in copies(own)] == ["disk"]
+        assert "gone has no copy: /nonexistent/mount is not there; is its disk mounted?" in message(own)
+
+    def test_nothing_is_left_where_no_store_takes_it(self, nightly: Open) -> None:
+        own = nightly()
+        (own.root / "var/copies").write_text("a file where the folder should be")
+
+        assert run(own).status is RunStatus.FAILED
+        assert copies(own) == []
+
+
+class TestDoubt:
+    def test_a_dump_that_fails_leaves_nothing(self, nightly: Open) -> None:
+        own = nightly(what="from: \"echo half of it; echo 'Lost connection' >&2; exit 3\", as: billing.sql")
+
+        assert run(own).status is RunStatus.FAILED
+        assert "the dump was cut short: exit code 3: Lost connection" in message(own)
+        assert (copies(own), lying(own)) == ([], [])
+
+    def test_a_dump_without_its_end_leaves_nothing(self, nightly: Open) -> None:
+        own = nightly(what='from: "echo half of it", as: billing.sql, expect_end: Dump completed')
+
+        assert run(own).status is RunStatus.FAILED
+        assert "its end does not say 'Dump completed'" in message(own)
+        assert (copies(own), lying(own)) == ([], [])
+
+    @pytest.mark.parametrize(("doubt", "status"), [("", "failed"), (", doubt: {empty: fine}", "succeeded")])
+    def test_an_empty_dump_is_not_green_unless_that_is_said(self, nightly: Open, doubt: str, status: str) -> None:
+        own = nightly(doubt, what='from: "true", as: billing.sql')
+
+        assert run(own).status.value == status
+        assert "there is nothing in it" in message(own)
+        assert copies(own)[0].state is (CopyState.GOOD if doubt else CopyState.DOUBTFUL)
+
+    def test_a_copy_of_half_the_usual_size_is_a_warning(self, nightly: Open, data: Path) -> None:
+        own = nightly()
+        run(own)
+        (data / "noise").write_bytes(os.urandom(900_000))
+
+        assert run(own).status is RunStatus.WARNING
+        assert re.match(r"it has 90\d kB, and the one before had 2.0 MB; 4 files, ", message(own))
+        assert copies(own)[0].state is CopyState.DOUBTFUL
+        assert json.loads(next((own.root / "var/copies").rglob("*r2.json")).read_text())["doubts"]
+
+    @pytest.mark.parametrize(
+        ("doubt", "status"),
+        [("", "failed"), (", doubt: {changed: warn}", "warning"), (", doubt: {changed: fine}", "succeeded")],
+    )
+    def test_a_file_that_grows_meanwhile_is_named(self, nightly: Open, data: Path, doubt: str, status: str) -> None:
+        own = nightly(doubt)
+        growing = data / "dump.sql"
+        growing.write_bytes(bytes(300_000_000))
+        grower = subprocess.Popen(["bash", "-c", f"while :; do echo more >> '{growing}'; done"])
+        try:
+            ended = run(own)
+        finally:
+            grower.kill()
+            grower.wait()
+
+        assert ended.status.value == status
+        assert f"changed while it was read: {str(growing).lstrip('/')}" in message(own)
+
+    def test_a_path_that_is_not_there_is_named(self, nightly: Open, data: Path) -> None:
+        own = nightly(what=f"paths: [{data}, {data}-missing]")
+
+        assert run(own).status is RunStatus.FAILED
+        assert "could not be read" in message(own)
+        assert "-missing (no such file or directory)" in message(own)
+
+
+class TestWhatStays:
+    def test_the_newest_stay_and_the_others_go_from_store_and_catalogue(self, nightly: Open) -> None:
+        own = nightly(", keep: {last: 2}")
+        for _ in range(4):
+            assert run(own).status is RunStatus.SUCCEEDED
+
+        assert [copy.run for copy in copies(own)] == [4, 3]
+        assert len(lying(own)) == 2 * len(WHOLE)
+
+    def test_a_copy_in_doubt_takes_nothing_away(self, nightly: Open, data: Path) -> None:
+        own = nightly(", keep: {last: 1}")
+        run(own)
+        (data / "noise").unlink()
+
+        assert run(own).status is RunStatus.WARNING
+        assert [copy.run for copy in copies(own)] == [2, 1]
+
+    def test_what_a_killed_run_left_is_cleared_away(self, nightly: Open) -> None:
+        own = nightly()
+        run(own)
+        folder = own.root / "var/copies/nightly/copy"
+        half, orphan = folder / ".2026-11-20T120000Z-r9.tar.zst.0123.part", folder / "2026-11-20T120000Z-r9.tar.zst"
+        foreign = folder / "2026-11-20.tar.zst"
+        for path in (half, orphan, foreign):
+            path.write_text("left")
+            os.utime(path, (0, 0))
+
+        run(own)
+
+        assert (half.exists(), orphan.exists(), foreign.exists()) == (False, False, True)
+        assert len(copies(own)) == 2
+
+
+DRILL = "  - restore_drill: {of: copy, sample: 3, must_include: ['*hello.txt']}\n"
+
+
+class TestDrills:
+    def test_a_drill_proves_a_copy_and_cleans_up(self, nightly: Open) -> None:
+        own = nightly(then=DRILL)
+
+        assert run(own).status is RunStatus.SUCCEEDED
+        (copy,) = copies(own)
+        assert copy.restored_at == own.clock.now()
+        (drill,) = own.app.books.copies.drills(copy.id)
+        assert (drill.is_whole, drill.problem) == (False, "")
+        assert not list((own.root / "var").rglob("restored-*"))
+
+    def test_a_check_that_fails_is_told(self, nightly: Open) -> None:
+        own = nightly(then="  - restore_drill: {of: copy, then: \"echo 'no table billing' >&2; exit 1\"}\n")
+
+        assert run(own).status is RunStatus.FAILED
+        said = message(own, "restore_drill")
+        assert said == "what was restored does not pass the check: exit code 1: no table billing"
+
+    def test_what_must_be_in_it_and_is_not_fails(self, nightly: Open) -> None:
+        own = nightly(then="  - restore_drill: {of: copy, must_include: [billing.sql]}\n")
+
+        assert run(own).status is RunStatus.FAILED
+        assert "the copy has no billing.sql" in message(own, "restore_drill")
+
+    def test_one_flipped_bit_heads_the_digest_until_it_is_put_right(self, nightly: Open) -> None:
+        own = nightly(then="  - restore_drill: {of: copy, sample: all}\n")
+        run(own)
+        own.write(
+            "routines/nightly.yaml",
+            "name: Nightly\naccountable: ops1\nsteps:\n"
+            "  - {id: copy, when: 'false', backup: {paths: [/etc/hostname], to: disk}}\n"
+            "  - restore_drill: {of: copy, sample: all}\n",
+        )
+        (archive,) = (own.root / "var/copies").rglob("*.tar.zst")
+
+        flip(archive, archive.stat().st_size // 2)
+        assert run(own).status is RunStatus.FAILED
+        worse = own.app.digests.preview("daily", own.clock.now())
+        flip(archive, archive.stat().st_size // 2)
+        assert run(own).status is RunStatus.SUCCEEDED
+        better = own.app.digests.preview("daily", own.clock.now())
+
+        assert copies(own)[0].state is CopyState.GOOD
+        (item,) = [item for item in worse.digest.needs_you if item.word == "Damaged"]
+        assert item.title == "A copy of Nightly"
+        assert "damaged copy of Nightly" in worse.digest.subject
+        assert [item for item in better.digest.needs_you if item.word == "Damaged"] == []
+
+    def test_a_proof_that_is_overdue_is_told_though_nothing_failed(self, nightly: Open) -> None:
+        own = nightly(", restored_within: 8d")
+        run(own)
+
+        assert own.app.digests.preview("daily", own.clock.now()).digest.needs_you == ()
+        own.clock.move(days=9)
+        (item,) = own.app.digests.preview("daily", own.clock.now()).digest.needs_you
+        assert (item.word, item.title) == ("Unproven", "The copies of Nightly")
+        assert "never yet" in item.facts
+
+
+class TestByHand:
+    def test_verifying_finds_what_is_not_what_was_sent(self, nightly: Open) -> None:
+        own = nightly()
+        run(own)
+        (copy,) = copies(own)
+        own.app.backups.verify(copy, actor="boss", at=own.clock.now())
+        assert copies(own)[0].reread_at == own.clock.now()
+
+        (index,) = (own.root / "var/copies").rglob("*.index.zst")
+        flip(index, 10)
+        with pytest.raises(ArchiveDamaged, match=r"index\.zst is not what was sent"):
+            own.app.backups.verify(copy, actor="boss", at=own.clock.now())
+        assert copies(own)[0].state is CopyState.DAMAGED
+
+    def test_a_manifest_that_somebody_changed_is_not_believed(self, nightly: Open) -> None:
+        own = nightly()
+        run(own)
+        (manifest,) = (own.root / "var/copies").rglob("*.json")
+        manifest.write_text(manifest.read_text().replace("Example", "Another"))
+
+        with pytest.raises(ArchiveDamaged, match="is not what was written"):
+            own.app.backups.verify(copies(own)[0], actor="boss", at=own.clock.now())
+
+    def test_a_lost_catalogue_is_made_again_from_what_lies_there(self, nightly: Open, house: Open) -> None:
+        own = nightly()
+        run(own)
+        run(own)
+        (before, _) = copies(own)
+        new = house({"other": "name: Other\naccountable: ops1\nsteps: [{run: 'true'}]\n"}, site=SITE)
+        (own.root / "var/copies").rename(new.root / "var/copies")
+        (broken, *_) = sorted((new.root / "var/copies").rglob("*r1.tar.zst"))
+        broken.write_bytes(b"short")
+
+        adopted = new.app.backups.adopt("disk", actor="boss", at=new.clock.now())
+
+        assert [copy.name for copy in adopted.copies] == [before.name]
+        assert len(adopted.problems) == 1
+        (after,) = copies(new)
+        assert (after.name, after.size_bytes, after.made_at) == (before.name, before.size_bytes, before.made_at)
+        assert new.app.backups.adopt("disk", actor="boss", at=new.clock.now()).copies == ()
+
+    def test_a_word_that_may_be_two_copies_is_asked_about(self, nightly: Open) -> None:
+        own = nightly(then='  - id: dump\n    backup: {from: "echo x", as: x.sql, to: disk}\n')
+        run(own)
+        last = copies(own)[0].name.rpartition("/")[2]
+
+        with pytest.raises(Refused, match=r"may be nightly/copy/.* or nightly/dump/"):
+            own.app.backups.find(last)
+        assert own.app.backups.find(f"nightly/dump/{last}").step == "dump"
+
+
+class TestTheLedgerItself:
+    def test_it_is_copied_while_it_is_in_use_and_put_back_when_it_is_lost(
+        self, nightly: Open, tmp_path: Path, reopened: Callable[..., House]
+    ) -> None:
+        own = nightly(what="state: true")
+        assert run(own).status is RunStatus.SUCCEEDED
+        assert run(own).status is RunStatus.SUCCEEDED
+        own.close()
+        state = own.root / "var"
+        (state / "ledger.db").rename(tmp_path / "lost.db")
+
+        with LocalFolder(state / "copies") as store:
+            manifest = restore_ledger(state, store)
+
+        again = reopened(own.root, own.clock)
+        assert manifest.stream_name == "ledger.db"
+        assert [run.id for run in again.runs("nightly")] == [1, 2]
+
+    def test_a_ledger_that_is_there_is_never_written_over(self, nightly: Open) -> None:
+        own = nightly(what="state: true")
+        run(own)
+        before = own.app.books.ledger.path.read_bytes()
+
+        with (
+            LocalFolder(own.root / "var/copies") as store,
+            pytest.raises(Refused, match="is there; move it away first"),
+        ):
+            restore_ledger(own.root / "var", store)
+        assert own.app.books.ledger.path.read_bytes() == before
+
+    def test_what_is_no_whole_ledger_is_not_put_in_its_place(self, nightly: Open, tmp_path: Path) -> None:
+        own = nightly()
+        copy_ledger(own.app.books.ledger.path, tmp_path / "copy.db")
+        with (tmp_path / "copy.db").open("r+b") as file:
+            file.truncate(20_000)
+
+        with pytest.raises(LedgerDamaged, match="is no whole ledger"):
+            place_ledger(tmp_path / "copy.db", tmp_path / "ledger.db")
+        assert not (tmp_path / "ledger.db").exists()
+        with pytest.raises(LedgerDamaged, match="is no whole ledger"):
+            place_ledger(own.root / "opsrunner.yaml", tmp_path / "ledger.db")
+
+
+class TestEncryption:
+    @pytest.fixture
+    def key(self) -> Any:
+        return pyrage.x25519.Identity.generate()
+
+    def test_only_the_secret_key_opens_it(self, nightly: Open, data: Path, tmp_path: Path, key: Any) -> None:
+        public = str(key.to_public())
+        drill = "  - restore_drill: {of: copy, sample: 2, identity: {file: secrets/age}}\n"
+        own = nightly(f", encrypt_to: [{public}]", then=drill)
+        (own.root / "secrets").mkdir(mode=0o700, exist_ok=True)
+        own.write("secrets/age", str(key))
+
+        assert run(own).status is RunStatus.SUCCEEDED
+        (copy,) = copies(own)
+        assert [name.partition(".")[2] for name in lying(own)] == ["index.zst.age", "json", "tar.zst.age"]
+        everything = b"".join(path.read_bytes() for path in (own.root / "var/copies").rglob("*") if path.is_file())
+        assert b"hello" not in everything
+        with pytest.raises(Refused):
+            restore(own, copy, tmp_path / "out")
+        with pytest.raises(Refused):
+            restore(own, copy, tmp_path / "out", identities=(str(pyrage.x25519.Identity.generate()),))
+        restore(own, copy, tmp_path / "out", identities=(f"# created today\n{key}\n",))
+        back = tmp_path / "out" / str(data).lstrip("/")
+        assert subprocess.run(["diff", "-r", "--no-dereference", data, back], check=False).returncode == 0
+        assert str(key) not in (own.root / "var/ledger.db").read_bytes().decode("latin-1")

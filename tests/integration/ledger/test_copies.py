@@ -1,0 +1,159 @@
+"""The catalogue of copies: what is written down of each, and what is found again."""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+from sqlite_utils import Database
+
+from opsrunner.ledger.books import Books
+from opsrunner.ledger.migrations import MIGRATIONS
+from opsrunner.model.backup import Copy, CopyState, Drill, Gone, NewCopy, Reread
+
+
+@pytest.fixture
+def new(now: datetime) -> NewCopy:
+    return NewCopy(
+        name="nightly/copy/2026-11-20T060000Z-r7",
+        store="offsite",
+        routine="nightly",
+        step="copy",
+        run=7,
+        made_at=now,
+        received_at=now + timedelta(minutes=5),
+        checked_by="SHA-256",
+        size_bytes=1 << 40,
+        plain_bytes=1 << 41,
+        files=12,
+        manifest_sha256="0" * 64,
+        of="/srv, 'quoted' ☃",
+    )
+
+
+def only(books: Books) -> Copy:
+    (copy,) = books.copies.named("nightly/copy/2026-11-20T060000Z-r7")
+    return copy
+
+
+def test_a_copy_is_found_again_as_it_was_written(books: Books, new: NewCopy, now: datetime) -> None:
+    full = replace(new, key="web1", doubts=("one changed", "two"), reread_at=now)
+    books.copies.note([full])
+    assert only(books) == Copy(**vars(full), id=1, state=CopyState.DOUBTFUL)
+    assert books.copies.get(1) == only(books)
+    assert books.copies.get(2) is None
+
+
+def test_a_copy_without_doubts_is_good(books: Books, new: NewCopy) -> None:
+    books.copies.note([new])
+    assert only(books).state is CopyState.GOOD
+
+
+def test_lying_ones_are_found_by_what_is_asked(books: Books, new: NewCopy, now: datetime) -> None:
+    books.copies.note(
+        [
+            new,
+            replace(new, name="b", store="near", made_at=now + timedelta(days=1)),
+            replace(new, name="c", key="web1"),
+            replace(new, name="d", step="other", made_at=now - timedelta(days=1)),
+            replace(new, name="e", routine="weekly"),
+            replace(new, name="f"),
+        ]
+    )
+    books.copies.note([Gone(copy=6, at=now, why="beyond what is kept")])
+
+    def ids(found: list[Copy]) -> list[int]:
+        return [copy.id for copy in found]
+
+    assert ids(books.copies.lying()) == [2, 5, 3, 1, 4]
+    assert ids(books.copies.lying(routine="nightly", step="copy")) == [2, 3, 1]
+    assert ids(books.copies.lying(routine="nightly", step="copy", key="")) == [2, 1]
+    assert ids(books.copies.lying(routine="nightly", step="copy", key="web1")) == [3]
+    assert ids(books.copies.lying(store="near")) == [2]
+    assert ids(books.copies.of_step("nightly", "copy", most=3)) == [2, 6, 3]
+    assert ids(books.copies.named("b", store="near")) == [2]
+    assert ids(books.copies.named("b", store="far")) == []
+
+
+def test_what_was_read_again_is_dated_or_damaged(books: Books, new: NewCopy, now: datetime) -> None:
+    books.copies.note([new, Reread(copy=1, at=now)])
+    assert (only(books).reread_at, only(books).state) == (now, CopyState.GOOD)
+    later = now + timedelta(days=1)
+    books.copies.note([Reread(copy=1, at=later, problem="its SHA-256 differs")])
+    assert (only(books).reread_at, only(books).state, only(books).why) == (
+        now,
+        CopyState.DAMAGED,
+        "its SHA-256 differs",
+    )
+    books.copies.note([Reread(copy=1, at=later)])
+    assert (only(books).reread_at, only(books).state, only(books).why) == (later, CopyState.GOOD, "")
+
+
+def test_what_is_right_again_is_as_doubtful_as_it_was_made(books: Books, new: NewCopy, now: datetime) -> None:
+    books.copies.note([replace(new, doubts=("x",)), Reread(copy=1, at=now, problem="p"), Reread(copy=1, at=now)])
+    assert only(books).state is CopyState.DOUBTFUL
+
+
+def test_drills_are_kept_newest_first_and_prove_or_damage_the_copy(books: Books, new: NewCopy, now: datetime) -> None:
+    good = Drill(copy=1, at=now, files=20, bytes=1 << 33, seconds=1.5, is_whole=False)
+    bad = replace(good, at=now + timedelta(hours=1), is_whole=True, problem="x is no file")
+    books.copies.note([new, good])
+    assert (only(books).restored_at, only(books).state) == (now, CopyState.GOOD)
+    books.copies.note([bad])
+    assert books.copies.drills(1) == [bad, good]
+    assert (only(books).restored_at, only(books).state, only(books).why) == (now, CopyState.DAMAGED, "x is no file")
+
+
+def test_one_that_is_gone_stays_known(books: Books, new: NewCopy, now: datetime) -> None:
+    books.copies.note([new, Gone(copy=1, at=now, why="beyond what is kept")])
+    assert (only(books).state, only(books).ended_at, only(books).why) == (CopyState.GONE, now, "beyond what is kept")
+    assert books.copies.lying() == []
+
+
+def test_one_that_is_found_again_lies_there_again(books: Books, new: NewCopy, now: datetime) -> None:
+    books.copies.note([new, Gone(copy=1, at=now, why="it is not there"), Reread(copy=1, at=now)])
+    assert (only(books).state, only(books).ended_at) == (CopyState.GOOD, None)
+
+
+def test_one_that_was_removed_by_us_does_not_come_back_damaged(books: Books, new: NewCopy, now: datetime) -> None:
+    books.copies.note([new, Gone(copy=1, at=now, why="beyond what is kept"), Reread(copy=1, at=now, problem="gone")])
+    assert (only(books).state, only(books).ended_at) == (CopyState.GONE, now)
+
+
+def test_a_copy_of_the_same_name_is_known_anew_with_all_that_it_is(books: Books, new: NewCopy, now: datetime) -> None:
+    books.copies.note([new, Drill(copy=1, at=now, files=1, bytes=1, seconds=1, is_whole=True)])
+    books.copies.note([Gone(copy=1, at=now, why="x")])
+    again = replace(
+        new, run=8, made_at=now + timedelta(days=1), size_bytes=5, of="/etc", key="web1", doubts=("d",), files=3
+    )
+    books.copies.note([again])
+    assert only(books) == Copy(**vars(again), id=1, state=CopyState.DOUBTFUL)
+
+
+def test_notes_are_written_together_or_not_at_all(books: Books, new: NewCopy, now: datetime) -> None:
+    drill = Drill(copy=99, at=now, files=1, bytes=1, seconds=1, is_whole=True)
+    with pytest.raises(Exception, match="FOREIGN KEY"):
+        books.copies.note([new, drill])
+    assert books.copies.lying() == []
+
+
+def test_a_ledger_of_form_3_gets_a_catalogue_and_keeps_its_rows(tmp_path: Path, new: NewCopy) -> None:
+    path = tmp_path / "ledger.db"
+    older = Database(path)
+    for step in MIGRATIONS[:3]:
+        step(older)
+    older.execute("INSERT INTO notes(at, author, text) VALUES ('2026-11-20T06:00:00.000000Z', 'boss', 'kept')")
+    older.execute("PRAGMA user_version = 3")
+    older.conn.commit()
+    older.close()
+    books = Books.open(path)
+    books.copies.note([new])
+    assert only(books).id == 1
+    books.ledger.close()
+    with sqlite3.connect(path) as connection:
+        assert connection.execute("SELECT text FROM notes").fetchall() == [("kept",)]
+        assert connection.execute("PRAGMA user_version").fetchone() == (len(MIGRATIONS),)
+    connection.close()

@@ -1,0 +1,121 @@
+"""A backup, its proofs, a drill and a restore, into a real bucket and onto a real host: by two lines of the site."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from opsrunner.app import App, open_app
+from opsrunner.fleet.host_keys import trust
+from opsrunner.model.backup import CopyState
+from opsrunner.model.run import RunStatus
+
+pytestmark = [pytest.mark.needs("sshd"), pytest.mark.xdist_group("s3")]
+SITE = """\
+site: Example Hosting
+timezone: UTC
+people:
+  boss: {{name: The owner, email: owner@example.com, roles: [owner, sysadmin]}}
+hosts:
+  web1: {{address: {address}, port: {port}, user: {user}, key_file: {key}}}
+stores:
+  bucket:
+    s3: {{bucket: {bucket}, endpoint: "{endpoint}", access_key: {{env: KEY}}, secret_key: {{file: secrets/s3}}}}
+  shed: {{sftp: {{host: web1, path: {folder}}}}}
+"""
+NIGHTLY = """\
+name: Nightly
+accountable: sysadmin
+steps:
+  - id: here
+    backup: {{paths: [{data}], to: bucket, also_to: [shed], verify: full, keep: {{last: 2}}}}
+  - id: there
+    backup: {{paths: [{data}], host: web1, to: shed, also_to: [bucket]}}
+  - id: dump
+    backup: {{from: "head -c 40000000 /dev/urandom; echo; echo Dump completed", as: billing.sql,
+              expect_end: Dump completed, to: bucket, also_to: [shed]}}
+  - restore_drill: {{of: here, store: bucket, sample: 3}}
+  - restore_drill: {{of: here, store: shed, sample: all}}
+  - restore_drill: {{of: there, sample: all}}
+  - restore_drill: {{of: dump, store: bucket}}
+"""
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    folder = tmp_path / "data"
+    (folder / "deep" / "er").mkdir(parents=True)
+    for number in range(40):
+        (folder / "deep" / f"file {number}").write_bytes(os.urandom(number * 10_000))
+    (folder / "link").symlink_to("deep")
+    return folder
+
+
+@pytest.fixture
+def app(
+    make_site: Callable[[Mapping[str, str]], Path],
+    data: Path,
+    tmp_path: Path,
+    sshd_farm: Any,
+    s3_server: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[App]:
+    """Open a site whose copies go into a bucket and onto a host."""
+    host = sshd_farm.host(1)
+    s3_server.client.create_bucket(Bucket="whole-way")
+    monkeypatch.setenv("KEY", "copies")
+    site = SITE.format(
+        address=host.address,
+        port=host.port,
+        user=host.user,
+        key=host.key_file,
+        bucket="whole-way",
+        endpoint=s3_server.endpoint,
+        folder=tmp_path / "shed",
+    )
+    root = make_site({"opsrunner.yaml": site, "routines/nightly.yaml": NIGHTLY.format(data=data)})
+    (root / "secrets").mkdir(mode=0o700, exist_ok=True)
+    (root / "secrets/s3").write_text("canary-s3cret-of-copies")
+    (root / "secrets/s3").chmod(0o600)
+    opened = open_app(root)
+    trust(opened.known_hosts, host, sshd_farm.public_keys(host))
+    yield opened
+    opened.close()
+
+
+def test_copies_go_away_and_come_back(app: App, data: Path, tmp_path: Path) -> None:
+    run = app.run_by_hand("nightly", actor="boss")
+
+    messages = {record.id: record.outcome.message for record in app.books.steps.of_run(run.id) if record.outcome}
+    assert run.status is RunStatus.SUCCEEDED, messages
+    copies = app.books.copies.lying()
+    assert sorted((copy.step, copy.store) for copy in copies) == [
+        (step, store) for step in ("dump", "here", "there") for store in ("bucket", "shed")
+    ]
+    assert {copy.state for copy in copies} == {CopyState.GOOD}
+    assert {copy.checked_by.partition(" ")[0] for copy in copies if copy.store == "bucket"} == {"CRC32"}
+    assert {copy.checked_by for copy in copies if copy.store == "shed"} == {"SHA-256 by web1"}
+    assert all(copy.reread_at for copy in copies if copy.step == "here")
+    for copy in copies:
+        if copy.step != "dump":
+            to = tmp_path / copy.store / copy.step
+            app.backups.restore(
+                copy, to, only=(), own=False, replace=False, tell=lambda _: None, actor="boss", at=app.clock.now()
+            )
+            back = to / str(data).lstrip("/")
+            assert subprocess.run(["diff", "-r", "--no-dereference", data, back], check=False).returncode == 0
+
+
+def test_old_copies_go_from_bucket_and_host(app: App) -> None:
+    for _ in range(3):
+        app.run_by_hand("nightly", actor="boss")
+
+    assert len(app.books.copies.lying(step="here", store="bucket")) == 2
+    for name in ("bucket", "shed"):
+        with app.open_store(name) as store:
+            assert len(list(store.list("nightly/here/"))) == 2 * 3

@@ -1,0 +1,103 @@
+"""Backups on the page: how copies stand, what was proven, and that names from elsewhere are text."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from opsrunner.app import App
+from opsrunner.model.backup import Drill, NewCopy
+from opsrunner.testing import FakeClock
+
+SignedIn = Callable[[str], Any]
+HOSTILE = "<script>alert(1)</script>"
+BACKUPS = """\
+name: Nightly backups
+accountable: sysadmin
+schedule: {every: day, at: "02:30"}
+steps:
+  - id: copy
+    backup: {paths: [/etc], to: disk}
+"""
+
+
+@pytest.fixture
+def app(app: App) -> App:
+    """The site with a routine that copies."""
+    site_file, routine = app.root / "opsrunner.yaml", app.root / "routines/backups.yaml"
+    site_file.write_text(site_file.read_text() + "stores:\n  disk: {local: {path: copies}}\n")
+    routine.write_text(BACKUPS)
+    routine.chmod(0o600)
+    app.in_force.refresh()
+    return app
+
+
+@pytest.fixture
+def made(app: App, clock: FakeClock) -> Callable[..., int]:
+    """Write a copy into the catalogue, and return its number."""
+
+    def write(*, hours_ago: float = 1, **changes: Any) -> int:
+        at = clock.now() - timedelta(hours=hours_ago)
+        values: dict[str, Any] = {
+            "name": f"backups/copy/{at:%Y-%m-%dT%H%M%SZ}-r1",
+            "store": "disk",
+            "routine": "backups",
+            "step": "copy",
+            "run": 1,
+            "made_at": at,
+            "received_at": at,
+            "checked_by": "SHA-256, read back",
+            "size_bytes": 3_000_000,
+            "plain_bytes": 9_000_000,
+            "files": 12,
+            "manifest_sha256": "0" * 64,
+            "of": "/etc",
+        }
+        app.books.copies.note([NewCopy(**(values | changes))])
+        return app.books.copies.lying()[0].id
+
+    return write
+
+
+def drilled(app: App, clock: FakeClock, copy: int, problem: str = "") -> None:
+    drill = Drill(copy=copy, at=clock.now(), files=20, bytes=100, seconds=1.5, is_whole=False, problem=problem)
+    app.books.copies.note([drill])
+
+
+def test_it_says_what_is_not_yet_copied(signed_in: SignedIn, app: App) -> None:
+    text = signed_in("ops1").get("/backups").text
+    assert "0 of 1 backup is proven and fresh" in text
+    assert "no copy yet" in text
+
+
+def test_a_copy_is_green_when_something_of_it_was_restored(
+    signed_in: SignedIn, app: App, clock: FakeClock, made: Callable[..., int]
+) -> None:
+    made(hours_ago=30)
+    copy = made()
+    assert "never restored" in signed_in("ops1").get("/backups").text
+
+    drilled(app, clock, copy)
+    text = signed_in("ops1").get("/backups").text
+    assert "1 of 1 backup is proven and fresh" in text
+    assert "3.0 MB in disk, received whole (SHA-256, read back)" in text
+    assert "20 files in 1.5 s" in text
+    assert 'aria-label="Sizes of the last 2 copies of Nightly backups, copy"' in text
+
+
+def test_an_old_copy_is_not_fresh(signed_in: SignedIn, app: App, clock: FakeClock, made: Callable[..., int]) -> None:
+    drilled(app, clock, made(hours_ago=60))
+    text = signed_in("ops1").get("/backups").text
+    assert '<span class="tag warn">old</span>' in text
+
+
+def test_what_is_damaged_says_why_as_text(
+    signed_in: SignedIn, app: App, clock: FakeClock, made: Callable[..., int]
+) -> None:
+    drilled(app, clock, made(), problem=f"{HOSTILE} is not what was sent")
+    text = signed_in("ops1").get("/backups").text
+    assert "&lt;script&gt;alert(1)&lt;/script&gt; is not what was sent" in text
+    assert HOSTILE not in text
