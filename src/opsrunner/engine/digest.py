@@ -25,6 +25,8 @@ SINCE = "{}_digests_since"
 """What the ledger calls the moment from which on digests of a series are owed."""
 AFTER = "{}_digests_after"
 """What it calls the newest end of a run at that moment; 0 where no series had told of any before."""
+SET_BACK = timedelta(minutes=30)
+"""A digest that ends as little after now is ours: the clock was set back by so much since, and owes no second one."""
 _SPANS = {"daily": timedelta(days=1), "weekly": timedelta(days=7), "monthly": timedelta(days=31)}
 
 
@@ -86,7 +88,7 @@ class DigestWriter:
         schedule = self._schedule(series)
         if schedule is None:
             return None
-        last = self._books.digests.last(series, until=now)  # a clock that was ahead has written none of ours
+        last = self._books.digests.last(series, until=now + SET_BACK)  # a clock further ahead has written none of ours
         since = last.until_at if last is not None else self._since(series, now)
         coming = list(occurrences(schedule, after=since, until=now, almanac=self._desk.almanac()))
         return coming[-1].planned_at if coming else None

@@ -16,6 +16,7 @@ from opsrunner.archives.reader import fetch_manifest, read_again, read_stored
 from opsrunner.archives.removing import remove_orphans
 from opsrunner.archives.sources import TAR_CHANGED, TAR_FAILED, named, read_tar_words, tar_command
 from opsrunner.archives.versions import archive_versions
+from opsrunner.archives.watched import Watched
 from opsrunner.archives.writer import Written
 from opsrunner.errors import ArchiveDamaged, StepFailed, StoreFailed
 from opsrunner.model.backup import CopyState, NewCopy
@@ -29,6 +30,7 @@ from opsrunner.steps.copies_kept import remove_beyond
 from opsrunner.steps.environment import host_environment
 from opsrunner.steps.exit_codes import describe_exit
 from opsrunner.steps.output import OutputSink, cut, mask_bytes, printable
+from opsrunner.steps.step_time import StepTime
 from opsrunner.stores.base import READ_BYTES, Store
 
 COMPARED_WITH = 5
@@ -73,12 +75,13 @@ class BackupRun:
         self._call, self._means = call, means
         self._options: Options = call.options
         self._findings = Findings()
+        self._time = StepTime(call, means)
 
     def run(self) -> Outcome:
         """Make it. Raises StepFailed where no copy came of it."""
         try:
             with ExitStack() as stack:
-                stores = {name: stack.enter_context(self._means.open_store(name)) for name in self._store_names}
+                stores = {name: stack.enter_context(self._open(name)) for name in self._store_names}
                 self._sweep(stores)
                 copying = Copying(self._order, stores, clock=self._means.clock)
                 stack.callback(copying.close)
@@ -108,6 +111,9 @@ class BackupRun:
         if self._findings.status is StepStatus.SUCCEEDED:
             self._remove_old(copies, stores)
         return self._outcome(copies, written)
+
+    def _open(self, name: str) -> Watched:
+        return Watched(self._means.open_store(name), require_time=self._time.require)
 
     @property
     def _store_names(self) -> tuple[str, ...]:
@@ -163,7 +169,7 @@ class BackupRun:
                 self._host,
                 self._command(),
                 env=host_environment(self._host, self._call, self._means.vault),
-                timeout_seconds=self._call.timeout_seconds,
+                timeout_seconds=self._time.left_seconds,
                 stopping=self._means.stopping,
                 take=copying.take,
             )

@@ -8,6 +8,7 @@ import shutil
 
 from opsrunner.archives.drilling import Drilled, drill_all, drill_sample
 from opsrunner.archives.reader import fetch_manifest
+from opsrunner.archives.watched import Watched
 from opsrunner.errors import ArchiveDamaged, NotStored, StepFailed, StoreFailed
 from opsrunner.model.backup import Copy, Drill
 from opsrunner.model.outcome import Outcome, StepStatus
@@ -17,6 +18,7 @@ from opsrunner.steps.environment import host_environment
 from opsrunner.steps.exit_codes import describe_exit
 from opsrunner.steps.output import OutputSink, cut, mask_bytes, printable
 from opsrunner.steps.restore_drill import Options
+from opsrunner.steps.step_time import StepTime
 
 SCRATCH = "restored"
 HOUR = 3600
@@ -28,6 +30,7 @@ class DrillRun:
     def __init__(self, call: StepCall, means: Means) -> None:
         self._call, self._means = call, means
         self._options: Options = call.options
+        self._time = StepTime(call, means)
         self._scratch = call.workdir / f"{SCRATCH}-{call.step}"
         self._sink = OutputSink(call.output, limit_bytes=call.output_limit_bytes, vault=means.vault)
 
@@ -69,7 +72,7 @@ class DrillRun:
         return random.Random(self._call.run_id)  # noqa: S311 (a sample, no secret)
 
     def _drill(self, copy: Copy) -> Drilled:
-        with self._means.open_store(copy.store) as store:
+        with Watched(self._means.open_store(copy.store), require_time=self._time.require) as store:
             manifest = fetch_manifest(store, copy.name, sha256=copy.manifest_sha256)
             self._require_room(manifest.plain_size if self._is_whole(manifest.form) else 0)
             self._say(f"{copy.name} in {copy.store}, made {copy.made_at:%Y-%m-%d %H:%M} UTC")
@@ -119,7 +122,7 @@ class DrillRun:
                 **host_environment(self._means.hosts["local"], self._call, self._means.vault),
                 "OPS_RESTORED": str(self._scratch),
             },
-            timeout_seconds=self._call.timeout_seconds,
+            timeout_seconds=self._time.left_seconds,
             stopping=self._means.stopping,
         )
         self._sink.write(answer.stdout + answer.stderr)

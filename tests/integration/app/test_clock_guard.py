@@ -213,3 +213,20 @@ def test_who_asks_for_a_run_is_told_why_nothing_happens(house: Callable[..., Any
     with holder, pytest.raises(Refused, match="the daemon holds everything: the clock says 2037"):
         site.app.run_by_hand("hourly", actor="boss")
     assert site.app.books.requests.waiting() == []
+
+
+@pytest.mark.parametrize("back", [{"milliseconds": 160}, {"minutes": 20}])
+def test_a_clock_set_back_a_little_owes_no_second_digest(house: Callable[..., Any], back: dict[str, int]) -> None:
+    own = house({})
+    own.at("2026-11-20T13:00:00")
+    own.at("2026-11-21T09:59:59")  # two hours late
+    count = "SELECT count(*) FROM digests WHERE series = 'daily'"
+    assert own.app.books.ledger.one(count)[0] == 1
+
+    own.clock.step(**{name: -value for name, value in back.items()})
+    own.work()
+    own.work()
+
+    assert own.app.books.ledger.one(count)[0] == 1
+    own.at("2026-11-22T07:00:01")
+    assert own.app.books.ledger.one(count)[0] == 2

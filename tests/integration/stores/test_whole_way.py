@@ -25,7 +25,9 @@ hosts:
   web1: {{address: {address}, port: {port}, user: {user}, key_file: {key}}}
 stores:
   bucket:
-    s3: {{bucket: {bucket}, endpoint: "{endpoint}", access_key: {{env: KEY}}, secret_key: {{file: secrets/s3}}}}
+    s3:
+      {{bucket: {bucket}, prefix: {prefix}, endpoint: "{endpoint}", access_key: {{env: KEY}},
+       secret_key: {{file: secrets/s3}}}}
   shed: {{sftp: {{host: web1, path: {folder}}}}}
 """
 NIGHTLY = """\
@@ -63,18 +65,20 @@ def app(
     tmp_path: Path,
     sshd_farm: Any,
     s3_server: Any,
+    bucket: str,
+    prefix: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[App]:
     """Open a site whose copies go into a bucket and onto a host."""
     host = sshd_farm.host(1)
-    s3_server.client.create_bucket(Bucket="whole-way")
     monkeypatch.setenv("KEY", "copies")
     site = SITE.format(
         address=host.address,
         port=host.port,
         user=host.user,
         key=host.key_file,
-        bucket="whole-way",
+        bucket=bucket,
+        prefix=prefix,
         endpoint=s3_server.endpoint,
         folder=tmp_path / "shed",
     )
