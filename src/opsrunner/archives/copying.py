@@ -33,6 +33,7 @@ class Order:
     routine: str
     step: str
     run: int
+    ledger: str = ""
     key: str = ""
     of: str
     """In words."""
@@ -125,6 +126,7 @@ class Copying:
             routine=self._order.routine,
             step=self._order.step,
             run=self._order.run,
+            ledger=self._order.ledger,
             key=self._order.key,
             made_at=self._began_at,
             seconds=round(self._clock.monotonic() - self._began, 3),

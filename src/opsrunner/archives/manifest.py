@@ -39,6 +39,8 @@ class Manifest(_Written):
     routine: str
     step: str
     run: int
+    ledger: str = ""
+    """The ledger that knows of it: a site adopts by itself only what its own ledger has made."""
     key: str = ""
     """The row that it was made for, where it was made for one."""
     made_at: AwareDatetime

@@ -38,8 +38,8 @@ def plan_retention(copies: Sequence[Copy], keep: Keep, *, now: datetime, zone: t
     """Decide over the copies of one step in one store, those that lie there.
 
     A good copy stands for its period before a doubtful one does, and what is doubtful takes no good one's place;
-    damaged ones count for nothing and are left to a person. The newest good copy always stays. Without any number all
-    stay.
+    damaged ones count for nothing and are left to a person. The newest good copy always stays, and so does the newest
+    of all: however many nights in a row are in doubt, no disk is filled with them. Without any number all stay.
     """
     lying = [copy for copy in copies if copy.state in (CopyState.GOOD, CopyState.DOUBTFUL)]
     if keep == Keep():
@@ -58,7 +58,7 @@ def plan_retention(copies: Sequence[Copy], keep: Keep, *, now: datetime, zone: t
     for name, period in _PERIODS.items():
         for place, copy in enumerate(_of_periods(newest_first, period, getattr(keep, name), zone), start=1):
             reasons[copy.id].append(f"{name} {place}")
-    for copy in _newer_than(good[0] if good else None, newest_first):
+    for copy in _newer_than(good[0] if good else None, newest_first)[: max(1, keep.last)]:
         reasons[copy.id].append("no good one is newer")
     return Retention(
         kept={number: tuple(why) for number, why in reasons.items() if why},
@@ -86,5 +86,5 @@ def _of_periods(newest_first: Sequence[Copy], period: Period, count: int, zone: 
 
 
 def _newer_than(good: Copy | None, newest_first: Sequence[Copy]) -> list[Copy]:
-    """Return the doubtful copies that no good one follows: they are all there is of that time."""
+    """Return the doubtful copies that no good one follows: the newest of them are all there is of that time."""
     return list(newest_first) if good is None else list(newest_first[: newest_first.index(good)])

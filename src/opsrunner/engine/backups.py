@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from opsrunner.archives.adopting import find_unknown
 from opsrunner.archives.choosing import choose, matches
-from opsrunner.archives.manifest import SUFFIX
 from opsrunner.archives.reader import fetch_manifest, read_again
 from opsrunner.archives.removing import remove_copy
 from opsrunner.archives.restoring import Restored, Tell, restore_all, restore_chosen
@@ -141,23 +140,14 @@ class Backups:
     def adopt(self, store_name: str, *, actor: str, at: datetime) -> Adopted:
         """Put every copy that lies in a store into the catalogue, as far as it is not known. Raises StoreFailed."""
         known = {copy.name for copy in self._desk.books.copies.lying(store=store_name)}
-        found: list[NewCopy] = []
-        problems: list[str] = []
         with self._open(store_name) as store:
-            names = [stored.name for stored in store.list() if stored.name.endswith(SUFFIX)]
-            for name in (name.removesuffix(SUFFIX) for name in names):
-                if name in known:
-                    continue
-                try:
-                    found.append(_adopted(store, store_name, name, at=at))
-                except (ArchiveDamaged, NotStored) as exc:
-                    problems.append(exc.message)
+            found, problems = find_unknown(store, store_name, known=known, at=at)
         with self._desk.books.transaction():
             self._desk.books.copies.note(found)
             self._desk.books.audit.add(
                 "adopt", f"store {store_name}", actor=actor, at=at, detail=f"{len(found)} copies"
             )
-        return Adopted(copies=tuple(found), problems=tuple(problems))
+        return Adopted(copies=found, problems=problems)
 
     def _note(self, note: CopyNote, action: str, copy: Copy, *, actor: str, at: datetime) -> None:
         with self._desk.books.transaction():
@@ -170,29 +160,3 @@ def _keeping(site: Site) -> Iterator[tuple[Routine, StepPlan, Keep]]:
         for plan in routine.steps:
             if plan.kind == "backup" and plan.options.get("keep"):
                 yield routine, plan, KeepOptions.model_validate(plan.options["keep"]).to_keep()
-
-
-def _adopted(store: Store, store_name: str, name: str, *, at: datetime) -> NewCopy:
-    """Return what a manifest says, after a look that its objects lie there in their sizes."""
-    manifest = fetch_manifest(store, name)
-    for file in (*manifest.archive, manifest.index):
-        stored = store.find(file.name)
-        if stored is None or stored.size_bytes != file.size:
-            raise ArchiveDamaged(f"{file.name} is not there as its manifest says")
-    return NewCopy(
-        name=manifest.name,
-        store=store_name,
-        routine=manifest.routine,
-        step=manifest.step,
-        run=manifest.run,
-        key=manifest.key,
-        made_at=manifest.made_at,
-        received_at=at,
-        checked_by="size, when it was adopted",
-        size_bytes=manifest.size_bytes,
-        plain_bytes=manifest.plain_size,
-        files=manifest.files,
-        manifest_sha256=hashlib.sha256(manifest.to_bytes()).hexdigest(),
-        of=manifest.of,
-        doubts=manifest.doubts,
-    )

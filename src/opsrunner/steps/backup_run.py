@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
 from functools import cached_property
 from statistics import median
 
 from opsrunner.archives.copying import Copying, Order
 from opsrunner.archives.frames import Packing
 from opsrunner.archives.reader import fetch_manifest, read_again, read_stored
-from opsrunner.archives.removing import remove_orphans
 from opsrunner.archives.sources import TAR_CHANGED, TAR_FAILED, named, read_tar_words, tar_command
 from opsrunner.archives.versions import archive_versions
 from opsrunner.archives.watched import Watched
@@ -26,7 +24,7 @@ from opsrunner.model.site import Host
 from opsrunner.model.sizes import size_words
 from opsrunner.steps.backup import STATE_NAME, Judgement, Options
 from opsrunner.steps.base import Means, StepCall
-from opsrunner.steps.copies_kept import remove_beyond
+from opsrunner.steps.copies_kept import remove_beyond, tidy_up
 from opsrunner.steps.environment import host_environment
 from opsrunner.steps.exit_codes import describe_exit
 from opsrunner.steps.output import OutputSink, cut, mask_bytes, printable
@@ -35,8 +33,6 @@ from opsrunner.stores.base import READ_BYTES, Store
 
 COMPARED_WITH = 5
 SMALL_SHARE = 0.5
-ORPHANED_AFTER = timedelta(hours=1)
-"""A store's clock may be wrong by this much."""
 _STATUS: Mapping[Judgement, StepStatus] = {
     "fail": StepStatus.FAILED,
     "warn": StepStatus.WARNING,
@@ -82,7 +78,8 @@ class BackupRun:
         try:
             with ExitStack() as stack:
                 stores = {name: stack.enter_context(self._open(name)) for name in self._store_names}
-                self._sweep(stores)
+                for name, store in stores.items():
+                    tidy_up(store, name, self._order, means=self._means)
                 copying = Copying(self._order, stores, clock=self._means.clock)
                 stack.callback(copying.close)
                 return self._copy(copying, stores)
@@ -105,11 +102,8 @@ class BackupRun:
             raise
         for store, failure in copying.together.failures.items():
             self._findings.fail(f"{store} has no copy: {failure.message}")
-        copies = [self._proven(copy, stores[copy.store]) for copy in copies]
-        for copy in copies:
-            self._means.note(copy)
-        if self._findings.status is StepStatus.SUCCEEDED:
-            self._remove_old(copies, stores)
+        copies = self._prove_all(copies, stores)
+        self._remove_old(copies, stores)
         return self._outcome(copies, written)
 
     def _open(self, name: str) -> Watched:
@@ -134,6 +128,7 @@ class BackupRun:
             routine=self._call.routine,
             step=self._call.step,
             run=self._call.run_id,
+            ledger=self._call.run_token.rpartition("-")[0],
             key=self._call.row_key,
             of=self._means.vault.mask(options.what),
             form="tar" if options.paths else "stream",
@@ -141,14 +136,6 @@ class BackupRun:
             recipients=options.encrypt_to,
             packing=Packing(level=options.compress.level, threads=options.compress.threads),
         )
-
-    def _sweep(self, stores: Mapping[str, Store]) -> None:
-        """Clear away what a run before left half-way; what cannot be cleared now waits for the next time."""
-        for store in stores.values():
-            with suppress(StoreFailed):
-                now = self._means.clock.now()
-                store.sweep(self._order.prefix, before=now)
-                remove_orphans(store, self._order.prefix, before=now - ORPHANED_AFTER)
 
     def _command(self) -> str:
         options = self._options
@@ -239,8 +226,19 @@ class BackupRun:
         )
         return [copy.size_bytes for copy in copies if copy.state is CopyState.GOOD][:COMPARED_WITH]
 
+    def _prove_all(self, copies: list[NewCopy], stores: Mapping[str, Store]) -> list[NewCopy]:
+        """Return the copies with what `verify` asks for; the catalogue knows of each, also where the time is over."""
+        proven: dict[str, NewCopy] = {copy.store: copy for copy in copies}
+        try:
+            for copy in copies:
+                proven[copy.store] = self._proven(copy, stores[copy.store])
+        finally:
+            for copy in proven.values():
+                self._means.note(copy)
+        return list(proven.values())
+
     def _proven(self, copy: NewCopy, store: Store) -> NewCopy:
-        """Return the copy with what `verify` asks for. Raises StepFailed where it does not hold."""
+        """Return the copy with what `verify` asks for, or with the doubt that it is not what was sent."""
         if self._options.verify == "received":
             return copy
         try:
@@ -253,6 +251,8 @@ class BackupRun:
         except ArchiveDamaged as exc:
             self._findings.fail(f"{copy.store}: {exc.message}")
             return replace(copy, doubts=(*copy.doubts, exc.message))
+        except StoreFailed as exc:
+            self._findings.fail(f"{copy.store} has a copy that could not be read again: {exc.message}")
         return copy
 
     def _remove_old(self, copies: list[NewCopy], stores: Mapping[str, Store]) -> None:

@@ -2,15 +2,37 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from zoneinfo import ZoneInfo
 
-from opsrunner.archives.removing import remove_copy
+from opsrunner.archives.adopting import find_unknown
+from opsrunner.archives.copying import Order
+from opsrunner.archives.removing import remove_copy, remove_orphans
 from opsrunner.archives.retention import plan_retention
 from opsrunner.errors import StoreFailed, StoreRefused
 from opsrunner.model.backup import Copy, CopyState, Gone, Keep, NewCopy
 from opsrunner.steps.base import Means
 from opsrunner.stores.base import Store
+
+ORPHANED_AFTER = timedelta(hours=1)
+"""A store's clock may be wrong by this much."""
+
+
+def tidy_up(store: Store, store_name: str, order: Order, *, means: Means) -> None:
+    """Set right what a run before left when it was killed: half objects go, and a whole copy is known from now on.
+
+    What cannot be set right now waits for the next time.
+    """
+    now = means.clock.now()
+    lying = means.copies.lying(routine=order.routine, step=order.step, store=store_name)
+    with suppress(StoreFailed):
+        store.sweep(order.prefix, before=now)
+        remove_orphans(store, order.prefix, before=now - ORPHANED_AFTER)
+        known = {copy.name for copy in lying}
+        for copy in find_unknown(store, store_name, known=known, at=now, prefix=order.prefix, ledger=order.ledger)[0]:
+            means.note(copy)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -383,6 +383,15 @@ class TestByHand:
         assert (after.name, after.size_bytes, after.made_at) == (before.name, before.size_bytes, before.made_at)
         assert new.app.backups.adopt("disk", actor="boss", at=new.clock.now()).copies == ()
 
+    def test_a_copy_that_a_run_died_over_is_known_again_after_the_next(self, nightly: Open) -> None:
+        own = nightly()
+        run(own)
+        own.app.books.ledger.change("DELETE FROM copies")
+
+        run(own)
+
+        assert [copy.run for copy in copies(own)] == [2, 1]
+
     def test_a_word_that_may_be_two_copies_is_asked_about(self, nightly: Open) -> None:
         own = nightly(then='  - id: dump\n    backup: {from: "echo x", as: x.sql, to: disk}\n')
         run(own)

@@ -196,10 +196,22 @@ def test_a_good_copy_stands_for_its_day_before_a_later_doubtful_one() -> None:
     assert [copy.id for copy in done.removed] == [2]
 
 
-def test_doubtful_copies_that_no_good_one_follows_stay() -> None:
+def test_of_doubtful_copies_that_no_good_one_follows_the_newest_stay() -> None:
     copies = [copy_of(1, NOW - timedelta(days=9)), *(copy_of(n, NOW - timedelta(days=9 - n), DOUBTFUL) for n in (2, 3))]
-    assert set(plan(copies, Keep(last=1)).kept) == {1, 2, 3}
-    assert plan(copies[1:], Keep(last=1)).removed == ()
+    assert set(plan(copies, Keep(last=1)).kept) == {1, 3}
+    assert set(plan(copies, Keep(last=2)).kept) == {1, 2, 3}
+    assert [copy.id for copy in plan(copies[1:], Keep(daily=1)).removed] == [2]
+
+
+def test_a_year_of_nights_in_doubt_fills_no_disk() -> None:
+    copies = [
+        copy_of(1, NOW - timedelta(days=400)),
+        *(copy_of(n, NOW - timedelta(days=400 - n), DOUBTFUL) for n in range(2, 400)),
+    ]
+    kept = plan(copies, Keep(last=2, daily=7, weekly=4, monthly=6)).kept
+    assert 1 in kept
+    assert 399 in kept
+    assert len(kept) <= 2 + 7 + 4 + 6 + 2
 
 
 def test_days_are_the_sites_own() -> None:

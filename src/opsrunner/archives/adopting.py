@@ -1,0 +1,62 @@
+"""Copies that lie in a store and stand in no catalogue: the ledger was lost, or a run died before it noted them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection
+from datetime import datetime
+
+from opsrunner.archives.manifest import SUFFIX, Manifest
+from opsrunner.archives.reader import fetch_manifest
+from opsrunner.errors import ArchiveDamaged, NotStored
+from opsrunner.model.backup import NewCopy
+from opsrunner.stores.base import Store
+
+
+def find_unknown(
+    store: Store, store_name: str, *, known: Collection[str], at: datetime, prefix: str = "", ledger: str = ""
+) -> tuple[tuple[NewCopy, ...], tuple[str, ...]]:
+    """Return the copies under `prefix` that are not `known`, by their manifests, and what reads as none.
+
+    With `ledger` only those that it has made: another site may copy into the same store.
+
+    Raises StoreFailed where the store cannot be reached.
+    """
+    names = [stored.name.removesuffix(SUFFIX) for stored in store.list(prefix) if stored.name.endswith(SUFFIX)]
+    found: list[NewCopy] = []
+    problems: list[str] = []
+    for name in names:
+        if name in known:
+            continue
+        try:
+            manifest = fetch_manifest(store, name)
+            if ledger in ("", manifest.ledger):
+                found.append(_copy_of(store, store_name, manifest, at=at))
+        except (ArchiveDamaged, NotStored) as exc:
+            problems.append(exc.message)
+    return tuple(found), tuple(problems)
+
+
+def _copy_of(store: Store, store_name: str, manifest: Manifest, *, at: datetime) -> NewCopy:
+    """Return what a manifest says, after a look that its objects lie there in their sizes."""
+    for file in (*manifest.archive, manifest.index):
+        stored = store.find(file.name)
+        if stored is None or stored.size_bytes != file.size:
+            raise ArchiveDamaged(f"{file.name} is not there as its manifest says")
+    return NewCopy(
+        name=manifest.name,
+        store=store_name,
+        routine=manifest.routine,
+        step=manifest.step,
+        run=manifest.run,
+        key=manifest.key,
+        made_at=manifest.made_at,
+        received_at=at,
+        checked_by="size, when it was adopted",
+        size_bytes=manifest.size_bytes,
+        plain_bytes=manifest.plain_size,
+        files=manifest.files,
+        manifest_sha256=hashlib.sha256(manifest.to_bytes()).hexdigest(),
+        of=manifest.of,
+        doubts=manifest.doubts,
+    )
