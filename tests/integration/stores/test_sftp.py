@@ -396,7 +396,7 @@ class TestLetDown:
         assert not failed.value.permanent
 
     def test_a_host_without_sftp(self, open_store: OpenStore, sshd_farm: Any, known_hosts: Path) -> None:
-        host = sshd_farm.host(36, settings="ForceCommand echo no files here\n")
+        host = sshd_farm.host(36, settings="ForceCommand echo no files here; cat >/dev/null\n")  # it stays to listen
         trust(known_hosts, host, sshd_farm.public_keys(host))
 
         with pytest.raises(StoreFailed, match="web36: SFTP: it answers with something that is not SFTP"):
