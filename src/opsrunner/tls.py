@@ -25,6 +25,11 @@ def client_context(*, verify: bool = True) -> ssl.SSLContext:
     return context
 
 
+def authorities_file() -> str:
+    """Return the file of the machine's certificate authorities, '' if it has none: for libraries that open it."""
+    return ssl.get_default_verify_paths().cafile or ""
+
+
 def refusal(error: ssl.SSLError) -> str:
     """Say in a few words why there is no connection: what is wrong with the certificate, or with the protocol."""
     if isinstance(error, ssl.SSLCertVerificationError):

@@ -100,14 +100,10 @@ class Copying:
 
     def finish(self, written: Written, *, doubts: Sequence[str], made_by: Mapping[str, str]) -> list[NewCopy]:
         """Write the manifest: from now on it is a copy. Return it for each store that has it. Raises StoreFailed."""
-        checked_by = dict(self.together.checked_by)
         data = self._manifest(written, doubts=doubts, made_by=made_by).to_bytes()
         store_chunks(self.together, manifest_name(self.name), [data])
         sha256 = hashlib.sha256(data).hexdigest()
-        return [
-            self._copy(written, store, doubts=doubts, checked_by=checked_by[store], sha256=sha256)
-            for store in self.together.whole
-        ]
+        return [self._copy(written, store, doubts=doubts, sha256=sha256) for store in self.together.whole]
 
     def abort(self) -> None:
         """Leave nothing behind, as far as that can be done now; never raises."""
@@ -142,7 +138,7 @@ class Copying:
             made_by={"opsrunner": VERSION, **made_by},
         )
 
-    def _copy(self, written: Written, store: str, *, doubts: Sequence[str], checked_by: str, sha256: str) -> NewCopy:
+    def _copy(self, written: Written, store: str, *, doubts: Sequence[str], sha256: str) -> NewCopy:
         return NewCopy(
             name=self.name,
             store=store,
@@ -152,7 +148,7 @@ class Copying:
             key=self._order.key,
             made_at=self._began_at,
             received_at=self._clock.now(),
-            checked_by=checked_by,
+            checked_by=self.together.checked_by(store, written.archive[0].name),
             size_bytes=sum(part.size for part in (*written.archive, written.index)),
             plain_bytes=written.plain_size,
             files=written.files,

@@ -24,7 +24,7 @@ from opsrunner.archives.members import Member, printable_path
 from opsrunner.archives.parts import require_frames
 from opsrunner.archives.reader import fetch_index, read_plain
 from opsrunner.archives.restoring import restore_all, restore_chosen
-from opsrunner.errors import ArchiveDamaged, StateError
+from opsrunner.errors import ArchiveDamaged, NotFound, StateError
 from opsrunner.stores.base import Store
 
 DEEPEST = 200
@@ -69,7 +69,8 @@ def drill_all(
 ) -> Drilled:
     """Restore everything into the empty folder `to`, and compare.
 
-    Raises ArchiveDamaged, StoreFailed, Refused where no identity opens it, StateError where there is no room.
+    Raises ArchiveDamaged, StoreFailed, Refused where no identity opens it, StateError where there is no room, and
+    NotFound where `must_include` names what is not in it.
     """
     _require_room(to, manifest.plain_size)
     frames = [item for item in fetch_index(store, manifest, identities=identities) if isinstance(item, Frame)]
@@ -106,7 +107,7 @@ def drill_sample(
     """Restore some files by chance and all that `must_include` names, by the frames that hold them; compare them.
 
     Raises ArchiveDamaged, StoreFailed, Refused where no identity opens it, StateError where it would take more than
-    `room_bytes`.
+    `room_bytes`, and NotFound where `must_include` names what is not in it.
     """
     _require_all(must_include, members_of(store, manifest, identities))
     sample = {member.path for member in _sample(members_of(store, manifest, identities), count, dice)}
@@ -148,7 +149,7 @@ def _sample(members: Iterator[Member], count: int, dice: random.Random) -> list[
 
 
 def _require_all(patterns: Sequence[str], members: Iterator[Member]) -> None:
-    """Raise ArchiveDamaged where a pattern finds nothing in the copy."""
+    """Raise NotFound where a pattern finds nothing in the copy: it may be whole, and lack what it should have."""
     missing = {pattern: matches([pattern]) for pattern in patterns}
     for member in members:
         if not missing:
@@ -156,7 +157,7 @@ def _require_all(patterns: Sequence[str], members: Iterator[Member]) -> None:
         for pattern in [pattern for pattern, is_wanted in missing.items() if is_wanted(member)]:
             del missing[pattern]
     if missing:
-        raise ArchiveDamaged(f"the copy has no {', '.join(sorted(missing))}")
+        raise NotFound(f"the copy has no {', '.join(sorted(missing))}")
 
 
 def _require_expected(found: Member, expected: Iterator[Member]) -> None:

@@ -15,11 +15,9 @@ class Together:
 
     def __init__(self, stores: Mapping[str, Store]) -> None:
         self._stores = stores
-        self._received: dict[str, list[str]] = {name: [] for name in stores}
+        self._received: dict[str, dict[str, Received]] = {name: {} for name in stores}
         self.failures: dict[str, StoreFailed] = {}
         """Why a store has not the copy, by its name."""
-        self.checked_by: dict[str, str] = {}
-        """By what the last object of each store was compared."""
 
     @property
     def whole(self) -> list[str]:
@@ -44,8 +42,11 @@ class Together:
 
     def receive(self, store: str, received: Received) -> None:
         """Remember what a store has whole."""
-        self.checked_by[store] = received.checked_by
-        self._received[store].append(received.name)
+        self._received[store][received.name] = received
+
+    def checked_by(self, store: str, name: str) -> str:
+        """Return by what an object that a store has was compared, beside its size."""
+        return self._received[store][name].checked_by
 
     def note(self, store: str, failure: StoreFailed) -> None:
         """Remember that a store has failed, and take back what it has of the copy as far as it lets us.

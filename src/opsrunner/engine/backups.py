@@ -52,7 +52,7 @@ class Backups:
         self._desk, self._open = desk, open_store
 
     def find(self, name: str, *, store: str = "") -> Copy:
-        """Return the copy of a name, of the last word of one, or of a number.
+        """Return the copy of a name, of the last word of one, or of a number; one that is gone by its whole name.
 
         Raises NotFound, and Refused where it is not clear which is meant.
         """
@@ -62,6 +62,7 @@ class Backups:
             found = [copy for copy in lying if copy.id == int(name)]
         else:
             found = [copy for copy in lying if name in (copy.name, copy.name.rpartition("/")[2])]
+        found = found or copies.named(name, store=store)
         if not found:
             raise NotFound(
                 f"there is no copy '{name}'{f' in {store}' if store else ''}; opsrunner backups list shows all"

@@ -10,11 +10,10 @@ from typing import Any
 from opsrunner.clock import Clock
 from opsrunner.model.outcome import Row
 from opsrunner.model.site import Site, Source
+from opsrunner.model.store import STATE_WORD
 from opsrunner.sample import write_samples
 from opsrunner.secrets import Vault
 from opsrunner.sources.reading import read_source
-
-STATE_WORD = "$STATE"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -36,10 +36,6 @@ class Copies:
             for note in notes:
                 self._note(note)
 
-    def get(self, number: int) -> Copy | None:
-        """Return a copy by its number."""
-        return next(iter(self._found("id = ?", (number,))), None)
-
     def named(self, name: str, *, store: str = "") -> list[Copy]:
         """Return the copies of a name, in one store or in all, newest first."""
         if store:
@@ -52,10 +48,6 @@ class Copies:
         given = {column: value for column, value in wanted.items() if value is not None}
         where = " AND ".join([_LYING, *(f'"{column}" = ?' for column in given)])
         return self._found(f"{where} ORDER BY made_at DESC, id DESC", tuple(given.values()))
-
-    def of_step(self, routine: str, step: str, *, most: int) -> list[Copy]:
-        """Return the newest copies of a step, also those that are gone, newest first."""
-        return self._found("routine = ? AND step = ? ORDER BY made_at DESC, id DESC LIMIT ?", (routine, step, most))
 
     def drills(self, copy: int) -> list[Drill]:
         """Return the drills of a copy, newest first."""

@@ -8,6 +8,9 @@ from typing import TypeAlias
 
 from opsrunner.secrets import SecretRef
 
+STATE_WORD = "$STATE"
+"""What stands for the state folder in paths of the site file."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class LocalStore:

@@ -26,8 +26,8 @@ from opsrunner.steps.backup import STATE_NAME, Judgement, Options
 from opsrunner.steps.base import Means, StepCall
 from opsrunner.steps.copies_kept import remove_beyond, tidy_up
 from opsrunner.steps.environment import host_environment
-from opsrunner.steps.exit_codes import describe_exit
-from opsrunner.steps.output import OutputSink, cut, mask_bytes, printable
+from opsrunner.steps.host_end import end_words
+from opsrunner.steps.output import OutputSink
 from opsrunner.steps.step_time import StepTime
 from opsrunner.stores.base import READ_BYTES, Store
 
@@ -183,7 +183,7 @@ class BackupRun:
         if self._options.paths:
             return self._judge_tar(answer)
         if answer.exit_code != 0:
-            raise StepFailed(f"the dump was cut short: {self._described(answer)}")
+            raise StepFailed(f"the dump was cut short: {end_words(answer, self._means.vault)}")
         wanted = self._options.expect_end
         if wanted and wanted.encode() not in copying.tail:
             raise StepFailed(f"the dump was cut short: its end does not say '{wanted}'")
@@ -192,20 +192,15 @@ class BackupRun:
     def _judge_tar(self, answer: HostAnswer) -> None:
         words = read_tar_words(answer.stderr)
         if answer.exit_code not in (0, TAR_CHANGED, TAR_FAILED):
-            raise StepFailed(f"tar: {self._described(answer)}")
+            raise StepFailed(f"tar: {end_words(answer, self._means.vault)}")
         if answer.exit_code == TAR_FAILED and not words.unreadable:
-            raise StepFailed(f"tar: {self._described(answer)}", permanent=True)
+            raise StepFailed(f"tar: {end_words(answer, self._means.vault)}", permanent=True)
         if words.changed or answer.exit_code == TAR_CHANGED:
-            what = f"changed while it was read: {named(words.changed)}" if words.changed else self._described(answer)
+            told = f"changed while it was read: {named(words.changed)}"
+            what = told if words.changed else end_words(answer, self._means.vault)
             self._findings.judge(self._options.doubt.changed, what)
         if words.unreadable:
             self._findings.judge(self._options.doubt.unreadable, f"could not be read: {named(words.unreadable)}")
-
-    def _described(self, answer: HostAnswer) -> str:
-        last = printable(mask_bytes(answer.stderr, self._means.vault).decode("utf-8", "replace")).strip()
-        told = cut(last.rpartition("\n")[2].strip())
-        end = describe_exit(answer.exit_code) if answer.exit_code is not None else "it never told how it ended"
-        return f"{end}: {told}" if told else end
 
     def _judge_content(self, written: Written) -> None:
         doubt = self._options.doubt
@@ -257,11 +252,9 @@ class BackupRun:
 
     def _remove_old(self, copies: list[NewCopy], stores: Mapping[str, Store]) -> None:
         for copy in copies:
-            kept = remove_beyond(
-                stores[copy.store], copy, self._options.keep.to_keep(), means=self._means, zone=self._zone
-            )
-            if kept.problem:
-                self._findings.warn(kept.problem)
+            keep = self._options.keep.to_keep()
+            if problem := remove_beyond(stores[copy.store], copy, keep, means=self._means, zone=self._zone):
+                self._findings.warn(problem)
 
     @property
     def _zone(self) -> str:

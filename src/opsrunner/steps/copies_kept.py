@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import timedelta
 from zoneinfo import ZoneInfo
 
@@ -16,6 +15,8 @@ from opsrunner.model.backup import Copy, CopyState, Gone, Keep, NewCopy
 from opsrunner.steps.base import Means
 from opsrunner.stores.base import Store
 
+UNKNOWN = 0
+"""The number of a copy that the catalogue does not know yet."""
 ORPHANED_AFTER = timedelta(hours=1)
 """A store's clock may be wrong by this much."""
 
@@ -35,37 +36,28 @@ def tidy_up(store: Store, store_name: str, order: Order, *, means: Means) -> Non
             means.note(copy)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Removal:
-    """How many copies were removed, and why no more."""
+def remove_beyond(store: Store, new: NewCopy, keep: Keep, *, means: Means, zone: str) -> str:
+    """Remove the copies of the step in a store that `keep` does not ask for, now that `new` lies there, which stays.
 
-    removed: int = 0
-    problem: str = ""
-
-
-def remove_beyond(store: Store, new: NewCopy, keep: Keep, *, means: Means, zone: str) -> Removal:
-    """Remove the copies of the step in a store that `keep` does not ask for, now that `new` lies there.
-
-    Where the store does not let us delete, that is said, and nothing else is tried.
+    Return why old ones stay that should go, '' where none does. Where the store does not let us delete, nothing else
+    is tried.
     """
     before = means.copies.lying(routine=new.routine, step=new.step, store=new.store, key=new.key)
     now = means.clock.now()
     plan = plan_retention([as_copy(new), *before], keep, now=now, zone=ZoneInfo(zone))
-    removed = 0
-    for copy in plan.removed:
+    going = [copy for copy in plan.removed if copy.id != UNKNOWN]  # a clock set back makes the new one look old
+    for place, copy in enumerate(going):
         try:
             remove_copy(store, copy.name)
         except StoreRefused as exc:
-            left = len(plan.removed) - removed
-            return Removal(removed=removed, problem=f"{left} old copies stay in {new.store}: {exc.message}")
+            return f"{len(going) - place} old copies stay in {new.store}: {exc.message}"
         except StoreFailed as exc:
-            return Removal(removed=removed, problem=f"an old copy stays in {new.store}: {exc.message}")
+            return f"an old copy stays in {new.store}: {exc.message}"
         means.note(Gone(copy=copy.id, at=now, why="beyond what is kept"))
-        removed += 1
-    return Removal(removed=removed, problem=plan.doubt)
+    return plan.doubt
 
 
 def as_copy(new: NewCopy) -> Copy:
-    """Return a copy that the catalogue does not know yet as if it did, under the number 0."""
+    """Return a copy that the catalogue does not know yet as if it did, under the number UNKNOWN."""
     state = CopyState.DOUBTFUL if new.doubts else CopyState.GOOD
-    return Copy(**vars(new), id=0, state=state)
+    return Copy(**vars(new), id=UNKNOWN, state=state)

@@ -15,8 +15,8 @@ from opsrunner.model.outcome import Outcome, StepStatus
 from opsrunner.model.sizes import size_words
 from opsrunner.steps.base import Means, StepCall
 from opsrunner.steps.environment import host_environment
-from opsrunner.steps.exit_codes import describe_exit
-from opsrunner.steps.output import OutputSink, cut, mask_bytes, printable
+from opsrunner.steps.host_end import end_words
+from opsrunner.steps.output import OutputSink
 from opsrunner.steps.restore_drill import Options
 from opsrunner.steps.step_time import StepTime
 
@@ -129,10 +129,7 @@ class DrillRun:
         if answer.status is not None:
             raise StepFailed(f"the check: {answer.message}", status=answer.status.value)
         if answer.exit_code != 0:
-            said = printable(mask_bytes(answer.stderr or answer.stdout, self._means.vault).decode("utf-8", "replace"))
-            last = cut(said.strip().rpartition("\n")[2])
-            end = describe_exit(answer.exit_code) if answer.exit_code is not None else "it never told how it ended"
-            raise StepFailed(f"what was restored does not pass the check: {end}" + (f": {last}" if last else ""))
+            raise StepFailed(f"what was restored does not pass the check: {end_words(answer, self._means.vault)}")
 
     def _say(self, line: str) -> None:
         self._sink.write(f"{line}\n".encode())

@@ -18,7 +18,8 @@ from opsrunner.steps.base import HostAnswer, Kind, Means, StepCall, StepOptions
 from opsrunner.steps.environment import host_environment
 from opsrunner.steps.exit_codes import Verdict, describe_exit, judge_exit
 from opsrunner.steps.fields import ExitCode
-from opsrunner.steps.output import LAST_WORDS_BYTES, OutputSink, cut, mask_bytes, printable
+from opsrunner.steps.host_end import NEVER_TOLD, last_line
+from opsrunner.steps.output import OutputSink, mask_bytes, printable
 from opsrunner.steps.rows import parse_rows
 from opsrunner.steps.suggestions import nearest
 
@@ -172,7 +173,7 @@ def _judge(host: Host, answer: HostAnswer, call: StepCall, vault: Vault) -> Host
         except StepFailed as exc:
             status, message = StepStatus.FAILED, exc.message
     if status is not StepStatus.SUCCEEDED:
-        last = _last_line(answer, vault)
+        last = last_line(answer, vault)
         message = f"{message}: {last}" if last else message
     facts = {"exit_code": answer.exit_code, "seconds": round(answer.seconds, 3), "truncated": answer.truncated}
     return HostResult(part=Part(key=host.name, status=status, message=message, facts=facts), answer=answer, rows=rows)
@@ -182,7 +183,7 @@ def _verdict(answer: HostAnswer, options: Options) -> tuple[StepStatus, str]:
     if answer.status is not None:
         return answer.status, answer.message
     if answer.exit_code is None:
-        return StepStatus.UNKNOWN, "the host never told how the command ended"
+        return StepStatus.UNKNOWN, NEVER_TOLD
     verdict = judge_exit(
         answer.exit_code,
         ok_codes=options.ok_codes,
@@ -198,12 +199,6 @@ def _rows(host: Host, answer: HostAnswer, call: StepCall, vault: Vault) -> tuple
         raise StepFailed("the output is longer than limits.output, and rows need all of it")
     rows = parse_rows(mask_bytes(answer.stdout, vault), call.rows_as or "lines")
     return tuple({"host": host.name, **{name: row[name] for name in row if name != "host"}} for row in rows)
-
-
-def _last_line(answer: HostAnswer, vault: Vault) -> str:
-    said = (answer.stderr.strip() or answer.stdout.strip())[-LAST_WORDS_BYTES:]
-    text = printable(mask_bytes(said, vault).decode("utf-8", errors="replace"))
-    return cut(text.strip().rpartition("\n")[2].strip())
 
 
 def _write(result: HostResult, sink: OutputSink) -> None:

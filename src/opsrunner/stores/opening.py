@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from opsrunner.errors import StoreFailed
-from opsrunner.model.store import LocalStore, S3Store, StoreSettings
+from opsrunner.model.store import STATE_WORD, LocalStore, S3Store, StoreSettings
 from opsrunner.secrets import Vault
 from opsrunner.stores.base import Store
 from opsrunner.stores.local import LocalFolder
@@ -17,14 +17,11 @@ from opsrunner.stores.local import LocalFolder
 if TYPE_CHECKING:
     from opsrunner.fleet.sftp import SftpSession
 
-STATE = "$STATE"
-"""At the beginning of a path: the state folder."""
-
 
 def open_store(
     settings: StoreSettings, *, root: Path, state: Path, vault: Vault, connect: Callable[[str], SftpSession]
 ) -> Store:
-    """Open a store. A path is relative to `root`, the site; `$STATE` in front of it is the state folder.
+    """Open a store. A path is relative to `root`, the site; `$STATE_WORD` in front of it is the state folder.
 
     `connect` opens an SFTP session on a host of the inventory, by its name.
 
@@ -48,8 +45,8 @@ def _open_bucket(settings: S3Store, *, vault: Vault) -> Store:
 
 
 def _folder(path: str, *, root: Path, state: Path) -> Path:
-    is_state = path == STATE or path.startswith(f"{STATE}/")
-    below = os.path.normpath(path.removeprefix(STATE).lstrip("/") if is_state else path)
+    is_state = path == STATE_WORD or path.startswith(f"{STATE_WORD}/")
+    below = os.path.normpath(path.removeprefix(STATE_WORD).lstrip("/") if is_state else path)
     if Path(below).parts[:1] == (os.pardir,):
         left = "the state folder" if is_state else "the site's folder"
         raise StoreFailed(f"{path}: leaves {left}; write the absolute path if that is meant", permanent=True)

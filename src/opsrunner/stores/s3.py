@@ -6,7 +6,6 @@ computed the same over what it received. Where a store answers none, its MD5 (th
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -24,6 +23,7 @@ from opsrunner.model.store import S3Store, Stored
 from opsrunner.stores.base import READ_BYTES, check_name, is_name
 from opsrunner.stores.s3_errors import FOREIGN, code_of, failed, host_of, no_store, require_bucket_name, status_of, told
 from opsrunner.stores.s3_upload import PARTS_AT_ONCE, S3Upload
+from opsrunner.tls import authorities_file
 
 CONNECT_SECONDS, READ_SECONDS = 15, 60
 TRIES = 8
@@ -198,14 +198,9 @@ def _client(settings: S3Store, *, access_key: str, secret_key: str) -> Any:
         region_name=settings.region or "us-east-1",
         aws_access_key_id=access_key,
         aws_secret_access_key=secret_key,
-        verify=_authorities() if settings.verify else False,
+        verify=authorities_file() or True if settings.verify else False,
         config=config,
     )
-
-
-def _authorities() -> str | bool:
-    """Return the file of the machine's certificate authorities, as for all else we connect to; boto3's own if none."""
-    return ssl.get_default_verify_paths().cafile or True
 
 
 def _began(upload: Any) -> datetime:

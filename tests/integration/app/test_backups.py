@@ -250,11 +250,15 @@ class TestDoubt:
 class TestWhatStays:
     def test_the_newest_stay_and_the_others_go_from_store_and_catalogue(self, nightly: Open) -> None:
         own = nightly(", keep: {last: 2}")
-        for _ in range(4):
+        run(own)
+        first = copies(own)[0].name
+        for _ in range(3):
             assert run(own).status is RunStatus.SUCCEEDED
 
         assert [copy.run for copy in copies(own)] == [4, 3]
         assert len(lying(own)) == 2 * len(WHOLE)
+        gone = own.app.backups.find(first)
+        assert (gone.state, gone.why) == (CopyState.GONE, "beyond what is kept")
 
     def test_a_copy_in_doubt_takes_nothing_away(self, nightly: Open, data: Path) -> None:
         own = nightly(", keep: {last: 1}")
@@ -263,6 +267,16 @@ class TestWhatStays:
 
         assert run(own).status is RunStatus.WARNING
         assert [copy.run for copy in copies(own)] == [2, 1]
+
+    def test_a_clock_set_back_does_not_take_the_new_copy_away(self, nightly: Open) -> None:
+        own = nightly(", keep: {last: 1}")
+        run(own)
+        own.clock.step(minutes=-90)
+
+        run(own)
+
+        assert [copy.run for copy in copies(own)] == [1, 2]
+        assert len(lying(own)) == 2 * len(WHOLE)
 
     def test_what_a_killed_run_left_is_cleared_away(self, nightly: Open) -> None:
         own = nightly()
@@ -306,6 +320,8 @@ class TestDrills:
 
         assert run(own).status is RunStatus.FAILED
         assert "the copy has no billing.sql" in message(own, "restore_drill")
+        assert copies(own)[0].state is CopyState.GOOD, "it lacks something, and is what was sent"
+        assert copies(own)[0].restored_at is None
 
     def test_one_flipped_bit_heads_the_digest_until_it_is_put_right(self, nightly: Open) -> None:
         own = nightly(then="  - restore_drill: {of: copy, sample: all}\n")

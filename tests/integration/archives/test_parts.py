@@ -15,7 +15,7 @@ from opsrunner.archives.drilling import drill_sample
 from opsrunner.archives.frames import FRAME_BYTES
 from opsrunner.archives.manifest import Manifest
 from opsrunner.archives.restoring import Restored, restore_chosen
-from opsrunner.errors import ArchiveDamaged, StateError
+from opsrunner.errors import ArchiveDamaged, NotFound, StateError
 from opsrunner.stores.base import Store
 from opsrunner.stores.local import LocalFolder
 
@@ -151,7 +151,7 @@ def test_a_sample_that_has_no_room_is_not_begun(tree: Path, store: LocalFolder, 
 
 def test_what_must_be_there_and_is_not_is_named(tree: Path, store: LocalFolder, to: Path) -> None:
     manifest = pack(store, tar_of(tree))
-    with pytest.raises(ArchiveDamaged, match=r"the copy has no billing\.sql, etc/x"):
+    with pytest.raises(NotFound, match=r"the copy has no billing\.sql, etc/x"):
         drill_sample(
             store,
             manifest,

@@ -52,13 +52,6 @@ def gone(process_id: bytes) -> bool:
 class TestEveryHost:
     """What holds on this machine as over SSH."""
 
-    @pytest.fixture(params=["local", "ssh"])
-    def host(self, request: pytest.FixtureRequest) -> Host:
-        if request.param == "local":
-            return LOCAL
-        pinned: PinnedHost = request.getfixturevalue("pinned_host")
-        return pinned(2)
-
     def test_it_answers_with_both_streams_and_the_exit_code(self, host: Host, make_fleet: MakeFleet) -> None:
         answer = ask(make_fleet(), host, "echo out; echo err >&2; exit 3")
 

@@ -62,13 +62,6 @@ def gone(process_id: int, is_alive: IsAlive) -> bool:
 class TestEveryHost:
     """What holds on this machine as over SSH."""
 
-    @pytest.fixture(params=["local", "ssh"])
-    def host(self, request: pytest.FixtureRequest) -> Host:
-        if request.param == "local":
-            return LOCAL
-        pinned: PinnedHost = request.getfixturevalue("pinned_host")
-        return pinned(2)
-
     def test_every_byte_arrives_in_its_order_and_none_is_kept(
         self, host: Host, make_fleet: MakeFleet, tmp_path: Path
     ) -> None:

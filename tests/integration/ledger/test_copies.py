@@ -43,8 +43,6 @@ def test_a_copy_is_found_again_as_it_was_written(books: Books, new: NewCopy, now
     full = replace(new, key="web1", doubts=("one changed", "two"), reread_at=now)
     books.copies.note([full])
     assert only(books) == Copy(**vars(full), id=1, state=CopyState.DOUBTFUL)
-    assert books.copies.get(1) == only(books)
-    assert books.copies.get(2) is None
 
 
 def test_a_copy_without_doubts_is_good(books: Books, new: NewCopy) -> None:
@@ -73,9 +71,6 @@ def test_lying_ones_are_found_by_what_is_asked(books: Books, new: NewCopy, now: 
     assert ids(books.copies.lying(routine="nightly", step="copy", key="")) == [2, 1]
     assert ids(books.copies.lying(routine="nightly", step="copy", key="web1")) == [3]
     assert ids(books.copies.lying(store="near")) == [2]
-    assert ids(books.copies.of_step("nightly", "copy", most=3)) == [2, 6, 3]
-    assert ids(books.copies.named("b", store="near")) == [2]
-    assert ids(books.copies.named("b", store="far")) == []
 
 
 def test_what_was_read_again_is_dated_or_damaged(books: Books, new: NewCopy, now: datetime) -> None:

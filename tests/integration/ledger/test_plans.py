@@ -192,7 +192,7 @@ def test_every_statement_finds_its_rows_by_index(books: Books, heard: list[State
     for statuses in ((), (RunStatus.FAILED,)):
         books.search.runs(routines=None, statuses=statuses, numbers=(1, 9), limit=5)
     books.copies.lying(), books.copies.lying(routine="nightly", step="audit"), books.copies.lying(store="offsite")
-    books.copies.named("known")
+    books.copies.named("known"), books.copies.named("known", store="offsite")
     set_back(books.ledger, now=NOW)
     assert len(called) > 80
     statements = list({sql: (sql, values) for sql, values in heard if not sql.startswith("PRAGMA")}.values())
