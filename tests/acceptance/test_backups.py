@@ -97,9 +97,18 @@ def test_a_lost_ledger_is_put_back_by_one_command(site: Path, opsrunner: Run) ->
 
 
 def test_what_cannot_be_is_said_in_one_line(site: Path, opsrunner: Run) -> None:
+    opsrunner("run", "nightly", "--as", "boss", site=site)
+    (site / "file").write_text("no folder")
     for arguments, code, words in (
         (("backups", "show", "7"), 1, "there is no copy '7'; opsrunner backups list shows all"),
         (("backups", "restore", "x", "--to", "out", "--as", "boss"), 1, "there is no copy 'x'"),
+        (
+            ("backups", "restore", "1", "--to", "file/out", "--as", "boss"),
+            1,
+            "file/out cannot be made: not a directory",
+        ),
+        (("backups", "restore", "1", "--to", "/proc/out", "--as", "boss"), 1, "/proc/out cannot be made: no such file"),
+        (("backup-state", "--to", "/proc/ledger.db", "--as", "boss"), 1, "could not be copied to /proc/ledger.db"),
         (("backups", "adopt", "nowhere", "--as", "boss"), 1, "there is no store 'nowhere' in opsrunner.yaml"),
         (("backup-state",), 2, "say --to FILE or --store STORE"),
         (("backup-state", "--restore", "--store", "disk"), 1, "the store has no copy of a ledger"),

@@ -6,11 +6,9 @@ import re
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
 
 from opsrunner.archives.members import printable_path
 
-Doubt: TypeAlias = Literal["changed", "small", "empty"]
 _GLOB = re.compile(r"([*?]|\[[!^]?[A-Za-z0-9_.,-]+\])")
 """Signs for many files. What else stands in brackets is quoted: a shell would run `[$(…)]`."""
 _CHANGED = re.compile(

@@ -15,7 +15,7 @@ from opsrunner.archives.removing import remove_copy
 from opsrunner.archives.restoring import Restored, Tell, restore_all, restore_chosen
 from opsrunner.archives.retention import Retention, plan_retention
 from opsrunner.engine.desk import Desk
-from opsrunner.errors import ArchiveDamaged, NotFound, NotStored, Refused
+from opsrunner.errors import ArchiveDamaged, NotFound, NotStored, Refused, StateError
 from opsrunner.model.backup import Copy, CopyNote, Gone, Keep, NewCopy, Reread
 from opsrunner.model.routine import Routine, StepPlan
 from opsrunner.model.site import Site
@@ -103,7 +103,7 @@ class Backups:
         with self._open(copy.store) as store:
             manifest = fetch_manifest(store, copy.name, sha256=copy.manifest_sha256)
             self._desk.books.audit.add("restore", f"copy {copy.name}", actor=actor, at=at, detail=str(to))
-            to.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _make_folder(to)
             if not only:
                 return restore_all(store, manifest, to, own=own, replace=replace, tell=tell, identities=identities)
             if manifest.form == "stream":
@@ -154,6 +154,13 @@ class Backups:
         with self._desk.books.transaction():
             self._desk.books.copies.note([note])
             self._desk.books.audit.add(action, f"copy {copy.name}", actor=actor, at=at, detail=copy.store)
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as exc:
+        raise StateError(f"{folder} cannot be made: {(exc.strerror or str(exc)).lower()}") from exc
 
 
 def _keeping(site: Site) -> Iterator[tuple[Routine, StepPlan, Keep]]:
