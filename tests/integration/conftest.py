@@ -7,6 +7,7 @@ import pwd
 import socket
 import subprocess
 import time
+import tracemalloc
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -144,6 +145,19 @@ def wait_for_banner(address: str, port: int, *, log: Path) -> None:
         except OSError:
             time.sleep(0.02)
     raise AssertionError(f"sshd did not start: {log.read_text()}")
+
+
+@pytest.fixture
+def most_bytes() -> Iterator[Callable[[], int]]:
+    """Tell the most that Python held at once since the test began.
+
+    What the process has of the machine says little here: what earlier tests of the worker held counts there.
+    """
+    tracemalloc.start()
+    try:
+        yield lambda: tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.fixture
