@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import csv
 import io
+import os
+import tarfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
@@ -17,6 +19,7 @@ from random import Random
 
 DAYS_BACK = 150
 DAYS_UNTIL_CANCELLED = 14
+FORGOTTEN_BY_PANEL = 0.004
 HOSTS = ("web1", "web2", "web3")
 PLANS = {"Starter": 590, "Business": 1490, "Agency": 3900, "Server M": 8900, "Server L": 15900}
 BY_HAND = frozenset({"Server M", "Server L"})
@@ -54,13 +57,16 @@ class Order:
 def write_samples(root: Path, state: Path, *, seed: int, now: datetime) -> list[Path]:
     """Write `sample/orders.csv` and `sample/accounts.csv` below `state`, as they stand `now`.
 
+    Beside them stands `sample/panel/`, in which the control panel keeps a backup of each account.
     `root` is the site's folder; a relative `state` lies in it. Files that already say the same are left
-    alone. Returns the paths. Raises OSError where the folder cannot be written.
+    alone. Returns the paths of the tables. Raises OSError where the folder cannot be written.
     """
     folder = root / state / "sample"
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     orders = list(orders_until(now, seed=seed))
-    tables = {"orders.csv": order_rows(orders), "accounts.csv": account_rows(orders, seed=seed)}
+    accounts = account_rows(orders, seed=seed)
+    _write_panel(folder / "panel", accounts, seed=seed, now=now)
+    tables = {"orders.csv": order_rows(orders), "accounts.csv": accounts}
     return [_write_if_changed(folder / name, rows) for name, rows in tables.items()]
 
 
@@ -120,6 +126,38 @@ def _account(order: Order, chance: Random) -> Mapping[str, object]:
         "disk_mb": int(limit_mb * chance.betavariate(2, 6)),
         "disk_limit_mb": limit_mb,
     }
+
+
+def _write_panel(folder: Path, accounts: Sequence[Mapping[str, object]], *, seed: int, now: datetime) -> None:
+    """Let the panel make last night's backups; of a few accounts it makes none, or none any more."""
+    folder.mkdir(exist_ok=True, mode=0o700)
+    midnight = datetime.combine(now.astimezone(UTC).date(), time(), UTC)
+    for account in accounts:
+        chance = Random(f"{seed}/panel/{account['order']}")  # noqa: S311 - sample data, no secret
+        nightly, luck = timedelta(hours=1, minutes=chance.randrange(50)), chance.random()
+        created_at = datetime.fromisoformat(str(account["created_at"]))
+        made_at = midnight + nightly if midnight + nightly <= now else midnight + nightly - timedelta(days=1)
+        if luck < FORGOTTEN_BY_PANEL:
+            continue
+        if luck < 2 * FORGOTTEN_BY_PANEL:
+            made_at = min(made_at, created_at + timedelta(days=9))
+        if made_at >= created_at:
+            _make_backup(folder / f"{account['username']}.tar.gz", account, made_at=made_at, chance=chance)
+
+
+def _make_backup(path: Path, account: Mapping[str, object], *, made_at: datetime, chance: Random) -> None:
+    if not path.exists():
+        page = f"<h1>{account['customer']}</h1>\n".encode()
+        files = {"public_html/index.html": page, "mysql/dump.sql": chance.randbytes(chance.randrange(2_000, 6_000))}
+        fresh = path.with_suffix(".new")
+        with fresh.open("wb") as file, tarfile.open(fileobj=file, mode="w:gz") as archive:
+            for name, content in files.items():
+                member = tarfile.TarInfo(f"{account['username']}/{name}")
+                member.size, member.mtime = len(content), int(made_at.timestamp())
+                archive.addfile(member, io.BytesIO(content))
+        fresh.replace(path)
+    if path.stat().st_mtime != made_at.timestamp():
+        os.utime(path, (made_at.timestamp(), made_at.timestamp()))
 
 
 def _orders_of(day: date, *, seed: int, now: datetime) -> Iterator[Order]:

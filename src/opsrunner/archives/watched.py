@@ -31,6 +31,11 @@ class Watched:
     def list(self, prefix: str = "") -> Iterator[Stored]:
         return self._store.list(prefix)
 
+    def survey(self, prefix: str = "", *, may_hold: Callable[[str], bool]) -> Iterator[Stored]:
+        for stored in self._store.survey(prefix, may_hold=may_hold):
+            self._require_time()
+            yield stored
+
     def remove(self, name: str) -> None:
         self._store.remove(name)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from opsrunner.cli.backups_others import others, proven
 from opsrunner.cli.backups_views import (
     copy_line,
     copy_view,
@@ -49,6 +50,10 @@ def backups() -> None:
 
     COPY is a name, the last word of one, or a number of `backups list`.
     """
+
+
+backups.add_command(others)
+backups.add_command(proven)
 
 
 @verb(LIST_EXAMPLE, name="list", of=backups)

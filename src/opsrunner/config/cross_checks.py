@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from opsrunner.config.checklist import Checklist
@@ -88,20 +88,30 @@ def _note_rename(
 
 
 def _note_drills(draft: RoutineDraft, drafts: Mapping[str, RoutineDraft], report: Report) -> None:
-    """Note the drills of backups that no step makes. Of a file with mistakes nobody knows what it would make."""
+    """Note the drills of what no step makes or checks. Of a file with mistakes nobody knows what it would make."""
     for position, step in enumerate(draft.routine.steps if draft.routine else ()):
         if step.kind != "restore_drill" or not isinstance(step.options.get("of"), str):
             continue
         routine, _, wanted = step.options["of"].rpartition("/")
         made_by = drafts.get(routine or draft.id)
         path = ("steps", position, step.kind, "of")
+        kind = "backup_check" if step.options.get("with") else "backup"
         if made_by is None:
             report.add(path, f"unknown routine '{routine}'", did_you_mean(routine, drafts))
         elif made_by.routine is not None:
-            backups = [one.id for one in made_by.routine.steps if one.kind == "backup"]
-            if wanted not in backups:
+            fitting = [one.id for one in made_by.routine.steps if one.kind == kind]
+            if wanted not in fitting:
                 where = f" in {routine}" if routine else ""
-                report.add(path, f"there is no backup step '{wanted}'{where}", did_you_mean(wanted, backups))
+                report.add(path, f"there is no {kind} step '{wanted}'{where}", _drill_hint(made_by, wanted, fitting))
+
+
+def _drill_hint(made_by: RoutineDraft, wanted: str, fitting: Sequence[str]) -> str:
+    kinds = {one.id: one.kind for one in made_by.routine.steps} if made_by.routine else {}
+    if kinds.get(wanted) == "backup_check":
+        return "it is a backup_check: say with which command its backups are restored, by 'with'"
+    if kinds.get(wanted) == "backup":
+        return "it is a backup of ours, which needs no 'with'"
+    return did_you_mean(wanted, fitting)
 
 
 def _circles(drafts: Mapping[str, RoutineDraft]) -> dict[str, str]:

@@ -31,12 +31,10 @@ _URL = re.compile(r"https?://[^\s/]+\S*\Z")
 _PHONE = re.compile(r"\+?[0-9(][0-9 ()./-]*[0-9]\Z")
 _PHONE_DIGITS = range(3, 16)
 """An extension of the house has three; E.164 allows fifteen."""
-_SIZE = re.compile(r"([0-9]{1,9}) ?(B|kB|KB|MB|GB)\Z")
 _NOT_ZONES = frozenset({"localtime", "posixrules"})
 """Files beside the zones that say another time on each machine."""
 _OTHER_CLOCKS = ("posix/", "right/")
 """Folders with the zones once more, the second with leap seconds, which our clock does not count."""
-_UNIT_BYTES = {"B": 1, "kB": 1_000, "KB": 1_000, "MB": 1_000_000, "GB": 1_000_000_000}
 
 
 class Keys(BaseModel):
@@ -116,13 +114,6 @@ def _check_longer_than_nothing(seconds: int) -> int:
     return seconds
 
 
-def _read_bytes(value: object) -> int:
-    match = _SIZE.match(value) if isinstance(value, str) else None
-    if match is None:
-        raise ValueError("must be a size such as 500kB, 1MB or 2GB")
-    return int(match[1]) * _UNIT_BYTES[match[2]]
-
-
 def _read_hours(value: object) -> tuple[time, time]:
     if not isinstance(value, str):
         raise ValueError('must be hours such as "22:00-07:00"')
@@ -157,9 +148,6 @@ Texts: TypeAlias = Annotated[
     WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
 ]
 PositiveSeconds: TypeAlias = Annotated[Seconds, AfterValidator(_check_longer_than_nothing)]
-Bytes: TypeAlias = Annotated[
-    int, PlainValidator(_read_bytes), WithJsonSchema({"type": "string", "examples": ["500kB", "1MB"]})
-]
 Hours: TypeAlias = Annotated[
     tuple[time, time],
     PlainValidator(_read_hours),

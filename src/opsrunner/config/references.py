@@ -27,10 +27,11 @@ _OPTIONS: Mapping[str, Mapping[str, Noun]] = {
     "ssh": {"hosts": "host"},
     "query": {"source": "source"},
     "backup": {"to": "store", "also_to": "store", "host": "host"},
+    "backup_check": {"store": "store", "host": "host", "expect.source": "source", "expect.hosts": "host"},
     "restore_drill": {"store": "store"},
     "email": {"template": "mail template", "to": "holder"},
 }
-"""Options of step kinds that name something of the site."""
+"""Options of step kinds that name something of the site; `a.b` is b of the mapping a."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -46,8 +47,10 @@ def of_options(step: StepPlan, path: Path, *, beside: bool) -> Iterator[Referenc
     """Return the names in the options of `step`, which stands at `path`; templates are left to the run."""
     inside = path if beside else (*path, step.kind)
     for option, noun in _OPTIONS.get(step.kind, {}).items():
-        if option in step.options:
-            yield from _named(step.options[option], (*inside, option), noun)
+        above, _, own = option.rpartition(".")
+        options = step.options.get(above) if above else step.options
+        if isinstance(options, Mapping) and own in options:
+            yield from _named(options[own], (*inside, *option.split(".")), noun)
 
 
 def of_people(options: TaskDefaults, path: Path) -> Iterator[Reference]:

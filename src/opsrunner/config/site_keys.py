@@ -9,7 +9,6 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import AfterValidator, Field, StrictInt, ValidationInfo, field_validator, model_validator
 
 from opsrunner.config.fields import (
-    Bytes,
     Email,
     Flag,
     HostNames,
@@ -23,7 +22,7 @@ from opsrunner.config.fields import (
 )
 from opsrunner.model.person import Person
 from opsrunner.model.site import Host, Limits, MailSettings, SmtpSettings
-from opsrunner.steps.fields import Seconds, Secret
+from opsrunner.steps.fields import Bytes, Seconds, Secret
 
 _LISTEN = re.compile(r"\S+:[0-9]{1,5}\Z")
 _PORTS = {"starttls": 587, "tls": 465, "none": 25}

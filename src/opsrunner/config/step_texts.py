@@ -19,6 +19,8 @@ _MARKS = ("{{", "{%", "{#")
 _MEANT_AS_TEMPLATE = re.compile(r"\{\{-?\s*(?:row|steps|workdir|run)\b")
 _EXPRESSIONS = (("when", False), ("for_each", False), ("key", False), ("warn_if", True), ("fail_if", True))
 """Each with whether it is looked at when its own step has ended."""
+_EXPRESSIONS_OF_KINDS = {"backup_check": ("expect", "rows")}
+"""Where an expression stands in the options of a kind."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +60,12 @@ def texts_of(step: StepPlan, path: Path, *, beside: bool, verbatim: frozenset[st
     for name, value in step.env.items() if step.env else ():
         yield from _templates(value, (*path, "env", name))
     inside = path if beside else (*path, step.kind)
+    if place := _EXPRESSIONS_OF_KINDS.get(step.kind):
+        above, own = place
+        options = step.options.get(above)
+        source = options.get(own) if isinstance(options, dict) else None
+        if isinstance(source, str):
+            yield StepText(path=(*inside, *place), source=source, is_template=False)
     for option, value in step.options.items():
         if not (isinstance(value, str) and ("{" not in value or option in verbatim)):
             yield from _templates(value, (*inside, option))

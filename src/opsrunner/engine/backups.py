@@ -17,6 +17,7 @@ from opsrunner.archives.retention import Retention, plan_retention
 from opsrunner.engine.desk import Desk
 from opsrunner.errors import ArchiveDamaged, NotFound, NotStored, Refused, StateError
 from opsrunner.model.backup import Copy, CopyNote, Gone, Keep, NewCopy, Reread
+from opsrunner.model.foreign import ForeignDrill
 from opsrunner.model.routine import Routine, StepPlan
 from opsrunner.model.site import Site
 from opsrunner.steps.backup import KeepOptions
@@ -149,6 +150,24 @@ class Backups:
                 "adopt", f"store {store_name}", actor=actor, at=at, detail=f"{len(found)} copies"
             )
         return Adopted(copies=found, problems=problems)
+
+    def prove_foreign(self, check: str, key: str, *, note: str, actor: str, at: datetime) -> ForeignDrill:
+        """Record that somebody restored a backup of another tool, which `check` (routine/step) knows.
+
+        Raises NotFound.
+        """
+        routine, _, step = check.partition("/")
+        known = {one.key: one for one in self._desk.books.foreign.of(routine, step)}
+        if not known:
+            raise NotFound(f"no backup_check step '{check}' has found anything; opsrunner backups others shows all")
+        if key not in known:
+            raise NotFound(f"'{key}' is nothing that {check} expects; opsrunner backups others --all shows all")
+        newest = known[key].newest
+        drill = ForeignDrill(routine=routine, step=step, key=key, at=at, by=actor, name=newest.name if newest else "")
+        with self._desk.books.transaction():
+            self._desk.books.copies.note([drill])
+            self._desk.books.audit.add("prove", f"backup of {key} in {check}", actor=actor, at=at, detail=note)
+        return drill
 
     def _note(self, note: CopyNote, action: str, copy: Copy, *, actor: str, at: datetime) -> None:
         with self._desk.books.transaction():

@@ -9,6 +9,7 @@ from opsrunner.engine.desk import Desk
 from opsrunner.engine.digest_said import sentence
 from opsrunner.engine.digest_words import count_words, plural
 from opsrunner.engine.standing_copies import Standing, standings
+from opsrunner.engine.standing_foreign import ForeignStanding, foreign_standings
 from opsrunner.engine.task_words import span_words
 from opsrunner.model.backup import Copy
 from opsrunner.model.digest import Figure, OpenItem, Tone
@@ -24,12 +25,16 @@ def copy_items(desk: Desk, *, until: datetime) -> list[OpenItem]:
         since = standing.proof_overdue_since(until)
         if since is not None:
             items.append(_overdue(standing, since=since, until=until, zone=zone))
+    for theirs in foreign_standings(desk):
+        since = theirs.proof_overdue_since(until)
+        if since is not None:
+            items.append(_overdue(theirs, since=since, until=until, zone=zone))
     return items
 
 
 def copies_figure(desk: Desk, *, until: datetime) -> Figure | None:
     """Return `3 of 4 backups proven and fresh`, None where nothing is copied."""
-    found = list(standings(desk))
+    found: list[Standing | ForeignStanding] = [*standings(desk), *foreign_standings(desk)]
     if not found:
         return None
     tones = [standing.verdict(until, desk.almanac())[0] for standing in found]
@@ -54,7 +59,7 @@ def _damaged(standing: Standing, copy: Copy, *, zone: ZoneInfo) -> OpenItem:
     )
 
 
-def _overdue(standing: Standing, *, since: datetime, until: datetime, zone: ZoneInfo) -> OpenItem:
+def _overdue(standing: Standing | ForeignStanding, *, since: datetime, until: datetime, zone: ZoneInfo) -> OpenItem:
     restored = standing.restored_at
     last = f"last on {moment_words(restored, zone=zone)}" if restored else "never yet"
     return OpenItem(

@@ -15,9 +15,9 @@ from opsrunner.schedules.due import upcoming
 from opsrunner.schedules.parsing import parse_duration
 
 SLACK = timedelta(hours=2)
-"""How long making a copy may take before the one before it is called old."""
+"""How long a copy or a check may take before the one before it is called old."""
 BY_HAND = timedelta(days=1)
-"""How long a copy is fresh that no schedule asks for."""
+"""How long one is fresh that no schedule asks for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,9 +52,7 @@ class Standing:
         newest = self.newest_good
         if newest is None or newest is not self.copies[0]:
             return False
-        coming = upcoming(self.routine.schedule, after=newest.made_at, count=1, almanac=almanac)
-        old_from = coming[0].planned_at + SLACK if coming else newest.made_at + BY_HAND
-        return now <= old_from
+        return is_in_time(self.routine, newest.made_at, now=now, almanac=almanac)
 
     def verdict(self, now: datetime, almanac: Almanac) -> tuple[Tone, str]:
         """Return how it stands, in a word or two."""
@@ -87,16 +85,27 @@ def standings(desk: Desk) -> Iterator[Standing]:
                 yield from _of_step(desk, routine, plan)
 
 
+def is_in_time(routine: Routine, made_at: datetime, *, now: datetime, almanac: Almanac) -> bool:
+    """Tell whether no other copy or check of a routine was due since that one."""
+    coming = upcoming(routine.schedule, after=made_at, count=1, almanac=almanac)
+    return now <= (coming[0].planned_at + SLACK if coming else made_at + BY_HAND)
+
+
+def restored_within(plan: StepPlan) -> timedelta | None:
+    """Return how long a proof by restoring may lie back, where a step says it."""
+    within = plan.options.get("restored_within")
+    return timedelta(seconds=parse_duration(within)) if isinstance(within, str) else None
+
+
 def _of_step(desk: Desk, routine: Routine, plan: StepPlan) -> Iterator[Standing]:
     by_key: dict[str, list[Copy]] = {}
     for copy in desk.books.copies.lying(routine=routine.id, step=plan.id):
         by_key.setdefault(copy.key, []).append(copy)
-    within = plan.options.get("restored_within")
     for key, copies in sorted(by_key.items()) or [("", [])]:
         yield Standing(
             routine=routine,
             step=plan.id,
             key=key,
             copies=tuple(copies),
-            restored_within=timedelta(seconds=parse_duration(within)) if isinstance(within, str) else None,
+            restored_within=restored_within(plan),
         )

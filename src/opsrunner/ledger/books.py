@@ -11,6 +11,7 @@ from opsrunner.ledger.database import Ledger
 from opsrunner.ledger.days import Days
 from opsrunner.ledger.digests import Digests
 from opsrunner.ledger.ends import Ends
+from opsrunner.ledger.foreign import ForeignBackups
 from opsrunner.ledger.holds import Holds
 from opsrunner.ledger.host_parts import HostParts
 from opsrunner.ledger.mail_queue import MailQueue
@@ -47,6 +48,7 @@ class Books:
         self.mail_queue = MailQueue(ledger)
         self.acts = Acts(ledger)
         self.copies = Copies(ledger)
+        self.foreign = ForeignBackups(ledger)
         self.digests = Digests(ledger)
         self.absences = Absences(ledger)
         self.notes = Notes(ledger)

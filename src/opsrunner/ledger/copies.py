@@ -9,7 +9,9 @@ from datetime import datetime
 
 from opsrunner.ledger.codec import optional_moment, optional_text, to_moment, to_text
 from opsrunner.ledger.database import Ledger
+from opsrunner.ledger.foreign import ForeignBackups
 from opsrunner.model.backup import Copy, CopyNote, CopyState, Drill, Gone, NewCopy, Reread
+from opsrunner.model.foreign import Checked, ForeignDrill, KnownForeign
 
 _COLUMNS = (
     "name", "store", "routine", "step", "run", "made_at", "received_at", "checked_by", "size_bytes", "plain_bytes",
@@ -29,6 +31,7 @@ class Copies:
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
+        self._foreign = ForeignBackups(ledger)
 
     def note(self, notes: Sequence[CopyNote]) -> None:
         """Write what was found out or done, in its order."""
@@ -49,6 +52,10 @@ class Copies:
         where = " AND ".join([_LYING, *(f'"{column}" = ?' for column in given)])
         return self._found(f"{where} ORDER BY made_at DESC, id DESC", tuple(given.values()))
 
+    def foreign(self, routine: str, step: str) -> list[KnownForeign]:
+        """Return how the backups of another tool stand that a step checks, by their keys."""
+        return self._foreign.of(routine, step)
+
     def drills(self, copy: int) -> list[Drill]:
         """Return the drills of a copy, newest first."""
         rows = self._ledger.all("SELECT * FROM drills WHERE copy = ? ORDER BY id DESC", (copy,))
@@ -62,6 +69,10 @@ class Copies:
                 self._prove("reread_at", note.copy, at=note.at, problem=note.problem)
             case Drill():
                 self._drilled(note)
+            case Checked():
+                self._foreign.check(note)
+            case ForeignDrill():
+                self._foreign.drill(note)
             case Gone():
                 sql = "UPDATE copies SET state = ?, ended_at = ?, why = ? WHERE id = ?"
                 self._ledger.change(sql, (CopyState.GONE, to_text(note.at), note.why, note.copy))

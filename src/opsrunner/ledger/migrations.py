@@ -234,6 +234,22 @@ CREATE TABLE drills (
 CREATE INDEX drills_copy ON drills(copy, id);
 """
 
+# Form 5 knows how the backups stand that other tools make, one row for whatever should have one.
+_FIFTH = """
+CREATE TABLE foreign_backups (
+  routine TEXT NOT NULL, step TEXT NOT NULL, "key" TEXT NOT NULL, state TEXT NOT NULL, words TEXT NOT NULL,
+  copies INTEGER NOT NULL, name TEXT, store TEXT, made_at TEXT, size_bytes INTEGER, sizes TEXT NOT NULL,
+  checked_at TEXT NOT NULL, since TEXT, restored_at TEXT, ended_at TEXT,
+  PRIMARY KEY (routine, step, "key")
+) WITHOUT ROWID;
+CREATE TABLE foreign_drills (
+  id INTEGER PRIMARY KEY AUTOINCREMENT, routine TEXT NOT NULL, step TEXT NOT NULL, "key" TEXT NOT NULL,
+  at TEXT NOT NULL, "by" TEXT NOT NULL, name TEXT NOT NULL, files INTEGER NOT NULL, bytes INTEGER NOT NULL,
+  seconds REAL NOT NULL, problem TEXT NOT NULL
+);
+CREATE INDEX foreign_drills_step ON foreign_drills(routine, step, id);
+"""
+
 
 def _create_everything(database: Database) -> None:
     for statement in _statements(_FIRST):
@@ -259,7 +275,18 @@ def _catalogue(database: Database) -> None:
         database.execute(statement)
 
 
-MIGRATIONS: tuple[Callable[[Database], None], ...] = (_create_everything, _scale, _open_doors, _catalogue)
+def _look_at_others(database: Database) -> None:
+    for statement in _statements(_FIFTH):
+        database.execute(statement)
+
+
+MIGRATIONS: tuple[Callable[[Database], None], ...] = (
+    _create_everything,
+    _scale,
+    _open_doors,
+    _catalogue,
+    _look_at_others,
+)
 
 
 def migrate(database: Database, *, from_version: int) -> None:

@@ -76,6 +76,9 @@ class Routines:
                 ("runs", "routine"),
                 ("tasks", "routine"),
                 ("holds", "routine"),
+                ("copies", "routine"),
+                ("foreign_backups", "routine"),
+                ("foreign_drills", "routine"),
             ):
                 sql = f"UPDATE {table} SET {column} = ? WHERE {column} = ?"  # noqa: S608 (fixed words)
                 self._ledger.change(sql, (new, old))

@@ -7,6 +7,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TypeAlias
 
+from opsrunner.model.foreign import Checked, ForeignDrill
+
 
 class CopyState(StrEnum):
     """What is known of a copy. Only `good` ones count as copies that somebody has."""
@@ -96,7 +98,7 @@ class Drill:
     problem: str = ""
 
 
-CopyNote: TypeAlias = NewCopy | Reread | Gone | Drill
+CopyNote: TypeAlias = NewCopy | Reread | Gone | Drill | Checked | ForeignDrill
 """What a step or a verb tells the catalogue; written together with the step's outcome."""
 
 

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Mapping
 from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field, field_validator, model_validator
 
 from opsrunner.model.backup import Keep
-from opsrunner.model.outcome import Outcome
+from opsrunner.model.outcome import Outcome, StepStatus
 from opsrunner.steps.base import Kind, Means, StepCall, StepOptions
 from opsrunner.steps.fields import Seconds, one_or_many
 from opsrunner.steps.output import printable
 
 Count: TypeAlias = Annotated[int, Field(ge=0, le=10_000, strict=True)]
 Judgement: TypeAlias = Literal["fail", "warn", "fine"]
-
+JUDGED: Mapping[Judgement, StepStatus] = {
+    "fail": StepStatus.FAILED,
+    "warn": StepStatus.WARNING,
+    "fine": StepStatus.SUCCEEDED,
+}
+"""What a judgement makes of a step."""
 
 _PUBLIC_KEY = re.compile(r"age1[a-z0-9]{50,70}\Z")
 

@@ -22,7 +22,7 @@ from opsrunner.model.fleet import HostAnswer
 from opsrunner.model.outcome import Outcome, StepStatus, worst
 from opsrunner.model.site import Host
 from opsrunner.model.sizes import size_words
-from opsrunner.steps.backup import STATE_NAME, Judgement, Options
+from opsrunner.steps.backup import JUDGED, STATE_NAME, Judgement, Options
 from opsrunner.steps.base import Means, StepCall
 from opsrunner.steps.copies_kept import remove_beyond, tidy_up
 from opsrunner.steps.environment import host_environment
@@ -33,11 +33,6 @@ from opsrunner.stores.base import READ_BYTES, Store
 
 COMPARED_WITH = 5
 SMALL_SHARE = 0.5
-_STATUS: Mapping[Judgement, StepStatus] = {
-    "fail": StepStatus.FAILED,
-    "warn": StepStatus.WARNING,
-    "fine": StepStatus.SUCCEEDED,
-}
 
 
 @dataclass(kw_only=True)
@@ -50,7 +45,7 @@ class Findings:
 
     def judge(self, judgement: Judgement, what: str) -> None:
         """Add what was found; what is `fine` here is told, and speaks against nothing."""
-        self.status = worst([self.status, _STATUS[judgement]])
+        self.status = worst([self.status, JUDGED[judgement]])
         (self.remarks if judgement == "fine" else self.doubts).append(what)
 
     def warn(self, what: str) -> None:

@@ -19,6 +19,7 @@ from opsrunner.clock import Clock
 from opsrunner.errors import NotFound, StepFailed
 from opsrunner.model.backup import Copy, CopyNote
 from opsrunner.model.fleet import HostAnswer, Stopping
+from opsrunner.model.foreign import KnownForeign
 from opsrunner.model.mail import NewMail
 from opsrunner.model.outcome import Outcome, Row
 from opsrunner.model.site import Host, Source
@@ -106,6 +107,9 @@ class Catalogue(Protocol):
 
     def lying(self, *, routine: str = "", step: str = "", store: str = "", key: str | None = None) -> list[Copy]:
         """Return the copies that lie in stores, newest first: all, or those of a routine, step, store or row's key."""
+
+    def foreign(self, routine: str, step: str) -> list[KnownForeign]:
+        """Return what the last check of a step knew of backups that another tool makes."""
 
 
 def _as_it_stands(name: str) -> tuple[str, ...]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import shlex
 import shutil
 
 from opsrunner.archives.drilling import Drilled, drill_all, drill_sample
@@ -14,13 +13,10 @@ from opsrunner.model.backup import Copy, Drill
 from opsrunner.model.outcome import Outcome, StepStatus
 from opsrunner.model.sizes import size_words
 from opsrunner.steps.base import Means, StepCall
-from opsrunner.steps.environment import host_environment
-from opsrunner.steps.host_end import end_words
-from opsrunner.steps.output import OutputSink
+from opsrunner.steps.drill_bench import DrillBench
 from opsrunner.steps.restore_drill import Options
 from opsrunner.steps.step_time import StepTime
 
-SCRATCH = "restored"
 HOUR = 3600
 
 
@@ -31,28 +27,23 @@ class DrillRun:
         self._call, self._means = call, means
         self._options: Options = call.options
         self._time = StepTime(call, means)
-        self._scratch = call.workdir / f"{SCRATCH}-{call.step}"
-        self._sink = OutputSink(call.output, limit_bytes=call.output_limit_bytes, vault=means.vault)
+        self._bench = DrillBench(call, means, self._time)
+        self._scratch = self._bench.folder
 
     def run(self) -> Outcome:
         """Restore, compare, check, and tell the catalogue. Raises StepFailed."""
         copy = self._choose_copy()
         started = self._means.clock.monotonic()
         try:
-            self._scratch.mkdir(mode=0o700)
-            drilled = self._drill(copy)
-            seconds = self._means.clock.monotonic() - started
-            self._check()
+            with self._bench:
+                drilled = self._drill(copy)
+                seconds = self._means.clock.monotonic() - started
+                self._bench.check(self._options.then)
         except (ArchiveDamaged, NotStored) as exc:
             self._note(copy, Drilled(), seconds=self._means.clock.monotonic() - started, problem=exc.message)
             raise StepFailed(f"{copy.name} in {copy.store}: {exc.message}", permanent=True, facts=_facts(copy)) from exc
         except StoreFailed as exc:
             raise StepFailed(exc.message, permanent=exc.permanent) from exc
-        except OSError as exc:
-            raise StepFailed(f"{self._scratch}: {(exc.strerror or str(exc)).lower()}") from exc
-        finally:
-            shutil.rmtree(self._scratch, ignore_errors=True)
-            self._sink.close()
         self._note(copy, drilled, seconds=seconds)
         return self._outcome(copy, drilled, seconds=seconds)
 
@@ -74,8 +65,8 @@ class DrillRun:
     def _drill(self, copy: Copy) -> Drilled:
         with Watched(self._means.open_store(copy.store), require_time=self._time.require) as store:
             manifest = fetch_manifest(store, copy.name, sha256=copy.manifest_sha256)
-            self._require_room(manifest.plain_size if self._is_whole(manifest.form) else 0)
-            self._say(f"{copy.name} in {copy.store}, made {copy.made_at:%Y-%m-%d %H:%M} UTC")
+            self._bench.require_room(manifest.plain_size if self._is_whole(manifest.form) else 0)
+            self._bench.say(f"{copy.name} in {copy.store}, made {copy.made_at:%Y-%m-%d %H:%M} UTC")
             if self._is_whole(manifest.form):
                 return drill_all(
                     store,
@@ -103,36 +94,6 @@ class DrillRun:
 
     def _is_whole(self, form: str) -> bool:
         return self._options.sample == "all" or form == "stream"
-
-    def _require_room(self, needed: int) -> None:
-        free = shutil.disk_usage(self._scratch).free
-        if needed > free:
-            room = f"{self._scratch.parent} has {size_words(free)} free, and it takes {size_words(needed)}"
-            raise StepFailed(f"no room for the drill: {room}")
-
-    def _check(self) -> None:
-        """Run `then` over what was restored. Raises StepFailed where it does not go well."""
-        then = self._options.then
-        if not then:
-            return
-        answer = self._means.fleet.run(
-            self._means.hosts["local"],
-            then if isinstance(then, str) else shlex.join(then),
-            env={
-                **host_environment(self._means.hosts["local"], self._call, self._means.vault),
-                "OPS_RESTORED": str(self._scratch),
-            },
-            timeout_seconds=self._time.left_seconds,
-            stopping=self._means.stopping,
-        )
-        self._sink.write(answer.stdout + answer.stderr)
-        if answer.status is not None:
-            raise StepFailed(f"the check: {answer.message}", status=answer.status.value)
-        if answer.exit_code != 0:
-            raise StepFailed(f"what was restored does not pass the check: {end_words(answer, self._means.vault)}")
-
-    def _say(self, line: str) -> None:
-        self._sink.write(f"{line}\n".encode())
 
     def _note(self, copy: Copy, drilled: Drilled, *, seconds: float, problem: str = "") -> None:
         self._means.note(

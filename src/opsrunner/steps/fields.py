@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any, TypeAlias
 
@@ -10,6 +11,8 @@ from pydantic import Field, PlainValidator, WithJsonSchema
 from opsrunner.schedules.parsing import parse_duration
 from opsrunner.secrets import SecretRef
 
+_SIZE = re.compile(r"([0-9]{1,9}) ?(B|kB|KB|MB|GB)\Z")
+_UNIT_BYTES = {"B": 1, "kB": 1_000, "KB": 1_000, "MB": 1_000_000, "GB": 1_000_000_000}
 _REFERENCE_FORMS = "a reference to a secret: {env: NAME}, {file: path} or {command: [program, …]}"
 
 
@@ -22,6 +25,13 @@ def _read_seconds(value: object) -> int:
     if not isinstance(value, str):
         raise ValueError(f"must be a duration such as 30s, 5m, 4h or 8d{_unit_missing(value)}")  # noqa: TRY004 (pydantic reports ValueError only)
     return parse_duration(value)
+
+
+def _read_bytes(value: object) -> int:
+    match = _SIZE.match(value) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError("must be a size such as 500kB, 1MB or 2GB")
+    return int(match[1]) * _UNIT_BYTES[match[2]]
 
 
 def _unit_missing(value: object) -> str:
@@ -71,6 +81,10 @@ Seconds: TypeAlias = Annotated[
     int, PlainValidator(_read_seconds), WithJsonSchema({"type": "string", "examples": ["30s", "5m", "4h", "8d"]})
 ]
 """A duration with its unit, in seconds."""
+Bytes: TypeAlias = Annotated[
+    int, PlainValidator(_read_bytes), WithJsonSchema({"type": "string", "examples": ["500kB", "1MB"]})
+]
+"""A size with its unit, in bytes."""
 Secret: TypeAlias = Annotated[SecretRef, PlainValidator(read_secret), WithJsonSchema(_SECRET_SCHEMA)]
 TextOrSecret: TypeAlias = Annotated[
     str | SecretRef,

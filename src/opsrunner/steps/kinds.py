@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from opsrunner.steps import backup, checklist, email, http, query, restore_drill, run, ssh, task
+from opsrunner.steps import backup, backup_check, checklist, email, http, query, restore_drill, run, ssh, task
 from opsrunner.steps.base import Kind
 
 _TABLE: dict[str, Kind] = {
@@ -17,6 +17,7 @@ _TABLE: dict[str, Kind] = {
         query,
         email,
         backup,
+        backup_check,
         restore_drill,
         task,
         checklist,

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+import shlex
 from typing import Annotated, Literal
 
-from pydantic import PlainValidator, WithJsonSchema, field_validator
+from pydantic import Field, PlainValidator, WithJsonSchema, field_validator, model_validator
 
 from opsrunner.model.outcome import Outcome
 from opsrunner.steps.base import Kind, Means, StepCall, StepOptions
 from opsrunner.steps.fields import Secret, one_or_many
+from opsrunner.steps.output import printable
 
 _OF = re.compile(r"(?:[a-z0-9][a-z0-9-]*/)?[a-z][a-z0-9_-]*\Z")
 _MOST_FILES = 1_000_000
@@ -27,7 +29,12 @@ class Options(StepOptions):
     """What stands in `restore_drill:`."""
 
     of: str
-    """The backup step: its id in the same routine, or `routine/step`."""
+    """The step whose copies are meant, a backup or a backup_check: its id in the same routine, or `routine/step`."""
+    with_: str | tuple[str, ...] = Field(default=(), alias="with")
+    """A command that restores what another tool backed up: `$OPS_COPY` of `$OPS_KEY` into `$OPS_RESTORED`.
+
+    What lies in a store is fetched first, and `$OPS_COPY` is the file or folder here; else it is its name there.
+    """
     store: str = ""
     """The store to restore from. Default: any that has a copy."""
     which: Literal["newest", "random"] = "newest"
@@ -48,6 +55,13 @@ class Options(StepOptions):
             raise ValueError(f"'{value[:60]}' is neither the id of a step nor routine/step")
         return value
 
+    @model_validator(mode="after")
+    def _is_ours_or_theirs(self) -> Options:
+        beside = self.model_fields_set & {"store", "which", "sample", "identity"}
+        if self.with_ and beside:
+            raise ValueError(f"{min(beside)} is for copies of ours; what 'with' restores, its command says")
+        return self
+
     @field_validator("must_include", mode="before")
     @classmethod
     def _several(cls, value: object) -> object:
@@ -57,12 +71,16 @@ class Options(StepOptions):
 def run(call: StepCall, means: Means) -> Outcome:
     """Restore, compare, check, clean up. Raises StepFailed."""
     from opsrunner.steps.drill_run import DrillRun  # noqa: PLC0415 - what it stands on is heavy; `check` reads this file
+    from opsrunner.steps.foreign_drill_run import ForeignDrillRun  # noqa: PLC0415
 
-    return DrillRun(call, means).run()
+    return ForeignDrillRun(call, means).run() if call.options.with_ else DrillRun(call, means).run()
 
 
 def preview(options: Options) -> str:
     """Return what would be restored."""
+    if options.with_:
+        command = options.with_ if isinstance(options.with_, str) else shlex.join(options.with_)
+        return f"restore one of {options.of} by {printable(command).strip()}"
     how = "everything" if options.sample == "all" else f"{options.sample} files"
     return f"restore {how} of the {'newest' if options.which == 'newest' else 'any'} copy of {options.of}, and compare"
 
@@ -74,6 +92,6 @@ KIND = Kind(
     run=run,
     preview=preview,
     reads_only=True,
-    acts_with=frozenset({"then"}),
-    verbatim=frozenset({"then"}),
+    acts_with=frozenset({"then", "with"}),
+    verbatim=frozenset({"then", "with"}),
 )

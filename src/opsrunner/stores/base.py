@@ -9,7 +9,7 @@ a name that is none of ours is passed over. Every implementation runs the one co
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from types import TracebackType
 from typing import Protocol
@@ -63,6 +63,13 @@ class Store(Protocol):
         """Yield the objects whose names begin with `prefix`, in the order of their names. Raises StoreFailed.
 
         A store that nothing was ever put in is empty.
+        """
+
+    def survey(self, prefix: str = "", *, may_hold: Callable[[str], bool]) -> Iterator[Stored]:
+        """Yield what lies there under whatever name that begins with `prefix`, in no order; it may be others' and odd.
+
+        Only folders that `may_hold` something wanted are looked into, where the store has folders; links are not
+        followed. Raises NotStored where the store's own folder is not there, StoreFailed where a part cannot be read.
         """
 
     def remove(self, name: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -68,7 +68,7 @@ class LocalFolder:
             raise self._failed(exc, path) from exc
         if not stat.S_ISREG(found.st_mode):
             return None
-        return Stored(name=name, size_bytes=found.st_size, modified_at=datetime.fromtimestamp(found.st_mtime, UTC))
+        return _stored(name, found)
 
     def list(self, prefix: str = "") -> Iterator[Stored]:
         """Yield the files whose names begin with `prefix`."""
@@ -77,6 +77,22 @@ class LocalFolder:
             stored = self.find(name)
             if stored is not None:
                 yield stored
+
+    def survey(self, prefix: str = "", *, may_hold: Callable[[str], bool]) -> Iterator[Stored]:
+        """Yield the files of anybody whose names begin with `prefix`."""
+        if not self._folder.is_dir():
+            raise NotStored(f"{self._folder} is not there; is its disk mounted?")
+        folders = [os.path.dirname(prefix)]  # noqa: PTH120  a name, and not a path of this machine
+        while folders:
+            above = folders.pop()
+            for entry in self._entries(self._folder / above):
+                name = f"{above}/{entry.name}".lstrip("/")
+                if entry.is_dir(follow_symlinks=False):
+                    if may_hold(name):
+                        folders.append(name)
+                elif name.startswith(prefix) and entry.is_file(follow_symlinks=False):
+                    with suppress(FileNotFoundError):
+                        yield _stored(name, entry.stat(follow_symlinks=False))
 
     def remove(self, name: str) -> None:
         """Remove a file, and the folders that it leaves empty."""
@@ -153,6 +169,15 @@ class LocalFolder:
             for name in files:
                 yield Path(folder) / name
 
+    def _entries(self, folder: Path) -> tuple[os.DirEntry[str], ...]:
+        try:
+            with os.scandir(folder) as entries:
+                return tuple(entries)
+        except (FileNotFoundError, NotADirectoryError):
+            return ()
+        except OSError as exc:
+            raise self._failed(exc, folder) from exc
+
     def _require_disk(self) -> None:
         """Tell a store that nothing was put in yet from one whose disk is not there."""
         if not self._folder.parent.is_dir():
@@ -163,6 +188,10 @@ class LocalFolder:
 
     def _failed(self, error: OSError, path: Path) -> StoreFailed:
         return failed(error, path, folder=self._folder)
+
+
+def _stored(name: str, found: os.stat_result) -> Stored:
+    return Stored(name=name, size_bytes=found.st_size, modified_at=datetime.fromtimestamp(found.st_mtime, UTC))
 
 
 def _is_under_way(path: Path) -> bool:

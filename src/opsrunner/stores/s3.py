@@ -6,7 +6,7 @@ computed the same over what it received. Where a store answers none, its MD5 (th
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from types import TracebackType
@@ -85,13 +85,12 @@ class S3Bucket:
 
     def list(self, prefix: str = "") -> Iterator[Stored]:
         """Yield the objects whose names begin with `prefix`."""
-        found: list[Stored] = []
-        for page in self._pages("list_objects_v2", prefix):
-            for item in page.get("Contents", ()):
-                name = str(item.get("Key", "")).removeprefix(self._prefix)
-                if is_name(name):
-                    found.append(self._stored(name, item.get("Size"), item.get("LastModified")))
+        found = (stored for stored in self._listed(prefix) if is_name(stored.name))
         yield from sorted(found, key=lambda stored: stored.name)  # SeaweedFS lists folder by folder
+
+    def survey(self, prefix: str = "", *, may_hold: Callable[[str], bool]) -> Iterator[Stored]:  # noqa: ARG002
+        """Yield the objects of anybody whose keys begin with `prefix`; a bucket has no folders to leave out."""
+        return (stored for stored in self._listed(prefix) if not stored.name.endswith("/"))
 
     def remove(self, name: str) -> None:
         """Remove an object."""
@@ -157,6 +156,12 @@ class S3Bucket:
             for page in pages:
                 self._require_list(page)
                 yield page
+
+    def _listed(self, prefix: str) -> Iterator[Stored]:
+        for page in self._pages("list_objects_v2", prefix):
+            for item in page.get("Contents", ()):
+                name = str(item.get("Key", "")).removeprefix(self._prefix)
+                yield self._stored(name, item.get("Size"), item.get("LastModified"))
 
     def _require_list(self, answer: Any) -> None:
         """Raise StoreFailed where an answer is no list: a page that somebody in between sends would read as empty."""

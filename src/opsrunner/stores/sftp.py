@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import datetime
 from types import TracebackType
@@ -67,6 +67,14 @@ class SftpFolder:
             found = [self._stored(entry) for entry in self._files(session, prefix) if not _is_hidden(entry)]
         wanted = (stored for stored in found if stored.name.startswith(prefix))
         return iter(sorted(wanted, key=lambda stored: stored.name))
+
+    def survey(self, prefix: str = "", *, may_hold: Callable[[str], bool]) -> Iterator[Stored]:
+        """Yield the files of anybody whose names begin with `prefix`."""
+        with self._sessions.lent() as session:
+            if not session.is_folder(self._folder):
+                raise NotStored(f"{session.host_name}: {self._folder} is not there; is its disk mounted?")
+            found = list(self._surveyed(session, prefix, may_hold))
+        return iter(found)
 
     def remove(self, name: str) -> None:
         """Remove a file, and the folders that it leaves empty."""
@@ -141,6 +149,16 @@ class SftpFolder:
                     yield entry
                 elif entry.is_folder and self._is_ours(entry):
                     folders.append(entry.path)
+
+    def _surveyed(self, session: SftpSession, prefix: str, may_hold: Callable[[str], bool]) -> Iterator[Stored]:
+        folders = [posixpath.join(self._folder, posixpath.dirname(prefix)).rstrip("/") or "/"]
+        while folders:
+            with suppress(NotStored):  # removed while we look
+                for entry in session.entries(folders.pop()):
+                    if entry.is_file and self._name(entry.path).startswith(prefix):
+                        yield self._stored(entry)
+                    elif entry.is_folder and may_hold(self._name(entry.path)):
+                        folders.append(entry.path)
 
     def _is_ours(self, entry: Entry) -> bool:
         """Tell whether a file or folder can bear its name in a store; what else lies there is not our business."""

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from starlette.responses import Response
 
 from opsrunner.engine.standing_copies import Standing, standings
+from opsrunner.engine.standing_foreign import ForeignStanding, foreign_standings
 from opsrunner.model.backup import Copy, CopyState, Drill
 from opsrunner.model.digest import Tone
+from opsrunner.model.foreign import ForeignDrill, KnownForeign
 from opsrunner.web.visit import Nothing, Visit
 
 MOST_SHOWN = 40
@@ -37,11 +39,26 @@ class Line:
     drills: tuple[tuple[Copy, Drill], ...]
 
 
+@dataclass(frozen=True, kw_only=True)
+class OthersLine:
+    """What the page shows of one check of what other tools make."""
+
+    standing: ForeignStanding
+    tone: Tone
+    word: str
+    gaps: tuple[KnownForeign, ...]
+    """The first of them."""
+    restored: int
+    """Of how many something was restored."""
+    drills: tuple[ForeignDrill, ...]
+
+
 async def all_of_them(visit: Visit) -> Response:
     """Show the copies of every backup step, those that want a look first."""
     visit.query(Nothing)
-    lines = await visit.look_up(lambda: _lines(visit))
-    return visit.page("backups.html", title="Backups", verdict=_verdict(lines), lines=lines, tone_of_copy=_tone)
+    lines, others = await visit.look_up(lambda: (_lines(visit), _others(visit)))
+    verdict = _verdict([line.tone for line in lines] + [line.tone for line in others])
+    return visit.page("backups.html", title="Backups", verdict=verdict, lines=lines, others=others, tone_of_copy=_tone)
 
 
 def _lines(visit: Visit) -> list[Line]:
@@ -68,9 +85,25 @@ def _tone(copy: Copy) -> Tone:
     return _TONES.get(copy.state, "nothing")
 
 
-def _verdict(lines: Sequence[Line]) -> str:
-    if not lines:
+def _others(visit: Visit) -> list[OthersLine]:
+    lines = [_others_line(visit, standing) for standing in foreign_standings(visit.app.desk)]
+    return sorted(lines, key=lambda line: (_ORDER.index(line.tone), line.standing.routine.name))
+
+
+def _others_line(visit: Visit, standing: ForeignStanding) -> OthersLine:
+    tone, word = standing.verdict(visit.now, visit.app.almanac)
+    return OthersLine(
+        standing=standing,
+        tone=tone,
+        word=word,
+        gaps=standing.gaps[:MOST_SHOWN],
+        restored=sum(one.restored_at is not None for one in standing.backups),
+        drills=tuple(visit.app.books.foreign.drills(standing.routine.id, standing.step, most=MOST_DRILLS)),
+    )
+
+
+def _verdict(tones: Sequence[Tone]) -> str:
+    if not tones:
         return "Nothing is copied yet"
-    right = sum(line.tone == "fine" for line in lines)
-    noun = "backup is" if len(lines) == 1 else "backups are"
-    return f"{right} of {len(lines)} {noun} proven and fresh"
+    noun = "backup is" if len(tones) == 1 else "backups are"
+    return f"{tones.count('fine')} of {len(tones)} {noun} proven and fresh"

@@ -20,6 +20,7 @@ from opsrunner.ledger.search import Place, TaskFilter
 from opsrunner.ledger.service import Gap
 from opsrunner.ledger.setting_back import set_back
 from opsrunner.model.backup import Drill, Gone, NewCopy, Reread
+from opsrunner.model.foreign import Checked, ForeignBackup, ForeignDrill, ForeignState
 from opsrunner.model.mail import NewMail
 from opsrunner.model.outcome import Outcome, Part, StepStatus
 from opsrunner.model.person import Absence
@@ -97,8 +98,14 @@ NOTES = (
     Drill(copy=1, at=NOW, files=1, bytes=1, seconds=1, is_whole=True),
     Gone(copy=1, at=NOW, why="x"),
 )
+CHECKED = Checked(
+    routine="nightly", step="audit", at=NOW, backups=(ForeignBackup(key="17", state=ForeignState.MISSING),)
+)
+PROVEN = ForeignDrill(routine="nightly", step="audit", key="17", at=NOW, by="boss")
 OWN: dict[str, dict[str, Any]] = {
-    "Copies.note": {"notes": NOTES},
+    "Copies.note": {"notes": (*NOTES, CHECKED, PROVEN)},
+    "ForeignBackups.check": {"checked": CHECKED},
+    "ForeignBackups.drill": {"drill": PROVEN},
     "Runs.claim": {"new": CLAIM},
     "Runs.claim_ended": {"news": (replace(CLAIM, status=RunStatus.MISSED, nominal_at=LATER),)},
     "Runs.finish": {"status": RunStatus.FAILED},

@@ -237,6 +237,18 @@ class StoreContract:
         first.finish()
         assert (got(store, NAME), names(store)) == (b"first, and longer", [NAME])
 
+    def test_a_survey_tells_of_all_that_lies_there_with_size_and_time(self, store: Store) -> None:
+        for name in ("daily/alice/home", "daily/bob", "dailies", "weekly/alice/home", "weekly/x/y/z"):
+            put(store, name, name.encode())
+        found = {one.name: one for one in store.survey("daily/", may_hold=lambda _: True)}
+        assert sorted(found) == ["daily/alice/home", "daily/bob"]
+        assert found["daily/bob"].size_bytes == len("daily/bob")
+        assert abs(found["daily/bob"].modified_at - datetime.now(UTC)) < timedelta(minutes=1)
+        assert {one.name for one in store.survey("dail", may_hold=lambda _: True)} >= {"dailies", "daily/bob"}
+        told = {one.name for one in store.survey(may_hold=lambda folder: folder.startswith("weekly"))}
+        assert told >= {"dailies", "weekly/alice/home", "weekly/x/y/z"}, "folders that hold nothing may be left out"
+        assert list(store.survey("yearly/", may_hold=lambda _: True)) == []
+
     @pytest.mark.parametrize("name", ["", "/a", "a/", "a//b", "../a", "a/../b", ".hidden", "a/.b", "a b", "a\n", "ü"])
     def test_what_is_no_name_is_our_own_fault(self, store: Store, name: str) -> None:
         for act in (store.begin, store.find, store.remove, lambda name: got(store, name)):

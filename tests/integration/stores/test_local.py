@@ -231,7 +231,8 @@ from opsrunner.stores.local import LocalFolder
 os.setgid(65534)
 os.setuid(65534)
 store = LocalFolder(Path(sys.argv[1]))
-for act in (lambda: store.begin("new"), lambda: list(store.read("a")), lambda: list(store.list())):
+for act in (lambda: store.begin("new"), lambda: list(store.read("a")), lambda: list(store.list()),
+            lambda: list(store.survey(may_hold=lambda _: True))):
     try:
         act()
     except StoreFailed as failed:
@@ -253,6 +254,7 @@ def test_a_folder_that_is_not_ours_is_told() -> None:
         f"StoreRefused True STORE/new: {advice}",
         f"StoreRefused True STORE/a: {advice}",
         f"StoreRefused True STORE: {advice}",
+        f"StoreRefused True STORE: {advice}",
     ]
 
 
@@ -265,3 +267,26 @@ def test_uploads_are_swept_by_when_they_were_last_written(folder: Path) -> None:
     young.finish()
     old.abort()
     assert names(store) == ["nightly/young"]
+
+
+def everything(_: str) -> bool:
+    return True
+
+
+def test_a_survey_tells_of_others_files_by_their_odd_names_and_follows_no_link(folder: Path, tmp_path: Path) -> None:
+    (folder / "2026-11-21" / "acc ounts").mkdir(parents=True)
+    for name in ("2026-11-21/acc ounts/jos\u00e9@home.tar", "2026-11-21/.hidden", "a\nb"):
+        (folder / name).write_text("x")
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "secret").write_text("x")
+    (folder / "link").symlink_to(tmp_path / "elsewhere")
+    (folder / "file-link").symlink_to(tmp_path / "elsewhere" / "secret")
+    os.mkfifo(folder / "pipe")
+    found = sorted(one.name for one in LocalFolder(folder).survey(may_hold=everything))
+    assert found == ["2026-11-21/.hidden", "2026-11-21/acc ounts/jos\u00e9@home.tar", "a\nb"]
+    assert [one.name for one in LocalFolder(folder).survey(may_hold=lambda _: False)] == ["a\nb"]
+
+
+def test_a_survey_of_a_folder_that_is_not_there_finds_not_nothing(folder: Path) -> None:
+    with pytest.raises(NotStored, match="is not there; is its disk mounted"):
+        list(LocalFolder(folder / "unmounted").survey(may_hold=everything))

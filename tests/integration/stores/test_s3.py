@@ -46,6 +46,8 @@ def test_a_prefix_stands_in_front_of_every_key_and_is_taken_off_again(
         keys = [item["Key"] for item in s3_server.client.list_objects_v2(Bucket=bucket, Prefix=prefix)["Contents"]]
         assert f"{prefix}/offsite/{NAME}" in keys
         assert names(store) == [NAME]
+        surveyed = {one.name: one.size_bytes for one in store.survey(may_hold=lambda _: False)}
+        assert surveyed == {NAME: 1, "what a person put there": 1, ".hidden": 1}, "a survey tells of others' too"
 
 
 @pytest.mark.parametrize(

@@ -485,6 +485,22 @@ def test_memory_stays_bounded_and_no_thread_stays_behind(
     _until(lambda: set(threading.enumerate()) <= before)
 
 
+def test_a_survey_tells_of_others_files_by_their_odd_names_and_follows_no_link(
+    open_store: OpenStore, host: Host, folder: Path
+) -> None:
+    (folder / "2026-11-21" / "acc ounts").mkdir(parents=True)
+    (folder / "weekly").mkdir()
+    for name in ("2026-11-21/acc ounts/jos\u00e9@home.tar", "2026-11-21/.hidden", "a\nb", "weekly/x"):
+        (folder / name).write_text("x")
+    (folder / "link").symlink_to("/etc")
+    store = open_store(host)
+    found = sorted(one.name for one in store.survey(may_hold=lambda name: not name.startswith("weekly")))
+    assert found == ["2026-11-21/.hidden", "2026-11-21/acc ounts/jos\u00e9@home.tar", "a\nb"]
+    assert list(store.survey("2026-11-22/", may_hold=lambda _: True)) == []
+    with pytest.raises(NotStored, match="unmounted is not there; is its disk mounted"):
+        list(open_store(host, folder / "unmounted").survey(may_hold=lambda _: True))
+
+
 def _write_until_it_fails(write: Callable[[bytes], None]) -> None:
     for _ in range(200):
         write(bytes(MEBIBYTE))

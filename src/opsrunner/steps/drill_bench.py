@@ -1,0 +1,95 @@
+"""Where a drill restores to: an empty folder of the run that goes afterwards, and the commands that work in it."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+from collections.abc import Mapping
+from types import MappingProxyType, TracebackType
+
+from opsrunner.errors import StepFailed
+from opsrunner.model.sizes import size_words
+from opsrunner.steps.base import Means, StepCall
+from opsrunner.steps.environment import host_environment
+from opsrunner.steps.host_end import end_words
+from opsrunner.steps.output import OutputSink
+from opsrunner.steps.step_time import StepTime
+from opsrunner.stores.base import Store, is_name
+
+NOTHING: Mapping[str, str] = MappingProxyType({})
+
+
+class DrillBench:
+    """The folder, while the drill goes on. Raises StepFailed where it cannot be made, or is full."""
+
+    def __init__(self, call: StepCall, means: Means, time: StepTime) -> None:
+        self._call, self._means, self._time = call, means, time
+        self.folder = call.workdir / f"restored-{call.step}"
+        self.fetched = call.workdir / f"fetched-{call.step}"
+        self._sink = OutputSink(call.output, limit_bytes=call.output_limit_bytes, vault=means.vault)
+
+    def __enter__(self) -> DrillBench:
+        try:
+            self.folder.mkdir(mode=0o700)
+        except OSError as exc:
+            self._sink.close()
+            raise self._failed(exc) from exc
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        shutil.rmtree(self.folder, ignore_errors=True)
+        shutil.rmtree(self.fetched, ignore_errors=True)
+        self._sink.close()
+        if isinstance(error, OSError):
+            raise self._failed(error) from error
+
+    def require_room(self, needed_bytes: int) -> None:
+        """Raise StepFailed where the disk has not that much room."""
+        free = shutil.disk_usage(self.folder).free
+        if needed_bytes > free:
+            room = f"{self.folder.parent} has {size_words(free)} free, and it takes {size_words(needed_bytes)}"
+            raise StepFailed(f"no room for the drill: {room}")
+
+    def fetch(self, store: Store, name: str) -> None:
+        """Fetch an object of a store into the folder `fetched`, under its own name. Raises StepFailed, StoreFailed."""
+        if not is_name(name):
+            raise StepFailed(f"{name!r} is a name that cannot be fetched: let the command do it", permanent=True)
+        path = self.fetched / name
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with path.open("xb") as file:
+            for piece in store.read(name):
+                file.write(piece)
+
+    def say(self, line: str) -> None:
+        """Write a line of the step's output."""
+        self._sink.write(f"{line}\n".encode())
+
+    def check(self, then: str | tuple[str, ...], *, env: Mapping[str, str] = NOTHING) -> None:
+        """Run a check over what was restored, if there is one. Raises StepFailed where it does not go well."""
+        if then:
+            self.run(then, env=env, called="the check", failed="what was restored does not pass the check")
+
+    def run(self, command: str | tuple[str, ...], *, env: Mapping[str, str], called: str, failed: str) -> None:
+        """Run a command of this machine, which finds the folder as `$OPS_RESTORED`. Raises StepFailed."""
+        host = self._means.hosts["local"]
+        answer = self._means.fleet.run(
+            host,
+            command if isinstance(command, str) else shlex.join(command),
+            env={
+                **host_environment(host, self._call, self._means.vault),
+                **env,
+                "OPS_RESTORED": str(self.folder),
+            },
+            timeout_seconds=self._time.left_seconds,
+            stopping=self._means.stopping,
+        )
+        self._sink.write(answer.stdout + answer.stderr)
+        if answer.status is not None:
+            raise StepFailed(f"{called}: {answer.message}", status=answer.status.value)
+        if answer.exit_code != 0:
+            raise StepFailed(f"{failed}: {end_words(answer, self._means.vault)}")
+
+    def _failed(self, error: OSError) -> StepFailed:
+        return StepFailed(f"{self.folder}: {(error.strerror or str(error)).lower()}")

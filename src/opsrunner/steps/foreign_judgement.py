@@ -1,0 +1,89 @@
+"""What is expected against what lies there: missing, stale, small. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from statistics import median
+
+from opsrunner.model.foreign import Expected, ForeignBackup, ForeignState, Found, FreshnessRule
+from opsrunner.model.sizes import size_words
+
+COMPARED_WITH = 5
+CLOCKS_DIFFER = timedelta(minutes=15)
+"""How far the clock of who made a backup may be ahead of ours."""
+_HOUR, _TWO_DAYS = 3600, 48
+
+
+def judge(
+    expected: Iterable[Expected],
+    found: Iterable[Found],
+    *,
+    known: Mapping[str, ForeignBackup],
+    rule: FreshnessRule,
+    now: datetime,
+) -> list[ForeignBackup]:
+    """Return how the backups of every expected key stand, in the order in which they are expected.
+
+    `known` is what the last check knew: where a tool keeps one backup only, its size is compared with those that were
+    there before.
+    """
+    lying: dict[str, list[Found]] = {}
+    for one in found:
+        lying.setdefault(one.key, []).append(one)
+    first: dict[str, Expected] = {}
+    for wanted in expected:
+        first.setdefault(wanted.key, wanted)
+    return [_judged(one, lying.get(key, []), known.get(key), rule=rule, now=now) for key, one in first.items()]
+
+
+def age_words(age: timedelta) -> str:
+    """Return how old something is: `5 h`, `3 days`."""
+    hours = int(age.total_seconds() // _HOUR)
+    return f"{hours} h" if hours < _TWO_DAYS else f"{hours // 24} days"
+
+
+def _judged(
+    expected: Expected, lying: Sequence[Found], known: ForeignBackup | None, *, rule: FreshnessRule, now: datetime
+) -> ForeignBackup:
+    if not lying:
+        is_new = expected.since is not None and now - expected.since <= rule.fresh_within
+        state, words = (ForeignState.NEW, "") if is_new else (ForeignState.MISSING, "there is none")
+        return ForeignBackup(key=expected.key, state=state, words=words, sizes=known.sizes if known else ())
+    newest_first = sorted(lying, key=lambda one: one.made_at, reverse=True)
+    sizes = _sizes(newest_first, known)
+    state, words = _state(newest_first[0], sizes, rule=rule, now=now)
+    return ForeignBackup(
+        key=expected.key, state=state, words=words, copies=len(lying), newest=newest_first[0], sizes=sizes
+    )
+
+
+def _state(
+    newest: Found, sizes: Sequence[tuple[datetime, int]], *, rule: FreshnessRule, now: datetime
+) -> tuple[ForeignState, str]:
+    age = now - newest.made_at
+    if age < -CLOCKS_DIFFER:
+        return ForeignState.STALE, "it is dated later than now"
+    if age > rule.fresh_within:
+        return ForeignState.STALE, f"{age_words(age)} old"
+    if newest.size_bytes is None:
+        return ForeignState.FINE, ""
+    return _state_by_size(newest.size_bytes, [size for made_at, size in sizes if made_at < newest.made_at], rule)
+
+
+def _state_by_size(size: int, before: Sequence[int], rule: FreshnessRule) -> tuple[ForeignState, str]:
+    usual = median(before[:COMPARED_WITH]) if before else 0
+    if size == 0:
+        return ForeignState.EMPTY, "it is empty"
+    if size < rule.at_least_bytes:
+        return ForeignState.SMALL, f"{size_words(size)}, at least {size_words(rule.at_least_bytes)} wanted"
+    if size < usual * rule.small_share:
+        return ForeignState.SMALL, f"{size_words(size)}, before {size_words(round(usual))}"
+    return ForeignState.FINE, ""
+
+
+def _sizes(newest_first: Sequence[Found], known: ForeignBackup | None) -> tuple[tuple[datetime, int], ...]:
+    """Return the last sizes, newest first: of what lies there, and of what lay there at the last checks."""
+    sizes = dict(known.sizes) if known else {}
+    sizes |= {one.made_at: one.size_bytes for one in newest_first if one.size_bytes}
+    return tuple(sorted(sizes.items(), reverse=True)[: COMPARED_WITH + 1])
