@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import time
@@ -117,3 +118,44 @@ def test_what_cannot_be_is_said_in_one_line(site: Path, opsrunner: Run) -> None:
         assert answer.returncode == code, arguments
         assert words in answer.stderr
         assert answer.stderr.count("\n") == 1
+
+
+OTHERS = """\
+name: Others
+accountable: boss
+steps:
+  - id: all
+    backup_check: {expect: [alice, bob], store: disk, name: "{key}.tar"}
+"""
+
+
+def test_what_other_tools_left_out_is_listed_and_a_proof_by_hand_recorded(site: Path, opsrunner: Run) -> None:
+    (site / "routines/others.yaml").write_text(OTHERS)
+    (site / "routines/others.yaml").chmod(0o600)
+    (site / "copies").mkdir(exist_ok=True)
+    (site / "copies/alice.tar").write_bytes(b"x" * 2000)
+
+    before = opsrunner("backups", "others", site=site)
+    checked = opsrunner("run", "others", "--as", "boss", site=site)
+    listed = opsrunner("backups", "others", site=site)
+    proven = opsrunner("backups", "proven", "others/all", "alice", "--note", "by hand", "--as", "boss", site=site)
+    (told,) = json.loads(opsrunner("backups", "others", "--all", "--json", site=site).stdout)
+
+    assert "not checked yet" in before.stdout
+    assert checked.returncode == 1
+    assert "1 of 2 have a fresh backup in disk; missing: bob" in checked.stdout
+    assert re.search(r"bob +missing +none", listed.stdout)
+    assert "alice" not in listed.stdout
+    assert proven.stdout.startswith("alice was restored ")
+    assert (told["check"], told["expected"]) == ("others/all", 2)
+    assert [(one["key"], one["state"], one["restored_at"] is None) for one in told["backups"]] == [
+        ("alice", "fine", False),
+        ("bob", "missing", True),
+    ]
+    for arguments, words in (
+        (("others/all", "mallory"), "'mallory' is nothing that others/all expects"),
+        (("others", "alice"), "no backup_check step 'others' has found anything"),
+    ):
+        answer = opsrunner("backups", "proven", *arguments, "--as", "boss", site=site)
+        assert (answer.returncode, answer.stderr.count("\n")) == (1, 1)
+        assert words in answer.stderr

@@ -87,7 +87,8 @@ def run(own: House, routine: str = "others") -> Run:
 
 def outcome(own: House, step: str = "all", routine: str = "others") -> Outcome:
     records = own.app.books.steps.of_run(own.runs(routine)[-1].id)
-    return next(record.outcome for record in records if record.id == step)
+    found: Outcome = next(record.outcome for record in records if record.id == step)
+    return found
 
 
 def states(own: House) -> dict[str, str]:

@@ -43,10 +43,13 @@ rosters:
   on-call: {rotate: week, people: [ops1]}
 hosts:
   web1: {address: 192.0.2.1, groups: [shared]}
+  backup1: {address: 192.0.2.2}
 sources:
   orders: {csv: data/orders.csv}
+  accounts: {csv: data/accounts.csv}
 stores:
   offsite: {local: {path: copies}}
+  panel: {local: {path: panel}}
 """
 
 
