@@ -134,7 +134,7 @@ def test_every_link_between_the_docs_leads_somewhere(path: Path) -> None:
 def anchors(page: Path) -> set[str]:
     """Return what links to the headings of a page may say."""
     headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
-    return {re.sub(r"[^a-z0-9 -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+    return {re.sub(r"[^a-z0-9 _-]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 @pytest.mark.parametrize("anchor", sorted(set(re.findall(r"\]\(#([^)]+)\)", ROUTINES_TEXT))))
