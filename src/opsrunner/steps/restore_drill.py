@@ -64,7 +64,7 @@ def run(call: StepCall, means: Means) -> Outcome:
 def preview(options: Options) -> str:
     """Return what would be restored."""
     how = "everything" if options.sample == "all" else f"{options.sample} files"
-    return f"restore {how} of the {'newest' if options.which == 'newest' else 'any'} copy of {options.of}, and compare"
+    return f"restore {how} of {'the newest' if options.which == 'newest' else 'any'} copy of {options.of}, and compare"
 
 
 KIND = Kind(
