@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -50,6 +51,9 @@ def test_every_routine_runs_and_its_people_get_their_tasks(opsrunner: Callable[.
     assert len(by_routine["weekly-review"]) >= 10
     assert {task["key"] for task in by_routine["order-intake"]} == orders_that_wait(site)
     assert all(task["person"] or task["role"] for task in tasks)
+    (sign,) = by_routine["full-drill"]
+    assert len(re.findall(r"succeeded: restored all of it, \d+ files?, ", sign["how"])) == 2
+    assert len(re.findall(r"- Files: \d+, bytes: \d+, seconds: [\d.]+", sign["how"])) == 2
 
 
 def test_a_second_try_replaces_the_first(opsrunner: Callable[..., Any], site: Path) -> None:

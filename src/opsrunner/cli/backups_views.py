@@ -12,7 +12,7 @@ from opsrunner.cli.session import Session
 if TYPE_CHECKING:
     from opsrunner.archives.restoring import Tell
     from opsrunner.cli.screen import Cell
-    from opsrunner.engine.backups import Thinning
+    from opsrunner.engine.thinning import Thinning
     from opsrunner.model.backup import Copy
     from opsrunner.model.digest import Tone
 

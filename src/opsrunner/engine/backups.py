@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -13,29 +13,15 @@ from opsrunner.archives.choosing import choose, matches
 from opsrunner.archives.reader import fetch_manifest, read_again
 from opsrunner.archives.removing import remove_copy
 from opsrunner.archives.restoring import Restored, Tell, restore_all, restore_chosen
-from opsrunner.archives.retention import Retention, plan_retention
 from opsrunner.engine.desk import Desk
+from opsrunner.engine.standing_copies import standings
+from opsrunner.engine.thinning import Thinning, thin
 from opsrunner.errors import ArchiveDamaged, NotFound, NotStored, Refused, StateError
 from opsrunner.model.backup import Copy, CopyNote, Gone, Keep, NewCopy, Reread
 from opsrunner.model.foreign import ForeignDrill
-from opsrunner.model.routine import Routine, StepPlan
-from opsrunner.model.site import Site
-from opsrunner.steps.backup import KeepOptions
 from opsrunner.stores.base import Store
 
 OpenStore = Callable[[str], Store]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Thinning:
-    """What retention comes to for one step in one store."""
-
-    routine: str
-    step: str
-    store: str
-    key: str
-    retention: Retention
-    copies: Mapping[int, Copy]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,20 +104,10 @@ class Backups:
 
     def thinnings(self, *, now: datetime) -> Iterator[Thinning]:
         """Yield what retention comes to for each step that says what to keep."""
-        site = self._desk.site()
-        for routine, plan, keep in _keeping(site):
-            series: dict[tuple[str, str], list[Copy]] = {}
-            for copy in self._desk.books.copies.lying(routine=routine.id, step=plan.id):
-                series.setdefault((copy.store, copy.key), []).append(copy)
-            for (store, key), copies in sorted(series.items()):
-                yield Thinning(
-                    routine=routine.id,
-                    step=plan.id,
-                    store=store,
-                    key=key,
-                    retention=plan_retention(copies, keep, now=now, zone=ZoneInfo(site.timezone)),
-                    copies={copy.id: copy for copy in copies},
-                )
+        zone = ZoneInfo(self._desk.site().timezone)
+        for standing in standings(self._desk):
+            if standing.keep != Keep():
+                yield from thin(standing, now=now, zone=zone)
 
     def remove(self, copy: Copy, *, actor: str, at: datetime) -> None:
         """Remove a copy that retention does not keep. Raises StoreRefused, StoreFailed."""
@@ -180,10 +156,3 @@ def _make_folder(folder: Path) -> None:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as exc:
         raise StateError(f"{folder} cannot be made: {(exc.strerror or str(exc)).lower()}") from exc
-
-
-def _keeping(site: Site) -> Iterator[tuple[Routine, StepPlan, Keep]]:
-    for routine in site.routines.values():
-        for plan in routine.steps:
-            if plan.kind == "backup" and plan.options.get("keep"):
-                yield routine, plan, KeepOptions.model_validate(plan.options["keep"]).to_keep()

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from opsrunner.engine.desk import Desk
-from opsrunner.model.backup import Copy, CopyState
+from opsrunner.model.backup import Copy, CopyState, Keep
 from opsrunner.model.digest import Tone
 from opsrunner.model.routine import Routine, StepPlan
 from opsrunner.schedules.almanac import Almanac
 from opsrunner.schedules.due import upcoming
 from opsrunner.schedules.parsing import parse_duration
+from opsrunner.steps.backup import KeepOptions
 
 SLACK = timedelta(hours=2)
 """How long a copy or a check may take before the one before it is called old."""
@@ -31,6 +32,8 @@ class Standing:
     """Those that lie in stores, newest first."""
     restored_within: timedelta | None
     """How long a proof by restoring may lie back, where the step says it."""
+    keep: Keep
+    """How many copies stay; all of them where the step says nothing."""
 
     @property
     def newest_good(self) -> Copy | None:
@@ -101,6 +104,7 @@ def _of_step(desk: Desk, routine: Routine, plan: StepPlan) -> Iterator[Standing]
     by_key: dict[str, list[Copy]] = {}
     for copy in desk.books.copies.lying(routine=routine.id, step=plan.id):
         by_key.setdefault(copy.key, []).append(copy)
+    keep = plan.options.get("keep")
     for key, copies in sorted(by_key.items()) or [("", [])]:
         yield Standing(
             routine=routine,
@@ -108,4 +112,5 @@ def _of_step(desk: Desk, routine: Routine, plan: StepPlan) -> Iterator[Standing]
             key=key,
             copies=tuple(copies),
             restored_within=restored_within(plan),
+            keep=KeepOptions.model_validate(keep or {}).to_keep(),
         )

@@ -82,7 +82,7 @@ def preview(options: Options) -> str:
         command = options.with_ if isinstance(options.with_, str) else shlex.join(options.with_)
         return f"restore one of {options.of} by {printable(command).strip()}"
     how = "everything" if options.sample == "all" else f"{options.sample} files"
-    return f"restore {how} of the {'newest' if options.which == 'newest' else 'any'} copy of {options.of}, and compare"
+    return f"restore {how} of {'the newest' if options.which == 'newest' else 'any'} copy of {options.of}, and compare"
 
 
 KIND = Kind(

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from starlette.responses import Response
 
+from opsrunner.engine.keep_words import keep_words, stay_words
 from opsrunner.engine.standing_copies import Standing, standings
 from opsrunner.engine.standing_foreign import ForeignStanding, foreign_standings
-from opsrunner.model.backup import Copy, CopyState, Drill
+from opsrunner.engine.thinning import Thinning, go_next, thin
+from opsrunner.model.backup import Copy, CopyState, Drill, Keep
 from opsrunner.model.digest import Tone
 from opsrunner.model.foreign import ForeignDrill, KnownForeign
+from opsrunner.schedules.due import upcoming
 from opsrunner.web.visit import Nothing, Visit
 
 MOST_SHOWN = 40
@@ -29,12 +33,29 @@ class Bar:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Ladder:
+    """Which copies of a step stay, for what, and which go next."""
+
+    keeps: str
+    stays: Mapping[int, str]
+    """For what a copy stays now, by its number."""
+    going: frozenset[int]
+    """Those that go once the next copy has come."""
+    next_at: datetime | None
+    """When the next copy is due, None where no schedule asks for one."""
+    doubts: tuple[str, ...]
+    """Why nothing is removed at all."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Line:
     """What the page shows of one step."""
 
     standing: Standing
     tone: Tone
     word: str
+    shown: tuple[Copy, ...]
+    ladder: Ladder
     bars: tuple[Bar, ...]
     drills: tuple[tuple[Copy, Drill], ...]
 
@@ -71,7 +92,38 @@ def _line(visit: Visit, standing: Standing) -> Line:
     shown = standing.copies[:MOST_SHOWN]
     drills = [(copy, drill) for copy in shown for drill in visit.app.books.copies.drills(copy.id)]
     newest_first = sorted(drills, key=lambda one: one[1].at, reverse=True)
-    return Line(standing=standing, tone=tone, word=word, bars=_bars(shown), drills=tuple(newest_first[:MOST_DRILLS]))
+    return Line(
+        standing=standing,
+        tone=tone,
+        word=word,
+        shown=shown,
+        ladder=_ladder(visit, standing),
+        bars=_bars(shown),
+        drills=tuple(newest_first[:MOST_DRILLS]),
+    )
+
+
+def _ladder(visit: Visit, standing: Standing) -> Ladder:
+    thinnings = [] if standing.keep == Keep() else list(thin(standing, now=visit.now, zone=visit.zone))
+    coming = upcoming(standing.routine.schedule, after=visit.now, count=1, almanac=visit.app.almanac)
+    next_at = coming[0].planned_at if coming else None
+    gone = [copy for plan in thinnings for copy in go_next(plan, at=next_at or visit.now, zone=visit.zone)]
+    return Ladder(
+        keeps=keep_words(standing.keep) + (" in each store" if len(thinnings) > 1 else ""),
+        stays={number: words for plan in thinnings for number, words in _stays(plan)},
+        going=frozenset(copy.id for copy in gone),
+        next_at=next_at,
+        doubts=tuple(plan.retention.doubt for plan in thinnings if plan.retention.doubt),
+    )
+
+
+def _stays(plan: Thinning) -> list[tuple[int, str]]:
+    """Return for what each copy stays; where a clock is in doubt, all do for that, and it is said once."""
+    if plan.retention.doubt:
+        return []
+    return [
+        (number, stay_words(plan.copies[number], reasons, plan.keep)) for number, reasons in plan.retention.kept.items()
+    ]
 
 
 def _bars(newest_first: Sequence[Copy]) -> tuple[Bar, ...]:

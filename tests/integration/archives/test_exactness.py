@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import random
 import shutil
 import subprocess
 import tarfile
@@ -20,74 +19,12 @@ from opsrunner.errors import Refused
 from opsrunner.stores.local import LocalFolder
 
 from .conftest import bytes_of, made_by_hand, member, pack, tar_of, within
-
-LONG = "/".join(["a-folder-of-a-long-name-" + "x" * 30] * 6)
-TIME_NS = 1_700_000_001_123_456_789
+from .trees import FILES, assert_same, make_tree
 
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
-    """Everything that a server's disk holds, and that copies tend to lose."""
-    top = tmp_path / "tree"
-    for folder in ("plain", "empty", LONG, "closed", "out"):
-        (top / folder).mkdir(parents=True)
-    dice = random.Random(7)
-    (top / "plain" / "big").write_bytes(dice.randbytes(10 << 20))
-    (top / "plain" / "nothing").touch()
-    (top / LONG / "deep file").write_text("deep")
-    (top / "plain" / "two\nlines, and spaces ").write_text("named strangely")
-    Path(os.fsdecode(os.fsencode(top) + b"/plain/no-utf8-\xff\xfe")).write_text("bytes")
-    (top / "plain" / "ærlig ☃").write_text("unicode")
-    with (top / "plain" / "sparse").open("wb") as file:
-        for at in (1 << 20, 40 << 20, 90 << 20):
-            file.seek(at)
-            file.write(dice.randbytes(5000))
-        file.truncate(100 << 20)
-    with (top / "plain" / "all holes").open("wb") as file:
-        file.truncate(64 << 20)
-    os.link(top / "plain" / "big", top / "out" / "second name")
-    for name, target in {
-        "inside": "../plain/big",
-        "absolute": "/etc/hostname",
-        "dangling": "nowhere",
-        "outward": "../" * 40 + "x",
-    }.items():
-        (top / "out" / name).symlink_to(target)
-    (top / "plain" / "secret").write_text("s")
-    (top / "plain" / "program").write_text("#!/bin/sh\n")
-    (top / "plain" / "secret").chmod(0o000 if os.geteuid() == 0 else 0o400)
-    (top / "plain" / "program").chmod(0o4755)
-    (top / "closed" / "in it").write_text("x")
-    (top / "closed").chmod(0o500)
-    os.setxattr(top / "plain" / "program", "user.note", b"kept\0as it is")
-    if shutil.which("setfacl"):
-        subprocess.run(["setfacl", "-m", "u:1234:r--", str(top / "plain" / "nothing")], check=True)
-    for path in [*top.rglob("*"), top]:
-        os.utime(path, ns=(TIME_NS, TIME_NS), follow_symlinks=False)
-    return top
-
-
-def seen(top: Path) -> dict[bytes, tuple[object, ...]]:
-    """Return what can be seen of every file under a folder, but for what it holds."""
-    found: dict[bytes, tuple[object, ...]] = {}
-    for path in [top, *top.rglob("*")]:
-        stat = path.lstat()
-        attributes = {} if path.is_symlink() else {name: os.getxattr(path, name) for name in os.listxattr(path)}
-        size = stat.st_size if not path.is_dir() or path.is_symlink() else 0
-        link = str(path.readlink()) if path.is_symlink() else ""
-        links = 0 if path.is_dir() else stat.st_nlink
-        name = os.fsencode(path.relative_to(top))
-        found[name] = (stat.st_mode, stat.st_mtime_ns, stat.st_uid, size, link, links, attributes)
-    return found
-
-
-def assert_same(tree: Path, to: Path) -> None:
-    done = subprocess.run(["diff", "-r", "--no-dereference", tree, to], capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-    assert seen(to) == seen(tree)
-    assert (to / "plain" / "big").samefile(to / "out" / "second name")
-    assert (to / "plain" / "sparse").stat().st_blocks * 512 < 1 << 20
-    assert (to / "plain" / "all holes").stat().st_blocks * 512 < 1 << 20
+    return make_tree(tmp_path / "tree")
 
 
 @pytest.mark.needs("root")
@@ -95,7 +32,7 @@ def test_a_tree_of_everything_comes_back_exactly(tree: Path, store: LocalFolder,
     manifest = pack(store, tar_of(tree))
     restored = restore_all(store, manifest, to, own=True, replace=False, tell=lambda _: None)
     assert_same(tree, within(to, tree))
-    assert restored.files == manifest.files == 12
+    assert restored.files == manifest.files == FILES
 
 
 @pytest.mark.needs("root", "zstd")
@@ -120,7 +57,7 @@ def test_a_whole_drill_finds_it_right_and_makes_nothing_that_leads_out(
     tree: Path, store: LocalFolder, to: Path
 ) -> None:
     drilled = drill_all(store, pack(store, tar_of(tree)), to, must_include=["*/plain/big", "*/out/*"])
-    assert (drilled.files, drilled.left_out, drilled.is_whole) == (12, 2, True)
+    assert (drilled.files, drilled.left_out, drilled.is_whole) == (FILES, 2, True)
     made = within(to, tree)
     assert not os.path.lexists(made / "out" / "absolute")
     assert not os.path.lexists(made / "out" / "outward")

@@ -9,7 +9,8 @@ import pytest
 
 from opsrunner.errors import StoreFailed, StoreRefused
 
-from .conftest import PART_BYTES, BucketMaker, S3Server
+from ...seaweed import S3Server
+from .conftest import PART_BYTES, BucketMaker
 from .contract import NAME, later, names, nothing_remains, put
 from .door import Answer, Door, Request, says, times
 

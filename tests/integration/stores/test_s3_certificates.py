@@ -10,7 +10,8 @@ import pytest
 
 from opsrunner.errors import StoreFailed
 
-from .conftest import PART_BYTES, SECRET_KEY, BucketMaker
+from ...seaweed import SECRET_KEY
+from .conftest import PART_BYTES, BucketMaker
 from .contract import NAME, got, names, put
 from .door import Door
 

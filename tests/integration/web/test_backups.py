@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -101,3 +102,86 @@ def test_what_is_damaged_says_why_as_text(
     text = signed_in("ops1").get("/backups").text
     assert "&lt;script&gt;alert(1)&lt;/script&gt; is not what was sent" in text
     assert HOSTILE not in text
+
+
+def keep(app: App, words: str) -> None:
+    (app.root / "routines/backups.yaml").write_text(BACKUPS.replace("to: disk", f"to: disk, keep: {words}"))
+    app.in_force.refresh()
+
+
+def told(text: str) -> list[str]:
+    """Return what the list says of why each copy stays, newest first, without its markup."""
+    return [
+        " ".join(re.sub(r"<[^>]*>", " ", found).split())
+        for found in re.findall(r'<small class="stays">(.*?)</small>', text)
+    ]
+
+
+def test_it_says_for_what_each_copy_stays_and_which_goes_next(
+    signed_in: SignedIn, app: App, made: Callable[..., int]
+) -> None:
+    keep(app, "{daily: 3, weekly: 2}")
+    for days_ago in range(6):
+        made(hours_ago=6.5 + 24 * days_ago)  # 02:30 in Oslo, Friday to Sunday
+
+    text = signed_in("ops1").get("/backups").text
+
+    assert told(text) == [
+        "stays: the newest good one, day 1 of 3, week 1 of 2",
+        "stays: day 2 of 3",
+        "goes next until then day 3 of 3",
+        "goes next nothing asks for it",
+        "goes next nothing asks for it",
+        "stays: week 2 of 2",
+    ]
+    assert "Keeps 3 daily, 2 weekly; 3 copies go once the next one has come, tomorrow 02:30</p>" in text
+
+
+def test_a_copy_in_doubt_and_a_damaged_one_say_why_they_stay(
+    signed_in: SignedIn, app: App, clock: FakeClock, made: Callable[..., int]
+) -> None:
+    keep(app, "{last: 2, daily: 2}")
+    made(hours_ago=54.5)
+    drilled(app, clock, made(hours_ago=30.5), problem="it is not what was sent")
+    made(hours_ago=6.5, doubts=("it is small",))
+
+    assert told(signed_in("ops1").get("/backups").text) == [
+        "stays: its day has no good one, no good one is newer",
+        "stays: it is left to a person",
+        "stays: the newest good one, copy 1 of the last 2, day 1 of 2",
+    ]
+
+
+def test_without_a_keep_every_copy_stays_and_nothing_more_is_said(
+    signed_in: SignedIn, app: App, made: Callable[..., int]
+) -> None:
+    made()
+    text = signed_in("ops1").get("/backups").text
+    assert '<p class="meta">Keeps every copy</p>' in text
+    assert told(text) == []
+
+
+def test_a_clock_in_doubt_is_said_once_and_nothing_goes(
+    signed_in: SignedIn, app: App, made: Callable[..., int]
+) -> None:
+    keep(app, "{last: 1}")
+    made(hours_ago=30.5)
+    made(hours_ago=-30)
+    text = signed_in("ops1").get("/backups").text
+    assert text.count("the clock cannot be right: ") == 1
+    assert (told(text), "goes next" in text) == ([], False)
+
+
+def test_each_store_has_a_ladder_of_its_own(signed_in: SignedIn, app: App, made: Callable[..., int]) -> None:
+    keep(app, "{last: 1}")
+    made()
+    made(store="other")
+    text = signed_in("ops1").get("/backups").text
+    assert "Keeps the last one in each store; 2 copies go once the next one has come" in text
+    assert len(told(text)) == 2
+
+
+def test_more_copies_than_are_shown_are_counted(signed_in: SignedIn, made: Callable[..., int]) -> None:
+    for days_ago in range(43):
+        made(hours_ago=6.5 + 24 * days_ago)
+    assert "<span>and 3 older</span>" in signed_in("ops1").get("/backups").text
