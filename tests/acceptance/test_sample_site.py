@@ -41,6 +41,10 @@ def test_every_routine_runs_and_its_people_get_their_tasks(opsrunner: Callable[.
 
     assert checked.returncode == 0, checked.stdout
     assert tried.returncode == 0, tried.stdout + tried.stderr
+    assert re.search(r"^Backups +2 copies$", tried.stdout, re.MULTILINE)
+    assert len(re.findall(r"nightly-backups/\w+ +copies .* good +never +\d{4}-", tried.stdout)) == 2, (
+        "made and restored"
+    )
     expected = {path.stem for path in (site / "routines").glob("*.yaml")}
     assert {run["routine"] for run in runs} == expected
     assert {run["routine"]: run["reason"] for run in runs if run["status"] not in FINE} == {}

@@ -9,10 +9,10 @@ import click
 
 from opsrunner.cli.backups_others import others, proven
 from opsrunner.cli.backups_views import (
-    copy_line,
     copy_view,
     moment_words,
     progress,
+    show_copies,
     show_copy,
     show_thinnings,
     thinning_view,
@@ -64,8 +64,6 @@ backups.add_command(proven)
 @click.pass_obj
 def list_copies(session: Session, routine: str, store: str) -> int:
     """Show the copies that lie in stores, newest first, and how each was proven."""
-    from opsrunner.cli.screen import Column
-
     with session.opened() as site:
         copies = site.books.copies.lying(routine=routine, store=store)
         if session.as_json:
@@ -74,9 +72,7 @@ def list_copies(session: Session, routine: str, store: str) -> int:
         if not copies:
             session.screen.line("No copies yet.")
             return 0
-        titles = ("copy", "of", "store", "made", "size", "state", "read again", "restored")
-        columns = [Column(title=title, grows=title == "of") for title in titles]
-        session.screen.table(columns, [copy_line(session, copy) for copy in copies])
+        show_copies(session, copies)
     return 0
 
 

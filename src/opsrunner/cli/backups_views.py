@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -33,8 +33,16 @@ def progress(session: Session, total: int) -> Iterator[Tell]:
         yield lambda done: bar.update(task, completed=done)
 
 
-def copy_line(session: Session, copy: Copy) -> list[str | Cell]:
-    """Return a copy as a line of the table."""
+def show_copies(session: Session, copies: Sequence[Copy], *, indent: int = 0) -> None:
+    """Show copies as a table, and how each was proven."""
+    from opsrunner.cli.screen import Column
+
+    titles = ("copy", "of", "store", "made", "size", "state", "read again", "restored")
+    columns = [Column(title=title, grows=title == "of") for title in titles]
+    session.screen.table(columns, [_copy_line(session, copy) for copy in copies], indent=indent)
+
+
+def _copy_line(session: Session, copy: Copy) -> list[str | Cell]:
     from opsrunner.cli.screen import Cell
     from opsrunner.model.sizes import size_words
 

@@ -122,6 +122,7 @@ def _try(session: Session, app: App) -> None:
         screen.line()
         screen.heading("For people", count_words(len(result.tasks), "open task"))
         screen.table([Column(), Column(right=True), Column(grows=True)], _task_rows(app, result), indent=2)
+    _show_copies(session, app)
     screen.line()
     screen.heading("Today's digest", result.digest_subject)
     screen.line()
@@ -139,6 +140,18 @@ def _tell_broken(session: Session, app: App, result: TryResult) -> None:
         session.screen.line(f"{routine}: did not run, its file does not check: {problems[0]}", tone="failed", sign=True)
     for routine, message in sorted(result.refused.items()):
         session.screen.line(f"{routine}: did not run: {message}", tone="failed", sign=True)
+
+
+def _show_copies(session: Session, app: App) -> None:
+    """List the copies that the try made, and how each was proven."""
+    from opsrunner.cli.backups_views import show_copies
+    from opsrunner.engine.moment_words import count_words
+
+    copies = app.books.copies.lying()
+    if copies:
+        session.screen.line()
+        session.screen.heading("Backups", count_words(len(copies), "copy", "copies"))
+        show_copies(session, copies, indent=2)
 
 
 def _task_rows(app: App, result: TryResult) -> list[Sequence[CellLike]]:
