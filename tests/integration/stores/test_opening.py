@@ -14,8 +14,8 @@ from opsrunner.model.store import LocalStore, S3Store
 from opsrunner.secrets import SecretRef, Vault
 from opsrunner.stores.opening import open_store
 
-from .conftest import ACCESS_KEY, SECRET_KEY, S3Server
 from .contract import got, put
+from .seaweed import ACCESS_KEY, SECRET_KEY, S3Server
 
 
 def nobody(host: str) -> SftpSession:

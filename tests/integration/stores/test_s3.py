@@ -13,8 +13,9 @@ import pytest
 from opsrunner.errors import StoreFailed, StoreRefused
 from opsrunner.stores.base import Store
 
-from .conftest import READER_KEY, READER_SECRET, BucketMaker, S3Server
+from .conftest import BucketMaker
 from .contract import NAME, StoreContract, got, names, put
+from .seaweed import READER_KEY, READER_SECRET, S3Server
 
 pytestmark = [pytest.mark.xdist_group("s3"), pytest.mark.timeout(180)]
 PART = 16 << 20

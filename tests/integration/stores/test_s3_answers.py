@@ -9,9 +9,10 @@ import pytest
 
 from opsrunner.errors import StoreFailed, StoreRefused
 
-from .conftest import PART_BYTES, BucketMaker, S3Server
+from .conftest import PART_BYTES, BucketMaker
 from .contract import NAME, later, names, nothing_remains, put
 from .door import Answer, Door, Request, says, times
+from .seaweed import S3Server
 
 pytestmark = [pytest.mark.xdist_group("s3"), pytest.mark.timeout(180), pytest.mark.usefixtures("small_parts")]
 THREE_PARTS = random.Random(3).randbytes(2 * PART_BYTES + 5)

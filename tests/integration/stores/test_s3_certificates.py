@@ -10,9 +10,10 @@ import pytest
 
 from opsrunner.errors import StoreFailed
 
-from .conftest import PART_BYTES, SECRET_KEY, BucketMaker
+from .conftest import PART_BYTES, BucketMaker
 from .contract import NAME, got, names, put
 from .door import Door
+from .seaweed import SECRET_KEY
 
 pytestmark = [pytest.mark.xdist_group("s3"), pytest.mark.timeout(180), pytest.mark.usefixtures("small_parts")]
 THREE_PARTS = random.Random(3).randbytes(2 * PART_BYTES + 5)
