@@ -17,7 +17,7 @@ from opsrunner.model.store import S3Store
 from opsrunner.tls import refusal
 
 FOREIGN = (boto.ClientError, boto.BotoCoreError, ResponseParserError, HTTPError)
-"""What boto3 raises; the last two it lets through of what it stands on."""
+"""What botocore raises; the last two it lets through of what it stands on."""
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,254}\Z")
 _CODE = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,59}\Z")
 _NO_ROOM = frozenset({"InsufficientStorage", "QuotaExceeded", "XMinioStorageFull", "ServiceQuotaExceeded"})
@@ -39,7 +39,7 @@ _SILENT = {
 
 @contextmanager
 def told(settings: S3Store, *, name: str = "", doing: str = "") -> Iterator[None]:
-    """Raise what boto3 raises as StoreFailed; `doing` is the verb that a refusal names."""
+    """Raise what botocore raises as StoreFailed; `doing` is the verb that a refusal names."""
     try:
         yield
     except FOREIGN as exc:
@@ -47,7 +47,7 @@ def told(settings: S3Store, *, name: str = "", doing: str = "") -> Iterator[None
 
 
 def failed(error: Exception, settings: S3Store, *, name: str = "", doing: str = "") -> StoreFailed:
-    """Return our error for one of boto3's."""
+    """Return our error for one of botocore's."""
     where = host_of(settings)
     what = f"{name}: " if name else ""
     if isinstance(error, boto.ClientError):

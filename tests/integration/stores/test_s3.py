@@ -68,7 +68,7 @@ def test_memory_stays_bounded_and_threads_end(make_store: BucketMaker, most_byte
         for _ in range(200):
             upload.write(piece)
         upload.finish()
-        assert most_bytes() < 7 * PART, "four parts under way, one that fills, and what boto3 needs"
+        assert most_bytes() < 7 * PART, "four parts under way, one that fills, and what botocore needs"
         assert not [thread for thread in threading.enumerate() if thread.name.startswith("s3-part")]
 
 
