@@ -25,6 +25,8 @@ TOPICS: tuple[str, ...] = (
     "ledger_writes",
     "page",
     "page_followers",
+    "backup",
+    "backup_large",
 )
 """One module each; its `figures()` yields what it measured."""
 

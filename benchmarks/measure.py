@@ -44,14 +44,21 @@ class Figure:
         return f"{self.name:<58} {self.ours:12.3f} {self.unit:<5} {ratio:>11} {bound:>9} {word:<5} {against}".rstrip()
 
 
+def seconds_of(act: Callable[[], object]) -> float:
+    """Return how long `act` takes."""
+    before = time.perf_counter()
+    act()
+    return time.perf_counter() - before
+
+
 def median_seconds(act: Callable[[], object], *, times: int = 5) -> float:
     """Return the median of how long `act` takes."""
-    return statistics.median(_seconds(act) for _ in range(times))
+    return statistics.median(seconds_of(act) for _ in range(times))
 
 
 def paired_seconds(ours: Callable[[], object], theirs: Callable[[], object], *, times: int = 5) -> tuple[float, float]:
     """Return the medians of two acts measured turn by turn, so that a busy moment of the machine hits both."""
-    pairs = [(_seconds(ours), _seconds(theirs)) for _ in range(times)]
+    pairs = [(seconds_of(ours), seconds_of(theirs)) for _ in range(times)]
     return statistics.median(one for one, _ in pairs), statistics.median(other for _, other in pairs)
 
 
@@ -59,9 +66,3 @@ def percentile(values: Sequence[float], share: float) -> float:
     """Return the value that `share` (0 to 1) of the values do not exceed."""
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, max(0, round(share * len(ordered)) - 1))]
-
-
-def _seconds(act: Callable[[], object]) -> float:
-    before = time.perf_counter()
-    act()
-    return time.perf_counter() - before

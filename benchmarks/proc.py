@@ -29,6 +29,12 @@ def megabytes(pid: int) -> float:
     return int(state.partition("VmRSS:")[2].split()[0]) / 1024
 
 
+def cacheable_bytes() -> int:
+    """Return how much of files the machine can keep in memory: what is free, and what is such already."""
+    state = Path("/proc/meminfo").read_text(encoding="utf-8")
+    return int(state.partition("MemAvailable:")[2].split()[0]) * 1024
+
+
 def wait_until_settled(pid: int, *, most_seconds: float = 300) -> None:
     """Wait until what it does at its start is done: it takes less than QUIET_PERCENT of a core for LOOK_SECONDS.
 

@@ -53,11 +53,12 @@ class S3Server:
 
 
 @contextmanager
-def serving(folder: Path) -> Iterator[S3Server]:
-    """Run a server whose files lie in an empty folder."""
+def serving(folder: Path, *, volume_megabytes: int = 16) -> Iterator[S3Server]:
+    """Run a server whose files lie in an empty folder. Several may run side by side."""
     ports = free_ports()
+    command = weed(folder, ports, volume_megabytes=volume_megabytes)
     with (folder / "log").open("wb") as log:
-        server = subprocess.Popen(weed(folder, ports), cwd=folder, stdout=log, stderr=log, env=own_environment(folder))
+        server = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log, env=own_environment(folder))
     try:
         yield wait_for_objects(server, ports["s3"], log=folder / "log")
     finally:
@@ -75,7 +76,7 @@ def clear_sockets(port: int) -> None:
             left.unlink()
 
 
-def weed(folder: Path, ports: dict[str, int]) -> list[str]:
+def weed(folder: Path, ports: dict[str, int], *, volume_megabytes: int) -> list[str]:
     """Return the command of a server of everything, which talks to nobody but itself."""
     (folder / "data").mkdir()
     (folder / "s3.json").write_text(json.dumps(IDENTITIES))
@@ -94,7 +95,7 @@ def weed(folder: Path, ports: dict[str, int]) -> list[str]:
         "-s3.port.iceberg=0",
         "-s3.port.lance=0",
         "-volume.max=400",
-        "-master.volumeSizeLimitMB=16",
+        f"-master.volumeSizeLimitMB={volume_megabytes}",
         "-master.telemetry=false",
     ]
 

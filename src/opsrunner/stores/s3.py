@@ -15,6 +15,8 @@ from typing import Any
 import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
+from botocore.loaders import Loader
+from botocore.session import Session
 from urllib3 import disable_warnings
 from urllib3.exceptions import InsecureRequestWarning
 
@@ -30,6 +32,8 @@ TRIES = 8
 """With waits between them that double: 6 s in all at the most, or longer where a store tells us to wait."""
 READS_WITHOUT_PROGRESS = 3
 _RANGE_BEYOND = 416
+_WHAT_S3_IS = Loader()
+"""What botocore reads of S3 from its files, once in a process: it takes as long as a hundred requests."""
 
 
 class S3Bucket:
@@ -197,7 +201,9 @@ def _client(settings: S3Store, *, access_key: str, secret_key: str) -> Any:
         response_checksum_validation="when_required",
         tcp_keepalive=True,
     )
-    return boto3.session.Session().client(
+    session = Session()
+    session.register_component("data_loader", _WHAT_S3_IS)
+    return boto3.session.Session(botocore_session=session).client(
         "s3",
         endpoint_url=settings.endpoint,
         region_name=settings.region or "us-east-1",

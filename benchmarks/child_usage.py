@@ -1,0 +1,28 @@
+"""Runs a command and prints as JSON what it took: seconds, and the most that it had in memory.
+
+A process of its own, and a small one: what the kernel says of a child's memory is never less than what its parent had
+when it was started (getrusage(2), ru_maxrss over fork and exec). What the command says goes to standard error.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+
+
+def main(command: list[str]) -> int:
+    began = time.perf_counter()
+    child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=sys.stderr)
+    _, status, usage = os.wait4(child.pid, 0)
+    seconds = time.perf_counter() - began
+    child.returncode = os.waitstatus_to_exitcode(status)
+    processor = usage.ru_utime + usage.ru_stime
+    print(json.dumps({"seconds": seconds, "megabytes": usage.ru_maxrss / 1024, "processor_seconds": processor}))
+    return child.returncode
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))
