@@ -64,10 +64,13 @@ class KeyPattern:
         if not self._is_open:
             return key
         start, end = match.start("path"), match.end("path")
+        before, after = self._word
+        begins = range(start, end) if _SIGN.search(before) else [start + len(before)]
+        stops = range(start + 1, end + 1) if _SIGN.search(after) else [end - len(after)]
         fitting = [
             name[begin:stop]
-            for begin in range(start, end)
-            for stop in range(begin + 1, end + 1)
+            for begin in begins
+            for stop in stops
             if name[begin:stop] in known
             and self._before.fullmatch(name[start:begin])
             and self._after.fullmatch(name[stop:end])
