@@ -6,7 +6,7 @@ SeaweedFS on the same two cores and the same disk, they are the pipe with `aws s
 restic, which also encrypts. Ours is the whole process, from the start of Python to the end of the run: files with their
 hashes into an index, each part compared with what the store says of it, the outcome in the ledger. Turn by turn; the
 files lie in the page cache, and what the turn before wrote is on the disk. Of the copy in the real store one file is
-restored then. Two cores are busy all the time in each of them, so that processor time is what the ratios come from.
+restored then. Where all cores are busy a ratio of rates is one of processor time, so that stands beside it.
 """
 
 from __future__ import annotations

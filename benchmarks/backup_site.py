@@ -81,5 +81,6 @@ def back_up(site: Path) -> Usage:
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT, env=environment())
     if done.returncode != 0:
         raise RuntimeError(f"no copy was made: {done.stdout}{done.stderr}")
-    step = json.loads(done.stderr)["steps"][0]
-    return Usage(**json.loads(done.stdout), step_seconds=step["seconds"])
+    taken = json.loads(done.stdout)
+    step = json.loads(taken.pop("said"))["steps"][0]
+    return Usage(**taken, step_seconds=step["seconds"])

@@ -1,7 +1,7 @@
-"""Runs a command and prints as JSON what it took: seconds, and the most that it had in memory.
+"""Runs a command and prints as JSON what it took, in seconds and in memory at the most, and what it said.
 
 A process of its own, and a small one: what the kernel says of a child's memory is never less than what its parent had
-when it was started (getrusage(2), ru_maxrss over fork and exec). What the command says goes to standard error.
+when it was started (getrusage(2), ru_maxrss over fork and exec).
 """
 
 from __future__ import annotations
@@ -15,12 +15,19 @@ import time
 
 def main(command: list[str]) -> int:
     began = time.perf_counter()
-    child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=sys.stderr)
+    child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+    assert child.stdout is not None
+    said = child.stdout.read()
     _, status, usage = os.wait4(child.pid, 0)
     seconds = time.perf_counter() - began
     child.returncode = os.waitstatus_to_exitcode(status)
-    processor = usage.ru_utime + usage.ru_stime
-    print(json.dumps({"seconds": seconds, "megabytes": usage.ru_maxrss / 1024, "processor_seconds": processor}))
+    taken = {
+        "seconds": seconds,
+        "processor_seconds": usage.ru_utime + usage.ru_stime,
+        "megabytes": usage.ru_maxrss / 1024,
+        "said": said,
+    }
+    print(json.dumps(taken))
     return child.returncode
 
 
