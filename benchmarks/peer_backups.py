@@ -15,12 +15,19 @@ from benchmarks.turns import ROOT
 
 AWS = ROOT / ".venv-peers" / "bin" / "aws"
 UPLOAD = Path(__file__).with_name("peer_upload.py")
+_ZSTD = "zstd -q -c -3 -T2"
 _numbers = count(1)
 
 
 def packed_to_nowhere(folder: Path) -> None:
     """Pack a folder, and keep nothing."""
     _pipe(f"{_packing(folder)} > /dev/null")
+
+
+def packed_and_hashed(folder: Path) -> None:
+    """Pack a folder and keep nothing but the SHA-256 of what was packed, and of what came of it."""
+    hashed = "tee >(openssl dgst -sha256 > /dev/null)"
+    _pipe(f"tar -c -C {shlex.quote(str(folder))} . | {hashed} | {_ZSTD} | {hashed} > /dev/null")
 
 
 def packed_by_boto3(folder: Path, endpoint: str) -> None:
@@ -60,7 +67,7 @@ class Restic:
 
 
 def _packing(folder: Path) -> str:
-    return f"tar -c -C {shlex.quote(str(folder))} . | zstd -q -c -3 -T2"
+    return f"tar -c -C {shlex.quote(str(folder))} . | {_ZSTD}"
 
 
 def _pipe(line: str) -> None:
