@@ -25,6 +25,12 @@ class Watched:
             yield piece
             self._require_time()
 
+    def fetch(self, name: str) -> Iterator[bytes]:
+        self._require_time()
+        for piece in self._store.fetch(name):
+            yield piece
+            self._require_time()
+
     def find(self, name: str) -> Stored | None:
         return self._store.find(name)
 
@@ -32,7 +38,11 @@ class Watched:
         return self._store.list(prefix)
 
     def survey(self, prefix: str = "", *, may_hold: Callable[[str], bool]) -> Iterator[Stored]:
-        for stored in self._store.survey(prefix, may_hold=may_hold):
+        def asked(folder: str) -> bool:
+            self._require_time()
+            return may_hold(folder)
+
+        for stored in self._store.survey(prefix, may_hold=asked):
             self._require_time()
             yield stored
 

@@ -44,7 +44,9 @@ def others(session: Session, shows_all: bool) -> int:
                         "checked_at": one.checked_at,
                         "restored_at": one.restored_at,
                         "expected": len(one.backups),
-                        "backups": [_view(backup) for backup in (one.backups if shows_all else one.gaps)],
+                        "backups": [
+                            _view(backup) for backup in (one.backups if shows_all else (*one.unrestorable, *one.gaps))
+                        ],
                     }
                     for one in found
                 ]
@@ -55,12 +57,11 @@ def others(session: Session, shows_all: bool) -> int:
         now, almanac = site.clock.now(), site.desk.almanac()
         for one in found:
             tone, word = one.verdict(now, almanac)
+            new = f", {one.new} too new" if one.new else ""
             when = f", checked {moment_words(session, one.checked_at)}" if one.checked_at else ""
-            session.screen.heading(
-                f"{one.routine.id}/{one.step}", f"{len(one.backups) - len(one.gaps)} of {len(one.backups)}{when}"
-            )
+            session.screen.heading(f"{one.routine.id}/{one.step}", f"{one.fine} of {len(one.backups)} fresh{new}{when}")
             session.screen.line(f"  {word}", tone=tone, sign=True)
-            shown = one.backups if shows_all else one.gaps
+            shown = one.backups if shows_all else (*one.unrestorable, *one.gaps)
             if shown:
                 titles = ("of", "state", "newest", "size", "copies", "gap since", "restored")
                 session.screen.table([Column(title=title) for title in titles], [_line(session, one) for one in shown])
@@ -94,10 +95,18 @@ def _line(session: Session, one: KnownForeign) -> list[str | Cell]:
     from opsrunner.model.sizes import size_words
 
     newest = one.newest
-    tone: Tone = "fine" if not one.state.is_gap else "look" if one.state is ForeignState.SMALL else "failed"
+    tone: Tone = (
+        "failed"
+        if one.problem
+        else "fine"
+        if not one.state.is_gap
+        else "look"
+        if one.state is ForeignState.SMALL
+        else "failed"
+    )
     return [
         one.key,
-        Cell(text=one.state.value, tone=tone),
+        Cell(text="drill failed" if one.problem else one.state.value, tone=tone),
         moment_words(session, newest.made_at) if newest else "none",
         size_words(newest.size_bytes) if newest and newest.size_bytes is not None else "",
         str(one.copies),

@@ -78,6 +78,9 @@ class StepReader:
         for key in idle_keys(raw, kind):
             idle = f"does nothing in a step of the kind {kind.name}"
             self._doubts.add((*path, key), idle, "leave it out", on_key=True)
+        if kind.at_once and "for_each" in raw:
+            hint = "leave it out: by itself it looks at everything, once"
+            self._report.add((*path, "for_each"), f"does not go with {kind.name}", hint, on_key=True)
         shared = self._shared(raw, path)
         plain, options = self._options(raw, kind, path)
         id_ = self._ids[at]

@@ -186,7 +186,8 @@ class Automated:
         if size <= MOST_OUTCOME_BYTES:
             return done
         message = f"its {len(done.outcome.rows)} rows are {size // 1_000_000} MB, more than a step may pass on"
-        return Done(outcome=Outcome(status=StepStatus.FAILED, reason="too_large", message=message))
+        refused = Outcome(status=StepStatus.FAILED, reason="too_large", message=message)
+        return Done(outcome=refused, notes=done.notes)  # what was found out is found out
 
 
 def _mended(outcome: Outcome) -> list[str]:

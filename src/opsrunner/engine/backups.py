@@ -130,7 +130,7 @@ class Backups:
     def prove_foreign(self, check: str, key: str, *, note: str, actor: str, at: datetime) -> ForeignDrill:
         """Record that somebody restored a backup of another tool, which `check` (routine/step) knows.
 
-        Raises NotFound.
+        Raises NotFound, and Refused where there is none.
         """
         routine, _, step = check.partition("/")
         known = {one.key: one for one in self._desk.books.foreign.of(routine, step)}
@@ -139,7 +139,9 @@ class Backups:
         if key not in known:
             raise NotFound(f"'{key}' is nothing that {check} expects; opsrunner backups others --all shows all")
         newest = known[key].newest
-        drill = ForeignDrill(routine=routine, step=step, key=key, at=at, by=actor, name=newest.name if newest else "")
+        if newest is None:
+            raise Refused(f"{check} has found no backup of '{key}': there is none that could have been restored")
+        drill = ForeignDrill(routine=routine, step=step, key=key, at=at, by=actor, name=newest.name, note=note)
         with self._desk.books.transaction():
             self._desk.books.copies.note([drill])
             self._desk.books.audit.add("prove", f"backup of {key} in {check}", actor=actor, at=at, detail=note)

@@ -27,7 +27,6 @@ from opsrunner.engine.outage import Outage
 from opsrunner.engine.stopping import StopWord
 from opsrunner.engine.turns import Done
 from opsrunner.engine.verdict import final_status
-from opsrunner.engine.work_folder import remove_folder
 from opsrunner.errors import StateError
 from opsrunner.ledger.books import Books
 from opsrunner.ledger.failures import disk_advice
@@ -35,6 +34,7 @@ from opsrunner.model.outcome import Outcome, StepStatus
 from opsrunner.model.routine import Routine, StepPlan
 from opsrunner.model.run import Run, RunStatus, StepRecord
 from opsrunner.model.site import Site
+from opsrunner.work_folder import remove_folder
 
 _Result = TypeVar("_Result")
 

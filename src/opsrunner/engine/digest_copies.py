@@ -13,6 +13,7 @@ from opsrunner.engine.standing_foreign import ForeignStanding, foreign_standings
 from opsrunner.engine.task_words import span_words
 from opsrunner.model.backup import Copy
 from opsrunner.model.digest import Figure, OpenItem, Tone
+from opsrunner.model.foreign import KnownForeign
 from opsrunner.schedules.day_names import moment_words
 
 
@@ -26,6 +27,7 @@ def copy_items(desk: Desk, *, until: datetime) -> list[OpenItem]:
         if since is not None:
             items.append(_overdue(standing, since=since, until=until, zone=zone))
     for theirs in foreign_standings(desk):
+        items += [_unrestorable(theirs, one) for one in theirs.unrestorable]
         since = theirs.proof_overdue_since(until)
         if since is not None:
             items.append(_overdue(theirs, since=since, until=until, zone=zone))
@@ -59,6 +61,18 @@ def _damaged(standing: Standing, copy: Copy, *, zone: ZoneInfo) -> OpenItem:
     )
 
 
+def _unrestorable(standing: ForeignStanding, one: KnownForeign) -> OpenItem:
+    return OpenItem(
+        tone="failed",
+        word="Damaged",
+        title=f"A backup of {one.key}, in {standing.routine.name}",
+        facts=f"The last drill could not restore it: {sentence(one.problem)}",
+        with_whom="",
+        command="opsrunner backups others",
+        short=f"backup of {one.key} unrestorable",
+    )
+
+
 def _overdue(standing: Standing | ForeignStanding, *, since: datetime, until: datetime, zone: ZoneInfo) -> OpenItem:
     restored = standing.restored_at
     last = f"last on {moment_words(restored, zone=zone)}" if restored else "never yet"
@@ -69,6 +83,6 @@ def _overdue(standing: Standing | ForeignStanding, *, since: datetime, until: da
         facts=f"Nothing of them was restored in time, {last}. A drill is overdue for {span_words(until - since)}.",
         with_whom="",
         age_days=(until - since).days,
-        command="opsrunner backups list",
+        command=f"opsrunner backups {'list' if isinstance(standing, Standing) else 'others'}",
         short=f"{standing.routine.name} unproven",
     )

@@ -10,9 +10,9 @@ from pathlib import Path
 from opsrunner.clock import Clock
 from opsrunner.engine.digest import DigestWriter
 from opsrunner.engine.entry_marks import EntryMarks
-from opsrunner.engine.work_folder import remove_folder
 from opsrunner.ledger.books import Books
 from opsrunner.model.site import Site
+from opsrunner.work_folder import remove_folder
 
 KEEP_MAIL_TEXTS = timedelta(days=30)
 KEEP_REQUESTS = timedelta(days=30)

@@ -30,6 +30,21 @@ class ForeignStanding:
         return tuple(sorted(found, key=lambda one: (one.since or one.checked_at, one.key)))
 
     @property
+    def unrestorable(self) -> tuple[KnownForeign, ...]:
+        """Those whose last drill found something wrong."""
+        return tuple(one for one in self.backups if one.problem)
+
+    @property
+    def fine(self) -> int:
+        """How many have a backup that nothing speaks against."""
+        return sum(one.state is ForeignState.FINE and not one.problem for one in self.backups)
+
+    @property
+    def new(self) -> int:
+        """How many are too new to have one."""
+        return sum(one.state is ForeignState.NEW for one in self.backups)
+
+    @property
     def checked_at(self) -> datetime | None:
         """When it last looked, and saw."""
         return max((one.checked_at for one in self.backups), default=None)
@@ -47,6 +62,8 @@ class ForeignStanding:
         """Return how it stands, in a word or two."""
         if self.checked_at is None:
             return "nothing", "not checked yet"
+        if self.unrestorable:
+            return "failed", "drill failed"
         if self.gaps:
             count = len(self.gaps)
             is_only_small = all(one.state is ForeignState.SMALL for one in self.gaps)
@@ -60,11 +77,11 @@ class ForeignStanding:
     def proof_overdue_since(self, now: datetime) -> datetime | None:
         """Return since when a proof by restoring is overdue, None where it is not, or none is asked for.
 
-        What was never restored has been waiting since it was first seen, which nobody knows: since its oldest size.
+        Where nothing was ever restored it is waited for since the first of them was expected.
         """
         if self.restored_within is None or self.checked_at is None:
             return None
-        first_seen = min((made_at for one in self.backups for made_at, _ in one.sizes), default=self.checked_at)
+        first_seen = min(one.first_seen_at for one in self.backups)
         due = (self.restored_at or first_seen) + self.restored_within
         return due if due < now else None
 

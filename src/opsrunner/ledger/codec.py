@@ -36,6 +36,11 @@ def optional_moment(text: str | None) -> datetime | None:
     return None if text is None else to_moment(text)
 
 
+def clean(text: str) -> str:
+    """Return a text as a database keeps it: half a surrogate pair becomes the replacement character."""
+    return text if text.isascii() else _SURROGATES.sub("\ufffd", text)
+
+
 def dumps(value: Any) -> str:
     """Return JSON; moments and dates become `{"$moment": …}` and `{"$date": …}`, mappings stay mappings.
 
@@ -46,7 +51,7 @@ def dumps(value: Any) -> str:
     text = _TO_JSON(value)
     if text.count('"$') > _MARKS.made - before:
         text = _TO_JSON(_escaped(value))
-    return text if text.isascii() else _SURROGATES.sub("\ufffd", text)
+    return clean(text)
 
 
 def loads(text: str) -> Any:

@@ -224,13 +224,14 @@ FIFTH = """
 CREATE TABLE foreign_backups (
   routine TEXT NOT NULL, step TEXT NOT NULL, "key" TEXT NOT NULL, state TEXT NOT NULL, words TEXT NOT NULL,
   copies INTEGER NOT NULL, name TEXT, store TEXT, made_at TEXT, size_bytes INTEGER, sizes TEXT NOT NULL,
-  checked_at TEXT NOT NULL, since TEXT, restored_at TEXT, ended_at TEXT,
+  checked_at TEXT NOT NULL, first_seen_at TEXT NOT NULL, since TEXT, tried_at TEXT, restored_at TEXT,
+  problem TEXT NOT NULL DEFAULT '', ended_at TEXT,
   PRIMARY KEY (routine, step, "key")
 ) WITHOUT ROWID;
 CREATE TABLE foreign_drills (
   id INTEGER PRIMARY KEY AUTOINCREMENT, routine TEXT NOT NULL, step TEXT NOT NULL, "key" TEXT NOT NULL,
   at TEXT NOT NULL, "by" TEXT NOT NULL, name TEXT NOT NULL, files INTEGER NOT NULL, bytes INTEGER NOT NULL,
-  seconds REAL NOT NULL, problem TEXT NOT NULL
+  seconds REAL NOT NULL, problem TEXT NOT NULL, is_theirs INTEGER NOT NULL, note TEXT NOT NULL
 );
 CREATE INDEX foreign_drills_step ON foreign_drills(routine, step, id);
 """

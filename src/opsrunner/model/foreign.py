@@ -73,7 +73,7 @@ class ForeignBackup:
     """How many lie there."""
     newest: Found | None = None
     sizes: tuple[tuple[datetime, int], ...] = ()
-    """When those that were seen last were made, and how large they were, newest first; this one is the first."""
+    """When the last ones that nothing spoke against were made, and how large they were, newest first."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,10 +81,16 @@ class KnownForeign(ForeignBackup):
     """A foreign backup as the catalogue knows it."""
 
     checked_at: datetime
+    first_seen_at: datetime
+    """When it was first expected."""
     since: datetime | None = None
     """Since when there is a gap."""
+    tried_at: datetime | None = None
+    """When somebody last tried to restore one of them."""
     restored_at: datetime | None = None
     """When one of them was last restored, and was right."""
+    problem: str = ""
+    """What the last drill found wrong; '' where nothing was."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,3 +120,8 @@ class ForeignDrill:
     bytes: int = 0
     seconds: float = 0
     problem: str = ""
+    """Why it is no proof."""
+    is_theirs: bool = True
+    """Whether that speaks against the backup, and is no trouble of ours: no room, nobody there."""
+    note: str = ""
+    """What a person said of it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
@@ -11,8 +12,8 @@ from typing import Any, Literal, TypeAlias
 from opsrunner.errors import StepFailed
 
 ResticKey: TypeAlias = Literal["host", "path", "tag"]
-FIND_FORM = r"%s %T@ %P\0"
-"""What `find -printf` is told, and `read_find` reads."""
+MOST_BYTES = 1 << 60
+_ID = re.compile(r"[0-9a-f]{8,64}\Z")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,16 +33,18 @@ def read_restic(data: bytes, by: ResticKey) -> Iterator[Listed]:
     How much a snapshot holds stands in it since restic 0.17 (`summary`).
     """
     answer = _json(data, "restic snapshots --json")
+    if answer is None:
+        return  # what older ones write of an empty repository
     if not isinstance(answer, list):
         raise _no_list("restic snapshots --json")
     for snapshot in answer:
-        if not isinstance(snapshot, dict) or "time" not in snapshot:
+        if not isinstance(snapshot, dict) or "time" not in snapshot or not _ID.match(str(snapshot.get("id"))):
             raise _no_list("restic snapshots --json")
         texts = {"host": [snapshot.get("hostname")], "path": snapshot.get("paths"), "tag": snapshot.get("tags")}[by]
         summary = snapshot.get("summary")
         yield Listed(
-            name=str(snapshot.get("short_id") or snapshot.get("id") or ""),
-            texts=tuple(text for text in texts or () if isinstance(text, str)),
+            name=snapshot["id"],
+            texts=tuple(dict.fromkeys(text for text in texts or () if isinstance(text, str))),
             made_at=_moment(snapshot["time"], UTC),
             size_bytes=_size(summary.get("total_bytes_processed")) if isinstance(summary, dict) else None,
         )
@@ -68,8 +71,14 @@ def read_borg(data: bytes, zone: tzinfo) -> Iterator[Listed]:
         )
 
 
+def find_form(begin: str) -> str:
+    """Return what `find -printf` is told, for `read_find` to read; `begin` stands in front of each path."""
+    front = begin.replace("\\", r"\\").replace("%", "%%")
+    return rf"%s %T@ {front}{'/' if begin else ''}%P\0"
+
+
 def read_find(data: bytes) -> Iterator[Listed]:
-    """Yield the files that `find -printf FIND_FORM` told of. Raises StepFailed where it is cut short."""
+    """Yield the files that `find -printf` told of, as `find_form` has it. Raises StepFailed where it is cut short."""
     lines = data.split(b"\0")
     if lines.pop():
         raise StepFailed("the list of files is cut short")
@@ -77,7 +86,7 @@ def read_find(data: bytes) -> Iterator[Listed]:
         try:
             size, seconds, path = line.decode("utf-8", errors="replace").split(" ", 2)
             made_at = datetime.fromtimestamp(float(seconds), UTC)
-            size_bytes = int(size)
+            size_bytes = _size(int(size))
         except (ValueError, OverflowError, OSError) as exc:
             raise StepFailed(f"the list of files is none: {line[:60]!r}") from exc
         yield Listed(name=path, texts=(path,), made_at=made_at, size_bytes=size_bytes)
@@ -103,4 +112,8 @@ def _moment(value: object, zone: tzinfo) -> datetime:
 
 
 def _size(value: object) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        return None
+    if value > MOST_BYTES:
+        raise StepFailed(f"the list tells of {value} bytes, which cannot be")
+    return value

@@ -42,6 +42,13 @@ class ExpectOptions(StepOptions):
     def _several(cls, value: object) -> object:
         return one_or_many(value)
 
+    @field_validator("names")
+    @classmethod
+    def _are_names(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not all(name and name.isprintable() for name in value):
+            raise ValueError("holds a name that is empty, or no text of one line")
+        return value
+
     @model_validator(mode="after")
     def _one_list(self) -> ExpectOptions:
         given = [name for name in ("source", "rows", "hosts", "names") if getattr(self, name)]
@@ -124,6 +131,8 @@ class Options(StepOptions):
             raise ValueError("as_root goes with folder; a command says sudo itself")
         if self.folder and not self.folder.startswith("/"):
             raise ValueError(f"'{self.folder[:80]}' is no absolute path")
+        if not self.command and self.name.startswith("/"):
+            raise ValueError("name is a path below the place, such as */accounts/{key}.tar.gz")
         if self.timezone and not self.borg:
             raise ValueError("timezone goes with borg; others say it with their times")
         KeyPattern(self.name)
@@ -167,5 +176,6 @@ KIND = Kind(
     run=run,
     preview=preview,
     reads_only=True,
+    at_once=True,
     verbatim=frozenset({"restic", "borg"}),
 )

@@ -6,15 +6,17 @@ import posixpath
 import shlex
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from opsrunner.archives.members import printable_path
 from opsrunner.archives.watched import Watched
 from opsrunner.errors import StepFailed, StoreFailed
 from opsrunner.model.foreign import Checked, Expected, ForeignBackup, ForeignState, Found, FreshnessRule
 from opsrunner.model.outcome import Outcome, Row, worst
-from opsrunner.sources.backup_lists import FIND_FORM, Listed, read_borg, read_find, read_restic
+from opsrunner.sources.backup_lists import MOST_BYTES, Listed, find_form, read_borg, read_find, read_restic
 from opsrunner.steps import query
 from opsrunner.steps.backup import JUDGED
 from opsrunner.steps.backup_check import Options
@@ -22,13 +24,14 @@ from opsrunner.steps.base import Means, StepCall
 from opsrunner.steps.environment import host_environment
 from opsrunner.steps.foreign_judgement import judge
 from opsrunner.steps.host_end import end_words
-from opsrunner.steps.output import OutputSink, printable
+from opsrunner.steps.output import OutputSink
 from opsrunner.steps.ssh import select_hosts
 from opsrunner.steps.step_time import StepTime
 from opsrunner.steps.suggestions import nearest
 from opsrunner.templates.expressions import evaluate
 
-MOST_LIST_BYTES = 200_000_000
+MOST_LIST_BYTES = 64_000_000
+MOST_OTHERS = 10_000
 MOST_NAMED = 5
 _GAPS = (ForeignState.MISSING, ForeignState.STALE, ForeignState.EMPTY, ForeignState.SMALL)
 
@@ -40,8 +43,8 @@ class CheckRun:
         self._call, self._means = call, means
         self._options: Options = call.options
         self._time = StepTime(call, means)
-        self._others: list[str] = []
-        """What lies there and is nobody's who is expected."""
+        self._others: dict[str, None] = {}
+        """What lies there and is nobody's who is expected: the first MOST_OTHERS of it."""
 
     def run(self) -> Outcome:
         """Look, compare, tell the catalogue. Raises StepFailed where it could not look."""
@@ -57,10 +60,16 @@ class CheckRun:
         rule = FreshnessRule(
             fresh_within=timedelta(seconds=self._options.fresh_within), at_least_bytes=self._options.at_least
         )
-        backups = judge(expected, found, known=known, rule=rule, now=self._means.clock.now())
+        judged = judge(expected, found, known=known, rule=rule, now=self._means.clock.now())
+        backups = [self._as_it_counts(one) for one in judged]
         self._means.note(Checked(routine=routine, step=step, at=self._means.clock.now(), backups=tuple(backups)))
-        self._write(backups)
-        return self._outcome(backups, is_any_found=bool(found))
+        sink = self._write(backups)
+        return sink.judged(self._outcome(backups, is_any_found=bool(found)))
+
+    def _as_it_counts(self, one: ForeignBackup) -> ForeignBackup:
+        """Return what was found; where the step says that such a gap is fine, it is none."""
+        is_fine = one.state in _GAPS and getattr(self._options.gaps, one.state.value) == "fine"
+        return replace(one, state=ForeignState.FINE) if is_fine else one
 
     @property
     def _expects(self) -> str:
@@ -75,12 +84,21 @@ class CheckRun:
         if expect.hosts:
             yield from (Expected(key=host.name) for host in select_hosts(expect.hosts, self._means.hosts))
             return
-        for row in self._rows():
+        for number, row in enumerate(self._rows(), start=1):
             key = self._cell(row, expect.column)
             if key in (None, ""):
-                raise StepFailed(f"{self._expects}: a row has nothing in its column '{expect.column}'")
+                raise StepFailed(f"{self._expects}: row {number} has nothing in its column '{expect.column}'")
             since = self._moment(self._cell(row, expect.since)) if expect.since else None
-            yield Expected(key=str(key), since=since)
+            yield Expected(key=self._key(str(key), number), since=since)
+
+    def _key(self, key: str, number: int) -> str:
+        """Return a key that names of backups can hold. Raises StepFailed, instead of never finding it."""
+        if not key.isprintable() or ("/" in key and not self._options.command):
+            said = (
+                f"{self._expects}: row {number}: {printable_path(key)[:80]!r} holds a sign that no name of a backup has"
+            )
+            raise StepFailed(said)
+        return key
 
     def _rows(self) -> Sequence[Row]:
         expect = self._options.expect
@@ -117,19 +135,23 @@ class CheckRun:
 
     def _found(self, keys: set[str]) -> Iterator[Found]:
         """Yield the backups of those who are expected; of a folder that is one, its files together."""
-        pattern, folders = self._options.pattern, dict[tuple[str, str], list[Listed]]()
+        pattern, found = self._options.pattern, dict[tuple[str, str], Found]()
         for listed in self._listed():
-            owners = [key for text in listed.texts if (key := pattern.whose(text, keys)) is not None]
+            owners = {key for text in listed.texts if (key := pattern.whose(text, keys)) is not None} & keys
+            name = pattern.copy_name(listed.name)
             for key in owners:
-                if key in keys:
-                    folders.setdefault((key, pattern.copy_name(listed.name)), []).append(listed)
-            if not any(key in keys for key in owners):
-                self._others.append(listed.name)
-        for (key, name), files in folders.items():
-            sizes = [file.size_bytes for file in files if file.size_bytes is not None]
-            made_at = max(file.made_at for file in files)
-            size = sum(sizes) if sizes else None
-            yield Found(key=key, name=name, made_at=made_at, size_bytes=size, store=self._options.store)
+                one = Found(
+                    key=key,
+                    name=name,
+                    made_at=listed.made_at,
+                    size_bytes=listed.size_bytes,
+                    store=self._options.store,
+                )
+                before = found.get((key, name))
+                found[key, name] = one if before is None else _together(before, one)
+            if not owners and len(self._others) < MOST_OTHERS:
+                self._others[pattern.copy_name(listed.texts[0]) if listed.texts else name] = None
+        yield from found.values()
 
     def _listed(self) -> Iterator[Listed]:
         options = self._options
@@ -154,11 +176,13 @@ class CheckRun:
 
     def _find_command(self) -> str:
         pattern = self._options.pattern
-        words = ["find", "-H", posixpath.normpath(self._options.folder), "-mindepth", "1"]
+        begin = posixpath.dirname(pattern.prefix)
+        words = ["find", "-H", posixpath.join(posixpath.normpath(self._options.folder), begin).rstrip("/") or "/"]
+        words += ["-ignore_readdir_race", "-mindepth", "1"]
         if pattern.most_folders is not None:
-            words += ["-maxdepth", str(pattern.most_folders + 1)]
-        words += ["-type", "f", "-printf", FIND_FORM]
-        return shlex.join([*(["sudo", "-n"] if self._options.as_root else []), "env", "LC_ALL=C.UTF-8", *words])
+            words += ["-maxdepth", str(pattern.most_folders + 1 - (begin.count("/") + 1 if begin else 0))]
+        words += ["-name", "lost+found", "-prune", "-o", "-type", "f", "-printf", find_form(begin)]
+        return shlex.join(["env", "LC_ALL=C.UTF-8", *(["sudo", "-n"] if self._options.as_root else []), *words])
 
     def _told(self, command: str) -> bytes:
         """Return what a command writes on the host. Raises StepFailed where it does not end well."""
@@ -187,17 +211,18 @@ class CheckRun:
             raise StepFailed(f"{self._options.place}: {end_words(answer, self._means.vault)}")
         return bytes(told)
 
-    def _write(self, backups: Sequence[ForeignBackup]) -> None:
+    def _write(self, backups: Sequence[ForeignBackup]) -> OutputSink:
         sink = OutputSink(self._call.output, limit_bytes=self._call.output_limit_bytes, vault=self._means.vault)
         try:
             for one in backups:
                 newest = f"  {one.newest.name}  {one.newest.made_at:%Y-%m-%d %H:%M} UTC" if one.newest else ""
                 words = f"  {one.words}" if one.words else ""
-                sink.write(f"{one.state.value:<8}{printable(one.key)}{printable(newest)}{words}\n".encode())
+                sink.write(f"{printable_path(f'{one.state.value:<8}{one.key}{newest}{words}')}\n".encode())
             for name in self._others:
-                sink.write(f"nobody's {printable(name)}\n".encode())
+                sink.write(f"{printable_path(f'nobody{chr(39)}s {name}')}\n".encode())
         finally:
             sink.close()
+        return sink
 
     def _outcome(self, backups: Sequence[ForeignBackup], *, is_any_found: bool) -> Outcome:
         counts = Counter(one.state for one in backups)
@@ -208,7 +233,7 @@ class CheckRun:
         parts = [f"{fine} of {len(backups)} have a fresh backup in {self._options.place}{new}"]
         parts += [_named(state, [one for one in gaps if one.state is state]) for state in _GAPS if counts[state]]
         if not is_any_found and self._others:
-            lies = f"what lies there is called otherwise, such as {printable(self._others[0])}"
+            lies = f"what lies there is called otherwise, such as {printable_path(next(iter(self._others)))}"
             parts.append(f"nothing is called {self._options.name}; {lies}")
         elif fine and all(one.newest is None or one.newest.size_bytes is None for one in backups):
             parts.append("the list tells no sizes")
@@ -224,6 +249,14 @@ class CheckRun:
                 "unexpected": len(self._others),
             },
         )
+
+
+def _together(one: Found, other: Found) -> Found:
+    """Return two files of a folder as one backup."""
+    sizes = [size for size in (one.size_bytes, other.size_bytes) if size is not None]
+    if sum(sizes) > MOST_BYTES:
+        raise StepFailed(f"the list tells of {sum(sizes)} bytes, which cannot be")
+    return replace(one, made_at=max(one.made_at, other.made_at), size_bytes=sum(sizes) if sizes else None)
 
 
 def _named(state: ForeignState, gaps: Sequence[ForeignBackup]) -> str:

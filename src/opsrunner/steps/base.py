@@ -172,6 +172,8 @@ class Kind:
     """Running it twice changes nothing, unless one of `acts_with` is given."""
     acts_with: frozenset[str] = frozenset()
     """Options that change something elsewhere (a POST), in a kind that else only reads."""
+    at_once: bool = False
+    """It looks at everything at once by itself: `for_each` does not go with it."""
     writes_files: bool = True
     """It needs the run's folders: for its output, or to work in."""
     verbatim: frozenset[str] = frozenset()

@@ -5,18 +5,28 @@ from __future__ import annotations
 import shlex
 import shutil
 from collections.abc import Mapping
+from pathlib import Path
 from types import MappingProxyType, TracebackType
 
 from opsrunner.errors import StepFailed
+from opsrunner.model.fleet import Stopping
+from opsrunner.model.outcome import Outcome
 from opsrunner.model.sizes import size_words
 from opsrunner.steps.base import Means, StepCall
 from opsrunner.steps.environment import host_environment
 from opsrunner.steps.host_end import end_words
 from opsrunner.steps.output import OutputSink
 from opsrunner.steps.step_time import StepTime
-from opsrunner.stores.base import Store, is_name
+from opsrunner.stores.base import Store
+from opsrunner.work_folder import remove_folder
 
+KEPT_BYTES, KEPT_SHARE = 500_000_000, 50
+"""What a drill leaves free: so much, or a fiftieth of a smaller disk."""
 NOTHING: Mapping[str, str] = MappingProxyType({})
+
+
+class NoRoom(StepFailed):
+    """The disk is too full to tell whether a backup is right."""
 
 
 class DrillBench:
@@ -39,8 +49,8 @@ class DrillBench:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        shutil.rmtree(self.folder, ignore_errors=True)
-        shutil.rmtree(self.fetched, ignore_errors=True)
+        remove_folder(self.folder)
+        remove_folder(self.fetched)
         self._sink.close()
         if isinstance(error, OSError):
             raise self._failed(error) from error
@@ -50,17 +60,19 @@ class DrillBench:
         free = shutil.disk_usage(self.folder).free
         if needed_bytes > free:
             room = f"{self.folder.parent} has {size_words(free)} free, and it takes {size_words(needed_bytes)}"
-            raise StepFailed(f"no room for the drill: {room}")
+            raise NoRoom(f"no room for the drill: {room}")
 
     def fetch(self, store: Store, name: str) -> None:
-        """Fetch an object of a store into the folder `fetched`, under its own name. Raises StepFailed, StoreFailed."""
-        if not is_name(name):
-            raise StepFailed(f"{name!r} is a name that cannot be fetched: let the command do it", permanent=True)
+        """Fetch what a survey of a store told of into the folder `fetched`, under its own name. Raises StoreFailed."""
         path = self.fetched / name
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with path.open("xb") as file:
-            for piece in store.read(name):
+            for piece in store.fetch(name):
                 file.write(piece)
+
+    def judged(self, outcome: Outcome) -> Outcome:
+        """Return the step's end, as a warning where its output could not be kept."""
+        return self._sink.judged(outcome)
 
     def say(self, line: str) -> None:
         """Write a line of the step's output."""
@@ -73,7 +85,9 @@ class DrillBench:
 
     def run(self, command: str | tuple[str, ...], *, env: Mapping[str, str], called: str, failed: str) -> None:
         """Run a command of this machine, which finds the folder as `$OPS_RESTORED`. Raises StepFailed."""
-        host = self._means.hosts["local"]
+        host, room = self._means.hosts["local"], _Room(self._means.stopping, self.folder)
+        if room.is_set() and room.is_short:
+            raise NoRoom(f"no room for the drill: {room.words}")
         answer = self._means.fleet.run(
             host,
             command if isinstance(command, str) else shlex.join(command),
@@ -83,9 +97,11 @@ class DrillBench:
                 "OPS_RESTORED": str(self.folder),
             },
             timeout_seconds=self._time.left_seconds,
-            stopping=self._means.stopping,
+            stopping=room,
         )
         self._sink.write(answer.stdout + answer.stderr)
+        if room.is_short:
+            raise NoRoom(f"{called} was ended: {room.words}")
         if answer.status is not None:
             raise StepFailed(f"{called}: {answer.message}", status=answer.status.value)
         if answer.exit_code != 0:
@@ -93,3 +109,26 @@ class DrillBench:
 
     def _failed(self, error: OSError) -> StepFailed:
         return StepFailed(f"{self.folder}: {(error.strerror or str(error)).lower()}")
+
+
+class _Room:
+    """The word to stop, which comes too where what is restored fills the disk that the ledger lies on."""
+
+    def __init__(self, stopping: Stopping, folder: Path) -> None:
+        self._stopping, self._folder = stopping, folder
+        self._kept = min(KEPT_BYTES, shutil.disk_usage(folder).total // KEPT_SHARE)
+        self.is_short = False
+
+    @property
+    def words(self) -> str:
+        """Why."""
+        return f"less than {size_words(self._kept)} are free where {self._folder.parent} lies"
+
+    def is_set(self) -> bool:
+        """Tell whether the command is to end now."""
+        self.is_short = self.is_short or shutil.disk_usage(self._folder).free < self._kept
+        return self.is_short or self._stopping.is_set()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait for the word from outside, at most `timeout` seconds; tell whether to stop."""
+        return self._stopping.wait(timeout) or self.is_set()

@@ -45,7 +45,7 @@ class DrillRun:
         except StoreFailed as exc:
             raise StepFailed(exc.message, permanent=exc.permanent) from exc
         self._note(copy, drilled, seconds=seconds)
-        return self._outcome(copy, drilled, seconds=seconds)
+        return self._bench.judged(self._outcome(copy, drilled, seconds=seconds))
 
     def _choose_copy(self) -> Copy:
         routine, _, step = self._options.of.rpartition("/")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -15,7 +15,7 @@ from opsrunner.model.foreign import ForeignDrill, Found, KnownForeign
 from opsrunner.model.outcome import Outcome, StepStatus
 from opsrunner.model.sizes import size_words
 from opsrunner.steps.base import Means, StepCall
-from opsrunner.steps.drill_bench import DrillBench
+from opsrunner.steps.drill_bench import DrillBench, NoRoom
 from opsrunner.steps.restore_drill import Options
 from opsrunner.steps.step_time import StepTime
 
@@ -24,7 +24,7 @@ _HOUR = 3600
 
 
 class ForeignDrillRun:
-    """Restores the newest backup of the one that was proven longest ago: in time, each has its turn."""
+    """Restores the newest backup of the one that was tried longest ago: in time, each has its turn."""
 
     def __init__(self, call: StepCall, means: Means) -> None:
         self._call, self._means = call, means
@@ -42,32 +42,60 @@ class ForeignDrillRun:
         try:
             with self._bench:
                 self._bench.say(f"{chosen.newest.name} of {chosen.key}")
-                copy = str(self._fetch(chosen.newest)) if chosen.newest.store else chosen.newest.name
-                env = {"OPS_KEY": chosen.key, "OPS_COPY": copy}
-                what = "the command that restores"
-                self._bench.run(self._options.with_, env=env, called=what, failed=what)
-                seconds = self._means.clock.monotonic() - started
-                files, size = self._look()
-                self._bench.check(self._options.then, env=env)
-        except StoreFailed as exc:  # whether the backup is right nobody knows now
-            raise StepFailed(exc.message, permanent=exc.permanent, facts={"key": chosen.key}) from exc
-        except StepFailed as exc:
-            if exc.status == StepStatus.FAILED:  # what was stopped or took too long proves nothing
-                self._note(chosen, seconds=self._means.clock.monotonic() - started, problem=exc.message)
-            raise StepFailed(
-                f"{chosen.key}: {exc.message}", permanent=exc.permanent, status=exc.status, facts={"key": chosen.key}
-            ) from exc
+                env = {"OPS_KEY": chosen.key, "OPS_COPY": self._copy(chosen.newest)}
+                seconds, files, size = self._prove(chosen, env=env, started=started)
+        except StoreFailed as exc:
+            raise self._not_tried(chosen, exc.message, permanent=exc.permanent) from exc
+        except _NoProof as exc:
+            raise StepFailed(f"{chosen.key}: {exc.message}", facts={"key": chosen.key}) from exc
+        except StepFailed as exc:  # trouble of ours, and nobody knows whether the backup is right
+            raise self._not_tried(chosen, exc.message, permanent=exc.permanent, status=exc.status) from exc
         self._note(chosen, seconds=seconds, files=files, size=size)
-        return self._outcome(chosen, files=files, size=size, seconds=seconds)
+        return self._bench.judged(self._outcome(chosen, files=files, size=size, seconds=seconds))
+
+    def _prove(self, chosen: KnownForeign, *, env: Mapping[str, str], started: float) -> tuple[float, int, int]:
+        """Return the seconds, files and bytes of what was restored. Raises _NoProof where that is not right."""
+        try:
+            what = "the command that restores"
+            self._bench.run(self._options.with_, env=env, called=what, failed=what)
+            seconds = self._means.clock.monotonic() - started
+            files, size = self._look()
+            self._bench.check(self._options.then, env=env)
+        except StepFailed as exc:
+            if exc.status != StepStatus.FAILED or isinstance(exc, NoRoom):
+                raise  # what was stopped, or took too long, proves nothing either way
+            self._note(chosen, seconds=self._means.clock.monotonic() - started, problem=exc.message)
+            raise _NoProof(exc.message) from exc
+        return seconds, files, size
+
+    def _not_tried(
+        self, chosen: KnownForeign, message: str, *, permanent: bool, status: str = StepStatus.FAILED
+    ) -> StepFailed:
+        self._note(chosen, seconds=0, problem=message, is_theirs=False)
+        return StepFailed(f"{chosen.key}: {message}", permanent=permanent, status=status, facts={"key": chosen.key})
 
     def _choose(self) -> KnownForeign:
-        known = [one for one in self._means.copies.foreign(self._routine, self._step) if one.newest is not None]
+        """Return the one that the row is about, where the step goes on for each, else who was tried longest ago."""
+        key = self._call.row_key
+        found = self._means.copies.foreign(self._routine, self._step)
+        known = [one for one in found if one.newest is not None and key in ("", one.key)]
         if not known:
-            raise StepFailed(f"{self._options.of} has found no backup yet: nothing can be restored")
-        oldest = min(one.restored_at or _NEVER for one in known)
+            of_key = f" of {key}" if key else ""
+            raise StepFailed(f"{self._options.of} has found no backup{of_key} yet: nothing can be restored")
+        oldest = min(one.tried_at or _NEVER for one in known)
         return random.Random(self._call.run_id).choice(  # noqa: S311 (a sample, no secret)
-            [one for one in known if (one.restored_at or _NEVER) == oldest]
+            [one for one in known if (one.tried_at or _NEVER) == oldest]
         )
+
+    def _copy(self, found: Found) -> str:
+        """Return what the command is told to restore. Raises StepFailed, StoreFailed."""
+        if found.store:
+            return str(self._fetch(found))
+        if found.name.startswith("-"):
+            raise StepFailed(
+                f"{found.name!r} begins with '-', which a command would take for an option", permanent=True
+            )
+        return found.name
 
     def _fetch(self, found: Found) -> Path:
         """Fetch a backup, a file or a whole folder, and return where it lies here. Raises StepFailed, StoreFailed."""
@@ -98,7 +126,16 @@ class ForeignDrillRun:
                 raise StepFailed(f"what was restored has nothing of {wanted}")
         return len(files), size
 
-    def _note(self, chosen: KnownForeign, *, seconds: float, files: int = 0, size: int = 0, problem: str = "") -> None:
+    def _note(
+        self,
+        chosen: KnownForeign,
+        *,
+        seconds: float,
+        files: int = 0,
+        size: int = 0,
+        problem: str = "",
+        is_theirs: bool = True,
+    ) -> None:
         self._means.note(
             ForeignDrill(
                 routine=self._routine,
@@ -111,6 +148,7 @@ class ForeignDrillRun:
                 bytes=size,
                 seconds=round(seconds, 3),
                 problem=problem,
+                is_theirs=is_theirs,
             )
         )
 
@@ -133,8 +171,15 @@ class ForeignDrillRun:
         )
 
 
+class _NoProof(StepFailed):
+    """What was restored, or should have been, is not right."""
+
+
 def _files(folder: Path) -> Iterator[Path]:
-    for above, _, names in os.walk(folder):
+    def refuse(error: OSError) -> None:
+        raise error
+
+    for above, _, names in os.walk(folder, onerror=refuse):
         for name in names:
             path = Path(above) / name
             if path.is_file() and not path.is_symlink():

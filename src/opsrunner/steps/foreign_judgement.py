@@ -47,28 +47,34 @@ def _judged(
     expected: Expected, lying: Sequence[Found], known: ForeignBackup | None, *, rule: FreshnessRule, now: datetime
 ) -> ForeignBackup:
     if not lying:
-        is_new = expected.since is not None and now - expected.since <= rule.fresh_within
+        age = None if expected.since is None else now - expected.since
+        is_new = age is not None and -CLOCKS_DIFFER <= age <= rule.fresh_within
         state, words = (ForeignState.NEW, "") if is_new else (ForeignState.MISSING, "there is none")
         return ForeignBackup(key=expected.key, state=state, words=words, sizes=known.sizes if known else ())
     newest_first = sorted(lying, key=lambda one: one.made_at, reverse=True)
-    sizes = _sizes(newest_first, known)
-    state, words = _state(newest_first[0], sizes, rule=rule, now=now)
+    newest = newest_first[0]
+    before = _sizes_before(newest_first, known, now=now)
+    state, words = _state(newest, [size for _, size in before], rule=rule, now=now)
+    own = [(newest.made_at, newest.size_bytes)] if state is ForeignState.FINE and newest.size_bytes else []
     return ForeignBackup(
-        key=expected.key, state=state, words=words, copies=len(lying), newest=newest_first[0], sizes=sizes
+        key=expected.key,
+        state=state,
+        words=words,
+        copies=len(lying),
+        newest=newest,
+        sizes=tuple([*own, *before][: COMPARED_WITH + 1]),
     )
 
 
-def _state(
-    newest: Found, sizes: Sequence[tuple[datetime, int]], *, rule: FreshnessRule, now: datetime
-) -> tuple[ForeignState, str]:
+def _state(newest: Found, before: Sequence[int], *, rule: FreshnessRule, now: datetime) -> tuple[ForeignState, str]:
     age = now - newest.made_at
     if age < -CLOCKS_DIFFER:
         return ForeignState.STALE, "it is dated later than now"
     if age > rule.fresh_within:
         return ForeignState.STALE, f"{age_words(age)} old"
     if newest.size_bytes is None:
-        return ForeignState.FINE, ""
-    return _state_by_size(newest.size_bytes, [size for made_at, size in sizes if made_at < newest.made_at], rule)
+        return (ForeignState.SMALL, "its size is not told") if rule.at_least_bytes else (ForeignState.FINE, "")
+    return _state_by_size(newest.size_bytes, before, rule)
 
 
 def _state_by_size(size: int, before: Sequence[int], rule: FreshnessRule) -> tuple[ForeignState, str]:
@@ -82,8 +88,15 @@ def _state_by_size(size: int, before: Sequence[int], rule: FreshnessRule) -> tup
     return ForeignState.FINE, ""
 
 
-def _sizes(newest_first: Sequence[Found], known: ForeignBackup | None) -> tuple[tuple[datetime, int], ...]:
-    """Return the last sizes, newest first: of what lies there, and of what lay there at the last checks."""
-    sizes = dict(known.sizes) if known else {}
-    sizes |= {one.made_at: one.size_bytes for one in newest_first if one.size_bytes}
-    return tuple(sorted(sizes.items(), reverse=True)[: COMPARED_WITH + 1])
+def _sizes_before(
+    newest_first: Sequence[Found], known: ForeignBackup | None, *, now: datetime
+) -> list[tuple[datetime, int]]:
+    """Return what the newest is compared with, newest first: what was fine at the last checks.
+
+    At the first look nobody knows what was, and all that lies there counts.
+    """
+    newest = newest_first[0]
+    if known is not None:
+        return [(made_at, size) for made_at, size in known.sizes if made_at != newest.made_at]
+    older = (one for one in newest_first[1:] if one.made_at <= now + CLOCKS_DIFFER)
+    return [(one.made_at, one.size_bytes) for one in older if one.size_bytes]

@@ -28,8 +28,8 @@ class KeyPattern:
             raise ValueError(f"'{self.text[:80]}' needs {KEY} once: that is where the account, host or database stands")
         if any("**" in word and word != "**" for word in self.text.split("/")):
             raise ValueError("** stands for folders, and has nothing beside it between two /")
-        if self.text.startswith("/") or "//" in self.text or KEY in self.text.partition("**")[2]:
-            raise ValueError("is a path below the place, such as */accounts/{key}.tar.gz, with ** only after {key}")
+        if KEY in self.text.partition("**")[2]:
+            raise ValueError("** stands for folders behind {key}, and none in front of it")
 
     @cached_property
     def prefix(self) -> str:
@@ -57,6 +57,8 @@ class KeyPattern:
 
         Where signs beside the key leave open what belongs to it, the longest that is `known` counts.
         """
+        if self.text == KEY and name in known:
+            return name  # whatever signs it has: a path that restic tells
         match = self._whole.fullmatch(name)
         if match is None:
             return None

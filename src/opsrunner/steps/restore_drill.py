@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shlex
 from typing import Annotated, Literal
 
 from pydantic import Field, PlainValidator, WithJsonSchema, field_validator, model_validator
@@ -30,8 +29,8 @@ class Options(StepOptions):
 
     of: str
     """The step whose copies are meant, a backup or a backup_check: its id in the same routine, or `routine/step`."""
-    with_: str | tuple[str, ...] = Field(default=(), alias="with")
-    """A command that restores what another tool backed up: `$OPS_COPY` of `$OPS_KEY` into `$OPS_RESTORED`.
+    with_: str = Field(default="", alias="with")
+    """A command of this machine that restores what another tool made: `$OPS_COPY` of `$OPS_KEY` into `$OPS_RESTORED`.
 
     What lies in a store is fetched first, and `$OPS_COPY` is the file or folder here; else it is its name there.
     """
@@ -79,8 +78,7 @@ def run(call: StepCall, means: Means) -> Outcome:
 def preview(options: Options) -> str:
     """Return what would be restored."""
     if options.with_:
-        command = options.with_ if isinstance(options.with_, str) else shlex.join(options.with_)
-        return f"restore one of {options.of} by {printable(command).strip()}"
+        return f"restore one of {options.of} by {printable(options.with_).strip()}"
     how = "everything" if options.sample == "all" else f"{options.sample} files"
     return f"restore {how} of {'the newest' if options.which == 'newest' else 'any'} copy of {options.of}, and compare"
 

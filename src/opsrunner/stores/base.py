@@ -14,6 +14,7 @@ from datetime import datetime
 from types import TracebackType
 from typing import Protocol
 
+from opsrunner.errors import NotStored
 from opsrunner.model.store import Received, Stored
 
 READ_BYTES = 1 << 20
@@ -72,6 +73,9 @@ class Store(Protocol):
         followed. Raises NotStored where the store's own folder is not there, StoreFailed where a part cannot be read.
         """
 
+    def fetch(self, name: str) -> Iterator[bytes]:
+        """Yield the bytes of what a survey told of, under whatever name. Raises as `read` does."""
+
     def remove(self, name: str) -> None:
         """Take an object away; one that is not there is no mistake. Raises StoreRefused, StoreFailed."""
 
@@ -94,6 +98,14 @@ class Store(Protocol):
 def is_name(name: str) -> bool:
     """Tell whether an object of ours can bear that name."""
     return _NAME.match(name) is not None
+
+
+def check_surveyed(name: str) -> str:
+    """Return `name`. Raises NotStored where it leads out of a store, or cannot be asked for."""
+    words = name.split("/")
+    if "\0" in name or any(word in ("", ".", "..") for word in words):
+        raise NotStored(f"{name!r} is no name that can be fetched")
+    return name
 
 
 def check_name(name: str) -> str:

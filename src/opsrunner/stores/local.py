@@ -14,7 +14,7 @@ from typing import IO
 
 from opsrunner.errors import NotStored, StoreFailed
 from opsrunner.model.store import Stored
-from opsrunner.stores.base import READ_BYTES, check_name, is_name
+from opsrunner.stores.base import READ_BYTES, check_name, check_surveyed, is_name
 from opsrunner.stores.local_errors import failed, followed
 from opsrunner.stores.local_upload import PART, LocalUpload, sync_folder
 
@@ -45,7 +45,13 @@ class LocalFolder:
 
     def read(self, name: str, *, offset: int = 0, length: int | None = None) -> Iterator[bytes]:
         """Yield the bytes of a file; see Store."""
-        path = self._path(name)
+        return self._read(self._path(name), offset=offset, length=length)
+
+    def fetch(self, name: str) -> Iterator[bytes]:
+        """Yield the bytes of anybody's file."""
+        return self._read(self._below(check_surveyed(name)), offset=0, length=None)
+
+    def _read(self, path: Path, *, offset: int, length: int | None) -> Iterator[bytes]:
         left = length
         try:
             with self._open(path) as file:
@@ -80,9 +86,15 @@ class LocalFolder:
 
     def survey(self, prefix: str = "", *, may_hold: Callable[[str], bool]) -> Iterator[Stored]:
         """Yield the files of anybody whose names begin with `prefix`."""
-        if not self._folder.is_dir():
-            raise NotStored(f"{self._folder} is not there; is its disk mounted?")
-        folders = [os.path.dirname(prefix)]  # noqa: PTH120  a name, and not a path of this machine
+        try:
+            self._folder.stat()
+        except FileNotFoundError as exc:
+            raise NotStored(f"{self._folder} is not there; is its disk mounted?") from exc
+        except OSError as exc:
+            raise self._failed(exc, self._folder) from exc
+        begin = os.path.dirname(prefix)  # noqa: PTH120  a name, and not a path of this machine
+        self._below(f"{begin}/x" if begin else "x")
+        folders = [begin]
         while folders:
             above = folders.pop()
             for entry in self._entries(self._folder / above):
@@ -91,8 +103,7 @@ class LocalFolder:
                     if may_hold(name):
                         folders.append(name)
                 elif name.startswith(prefix) and entry.is_file(follow_symlinks=False):
-                    with suppress(FileNotFoundError):
-                        yield _stored(name, entry.stat(follow_symlinks=False))
+                    yield from self._surveyed(name, entry)
 
     def remove(self, name: str) -> None:
         """Remove a file, and the folders that it leaves empty."""
@@ -131,8 +142,11 @@ class LocalFolder:
         self.close()
 
     def _path(self, name: str) -> Path:
-        """Return where an object lies. Raises StoreRefused where a symbolic link leads there."""
-        path = self._folder / check_name(name)
+        return self._below(check_name(name))
+
+    def _below(self, name: str) -> Path:
+        """Return where something lies. Raises StoreRefused where a symbolic link leads there."""
+        path = self._folder / name
         for parent in path.relative_to(self._folder).parents[:-1]:
             if (self._folder / parent).is_symlink():
                 raise followed(self._folder / parent)
@@ -168,6 +182,15 @@ class LocalFolder:
             folders[:] = [name for name in folders if not name.startswith(".")]
             for name in files:
                 yield Path(folder) / name
+
+    def _surveyed(self, name: str, entry: os.DirEntry[str]) -> Iterator[Stored]:
+        try:
+            yield _stored(name, entry.stat(follow_symlinks=False))
+        except FileNotFoundError:
+            return  # removed while we look
+        except (OSError, ValueError, OverflowError) as exc:
+            error = exc if isinstance(exc, OSError) else OSError(errno.EOVERFLOW, "its time cannot be")
+            raise self._failed(error, Path(entry.path)) from exc
 
     def _entries(self, folder: Path) -> tuple[os.DirEntry[str], ...]:
         try:

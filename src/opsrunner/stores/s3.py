@@ -22,7 +22,7 @@ from urllib3.exceptions import InsecureRequestWarning
 
 from opsrunner.errors import NotStored, StoreFailed
 from opsrunner.model.store import S3Store, Stored
-from opsrunner.stores.base import READ_BYTES, check_name, is_name
+from opsrunner.stores.base import READ_BYTES, check_name, check_surveyed, is_name
 from opsrunner.stores.s3_errors import FOREIGN, code_of, failed, host_of, no_store, require_bucket_name, status_of, told
 from opsrunner.stores.s3_upload import PARTS_AT_ONCE, S3Upload
 from opsrunner.tls import authorities_file
@@ -58,12 +58,19 @@ class S3Bucket:
 
     def read(self, name: str, *, offset: int = 0, length: int | None = None) -> Iterator[bytes]:
         """Yield the bytes of an object; a line that breaks is taken up where it broke."""
-        end = None if length is None else offset + length
         if length == 0 and self.find(name) is None:
             raise NotStored(f"{name}: there is no such object at {host_of(self._settings)}")
+        return self._read(name, self._key(name), offset=offset, length=length)
+
+    def fetch(self, name: str) -> Iterator[bytes]:
+        """Yield the bytes of anybody's object."""
+        return self._read(name, self._prefix + check_surveyed(name), offset=0, length=None)
+
+    def _read(self, name: str, key: str, *, offset: int, length: int | None) -> Iterator[bytes]:
+        end = None if length is None else offset + length
         at, tag, idle = offset, "", 0
         while idle < READS_WITHOUT_PROGRESS and length != 0:
-            answer = self._get(name, at, end, tag=tag)
+            answer = self._get(name, key, at, end, tag=tag)
             if answer is None:
                 return
             tag, whole = answer.get("ETag", ""), at + answer["ContentLength"]
@@ -136,13 +143,13 @@ class S3Bucket:
         self._require_list(answer)
         self._is_reached = True
 
-    def _get(self, name: str, at: int, end: int | None, *, tag: str) -> Any:
+    def _get(self, name: str, key: str, at: int, end: int | None, *, tag: str) -> Any:
         """Ask for the bytes from `at` on; None where the object has none there."""
         wanted: dict[str, str] = {"IfMatch": tag} if tag else {}
         if at or end is not None:
             wanted["Range"] = f"bytes={at}-" if end is None else f"bytes={at}-{end - 1}"
         try:
-            answer = self._client.get_object(Bucket=self._settings.bucket, Key=self._key(name), **wanted)
+            answer = self._client.get_object(Bucket=self._settings.bucket, Key=key, **wanted)
         except FOREIGN as exc:
             if isinstance(exc, ClientError) and status_of(exc) == _RANGE_BEYOND:
                 return None

@@ -13,7 +13,7 @@ from opsrunner.errors import NotStored, StoreFailed
 from opsrunner.fleet.sftp import Entry, SftpSession
 from opsrunner.fleet.sftp_file import RemoteFile
 from opsrunner.model.store import Stored
-from opsrunner.stores.base import check_name
+from opsrunner.stores.base import check_name, check_surveyed
 from opsrunner.stores.sftp_sessions import Connect, Sessions
 from opsrunner.stores.sftp_upload import SftpUpload
 
@@ -45,7 +45,13 @@ class SftpFolder:
 
     def read(self, name: str, *, offset: int = 0, length: int | None = None) -> Iterator[bytes]:
         """Yield the bytes of a file; see Store."""
-        path = self._path(name)
+        return self._read(self._path(name), offset=offset, length=length)
+
+    def fetch(self, name: str) -> Iterator[bytes]:
+        """Yield the bytes of anybody's file."""
+        return self._read(posixpath.join(self._folder, check_surveyed(name)), offset=0, length=None)
+
+    def _read(self, path: str, *, offset: int, length: int | None) -> Iterator[bytes]:
         with self._sessions.lent() as session:
             found = session.find(path)
             if found is None or not found.is_file:
@@ -73,8 +79,7 @@ class SftpFolder:
         with self._sessions.lent() as session:
             if not session.is_folder(self._folder):
                 raise NotStored(f"{session.host_name}: {self._folder} is not there; is its disk mounted?")
-            found = list(self._surveyed(session, prefix, may_hold))
-        return iter(found)
+            yield from self._surveyed(session, prefix, may_hold)
 
     def remove(self, name: str) -> None:
         """Remove a file, and the folders that it leaves empty."""
@@ -151,7 +156,13 @@ class SftpFolder:
                     folders.append(entry.path)
 
     def _surveyed(self, session: SftpSession, prefix: str, may_hold: Callable[[str], bool]) -> Iterator[Stored]:
-        folders = [posixpath.join(self._folder, posixpath.dirname(prefix)).rstrip("/") or "/"]
+        begin = self._folder
+        for word in posixpath.dirname(prefix).split("/"):
+            begin = posixpath.join(begin, word).rstrip("/") or "/"
+            found = session.find(begin) if word else None
+            if found is not None and not found.is_folder:
+                raise StoreFailed(f"{session.host_name}: {begin} is no folder, or a link: links are not followed")
+        folders = [begin]
         while folders:
             with suppress(NotStored):  # removed while we look
                 for entry in session.entries(folders.pop()):

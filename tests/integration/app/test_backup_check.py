@@ -12,11 +12,12 @@ from typing import Any
 
 import pytest
 
-from opsrunner.errors import NotFound
+from opsrunner.errors import NotFound, Refused
 from opsrunner.fleet.host_keys import trust
 from opsrunner.model.foreign import ForeignState
 from opsrunner.model.outcome import Outcome
 from opsrunner.model.run import Run, RunStatus
+from opsrunner.steps import drill_bench
 
 SITE = """\
 site: Example Hosting
@@ -89,6 +90,11 @@ def outcome(own: House, step: str = "all", routine: str = "others") -> Outcome:
     records = own.app.books.steps.of_run(own.runs(routine)[-1].id)
     found: Outcome = next(record.outcome for record in records if record.id == step)
     return found
+
+
+def damaged(own: House) -> list[str]:
+    needs_you = own.app.digests.preview("daily", own.clock.now()).digest.needs_you
+    return [item.title for item in needs_you if item.word == "Damaged"]
 
 
 def states(own: House) -> dict[str, str]:
@@ -191,6 +197,10 @@ class TestItCouldNotLook:
                 CHECK.replace("column: username", "column: user"),
                 "accounts has no column 'user', did you mean 'username'?",
             ),
+            (
+                "expect: {rows: '[{\"n\": \"a/b\"}]', column: n}\nstore: panel\nname: '{key}.tar'\n",
+                "row 1: 'a/b' holds a sign that no name of a backup has",
+            ),
             (CHECK.replace("since: created_at", "since: plan"), "the column 'plan' of accounts is no moment: 'big'"),
             ('expect: [a]\nfolder: /nonexistent\nname: "{key}"', "/nonexistent: exit code 1: find: "),
             ("expect: [a]\nrestic: echo no", "what the command wrote is not what restic snapshots --json writes"),
@@ -218,6 +228,28 @@ class TestItCouldNotLook:
         assert outcome(own).message.endswith(said)
 
 
+class TestOddNames:
+    def test_a_name_that_is_no_text_hurts_nobody(self, others: Others, backups: Path) -> None:
+        own = others()
+        folder = os.fsencode(backups) + b"/\xff"
+        os.mkdir(folder)  # noqa: PTH102 - a path that is no text
+        for name in (b"alice.tar.gz", b"x\nfine    bob"):
+            with open(folder + b"/" + name, "wb") as file:  # noqa: PTH123
+                file.write(b"x" * 500)
+            os.utime(folder + b"/" + name, (own.clock.now().timestamp(),) * 2)
+        run(own)
+        assert states(own)["alice"] == "fine"
+        log = next((own.root / "var/runs").rglob("all*")).read_text()
+        assert sum("bob" in line for line in log.splitlines()) == 2, "one line for each, whatever its name"
+
+    def test_what_is_linked_counts_for_nothing(self, others: Others, backups: Path) -> None:
+        own = others('expect: [alice]\nstore: panel\nname: "latest/{key}.tar"\n')
+        put(backups, "2026-11-20/alice.tar", at=own.clock.now())
+        (backups / "latest").symlink_to("2026-11-20")
+        run(own)
+        assert "is a symbolic link" in outcome(own).message
+
+
 class TestOtherTools:
     @pytest.mark.needs("restic")
     def test_restic_tells_by_host_by_path_and_by_tag(self, others: Others, tmp_path: Path) -> None:
@@ -241,9 +273,12 @@ class TestOtherTools:
         own = others(f"expect: [shop, blog]\n{command}by: tag\n", beside=beside)
         run(own)
         assert states(own) == {"shop": "fine", "blog": "stale"}
-        own = others(f'expect: [home]\n{command}by: path\nname: "{str(tmp_path).strip("/")}/{{key}}"\n', beside=beside)
+        own = others(f'expect: [home, mail]\n{command}by: path\nname: "{tmp_path}/{{key}}"\n', beside=beside)
         run(own)
-        assert states(own) == {"home": "missing"}, "paths of restic begin with a slash"
+        assert states(own) == {"home": "fine", "mail": "missing"}
+        own = others(f"expect: [{tmp_path}/home]\n{command}by: path\n", beside=beside)
+        run(own)
+        assert states(own) == {f"{tmp_path}/home": "fine"}
 
     @pytest.mark.needs("borg")
     def test_borg_tells_by_the_names_of_its_archives(self, others: Others, tmp_path: Path) -> None:
@@ -366,6 +401,70 @@ class TestProofs:
         run(own)
         assert said in outcome(own, "drill").message
 
+    def test_one_that_cannot_be_restored_keeps_nobody_else_waiting_and_heads_the_digest(
+        self, others: Others, backups: Path
+    ) -> None:
+        own = others(then=self.DRILL)
+        for key in ("alice", "bob", "carol"):
+            self.pack(backups, key, at=own.clock.now())
+        put(backups, "daily/bob.tar.gz", at=own.clock.now())
+        drilled = []
+        for _ in range(6):
+            run(own)
+            drilled.append(outcome(own, "drill").facts["key"])
+            own.clock.move(hours=1)
+        assert sorted(drilled[:3]) == sorted(drilled[3:]) == ["alice", "bob", "carol"]
+        damaged = [
+            item
+            for item in own.app.digests.preview("daily", own.clock.now()).digest.needs_you
+            if item.word == "Damaged"
+        ]
+        assert [item.title for item in damaged] == ["A backup of bob, in Others"]
+
+        self.pack(backups, "bob", at=own.clock.now())
+        for _ in range(3):
+            run(own)
+            own.clock.move(hours=1)
+        assert [one.problem for one in own.app.books.foreign.of("others", "all")] == ["", "", ""]
+        assert [
+            item
+            for item in own.app.digests.preview("daily", own.clock.now()).digest.needs_you
+            if item.word == "Damaged"
+        ] == []
+
+    def test_trouble_of_ours_speaks_against_no_backup(
+        self, others: Others, backups: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        own = others(then=self.DRILL)
+        self.pack(backups, "alice", at=own.clock.now())
+        monkeypatch.setattr(drill_bench, "KEPT_BYTES", 1 << 62)
+        monkeypatch.setattr(drill_bench, "KEPT_SHARE", 1)
+        assert run(own).status is RunStatus.FAILED
+        assert "alice: no room for the drill: less than" in outcome(own, "drill").message
+        (drill,) = own.app.books.foreign.drills("others", "all", most=9)
+        assert not drill.is_theirs
+        assert [one.problem for one in own.app.books.foreign.of("others", "all")] == ["", "", ""]
+
+    def test_a_folder_with_odd_names_and_rights_is_fetched_looked_at_and_cleared_away(
+        self, others: Others, backups: Path
+    ) -> None:
+        command = 'cp -a "$OPS_COPY/." "$OPS_RESTORED/"; chmod 555 "$OPS_RESTORED"/*'
+        drill = f"  - restore_drill: {{of: all, with: '{command}'}}\n"
+        own = others('expect: [alice]\nstore: panel\nname: "daily/{key}/**"\n', then=drill)
+        for name in (".htaccess", "Sent Items/ü (1).eml"):
+            put(backups, f"daily/alice/{name}", at=own.clock.now())
+        assert run(own).status is RunStatus.SUCCEEDED, outcome(own, "restore_drill").message
+        assert outcome(own, "restore_drill").facts["files"] == 2
+        assert list((own.root / "var").rglob("fetched-*")) == list((own.root / "var").rglob("restored-*")) == []
+
+    def test_each_row_may_have_a_drill(self, others: Others, backups: Path) -> None:
+        step = '  - id: each\n    for_each: \'[{"key": "bob"}, {"key": "carol"}]\'\n'
+        own = others(then=self.DRILL.replace("  - id: drill\n", step))
+        for key in ("alice", "bob", "carol"):
+            self.pack(backups, key, at=own.clock.now())
+        assert run(own).status is RunStatus.SUCCEEDED
+        assert [drill.key for drill in own.app.books.foreign.drills("others", "all", most=9)] == ["carol", "bob"]
+
     def test_without_a_backup_there_is_nothing_to_drill(self, others: Others) -> None:
         own = others(then=self.DRILL)
         run(own)
@@ -375,11 +474,11 @@ class TestProofs:
         own = others(CHECK + "restored_within: 30d\n")
         for key in ("alice", "bob", "carol"):
             self.pack(backups, key, at=own.clock.now())
-        run(own)
-        own.clock.move(days=31)
-        for key in ("alice", "bob", "carol"):
-            self.pack(backups, key, at=own.clock.now())
-        run(own)
+        for _ in range(32):
+            for key in ("alice", "bob", "carol"):
+                self.pack(backups, key, at=own.clock.now())
+            run(own)
+            own.clock.move(hours=23, minutes=59)
         (item,) = own.app.digests.preview("daily", own.clock.now()).digest.needs_you
         assert (item.word, item.title) == ("Unproven", "The copies of Others")
 
@@ -389,5 +488,10 @@ class TestProofs:
         assert own.app.digests.preview("daily", own.clock.now()).digest.needs_you == ()
         with pytest.raises(NotFound, match="'mallory' is nothing that others/all expects"):
             own.app.backups.prove_foreign("others/all", "mallory", note="", actor="ops1", at=own.clock.now())
+        for key in ("alice", "bob", "carol"):
+            (backups / f"daily/{key}.tar.gz").unlink()
+        run(own)
+        with pytest.raises(Refused, match="has found no backup of 'alice'"):
+            own.app.backups.prove_foreign("others/all", "alice", note="", actor="ops1", at=own.clock.now())
         with pytest.raises(NotFound, match="no backup_check step 'others/none'"):
             own.app.backups.prove_foreign("others/none", "bob", note="", actor="ops1", at=own.clock.now())

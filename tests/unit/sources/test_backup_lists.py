@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from datetime import UTC, datetime
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
 
 from opsrunner.errors import StepFailed
-from opsrunner.sources.backup_lists import read_borg, read_find, read_restic
+from opsrunner.sources.backup_lists import find_form, read_borg, read_find, read_restic
 
+ROOT = Path(__file__).parent
 AT = datetime(2026, 11, 22, 1, 0, 3, 123456, tzinfo=UTC)
 SNAPSHOT = {
     "time": "2026-11-22T02:00:03.123456789+01:00",
@@ -29,7 +32,7 @@ def listed(**changes: object) -> bytes:
 
 def test_a_snapshot_of_restic_has_its_time_its_size_and_who_it_is_of() -> None:
     (one,) = read_restic(listed(), "host")
-    assert (one.name, one.texts, one.made_at, one.size_bytes) == ("0f0f0f0f", ("web1",), AT, 4_000)
+    assert (one.name, one.texts, one.made_at, one.size_bytes) == ("0f" * 32, ("web1",), AT, 4_000)
     assert next(read_restic(listed(), "path")).texts == ("/home", "/etc")
     assert next(read_restic(listed(), "tag")).texts == ("daily",)
 
@@ -37,7 +40,18 @@ def test_a_snapshot_of_restic_has_its_time_its_size_and_who_it_is_of() -> None:
 def test_an_older_restic_tells_no_size_and_a_snapshot_may_have_no_tags() -> None:
     assert next(read_restic(listed(summary=None), "host")).size_bytes is None
     assert next(read_restic(listed(tags=None), "tag")).texts == ()
-    assert list(read_restic(b"[]", "host")) == []
+    assert list(read_restic(b"[]", "host")) == list(read_restic(b"null", "host")) == []
+
+
+@pytest.mark.parametrize("id_", [None, "", "--password-command=id", "0f0f", "0F0F0F0F", "0f0f0f0f\n"])
+def test_an_id_that_restic_gives_none_is_no_list_of_it(id_: str | None) -> None:
+    with pytest.raises(StepFailed, match="not what restic"):
+        list(read_restic(listed(id=id_), "host"))
+
+
+def test_a_size_that_cannot_be_is_said() -> None:
+    with pytest.raises(StepFailed, match="which cannot be"):
+        list(read_restic(listed(summary={"total_bytes_processed": 1 << 70}), "host"))
 
 
 def test_borg_1_writes_times_of_its_own_clock_and_info_knows_sizes() -> None:
@@ -55,6 +69,14 @@ def test_borg_1_writes_times_of_its_own_clock_and_info_knows_sizes() -> None:
     assert next(read_borg(later, UTC)).made_at == AT
 
 
+def test_find_begins_where_every_name_begins() -> None:
+    told = subprocess.run(
+        ["find", str(ROOT), "-maxdepth", "0", "-printf", find_form("100% \\n")], capture_output=True, check=True
+    )
+    (one,) = read_find(told.stdout)
+    assert one.name == "100% \\n/"
+
+
 def test_find_tells_of_odd_names() -> None:
     data = b"12 1795312803.5000000000 a b\nc \xff.tar\x000 1795312803 x\x00"
     first, second = read_find(data)
@@ -65,7 +87,7 @@ def test_find_tells_of_odd_names() -> None:
 
 @pytest.mark.parametrize(
     "data",
-    [b"", b"no json", b"{}", b"null", b"[1]", b'[{"id": 1}]', b"[" * 10_000, b'[{"time": "yesterday"}]', b"\xff"],
+    [b"", b"no json", b"{}", b"[1]", b'[{"id": 1}]', b"[" * 10_000, b'[{"time": "yesterday"}]', b"\xff"],
 )
 def test_what_is_no_list_of_restic_is_said(data: bytes) -> None:
     with pytest.raises(StepFailed, match=r"not what restic snapshots --json writes|is no moment"):

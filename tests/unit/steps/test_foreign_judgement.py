@@ -41,8 +41,8 @@ def judged(*lying: Found, known: ForeignBackup | None = None, since: datetime | 
         ([found(5, 499), found(30, 1_000)], "small", "499 B, before 1.0 kB"),
         ([found(5, 500), found(30, 1_000)], "fine", ""),
         ([found(5, 1_000), found(30, 10)], "fine", ""),
-        ([found(5, None)], "fine", ""),
-        ([found(5, None), found(30, 1_000)], "fine", ""),
+        ([found(5, None)], "small", "its size is not told"),
+        ([found(50, None)], "stale", "2 days old"),
         ([found(5, 400), *(found(20 + n, 800) for n in range(5)), found(400, 9_000)], "fine", ""),
         ([found(5, 400), *(found(n, 900) for n in (20, 21, 22)), found(300, 10)], "small", "400 B, before 900 B"),
     ],
@@ -52,6 +52,12 @@ def test_the_newest_is_judged(lying: list[Found], state: str, words: str) -> Non
     assert (one.state.value, one.words, one.copies) == (state, words, len(lying))
 
 
+def test_where_no_size_is_asked_for_none_has_to_be_told() -> None:
+    rule = FreshnessRule(fresh_within=timedelta(hours=26))
+    (one,) = judge([Expected(key="alice")], [found(5, None), found(30, 1_000)], known={}, rule=rule, now=NOW)
+    assert (one.state, one.words) == (ForeignState.FINE, "")
+
+
 def test_what_came_to_be_just_now_needs_no_backup_yet() -> None:
     assert judged(since=NOW - timedelta(hours=25)).state is ForeignState.NEW
     assert judged(since=NOW - timedelta(hours=27)).state is ForeignState.MISSING
@@ -59,23 +65,44 @@ def test_what_came_to_be_just_now_needs_no_backup_yet() -> None:
     assert not ForeignState.NEW.is_gap
 
 
+def nights(*sizes: int, key: str = "alice") -> list[ForeignBackup]:
+    """Judge one backup a night, as a tool leaves it that keeps only one."""
+    ends: list[ForeignBackup] = []
+    for number, size in enumerate(sizes):
+        now = NOW + timedelta(days=number)
+        lying = [Found(key=key, name=key, made_at=now - timedelta(hours=2), size_bytes=size)]
+        known = {key: ends[-1]} if ends else {}
+        ends += judge([Expected(key=key)], lying, known=known, rule=RULE, now=now)
+    return ends
+
+
 def test_a_tool_that_keeps_one_backup_is_compared_with_what_was_there_before() -> None:
-    known: ForeignBackup | None = None
-    for days_ago in (4, 3, 2, 1):
-        known = judged(found(24 * days_ago + 2, 5_000), known=known)
-    small = judged(found(2, 1_000), known=known)
+    small = nights(5_000, 5_000, 5_000, 5_000, 1_000)[-1]
     assert (small.state, small.words) == (ForeignState.SMALL, "1.0 kB, before 5.0 kB")
-    assert [size for _, size in small.sizes] == [1_000, 5_000, 5_000, 5_000, 5_000]
+    assert [size for _, size in small.sizes] == [5_000] * 4, "what is suspicious is no measure for the next"
+
+
+def test_what_is_suspicious_stays_so_however_often_it_comes() -> None:
+    ends = nights(5_000, 5_000, *[1_000] * 12)
+    assert [one.state for one in ends[2:]] == [ForeignState.SMALL] * 12
 
 
 def test_what_it_remembers_is_bounded_and_outlives_a_night_without_any() -> None:
-    known: ForeignBackup | None = None
-    for hours in range(100, 0, -1):
-        known = judged(found(hours), known=known)
-    assert known is not None
+    known = nights(*[5_000] * 100)[-1]
     assert len(known.sizes) == 6
     gone = judged(known=known)
     assert (gone.state, gone.sizes) == (ForeignState.MISSING, known.sizes)
+
+
+def test_what_is_dated_ahead_is_no_measure() -> None:
+    ahead = judged(*(found(-24 * days, 9_000) for days in (1, 2, 3)), found(30, 5_000))
+    assert (ahead.state, ahead.sizes) == (ForeignState.STALE, ((NOW - timedelta(hours=30), 5_000),))
+    assert judged(found(1, 4_000), known=ahead).state is ForeignState.FINE
+
+
+def test_what_came_to_be_in_the_future_excuses_nothing() -> None:
+    assert judged(since=NOW + timedelta(days=1)).state is ForeignState.MISSING
+    assert judged(since=NOW + timedelta(minutes=5)).state is ForeignState.NEW
 
 
 def test_each_key_is_judged_once_in_its_order_by_its_own() -> None:

@@ -28,6 +28,8 @@ WORDS = st.text("ab1-._", min_size=1, max_size=6)
         ("cpmove-{key}.tar", "cpmove-al[i]ce.tar", "al[i]ce"),
         ("a+(b)/{key}", "a+(b)/x", "x"),
         ("{key}", "two\nlines", "two\nlines"),
+        ("/srv/{key}", "/srv/shop", "shop"),
+        ("/srv/{key}", "srv/shop", None),
     ],
 )
 def test_the_key_is_what_stands_in_its_place(pattern: str, name: str, key: str | None) -> None:
@@ -67,6 +69,11 @@ def test_only_folders_are_looked_into_that_may_hold_one(pattern: str, folder: st
     assert KeyPattern(pattern).may_hold(folder) is may
 
 
+def test_a_whole_path_may_be_what_is_expected() -> None:
+    assert KeyPattern("{key}").whose("/home/alice", {"/home/alice"}) == "/home/alice"
+    assert KeyPattern("{key}").whose("/home/bob", {"/home/alice"}) is None
+
+
 def test_it_tells_where_names_begin_and_how_deep_they_lie() -> None:
     assert (KeyPattern("daily/x-*/{key}").prefix, KeyPattern("daily/x-*/{key}").most_folders) == ("daily/x-", 2)
     assert (KeyPattern("{key}/**").prefix, KeyPattern("{key}/**").most_folders) == ("", None)
@@ -83,8 +90,7 @@ def test_a_folder_is_one_backup_where_the_pattern_says_so() -> None:
         ("*.tar.gz", "needs {key} once"),
         ("{key}/{key}", "needs {key} once"),
         ("a**/{key}", "nothing beside it"),
-        ("/backup/{key}", "below the place"),
-        ("**/{key}.tar.gz", "only after {key}"),
+        ("**/{key}.tar.gz", "behind {key}, and none in front"),
     ],
 )
 def test_what_is_no_pattern_is_refused(pattern: str, said: str) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from opsrunner.engine.work_folder import mounts_in, remove_folder
+from opsrunner.work_folder import mounts_in, remove_folder
 
 as_root = pytest.mark.needs("root")  # only root may mount
 
@@ -59,7 +59,7 @@ def test_its_owner_needs_no_right_to_look_into_it(tmp_path: Path) -> None:
     script = """
 import os, sys
 from pathlib import Path
-from opsrunner.engine.work_folder import remove_folder
+from opsrunner.work_folder import remove_folder
 os.chown(sys.argv[1], 65534, 65534)
 os.chdir(sys.argv[1])
 os.setgroups([]); os.setresgid(65534, 65534, 65534); os.setresuid(65534, 65534, 65534)
