@@ -7,6 +7,7 @@ import pwd
 import socket
 import subprocess
 import time
+import traceback
 import tracemalloc
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -148,16 +149,36 @@ def wait_for_banner(address: str, port: int, *, log: Path) -> None:
 
 
 @pytest.fixture
-def most_bytes() -> Iterator[Callable[[], int]]:
-    """Tell the most that Python held at once since the test began.
+def most_bytes_of() -> Callable[[Callable[[], object]], int]:
+    """Do something in a process of its own, and tell the most that Python held at once there, in bytes.
 
-    What the process has of the machine says little here: what earlier tests of the worker held counts there.
+    Here other threads, and what earlier tests of the worker left to be collected, would count too.
     """
-    tracemalloc.start()
+
+    def measure(act: Callable[[], object]) -> int:
+        reading, writing = os.pipe()
+        child = os.fork()
+        if child == 0:
+            os._exit(_tell_most_bytes(act, writing))
+        os.close(writing)
+        with os.fdopen(reading) as answer:
+            said = answer.read()
+        _, status = os.waitpid(child, 0)
+        assert status == 0, "its traceback stands above"
+        return int(said)
+
+    return measure
+
+
+def _tell_most_bytes(act: Callable[[], object], writing: int) -> int:
     try:
-        yield lambda: tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
+        tracemalloc.start()
+        act()
+        os.write(writing, str(tracemalloc.get_traced_memory()[1]).encode())
+    except BaseException:  # noqa: BLE001 (nobody else would hear of it: what follows is the end of the process)
+        traceback.print_exc()
+        return 1
+    return 0
 
 
 @pytest.fixture
