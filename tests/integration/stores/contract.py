@@ -248,6 +248,14 @@ class StoreContract:
         told = {one.name for one in store.survey(may_hold=lambda folder: folder.startswith("weekly"))}
         assert told >= {"dailies", "weekly/alice/home", "weekly/x/y/z"}, "folders that hold nothing may be left out"
         assert list(store.survey("yearly/", may_hold=lambda _: True)) == []
+        assert b"".join(store.fetch("daily/alice/home")) == b"daily/alice/home"
+        with pytest.raises(NotStored):
+            list(store.fetch("daily/carol"))
+
+    @pytest.mark.parametrize("name", ["", "/etc/passwd", "../secret", "a/../../secret", "a//b", "a/.", "a\0b"])
+    def test_what_leads_out_of_a_store_is_never_fetched(self, store: Store, name: str) -> None:
+        with pytest.raises(NotStored, match="is no name that can be fetched"):
+            list(store.fetch(name))
 
     @pytest.mark.parametrize("name", ["", "/a", "a/", "a//b", "../a", "a/../b", ".hidden", "a/.b", "a b", "a\n", "ü"])
     def test_what_is_no_name_is_our_own_fault(self, store: Store, name: str) -> None:

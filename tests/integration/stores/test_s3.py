@@ -49,6 +49,7 @@ def test_a_prefix_stands_in_front_of_every_key_and_is_taken_off_again(
         assert names(store) == [NAME]
         surveyed = {one.name: one.size_bytes for one in store.survey(may_hold=lambda _: False)}
         assert surveyed == {NAME: 1, "what a person put there": 1, ".hidden": 1}, "a survey tells of others' too"
+        assert b"".join(store.fetch("what a person put there")) == b"y"
 
 
 @pytest.mark.parametrize(

@@ -500,6 +500,9 @@ def test_a_survey_tells_of_others_files_by_their_odd_names_and_follows_no_link(
     found = sorted(one.name for one in store.survey(may_hold=lambda name: not name.startswith("weekly")))
     assert found == ["2026-11-21/.hidden", "2026-11-21/acc ounts/jos\u00e9@home.tar", "a\nb"]
     assert list(store.survey("2026-11-22/", may_hold=lambda _: True)) == []
+    assert b"".join(store.fetch("2026-11-21/acc ounts/jos\u00e9@home.tar")) == b"x"
+    with pytest.raises(StoreFailed, match="link is no folder, or a link"):
+        list(store.survey("link/", may_hold=lambda _: True))
     with pytest.raises(NotStored, match="unmounted is not there; is its disk mounted"):
         list(open_store(host, folder / "unmounted").survey(may_hold=lambda _: True))
 
