@@ -24,6 +24,8 @@ OUR_NAMES = frozenset(
 """What may stand in a folder that has no ledger yet: what verbs leave there before the first one opens it."""
 LOOK_SECONDS = 0.01
 TAKE_TRIES = 5
+TRIES_AMONG_LOOKERS = 500
+"""How often the lock is tried for where others only look, however many they are."""
 SIGNED_WITHIN_LOOKS = 30
 
 
@@ -154,11 +156,23 @@ class StateLock:
 
 def _lock(descriptor: int) -> bool:
     """Lock an open folder for us alone; False where another has it. Who only looks has it for an instant."""
-    for _ in range(TAKE_TRIES):
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            pause(LOOK_SECONDS)
-        else:
+    tries_left = TAKE_TRIES
+    for _ in range(TRIES_AMONG_LOOKERS):
+        if _try_lock(descriptor, fcntl.LOCK_EX):
             return True
+        if _try_lock(descriptor, fcntl.LOCK_SH):
+            fcntl.flock(descriptor, fcntl.LOCK_UN)  # nobody has it for himself: they look
+        else:
+            tries_left -= 1
+        if not tries_left:
+            return False
+        pause(LOOK_SECONDS)
     return False
+
+
+def _try_lock(descriptor: int, how: int) -> bool:
+    try:
+        fcntl.flock(descriptor, how | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
