@@ -22,8 +22,6 @@ class Figure:
     theirs: float | None = None
     most: float | None = None
     least: float | None = None
-    wanted: float | None = None
-    """What the ratio should come to at the least, and does not yet: printed, and judged by nobody."""
 
     @property
     def judged(self) -> float:
@@ -43,9 +41,7 @@ class Figure:
         ratio = "" if self.theirs is None else f"{self.judged:9.3f} ×"
         word = "" if self.most is None and self.least is None else ("ok" if self.is_within else "OVER")
         bound = f"≤ {self.most:g}" if self.most is not None else f"≥ {self.least:g}" if self.least is not None else ""
-        missed = "" if self.wanted is None or self.judged >= self.wanted else f"  (wanted: ≥ {self.wanted:g})"
-        line = f"{self.name:<58} {self.ours:12.3f} {self.unit:<5} {ratio:>11} {bound:>9} {word:<5} {against}{missed}"
-        return line.rstrip()
+        return f"{self.name:<58} {self.ours:12.3f} {self.unit:<5} {ratio:>11} {bound:>9} {word:<5} {against}".rstrip()
 
 
 def seconds_of(act: Callable[[], object]) -> float:
