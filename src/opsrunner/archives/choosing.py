@@ -69,10 +69,16 @@ def matches(patterns: Sequence[str]) -> Wanted:
 
     A path is found by its own letters first: `[` in it needs no quoting.
     """
+    is_wanted = path_matches(patterns)
+    return lambda member: is_wanted(member.path)
+
+
+def path_matches(patterns: Sequence[str]) -> Callable[[str], bool]:
+    """Return what tells of a path whether patterns want it, as `matches` does of a member."""
     plain = [pattern.removeprefix("./").strip("/") or "*" for pattern in patterns]
 
-    def is_wanted(member: Member) -> bool:
-        path = member.path.removeprefix("./").rstrip("/")
+    def is_wanted(path: str) -> bool:
+        path = path.removeprefix("./").rstrip("/")
         return any(
             path == one or path.startswith(f"{one}/") or fnmatchcase(path, one) or fnmatchcase(path, f"{one}/*")
             for one in plain

@@ -12,7 +12,6 @@ from opsrunner.cli.session import Session
 
 if TYPE_CHECKING:
     from opsrunner.cli.screen import Cell
-    from opsrunner.model.digest import Tone
     from opsrunner.model.foreign import KnownForeign
 
 OTHERS_EXAMPLE = """
@@ -91,22 +90,13 @@ def proven(session: Session, check: str, key: str, note: str) -> int:
 
 def _line(session: Session, one: KnownForeign) -> list[str | Cell]:
     from opsrunner.cli.screen import Cell
-    from opsrunner.model.foreign import ForeignState
+    from opsrunner.engine.standing_foreign import tone_of
     from opsrunner.model.sizes import size_words
 
     newest = one.newest
-    tone: Tone = (
-        "failed"
-        if one.problem
-        else "fine"
-        if not one.state.is_gap
-        else "look"
-        if one.state is ForeignState.SMALL
-        else "failed"
-    )
     return [
         one.key,
-        Cell(text="drill failed" if one.problem else one.state.value, tone=tone),
+        Cell(text="drill failed" if one.problem else one.state.value, tone=tone_of(one)),
         moment_words(session, newest.made_at) if newest else "none",
         size_words(newest.size_bytes) if newest and newest.size_bytes is not None else "",
         str(one.copies),

@@ -18,13 +18,14 @@ from opsrunner.engine.escalations import escalation_rung
 from opsrunner.engine.outputs import last_output
 from opsrunner.engine.people import People
 from opsrunner.engine.quiet import quiet_until
-from opsrunner.engine.task_words import due_words, span_words
+from opsrunner.engine.task_words import due_words
 from opsrunner.errors import OpsrunnerError
 from opsrunner.model.alert import Alert, AlertKind
 from opsrunner.model.mail import NewMail
 from opsrunner.model.person import Person
 from opsrunner.model.routine import Escalation, Routine, StepPlan
 from opsrunner.model.run import Run
+from opsrunner.model.spans import span_words
 from opsrunner.model.task import Task, TaskKind
 from opsrunner.schedules.day_names import moment_words
 

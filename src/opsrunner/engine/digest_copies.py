@@ -10,10 +10,10 @@ from opsrunner.engine.digest_said import sentence
 from opsrunner.engine.digest_words import count_words, plural
 from opsrunner.engine.standing_copies import Standing, standings
 from opsrunner.engine.standing_foreign import ForeignStanding, foreign_standings
-from opsrunner.engine.task_words import span_words
 from opsrunner.model.backup import Copy
 from opsrunner.model.digest import Figure, OpenItem, Tone
 from opsrunner.model.foreign import KnownForeign
+from opsrunner.model.spans import span_words
 from opsrunner.schedules.day_names import moment_words
 
 

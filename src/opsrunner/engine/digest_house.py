@@ -7,10 +7,10 @@ from datetime import datetime, timedelta
 from opsrunner.engine.desk import Desk
 from opsrunner.engine.digest_copies import copies_figure
 from opsrunner.engine.digest_words import count_words, plural
-from opsrunner.engine.task_words import span_words
 from opsrunner.model.digest import Figure, Tone
 from opsrunner.model.outcome import StepStatus
 from opsrunner.model.routine import Routine
+from opsrunner.model.spans import span_words
 from opsrunner.model.task import Task
 
 ORDERS, TICKETS = "orders", "tickets"

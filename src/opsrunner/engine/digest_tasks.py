@@ -12,9 +12,9 @@ from opsrunner.engine.digest_names import Names
 from opsrunner.engine.digest_said import MOST_NAMED, listed, message_words, sentence, shortened
 from opsrunner.engine.digest_words import count_words, plural, times_words
 from opsrunner.engine.escalations import escalation_rung
-from opsrunner.engine.task_words import span_words
 from opsrunner.mail.headers import clean_line
 from opsrunner.model.digest import OpenItem
+from opsrunner.model.spans import span_words
 from opsrunner.model.task import Task, TaskKind
 
 

@@ -66,8 +66,8 @@ class ForeignStanding:
             return "failed", "drill failed"
         if self.gaps:
             count = len(self.gaps)
-            is_only_small = all(one.state is ForeignState.SMALL for one in self.gaps)
-            return "look" if is_only_small else "failed", f"{count} gap{'' if count == 1 else 's'}"
+            is_bad = any(tone_of(one) == "failed" for one in self.gaps)
+            return "failed" if is_bad else "look", f"{count} gap{'' if count == 1 else 's'}"
         if not self.is_checked_in_time(now, almanac):
             return "look", "not checked"
         if self.proof_overdue_since(now) is not None:
@@ -84,6 +84,13 @@ class ForeignStanding:
         first_seen = min(one.first_seen_at for one in self.backups)
         due = (self.restored_at or first_seen) + self.restored_within
         return due if due < now else None
+
+
+def tone_of(one: KnownForeign) -> Tone:
+    """Return how one of them is shown."""
+    if one.problem or (one.state.is_gap and one.state is not ForeignState.SMALL):
+        return "failed"
+    return "look" if one.state.is_gap else "fine"
 
 
 def foreign_standings(desk: Desk) -> Iterator[ForeignStanding]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from opsrunner.model.spans import span_words
 from opsrunner.model.task import Task, TaskStatus
 
 STATUS_WORDS = {
@@ -13,16 +14,6 @@ STATUS_WORDS = {
     TaskStatus.COULD_NOT: "could not be done",
     TaskStatus.MISSED: "missed",
 }
-
-
-def span_words(span: timedelta) -> str:
-    """Return the size of a span in its largest unit, rounded down: `45 min`, `2 h`, `3 days`."""
-    minutes = int(abs(span).total_seconds() // 60)
-    if minutes < 60:
-        return f"{minutes} min"
-    if minutes < 2 * 24 * 60:
-        return f"{minutes // 60} h"
-    return f"{minutes // (24 * 60)} days"
 
 
 def due_words(task: Task, *, at: datetime) -> str:

@@ -57,8 +57,6 @@ class FreshnessRule:
 
     fresh_within: timedelta
     at_least_bytes: int = 0
-    small_share: float = 0.5
-    """Of the median of those before it."""
 
 
 @dataclass(frozen=True, kw_only=True)

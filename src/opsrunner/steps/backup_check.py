@@ -20,7 +20,7 @@ PLACES = ("store", "folder", "restic", "borg")
 
 
 class ExpectOptions(StepOptions):
-    """Where the list of what should have a backup comes from: one of the three."""
+    """Where the list of what should have a backup comes from: one of source, rows, hosts and names."""
 
     source: str = ""
     """A source of the site."""
@@ -133,6 +133,8 @@ class Options(StepOptions):
             raise ValueError(f"'{self.folder[:80]}' is no absolute path")
         if not self.command and self.name.startswith("/"):
             raise ValueError("name is a path below the place, such as */accounts/{key}.tar.gz")
+        if not self.command and any("/" in name for name in self.expect.names):
+            raise ValueError("expects a name with '/', which no file or object can bear")
         if self.timezone and not self.borg:
             raise ValueError("timezone goes with borg; others say it with their times")
         KeyPattern(self.name)

@@ -219,7 +219,7 @@ class CheckRun:
                 words = f"  {one.words}" if one.words else ""
                 sink.write(f"{printable_path(f'{one.state.value:<8}{one.key}{newest}{words}')}\n".encode())
             for name in self._others:
-                sink.write(f"{printable_path(f'nobody{chr(39)}s {name}')}\n".encode())
+                sink.write(f"nobody's {printable_path(name)}\n".encode())
         finally:
             sink.close()
         return sink

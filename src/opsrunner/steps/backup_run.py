@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from statistics import median
 
 from opsrunner.archives.copying import Copying, Order
 from opsrunner.archives.frames import Packing
@@ -29,10 +28,8 @@ from opsrunner.steps.environment import host_environment
 from opsrunner.steps.host_end import end_words
 from opsrunner.steps.output import OutputSink
 from opsrunner.steps.step_time import StepTime
+from opsrunner.steps.usual_size import COMPARED_WITH, is_small, usual_size
 from opsrunner.stores.base import READ_BYTES, Store
-
-COMPARED_WITH = 5
-SMALL_SHARE = 0.5
 
 
 @dataclass(kw_only=True)
@@ -204,9 +201,9 @@ class BackupRun:
             return
         before = self._sizes_before()
         size = sum(part.size for part in written.archive)
-        if before and size < median(before) * SMALL_SHARE:
+        if is_small(size, usual_size(before)):
             last = "the one before" if len(before) == 1 else f"the last {len(before)}"
-            had = f"{last} had {size_words(round(median(before)))}"
+            had = f"{last} had {size_words(usual_size(before))}"
             self._findings.judge(doubt.small, f"it has {size_words(size)}, and {had}")
 
     def _sizes_before(self) -> list[int]:

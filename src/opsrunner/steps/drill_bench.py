@@ -85,7 +85,7 @@ class DrillBench:
 
     def run(self, command: str | tuple[str, ...], *, env: Mapping[str, str], called: str, failed: str) -> None:
         """Run a command of this machine, which finds the folder as `$OPS_RESTORED`. Raises StepFailed."""
-        host, room = self._means.hosts["local"], _Room(self._means.stopping, self.folder)
+        host, room = self._means.hosts["local"], _Room(self._means.stopping, self._call.workdir)
         if room.is_set() and room.is_short:
             raise NoRoom(f"no room for the drill: {room.words}")
         answer = self._means.fleet.run(
@@ -122,7 +122,7 @@ class _Room:
     @property
     def words(self) -> str:
         """Why."""
-        return f"less than {size_words(self._kept)} are free where {self._folder.parent} lies"
+        return f"less than {size_words(self._kept)} are free where {self._folder} lies"
 
     def is_set(self) -> bool:
         """Tell whether the command is to end now."""

@@ -6,9 +6,9 @@ import os
 import random
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from fnmatch import fnmatchcase
 from pathlib import Path
 
+from opsrunner.archives.choosing import path_matches
 from opsrunner.archives.watched import Watched
 from opsrunner.errors import StepFailed, StoreFailed
 from opsrunner.model.foreign import ForeignDrill, Found, KnownForeign
@@ -121,8 +121,7 @@ class ForeignDrillRun:
             raise StepFailed("the command went well, and nothing was restored")
         names = [path.relative_to(self._bench.folder).as_posix() for path in files]
         for wanted in self._options.must_include:
-            plain = wanted.removeprefix("./").strip("/")
-            if not any(name == plain or name.startswith(f"{plain}/") or fnmatchcase(name, plain) for name in names):
+            if not any(map(path_matches([wanted]), names)):
                 raise StepFailed(f"what was restored has nothing of {wanted}")
         return len(files), size
 

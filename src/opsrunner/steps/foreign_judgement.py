@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from statistics import median
 
 from opsrunner.model.foreign import Expected, ForeignBackup, ForeignState, Found, FreshnessRule
 from opsrunner.model.sizes import size_words
+from opsrunner.model.spans import span_words
+from opsrunner.steps.usual_size import COMPARED_WITH, is_small, usual_size
 
-COMPARED_WITH = 5
 CLOCKS_DIFFER = timedelta(minutes=15)
 """How far the clock of who made a backup may be ahead of ours."""
-_HOUR, _TWO_DAYS = 3600, 48
 
 
 def judge(
@@ -35,12 +34,6 @@ def judge(
     for wanted in expected:
         first.setdefault(wanted.key, wanted)
     return [_judged(one, lying.get(key, []), known.get(key), rule=rule, now=now) for key, one in first.items()]
-
-
-def age_words(age: timedelta) -> str:
-    """Return how old something is: `5 h`, `3 days`."""
-    hours = int(age.total_seconds() // _HOUR)
-    return f"{hours} h" if hours < _TWO_DAYS else f"{hours // 24} days"
 
 
 def _judged(
@@ -71,20 +64,20 @@ def _state(newest: Found, before: Sequence[int], *, rule: FreshnessRule, now: da
     if age < -CLOCKS_DIFFER:
         return ForeignState.STALE, "it is dated later than now"
     if age > rule.fresh_within:
-        return ForeignState.STALE, f"{age_words(age)} old"
+        return ForeignState.STALE, f"{span_words(age)} old"
     if newest.size_bytes is None:
         return (ForeignState.SMALL, "its size is not told") if rule.at_least_bytes else (ForeignState.FINE, "")
     return _state_by_size(newest.size_bytes, before, rule)
 
 
 def _state_by_size(size: int, before: Sequence[int], rule: FreshnessRule) -> tuple[ForeignState, str]:
-    usual = median(before[:COMPARED_WITH]) if before else 0
+    usual = usual_size(before)
     if size == 0:
         return ForeignState.EMPTY, "it is empty"
     if size < rule.at_least_bytes:
         return ForeignState.SMALL, f"{size_words(size)}, at least {size_words(rule.at_least_bytes)} wanted"
-    if size < usual * rule.small_share:
-        return ForeignState.SMALL, f"{size_words(size)}, before {size_words(round(usual))}"
+    if is_small(size, usual):
+        return ForeignState.SMALL, f"{size_words(size)}, before {size_words(usual)}"
     return ForeignState.FINE, ""
 
 

@@ -18,9 +18,6 @@ from typing import Any
 from opsrunner.errors import StoreFailed
 
 _MD5 = re.compile(r"[0-9a-f]{32}\Z")
-_POLYNOMIAL = 0xEDB88320
-"""That of CRC32, its bits in reverse (ISO 3309)."""
-_ONE = 1 << 31
 _MD5_OF_PARTS = re.compile(r"[0-9a-f]{32}-[0-9]+\Z")
 
 
@@ -30,7 +27,6 @@ class Sent:
 
     number: int = 1
     """Which part they are, from 1."""
-    size_bytes: int
     crc32: int
     etag: str
     """As the store answered it, without quotes; only sometimes an MD5."""
@@ -43,36 +39,16 @@ class Whole:
     """All that was sent of an object."""
 
     size_bytes: int
+    crc32: int
+    """Of all bytes."""
     parts: Sequence[Sent]
     """In their order; one where it was not sent in parts."""
     in_parts: bool
-
-    @property
-    def crc32(self) -> int:
-        """Of all bytes, by what is known of the parts."""
-        crc32 = 0
-        for part in self.parts:
-            crc32 = joined_crc32(crc32, part.crc32, size_bytes=part.size_bytes)
-        return crc32
 
 
 def crc32_text(crc32: int) -> str:
     """Return a CRC32 as S3 writes it."""
     return base64.b64encode(crc32.to_bytes(4, "big")).decode()
-
-
-def joined_crc32(first: int, second: int, *, size_bytes: int) -> int:
-    """Return the CRC32 of bytes by those of their two ends; `size_bytes` is how many the second one is of.
-
-    A CRC32 is a remainder modulo a polynomial: that of the first end is multiplied by x to the power of the bits behind
-    it (zlib's crc32_combine).
-    """
-    power, square, left = _ONE, _ONE >> 8, size_bytes  # x to the power of 8: the bits of a byte
-    while left:
-        if left & 1:
-            power = _product(square, power)
-        square, left = _product(square, square), left >> 1
-    return _product(power, first) ^ second
 
 
 def etag_of(answer: Mapping[str, Any]) -> str:
@@ -85,11 +61,11 @@ def compare(answer: Mapping[str, Any], body: bytearray, *, crc32: int, number: i
     said, etag = answer.get("ChecksumCRC32"), etag_of(answer)
     if said:
         _require(said == crc32_text(crc32), "CRC32", what)
-        return Sent(number=number, size_bytes=len(body), crc32=crc32, etag=etag, checked_by="CRC32")
+        return Sent(number=number, crc32=crc32, etag=etag, checked_by="CRC32")
     if not _MD5.match(etag):
         raise StoreFailed(f"{what}: the store answers neither CRC32 nor MD5, so nothing proves it", permanent=True)
     _require(etag == hashlib.md5(body, usedforsecurity=False).hexdigest(), "MD5", what)
-    return Sent(number=number, size_bytes=len(body), crc32=crc32, etag=etag, checked_by="MD5")
+    return Sent(number=number, crc32=crc32, etag=etag, checked_by="MD5")
 
 
 def compare_whole(found: Mapping[str, Any], sent: Whole, *, what: str) -> str:
@@ -119,16 +95,6 @@ def _crc32_of_parts(sent: Sequence[Sent]) -> str:
 def _md5_of_parts(sent: Sequence[Sent]) -> str:
     joined = b"".join(bytes.fromhex(part.etag) for part in sent)
     return f"{hashlib.md5(joined, usedforsecurity=False).hexdigest()}-{len(sent)}"
-
-
-def _product(one: int, other: int) -> int:
-    """Return the product of two polynomials over GF(2), modulo that of CRC32; the highest bit is the power of 0."""
-    product = 0
-    for place in range(31, -1, -1):
-        if one >> place & 1:
-            product ^= other
-        other = other >> 1 ^ (_POLYNOMIAL if other & 1 else 0)
-    return product
 
 
 def _require(is_same: bool, kind: str, what: str) -> None:

@@ -23,7 +23,7 @@ class S3Upload:
     def __init__(self, client: Any, settings: S3Store, *, name: str, key: str) -> None:
         self._client, self._settings, self._name = client, settings, name
         self._where = {"Bucket": settings.bucket, "Key": key}
-        self._buffer, self._size = bytearray(), 0
+        self._buffer, self._size, self._crc32 = bytearray(), 0, 0
         self._upload = ""
         self._parts = 0
         self._flying: set[Future[Sent]] = set()
@@ -36,6 +36,7 @@ class S3Upload:
         self._require_open()
         left = memoryview(data).cast("B")
         self._size += len(left)
+        self._crc32 = zlib.crc32(left, self._crc32)
         while left:
             if len(self._buffer) == PART_BYTES:
                 self._send_part()
@@ -69,11 +70,10 @@ class S3Upload:
             raise StoreFailed(f"{self._name}: this upload has ended", permanent=True)
 
     def _put(self) -> None:
-        crc32 = zlib.crc32(self._buffer)
         with told(self._settings, name=self._name, doing="write"):
-            answer = self._client.put_object(**self._where, Body=self._buffer, ChecksumCRC32=crc32_text(crc32))
+            answer = self._client.put_object(**self._where, Body=self._buffer, ChecksumCRC32=crc32_text(self._crc32))
         try:
-            self._sent = [compare(answer, self._buffer, crc32=crc32, what=self._name)]
+            self._sent = [compare(answer, self._buffer, crc32=self._crc32, what=self._name)]
         except StoreFailed:
             self._take_away()
             raise
@@ -126,7 +126,7 @@ class S3Upload:
         """Compare the object with what was sent, return by what; where they differ, take it away and raise."""
         with told(self._settings, name=self._name):
             found = self._client.head_object(**self._where, ChecksumMode="ENABLED")
-        sent = Whole(size_bytes=self._size, parts=self._sent, in_parts=bool(self._upload))
+        sent = Whole(size_bytes=self._size, crc32=self._crc32, parts=self._sent, in_parts=bool(self._upload))
         try:
             return compare_whole(found, sent, what=self._name)
         except StoreFailed:

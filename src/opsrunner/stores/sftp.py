@@ -49,7 +49,10 @@ class SftpFolder:
 
     def fetch(self, name: str) -> Iterator[bytes]:
         """Yield the bytes of anybody's file."""
-        return self._read(posixpath.join(self._folder, check_surveyed(name)), offset=0, length=None)
+        path = posixpath.join(self._folder, check_surveyed(name))
+        with self._sessions.lent() as session:
+            self._follow(session, posixpath.dirname(name))
+        return self._read(path, offset=0, length=None)
 
     def _read(self, path: str, *, offset: int, length: int | None) -> Iterator[bytes]:
         with self._sessions.lent() as session:
@@ -156,13 +159,7 @@ class SftpFolder:
                     folders.append(entry.path)
 
     def _surveyed(self, session: SftpSession, prefix: str, may_hold: Callable[[str], bool]) -> Iterator[Stored]:
-        begin = self._folder
-        for word in posixpath.dirname(prefix).split("/"):
-            begin = posixpath.join(begin, word).rstrip("/") or "/"
-            found = session.find(begin) if word else None
-            if found is not None and not found.is_folder:
-                raise StoreFailed(f"{session.host_name}: {begin} is no folder, or a link: links are not followed")
-        folders = [begin]
+        folders = [self._follow(session, posixpath.dirname(prefix))]
         while folders:
             with suppress(NotStored):  # removed while we look
                 for entry in session.entries(folders.pop()):
@@ -170,6 +167,16 @@ class SftpFolder:
                         yield self._stored(entry)
                     elif entry.is_folder and may_hold(self._name(entry.path)):
                         folders.append(entry.path)
+
+    def _follow(self, session: SftpSession, folder: str) -> str:
+        """Return where a folder of the store lies, if it is there. Raises StoreFailed where a link leads there."""
+        path = self._folder
+        for word in folder.split("/") if folder else ():
+            path = posixpath.join(path, word)
+            found = session.find(path)
+            if found is not None and not found.is_folder:
+                raise StoreFailed(f"{session.host_name}: {path} is no folder, or a link: links are not followed")
+        return path
 
     def _is_ours(self, entry: Entry) -> bool:
         """Tell whether a file or folder can bear its name in a store; what else lies there is not our business."""

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from opsrunner.engine.keep_words import keep_words, stay_words
 from opsrunner.engine.standing_copies import Standing, standings
-from opsrunner.engine.standing_foreign import ForeignStanding, foreign_standings
+from opsrunner.engine.standing_foreign import ForeignStanding, foreign_standings, tone_of
 from opsrunner.engine.thinning import Thinning, go_next, thin
 from opsrunner.model.backup import Copy, CopyState, Drill, Keep
 from opsrunner.model.digest import Tone
@@ -79,7 +79,15 @@ async def all_of_them(visit: Visit) -> Response:
     visit.query(Nothing)
     lines, others = await visit.look_up(lambda: (_lines(visit), _others(visit)))
     verdict = _verdict([line.tone for line in lines] + [line.tone for line in others])
-    return visit.page("backups.html", title="Backups", verdict=verdict, lines=lines, others=others, tone_of_copy=_tone)
+    return visit.page(
+        "backups.html",
+        title="Backups",
+        verdict=verdict,
+        lines=lines,
+        others=others,
+        tone_of_copy=_tone,
+        tone_of_other=tone_of,
+    )
 
 
 def _lines(visit: Visit) -> list[Line]:

@@ -2,30 +2,34 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from itertools import count
+from typing import cast
 
 import pytest
 
 from opsrunner.archives.watched import Watched
 from opsrunner.errors import StepFailed
-from opsrunner.stores.local import LocalFolder
+from opsrunner.model.store import Stored
+from opsrunner.stores.base import Store
 
 
-def test_a_reading_ends_where_its_time_is_over(tmp_path: Path) -> None:
-    store = LocalFolder(tmp_path / "copies")
-    upload = store.begin("big")
-    upload.write(bytes(10 << 20))
-    upload.finish()
-    asked: list[int] = []
+class Endless:
+    """A folder in a folder in a folder, and never a file."""
+
+    def survey(self, prefix: str = "", *, may_hold: Callable[[str], bool]) -> Iterator[Stored]:
+        for number in count():
+            if not may_hold(f"{prefix}{number}"):
+                return
+        yield from ()
+
+
+def test_a_survey_that_finds_nothing_ends_with_its_step() -> None:
+    left = iter(range(100))
 
     def require_time() -> None:
-        asked.append(1)
-        if len(asked) > 3:
+        if next(left, None) is None:
             raise StepFailed("no end after 1 s", status="timed_out")
 
-    with Watched(store, require_time=require_time) as watched:
-        pieces = watched.read("big")
-        assert next(pieces)
-        with pytest.raises(StepFailed, match="no end after"):
-            list(pieces)
-        assert [stored.name for stored in watched.list()] == ["big"]
+    with pytest.raises(StepFailed, match="no end after 1 s"):
+        list(Watched(cast("Store", Endless()), require_time=require_time).survey(may_hold=lambda _: True))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import stat
 import subprocess
@@ -102,6 +103,17 @@ def test_who_only_looks_keeps_nobody_from_taking_it(tmp_path: Path) -> None:
         looking.set()
         for thread in threads:
             thread.join()
+
+
+def test_a_look_that_takes_long_is_waited_for(tmp_path: Path) -> None:
+    prepare_state(tmp_path / "var")
+    looking = os.open(tmp_path / "var", os.O_RDONLY | os.O_DIRECTORY)
+    fcntl.flock(looking, fcntl.LOCK_SH)
+    timer = threading.Timer(0.4, os.close, [looking])  # eight times as long as somebody who has it is waited for
+    timer.start()
+    with StateLock(tmp_path / "var"):
+        assert timer.finished.is_set()
+    timer.join()
 
 
 def test_a_name_that_cannot_be_written_keeps_nobody_from_working(tmp_path: Path) -> None:

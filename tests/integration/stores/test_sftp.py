@@ -503,6 +503,8 @@ def test_a_survey_tells_of_others_files_by_their_odd_names_and_follows_no_link(
     assert b"".join(store.fetch("2026-11-21/acc ounts/jos\u00e9@home.tar")) == b"x"
     with pytest.raises(StoreFailed, match="link is no folder, or a link"):
         list(store.survey("link/", may_hold=lambda _: True))
+    with pytest.raises(StoreFailed, match="link is no folder, or a link"):
+        list(store.fetch("link/hostname"))
     with pytest.raises(NotStored, match="unmounted is not there; is its disk mounted"):
         list(open_store(host, folder / "unmounted").survey(may_hold=lambda _: True))
 

@@ -7,8 +7,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from opsrunner.engine.task_words import due_words, evidence_words, span_words
+from opsrunner.engine.task_words import due_words, evidence_words
 from opsrunner.model.routine import EvidenceSpec
+from opsrunner.model.spans import span_words
 from opsrunner.model.task import Evidence, Task, TaskKind, TaskStatus
 
 NOW = datetime(2026, 11, 20, 6, tzinfo=UTC)

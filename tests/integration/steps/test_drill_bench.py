@@ -1,0 +1,42 @@
+"""Where a drill restores to: commands end before they fill the disk, and nothing stays."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from opsrunner.engine.automated import THIS_MACHINE
+from opsrunner.fleet.fleet import Fleet
+from opsrunner.steps import drill_bench
+from opsrunner.steps.base import Means, StepCall
+from opsrunner.steps.drill_bench import DrillBench, NoRoom
+from opsrunner.steps.step_time import StepTime
+
+
+@pytest.fixture
+def bench(means: Means, make_call: Callable[..., StepCall], make_fleet: Callable[..., Fleet]) -> DrillBench:
+    call = make_call(None)
+    able: Any = replace(means, hosts={"local": THIS_MACHINE}, fleet=make_fleet())
+    return DrillBench(call, able, StepTime(call, able))
+
+
+def test_what_would_fill_the_disk_is_ended(bench: DrillBench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(drill_bench, "KEPT_BYTES", shutil.disk_usage(tmp_path).free - 300_000_000)
+    monkeypatch.setattr(drill_bench, "KEPT_SHARE", 1)
+    began = time.monotonic()
+    with bench, pytest.raises(NoRoom, match=r"the command was ended: less than .* are free where"):
+        bench.run('head -c 600M /dev/zero > "$OPS_RESTORED/bomb"; sleep 25', env={}, called="the command", failed="it")
+    assert time.monotonic() - began < 20
+    assert not bench.folder.exists()
+
+
+def test_a_command_that_removes_its_folder_is_no_fault_of_ours(bench: DrillBench) -> None:
+    with bench:
+        bench.run('rm -r "$OPS_RESTORED"; sleep 0.6', env={}, called="the command", failed="it")
+    assert not bench.folder.exists()
