@@ -19,6 +19,7 @@ from opsrunner.ledger.books import Books
 from opsrunner.model.outcome import Outcome, StepStatus
 from opsrunner.model.routine import Routine, StepPlan
 from opsrunner.model.run import Run, RunStatus, StepRecord
+from opsrunner.work_folder import remove_folder
 
 Reason: TypeAlias = Literal["crash", "fault"]
 Entered: TypeAlias = Collection[tuple[int, int]] | None
@@ -112,6 +113,7 @@ class Recovery:
             self._end_steps(run, routine, at_step, ended=ended, message=message, reason=reason)
             self.follow_ups.interrupted(run, routine, at_step, message=message, at=now)
             self.books.runs.finish(run.id, status=RunStatus.INTERRUPTED, reason=reason, at=now)
+        remove_folder(self.books.ledger.path.parent / "runs" / str(run.id) / "work")  # what was restored, or dumped
 
     def _end_steps(
         self, run: Run, routine: Routine, at_step: StepPlan, *, ended: Collection[str], message: str, reason: Reason

@@ -43,11 +43,19 @@ class CheckRun:
         self._call, self._means = call, means
         self._options: Options = call.options
         self._time = StepTime(call, means)
+        self._sink = OutputSink(call.output, limit_bytes=call.output_limit_bytes, vault=means.vault)
         self._others: dict[str, None] = {}
         """What lies there and is nobody's who is expected: the first MOST_OTHERS of it."""
 
     def run(self) -> Outcome:
         """Look, compare, tell the catalogue. Raises StepFailed where it could not look."""
+        try:
+            outcome = self._look()
+        finally:
+            self._sink.close()
+        return self._sink.judged(outcome)
+
+    def _look(self) -> Outcome:
         expected = list(self._expected())
         if not expected:
             raise StepFailed(f"nothing is expected: {self._expects} has no rows")
@@ -63,8 +71,8 @@ class CheckRun:
         judged = judge(expected, found, known=known, rule=rule, now=self._means.clock.now())
         backups = [self._as_it_counts(one) for one in judged]
         self._means.note(Checked(routine=routine, step=step, at=self._means.clock.now(), backups=tuple(backups)))
-        sink = self._write(backups)
-        return sink.judged(self._outcome(backups, is_any_found=bool(found)))
+        self._write(backups)
+        return self._outcome(backups, is_any_found=bool(found))
 
     def _as_it_counts(self, one: ForeignBackup) -> ForeignBackup:
         """Return what was found; where the step says that such a gap is fine, it is none."""
@@ -205,24 +213,20 @@ class CheckRun:
             stopping=self._means.stopping,
             take=take,
         )
+        self._sink.write(answer.stderr)
         if answer.status is not None:
             raise StepFailed(answer.message, status=answer.status.value)
         if answer.exit_code != 0:
             raise StepFailed(f"{self._options.place}: {end_words(answer, self._means.vault)}")
         return bytes(told)
 
-    def _write(self, backups: Sequence[ForeignBackup]) -> OutputSink:
-        sink = OutputSink(self._call.output, limit_bytes=self._call.output_limit_bytes, vault=self._means.vault)
-        try:
-            for one in backups:
-                newest = f"  {one.newest.name}  {one.newest.made_at:%Y-%m-%d %H:%M} UTC" if one.newest else ""
-                words = f"  {one.words}" if one.words else ""
-                sink.write(f"{printable_path(f'{one.state.value:<8}{one.key}{newest}{words}')}\n".encode())
-            for name in self._others:
-                sink.write(f"nobody's {printable_path(name)}\n".encode())
-        finally:
-            sink.close()
-        return sink
+    def _write(self, backups: Sequence[ForeignBackup]) -> None:
+        for one in backups:
+            newest = f"  {one.newest.name}  {one.newest.made_at:%Y-%m-%d %H:%M} UTC" if one.newest else ""
+            words = f"  {one.words}" if one.words else ""
+            self._sink.write(f"{printable_path(f'{one.state.value:<8}{one.key}{newest}{words}')}\n".encode())
+        for name in self._others:
+            self._sink.write(f"nobody's {printable_path(name)}\n".encode())
 
     def _outcome(self, backups: Sequence[ForeignBackup], *, is_any_found: bool) -> Outcome:
         counts = Counter(one.state for one in backups)

@@ -39,6 +39,7 @@ class DrillBench:
         self._sink = OutputSink(call.output, limit_bytes=call.output_limit_bytes, vault=means.vault)
 
     def __enter__(self) -> DrillBench:
+        self._clear()  # what a try left that was killed
         try:
             self.folder.mkdir(mode=0o700)
         except OSError as exc:
@@ -49,8 +50,7 @@ class DrillBench:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        remove_folder(self.folder)
-        remove_folder(self.fetched)
+        self._clear()
         self._sink.close()
         if isinstance(error, OSError):
             raise self._failed(error) from error
@@ -106,6 +106,10 @@ class DrillBench:
             raise StepFailed(f"{called}: {answer.message}", status=answer.status.value)
         if answer.exit_code != 0:
             raise StepFailed(f"{failed}: {end_words(answer, self._means.vault)}")
+
+    def _clear(self) -> None:
+        for folder in (self.folder, self.fetched):
+            remove_folder(folder)
 
     def _failed(self, error: OSError) -> StepFailed:
         return StepFailed(f"{self.folder}: {(error.strerror or str(error)).lower()}")

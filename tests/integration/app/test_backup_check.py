@@ -214,6 +214,12 @@ class TestItCouldNotLook:
         assert said in outcome(own).message
         assert own.app.books.foreign.of("others", "all") == []
 
+    def test_all_that_a_tool_said_of_it_is_kept(self, others: Others) -> None:
+        own = others("expect: [a]\nrestic: 'echo why >&2; echo and where >&2; exit 1'")
+        run(own)
+        assert "exit code 1: and where" in outcome(own).message
+        assert "why\nand where" in next((own.root / "var/runs").rglob("all*")).read_text()
+
     def test_a_folder_that_is_not_mounted_is_no_gap(self, others: Others, backups: Path) -> None:
         own = others()
         backups.rmdir()

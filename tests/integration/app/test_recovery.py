@@ -122,6 +122,19 @@ def test_an_act_that_is_done_once_is_asked_about_though_its_step_may_be_done_aga
     assert (one.app.books.runs.get(run).status is RunStatus.INTERRUPTED) is not resumed
 
 
+@pytest.mark.parametrize("after_crash", ["ask", "rerun"])
+def test_what_a_step_had_restored_or_dumped_stays_only_where_the_run_goes_on(
+    site: Callable[[str], Any], after_crash: str
+) -> None:
+    one = site(after_crash)
+    run = leave(one)
+    dump = one.root / f"var/runs/{run}/work/restored/customer.sql"
+    dump.parent.mkdir(parents=True)
+    dump.write_text("names and addresses")
+    one.app.recovery.recover()
+    assert dump.parents[1].exists() is (after_crash == "rerun")
+
+
 def test_a_run_that_was_not_entered_is_resumed_however_often_the_daemon_dies(site: Callable[[str], Any]) -> None:
     one = site("ask")
     run = leave(one)

@@ -36,6 +36,14 @@ def test_what_would_fill_the_disk_is_ended(bench: DrillBench, tmp_path: Path, mo
     assert not bench.folder.exists()
 
 
+def test_what_a_killed_try_left_is_in_nobodys_way(bench: DrillBench) -> None:
+    for folder in (bench.folder, bench.fetched):
+        (folder / "left").mkdir(parents=True)
+    with bench:
+        assert list(bench.folder.iterdir()) == []
+        assert not bench.fetched.exists()
+
+
 def test_a_command_that_removes_its_folder_is_no_fault_of_ours(bench: DrillBench) -> None:
     with bench:
         bench.run('rm -r "$OPS_RESTORED"; sleep 0.6', env={}, called="the command", failed="it")
