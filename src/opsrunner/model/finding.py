@@ -1,0 +1,129 @@
+"""Findings: what an audit of hosts sees that somebody should act on, with its history and what was accepted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+
+class Severity(StrEnum):
+    """How soon somebody has to act."""
+
+    CRITICAL = "critical"
+    HIGH = "high"
+    MEDIUM = "medium"
+    LOW = "low"
+
+    @property
+    def rank(self) -> int:
+        """0 for the worst."""
+        return tuple(Severity).index(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One thing that one host has.
+
+    `cause` is what a person acts on at once, on all hosts that have it, and what a task is opened for:
+    `security`, `reboot`, `held`, `disk`. `subject` tells apart what is accepted or mended one by one: a package, a
+    mount point, a port; '' where the cause says it all.
+    """
+
+    host: str
+    cause: str
+    """Lower case letters, digits and hyphens."""
+    subject: str = ""
+    """One line of text; never holds a comma."""
+    severity: Severity
+    detail: str
+    """How it stands on this host, in one line: `3.0.11-1~deb12u2 → 3.0.17-1~deb12u3`, `91 % of 40 GB`."""
+    mark: str = ""
+    """What an acceptance holds for (the version that waits): when it changes, the finding comes up again."""
+
+    @property
+    def name(self) -> str:
+        """What people call it: `security:openssl`, `reboot`."""
+        return f"{self.cause}:{self.subject}" if self.subject else self.cause
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """What makes it the same one at the next audit: host, cause, subject."""
+        return (self.host, self.cause, self.subject)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cause:
+    """What a task about all findings of one cause says."""
+
+    name: str
+    title: str
+    """The task's title without the hosts, as an order: `Install the security updates`."""
+    how: str
+    """Markdown, trusted: what to look at and what to do."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class HostReport:
+    """What an audit learned about one host from its own output.
+
+    A finding stays as it stood where its cause is not among `examined`: what was not looked at proves nothing.
+    """
+
+    host: str
+    examined: frozenset[str]
+    """The causes that were looked for to the end."""
+    findings: tuple[Finding, ...] = ()
+    problems: tuple[str, ...] = ()
+    """What could not be looked at and why, one line each; any of them keeps the host from being green."""
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    """Plain values about the host: `system`, `kernel`, `updates` …; one row a host."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class KnownFinding:
+    """A finding that stands, as the ledger knows it."""
+
+    finding: Finding
+    routine: str
+    step: str
+    first_seen_at: datetime
+    seen_at: datetime
+    """When the host was last audited for it."""
+    is_baseline: bool = False
+    """It was there at the host's first audit."""
+    accepted: Acceptance | None = None
+    """By whom it was accepted, while that lasts."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Acceptance:
+    """Somebody's word that a finding may stand until a day."""
+
+    host: str
+    cause: str
+    subject: str
+    mark: str = ""
+    until: datetime
+    """It ends at this moment."""
+    reason: str
+    by: str
+    at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Audited:
+    """The end of one audit: what is written down together with the step's outcome."""
+
+    routine: str
+    step: str
+    run: int
+    at: datetime
+    reports: tuple[HostReport, ...]
+    """Of the hosts that answered."""
+    hosts: frozenset[str]
+    """All that the audit came to, answered or not; what is known of any other host ends: it is no longer audited."""
+    causes: Mapping[str, Cause]
+    """The words for each cause of the reports."""
