@@ -18,6 +18,7 @@ from opsrunner.engine.daemon import Daemon, Parts
 from opsrunner.engine.doctor_patient import Patient
 from opsrunner.engine.entry_marks import EntryMarks
 from opsrunner.engine.events import RunEvent, ignore
+from opsrunner.engine.findings import FindingTasks
 from opsrunner.engine.follow_ups import FollowUps
 from opsrunner.engine.heartbeat import Pinger
 from opsrunner.engine.human import Human
@@ -78,6 +79,11 @@ class App(OpenSite):
         """The tasks that stand for failing steps."""
         return FollowUps(self.desk)
 
+    @cached_property
+    def findings(self) -> FindingTasks:
+        """The tasks about what audits find."""
+        return FindingTasks(self.desk)
+
     def routine(self, name: str) -> Routine:
         """Return a routine in force. Raises NotFound with the closest name."""
         return find_routine(self.site, name)
@@ -121,6 +127,7 @@ class App(OpenSite):
             read_source=self.sources.read,
             people=self.people,
             follow_ups=self.follow_ups,
+            findings=self.findings,
             alerts=self.alerts,
             open_store=self.open_store,
         )

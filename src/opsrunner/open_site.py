@@ -26,6 +26,7 @@ from opsrunner.secrets import Vault
 
 if TYPE_CHECKING:
     from opsrunner.engine.absences import Absences
+    from opsrunner.engine.accepting import Accepting
     from opsrunner.engine.backups import Backups
     from opsrunner.engine.digest import DigestWriter
     from opsrunner.engine.routine_acts import RoutineActs
@@ -146,6 +147,13 @@ class OpenSite:
         from opsrunner.engine.routine_acts import RoutineActs  # noqa: PLC0415 - as above
 
         return RoutineActs(self.desk)
+
+    @cached_property
+    def accepting(self) -> Accepting:
+        """What people accept of what audits found."""
+        from opsrunner.engine.accepting import Accepting  # noqa: PLC0415 - as above
+
+        return Accepting(self.desk)
 
     @cached_property
     def sign_in(self) -> SignIn:

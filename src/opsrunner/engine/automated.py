@@ -11,6 +11,7 @@ from typing import Any
 
 from opsrunner.clock import Clock
 from opsrunner.engine.alerts import Alerts
+from opsrunner.engine.findings import FindingTasks
 from opsrunner.engine.follow_ups import FollowUps
 from opsrunner.engine.masking import mask_failure, mask_outcome
 from opsrunner.engine.outputs import output_file
@@ -23,6 +24,7 @@ from opsrunner.ledger.books import Books
 from opsrunner.ledger.codec import outcome_to_text
 from opsrunner.ledger.whole_copies import copy_ledger
 from opsrunner.model.backup import CopyNote
+from opsrunner.model.finding import Audited
 from opsrunner.model.mail import NewMail
 from opsrunner.model.outcome import Outcome, Row, StepStatus
 from opsrunner.model.routine import Routine, StepPlan
@@ -52,6 +54,7 @@ class Automated:
     read_source: Callable[[Source, Mapping[str, Any]], tuple[Row, ...]]
     people: People
     follow_ups: FollowUps
+    findings: FindingTasks
     alerts: Alerts
     open_store: Callable[[str], Store]
     """Open a store of the site; raises NotFound, StoreFailed."""
@@ -73,7 +76,8 @@ class Automated:
         ahead = self._first_call(run, routine, plan, context=context, workdir=workdir)
         mails: list[NewMail] = []
         notes: list[CopyNote] = []
-        means = self._means(self.site(), stop, mails, notes)
+        audits: list[Audited] = []
+        means = replace(self._means(self.site(), stop, mails, notes), found=audits.append)
 
         def attempt(turn: Turn) -> tuple[Outcome, Sequence[NewMail]]:
             call = ahead.pop() if ahead else self._call(run, routine, plan, turn=turn, workdir=workdir)
@@ -85,13 +89,15 @@ class Automated:
 
         is_mailed = self.books.outbox.knows
         tools = Tools(clock=self.clock, stopping=stop, attempt=attempt, begin_act=begin_act, is_mailed=is_mailed)
-        return lambda: replace(run_step(plan, context=context, tools=tools), notes=tuple(notes))
+        return lambda: replace(run_step(plan, context=context, tools=tools), notes=tuple(notes), audits=tuple(audits))
 
     def report(self, run: Run, routine: Routine, plan: StepPlan, done: Done, *, at: datetime) -> None:
         """Queue the step's mails, open or close its follow-ups, tell the accountable; in the caller's transaction."""
         outcome = done.outcome
         self.books.outbox.put(done.mails, at=at)
         self.books.copies.note(done.notes)
+        for audited in done.audits:
+            self.findings.audited(run, routine, plan, audited, at=at)
         if outcome.status is StepStatus.INTERRUPTED:
             return
         bad = [(part.key, part.message) for part in outcome.parts if part.status.is_bad]
@@ -171,6 +177,9 @@ class Automated:
             open_store=self.open_store,
             copy_state=lambda to: copy_ledger(self.books.ledger.path, to),
             copies=self.books.copies,
+            findings=lambda routine, step: self.books.findings.standing(
+                at=self.clock.now(), routine=routine, step=step
+            ),
             note=notes.append,
         )
 
@@ -187,7 +196,7 @@ class Automated:
             return done
         message = f"its {len(done.outcome.rows)} rows are {size // 1_000_000} MB, more than a step may pass on"
         refused = Outcome(status=StepStatus.FAILED, reason="too_large", message=message)
-        return Done(outcome=refused, notes=done.notes)  # what was found out is found out
+        return Done(outcome=refused, notes=done.notes, audits=done.audits)  # what was found out is found out
 
 
 def _mended(outcome: Outcome) -> list[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
@@ -12,16 +11,13 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from opsrunner.engine.desk import Desk, RoutineNames
+from opsrunner.engine.plain_markdown import plain_markdown
 from opsrunner.engine.task_words import STATUS_WORDS, evidence_words
 from opsrunner.errors import NotFound
-from opsrunner.mail.headers import clean_line
 from opsrunner.model.run import Run
 from opsrunner.model.site import Site
 from opsrunner.model.task import Task, TaskKind, TaskStatus
 from opsrunner.schedules.day_names import day_words, moment_words
-
-LINE_LENGTH = 1_000
-_SIGNS = re.compile(r"([\\`*_{}\[\]<>()#+!|~&])")
 
 _log = logging.getLogger(__name__)
 
@@ -82,7 +78,7 @@ def write_markdown(  # noqa: PLR0917 (one line of facts)
 def _lines(run: Run, name: str, tasks: Sequence[Task], site: Site, now: datetime) -> Iterator[str]:
     day = (run.nominal_at or run.created_at).astimezone(ZoneInfo(site.timezone)).date()
     closed = sum(not task.is_open for task in tasks)
-    yield f"# {_plain(name)}, {day_words(day)} {day.year}"
+    yield f"# {plain_markdown(name)}, {day_words(day)} {day.year}"
     yield ""
     yield f"Run {run.id}, {closed} of {len(tasks)} closed. Written {moment_words(now, zone=ZoneInfo(site.timezone))}."
     group = None
@@ -91,13 +87,13 @@ def _lines(run: Run, name: str, tasks: Sequence[Task], site: Site, now: datetime
             group = task.group
             yield ""
             if group:
-                yield f"## {_plain(group)}"
+                yield f"## {plain_markdown(group)}"
                 yield ""
         yield _item(task, site)
 
 
 def _item(task: Task, site: Site) -> str:
-    title = _plain(task.title)
+    title = plain_markdown(task.title)
     if task.status is TaskStatus.NOT_APPLICABLE:
         title = f"~~{title}~~"
     is_ticked = task.status in (TaskStatus.DONE, TaskStatus.NOT_APPLICABLE)
@@ -108,18 +104,13 @@ def _about(task: Task, site: Site) -> str:
     if task.is_open:
         due = "" if task.due_at is None else f"due {moment_words(task.due_at, zone=ZoneInfo(site.timezone))}"
         words = [f"task {task.id}", _name(task.person or task.role, site), due]
-        return ", ".join(_plain(word) for word in words if word)
+        return ", ".join(plain_markdown(word) for word in words if word)
     when = "" if task.closed_at is None else moment_words(task.closed_at, zone=ZoneInfo(site.timezone))
     said = "" if task.status is TaskStatus.DONE else STATUS_WORDS[task.status]
     words = [said, _name(task.closed_by, site), when, evidence_words(task)]
-    return ", ".join(_plain(word) for word in words if word)
+    return ", ".join(plain_markdown(word) for word in words if word)
 
 
 def _name(person: str, site: Site) -> str:
     known = site.people.get(person)
     return known.name if known else person
-
-
-def _plain(text: str) -> str:
-    """Return data as one line in which no sign is Markdown."""
-    return _SIGNS.sub(r"\\\1", clean_line(text, length=LINE_LENGTH))

@@ -17,7 +17,7 @@ from opsrunner.model.outcome import StepStatus, worst
 from opsrunner.model.routine import Routine, StepPlan
 from opsrunner.model.site import Host, Site
 from opsrunner.model.task import Task, TaskKind
-from opsrunner.steps.ssh import select_hosts
+from opsrunner.steps.fan_out import select_hosts
 
 LAST_RUNS = 2
 """In the list of all hosts, so many runs of each routine are looked at: one may still be under way."""

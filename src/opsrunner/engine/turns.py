@@ -12,6 +12,7 @@ from typing import Any
 from opsrunner.clock import Clock
 from opsrunner.errors import ExpressionError, OpsrunnerError, StepFailed
 from opsrunner.model.backup import CopyNote
+from opsrunner.model.finding import Audited
 from opsrunner.model.mail import NewMail
 from opsrunner.model.outcome import Attempt, Outcome, Part, Row, StepStatus, worst
 from opsrunner.model.routine import StepPlan
@@ -60,6 +61,8 @@ class Done:
     mails: tuple[NewMail, ...] = ()
     notes: tuple[CopyNote, ...] = ()
     """What the step found out about copies, in every try of it."""
+    audits: tuple[Audited, ...] = ()
+    """What the step found on hosts, in every try of it."""
 
 
 def run_step(plan: StepPlan, *, context: Mapping[str, Any], tools: Tools) -> Done:

@@ -11,6 +11,7 @@ from opsrunner.ledger.database import Ledger
 from opsrunner.ledger.days import Days
 from opsrunner.ledger.digests import Digests
 from opsrunner.ledger.ends import Ends
+from opsrunner.ledger.findings import Findings
 from opsrunner.ledger.foreign import ForeignBackups
 from opsrunner.ledger.holds import Holds
 from opsrunner.ledger.host_parts import HostParts
@@ -49,6 +50,7 @@ class Books:
         self.acts = Acts(ledger)
         self.copies = Copies(ledger)
         self.foreign = ForeignBackups(ledger)
+        self.findings = Findings(ledger)
         self.digests = Digests(ledger)
         self.absences = Absences(ledger)
         self.notes = Notes(ledger)

@@ -235,3 +235,31 @@ CREATE TABLE foreign_drills (
 );
 CREATE INDEX foreign_drills_step ON foreign_drills(routine, step, id);
 """
+
+# Form 6 keeps what audits of hosts find, since when each cause was looked for where, and what was accepted until when.
+SIXTH = """
+CREATE TABLE findings (
+  id INTEGER PRIMARY KEY AUTOINCREMENT, routine TEXT NOT NULL, step TEXT NOT NULL, host TEXT NOT NULL,
+  cause TEXT NOT NULL, subject TEXT NOT NULL, severity TEXT NOT NULL, detail TEXT NOT NULL, mark TEXT NOT NULL,
+  is_baseline INTEGER NOT NULL, first_run INTEGER NOT NULL, first_seen_at TEXT NOT NULL, gone_run INTEGER,
+  gone_at TEXT, why TEXT NOT NULL DEFAULT ''
+);
+CREATE UNIQUE INDEX findings_standing ON findings(routine, step, host, cause, subject) WHERE gone_at IS NULL;
+CREATE INDEX findings_host ON findings(host, gone_at);
+CREATE INDEX findings_step ON findings(routine, step);
+CREATE INDEX findings_gone ON findings(gone_at);
+CREATE TABLE causes (
+  routine TEXT NOT NULL, step TEXT NOT NULL, cause TEXT NOT NULL, title TEXT NOT NULL, how TEXT NOT NULL,
+  task INTEGER, PRIMARY KEY (routine, step, cause)
+) WITHOUT ROWID;
+CREATE TABLE examinations (
+  routine TEXT NOT NULL, step TEXT NOT NULL, host TEXT NOT NULL, cause TEXT NOT NULL,
+  first_at TEXT NOT NULL, at TEXT NOT NULL,
+  PRIMARY KEY (routine, step, host, cause)
+) WITHOUT ROWID;
+CREATE TABLE acceptances (
+  id INTEGER PRIMARY KEY AUTOINCREMENT, host TEXT NOT NULL, cause TEXT NOT NULL, subject TEXT NOT NULL,
+  mark TEXT NOT NULL, until_at TEXT NOT NULL, reason TEXT NOT NULL, "by" TEXT NOT NULL, at TEXT NOT NULL, ended_at TEXT
+);
+CREATE INDEX acceptances_until ON acceptances(until_at) WHERE ended_at IS NULL;
+"""

@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeAlias
 
-from opsrunner.ledger.forms import FIFTH, FIRST, FOURTH, SECOND, THIRD
+from opsrunner.ledger.forms import FIFTH, FIRST, FOURTH, SECOND, SIXTH, THIRD
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
@@ -39,7 +39,7 @@ def _scale(database: Database) -> None:
     _to(SECOND)(database)
 
 
-MIGRATIONS: tuple[Migration, ...] = (_to(FIRST), _scale, _to(THIRD), _to(FOURTH), _to(FIFTH))
+MIGRATIONS: tuple[Migration, ...] = (_to(FIRST), _scale, _to(THIRD), _to(FOURTH), _to(FIFTH), _to(SIXTH))
 
 
 def migrate(database: Database, *, from_version: int) -> None:

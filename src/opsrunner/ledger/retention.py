@@ -83,6 +83,13 @@ class Forgetting:
             before,
         )
 
+    def forget_findings(self, *, before: datetime) -> int:
+        """Remove what audits found once and did not find again."""
+        return self._slice(
+            "DELETE FROM findings WHERE id IN (SELECT id FROM findings WHERE gone_at < ?1 ORDER BY gone_at LIMIT ?2)",
+            before,
+        )
+
     def forget_gaps(self, *, before: datetime) -> int:
         """Remove the times without planning."""
         return self._slice(

@@ -79,6 +79,9 @@ class Routines:
                 ("copies", "routine"),
                 ("foreign_backups", "routine"),
                 ("foreign_drills", "routine"),
+                ("findings", "routine"),
+                ("causes", "routine"),
+                ("examinations", "routine"),
             ):
                 sql = f"UPDATE {table} SET {column} = ? WHERE {column} = ?"  # noqa: S608 (fixed words)
                 self._ledger.change(sql, (new, old))

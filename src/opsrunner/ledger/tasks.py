@@ -211,6 +211,15 @@ class Tasks:
         )
         return self._ledger.change(sql, (message, run, how, task_id)) == 1
 
+    def renew(self, task_id: int, new: NewTask) -> bool:
+        """Give an open task the texts, the row and the due time of `new`, and count one more; its people stay."""
+        sql = (
+            "UPDATE tasks SET title = ?, how = ?, row = ?, message = ?, due_at = ?, count = count + 1"
+            " WHERE id = ? AND status = 'open'"
+        )
+        said = (new.title, new.how, dumps(new.row), new.message, optional_text(new.due_at), task_id)
+        return self._ledger.change(sql, said) == 1
+
     def climb(self, task_id: int, rung: str, *, at: datetime) -> bool:
         """Record that a reminder or escalation went; False where it went before."""
         sql = "INSERT OR IGNORE INTO rungs(task, rung, at) VALUES (?,?,?)"

@@ -8,6 +8,11 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from opsrunner.model.routine import Due, Escalation
+
+BASELINE = "baseline"
+"""The key of the one task about all that a host's first audit found."""
+
 
 class Severity(StrEnum):
     """How soon somebody has to act."""
@@ -83,22 +88,6 @@ class HostReport:
 
 
 @dataclass(frozen=True, kw_only=True)
-class KnownFinding:
-    """A finding that stands, as the ledger knows it."""
-
-    finding: Finding
-    routine: str
-    step: str
-    first_seen_at: datetime
-    seen_at: datetime
-    """When the host was last audited for it."""
-    is_baseline: bool = False
-    """It was there at the host's first audit."""
-    accepted: Acceptance | None = None
-    """By whom it was accepted, while that lasts."""
-
-
-@dataclass(frozen=True, kw_only=True)
 class Acceptance:
     """Somebody's word that a finding may stand until a day."""
 
@@ -111,6 +100,37 @@ class Acceptance:
     reason: str
     by: str
     at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class KnownFinding:
+    """A finding that stands, as the ledger knows it."""
+
+    finding: Finding
+    routine: str
+    step: str
+    first_seen_at: datetime
+    seen_at: datetime
+    """When the host was last audited for it."""
+    title: str = ""
+    """The title of its cause."""
+    is_baseline: bool = False
+    """It was there when its cause was first looked for on this host, and has not become worse."""
+    accepted: Acceptance | None = None
+    """By whom it was accepted, while that lasts."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskRule:
+    """For whom the tasks about findings open, and when they are due."""
+
+    opens: bool = True
+    """False: findings are kept and told of, and nobody is asked."""
+    role: str = ""
+    """Role, roster or person; empty: the routine's accountable."""
+    due: Mapping[Severity, Due] = field(default_factory=dict)
+    """By the worst severity of what a task is about; one that is not named has no due time."""
+    escalate: tuple[Escalation, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,3 +147,14 @@ class Audited:
     """All that the audit came to, answered or not; what is known of any other host ends: it is no longer audited."""
     causes: Mapping[str, Cause]
     """The words for each cause of the reports."""
+    tasks: TaskRule = TaskRule()
+    has_baseline: bool = True
+    """What is there at the first look is a baseline; False: it is a finding like any later one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AuditChange:
+    """What an audit wrote: how many findings came, stayed and went."""
+
+    came: int = 0
+    went: int = 0

@@ -22,10 +22,10 @@ from opsrunner.steps.backup import JUDGED
 from opsrunner.steps.backup_check import Options
 from opsrunner.steps.base import Means, StepCall
 from opsrunner.steps.environment import host_environment
+from opsrunner.steps.fan_out import select_hosts
 from opsrunner.steps.foreign_judgement import judge
 from opsrunner.steps.host_end import end_words
 from opsrunner.steps.output import OutputSink
-from opsrunner.steps.ssh import select_hosts
 from opsrunner.steps.step_time import StepTime
 from opsrunner.steps.suggestions import nearest
 from opsrunner.templates.expressions import evaluate

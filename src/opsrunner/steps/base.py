@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from opsrunner.clock import Clock
 from opsrunner.errors import NotFound, StepFailed
 from opsrunner.model.backup import Copy, CopyNote
+from opsrunner.model.finding import Audited, KnownFinding
 from opsrunner.model.fleet import HostAnswer, Stopping
 from opsrunner.model.foreign import KnownForeign
 from opsrunner.model.mail import NewMail
@@ -120,6 +121,14 @@ def _no_store(name: str) -> Store:
     raise NotFound(f"there is no store '{name}'")
 
 
+def _nothing_known(_routine: str, _step: str) -> list[KnownFinding]:
+    return []
+
+
+def _not_told(_audited: Audited) -> None:
+    raise StepFailed("nobody writes down what an audit finds", permanent=True)
+
+
 def _no_state(to: Path) -> None:
     raise StepFailed(f"there is no ledger to copy to {to}", permanent=True)
 
@@ -142,6 +151,10 @@ class Means:
     copies: Catalogue
     note: Callable[[CopyNote], None]
     """Tell the catalogue of copies; it is written together with the step's outcome, whatever that is."""
+    findings: Callable[[str, str], Sequence[KnownFinding]] = _nothing_known
+    """What stands of what a routine's step found before."""
+    found: Callable[[Audited], None] = _not_told
+    """Tell what an audit found; it is written together with the step's outcome, whatever that is."""
     addresses: Callable[[str], tuple[str, ...]] = _as_it_stands
     """Turn a role, roster, person or mail address into mail addresses; raises StepFailed for a name
     that is not known. An address stands for itself."""

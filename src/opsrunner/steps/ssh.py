@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import Field, field_validator, model_validator
 
-from opsrunner.errors import OpsrunnerError, StepFailed
+from opsrunner.errors import StepFailed
 from opsrunner.model.outcome import Outcome, Part, Row, StepStatus, worst
 from opsrunner.model.site import Host
 from opsrunner.secrets import Vault
 from opsrunner.steps.base import HostAnswer, Kind, Means, StepCall, StepOptions
-from opsrunner.steps.environment import host_environment
 from opsrunner.steps.exit_codes import Verdict, describe_exit, judge_exit
+from opsrunner.steps.fan_out import HostEnd, ask_hosts, at_fault, select_hosts
 from opsrunner.steps.fields import ExitCode
 from opsrunner.steps.host_end import NEVER_TOLD, last_line
 from opsrunner.steps.output import OutputSink, mask_bytes, printable
 from opsrunner.steps.rows import parse_rows
-from opsrunner.steps.suggestions import nearest
 
-EVERY_HOST = "all"
 NAMED_IN_MESSAGE = 3
-LOGGER = logging.getLogger("opsrunner")
 _STATUS = {
     Verdict.SUCCEEDED: StepStatus.SUCCEEDED,
     Verdict.WARNING: StepStatus.WARNING,
@@ -76,40 +71,17 @@ def run(call: StepCall, means: Means) -> Outcome:
     """
     options: Options = call.options
     hosts = select_hosts(options.hosts, means.hosts)
-    environments = {host.name: host_environment(host, call, means.vault) for host in hosts}
-    ends_at = means.clock.monotonic() + call.timeout_seconds
-
-    def one(host: Host) -> HostResult:
-        left = ends_at - means.clock.monotonic()
-        try:
-            return _run_on(host, call, means, env=environments[host.name], seconds=left)
-        except OpsrunnerError as exc:
-            return _not_run(host, StepStatus.FAILED, exc.message)
-        except Exception as exc:  # noqa: BLE001 - what trips us up on one host must not cost the others theirs
-            return _at_fault(host, call, exc)
-
+    ends = ask_hosts(call, means, hosts, command=options.run, most_at_once=options.max_parallel)
     sink = OutputSink(call.output, limit_bytes=call.output_limit_bytes, vault=means.vault)
     try:
-        from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - only to run, and much to import
-
-        with ThreadPoolExecutor(max_workers=min(options.max_parallel, len(hosts)), thread_name_prefix="ssh") as pool:
-            results = []
-            for result in pool.map(one, hosts):
-                _write(result, sink)
-                results.append(result)
+        results = []
+        for end in ends:
+            result = _result(end, call, means.vault)
+            _write(result, sink)
+            results.append(result)
     finally:
         sink.close()
     return sink.judged(_outcome(results))
-
-
-def select_hosts(wanted: str | tuple[str, ...], inventory: Mapping[str, Host]) -> list[Host]:
-    """Return the hosts that `wanted` names, each once. Raises StepFailed for a name that is none."""
-    chosen: dict[str, Host] = {}
-    for name in (wanted,) if isinstance(wanted, str) else wanted:
-        chosen |= {host.name: host for host in _named(name, inventory)}
-    if not chosen:
-        raise StepFailed("no host is meant: the inventory has none but this machine", permanent=True)
-    return list(chosen.values())
 
 
 def preview(options: Options) -> str:
@@ -118,50 +90,16 @@ def preview(options: Options) -> str:
     return f"on {hosts}: {printable(options.run).strip()}"
 
 
-def _named(name: str, inventory: Mapping[str, Host]) -> list[Host]:
-    if name == EVERY_HOST:
-        return [host for host in inventory.values() if not host.is_local]
-    if name in inventory:
-        return [inventory[name]]
-    members = [host for host in inventory.values() if name in host.groups]
-    if not members:
-        groups = {group for host in inventory.values() for group in host.groups}
-        hint = nearest(name, [*inventory, *sorted(groups), EVERY_HOST])
-        raise StepFailed(f"there is no host or group '{name}'{hint}", permanent=True)
-    return members
-
-
-def _run_on(host: Host, call: StepCall, means: Means, *, env: Mapping[str, str], seconds: float) -> HostResult:
-    if means.stopping.is_set():
-        return _not_run(host, StepStatus.INTERRUPTED, "not started: the run was stopped")
-    if seconds <= 0:
-        return _not_run(host, StepStatus.TIMED_OUT, "not started: the step's time was over")
-    try:
-        answer = means.fleet.run(host, call.options.run, env=env, timeout_seconds=seconds, stopping=means.stopping)
-    except StepFailed as exc:
-        message = exc.message.removeprefix(f"{host.name}: ")
-        return _not_run(host, StepStatus(exc.status), message, facts=exc.facts)
-    return _judge(host, answer, call, means.vault)
-
-
-def _not_run(
-    host: Host, status: StepStatus, message: str, *, facts: Mapping[str, Any] = MappingProxyType({})
-) -> HostResult:
-    return HostResult(part=Part(key=host.name, status=status, message=message, facts=dict(facts)))
-
-
-def _at_fault(host: Host, call: StepCall, fault: Exception) -> HostResult:
-    """Answer for a host that we stumbled over ourselves. The command may have run there, and the others keep theirs."""
-    LOGGER.exception(
-        "run %s: host %s of step %s stopped by a fault of opsrunner",
-        call.run_id,
-        host.name,
-        call.step,
-        extra={"action": "fault", "run": call.run_id},
-    )
-    name = type(fault).__name__
-    message = f"a fault of opsrunner ({name}), and its log says where; nobody knows how far the command came"
-    return _not_run(host, StepStatus.UNKNOWN, message)
+def _result(end: HostEnd, call: StepCall, vault: Vault) -> HostResult:
+    """Judge the end on one host; what trips us up on it must not cost the others theirs."""
+    none = end.not_run
+    if end.answer is not None:
+        try:
+            return _judge(end.host, end.answer, call, vault)
+        except Exception as exc:  # noqa: BLE001 - see above
+            none = at_fault(end.host, call, exc)
+    assert none is not None  # noqa: S101  an end has one of the two
+    return HostResult(part=Part(key=end.host.name, status=none.status, message=none.message, facts=none.facts))
 
 
 def _judge(host: Host, answer: HostAnswer, call: StepCall, vault: Vault) -> HostResult:

@@ -20,6 +20,7 @@ from opsrunner.ledger.search import Place, TaskFilter
 from opsrunner.ledger.service import Gap
 from opsrunner.ledger.setting_back import set_back
 from opsrunner.model.backup import Drill, Gone, NewCopy, Reread
+from opsrunner.model.finding import Acceptance, Audited, Cause, Finding, HostReport, Severity
 from opsrunner.model.foreign import Checked, ForeignBackup, ForeignDrill, ForeignState
 from opsrunner.model.mail import NewMail
 from opsrunner.model.outcome import Outcome, Part, StepStatus
@@ -39,8 +40,9 @@ OUTCOME = Outcome(status=StepStatus.FAILED, parts=(Part(key="web1", status=StepS
 ABSENCE = Absence(id=0, kind="leave", person="boss", other=None, roster=None, from_=NOW, until=LATER, reason="",
                   entered_by="boss")  # fmt: skip
 MAIL = NewMail(to="a@example.com", subject="s", text="t", about="x", task=1, unique="u")
+ACCEPTED = Acceptance(host="web1", cause="reboot", subject="", until=LATER, reason="x", by="boss", at=NOW)
 GIVEN: dict[str, Any] = {
-    "about": None, "copy": 1, "most": 9, "number": 1, "store": "offsite",
+    "about": None, "acceptances": (ACCEPTED,), "cause": "reboot", "copy": 1, "most": 9, "number": 1, "store": "offsite",
     "absence": ABSENCE, "absence_id": 1, "action": "tick", "actor": "boss", "address": "cli",
     "after": 0, "agent": "x", "answer": "", "at": NOW, "author": "boss", "before": LATER, "body": "text",
     "bounds": (NOW, LATER, LATER + (LATER - NOW)), "by": "boss", "detail": "", "digest_id": 1, "error": "x",
@@ -102,6 +104,16 @@ CHECKED = Checked(
     routine="nightly", step="audit", at=NOW, backups=(ForeignBackup(key="17", state=ForeignState.MISSING),)
 )
 PROVEN = ForeignDrill(routine="nightly", step="audit", key="17", at=NOW, by="boss")
+FINDING = Finding(host="web1", cause="reboot", severity=Severity.HIGH, detail="x")
+AUDITED = Audited(
+    routine="nightly",
+    step="audit",
+    run=1,
+    at=NOW,
+    reports=(HostReport(host="web1", examined=frozenset({"reboot"}), findings=(FINDING,)),),
+    hosts=frozenset({"web1"}),
+    causes={"reboot": Cause(name="reboot", title="Restart", how="Restart it.")},
+)
 OWN: dict[str, dict[str, Any]] = {
     "Copies.note": {"notes": (*NOTES, CHECKED, PROVEN)},
     "ForeignBackups.check": {"checked": CHECKED},
@@ -112,7 +124,9 @@ OWN: dict[str, dict[str, Any]] = {
     "Runs.active": {"status": RunStatus.WAITING},
     "Runs.planned": {"after": NOW},
     "Tasks.of_planned": {"after": NOW},
+    "Findings.write": {"audited": AUDITED},
     "Tasks.open": {"new": TASK},
+    "Tasks.renew": {"new": TASK},
     "Tasks.close": {"status": TaskStatus.DONE},
     "Digests.write": {"new": DIGEST},
     "Digests.listed": {"before": 9},
@@ -199,6 +213,7 @@ def test_every_statement_finds_its_rows_by_index(books: Books, heard: list[State
     for statuses in ((), (RunStatus.FAILED,)):
         books.search.runs(routines=None, statuses=statuses, numbers=(1, 9), limit=5)
     books.copies.lying(), books.copies.lying(routine="nightly", step="audit"), books.copies.lying(store="offsite")
+    books.findings.standing(at=NOW)
     books.copies.named("known"), books.copies.named("known", store="offsite")
     set_back(books.ledger, now=NOW)
     assert len(called) > 80

@@ -18,7 +18,8 @@ from opsrunner.model.outcome import Outcome, StepStatus
 from opsrunner.model.site import Host
 from opsrunner.secrets import MASK, SecretRef
 from opsrunner.steps.base import HostAnswer, Means, StepCall
-from opsrunner.steps.ssh import KIND, Options, preview, run, select_hosts
+from opsrunner.steps.fan_out import select_hosts
+from opsrunner.steps.ssh import KIND, Options, preview, run
 
 LOCAL = Host(name="local", address="127.0.0.1")
 needs_sshd = pytest.mark.needs("sshd", "ssh-keygen")
