@@ -23,8 +23,13 @@ WORDS: Mapping[Noun, str] = {
     "calendar": "calendar",
 }
 
+_AUDIT: Mapping[str, Noun] = {"hosts": "host", "tasks.role": "holder"}
 _OPTIONS: Mapping[str, Mapping[str, Noun]] = {
     "ssh": {"hosts": "host"},
+    "patch_audit": _AUDIT,
+    "capacity": _AUDIT,
+    "hardening": _AUDIT,
+    "ask": _AUDIT,
     "query": {"source": "source"},
     "backup": {"to": "store", "also_to": "store", "host": "host"},
     "backup_check": {"store": "store", "host": "host", "expect.source": "source", "expect.hosts": "host"},

@@ -52,6 +52,7 @@ class FindingTasks:
     def audited(self, run: Run, routine: Routine, plan: StepPlan, audited: Audited, *, at: datetime) -> None:
         """Write what an audit found, and bring its tasks up to date; in the caller's transaction."""
         self._desk.books.findings.write(audited)
+        self._desk.books.samples.write(audited)
         audit = _Audit(run=run, routine=routine, plan=plan, rule=audited.tasks, at=at)
         groups = self._groups(routine.id, plan.id, at=at) if audited.tasks.opens else {}
         opened = self._opened(routine.id, plan.id)

@@ -22,6 +22,7 @@ from opsrunner.ledger.requests import Requests
 from opsrunner.ledger.retention import Forgetting
 from opsrunner.ledger.routines import Routines
 from opsrunner.ledger.runs import Runs
+from opsrunner.ledger.samples import Samples
 from opsrunner.ledger.search import Search
 from opsrunner.ledger.service import Service
 from opsrunner.ledger.sessions import Links, Sessions
@@ -51,6 +52,7 @@ class Books:
         self.copies = Copies(ledger)
         self.foreign = ForeignBackups(ledger)
         self.findings = Findings(ledger)
+        self.samples = Samples(ledger)
         self.digests = Digests(ledger)
         self.absences = Absences(ledger)
         self.notes = Notes(ledger)
