@@ -4,8 +4,6 @@
 
 MOST_FILE_SYSTEMS=60
 MOST_FILES=${OPS_CERTIFICATES_MOST:-200}
-line_break='
-'
 usual_certificates="/etc/letsencrypt/live/*/fullchain.pem
 /var/cpanel/ssl/apache_tls/*/combined
 /var/cpanel/ssl/cpanel/*.pem
@@ -15,8 +13,6 @@ usual_certificates="/etc/letsencrypt/live/*/fullchain.pem
 /usr/local/psa/var/certificates/*
 /usr/local/directadmin/conf/cacert.pem
 /usr/local/directadmin/data/users/*/domains/*.cert.combined"
-
-unless() { case " $OPS_WITHOUT " in *" $1 "*) return 1 ;; esac; }
 
 # The shortest mount point of every device: bind mounts and jails show the same one again. Network file systems are
 # left out: a dead server would hang the audit, and its room is looked at there.
@@ -94,13 +90,8 @@ configured_certificates() {
 # `file PATH`, or `unread PATH` where this account has no right.
 certificate_files() {
   patterns=${OPS_CERTIFICATES:-$usual_certificates}
-  IFS=$line_break
-  set -f
-  for pattern in $patterns; do
-    base=${pattern%%[*?[]*}; base=${base%/*}
-    [ ! -d "$base" ] || { [ -r "$base" ] && [ -x "$base" ]; } || printf 'unread %s\n' "$base"
-  done
-  set +f
+  unread_folders "$patterns"
+  IFS=$ops_line_break
   for file in $patterns; do
     [ -f "$file" ] && printf 'named %s\n' "$file"
   done
