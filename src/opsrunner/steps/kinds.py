@@ -5,7 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from opsrunner.steps import backup, backup_check, checklist, email, http, query, restore_drill, run, ssh, task
+from opsrunner.steps import (
+    backup,
+    backup_check,
+    capacity,
+    checklist,
+    email,
+    hardening,
+    http,
+    query,
+    restore_drill,
+    run,
+    ssh,
+    task,
+)
 from opsrunner.steps.base import Kind
 
 _TABLE: dict[str, Kind] = {
@@ -19,6 +32,8 @@ _TABLE: dict[str, Kind] = {
         backup,
         backup_check,
         restore_drill,
+        capacity,
+        hardening,
         task,
         checklist,
     )
