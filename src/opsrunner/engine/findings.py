@@ -107,7 +107,7 @@ class FindingTasks:
             step=audit.plan.id,
             item=audit.plan.id,
             key=key,
-            title=clean_line(_title(key, found), length=TITLE_LENGTH),
+            title=clean_line(_title(audit.plan, key, found), length=TITLE_LENGTH),
             how=self._how(audit, key, found),
             role=audit.rule.role or audit.routine.accountable,
             due_at=self._due_at(audit, worst),
@@ -182,10 +182,11 @@ def hosts_words(hosts: Sequence[str]) -> str:
     return f"{', '.join(first)} and {last}" if first else last
 
 
-def _title(key: str, found: Sequence[KnownFinding]) -> str:
+def _title(plan: StepPlan, key: str, found: Sequence[KnownFinding]) -> str:
     hosts = sorted({one.finding.host for one in found})
     if key == BASELINE:
-        return f"Go through what the first audit of {hosts_words(hosts)} found"
+        name = plan.name or plan.kind.replace("_", " ")
+        return f"Go through what was there at the first look at {hosts_words(hosts)}: {name}"
     return f"{found[0].title or key} on {hosts_words(hosts)}"
 
 

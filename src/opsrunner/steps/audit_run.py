@@ -231,7 +231,7 @@ def _names(hosts: set[str]) -> str:
 
 
 def _section(part: Part, answer: HostAnswer | None, report: HostReport | None) -> bytes:
-    """Return what the output says of one host: its findings; all that the script said where it was not understood."""
+    """Return what the output says of one host: its findings; all that it said where nothing was understood."""
     said = f": {part.message}" if part.message else ""
     took = f" in {answer.seconds:.1f} s" if answer else ""
     lines = [f"=== {part.key} {part.status}{took}{said}"]
@@ -240,7 +240,7 @@ def _section(part: Part, answer: HostAnswer | None, report: HostReport | None) -
         lines += [f"not looked at: {problem}" for problem in report.problems]
         lines += [f"{one.severity.value} {one.name}: {one.detail}" for one in report.findings]
     text = "\n".join(printable(line) for line in lines).encode("utf-8", "replace") + b"\n"
-    if answer is None or (report is not None and not report.problems):
+    if answer is None or (report is not None and report.examined):
         return text
     return text + b"--- as the host said it\n" + _whole_lines(answer.stdout) + _whole_lines(answer.stderr)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -54,10 +54,10 @@ class LimitOptions(StepOptions):
     @property
     def limits(self) -> Limits:
         """Return them as the audit takes them."""
-        given = {
+        given: dict[str, Any] = {
             name: Lines(look=getattr(self, name)[0], act=getattr(self, name)[1]) for name in type(self).model_fields
         }
-        return replace(_DEFAULT, **{field.name: given[field.name] for field in fields(Limits) if field.name in given})
+        return replace(_DEFAULT, **given)
 
 
 class Options(AuditOptions):
