@@ -160,7 +160,10 @@ def test_who_ticked_it_is_asked_again_where_the_audit_still_finds_it(known: Audi
 def test_the_first_audit_opens_one_task_for_all_it_found(auditor: Auditor, desk: Desk) -> None:
     many = [replace(openssl("web1"), subject=f"package{number}") for number in range(60)]
     (task,) = auditor.audit(web1=[*many, reboot("web1")], web2=[reboot("web2")])
-    assert (task.key, task.title) == (BASELINE, "Go through what was there at the first look at web1 and web2: patch audit")
+    assert (task.key, task.title) == (
+        BASELINE,
+        "Go through what was there at the first look at web1 and web2: patch audit",
+    )
     assert "- **web1**: 60 security, reboot; since Fri 20 Nov" in task.how
     (task, new) = auditor.audit(web1=[reboot("web1"), openssl("web1")], web2=[reboot("web2")])
     assert (task.key, new.key) == (BASELINE, "security")
