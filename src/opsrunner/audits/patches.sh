@@ -48,9 +48,10 @@ look_apt() {
     $1 == "Inst" && $3 ~ /^\[/ { name = $2; $1 = $2 = $3 = $4 = ""; if (tolower($0) !~ /security/) print name }')
   # shellcheck disable=SC2086 # several names
   [ -z "$names" ] || $limit apt-cache policy $names | awk '
-    /^[^ ]/ { name = substr($1, 1, length($1) - 1); newer = 1; safe = "-" }
+    /^[^ ]/ { name = substr($1, 1, length($1) - 1); newer = 1; safe = phased = "-" }
     $1 == "Candidate:" { candidate = $2 }
-    $1 == "***" { print "policy", name, $2, candidate, safe; newer = 0 }
+    $1 == "***" { print "policy", name, $2, candidate, safe, phased; newer = 0 }
+    newer && $3 == "(phased" { phased = "phased" }
     newer && $2 ~ /[:\/]/ && tolower($2 $3) ~ /security/ { safe = "security" }'
   return $code
 }
