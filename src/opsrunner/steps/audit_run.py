@@ -21,8 +21,8 @@ MOST_NAMED = 3
 LOOK_AT = Severity.MEDIUM
 """From here on a finding keeps its host from being green."""
 
-Reader: TypeAlias = Callable[[str, HostAnswer, bytes], HostReport]
-"""Turns the answer of the host of that name, and its standard output with secrets masked, into a report."""
+Reader: TypeAlias = Callable[[HostEnd, bytes], HostReport]
+"""Turns the answer of a host, and its standard output with secrets masked, into a report."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,7 +126,7 @@ class _AuditRun:
             if wrong is not None:
                 return None, wrong
             said = mask_bytes(answer.stdout, self._means.vault)
-            return self._narrowed(self._audit.read(end.host.name, answer, said)), None
+            return self._narrowed(self._audit.read(end, said)), None
         except Exception as exc:  # noqa: BLE001 - a report that trips us up must not cost the other hosts theirs
             return None, at_fault(end.host, self._call, exc)
 

@@ -104,7 +104,7 @@ def run(call: StepCall, means: Means) -> Outcome:
     past = means.samples(call.routine, call.step)
     audit = Audit(
         script=capacity.script(),
-        read=lambda host, _, said: _read(host, said, now=now, limits=limits, past=past.get(host, {})),
+        read=lambda end, said: _read(end.host.name, said, now=now, limits=limits, past=past.get(end.host.name, {})),
         causes=capacity.CAUSES,
         env=capacity.environment_of(limits),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from opsrunner.errors import OpsrunnerError, StepFailed
@@ -33,6 +34,8 @@ class HostEnd:
     """What came of the command on one host: an answer, or why there is none."""
 
     host: Host
+    asked_at: datetime | None = None
+    """When we turned to it; a host's own clock is compared with that."""
     answer: HostAnswer | None = None
     not_run: NotRun | None = None
 
@@ -114,11 +117,12 @@ def _ask(host: Host, means: Means, command: str, *, env: Mapping[str, str], seco
         return _none(host, StepStatus.INTERRUPTED, "not started: the run was stopped")
     if seconds <= 0:
         return _none(host, StepStatus.TIMED_OUT, "not started: the step's time was over")
+    asked_at = means.clock.now()
     try:
         answer = means.fleet.run(host, command, env=env, timeout_seconds=seconds, stopping=means.stopping)
     except StepFailed as exc:
         return _none(host, StepStatus(exc.status), exc.message.removeprefix(f"{host.name}: "), facts=exc.facts)
-    return HostEnd(host=host, answer=answer)
+    return HostEnd(host=host, asked_at=asked_at, answer=answer)
 
 
 def _none(host: Host, status: StepStatus, message: str, *, facts: Mapping[str, Any] | None = None) -> HostEnd:

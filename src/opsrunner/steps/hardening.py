@@ -79,7 +79,7 @@ def run(call: StepCall, means: Means) -> Outcome:
     baseline, now = options.baseline, means.clock.now()
     audit = Audit(
         script=hardening.script(),
-        read=lambda host, _, said: hardening.read_report(host, said, now=now, baseline=baseline),
+        read=lambda end, said: hardening.read_report(end.host.name, said, now=now, baseline=baseline),
         causes=hardening.CAUSES,
         env=hardening.environment_of(baseline),
     )
