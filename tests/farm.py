@@ -131,6 +131,10 @@ class Farm:
         roots = [daemon.pid for daemon in self._daemons.values()]
         return processor_seconds([*roots, *descendants(roots)])
 
+    def is_quiet(self) -> bool:
+        """Tell whether nobody is connected to any of them."""
+        return not descendants(daemon.pid for daemon in self._daemons.values())
+
     def stop_host(self, name: str) -> None:
         """End a host, with what runs on it: from now on nothing listens there."""
         if name in self._listeners:
