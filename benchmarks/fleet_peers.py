@@ -1,7 +1,7 @@
 """Those who ask a fleet beside us, each told of the same hosts, account and pinned keys, and of nothing to hurry by.
 
-ansible has its pipelining, which is a setting of its own, and 50 forks; of OpenSSH's client 50 run at a time. Both check
-the keys of hosts, as they do unless told otherwise.
+ansible has its pipelining, which is a setting of its own, and 50 forks; of OpenSSH's client 50 run at a time. Both
+check the keys of hosts, as they do unless told otherwise.
 """
 
 from __future__ import annotations
