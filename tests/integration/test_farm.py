@@ -78,17 +78,13 @@ def test_a_host_that_stalls_has_said_what_it_is(make_farm: Callable[..., Farm]) 
             connection.recv(1)
 
 
-def test_a_noisy_host_says_more_than_its_command(
-    make_farm: Callable[..., Farm], ask: Callable[..., HostAnswer]
-) -> None:
+def test_a_noisy_host_says_more_than_its_command(make_farm: Callable[..., Farm]) -> None:
     farm = make_farm(2, web2=Quirks(bashrc="echo 'welcome back'; echo 'and mind the step' >&2\n"))
 
-    noisy, quiet = ask(farm, "web2"), ask(farm, "web1")
+    noisy, quiet = (_said_to_openssh(farm.hosts[name], 'echo "$WEBHOST"') for name in ("web2", "web1"))
 
-    assert noisy.stdout.startswith(b"welcome back\n")
-    assert noisy.stdout.endswith(b"web2\n")
-    assert b"and mind the step\n" in noisy.stderr
-    assert (quiet.stdout, quiet.stderr) == (b"web1\n", b"")
+    assert noisy == ("welcome back\nweb2\n", "and mind the step\n")
+    assert quiet == ("web1\n", "")
 
 
 def test_a_host_has_variables_and_commands_of_its_own(
@@ -165,6 +161,12 @@ def _sshd_lines(folder: Path) -> list[str]:
     return [line for line in listed.splitlines() if f"-f {folder}/" in line]
 
 
+def _said_to_openssh(host: Host, command: str) -> tuple[str, str]:
+    """Return both streams as they come: ours may know how to keep such noise out."""
+    done = subprocess.run(_ssh(host, command), capture_output=True, text=True, check=True, timeout=30)
+    return done.stdout, done.stderr
+
+
 def _ssh(host: Host, command: str) -> list[str]:
-    unpinned = ["-oStrictHostKeyChecking=no", f"-oUserKnownHostsFile={os.devnull}", "-oBatchMode=yes"]
+    unpinned = ["-q", "-oStrictHostKeyChecking=no", f"-oUserKnownHostsFile={os.devnull}", "-oBatchMode=yes"]
     return ["ssh", *unpinned, "-i", str(host.key_file), "-p", str(host.port), f"{host.user}@{host.address}", command]
