@@ -13,6 +13,7 @@ from opsrunner.steps import (
     email,
     hardening,
     http,
+    offer_check,
     patch_audit,
     query,
     restore_drill,
@@ -36,6 +37,7 @@ _TABLE: dict[str, Kind] = {
         patch_audit,
         capacity,
         hardening,
+        offer_check,
         task,
         checklist,
     )
