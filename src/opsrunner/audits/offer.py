@@ -10,7 +10,6 @@ from enum import StrEnum
 
 from opsrunner.audits.releases import Release, releases
 
-
 LEAST_LIFE = timedelta(days=365)
 """A release is missed in an offer only where it gets security updates for so long yet: interim ones are no loss."""
 
