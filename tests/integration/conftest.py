@@ -230,11 +230,12 @@ def pinned_host(sshd_farm: SshdFarm, known_hosts: Path) -> Callable[[int], Host]
 
 
 @pytest.fixture
-def make_fleet(tmp_path: Path, known_hosts: Path) -> Callable[..., Fleet]:
-    """Make a fleet that trusts what `known_hosts` pins."""
+def make_fleet(tmp_path: Path, known_hosts: Path) -> Iterator[Callable[..., Fleet]]:
+    """Make a fleet that trusts what `known_hosts` pins; it is closed after the test."""
+    made: list[Fleet] = []
 
     def make(*, limit_bytes: int = 1_000_000, connect_seconds: float = 5, vault: Vault | None = None) -> Fleet:
-        return Fleet(
+        fleet = Fleet(
             site_root=tmp_path,
             known_hosts=known_hosts,
             clock=SystemClock(),
@@ -242,5 +243,9 @@ def make_fleet(tmp_path: Path, known_hosts: Path) -> Callable[..., Fleet]:
             vault=vault or Vault(tmp_path),
             connect_seconds=connect_seconds,
         )
+        made.append(fleet)
+        return fleet
 
-    return make
+    yield make
+    for fleet in made:
+        fleet.close()

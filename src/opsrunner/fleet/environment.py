@@ -8,6 +8,7 @@ import shlex
 from collections.abc import Mapping
 
 from opsrunner.errors import StepFailed
+from opsrunner.fleet.beginning import PRINT_MARK
 
 KILL_AFTER_SECONDS = 5
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
@@ -40,15 +41,17 @@ def remote_script(command: str, *, environment: Mapping[str, str], timeout_secon
     The command is the author's own shell string; only the variables are quoted. `timeout` of the host
     ends it with all its children even when nobody listens any more. A line on standard input ends it
     early; a lost link does not, as half an upgrade is worse than one that nobody watched. All stands in
-    braces: a script that arrives cut short is a syntax error and runs nothing.
+    braces: a script that arrives cut short is a syntax error and runs nothing. Its first words tell where
+    the command's own output begins; bash reads no ~/.bashrc here, as the login shell has done so already.
     """
     check_environment(environment)
     quoted = shlex.quote(command)
     limit = f"timeout -k {KILL_AFTER_SECONDS} {whole_seconds(timeout_seconds)}"
     lines = [
         "{",
+        f"{PRINT_MARK}; {PRINT_MARK} >&2",
         *(f"export {name}={shlex.quote(value)}" for name, value in environment.items()),
-        f"if command -v bash >/dev/null 2>&1; then set -- bash -o pipefail -c {quoted}",
+        f"if command -v bash >/dev/null 2>&1; then set -- bash --norc -o pipefail -c {quoted}",
         f"else set -- sh -c {quoted}; fi",
         f'if command -v timeout >/dev/null 2>&1; then set -- {limit} "$@"; fi',
         "exec 3<&0",
