@@ -26,9 +26,6 @@ from opsrunner.model.site import Host
 
 POLL_SECONDS = 0.1
 
-_KEX = ("curve25519-sha256@libssh.org", "mlkem768x25519-sha256", "ecdh-sha2-nistp256", "diffie-hellman-group16-sha512")
-_CIPHERS = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com", "aes128-ctr", "aes192-ctr", "aes256-ctr")
-_DIGESTS = ("hmac-sha2-256-etm@openssh.com", "hmac-sha2-512-etm@openssh.com", "hmac-sha2-256", "hmac-sha2-512")
 _KEY_TYPES = ("ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521")
 _RSA_SIGNATURES = ("rsa-sha2-512", "rsa-sha2-256")
 
@@ -57,9 +54,7 @@ class Phases:
         Raises StepFailed where there is no answer; IncompatiblePeer where it has no such key.
         """
         transport = LeanTransport(self._way(self._deadline) if self._way else self._open_socket())
-        options = transport.get_security_options()
-        options.kex, options.ciphers, options.digests = _KEX, _CIPHERS, _DIGESTS
-        options.key_types = tuple(key_types)
+        transport.ask_for_keys(key_types)
         done = threading.Event()
         try:
             transport.start_client(event=done)

@@ -13,7 +13,7 @@ from opsrunner.errors import StepFailed
 from opsrunner.fleet.beginning import Beginning
 from opsrunner.fleet.capture import Capture
 from opsrunner.fleet.deadline import Deadline
-from opsrunner.fleet.environment import KILL_AFTER_SECONDS, bootstrap, whole_seconds
+from opsrunner.fleet.environment import KILL_AFTER_SECONDS, READ_SCRIPT, whole_seconds
 from opsrunner.fleet.taker import NOT_WHOLE, Take
 from opsrunner.fleet.transport import LeanTransport
 from opsrunner.model.fleet import HostAnswer, Stopping
@@ -87,7 +87,7 @@ class RemoteCommand:
         self._channel.in_stderr_buffer.set_event(self._news)
         self._channel.settimeout(min(SEND_SECONDS, self._limit_seconds))
         try:
-            self._transport.exec_at_once(self._channel, bootstrap(script))
+            self._transport.exec_at_once(self._channel, READ_SCRIPT)
             self._send(script)
         except TimeoutError as exc:
             raise StepFailed(f"{self._host_name}: the host does not start a command: it does not take it") from exc
@@ -126,13 +126,20 @@ class RemoteCommand:
         """Ask the host to end the command. Closing the channel would leave it running."""
         if self._streams:
             self._take = _let_go  # it is cut short; taking more of it would only use up the patience
-        with suppress(SSHException, EOFError, OSError):
-            self._channel.sendall(b"stop\n")
+        had_begun = self._out.has_begun
+        self._say_stop()
         patience = Deadline(self._clock, END_SECONDS)
         while not patience.passed:
             if self._drained_to_the_end():
                 return status if self._link_holds() else StepStatus.UNKNOWN
+            if self._out.has_begun and not had_begun:  # its shell may have read the word away with the script
+                had_begun = True
+                self._say_stop()
         return StepStatus.UNKNOWN
+
+    def _say_stop(self) -> None:
+        with suppress(SSHException, EOFError, OSError):
+            self._channel.sendall(b"stop\n")
 
     def _take_output(self, piece: bytes) -> None:
         self._take(piece)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import select
 import socket
+from collections.abc import Sequence
 from contextlib import suppress
 from logging import Logger
 from typing import Any, cast
@@ -29,6 +30,19 @@ class LeanTransport(Transport):
     """One connection. It makes no log, and its reader sleeps until something comes: `hang_up` wakes it."""
 
     _active_check_timeout = 5.0
+    _preferred_kex = (
+        "curve25519-sha256@libssh.org",
+        "mlkem768x25519-sha256",
+        "ecdh-sha2-nistp256",
+        "diffie-hellman-group16-sha512",
+    )
+    _preferred_ciphers = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com", "aes128-ctr", "aes192-ctr", "aes256-ctr")
+    _preferred_macs = (
+        "hmac-sha2-256-etm@openssh.com",
+        "hmac-sha2-512-etm@openssh.com",
+        "hmac-sha2-256",
+        "hmac-sha2-512",
+    )
 
     def __init__(self, link: QuickAckSocket | Tunnel) -> None:
         super().__init__(cast("socket.socket", link), strict_kex=True, packetizer_class=_Packetizer)
@@ -37,6 +51,13 @@ class LeanTransport(Transport):
     def link(self) -> Link:
         """What it runs on."""
         return cast("Link", self.sock)
+
+    def ask_for_keys(self, key_types: Sequence[str]) -> None:
+        """Set which host keys it may show, the first first."""
+        self._preferred_keys = tuple(key_types)
+
+    def _parse_debug(self, _: Message) -> None:
+        """Let go what the server says for its own log."""
 
     def _log(self, level: int, msg: object, *args: object) -> None:
         """Format nothing: every error is mapped to one line by us."""

@@ -199,10 +199,12 @@ def test_what_left_its_process_group_is_found_by_the_token_of_the_run(make_fleet
     assert gone(answer.stdout)
 
 
-def test_no_thread_outlives_its_command(make_fleet: MakeFleet, pinned_host: PinnedHost) -> None:
+def test_no_thread_outlives_the_fleet(make_fleet: MakeFleet, pinned_host: PinnedHost) -> None:
     before = set(threading.enumerate())
+    fleet = make_fleet()
 
-    ask(make_fleet(), pinned_host(2), "true")
+    ask(fleet, pinned_host(2), "true")
+    fleet.close()
 
     for _ in range(40):
         left = set(threading.enumerate()) - before
