@@ -72,6 +72,14 @@ class SshdFarm:
         """Return what the host's sshd has logged."""
         return (self.folder / host.name / "log").read_text()
 
+    def shared_keys(self) -> list[HostKey]:
+        """Return the keys of the sshd behind `hosts_of_one`."""
+        return self.public_keys(self._hosts["shared"])
+
+    def running(self) -> list[Host]:
+        """Return the hosts that run."""
+        return list(self._hosts.values())
+
     def stop(self) -> None:
         for daemon in self._daemons.values():
             daemon.kill()
@@ -109,7 +117,7 @@ class SshdFarm:
         keys = "\n".join(f"HostKey {folder}/host_{key_type}" for key_type in key_types)
         config = folder / "sshd_config"
         common = SSHD_CONFIG.format(port=port, address=address, folder=folder, host_keys=keys, name=name)
-        config.write_text(common + settings)
+        config.write_text(settings + common)  # sshd takes what it reads first
         with (folder / "log").open("wb") as log:
             self._daemons[name] = subprocess.Popen([*inside, SSHD, "-D", "-e", "-f", str(config)], stderr=log)
         if inside:

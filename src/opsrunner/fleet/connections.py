@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from paramiko import PKey
@@ -37,15 +37,13 @@ class Connection:
     shown: HostKey
     users: int = 0
     """Commands and tunnels that are under way on it."""
-    most_users: int = field(default=1 << 30)
-    """It has refused to carry more."""
     idle_since: float = 0.0
     is_retired: bool = False
     """Nothing new is begun on it."""
 
     def fits(self, trust: Trust) -> bool:
-        """Tell whether one more may use it: it lives, and would be opened just so today."""
-        if self.is_retired or self.users >= self.most_users or not self.transport.is_active():
+        """Tell whether it lives, and would be opened just so today."""
+        if self.is_retired or not self.transport.is_active():
             return False
         return self.key is trust.key and self.shown in trust.pinned
 

@@ -31,11 +31,15 @@ class Lane:
     """Commands that have a place."""
     present: int = 0
     """Leases that are given out or waited for."""
+    most_users: int = 1 << 30
+    """A connection has refused to carry more."""
     is_opening: bool = False
     error: StepFailed | None = None
     """Why the last connection could not be opened; None: it could, or whoever asked lost patience."""
+    opener: str = ""
+    """The host by whose name it was opened."""
 
     def find(self, trust: Trust) -> Connection | None:
         """Return a connection that one more may use, the least busy one."""
-        fitting = [one for one in self.connections if one.fits(trust)]
+        fitting = [one for one in self.connections if one.users < self.most_users and one.fits(trust)]
         return min(fitting, key=lambda one: one.users) if fitting else None

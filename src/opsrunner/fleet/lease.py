@@ -29,7 +29,7 @@ REUSE_SECONDS = 5
 class Lease:
     """One use of a connection. A context manager.
 
-    What fails on a connection that was open before, and before anything was begun on it, is tried once on a new one.
+    What fails on a connection that was open before, and before anything was begun on it, is tried on a new one.
     """
 
     def __init__(
@@ -95,19 +95,19 @@ class Lease:
             raise StepFailed(f"{to.name}: no way through its jump host: {why}") from exc
 
     def _open(self, channel: Callable[[LeanTransport, float], Channel]) -> Channel:
-        try:
-            return channel(self.transport, self._seconds())
-        except ChannelException:
-            if not self.has_place or self._connection.users < 2:
-                raise
-            self._connection.most_users = self._connection.users - 1  # its MaxSessions is lower than ours
-        except (SSHException, EOFError, OSError):
-            self.retire()
-            if not self._was_open:
-                raise
-        self._let_go()
-        self.begin(anew=True)
-        return channel(self.transport, self._seconds())
+        while True:
+            try:
+                return channel(self.transport, self._seconds())
+            except ChannelException:
+                if not self.has_place or self._connection.users == 1:
+                    raise
+                self.lane.most_users = self._connection.users - 1  # its MaxSessions is lower than ours
+            except (SSHException, EOFError, OSError):
+                self.retire()
+                if not self._was_open:
+                    raise
+            self._let_go()
+            self.begin(anew=True)
 
     def _let_go(self) -> None:
         if self._held is not None:

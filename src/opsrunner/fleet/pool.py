@@ -131,9 +131,8 @@ class Pool:
     def _take_place(self, lane: Lane, host: Host, deadline: Deadline, stopping: Stopping) -> None:
         with lane.changed:
             while lane.running >= host.sessions:
-                self._wait(
-                    lane, host, deadline, stopping, what=f"{lane.running} commands run there, and more must wait"
-                )
+                what = f"{lane.running} of {host.sessions} commands run there, and more have to wait"
+                self._wait(lane, host, deadline, stopping, what=what)
             lane.running += 1
 
     def _await_opening(self, lane: Lane, lease: Lease) -> None:
@@ -141,8 +140,9 @@ class Pool:
         while lane.is_opening:
             self._wait(lane, lease.host, lease.deadline, lease.stopping, what="no connection was opened")
         if lane.error is not None:
-            error = lane.error
-            raise StepFailed(error.message, permanent=error.permanent, status=error.status, facts=error.facts)
+            error, name = lane.error, lease.host.name
+            message = f"{name}: {error.message.removeprefix(f'{lane.opener}: ')}"
+            raise StepFailed(message, permanent=error.permanent, status=error.status, facts=error.facts)
 
     def _wait(self, lane: Lane, host: Host, deadline: Deadline, stopping: Stopping, *, what: str) -> None:
         """Wait a little for a change. The lock of the lane is held."""
@@ -166,7 +166,7 @@ class Pool:
             raise
         finally:
             with lane.changed:
-                lane.is_opening, lane.error = False, error
+                lane.is_opening, lane.error, lane.opener = False, error, lease.host.name
                 if opened is not None:
                     opened.users = 1
                     lane.connections.append(opened)

@@ -2,11 +2,10 @@ import dataclasses
 import os
 import shlex
 import signal
-import socket
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -345,14 +344,6 @@ class TestNoConnection:
         with pytest.raises(StepFailed, match=r"web2: could not connect to .* port 1: connection refused") as failed:
             ask(make_fleet(), host, "true")
         assert not failed.value.permanent
-
-    @pytest.fixture
-    def silent_port(self) -> Iterator[int]:
-        """A port that takes connections and never says a word."""
-        with socket.socket() as listener:
-            listener.bind(("127.0.0.1", 0))
-            listener.listen()
-            yield listener.getsockname()[1]
 
     def test_a_host_that_says_nothing(self, make_fleet: MakeFleet, pinned_host: PinnedHost, silent_port: int) -> None:
         host = self.host_like(pinned_host(2), address="127.0.0.1", port=silent_port)
