@@ -80,11 +80,10 @@ def trust(session: Session, name: str, yes: bool) -> int:
     Compare them with what the host itself says: ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub
     """
     from opsrunner.fleet.host_keys import KnownHosts
-    from opsrunner.fleet.scan import scan
 
     with session.opened() as app:
         host = _remote(app, name)
-        shown = scan(host, clock=app.clock)
+        shown = app.fleet.scan(host)
         pinned = KnownHosts(app.known_hosts).keys_of(host)
         if not shown:
             raise Refused(f"{name} showed no key of a type that opsrunner accepts")

@@ -13,6 +13,7 @@ from opsrunner.config.cross_checks import Known
 from opsrunner.config.data_keys import SourceKeys, StoreKeys
 from opsrunner.config.fields import HostName, Keys, Name, Text, Zone
 from opsrunner.config.folder import SITE_FILE, Signature
+from opsrunner.config.jumps import with_jumps
 from opsrunner.config.permissions import note_open_secrets, problem_of_mode
 from opsrunner.config.plain_secrets import note_plain_secrets
 from opsrunner.config.report import Report
@@ -120,7 +121,10 @@ def _site(keys: SiteKeys, root: Path) -> Site:
         rosters={name: roster.to_roster(name) for name, roster in keys.rosters.items()},
         calendars={name: calendar.to_calendar(name) for name, calendar in keys.calendars.items()},
         freezes=tuple(freeze.to_freeze() for freeze in keys.freezes),
-        hosts={name: host.to_host(name) for name, host in keys.hosts.items()},
+        hosts=with_jumps(
+            {name: host.to_host(name) for name, host in keys.hosts.items()},
+            {name: host.jump for name, host in keys.hosts.items() if host.jump},
+        ),
         mail=keys.mail.to_settings() if keys.mail else MailSettings(from_=_usual_sender(keys)),
         stores={name: store.to_settings() for name, store in keys.stores.items()},
         sources={name: source.to_source(name, keys.timezone) for name, source in keys.sources.items()},

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, Field, StrictInt, ValidationInfo, field_val
 from opsrunner.config.fields import (
     Email,
     Flag,
+    HostName,
     HostNames,
     Hours,
     Keys,
@@ -78,9 +79,13 @@ class HostKeys(Keys):
     port: Port = 22
     groups: HostNames = ()
     key_file: Text | None = Field(default=None, description="Private key. Default: secrets/ssh_key.")
+    jump: HostName | None = Field(default=None, description="Another host, through which this one is reached.")
+    sessions: int = Field(
+        default=4, ge=1, le=100, strict=True, description="How many commands run there at once; more wait."
+    )
 
     def to_host(self, name: str) -> Host:
-        """Return the machine for the fleet."""
+        """Return the machine for the fleet; what it is reached through comes from elsewhere."""
         return Host(
             name=name,
             address=self.address,
@@ -88,6 +93,7 @@ class HostKeys(Keys):
             port=self.port,
             groups=self.groups,
             key_file=self.key_file,
+            sessions=self.sessions,
         )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from opsrunner.config.fields import check_name
+from opsrunner.config.jumps import note_jumps
 from opsrunner.config.positions import Path
 from opsrunner.config.references import Noun, Reference
 from opsrunner.config.report import Report
@@ -97,6 +98,7 @@ class SiteNames:
             for group in words_of(host.get("groups")):
                 if group in hosts or group in ALWAYS_HOSTS:
                     report.add(("hosts", name, "groups"), f"the group '{group}' has the name of a host")
+        note_jumps(hosts, report)
 
 
 def names_in(data: Mapping[str, Any]) -> SiteNames:

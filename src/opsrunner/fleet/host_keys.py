@@ -58,30 +58,53 @@ class KnownHosts:
         self._path = path
         self._lock = threading.Lock()
         self._version: tuple[int, int] | None = None
-        self._lines: list[str] = []
+        self._index = _Index([])
 
     def keys_of(self, host: Host) -> tuple[HostKey, ...]:
         """Return the keys pinned for `host`, none where it is unknown."""
-        name, lines = known_name(host), self._current_lines()
-        revoked = {line.split()[3] for line in lines if line.startswith(_REVOKED) and len(line.split()) > 3}
-        found = []
-        for line in lines:
-            entry = _parse(line)
-            if entry is not None and _names(entry[0], name) and entry[1].public not in revoked:
-                found.append(entry[1])
-        return tuple(found)
+        return self._current().keys_of(known_name(host))
 
-    def _current_lines(self) -> list[str]:
+    def _current(self) -> _Index:
         with self._lock:
             try:
                 status = self._path.stat()
             except OSError:
-                return []
+                return _Index([])
             version = (status.st_mtime_ns, status.st_ino)
             if version != self._version:
-                self._lines = _read_lines(self._path)
+                self._index = _Index(_read_lines(self._path))
                 self._version = version
-            return self._lines
+            return self._index
+
+
+class _Index:
+    """The lines of one version of the file, by the names that they pin."""
+
+    def __init__(self, lines: Sequence[str]) -> None:
+        revoked = {line.split()[3] for line in lines if line.startswith(_REVOKED) and len(line.split()) > 3}
+        self._by_name: dict[str, list[tuple[int, HostKey]]] = {}
+        self._hashed: list[tuple[str, int, HostKey]] = []
+        self._found: dict[str, tuple[HostKey, ...]] = {}
+        for number, line in enumerate(lines):
+            entry = _parse(line)
+            if entry is not None and entry[1].public not in revoked:
+                self._add(number, *entry)
+
+    def keys_of(self, name: str) -> tuple[HostKey, ...]:
+        """Return the keys of `name`, in the order of the file; a hashed name is tried once a name that is asked for."""
+        found = self._found.get(name)
+        if found is None:
+            hashed = [(number, key) for written, number, key in self._hashed if _matches(written, name)]
+            numbered = dict([*self._by_name.get(name, ()), *hashed])
+            found = self._found[name] = tuple(numbered[number] for number in sorted(numbered))
+        return found
+
+    def _add(self, number: int, names: Sequence[str], key: HostKey) -> None:
+        for written in names:
+            if written.startswith(_HASHED):
+                self._hashed.append((written, number, key))
+            else:
+                self._by_name.setdefault(written, []).append((number, key))
 
 
 def trust(known_hosts: Path, host: Host, keys: Sequence[HostKey]) -> None:

@@ -25,6 +25,10 @@ class Host:
     groups: tuple[str, ...] = ()
     key_file: str | None = None
     """Private key, relative to the site; None: `secrets/ssh_key`."""
+    jump: Host | None = None
+    """The host that it is reached through; None: straight."""
+    sessions: int = 4
+    """How many commands run there at once; more wait."""
 
     @property
     def is_local(self) -> bool:
