@@ -29,6 +29,19 @@ from yaml.events import (
 from opsrunner.config.yaml_hints import BRACES, QUOTE_BRACES, sentence_of
 from opsrunner.config.yaml_scalars import BadYaml, at, scalar_of, text_of
 
+__all__ = [
+    "MAX_ALIASES",
+    "MAX_BYTES",
+    "MAX_DEPTH",
+    "MAX_VALUES",
+    "BadYaml",
+    "Document",
+    "decode",
+    "read_bytes",
+    "read_document",
+    "read_yaml",
+]
+
 MAX_BYTES = 1_000_000
 MAX_DEPTH = 50
 MAX_ALIASES = 20
