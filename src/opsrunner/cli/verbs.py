@@ -47,7 +47,7 @@ SECTIONS: Mapping[str, Mapping[str, Verb]] = {
         "backup-state": Verb(
             place="backup_state:backup_state", summary="Copy the ledger itself, or put a copy in its place."
         ),
-        "hosts": Verb(place="hosts:hosts", summary="Show the hosts; trust or forget their keys."),
+        "hosts": Verb(place="hosts:hosts", summary="Show the hosts; say what they need; trust their keys."),
         "findings": Verb(
             place="findings:findings", summary="Show what the audits found on the hosts and stands still."
         ),

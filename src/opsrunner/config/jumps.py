@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -14,20 +14,38 @@ MOST_JUMPS = 3
 """How many hosts may stand between us and another."""
 
 
-def note_jumps(hosts: Mapping[str, Mapping[str, Any]], report: Report) -> None:
-    """Note every `jump` that leads nowhere, in a circle, or through too many hosts."""
-    jumps = {name: keys["jump"] for name, keys in hosts.items() if isinstance(keys.get("jump"), str)}
+def note_jumps(
+    hosts: Mapping[str, Mapping[str, Any]],
+    report: Report,
+    *,
+    others: Collection[str],
+    jumps_of_others: Mapping[str, str],
+) -> None:
+    """Note every `jump` that leads nowhere, in a circle, or through too many hosts.
+
+    `others` are hosts that inventories name, with the jumps that they say; what this file says of one wins.
+    """
+    own = {name: keys["jump"] for name, keys in hosts.items() if isinstance(keys.get("jump"), str)}
+    jumps, known = {**jumps_of_others, **own}, {*hosts, *others}
     for name, jump in jumps.items():
-        path = ("hosts", name, "jump")
-        way = _way(name, jumps)
-        if jump == "local":
-            report.add(path, "'local' is this machine", "leave jump out: a host is reached from here anyway")
-        elif jump not in hosts:
-            report.add(path, f"unknown host '{jump}'", did_you_mean(jump, hosts))
-        elif way[-1] == name:
-            report.add(path, f"the jumps go in a circle: {' → '.join(way)}")
-        elif len(way) - 1 > MOST_JUMPS:
-            report.add(path, f"goes through {len(way) - 1} hosts", f"{MOST_JUMPS} are the most")
+        path = ("hosts", name, "jump") if name in own else ("inventory",)
+        wrong, hint = _wrong(name, jump, jumps, known)
+        if wrong:
+            report.add(path, wrong if name in own else f"{name}, jump: {wrong}", hint)
+
+
+def _wrong(name: str, jump: str, jumps: Mapping[str, str], known: Collection[str]) -> tuple[str, str]:
+    """Return what is wrong with a jump, and what to do; two empty texts where nothing is."""
+    way = _way(name, jumps)
+    if jump == "local":
+        return "'local' is this machine", "leave jump out: a host is reached from here anyway"
+    if jump not in known:
+        return f"unknown host '{jump}'", did_you_mean(jump, known) or "name a host of the inventory"
+    if way[-1] == name:
+        return f"the jumps go in a circle: {' → '.join(way)}", ""
+    if len(way) - 1 > MOST_JUMPS:
+        return f"goes through {len(way) - 1} hosts", f"{MOST_JUMPS} are the most"
+    return "", ""
 
 
 def with_jumps(hosts: Mapping[str, Host], jumps: Mapping[str, str]) -> dict[str, Host]:

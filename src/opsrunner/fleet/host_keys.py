@@ -15,8 +15,8 @@ import hmac
 import os
 import tempfile
 import threading
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from opsrunner.errors import StateError
@@ -49,6 +49,11 @@ class HostKey:
 def known_name(host: Host) -> str:
     """Return the name under which OpenSSH pins `host`: the port is part of it unless it is 22."""
     return host.address if host.port == 22 else f"[{host.address}]:{host.port}"
+
+
+def with_address(host: Host, address: str) -> Host:
+    """Return `host` as it would be pinned under another address."""
+    return replace(host, address=address)
 
 
 class KnownHosts:
@@ -109,24 +114,31 @@ class _Index:
 
 def trust(known_hosts: Path, host: Host, keys: Sequence[HostKey]) -> None:
     """Pin `keys`, and no others, to `host`; all else in the file stays as it is."""
-    kept = _without(known_hosts, host)
-    _write(known_hosts, [*kept, *(key.line(known_name(host)) for key in keys)])
+    trust_all(known_hosts, {host: keys})
+
+
+def trust_all(known_hosts: Path, keys_of: Mapping[Host, Sequence[HostKey]]) -> None:
+    """Pin to each host its keys, and no others; all else in the file stays as it is. The file is written once."""
+    lines = _read_lines(known_hosts)
+    for host, keys in keys_of.items():
+        lines = [*_without(lines, host), *(key.line(known_name(host)) for key in keys)]
+    _write(known_hosts, lines)
 
 
 def forget(known_hosts: Path, host: Host) -> bool:
     """Unpin every key of `host`; tell whether there was one."""
     before = _read_lines(known_hosts)
-    kept = _without(known_hosts, host)
+    kept = _without(before, host)
     if kept == before:
         return False
     _write(known_hosts, kept)
     return True
 
 
-def _without(known_hosts: Path, host: Host) -> list[str]:
+def _without(lines: Sequence[str], host: Host) -> list[str]:
     name = known_name(host)
     kept = []
-    for line in _read_lines(known_hosts):
+    for line in lines:
         entry = _parse(line)
         if entry is None or not _names(entry[0], name):
             kept.append(line)

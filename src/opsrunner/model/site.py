@@ -146,6 +146,8 @@ class Site:
     calendars: Mapping[str, Calendar] = field(default_factory=dict)
     freezes: tuple[Freeze, ...] = ()
     hosts: Mapping[str, Host] = field(default_factory=dict)
+    hosts_from: Mapping[str, str] = field(default_factory=dict)
+    """Where each host stands: `opsrunner.yaml`, or FILE:LINE of an inventory, or both."""
     mail: MailSettings
     stores: Mapping[str, StoreSettings] = field(default_factory=dict)
     sources: Mapping[str, Source] = field(default_factory=dict)
