@@ -65,7 +65,7 @@ mail_queue() {
     queue_of_exim "$exim"; found=0
     break
   done
-  if has postqueue && [ -e /etc/postfix/main.cf ]; then
+  if has postqueue && [ -e "${MAIL_CONFIG:-/etc/postfix}/main.cf" ]; then
     printf 'postfix %s\n' "$(limited 60 postqueue -p | tail -n 1)"; found=0
   fi
   return "$found"
