@@ -103,9 +103,14 @@ certificates() {
   certificate_files | sort -u | {
     count=0
     while read -r word file; do
-      if [ "$word" = unread ]; then printf 'unread %s\n' "$file"; continue; fi
+      case "$word" in
+        unread) printf 'unread %s\n' "$file"; continue ;;
+        named) ;;
+        *) continue ;;
+      esac
       [ -e "$file" ] || [ ! -x "${file%/*}" ] || continue
       [ -r "$file" ] || { printf 'unread %s\n' "$file"; continue; }
+      [ -f "$file" ] || continue
       grep -q -e '-----BEGIN CERTIFICATE-----' -e '-----BEGIN TRUSTED CERTIFICATE-----' -- "$file" || continue
       has openssl || exit 5
       count=$((count + 1))
