@@ -13,13 +13,13 @@ from datetime import datetime
 from opsrunner.audits.certificates import CAUSE as CERTIFICATE
 from opsrunner.audits.certificates import judge_certificates
 from opsrunner.audits.file_systems import judge_file_systems
-from opsrunner.audits.limits import Limits, environment_of
+from opsrunner.audits.limits import Limits, Lines, environment_of
 from opsrunner.audits.looked import Looked, report_of
 from opsrunner.audits.sections import Sections, read_script, read_sections
 from opsrunner.audits.trend import Sample, days_until_full
 from opsrunner.model.finding import Cause, Finding, HostReport, Severity
 
-__all__ = ["CAUSES", "Limits", "Sample", "days_until_full", "environment_of", "read_report", "script"]
+__all__ = ["CAUSES", "Limits", "Lines", "Sample", "days_until_full", "environment_of", "read_report", "script"]
 
 CAUSES: Mapping[str, Cause] = {
     cause.name: cause

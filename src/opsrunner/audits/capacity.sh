@@ -65,7 +65,7 @@ mail_queue() {
     queue_of_exim "$exim"; found=0
     break
   done
-  if has postqueue && [ -e /etc/postfix/main.cf ]; then
+  if has postqueue && [ -e "${MAIL_CONFIG:-/etc/postfix}/main.cf" ]; then
     printf 'postfix %s\n' "$(limited 60 postqueue -p | tail -n 1)"; found=0
   fi
   return "$found"
@@ -103,9 +103,14 @@ certificates() {
   certificate_files | sort -u | {
     count=0
     while read -r word file; do
-      if [ "$word" = unread ]; then printf 'unread %s\n' "$file"; continue; fi
+      case "$word" in
+        unread) printf 'unread %s\n' "$file"; continue ;;
+        named) ;;
+        *) continue ;;
+      esac
       [ -e "$file" ] || [ ! -x "${file%/*}" ] || continue
       [ -r "$file" ] || { printf 'unread %s\n' "$file"; continue; }
+      [ -f "$file" ] || continue
       grep -q -e '-----BEGIN CERTIFICATE-----' -e '-----BEGIN TRUSTED CERTIFICATE-----' -- "$file" || continue
       has openssl || exit 5
       count=$((count + 1))

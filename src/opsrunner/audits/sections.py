@@ -59,7 +59,10 @@ class Sections:
         section = self.by_name.get(name)
         if section is None:
             return f"{what}: not looked at, the answer ends before it"
-        return "" if section.is_whole else f"{what}: not looked at to the end, {section.why_not}"
+        if section.is_whole:
+            return ""
+        how = "not looked at" if section.code in (NO_RIGHT, NO_TOOL) else "not looked at to the end"
+        return f"{what}: {how}, {section.why_not}"
 
     def lines(self, name: str) -> tuple[str, ...]:
         """Return the lines of a section, none where there is no such section."""

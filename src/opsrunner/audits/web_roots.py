@@ -64,13 +64,13 @@ def _roots(lines: Sequence[str]) -> list[_Root]:
 
 def _finding(host: str, root: _Root) -> Finding:
     is_itself = root.path in root.names
-    first = ", ".join(root.names[:_NAMES_TOLD])
-    more = f" and {root.count - _NAMES_TOLD} more" if root.count > _NAMES_TOLD else ""
+    told = root.names[:_NAMES_TOLD]
+    more = f" and {root.count - len(told)} more" if root.count > len(told) else ""
     return Finding(
         host=host,
         cause=CAUSE,
         subject=root.path,
         severity=Severity.HIGH if is_itself else Severity.MEDIUM,
-        detail=clean(f"{root.count} that anyone may write: {first}{more}", most=400),
+        detail=clean(f"{root.count} that anyone may write: {', '.join(told)}{more}", most=400),
         mark=f"fewer than {10 ** len(str(root.count))}",
     )
