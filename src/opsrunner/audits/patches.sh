@@ -52,7 +52,7 @@ look_apt() {
     $1 == "Candidate:" { candidate = $2 }
     $1 == "***" { print "policy", name, $2, candidate, safe, phased; newer = 0 }
     newer && $3 == "(phased" { phased = "phased" }
-    newer && $2 ~ /[:\/]/ && tolower($2 $3) ~ /security/ { safe = "security" }'
+    newer && $3 ~ /[Ss]ecurity/ || newer && $3 ~ /\/updates\// && $2 ~ /security/ { safe = "security" }'
   return $code
 }
 
@@ -111,7 +111,7 @@ look_reboot() {
     [ "${newest:-$(uname -r)}" = "$(uname -r)" ] || $limit apt-cache policy "linux-image-$newest" | awk -v newest="$newest" '
       $1 == "***" { here = 1; next }
       NF == 2 { here = 0 }
-      here && tolower($0) ~ /security/ { print "urgent", newest; exit }'
+      here && ($3 ~ /[Ss]ecurity/ || $3 ~ /\/updates\// && $2 ~ /security/) { print "urgent", newest; exit }'
   elif [ -n "$dnf" ]; then
     [ "${newest:-$(uname -r)}" = "$(uname -r)" ] || $limit "$dnf" -C updateinfo list "$([ "$dnf" = dnf ] && echo --)security" \
       "$([ "$dnf" = dnf ] && echo --)installed" | grep -F -e "-$newest" | grep -q kernel && echo "urgent $newest"
