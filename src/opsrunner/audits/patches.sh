@@ -52,7 +52,7 @@ look_apt() {
     $1 == "Candidate:" { candidate = $2 }
     $1 == "***" { print "policy", name, $2, candidate, safe, phased; newer = 0 }
     newer && $3 == "(phased" { phased = "phased" }
-    newer && $2 ~ /[:\/]/ && tolower($2 $3) ~ /security/ { safe = "security" }'
+    newer && $3 ~ /[Ss]ecurity/ || newer && $3 ~ /\/updates\// && $2 ~ /security/ { safe = "security" }'
   return $code
 }
 
@@ -69,7 +69,7 @@ look_apt_lists() {
 # Out of root's cache (-C): nothing is fetched. Not -q: it hides that the lists of a repository are missing, and the
 # exit status says nothing of it, either. 100 says that there are updates.
 look_dnf() {
-  pending=$($limit "$dnf" -C check-update 2>&1)
+  pending=$($limit "$manager" -C check-update 2>&1)
   code=$?
   [ $code -ne 100 ] || code=0
   printf '%s\n' "$pending" | sed 's/^/update /'
@@ -88,9 +88,12 @@ look_dnf_security() {
   for file in /var/cache/dnf/*/repodata/*updateinfo* /var/cache/yum/*/*/*/*updateinfo* /var/cache/libdnf5/*/repodata/*updateinfo*; do
     [ ! -e "$file" ] || { echo advisories; break; }
   done
-  security=--security
-  [ "$dnf" = dnf ] || security=security
-  $limit "$dnf" -C updateinfo list "$security" 2>&1
+  advisories available 2>&1
+}
+advisories() {
+  if [ "$manager" = dnf ]; then $limit dnf -C updateinfo list "--$1" --security
+  else $limit yum -C updateinfo list "$1" security
+  fi
 }
 
 look_dnf_lists() {
@@ -106,15 +109,14 @@ look_reboot() {
   kernels=$(for file in /boot/vmlinuz-*; do [ ! -e "$file" ] || echo "${file#/boot/vmlinuz-}"; done | grep -v rescue | sort -V)
   newest=$(printf '%s\n' "$kernels" | tail -n 1)
   for kernel in $kernels; do echo "kernel $kernel"; done
-  if has dpkg-query; then
+  if [ "$manager" = apt-get ]; then
     dpkg-query -W -f='image ${Version}\n' "linux-image-$(uname -r)"
     [ "${newest:-$(uname -r)}" = "$(uname -r)" ] || $limit apt-cache policy "linux-image-$newest" | awk -v newest="$newest" '
       $1 == "***" { here = 1; next }
       NF == 2 { here = 0 }
-      here && tolower($0) ~ /security/ { print "urgent", newest; exit }'
-  elif [ -n "$dnf" ]; then
-    [ "${newest:-$(uname -r)}" = "$(uname -r)" ] || $limit "$dnf" -C updateinfo list "$([ "$dnf" = dnf ] && echo --)security" \
-      "$([ "$dnf" = dnf ] && echo --)installed" | grep -F -e "-$newest" | grep -q kernel && echo "urgent $newest"
+      here && ($3 ~ /[Ss]ecurity/ || $3 ~ /\/updates\// && $2 ~ /security/) { print "urgent", newest; exit }'
+  elif [ -n "$manager" ]; then
+    [ "${newest:-$(uname -r)}" = "$(uname -r)" ] || ! advisories installed | grep -F -e "-$newest" | grep -q kernel || echo "urgent $newest"
     if has needs-restarting; then
       told=$($limit needs-restarting -r)
       code=$?
@@ -170,17 +172,18 @@ look_restart() {
 }
 
 audit() {
-  limit='' soon='' dnf=''
+  limit='' soon='' manager=''
   ! timeout 5 true 2>/dev/null || { limit='timeout 120'; soon='timeout 10'; }
   echo "@begin opsrunner-patches 1 $(date +%s)"
   part system
   part panel
   if has apt-get && [ -e /var/lib/dpkg/status ]; then
+    manager=apt-get
     part apt
     part apt_lists
   elif has dnf || has yum; then
-    dnf=dnf
-    has dnf || dnf=yum
+    manager=dnf
+    has dnf || manager=yum
     part dnf
     part dnf_security
     part dnf_lists

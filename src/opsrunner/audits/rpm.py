@@ -97,9 +97,10 @@ def read_waiting(section: Section) -> Iterator[tuple[str, str]]:
 
 
 def read_advisories(section: Section | None) -> dict[str, Advisory]:
-    """Return of each package with its architecture an advisory that says it needs an update for security.
+    """Return of each package an advisory that says it needs an update for security.
 
-    Not compared by version: a later release that fixes something else brings the security fix, too.
+    Not compared by version: a later release that fixes something else brings the security fix, too. Nor by
+    architecture: all are built from one source.
     """
     advisories: dict[str, Advisory] = {}
     for line in section.lines if section is not None else ():
@@ -108,7 +109,7 @@ def read_advisories(section: Section | None) -> dict[str, Advisory]:
         if found is None:
             continue
         said = next((word for word in words[1:] if word.endswith("/Sec.")), "").removesuffix("/Sec.")
-        advisories[f"{found[1]}.{found[4]}"] = Advisory(name=words[0], severity="" if said == "Unknown" else said)
+        advisories[found[1]] = Advisory(name=words[0], severity="" if said == "Unknown" else said)
     return advisories
 
 
@@ -121,7 +122,7 @@ def see_pending(
     for package, new in waiting:
         old = have.get(package, "").removeprefix("0:")
         versions = f"{old} → {new}" if old else new
-        advisory = advisories.get(package)
+        advisory = advisories.get(package.rpartition(".")[0])
         name = package if have_twice(package, have) else package.rpartition(".")[0]
         if advisory is None:
             findings.append(host.finding("updates", name, Severity.LOW, versions, new))
