@@ -47,6 +47,7 @@ SECTIONS: Mapping[str, Mapping[str, Verb]] = {
         "backup-state": Verb(
             place="backup_state:backup_state", summary="Copy the ledger itself, or put a copy in its place."
         ),
+        "ask": Verb(place="ask:ask", summary="Ask many hosts one thing at once, and see who answers otherwise."),
         "hosts": Verb(place="hosts:hosts", summary="Show the hosts; trust or forget their keys."),
         "person": Verb(place="person:person", summary="Show who holds what; enter leave, swaps and cover."),
     },

@@ -25,6 +25,7 @@ WORDS: Mapping[Noun, str] = {
 
 _OPTIONS: Mapping[str, Mapping[str, Noun]] = {
     "ssh": {"hosts": "host"},
+    "ask": {"hosts": "host", "tasks.role": "holder"},
     "query": {"source": "source"},
     "backup": {"to": "store", "also_to": "store", "host": "host"},
     "backup_check": {"store": "store", "host": "host", "expect.source": "source", "expect.hosts": "host"},

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from opsrunner.steps import backup, backup_check, checklist, email, http, query, restore_drill, run, ssh, task
+from opsrunner.steps import ask, backup, backup_check, checklist, email, http, query, restore_drill, run, ssh, task
 from opsrunner.steps.base import Kind
 
 _TABLE: dict[str, Kind] = {
@@ -13,6 +13,7 @@ _TABLE: dict[str, Kind] = {
     for module in (
         run,
         ssh,
+        ask,
         http,
         query,
         email,
