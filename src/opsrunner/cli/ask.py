@@ -159,17 +159,12 @@ def _new_file(app: App, question: Question, accountable: str, seconds: int, give
 
 
 def _ask(session: Session, app: App, routine: Routine, *, actor: str) -> Run:
-    from opsrunner.cli.progress import Progress
+    from opsrunner.cli.ask_progress import AskProgress
 
-    if session.as_json:
+    if session.as_json or not session.screen.is_terminal:
         return app.ask(routine, actor=actor)
-    with Progress(session.screen, each_step=False) as progress:
-        return app.ask(routine, actor=actor, on_event=lambda event: progress(event) if _is_begin(event.kind) else None)
-
-
-def _is_begin(kind: str) -> bool:
-    """Tell whether an event says what begins: how it ends is told in full."""
-    return kind in ("run_started", "step_started")
+    with AskProgress(session.screen, app, routine) as progress:
+        return app.ask(routine, actor=actor, on_event=progress)
 
 
 def _keep(app: App, new: NewFile, question: Question) -> str:

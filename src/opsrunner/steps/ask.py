@@ -14,6 +14,9 @@ from opsrunner.steps.fan_out import ask_hosts, select_hosts
 from opsrunner.steps.fields import ExitCode, one_or_many
 from opsrunner.steps.output import OutputSink, printable
 
+BEGIN = b"back from:"
+"""The output begins with it, and with the names of the hosts as they come back, all in one line."""
+
 
 class Options(AuditOptions):
     """What stands in `ask:`."""
@@ -49,10 +52,13 @@ def run(call: StepCall, means: Means) -> Outcome:
     options: Options = call.options
     hosts = select_hosts(options.hosts, means.hosts)
     asked = Asked(call, means)
-    for end in ask_hosts(call, means, hosts, command=options.run, most_at_once=options.max_parallel):
-        asked.take(end)
     sink = OutputSink(call.output, limit_bytes=call.output_limit_bytes, vault=means.vault)
     try:
+        sink.write(BEGIN)
+        for end in ask_hosts(call, means, hosts, command=options.run, most_at_once=options.max_parallel):
+            asked.take(end)
+            sink.write(f" {end.host.name}".encode())  # whoever follows sees how far it is
+        sink.write(b"\n")
         for section in asked.sections():
             sink.write(section)
     finally:
