@@ -213,6 +213,10 @@ class App(OpenSite):
         """Run a routine for a person; see ByHand."""
         return self.by_hand.run(routine, actor=actor, rerun_of=rerun_of, on_event=on_event)
 
+    def ask(self, question: Routine, *, actor: str, on_event: Callable[[RunEvent], None] = ignore) -> Run:
+        """Ask hosts what stands in no file; see ByHand."""
+        return self.by_hand.ask(question, actor=actor, on_event=on_event)
+
     def try_all(self, *, actor: str, on_event: Callable[[RunEvent], None] = ignore) -> TryResult:
         """Run every routine once; see Trial."""
         trial = Trial(

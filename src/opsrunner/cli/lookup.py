@@ -38,7 +38,7 @@ def routine_name(app: OpenSite, routine_id: str | None) -> str:
     if routine_id is None:
         return ""
     found = app.site.routines.get(routine_id)
-    return found.name if found else routine_id
+    return found.name if found else app.books.routines.name(routine_id) or routine_id
 
 
 def near(word: str, known: Iterable[str]) -> str:

@@ -130,6 +130,7 @@ class Automated:
             run_token=run_token(self.books.ledger.id, run.id),
             routine=routine.id,
             step=plan.id,
+            name=plan.name,
             options=self._options(plan, turn.context),
             env=self._environment(plan, turn.context),
             timeout_seconds=plan.timeout_seconds,

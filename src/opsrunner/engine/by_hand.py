@@ -13,6 +13,7 @@ from datetime import datetime
 
 from opsrunner.clock import Clock
 from opsrunner.config.freezing import freeze
+from opsrunner.engine.asking import is_asked
 from opsrunner.engine.events import RunEvent, ignore
 from opsrunner.engine.in_force import SiteInForce
 from opsrunner.engine.recovery import Recovery
@@ -60,8 +61,21 @@ def claim_by_hand(books: Books, routine: Routine, *, actor: str, at: datetime, r
         )
         if run is None:
             raise Refused(f"{routine.id} cannot be run now")
-        books.audit.add("run", f"run {run.id}", actor=actor, at=at, detail=routine.id)
+        if is_asked(routine):
+            books.routines.note_asked(routine.id, routine.name, at=at)
+        detail = f"{routine.id}, {routine.name}" if is_asked(routine) else routine.id
+        books.audit.add("run", f"run {run.id}", actor=actor, at=at, detail=detail)
         return run
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Wish:
+    """What somebody wants to have run: a routine in force, or a question that stands in no file."""
+
+    routine: str
+    question: Routine | None = None
+    actor: str
+    rerun_of: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,33 +96,41 @@ class ByHand:
         Raises NotFound or Refused.
         """
         find_routine(self.in_force.site, routine)
+        return self._do(_Wish(routine=routine, actor=actor, rerun_of=rerun_of), on_event)
+
+    def ask(self, question: Routine, *, actor: str, on_event: Callable[[RunEvent], None]) -> Run:
+        """Ask hosts what stands in no file, and return the run as `run` does. Raises Refused."""
+        return self._do(_Wish(routine=question.id, question=question, actor=actor), on_event)
+
+    def _do(self, wish: _Wish, on_event: Callable[[RunEvent], None]) -> Run:
         try:
             self.lock.take()
         except StateLocked:
-            return self._through_the_daemon(routine, actor=actor, rerun_of=rerun_of, on_event=on_event)
+            return self._through_the_daemon(wish, on_event)
         try:
-            return self._here(routine, actor=actor, rerun_of=rerun_of, on_event=on_event)
+            return self._here(wish, on_event)
         finally:
             self.lock.release()
 
-    def _here(self, routine: str, *, actor: str, rerun_of: int | None, on_event: Callable[[RunEvent], None]) -> Run:
+    def _here(self, wish: _Wish, on_event: Callable[[RunEvent], None]) -> Run:
         for left in self.recovery.recover():  # begun by a daemon that is no more: they come first, as at its next start
             self.runner.execute(left, StopWord(), ignore)
-        found = self.in_force.site.routines[routine]
+        found = wish.question or self.in_force.site.routines[wish.routine]
         now = self.clock.now()
-        run = claim_by_hand(self.books, found, actor=actor, at=now, rerun_of=rerun_of)
+        run = claim_by_hand(self.books, found, actor=wish.actor, at=now, rerun_of=wish.rerun_of)
         stop = StopWord()
         with _stopped_by_signals(stop):
             ended = self.runner.execute(run.id, stop, on_event)
         self.deliver()
         return ended
 
-    def _through_the_daemon(
-        self, routine: str, *, actor: str, rerun_of: int | None, on_event: Callable[[RunEvent], None]
-    ) -> Run:
+    def _through_the_daemon(self, wish: _Wish, on_event: Callable[[RunEvent], None]) -> Run:
         if doubt := self.books.service.clock_doubt():
             raise Refused(f"the daemon holds everything: {doubt}")
-        asked = self.books.requests.ask_for_run(routine, actor=actor, at=self.clock.now(), rerun_of=rerun_of)
+        frozen = freeze(wish.question) if wish.question else ""
+        asked = self.books.requests.ask_for_run(
+            wish.routine, actor=wish.actor, at=self.clock.now(), rerun_of=wish.rerun_of, frozen=frozen
+        )
         run_id = self._taken(asked)
         told: set[tuple[str, str]] = set()
         while True:

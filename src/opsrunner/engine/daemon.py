@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from opsrunner.clock import Clock
+from opsrunner.engine.asking import thawed_question
 from opsrunner.engine.by_hand import claim_by_hand
 from opsrunner.engine.clock_guard import ClockGuard
 from opsrunner.engine.digest import DigestWriter
@@ -216,8 +217,8 @@ class Daemon:
         return run.id if request.kind == "run" and run.status is RunStatus.RUNNING else None
 
     def _claim(self, request: Request, now: datetime) -> Run:
-        force = self._parts.in_force
-        routine = force.site.routines.get(request.routine or "")
+        force, frozen = self._parts.in_force, request.detail.get("frozen")
+        routine = thawed_question(frozen) if frozen else force.site.routines.get(request.routine or "")
         if routine is None:
             raise NotFound(f"there is no routine {request.routine}")
         return claim_by_hand(

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
+from opsrunner.engine.asking import asking_words, is_asked
 from opsrunner.engine.desk import Desk
 from opsrunner.engine.plain_markdown import plain_markdown
 from opsrunner.engine.tasks import BY_CHECK, OUTCOME_LENGTH
@@ -24,6 +25,7 @@ from opsrunner.model.run import Run
 from opsrunner.model.task import Evidence, NewTask, Task, TaskKind, TaskStatus
 from opsrunner.schedules.business import due_moment
 from opsrunner.schedules.day_names import day_words
+from opsrunner.steps.fenced import fenced
 
 MOST_HOSTS = 40
 """So many hosts a task names; `opsrunner findings` names them all."""
@@ -54,12 +56,12 @@ class FindingTasks:
         self._desk.books.findings.write(audited)
         self._desk.books.samples.write(audited)
         audit = _Audit(run=run, routine=routine, plan=plan, rule=audited.tasks, at=at)
-        groups = self._groups(routine.id, plan.id, at=at) if audited.tasks.opens else {}
+        groups = self._groups(routine.id, plan.id, at=at)
         opened = self._opened(routine.id, plan.id)
         for key, found in groups.items():
             if key in opened:
                 self._renew(audit, opened[key], found)
-            else:
+            elif audited.tasks.opens:
                 self._open(audit, key, found)
         for key in opened.keys() - groups.keys():
             self._close(opened[key], f"run {run.id}: {self._gone(opened[key], at=at)}", at=at)
@@ -135,7 +137,8 @@ class FindingTasks:
             lines += [self._desk.books.findings.causes(audit.routine.id, audit.plan.id)[key].how]
         lines += [
             "",
-            f"All of it: `opsrunner findings {'' if key == BASELINE else key}`".replace(" `", "`"),
+            *_again(audit.routine),
+            f"All of it: `opsrunner findings{'' if key == BASELINE else f' {key}'}`",
             "",
             f'What may stand for a while: `opsrunner accept {name} --until DATE --reason "WHY"`',
             "",
@@ -172,6 +175,11 @@ class FindingTasks:
         return (
             clean_line(f"run {run.id}: no longer on {', '.join(gone)}", length=OUTCOME_LENGTH) if gone else task.message
         )
+
+
+def _again(routine: Routine) -> Iterator[str]:
+    if is_asked(routine):
+        yield from ("Ask again when it is put right:", "", fenced(asking_words(routine)), "")
 
 
 def hosts_words(hosts: Sequence[str]) -> str:

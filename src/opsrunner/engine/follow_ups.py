@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from opsrunner.engine.alerts import INTERRUPTED_KEY, Alerts
+from opsrunner.engine.asking import again_words, below_words
 from opsrunner.engine.desk import Desk
 from opsrunner.engine.tasks import BY_CHECK, BY_SOURCE, OUTCOME_LENGTH
 from opsrunner.mail.headers import clean_line
@@ -120,7 +121,8 @@ def _look_at(run: Run, routine: Routine, plan: StepPlan, *, key: str, message: s
     how = (
         f"1. See what happened: `opsrunner show {run.id}` and `opsrunner logs {run.id} {plan.id}`.\n"
         "2. Put the cause right.\n"
-        f"3. Run it again: `opsrunner run {routine.id}`. This closes by itself when the step succeeds."
+        f"3. {again_words(routine, run_it='Run it again')} This closes by itself when the step succeeds."
+        f"{below_words(routine)}"
     )
     title = f"Look at why {plan.name or plan.id} of {routine.name} failed{f' for {place}' if place else ''}"
     return _follow_up(run, routine, plan, key=key, title=title, how=how, message=message, at=at)
@@ -131,7 +133,7 @@ def _cut_off(run: Run, routine: Routine, plan: StepPlan, *, message: str, at: da
     how = (
         f"1. See how far it came: `opsrunner logs {run.id} {plan.id}`, and look at what it works on.\n"
         "2. Put right what is half done.\n"
-        f"3. Run it again if it is safe: `opsrunner run {routine.id}`.{closes}"
+        f"3. {again_words(routine, run_it='Run it again if it is safe')}{closes}{below_words(routine)}"
     )
     title = f"See how far {plan.name or plan.id} of {routine.name} came before it was cut off"
     return _follow_up(run, routine, plan, key=INTERRUPTED_KEY, title=title, how=how, message=message, at=at)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+from opsrunner.config.freezing import freeze
 from opsrunner.engine.desk import Desk
 from opsrunner.errors import NotFound, Refused, UsageError
 from opsrunner.mail.headers import clean_line
@@ -33,6 +34,17 @@ class RoutineActs:
         with self._desk.books.transaction():
             asked = self._desk.books.requests.ask_for_run(routine, actor=actor, at=at, rerun_of=rerun_of)
             self._record("ask for a run", f"routine {routine}", detail, actor=actor, at=at, address=address)
+        return asked
+
+    def ask_hosts(self, question: Routine, *, actor: str, at: datetime, about: int, address: str = "cli") -> int:
+        """Ask the daemon to put a question to hosts that stands in no file; return the request's id.
+
+        `about` is the task that it came from.
+        """
+        frozen = freeze(question)
+        with self._desk.books.transaction():
+            asked = self._desk.books.requests.ask_for_run(question.id, actor=actor, at=at, frozen=frozen)
+            self._record("ask the others", f"task {about}", question.name, actor=actor, at=at, address=address)
         return asked
 
     def ask_to_cancel(self, run: Run, *, actor: str, at: datetime, address: str = "cli") -> int:

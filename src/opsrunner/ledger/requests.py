@@ -33,10 +33,13 @@ class Requests:
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
 
-    def ask_for_run(self, routine: str, *, actor: str, at: datetime, rerun_of: int | None = None) -> int:
-        """Ask for a run by hand and return the request's id."""
+    def ask_for_run(
+        self, routine: str, *, actor: str, at: datetime, rerun_of: int | None = None, frozen: str = ""
+    ) -> int:
+        """Ask for a run by hand and return the request's id; `frozen` is the routine where no file has it."""
         sql = "INSERT INTO requests(kind, routine, actor, detail, created_at) VALUES ('run',?,?,?,?)"
-        detail = dumps({"rerun_of": rerun_of} if rerun_of else {})
+        said = {"rerun_of": rerun_of, "frozen": frozen}
+        detail = dumps({name: value for name, value in said.items() if value})
         return int(self._ledger.insert(sql, (routine, actor, detail, to_text(at))) or 0)
 
     def ask_to_cancel(self, run: int, *, actor: str, at: datetime) -> int:

@@ -56,6 +56,19 @@ class Routines:
                 )
         return new
 
+    def name(self, routine: str) -> str | None:
+        """Return how a routine is or was called, None where it was never seen."""
+        row = self._ledger.one("SELECT name FROM routines WHERE id = ?", (routine,))
+        return None if row is None else str(row["name"])
+
+    def note_asked(self, routine: str, name: str, *, at: datetime) -> None:
+        """Note a question that stands in no file: known by its name and history, never in force."""
+        self._ledger.change(
+            "INSERT INTO routines(id, name, first_seen_at, watermark_at, gone_at) VALUES (?1, ?2, ?3, ?3, ?3)"
+            " ON CONFLICT(id) DO UPDATE SET name = excluded.name, gone_at = excluded.gone_at WHERE gone_at IS NOT NULL",
+            (routine, name, to_text(at)),
+        )
+
     def advance(self, routine: str, *, to: datetime) -> None:
         """Move a watermark forward, never back."""
         sql = "UPDATE routines SET watermark_at = ? WHERE id = ? AND watermark_at < ?"

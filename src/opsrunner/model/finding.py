@@ -137,7 +137,7 @@ class TaskRule:
     """For whom the tasks about findings open, and when they are due."""
 
     opens: bool = True
-    """False: findings are kept and told of, and nobody is asked."""
+    """False: findings are kept and told of, and nobody is asked; a task that is open is kept up to date."""
     role: str = ""
     """Role, roster or person; empty: the routine's accountable."""
     due: Mapping[Severity, Due] = field(default_factory=dict)

@@ -58,6 +58,8 @@ class StepCall:
     """Marks every process of this run (`OPS_RUN_TOKEN` in its environment), unique over all sites."""
     routine: str
     step: str
+    name: str = ""
+    """How people call the step, where its file says it."""
     options: Any
     env: Mapping[str, str | SecretRef] = field(default_factory=dict)
     timeout_seconds: float

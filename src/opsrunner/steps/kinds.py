@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from opsrunner.steps import (
+    ask,
     backup,
     backup_check,
     capacity,
@@ -28,6 +29,7 @@ _TABLE: dict[str, Kind] = {
     for module in (
         run,
         ssh,
+        ask,
         http,
         query,
         email,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from starlette.responses import Response
 
 from opsrunner.web import (
+    asking,
     backups,
     calendar,
     digests,
@@ -66,6 +67,7 @@ DOORS: tuple[Door, ...] = (
     _post("/tasks/{task:int}/undo", tasks.undo, "staff"),
     _post("/tasks/{task:int}/claim", tasks.claim, "staff"),
     _post("/tasks/{task:int}/hand-over", tasks.hand_over, "staff"),
+    _post("/tasks/{task:int}/ask-others", asking.ask_others, "team"),
     _post("/notes", tasks.add_note, "team"),
     _get("/runs/{run:int}", runs.show, "inside", keeps=True),
     _get("/runs/{run:int}/output", outputs.follow, "inside"),

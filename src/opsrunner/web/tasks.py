@@ -18,6 +18,7 @@ from opsrunner.engine.rights import Rights
 from opsrunner.engine.task_texts import HOW_LENGTH, TITLE_LENGTH
 from opsrunner.errors import NotFound, OpsrunnerError, Refused, StateError, UsageError
 from opsrunner.model.task import Evidence, Task, TaskStatus
+from opsrunner.web.asking import others_of
 from opsrunner.web.cards import Cards, staff_of
 from opsrunner.web.visit import Fields, Visit, local_moment, status_of
 
@@ -115,6 +116,7 @@ def _task_page(
         status=status_of(refusal, 409),
         title=task.title,
         card=Cards(visit, [task]).of(task),
+        others=others_of(visit, task),
         history=visit.app.books.audit.about(f"task {task.id}"),
         name_of=lambda person: visit.app.people.name_for(visit.person, person),
         staff=staff_of(visit),
