@@ -50,6 +50,8 @@ class Options(AuditOptions):
         unknown = next((name for name in value if name not in hardening.CAUSES), None)
         if unknown is not None:
             raise ValueError(f"'{unknown[:40]}' is no cause; there are {', '.join(hardening.CAUSES)}")
+        if hardening.CAUSES.keys() <= set(value):
+            raise ValueError("leaves out every cause; leave the step out instead")
         return value
 
     @model_validator(mode="after")
