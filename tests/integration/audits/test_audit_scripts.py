@@ -334,3 +334,21 @@ def test_logins_are_counted_by_way_source_and_day(shell: tuple[str, ...], tmp_pa
         "192.0.2.1": "3 by key, the last on 2026-11-21 09:00 UTC",
         "192.0.2.2": "3 by password, the last on 2026-11-21 09:00 UTC",
     }
+
+
+@pytest.mark.needs("busybox")
+def test_a_system_of_busybox_alone_is_looked_at_too(tmp_path: Path, program: Program) -> None:
+    """Its `df`, `awk`, `find` and `sed` instead of GNU's; its `last` tells too little, and that is said."""
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "web").mkdir()
+    (tmp_path / "web").chmod(0o777)
+    subprocess.run([program("busybox"), "--install", "-s", str(tmp_path / "bin")], check=True)
+    shell, path = ("busybox", "sh", "-c"), tmp_path / "bin"
+
+    full = capacity_of(capacity.Limits(certificates=(f"{tmp_path}/*.pem",)), shell=shell, path=path)
+    open_to = hardening_of(hardening.Baseline(web_roots=(f"{tmp_path}/web",)), shell=shell, path=path)
+
+    assert (full.problems, full.examined) == ((), frozenset(capacity.CAUSES))
+    assert mounts_of(full) == mounts_of(capacity_of())
+    assert subjects(open_to, "world-writable") == {f"{tmp_path}/web"}
+    assert {"port", "root-account", "world-writable"} <= open_to.examined
