@@ -56,17 +56,40 @@ empty_passwords() {
   awk -F: 'NF > 2 && $2 == "" { print $1 }' /etc/shadow
 }
 
-# Sessions with a terminal; then what the SSH server wrote of accepted logins, which names the way.
+# Sessions with a terminal of the last days, by source and day: `COUNT root TTY SOURCE DATE`, the latest of each.
 root_sessions() {
   has last || return 5
   file=/var/log/wtmp
   [ -e "$file" ] || return 3
   [ -r "$file" ] || return 4
-  if listed=$(limited 20 last -F -w -n 500 root); then
-    printf '%s\n' "$listed" | awk '$1 == "root"'
-  else  # of busybox
-    return 5
-  fi
+  listed=$(limited 20 last -F -w root) || return 5  # that of busybox tells no year
+  since=$(date -d "@$(($(date +%s) - (LOGIN_DAYS + 1) * 86400))" +%Y%m%d)
+  printf '%s\n' "$listed" | awk -v since="$since" '
+    $1 != "root" { next }
+    {
+      for (at = 3; at < NF && $at !~ /^(Mon|Tue|Wed|Thu|Fri|Sat|Sun)$/; at++) { }
+      day = $(at + 4) * 10000 + (index("JanFebMarAprMayJunJulAugSepOctNovDec", $(at + 1)) + 2) / 3 * 100 + $(at + 2)
+      if (day < since) next
+      key = (at > 3 ? $3 : "") " " day
+      if (!count[key]++) {
+        first[key] = $1
+        for (i = 2; i <= at + 4; i++) first[key] = first[key] " " $i
+      }
+    }
+    END { for (key in count) print count[key], first[key] }'
+}
+
+# What the SSH server wrote of accepted logins, by way, source and day: `WORD COUNT LINE`, the last line of each.
+accepted_by_day() {
+  awk -v word="$1" '
+    !/sshd.*: Accepted [^ ]+ for root from / { next }
+    {
+      match($0, /Accepted [^ ]+ for root from [^ ]+/)
+      key = substr($0, 1, /^[0-9]/ ? 10 : 6) substr($0, RSTART, RLENGTH)
+      count[key]++
+      last[key] = $0
+    }
+    END { for (key in count) print word, count[key], last[key] }'
 }
 
 accepted_logins() {
@@ -75,7 +98,7 @@ accepted_logins() {
     for journal in /var/log/journal/*/system.journal /run/log/journal/*/system.journal; do
       [ -r "$journal" ] || continue
       limited 60 journalctl -q --no-pager -o short-iso --since "-${LOGIN_DAYS}d" -t sshd -t sshd-session |
-        awk '/Accepted [^ ]+ for root from / { print "journal", $0 }' | tail -n 2000
+        accepted_by_day journal
       return 0
     done
   fi
@@ -84,8 +107,8 @@ accepted_logins() {
     [ -e "$log" ] || continue
     [ -r "$log" ] || { result=4; continue; }
     for file in "$log.1" "$log"; do
-      [ ! -r "$file" ] || awk '/sshd.*: Accepted [^ ]+ for root from / { print "log", $0 }' "$file"
-    done | tail -n 2000
+      [ ! -r "$file" ] || accepted_by_day log <"$file"
+    done
     return 0
   done
   for journal in /var/log/journal/* /run/log/journal/*; do

@@ -19,7 +19,8 @@ _ACCEPTED = re.compile(r": Accepted ([a-z/-]{1,40}) for root from (\S{1,60}) por
 _ISO = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8})(?:\.[0-9]+)?(Z|[+-][0-9]{2}:?[0-9]{2})?\s")
 _SYSLOG = re.compile(r"([A-Z][a-z]{2}) +([0-9]{1,2}) ([0-9]{2}:[0-9]{2}:[0-9]{2}) ")
 _SESSION = re.compile(
-    r"root +(\S+) +(?:(\S+) +)?[A-Z][a-z]{2} ([A-Z][a-z]{2}) +([0-9]{1,2}) ([0-9]{2}:[0-9]{2}:[0-9]{2}) ([0-9]{4})\b"
+    r"([0-9]{1,6}) root +(\S+) +(?:(\S+) +)?"
+    r"[A-Z][a-z]{2} ([A-Z][a-z]{2}) +([0-9]{1,2}) ([0-9]{2}:[0-9]{2}:[0-9]{2}) ([0-9]{4})\b"
 )
 _WORDS = {"publickey": "by key", "password": "by password", "keyboard-interactive/pam": "by password"}
 _BY_TERMINAL = "in a terminal"
@@ -32,6 +33,9 @@ class _Login:
     source: str
     way: str
     at: datetime | None
+    """The last one's moment."""
+    count: int
+    """How many of that day."""
 
 
 def judge_logins(host: str, answer: Sections, baseline: Baseline, *, now: datetime) -> Looked:
@@ -54,7 +58,7 @@ def judge_logins(host: str, answer: Sections, baseline: Baseline, *, now: dateti
         examined=frozenset() if problems else frozenset({CAUSE}),
         findings=tuple(_finding(host, source, logins) for source in sorted({login.source for login in logins})),
         problems=tuple(problems),
-        facts={"root_logins": len(logins)},
+        facts={"root_logins": sum(login.count for login in logins)},
     )
 
 
@@ -79,13 +83,18 @@ def _accepted(lines: Iterable[str], now: datetime) -> tuple[str, list[_Login]]:
         word, _, rest = line.partition(" ")
         if word == "own":
             own = rest.strip()
-        elif word in ("journal", "log") and (match := _ACCEPTED.search(rest)):
-            found.append(
-                _Login(
-                    source=clean_subject(match[2]), way=_WORDS.get(match[1], f"by {match[1]}"), at=_moment(rest, now)
-                )
-            )
+        elif word in ("journal", "log") and (login := _login(rest, now)):
+            found.append(login)
     return own, found
+
+
+def _login(counted: str, now: datetime) -> _Login | None:
+    count, _, line = counted.partition(" ")
+    match = _ACCEPTED.search(line)
+    if match is None or not re.fullmatch(r"[0-9]{1,6}", count):
+        return None
+    way = _WORDS.get(match[1], f"by {match[1]}")
+    return _Login(source=clean_subject(match[2]), way=way, at=_moment(line, now), count=int(count))
 
 
 def _moment(line: str, now: datetime) -> datetime | None:
@@ -103,9 +112,9 @@ def _moment(line: str, now: datetime) -> datetime | None:
 def _sessions(lines: Iterable[str]) -> Iterator[_Login]:
     for line in lines:
         if match := _SESSION.match(line):
-            at = _of_words(match[3], match[4], match[5], year=int(match[6]))
-            source = match[2] if match[2] and not match[2].startswith(":") else "console"
-            yield _Login(source=clean_subject(source), way=_BY_TERMINAL, at=at)
+            at = _of_words(match[4], match[5], match[6], year=int(match[7]))
+            source = match[3] if match[3] and not match[3].startswith(":") else "console"
+            yield _Login(source=clean_subject(source), way=_BY_TERMINAL, at=at, count=int(match[1]))
 
 
 def _of_words(month: str, day: str, clock: str, *, year: int) -> datetime | None:
@@ -129,7 +138,9 @@ def _is_expected(login: _Login, *, own: str, baseline: Baseline) -> bool:
 
 def _finding(host: str, source: str, logins: Iterable[_Login]) -> Finding:
     of_source = [login for login in logins if login.source == source]
-    ways = Counter(login.way for login in of_source)
+    ways = Counter[str]()
+    for login in of_source:
+        ways[login.way] += login.count
     moments = [login.at for login in of_source if login.at]
     last = f", the last on {max(moments):%Y-%m-%d %H:%M} UTC" if moments else ""
     by_password = "by password" in ways

@@ -21,7 +21,9 @@ unread_folders() (
   set -f
   for pattern in $1; do
     base=${pattern%%[*?[]*}; base=${base%/*}
-    [ ! -d "$base" ] || [ -r "$base" ] || printf 'unread %s\n' "$base"
+    [ ! -d "$base" ] || [ -r "$base" ] || [ "${pattern#*[*?[]}" = "$pattern" ] || printf 'unread %s\n' "$base"
+    while [ -n "$base" ] && [ ! -d "$base" ]; do base=${base%/*}; done
+    [ -z "$base" ] || [ -x "$base" ] || printf 'unread %s\n' "$base"
     set +f
     for folder in ${pattern%/*}; do
       [ ! -d "$folder" ] || [ -x "$folder" ] || [ "${folder##*/}" = lost+found ] || printf 'unread %s\n' "$folder"

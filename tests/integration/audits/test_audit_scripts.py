@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -73,12 +74,11 @@ def subjects(report: HostReport, cause: str) -> set[str]:
 
 
 @pytest.fixture
-def shared_folder(tmp_path: Path) -> Path:
-    """A folder that any account may look into, as a host's are."""
-    for folder in (tmp_path, *tmp_path.parents):
-        if folder.is_relative_to("/tmp") and folder != Path("/tmp"):
-            folder.chmod(0o755)
-    return tmp_path
+def shared_folder() -> Iterator[Path]:
+    """A folder that any account may look into, as a host's are; those of pytest are closed."""
+    with TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
 
 
 @pytest.mark.parametrize("shell", SHELLS)
@@ -137,13 +137,26 @@ def test_what_an_account_may_not_read_is_told(shared_folder: Path, program: Prog
     (shared_folder / "home/anna/public_html").mkdir(parents=True)
     (shared_folder / "home").chmod(0o755)
     (shared_folder / "home/anna").chmod(0o700)
+    (shared_folder / "closed/deep").mkdir(parents=True)
+    (shared_folder / "closed").chmod(0o700)
 
     full = capacity_of(capacity.Limits(certificates=(f"{shared_folder}/live/*/fullchain.pem",)), user=NOBODY)
     open_to = hardening_of(hardening.Baseline(web_roots=(f"{shared_folder}/home/*/public_html",)), user=NOBODY)
+    (shared_folder / "passable").mkdir()
+    make_certificate(program("openssl"), shared_folder / "passable/named.pem", days=9)
+    (shared_folder / "passable/named.pem").chmod(0o644)
+    (shared_folder / "passable").chmod(0o711)
+
+    named = capacity_of(capacity.Limits(certificates=(f"{shared_folder}/passable/named.pem",)), user=NOBODY)
+    guessed = capacity_of(capacity.Limits(certificates=(f"{shared_folder}/passable/*.pem",)), user=NOBODY)
+    behind = hardening_of(hardening.Baseline(web_roots=(f"{shared_folder}/closed/deep/*",)), user=NOBODY)
 
     assert full.problems == (f"certificates: this account may not read {shared_folder}/live",)
     assert "certificate" not in full.examined
+    assert (subjects(named, "certificate"), named.problems) == ({f"{shared_folder}/passable/named.pem"}, ())
+    assert guessed.problems == (f"certificates: this account may not read {shared_folder}/passable",)
     assert f"web roots: not looked through to the end: {shared_folder}/home/anna" in open_to.problems
+    assert f"web roots: not looked through to the end: {shared_folder}/closed" in behind.problems
     assert "empty passwords: not looked at, this account may not read it" in open_to.problems
     assert not {"world-writable", "empty-password"} & open_to.examined
 
@@ -298,3 +311,44 @@ def listening(address: str) -> Iterator[int]:
         server.bind((address, 0))
         server.listen()
         yield server.getsockname()[1]
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_logins_are_counted_by_way_source_and_day(shell: tuple[str, ...], tmp_path: Path) -> None:
+    """However often somebody comes in, the answer stays short: a line a day."""
+    accepted = "sshd[1]: Accepted {way} for root from {source} port 1 ssh2"
+    lines = [
+        f"{day} web3 {accepted.format(way=way, source=source)}"
+        for day in ("2026-11-20T08:00:00+0000", "2026-11-20T09:00:00+0000", "2026-11-21T09:00:00+0000")
+        for way, source in (("publickey", "192.0.2.1"), ("password", "192.0.2.2"))
+    ]
+    lines.append("2026-11-21T09:00:00+0000 web3 sshd[1]: Accepted password for anna from 192.0.2.3 port 1 ssh2")
+    (tmp_path / "log").write_text("\n".join(lines) + "\n")
+    functions = hardening.script().partition("\nunless port")[0]
+    body = 'from_file() { accepted_by_day journal <"$LOG"; }\nsection accepted-logins from_file\n'
+    told = answer_of(f"{functions}\n{body}", {"LOG": str(tmp_path / "log")}, shell=shell)
+
+    report = hardening.read_report("here", told, now=datetime(2026, 11, 22, tzinfo=UTC))
+    assert told.count(b"\n|") == 4
+    assert {finding.subject: finding.detail for finding in of(report, "root-login")} == {
+        "192.0.2.1": "3 by key, the last on 2026-11-21 09:00 UTC",
+        "192.0.2.2": "3 by password, the last on 2026-11-21 09:00 UTC",
+    }
+
+
+@pytest.mark.needs("busybox")
+def test_a_system_of_busybox_alone_is_looked_at_too(tmp_path: Path, program: Program) -> None:
+    """Its `df`, `awk`, `find` and `sed` instead of GNU's; its `last` tells too little, and that is said."""
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "web").mkdir()
+    (tmp_path / "web").chmod(0o777)
+    subprocess.run([program("busybox"), "--install", "-s", str(tmp_path / "bin")], check=True)
+    shell, path = ("busybox", "sh", "-c"), tmp_path / "bin"
+
+    full = capacity_of(capacity.Limits(certificates=(f"{tmp_path}/*.pem",)), shell=shell, path=path)
+    open_to = hardening_of(hardening.Baseline(web_roots=(f"{tmp_path}/web",)), shell=shell, path=path)
+
+    assert (full.problems, full.examined) == ((), frozenset(capacity.CAUSES))
+    assert mounts_of(full) == mounts_of(capacity_of())
+    assert subjects(open_to, "world-writable") == {f"{tmp_path}/web"}
+    assert {"port", "root-account", "world-writable"} <= open_to.examined

@@ -118,7 +118,7 @@ def test_roots_logins_are_one_finding_a_source() -> None:
 
     assert {source: (login.severity, login.detail) for source, login in logins.items()} == {
         "203.0.113.9": (HIGH, "1 by password, 1 by key, the last on 2026-11-21 07:00 UTC"),
-        "198.51.100.7": (LOW, "1 by key, the last on 2026-11-21 23:00 UTC"),
+        "198.51.100.7": (LOW, "3 by key, the last on 2026-11-21 23:00 UTC"),
         "console": (LOW, "1 in a terminal, the last on 2026-11-21 03:00 UTC"),
     }
 
