@@ -247,7 +247,9 @@ def test_a_kernel_that_waits_for_a_reboot_weighs_more_where_it_was_a_security_up
     for name in (newest, running, "0-rescue-0123456789abcdef"):
         (host.root / f"boot/vmlinuz-{name}").write_text("")
     output = host.audit({"PATH": f"{host.programs}:{os.environ['PATH']}"})
-    output = output.replace(b"\n container\n", b"\n elsewhere\n")  # where the tests run in one, its kernel is not its own
+    output = output.replace(
+        b"\n container\n", b"\n elsewhere\n"
+    )  # where the tests run in one, its kernel is not its own
     reboot = of_cause(read_report("web9", output, now=datetime.now(UTC)), "reboot")[""]
     assert reboot.detail.startswith(f"runs {running}, newest installed is {newest}")
     assert (reboot.severity, reboot.mark) == (severity, newest)
