@@ -80,7 +80,8 @@ class RemoteCommand:
                 self._require_begun()
             return self._answer(ended_by_us)
         finally:
-            self._channel.close()
+            with suppress(SSHException, EOFError, OSError):
+                self._channel.close()
 
     def _start(self, script: bytes) -> None:
         self._channel.in_buffer.set_event(self._news)
