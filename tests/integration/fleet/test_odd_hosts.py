@@ -140,6 +140,18 @@ def test_sudo_that_asks_for_a_password_fails_at_once(make_fleet: MakeFleet, pinn
     assert b"a password is required" in answer.stderr
 
 
+def test_a_command_that_a_key_is_bound_to_says_that_it_is_the_answer(
+    make_fleet: MakeFleet, sshd_farm: Any, known_hosts: Path
+) -> None:
+    forced = r"ForceCommand printf '\036opsrunner begins\036\n'; echo audited; echo odd >&2; exit 3"
+    host = sshd_farm.host(137, settings=f"{forced}\n")
+    trust(known_hosts, host, sshd_farm.public_keys(host))
+
+    answer = ask(make_fleet(), host, "true")
+
+    assert (answer.stdout, answer.stderr, answer.exit_code) == (b"audited\n", b"odd\n", 3)
+
+
 def test_a_host_that_lets_no_commands_run_is_told(make_fleet: MakeFleet, sshd_farm: Any, known_hosts: Path) -> None:
     host = sshd_farm.host(136, settings="ForceCommand echo 'backups only'\n")
     trust(known_hosts, host, sshd_farm.public_keys(host))
