@@ -34,6 +34,12 @@ class Beginning:
         if after:
             self._take(after)
 
+    def give_up(self) -> None:
+        """Hand on what is kept: this stream has no mark, and the other one tells that the command has begun."""
+        before, self._before = self._before, b""
+        if before and not self.has_begun:
+            self._take(before)
+
     def last_line_before(self) -> str:
         """Return the last line that came before the mark, '' where none did."""
         lines = self._before.decode("utf-8", "replace").split("\n")

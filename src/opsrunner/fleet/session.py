@@ -80,7 +80,8 @@ class RemoteCommand:
                 self._require_begun()
             return self._answer(ended_by_us)
         finally:
-            self._channel.close()
+            with suppress(SSHException, EOFError, OSError):
+                self._channel.close()
 
     def _start(self, script: bytes) -> None:
         self._channel.in_buffer.set_event(self._news)
@@ -177,6 +178,8 @@ class RemoteCommand:
         return heard
 
     def _answer(self, ended_by_us: StepStatus | None) -> HostAnswer:
+        if self._out.has_begun:  # a command of the host's own, to which our key is bound, may mark its output alone
+            self._err.give_up()
         seconds = self._clock.monotonic() - self._started
         told = self._channel.exit_status
         exit_code = told if told >= 0 else None

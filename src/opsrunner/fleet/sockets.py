@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import Protocol
 
 from paramiko import Channel
+from paramiko.ssh_exception import SSHException
 
 from opsrunner.clock import Clock
 
@@ -96,11 +97,12 @@ class Tunnel:
 
     def shutdown(self, _: int) -> None:
         """End it both ways, which wakes whoever reads."""
-        self.channel.close()
+        with suppress(SSHException, EOFError, OSError):  # the way to it may be gone
+            self.channel.close()
 
     def close(self) -> None:
         """End it, and let go of the way to it."""
         self._closed = True
-        self.channel.close()
+        self.shutdown(socket.SHUT_RDWR)
         with suppress(IndexError):  # two threads may close it at once
             self._on_close.pop()()

@@ -55,7 +55,8 @@ def sign_ins(sshd_farm: Any) -> Callable[[Host], int]:
     before = {host.name: sshd_farm.log(host).count("Accepted publickey") for host in sshd_farm.running()}
 
     def count(host: Host) -> int:
-        return int(sshd_farm.log(host).count("Accepted publickey")) - before.get(host.name, 0)
+        now: int = sshd_farm.log(host).count("Accepted publickey")
+        return now - int(before.get(host.name, 0))
 
     return count
 
