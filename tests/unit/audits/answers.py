@@ -22,10 +22,12 @@ uptime 864000"""
 LISTS = f"""\
 told {AT - 3600} /var/lib/apt/lists
 list security.debian.org_dists_bookworm-security_InRelease:Date: Sat, 21 Nov 2026 00:53:02 UTC"""
+KNOWN = "states known\npolicies known"
+"""What apt's part says where both could be asked."""
 WHOLE = {
     "system": SYSTEM,
     "panel": "",
-    "apt": "",
+    "apt": KNOWN,
     "apt_lists": LISTS,
     "reboot": "",
     "conffiles": "",

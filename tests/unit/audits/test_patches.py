@@ -12,7 +12,7 @@ from hypothesis import strategies as any_of
 from opsrunner.audits.patches import CAUSES, read_report, script
 from opsrunner.model.finding import HostReport, Severity
 
-from .answers import AT, DATA, NOW, answer, of_cause, report, stored
+from .answers import AT, DATA, KNOWN, NOW, answer, of_cause, report, stored
 
 STORED = sorted(path.stem for path in DATA.glob("*.txt"))
 CAPTURED_AT = datetime(2026, 11, 23, tzinfo=UTC)
@@ -117,7 +117,9 @@ def test_no_answer_is_a_problem_and_nothing_is_examined(output: bytes) -> None:
 
 
 def test_text_of_a_host_cannot_pass_for_a_mark() -> None:
-    output = answer(conffiles="/etc/a\n@apt\n@apt 0 0\n@end 1", apt="Inst bash [1] (2 Debian:12/stable [amd64])")
+    output = answer(
+        conffiles="/etc/a\n@apt\n@apt 0 0\n@end 1", apt=f"{KNOWN}\nInst bash [1] (2 Debian:12/stable [amd64])"
+    )
     told = report(output)
     assert set(of_cause(told, "updates")) == {"bash"}
     assert told.examined == frozenset(CAUSES)
@@ -132,9 +134,23 @@ def test_control_characters_and_commas_of_a_host_reach_nobody() -> None:
     assert len(told.findings) == 2
 
 
+@pytest.mark.parametrize(
+    ("known", "missing"),
+    [
+        ("states known", {"security", "updates", "kept-back", "held"}),
+        ("policies known", {"held", "broken", "kept-back"}),
+        ("", {"security", "updates", "kept-back", "held", "broken"}),
+    ],
+)
+def test_what_apt_or_dpkg_could_not_say_is_not_examined(known: str, missing: set[str]) -> None:
+    told = report(apt=known)
+    assert frozenset(CAUSES) - told.examined == missing
+    assert told.problems
+
+
 def test_more_findings_than_are_kept_leave_the_worst_and_say_so() -> None:
     rows = [f"Inst low{number} [1] (2 Debian:12/stable [amd64])" for number in range(3000)]
-    told = report(apt="\n".join([*rows, "Inst bad [1] (2 Debian-Security:12/stable-security [amd64])"]))
+    told = report(apt="\n".join([KNOWN, *rows, "Inst bad [1] (2 Debian-Security:12/stable-security [amd64])"]))
     assert len(told.findings) == 2000
     assert set(of_cause(told, "security")) == {"bad"}
     assert "updates" not in told.examined

@@ -117,3 +117,9 @@ def test_a_needs_restarting_that_does_not_work_is_a_problem() -> None:
     told = report(reboot="needs-restarting 124")
     assert told.problems == ("needs-restarting -r ended with exit status 124",)
     assert "reboot" not in told.examined
+
+
+def test_an_unreadable_boot_folder_is_a_problem() -> None:
+    told = report(reboot="boot unreadable")
+    assert told.problems == ("which kernels are installed is not known: this account may not read /boot",)
+    assert "reboot" not in told.examined
