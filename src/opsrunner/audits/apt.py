@@ -46,10 +46,25 @@ def see_apt(host: Host, answer: Answer) -> Seen:
         "security": sum(finding.cause == "security" for finding in pending),
         "held": len(held),
     }
+    examined, problems = judge(section)
     findings = (*pending, *held, *back, *broken)
+    return Seen(examined=examined, findings=findings, facts=facts, problems=problems)
+
+
+def judge(section: Section) -> tuple[frozenset[str], tuple[str, ...]]:
+    """Return what was looked for to the end, and what could not be."""
+    problems = []
+    examined = OF_UPDATES | OF_PACKAGES
     if section.status:
-        return Seen(examined=OF_PACKAGES, findings=findings, facts=facts, problems=(said_failure(section),))
-    return Seen(examined=OF_UPDATES | OF_PACKAGES, findings=findings, facts=facts)
+        problems.append(said_failure(section))
+        examined -= OF_UPDATES
+    if not section.says("policies known"):
+        problems.append("where the pending updates come from is not known: apt-cache policy failed")
+        examined -= OF_UPDATES | {"held"}
+    if not section.says("states known"):
+        problems.append("the states of the packages are not known: dpkg-query failed")
+        examined -= OF_PACKAGES | {"kept-back"}
+    return examined, tuple(problems)
 
 
 def read_policies(section: Section) -> Mapping[str, Policy]:

@@ -39,7 +39,8 @@ look_apt() {
     /^Inst / || /^E: / { print }
     /^[^ ]/ { kept = /kept back/ ? "back" : /phasing/ ? "phased" : "" }
     /^ / && kept { print kept, $1, $2, $3, $4 }')
-  odd=$(dpkg-query -W -f='${Status} ${binary:Package} ${Version}\n' | awk '
+  odd=$(dpkg-query -W -f='${Status} ${binary:Package} ${Version}\n') && echo 'states known'
+  odd=$(printf '%s\n' "$odd" | awk '
     $1 == "hold" && $3 == "installed" { print "held", $4, $5 }
     $3 ~ /^(half-|unpacked|triggers-)/ || $2 != "ok" { print "broken", $4, $3 }')
   printf '%s\n%s\n' "$plan" "$odd"
@@ -47,7 +48,8 @@ look_apt() {
     $1 == "back" || $1 == "held" { print $2 }
     $1 == "Inst" && $3 ~ /^\[/ { name = $2; $1 = $2 = $3 = $4 = ""; if (tolower($0) !~ /security/) print name }')
   # shellcheck disable=SC2086 # several names
-  [ -z "$names" ] || $limit apt-cache policy $names | awk '
+  policies=$([ -z "$names" ] || $limit apt-cache policy $names) && echo 'policies known'
+  printf '%s\n' "$policies" | awk '
     /^[^ ]/ { name = substr($1, 1, length($1) - 1); newer = 1; safe = phased = "-" }
     $1 == "Candidate:" { candidate = $2 }
     $1 == "***" { print "policy", name, $2, candidate, safe, phased; newer = 0 }
@@ -106,6 +108,7 @@ look_dnf_lists() {
 }
 
 look_reboot() {
+  [ -r /boot ] || echo 'boot unreadable'
   kernels=$(for file in /boot/vmlinuz-*; do [ ! -e "$file" ] || echo "${file#/boot/vmlinuz-}"; done | grep -v rescue | sort -V)
   newest=$(printf '%s\n' "$kernels" | tail -n 1)
   for kernel in $kernels; do echo "kernel $kernel"; done

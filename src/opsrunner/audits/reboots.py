@@ -47,7 +47,11 @@ def see_reboot(host: Host, answer: Answer) -> Seen:
         reasons.append(f"asked for by {', '.join(others or sorted(asked)) or 'the system'}")
     facts: dict[str, Any] = {"newest_kernel": kernels.newest, "reboot": bool(reasons), "live_patching": patched}
     needs = section.of("needs-restarting")
-    problems = () if set(needs) <= {"0", "1"} else (f"needs-restarting -r ended with exit status {needs[0]}",)
+    problems: tuple[str, ...] = ()
+    if not set(needs) <= {"0", "1"}:
+        problems = (f"needs-restarting -r ended with exit status {needs[0]}",)
+    if section.says("boot unreadable") and not host.system.is_container:
+        problems = (*problems, "which kernels are installed is not known: this account may not read /boot")
     examined = frozenset() if problems else frozenset({"reboot"})
     if not reasons:
         return Seen(examined=examined, facts=facts, problems=problems)

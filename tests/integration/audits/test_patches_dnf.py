@@ -84,7 +84,7 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
         specs.append(top / f"{number}.spec")
         specs[-1].write_text(SPEC.format(name=name, version=version, release=release, epoch=epoch))
     define = ["--define", f"_topdir {top}", "--define", f"_rpmdir {top}", "--define", "_build_name_fmt %%{NVRA}.rpm"]
-    subprocess.run(["rpmbuild", "-bb", "--quiet", *define, *specs], check=True, capture_output=True)
+    subprocess.run(["rpmbuild", "-bb", "--quiet", *define, *map(str, specs)], check=True, capture_output=True)
     return top
 
 
@@ -108,8 +108,9 @@ class DnfHost:
         subprocess.run(["createrepo_c", "-q", archive], check=True, capture_output=True)
         if updateinfo is not None:
             (archive / "updateinfo.xml").write_text(f'<?xml version="1.0"?><updates>{updateinfo}</updates>')
-            modify = ["modifyrepo_c", archive / "updateinfo.xml", archive / "repodata"]
-            subprocess.run(modify, check=True, capture_output=True)
+            subprocess.run(
+                ["modifyrepo_c", archive / "updateinfo.xml", archive / "repodata"], check=True, capture_output=True
+            )
         lines = [f"[{name}]", f"name={name}", f"baseurl=file://{archive}", "gpgcheck=0", f"skip_if_unavailable={skip}"]
         (self.root / f"etc/yum.repos.d/{name}.repo").write_text("\n".join(lines) + "\n")
 
