@@ -111,3 +111,20 @@ def test_a_file_that_breaks_leaves_the_last_good_hosts_in_force_and_is_told(make
     assert gone.site is not None
     assert mended.site is not None
     assert "web7" in mended.site.hosts
+
+
+def test_the_last_good_hosts_outlive_the_program(make_site: Maker) -> None:
+    root = make_site(FILES)
+    before = SiteLoader(root).load()
+    (root / "hosts.csv").write_text("host;ip\nmail1;not an address\n", encoding="utf-8")
+
+    without = SiteLoader(root).load()
+    started = SiteLoader(root, last_inventory=lambda: before.inventory_text).load()
+    of_another_form = SiteLoader(root, last_inventory=lambda: '{"web1": []}').load()
+
+    assert before.site is not None
+    assert started.site is not None
+    assert (started.site.hosts, started.site.hosts_from) == (before.site.hosts, before.site.hosts_from)
+    assert [problem.file for problem in started.problems] == ["hosts.csv"]
+    assert started.broken == {}
+    assert (without.site, of_another_form.site) == (None, None)
