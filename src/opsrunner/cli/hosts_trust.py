@@ -107,7 +107,7 @@ def _trust_many(session: Session, app: OpenSite, hosts: Sequence[Host], *, sourc
             ]
         )
     else:
-        session.screen.line(f"{count_words(len(new), 'host')} trusted from now on.", tone="fine")
+        session.screen.line(f"{count_words(len(new), 'host')} trusted from now on.", tone="fine" if new else None)
         if missed:
             session.screen.line(f"{count_words(len(missed), 'host')} left as before: see above.", tone="look")
     return 1 if missed else 0
@@ -122,7 +122,10 @@ def _asked(session: Session, app: OpenSite, hosts: Sequence[Host]) -> Mapping[Ho
     with session.screen.working(text) as say:
         tell: Callable[[int], None] = lambda count: say(f"{text}: {count} answered")  # noqa: E731 - typed for the call
         found = scan_all(hosts, scan_one=app.fleet.scan, told=tell)
-    return {host: keys.message if isinstance(keys, StepFailed) else keys for host, keys in found.items()}
+    return {
+        host: keys.message.removeprefix(f"{host.name}: ") if isinstance(keys, StepFailed) else keys
+        for host, keys in found.items()
+    }
 
 
 def _imported(hosts: Sequence[Host], source: Path) -> Mapping[Host, Sequence[HostKey] | str]:
@@ -136,7 +139,7 @@ def _imported(hosts: Sequence[Host], source: Path) -> Mapping[Host, Sequence[Hos
     found: dict[Host, Sequence[HostKey] | str] = {}
     for host in hosts:
         keys = accepted(known.keys_of(host)) or accepted(known.keys_of(with_address(host, host.name)))
-        found[host] = keys or f"{host.name}: has no key in {source}"
+        found[host] = keys or f"has no key in {source}"
     return found
 
 

@@ -43,13 +43,15 @@ class Loaded:
     changed: bool = True
     site_text: str = ""
     """The text of `opsrunner.yaml` that is in force; empty without `site`."""
+    inventory_text: str = ""
+    """The hosts of inventories that are in force, as `last_inventory` takes them; empty without any."""
 
 
 class SiteLoader:
     """Keeps what it has read, and the last good form of every routine.
 
     `last_good` are routines as they were last in force, for files that are broken at the start; `last_site` returns
-    the text of `opsrunner.yaml` as it was then, empty where it is not known.
+    the text of `opsrunner.yaml` as it was then, `last_inventory` the hosts of inventories; empty where not known.
     """
 
     def __init__(
@@ -58,6 +60,7 @@ class SiteLoader:
         *,
         last_good: Mapping[str, Routine] | None = None,
         last_site: Callable[[], str] | None = None,
+        last_inventory: Callable[[], str] | None = None,
         clock: Clock | None = None,
     ) -> None:
         self._root = Path(os.path.realpath(root))
@@ -70,7 +73,7 @@ class SiteLoader:
         self._good: SiteDraft | None = None
         self._shelf = Shelf(self._root, packaged=packaged.library() / "checklists")
         self._reports = ReportTemplates(self._root)
-        self._inventories = Inventories(self._root)
+        self._inventories = Inventories(self._root, last_good=last_inventory)
         self._routines = RoutineFiles(self._root)
 
     def load(self) -> Loaded:
@@ -138,6 +141,7 @@ class SiteLoader:
             warnings=tuple(warnings),
             broken=broken,
             site_text=text,
+            inventory_text=self._loaded.inventory_text if unsafe else self._inventories.kept,
         )
 
     def _idle_holidays(self) -> Iterator[Problem]:

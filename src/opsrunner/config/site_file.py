@@ -152,7 +152,7 @@ def _names(data: Mapping[str, Any], inventory: Inventory, report: Report) -> Sit
 def _note_missing_addresses(keys: SiteKeys, inventory: Inventory, report: Report) -> None:
     for name, host in keys.hosts.items():
         if host.address is None and inventory.hosts is not None and name not in inventory.hosts:
-            report.add(("hosts", name, "address"), "is needed")
+            report.add(("hosts", name, "address"), "is needed", "no inventory says it" if inventory.hosts else "")
 
 
 def _keys(data: Any, report: Report) -> SiteKeys | None:

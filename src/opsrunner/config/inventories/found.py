@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from opsrunner.config.report import MOST_MISTAKES
+from opsrunner.config.site_keys import HostKeys
 from opsrunner.model.site import Problem
 
 MOST_HOSTS = 10_000
@@ -37,6 +38,14 @@ class FoundHost:
     def place_of(self, key: object) -> Place:
         """Return where one key was said, else where the host stands."""
         return self.places.get(str(key), self.place)
+
+
+@dataclass(frozen=True, kw_only=True)
+class InventoryHost:
+    """A host as an inventory says it, checked by the rules for `hosts` of `opsrunner.yaml`."""
+
+    keys: HostKeys
+    place: Place
 
 
 class Findings:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,8 +14,9 @@ from opsrunner.config.inventories.ansible_yaml import how_to_list, read_ansible_
 from opsrunner.config.inventories.connection import hosts_of
 from opsrunner.config.inventories.csv_table import read_csv
 from opsrunner.config.inventories.files import Files
-from opsrunner.config.inventories.found import Findings, FoundHost, Place
+from opsrunner.config.inventories.found import Findings, FoundHost, InventoryHost, Place
 from opsrunner.config.inventories.ini import read_ini
+from opsrunner.config.inventories.keeping import hosts_kept, kept_text
 from opsrunner.config.inventories.keys import InventoryKeys
 from opsrunner.config.inventories.vars_files import read_beside
 from opsrunner.config.sentences import mistakes_of
@@ -25,14 +26,6 @@ from opsrunner.config.yaml_scalars import BadYaml
 from opsrunner.model.site import Problem
 
 _YAML = (".yaml", ".yml", ".json")
-
-
-@dataclass(frozen=True, kw_only=True)
-class InventoryHost:
-    """A host as an inventory says it, checked by the rules for `hosts` of `opsrunner.yaml`."""
-
-    keys: HostKeys
-    place: Place
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,11 +40,18 @@ class Inventory:
 class Inventories:
     """Reads inventories, and keeps what was good when it is read again and is not."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, last_good: Callable[[], str] | None = None) -> None:
+        """Read below `root`; `last_good` returns what `kept` was, when an earlier program had it in force."""
         self._root = root
+        self._last_good = last_good
         self._good: Mapping[str, InventoryHost] | None = None
         self.watched: Mapping[Path, Signature] = {}
         """The files and folders that the last reading depended on, as they were then."""
+
+    @property
+    def kept(self) -> str:
+        """The hosts that are in force, as a text to be kept."""
+        return kept_text(self._good or {})
 
     def read(self, wanted: Sequence[InventoryKeys], *, own: Mapping[str, Collection[str]]) -> Inventory:
         """Return the hosts of the files that the site names; `own` are those of its own file, with their keys."""
@@ -65,6 +65,8 @@ class Inventories:
         self.watched = files.watched
         if not findings.problems:
             self._good = hosts
+        elif self._good is None and self._last_good is not None:
+            self._good = hosts_kept(self._last_good())
         return Inventory(hosts=self._good, problems=findings.problems, warnings=findings.warnings)
 
 

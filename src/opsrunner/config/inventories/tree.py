@@ -76,10 +76,12 @@ class Tree:
             return
         of_name = {"ansible_port": variable("ansible_port", port, written=port, place=place)} if port else {}
         for name in names:
-            if self._is_name(name, place):
-                entry = self.hosts.setdefault(name, HostEntry(name=name, place=place))
-                entry.variables.update({**of_name, **variables})
-                self.groups[group].hosts[name] = None
+            if not self._is_name(name, place):
+                continue
+            if name not in self.hosts:  # where a host stands again, Ansible passes over the port behind its name
+                self.hosts[name] = HostEntry(name=name, place=place, variables={**of_name})
+            self.hosts[name].variables.update(variables)
+            self.groups[group].hosts[name] = None
 
     def _is_name(self, name: str, place: Place) -> bool:
         try:
@@ -128,6 +130,8 @@ class Tree:
         for group in self.groups.values():
             for host in group.hosts:
                 of_host[host] |= above[group.name]
+        for names in of_host.values():  # who is in a group of its own is not without one, wherever it stands
+            (names.add if names <= set(USUAL) else names.discard)(WITHOUT_GROUP)
         return {
             host: tuple(self.groups[name] for name in sorted(names, key=ranks.__getitem__))
             for host, names in of_host.items()
