@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from opsrunner.model.run import Run
 
 EXAMPLE = """
-opsrunner ask 'php -v | head -1' --hosts shared
+opsrunner ask 'uname -r' --hosts shared
 opsrunner ask 'systemctl is-active exim4' --hosts all --exit 0 --open-task
-opsrunner ask 'sshd -T | grep -i ^permitrootlogin' --hosts all --expect no --save-as root-logins --daily 06:00
+opsrunner ask 'sysctl -n net.ipv4.tcp_syncookies' --hosts all --expect 1 --save-as syn-cookies --daily 06:00
 """
 LONGEST_COMMAND = 100_000
 """Bytes; Linux takes 128 KiB as one argument (execve(2))."""
