@@ -13,6 +13,7 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from opsrunner.engine.desk import Desk
+from opsrunner.engine.finding_words import hosts_words
 from opsrunner.engine.plain_markdown import plain_markdown
 from opsrunner.engine.tasks import BY_CHECK, OUTCOME_LENGTH
 from opsrunner.errors import NotFound
@@ -28,7 +29,6 @@ from opsrunner.schedules.day_names import day_words
 MOST_HOSTS = 40
 """So many hosts a task names; `opsrunner findings` names them all."""
 MOST_OF_HOST = 6
-NAMED = 3
 TITLE_LENGTH = 200
 
 
@@ -171,14 +171,6 @@ class FindingTasks:
         return (
             clean_line(f"run {run.id}: no longer on {', '.join(gone)}", length=OUTCOME_LENGTH) if gone else task.message
         )
-
-
-def hosts_words(hosts: Sequence[str]) -> str:
-    """Return `web1`, `web1 and web2`, `web1, web2 and web3`, or how many there are."""
-    if len(hosts) > NAMED:
-        return f"{len(hosts)} hosts"
-    *first, last = hosts
-    return f"{', '.join(first)} and {last}" if first else last
 
 
 def _title(key: str, found: Sequence[KnownFinding]) -> str:

@@ -82,6 +82,7 @@ class Routines:
                 ("findings", "routine"),
                 ("causes", "routine"),
                 ("examinations", "routine"),
+                ("host_facts", "routine"),
             ):
                 sql = f"UPDATE {table} SET {column} = ? WHERE {column} = ?"  # noqa: S608 (fixed words)
                 self._ledger.change(sql, (new, old))
