@@ -32,7 +32,7 @@ class Asked(Fields):
 
     q: Annotated[str, Field(max_length=LONGEST)] = ""
     group: str = ""
-    stands: Tone | Literal[""] = ""
+    stands: Literal["", "failed", "look", "live", "fine", "nothing"] = ""
     cause: Annotated[str, Field(max_length=LONGEST)] = ""
     sort: str = ""
     """The key of a column, with a `-` before it the other way round; '' is as the page comes."""
