@@ -116,7 +116,7 @@ def _hosts(app: OpenSite, named: str | None) -> frozenset[str]:
 
 
 def _on(accepted: Sequence[Any]) -> str:
-    from opsrunner.engine.findings import hosts_words
+    from opsrunner.engine.finding_words import hosts_words
 
     return hosts_words(sorted({one.host for one in accepted}))
 

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 from opsrunner.engine.asking import asking_words, is_asked
 from opsrunner.engine.desk import Desk
+from opsrunner.engine.finding_words import hosts_words
 from opsrunner.engine.plain_markdown import plain_markdown
 from opsrunner.engine.tasks import BY_CHECK, OUTCOME_LENGTH
 from opsrunner.errors import NotFound
@@ -30,7 +31,6 @@ from opsrunner.steps.fenced import fenced
 MOST_HOSTS = 40
 """So many hosts a task names; `opsrunner findings` names them all."""
 MOST_OF_HOST = 6
-NAMED = 3
 TITLE_LENGTH = 200
 
 
@@ -180,14 +180,6 @@ class FindingTasks:
 def _again(routine: Routine) -> Iterator[str]:
     if is_asked(routine):
         yield from ("Ask again when it is put right:", "", fenced(asking_words(routine)), "")
-
-
-def hosts_words(hosts: Sequence[str]) -> str:
-    """Return `web1`, `web1 and web2`, `web1, web2 and web3`, or how many there are."""
-    if len(hosts) > NAMED:
-        return f"{len(hosts)} hosts"
-    *first, last = hosts
-    return f"{', '.join(first)} and {last}" if first else last
 
 
 def _title(plan: StepPlan, key: str, found: Sequence[KnownFinding]) -> str:

@@ -11,9 +11,11 @@ from opsrunner.ledger.database import Ledger
 from opsrunner.ledger.days import Days
 from opsrunner.ledger.digests import Digests
 from opsrunner.ledger.ends import Ends
+from opsrunner.ledger.finding_counts import FindingCounts
 from opsrunner.ledger.findings import Findings
 from opsrunner.ledger.foreign import ForeignBackups
 from opsrunner.ledger.holds import Holds
+from opsrunner.ledger.host_facts import HostFactsTable
 from opsrunner.ledger.host_parts import HostParts
 from opsrunner.ledger.mail_queue import MailQueue
 from opsrunner.ledger.outbox import Outbox
@@ -53,6 +55,8 @@ class Books:
         self.foreign = ForeignBackups(ledger)
         self.findings = Findings(ledger)
         self.samples = Samples(ledger)
+        self.finding_counts = FindingCounts(ledger)
+        self.host_facts = HostFactsTable(ledger)
         self.digests = Digests(ledger)
         self.absences = Absences(ledger)
         self.notes = Notes(ledger)

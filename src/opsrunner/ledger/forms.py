@@ -267,4 +267,9 @@ CREATE TABLE acceptances (
   mark TEXT NOT NULL, until_at TEXT NOT NULL, reason TEXT NOT NULL, "by" TEXT NOT NULL, at TEXT NOT NULL, ended_at TEXT
 );
 CREATE INDEX acceptances_until ON acceptances(until_at) WHERE ended_at IS NULL;
+CREATE INDEX acceptances_host ON acceptances(host, cause, subject) WHERE ended_at IS NULL;
+CREATE TABLE host_facts (
+  routine TEXT NOT NULL, step TEXT NOT NULL, host TEXT NOT NULL, at TEXT NOT NULL, examined INTEGER NOT NULL,
+  problems INTEGER NOT NULL, facts TEXT NOT NULL, PRIMARY KEY (routine, step, host)
+) WITHOUT ROWID;
 """

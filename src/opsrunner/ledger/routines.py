@@ -96,6 +96,7 @@ class Routines:
                 ("causes", "routine"),
                 ("examinations", "routine"),
                 ("samples", "routine"),
+                ("host_facts", "routine"),
             ):
                 sql = f"UPDATE {table} SET {column} = ? WHERE {column} = ?"  # noqa: S608 (fixed words)
                 self._ledger.change(sql, (new, old))

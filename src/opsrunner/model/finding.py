@@ -130,6 +130,8 @@ class KnownFinding:
     """It was there when its cause was first looked for on this host, and has not become worse."""
     accepted: Acceptance | None = None
     """By whom it was accepted, while that lasts."""
+    why: str = ""
+    """Why it stands no longer: `not found again`, or its host is no longer audited; '' while it stands."""
 
 
 @dataclass(frozen=True, kw_only=True)
