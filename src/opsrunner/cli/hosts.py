@@ -170,7 +170,8 @@ def _where(host: Host) -> str:
     if host.is_local:
         return "this machine"
     port = "" if host.port == 22 else f":{host.port}"
-    return f"{f'{host.user}@' if host.user else ''}{host.address}{port}"
+    way = f" through {host.jump.name}" if host.jump else ""
+    return f"{f'{host.user}@' if host.user else ''}{host.address}{port}{way}"
 
 
 def _trust(host: Host, keys: Sequence[HostKey]) -> Cell:
@@ -190,6 +191,7 @@ def _view(host: Host, keys: Sequence[HostKey]) -> dict[str, Any]:
         "port": host.port,
         "user": host.user,
         "groups": host.groups,
+        "jump": host.jump.name if host.jump else None,
         "local": host.is_local,
         "trusted": host.is_local or bool(keys),
         "keys": [{"type": key.type, "fingerprint": key.fingerprint} for key in keys],
