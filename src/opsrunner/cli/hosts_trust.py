@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -116,12 +117,12 @@ def _trust_many(session: Session, app: OpenSite, hosts: Sequence[Host], *, sourc
 def _asked(session: Session, app: OpenSite, hosts: Sequence[Host]) -> Mapping[Host, Sequence[HostKey] | str]:
     """Return what the hosts show, or why they show nothing; they are asked side by side."""
     from opsrunner.errors import StepFailed
-    from opsrunner.fleet.scan import scan_all
+    from opsrunner.fleet.scan import scan, scan_all
 
     text = f"asking {len(hosts)} hosts for their keys"
     with session.screen.working(text) as say:
         tell: Callable[[int], None] = lambda count: say(f"{text}: {count} answered")  # noqa: E731 - typed for the call
-        found = scan_all(hosts, clock=app.clock, told=tell)
+        found = scan_all(hosts, one=partial(scan, clock=app.clock), told=tell)
     return {
         host: keys.message.removeprefix(f"{host.name}: ") if isinstance(keys, StepFailed) else keys
         for host, keys in found.items()

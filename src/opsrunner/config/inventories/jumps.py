@@ -8,6 +8,8 @@ from typing import Any
 
 from opsrunner.config.inventories.found import Findings, FoundHost
 
+MOST_JUMPS = 3
+"""How many hosts may stand between us and another."""
 _NEEDS_QUOTES = frozenset(":%")
 
 
@@ -18,7 +20,10 @@ def settle_jumps(
     known = {name: dict(keys) for name, keys in own.items()}
     for name, host in found.items():
         known[name] = {"address": name, **host.keys, **known.get(name, {})}
-    return {name: _settled(host, known, findings) if "jump" in host.keys else host for name, host in found.items()}
+    settled = {name: _settled(host, known, findings) if "jump" in host.keys else host for name, host in found.items()}
+    jumps = {name: str(keys["jump"]) for name, keys in own.items() if "jump" in keys}
+    jumps = {name: str(host.keys["jump"]) for name, host in settled.items() if "jump" in host.keys} | jumps
+    return {name: _reachable(host, jumps, findings) for name, host in settled.items()}
 
 
 def _settled(host: FoundHost, known: Mapping[str, Mapping[str, Any]], findings: Findings) -> FoundHost:
@@ -34,6 +39,21 @@ def _settled(host: FoundHost, known: Mapping[str, Mapping[str, Any]], findings: 
         message = f"goes over '{written[:60]}', which is no host here"
         hint = f"add it under hosts in opsrunner.yaml: {_entry(target)}"
     findings.add(host.place_of("jump"), message, hint, path="jump", host=host.name)
+    return replace(host, keys={key: value for key, value in host.keys.items() if key != "jump"})
+
+
+def _reachable(host: FoundHost, jumps: Mapping[str, str], findings: Findings) -> FoundHost:
+    """Return a host without a jump that leads round in a circle, or through too many others."""
+    way = [host.name]
+    while way[-1] in jumps and len(way) <= MOST_JUMPS + 1 and way[-1] not in way[:-1]:
+        way.append(jumps[way[-1]])
+    if "jump" not in host.keys or (len(way) <= MOST_JUMPS + 1 and way[-1] not in way[:-1]):
+        return host
+    is_circle = way[-1] in way[:-1]
+    message = (
+        f"the jumps go in a circle: {' → '.join(way)}" if is_circle else f"goes through more than {MOST_JUMPS} hosts"
+    )
+    findings.add(host.place_of("jump"), message, path="jump", host=host.name)
     return replace(host, keys={key: value for key, value in host.keys.items() if key != "jump"})
 
 

@@ -73,3 +73,28 @@ def test_a_jump_is_found_by_name_or_address(written: str, name: str) -> None:
 )
 def test_a_jump_that_is_no_host_is_told_with_what_to_write(written: str, said: str) -> None:
     assert settled(written) == (None, f"hosts:1:1: jump: web1: {said}")
+
+
+def test_jumps_that_go_in_a_circle_or_too_far_are_told() -> None:
+    findings = Findings()
+    ways = {"a": "b", "b": "a", "c1": "c2", "c2": "c3", "c3": "c4", "c4": "c5", "c5": ""}
+    hosts = {
+        name: FoundHost(name=name, place=PLACE, keys={"jump": jump} if jump else {}) for name, jump in ways.items()
+    }
+
+    found = settle_jumps(hosts, {}, findings)
+
+    assert [str(problem) for problem in findings.problems] == [
+        "hosts:1:1: jump: a: the jumps go in a circle: a → b → a",
+        "hosts:1:1: jump: b: the jumps go in a circle: b → a → b",
+        "hosts:1:1: jump: c1: goes through more than 3 hosts",
+    ]
+    assert {name: host.keys.get("jump") for name, host in found.items()} == {
+        "a": None,
+        "b": None,
+        "c1": None,
+        "c2": "c3",
+        "c3": "c4",
+        "c4": "c5",
+        "c5": None,
+    }
