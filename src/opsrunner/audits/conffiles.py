@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from opsrunner.audits.answer import Answer
 from opsrunner.audits.seen import Host, Seen
-
 from opsrunner.model.finding import Severity
 
 WAITING = (".dpkg-dist", ".dpkg-new", ".ucf-dist", ".ucf-new", ".rpmnew", ".rpmsave")

@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 from opsrunner.audits.seen import Host, Seen
-
 from opsrunner.model.finding import Severity
 
 OLD_DAYS = 3

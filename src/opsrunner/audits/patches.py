@@ -17,7 +17,6 @@ from opsrunner.audits.restarts import see_restart
 from opsrunner.audits.rpm import see_dnf, see_dnf_lists
 from opsrunner.audits.seen import Host, Seen, unite
 from opsrunner.audits.systems import read_system, see_panel, see_system
-
 from opsrunner.model.finding import HostReport
 
 __all__ = ["CAUSES", "read_report", "script"]

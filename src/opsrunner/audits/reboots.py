@@ -8,7 +8,6 @@ from typing import Any
 
 from opsrunner.audits.answer import Answer, Section
 from opsrunner.audits.seen import Host, Seen
-
 from opsrunner.model.finding import Finding, Severity
 
 OF_A_KERNEL = re.compile(r"linux-|kernel\b")

@@ -11,7 +11,6 @@ from pathlib import Path
 
 from opsrunner.audits.answer import Answer
 from opsrunner.audits.seen import Host, Seen
-
 from opsrunner.model.finding import Severity
 
 SOON = timedelta(days=90)

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Mapping
 
 from opsrunner.audits.answer import Answer, Section
 from opsrunner.audits.seen import Host, Seen
-
 from opsrunner.model.finding import Severity
 
 IN_A_CONTAINER = re.compile(r"docker|kubepods|libpod|/lxc|machine\.slice")

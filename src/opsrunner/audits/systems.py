@@ -7,7 +7,6 @@ from typing import Any
 
 from opsrunner.audits.answer import Answer, Section
 from opsrunner.audits.seen import Host, Seen, System
-
 from opsrunner.model.finding import Severity
 
 CLOCK_SECONDS = 5 * 60
