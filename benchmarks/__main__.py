@@ -27,6 +27,7 @@ TOPICS: tuple[str, ...] = (
     "page_followers",
     "backup",
     "backup_large",
+    "fleet",
 )
 """One module each; its `figures()` yields what it measured."""
 

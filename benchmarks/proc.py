@@ -29,6 +29,15 @@ def megabytes(pid: int) -> float:
     return int(state.partition("VmRSS:")[2].split()[0]) / 1024
 
 
+def proportional_megabytes(pid: int) -> float:
+    """Return its share of memory in MB (Pss: what n processes have in common counts 1/n); 0 where it has ended."""
+    try:
+        rollup = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="utf-8")
+    except OSError:
+        return 0.0
+    return int(rollup.partition("\nPss:")[2].split()[0]) / 1024
+
+
 def cacheable_bytes() -> int:
     """Return how much of files the machine can keep in memory: what is free, and what is such already."""
     state = Path("/proc/meminfo").read_text(encoding="utf-8")

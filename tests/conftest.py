@@ -6,6 +6,7 @@ import os
 import shutil
 import socket
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ import pytest
 from hypothesis import settings
 
 if TYPE_CHECKING:
+    from .farm import Farm, Quirks
     from .seaweed import S3Server
 
 SYSTEM_FOLDERS = ("/usr/sbin", "/sbin", "/usr/local/sbin", "/usr/lib/dovecot")
@@ -31,6 +33,7 @@ settings.register_profile("gate", deadline=None, derandomize=True)
 settings.load_profile("gate" if os.environ.get("CI") == "true" else "person")
 
 SiteMaker = Callable[[Mapping[str, str]], Path]
+FarmMaker = Callable[..., "Farm"]
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -118,6 +121,22 @@ def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
 
     with serving(tmp_path_factory.mktemp("s3")) as server:
         yield server
+
+
+@pytest.fixture
+def make_farm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FarmMaker]:
+    """Start hosts that end with the test: `make_farm(50, web7=Quirks(…))` gives `web1` to `web50`.
+
+    Mark tests with needs("sshd").
+    """
+    from .farm import farming  # noqa: PLC0415 - few tests need hosts
+
+    with ExitStack() as farms:
+
+        def make(count: int, **quirks: Quirks) -> Farm:
+            return farms.enter_context(farming(tmp_path_factory.mktemp("farm"), count, quirks=quirks))
+
+        yield make
 
 
 @pytest.fixture

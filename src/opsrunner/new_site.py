@@ -13,7 +13,9 @@ from opsrunner.errors import Refused
 from opsrunner.packaged import library
 
 STARTER = Path(__file__).resolve().parent / "starter"
-WAITING_FOR_DATA = frozenset({"order-intake.yaml", "overnight-orders.yaml", "others-backups.yaml", "others-drill.yaml"})
+WAITING_FOR_DATA = frozenset(
+    {"order-intake.yaml", "overnight-orders.yaml", "others-backups.yaml", "others-drill.yaml", "offer.yaml"}
+)
 """Routines that are nothing without the company's own data; they come switched off."""
 _BLANK = re.compile(r"@(company|timezone|owner_name|owner_email)@")
 SECRETS = "secrets"

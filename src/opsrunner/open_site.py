@@ -218,7 +218,9 @@ class OpenSite:
         return self.lock.is_held()
 
     def close(self) -> None:
-        """Close the ledger."""
+        """Close the ledger, and the connections to hosts."""
+        if "fleet" in vars(self):  # else no verb has asked for it, and there is none
+            self.fleet.close()
         self.books.ledger.close()
 
     def _write_samples(self) -> None:

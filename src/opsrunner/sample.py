@@ -22,6 +22,7 @@ DAYS_UNTIL_CANCELLED = 14
 FORGOTTEN_BY_PANEL = 0.004
 HOSTS = ("web1", "web2", "web3")
 PLANS = {"Starter": 590, "Business": 1490, "Agency": 3900, "Server M": 8900, "Server L": 15900}
+TEMPLATES = ("Debian 11", "Debian 12", "Ubuntu 22.04 LTS", "Ubuntu 24.04 LTS", "AlmaLinux 9")
 BY_HAND = frozenset({"Server M", "Server L"})
 """Products that the order form cannot create by itself."""
 # fmt: off
@@ -55,7 +56,7 @@ class Order:
 
 
 def write_samples(root: Path, state: Path, *, seed: int, now: datetime) -> list[Path]:
-    """Write `sample/orders.csv` and `sample/accounts.csv` below `state`, as they stand `now`.
+    """Write `sample/orders.csv`, `accounts.csv` and `templates.csv` below `state`, as they stand `now`.
 
     Beside them stands `sample/panel/`, in which the control panel keeps a backup of each account.
     `root` is the site's folder; a relative `state` lies in it. Files that already say the same are left
@@ -66,7 +67,7 @@ def write_samples(root: Path, state: Path, *, seed: int, now: datetime) -> list[
     orders = list(orders_until(now, seed=seed))
     accounts = account_rows(orders, seed=seed)
     _write_panel(folder / "panel", accounts, seed=seed, now=now)
-    tables = {"orders.csv": order_rows(orders), "accounts.csv": accounts}
+    tables = {"orders.csv": order_rows(orders), "accounts.csv": accounts, "templates.csv": template_rows()}
     return [_write_if_changed(folder / name, rows) for name, rows in tables.items()]
 
 
@@ -96,6 +97,11 @@ def order_rows(orders: Sequence[Order]) -> list[Mapping[str, object]]:
         }
         for order in orders
     ]
+
+
+def template_rows() -> list[Mapping[str, object]]:
+    """Return the rows of `templates.csv`: the systems that the order form offers for servers."""
+    return [{"template": name.lower().replace(" ", "-"), "system": name} for name in TEMPLATES]
 
 
 def account_rows(orders: Sequence[Order], *, seed: int) -> list[Mapping[str, object]]:

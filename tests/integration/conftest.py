@@ -72,6 +72,14 @@ class SshdFarm:
         """Return what the host's sshd has logged."""
         return (self.folder / host.name / "log").read_text()
 
+    def shared_keys(self) -> list[HostKey]:
+        """Return the keys of the sshd behind `hosts_of_one`."""
+        return self.public_keys(self._hosts["shared"])
+
+    def running(self) -> list[Host]:
+        """Return the hosts that run."""
+        return list(self._hosts.values())
+
     def stop(self) -> None:
         for daemon in self._daemons.values():
             daemon.kill()
@@ -109,7 +117,7 @@ class SshdFarm:
         keys = "\n".join(f"HostKey {folder}/host_{key_type}" for key_type in key_types)
         config = folder / "sshd_config"
         common = SSHD_CONFIG.format(port=port, address=address, folder=folder, host_keys=keys, name=name)
-        config.write_text(common + settings)
+        config.write_text(settings + common)  # sshd takes what it reads first
         with (folder / "log").open("wb") as log:
             self._daemons[name] = subprocess.Popen([*inside, SSHD, "-D", "-e", "-f", str(config)], stderr=log)
         if inside:
@@ -230,11 +238,12 @@ def pinned_host(sshd_farm: SshdFarm, known_hosts: Path) -> Callable[[int], Host]
 
 
 @pytest.fixture
-def make_fleet(tmp_path: Path, known_hosts: Path) -> Callable[..., Fleet]:
-    """Make a fleet that trusts what `known_hosts` pins."""
+def make_fleet(tmp_path: Path, known_hosts: Path) -> Iterator[Callable[..., Fleet]]:
+    """Make a fleet that trusts what `known_hosts` pins; it is closed after the test."""
+    made: list[Fleet] = []
 
     def make(*, limit_bytes: int = 1_000_000, connect_seconds: float = 5, vault: Vault | None = None) -> Fleet:
-        return Fleet(
+        fleet = Fleet(
             site_root=tmp_path,
             known_hosts=known_hosts,
             clock=SystemClock(),
@@ -242,5 +251,9 @@ def make_fleet(tmp_path: Path, known_hosts: Path) -> Callable[..., Fleet]:
             vault=vault or Vault(tmp_path),
             connect_seconds=connect_seconds,
         )
+        made.append(fleet)
+        return fleet
 
-    return make
+    yield make
+    for fleet in made:
+        fleet.close()

@@ -82,44 +82,6 @@ def make_certificate(path: Path, *, days: int) -> None:
 Finder = Callable[[str, str], StepPlan]
 
 
-def test_capacity_tells_every_file_system_once_with_its_state(step: Finder) -> None:
-    code, rows, _ = run(step("capacity", "disks"), {"LOOK_PERCENT": "101"})
-
-    assert code == 0
-    assert "/" in [row["mount"] for row in rows]
-    assert len({row["mount"] for row in rows}) == len(rows)
-    for row in rows:
-        assert 0 <= float(row["free_gb"]) <= float(row["size_gb"])
-        assert 0 <= int(row["space_percent"]) <= 100
-        assert row["state"] == "fine"
-
-
-def test_capacity_calls_a_file_system_full_from_the_limit_on(step: Finder) -> None:
-    _, rows, _ = run(step("capacity", "disks"), {"LOOK_PERCENT": "0"})
-
-    assert {row["state"] for row in rows} == {"full"}
-
-
-def test_capacity_keeps_spaces_and_quotes_in_a_mount_point(step: Finder, tmp_path: Path) -> None:
-    table = (
-        'Filesystem 1024-blocks Used Available Capacity Mounted on\n/dev/sdb1 2097152 1048576 1048576 50% /srv/a "b"'
-    )
-    put_program(tmp_path / "bin", "df", f"cat <<'END'\n{table}\nEND\n")
-
-    _, rows, _ = run(step("capacity", "disks"), {"PATH": f"{tmp_path}/bin:{os.environ['PATH']}"})
-
-    assert [(row["mount"], row["size_gb"], row["space_percent"]) for row in rows] == [('/srv/a "b"', "2.0", "50")]
-
-
-@pytest.mark.parametrize(("id_", "column"), [("memory", "available_percent"), ("load", "load_per_core")])
-def test_capacity_measures_memory_and_load(step: Finder, id_: str, column: str) -> None:
-    code, rows, _ = run(step("capacity", id_))
-
-    assert code == 0
-    assert len(rows) == 1
-    assert float(rows[0][column]) >= 0
-
-
 @pytest.mark.needs("openssl")
 def test_certificates_are_found_with_the_days_they_have_left(step: Finder, tmp_path: Path) -> None:
     make_certificate(tmp_path / "live/shop.example.com/cert.pem", days=400)
@@ -146,82 +108,6 @@ def test_certificates_that_nobody_can_find_are_not_fine(step: Finder, tmp_path: 
     assert code in plan.options["warn_codes"]
     assert rows == []
     assert "no certificate found" in complaint
-
-
-APT_PLAN = """\
-Inst libssl3 [3.0.15-1~deb12u1] (3.0.17-1~deb12u2 Debian-Security:12/stable-security [amd64])
-Inst bash [5.2.15-2+b7] (5.2.15-2+b8 Debian:12.9/stable [amd64])
-Inst linux-image-6.1.0-40-amd64 (6.1.153-1 Debian-Security:12/stable-security [amd64])
-Conf libssl3 (3.0.17-1~deb12u2 Debian-Security:12/stable-security [amd64])
-"""
-
-
-def test_patch_audit_counts_security_apart_on_debian(step: Finder, tmp_path: Path) -> None:
-    put_program(tmp_path / "bin", "apt-get", f"cat <<'END'\n{APT_PLAN}END\n")
-    put_program(tmp_path / "bin", "apt-mark", "echo mariadb-server")
-
-    code, rows, _ = run(
-        step("patch-audit", "findings"),
-        {"PATH": f"{tmp_path}/bin:{os.environ['PATH']}", "LISTS_DAYS": "10000"},
-    )
-
-    found = {row["cause"]: row for row in rows}
-    assert code == 0
-    assert found["security"]["message"] == "2 security updates"
-    assert found["security"]["details"] == "libssl3 3.0.17-1~deb12u2, linux-image-6.1.0-40-amd64 6.1.153-1"
-    assert found["updates"]["details"] == "bash 5.2.15-2+b8"
-    assert (found["held"]["message"], found["held"]["details"]) == ("1 held package", "mariadb-server")
-
-
-def test_patch_audit_does_not_take_a_failing_apt_for_no_updates(step: Finder, tmp_path: Path) -> None:
-    put_program(tmp_path / "bin", "apt-get", "echo 'E: Unable to lock' >&2; exit 100")
-
-    code, _, complaint = run(step("patch-audit", "findings"), {"PATH": f"{tmp_path}/bin:{os.environ['PATH']}"})
-
-    assert code == 1
-    assert "Unable to lock" in complaint
-
-
-DNF = """\
-case "$*" in
-  *check-update*) cat <<'END'
-
-openssl-libs.x86_64          1:3.0.7-28.el9_4          baseos
-vim-minimal.x86_64           2:8.2.2637-21.el9         baseos
-Obsoleting Packages
-old.x86_64                   1-1                       baseos
-END
-  exit 100 ;;
-  *updateinfo*) echo 'RHSA-2026:1234 Important/Sec. openssl-libs-3.0.7-28.el9_4.x86_64' ;;
-  *versionlock*) exit 1 ;;
-esac
-"""
-
-
-def test_patch_audit_counts_security_apart_on_red_hat(step: Finder, tmp_path: Path) -> None:
-    tools = tmp_path / "bin"
-    put_program(tools, "dnf", DNF)
-    for name in ("bash", "awk", "sed", "tr", "grep", "cat", "ls", "tail", "uname", "sort"):
-        (tools / name).symlink_to(Path("/usr/bin") / name)
-
-    code, rows, _ = run(step("patch-audit", "findings"), {"PATH": str(tools)})
-
-    found = {row["cause"]: row["details"] for row in rows}
-    assert code == 0
-    assert found["security"] == "openssl-libs.x86_64 1:3.0.7-28.el9_4"
-    assert found["updates"] == "vim-minimal.x86_64 2:8.2.2637-21.el9"
-    assert "held" not in found
-
-
-def test_patch_audit_without_a_package_manager_is_not_fine(step: Finder, tmp_path: Path) -> None:
-    plan = step("patch-audit", "findings")
-    (tmp_path / "bash").symlink_to("/usr/bin/bash")
-
-    code, rows, complaint = run(plan, {"PATH": str(tmp_path)})
-
-    assert code in plan.options["warn_codes"]
-    assert rows == []
-    assert "nothing was checked" in complaint
 
 
 UNITS = """\

@@ -23,7 +23,7 @@ def rows_of(path: Path) -> list[dict[str, str]]:
 def test_it_writes_a_few_hundred_orders_and_their_accounts_that_only_we_can_read(tmp_path: Path) -> None:
     paths = write_samples(tmp_path, Path("var"), seed=2026, now=NOW)
 
-    assert [path.name for path in paths] == ["orders.csv", "accounts.csv"]
+    assert [path.name for path in paths] == ["orders.csv", "accounts.csv", "templates.csv"]
     orders, accounts = (rows_of(path) for path in paths)
     assert 200 < len(orders) < 600
     assert {row["order"] for row in accounts} == {row["number"] for row in orders if row["activated_at"]}

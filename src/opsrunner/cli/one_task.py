@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from opsrunner.cli.lookup import person_name, routine_name
 from opsrunner.cli.screen import Cell, CellLike, Column, Screen
 from opsrunner.cli.views import task_view
+from opsrunner.engine.finding_words import times_came
 from opsrunner.engine.moment_words import due_words, when_words
 from opsrunner.engine.status_words import status_word, tone_of
 from opsrunner.engine.task_words import evidence_words
@@ -76,7 +77,7 @@ def _facts(app: OpenSite, task: Task, *, now: datetime, zone: ZoneInfo) -> list[
         "link": task.link,
         "opened": when_words(task.opened_at, now=now, zone=zone)
         + (f", by {person_name(app, task.opened_by)}" if task.opened_by else ""),
-        "came": f"{task.count} times" if task.count > 1 else "",
+        "came": f"{times_came(task)} times" if times_came(task) > 1 else "",
         "asks for": _asks_for(task.evidence_spec),
         "closed": _closed(app, task, now=now, zone=zone),
         "said": evidence_words(task) if not task.is_open else "",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import zip_longest
@@ -117,13 +117,13 @@ class Screen:
             _plain_table(columns, cells, indent)
 
     @contextmanager
-    def working(self, text: str) -> Iterator[None]:
-        """Show that something goes on, on a terminal only."""
+    def working(self, text: str) -> Iterator[Callable[[str], None]]:
+        """Show that something goes on, on a terminal only; what is yielded says how far it is."""
         if not self.is_terminal:
-            yield
+            yield lambda _: None
             return
-        with self.console.status(printable(text), spinner="dots"):
-            yield
+        with self.console.status(_plain(text), spinner="dots") as status:
+            yield lambda further: status.update(_plain(further))
 
     def _put(self, text: str, *, tone: Tone | None, dim: bool) -> None:
         if not self.is_terminal or (tone is None and not dim):
@@ -153,6 +153,11 @@ class Screen:
         for row in rows:
             table.add_row(*(Text(cell.text, style=_style(cell.tone, cell.dim)) for cell in row))
         self.console.print(Padding(table, (0, 0, 0, indent)))
+
+
+def _plain(text: str) -> str:
+    """Return a text that rich shows as it is."""
+    return printable(text).replace("[", r"\[")
 
 
 def _cell(cell: CellLike) -> Cell:

@@ -103,6 +103,7 @@ def _verdict(found: Sequence[Task], *, me: Person | None, now: datetime) -> str:
 def _row(app: OpenSite, task: Task, *, me: Person | None, now: datetime) -> Sequence[CellLike]:
     from opsrunner.cli.lookup import person_name, routine_name
     from opsrunner.cli.screen import Cell
+    from opsrunner.engine.finding_words import times_came
 
     person = app.people.of_task(task, at=now)
     whose = person.name if person else f"any {task.role}"
@@ -111,7 +112,7 @@ def _row(app: OpenSite, task: Task, *, me: Person | None, now: datetime) -> Sequ
     if not task.is_open:
         whose = person_name(app, task.closed_by)
     origin = routine_name(app, task.routine)
-    counted = f"{task.count} times" if task.count > 1 else ""
+    counted = f"{times_came(task)} times" if times_came(task) > 1 else ""
     return (
         str(task.id),
         _due(app, task, now=now),

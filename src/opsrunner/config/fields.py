@@ -56,7 +56,8 @@ def _check_step_id(text: str) -> str:
     return text
 
 
-def _check_host(text: str) -> str:
+def check_host(text: str) -> str:
+    """Return `text` if it can name a host or a group. Raises ValueError."""
     if not _HOST.match(text) or len(text) > 253:
         raise ValueError(f"'{text[:60]}' cannot be the name of a host or group")
     return text
@@ -124,7 +125,7 @@ Text: TypeAlias = Annotated[str, StringConstraints(min_length=1)]
 Flag: TypeAlias = StrictBool
 Name: TypeAlias = Annotated[str, AfterValidator(check_name)]
 StepId: TypeAlias = Annotated[str, AfterValidator(_check_step_id)]
-HostName: TypeAlias = Annotated[str, AfterValidator(_check_host)]
+HostName: TypeAlias = Annotated[str, AfterValidator(check_host)]
 Variable: TypeAlias = Annotated[str, AfterValidator(_check_variable)]
 Email: TypeAlias = Annotated[str, AfterValidator(_check_email)]
 Phone: TypeAlias = Annotated[

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
@@ -33,6 +33,8 @@ class Folder:
     """The folders that cannot be listed, and why not."""
     missing: tuple[str, ...] = ()
     """The folders that are not there."""
+    beside: Mapping[Path, Signature] = field(default_factory=dict)
+    """Files and folders elsewhere that the site's own file names; those that are not there, too."""
 
     def of(self, folder: str, *endings: str) -> list[str]:
         """Return the files of one folder with one of `endings`, in the order of their names."""
@@ -43,10 +45,11 @@ class Folder:
         return self.files.get(path) == other.files.get(path)
 
 
-def look_at(root: Path) -> Folder:
-    """Return what lies in the site's folder now; hidden files are not part of it."""
+def look_at(root: Path, *, beside: Iterable[Path] = ()) -> Folder:
+    """Return what lies in the site's folder now, and `beside` it; hidden files are not part of it."""
+    elsewhere = {path: signature_at(path) for path in beside}
     files: dict[str, Signature] = {}
-    links = [root / name for name in (*FOLDERS, SITE_FILE)]
+    links = [root / name for name in (*FOLDERS, SITE_FILE)] + list(elsewhere)
     closed: list[tuple[str, str]] = []
     missing: list[str] = []
     for name in FOLDERS:
@@ -58,9 +61,10 @@ def look_at(root: Path) -> Folder:
             closed.append((name, exc.strerror or type(exc).__name__))
     with suppress(OSError):
         files[SITE_FILE] = _signature((root / SITE_FILE).stat())
-    folders = dict.fromkeys([*(root / name for name in FOLDERS), root, *root.parents, *_above_targets(links)])
+    above = [folder for path in elsewhere for folder in Path(os.path.realpath(path)).parents]
+    folders = dict.fromkeys([*(root / name for name in FOLDERS), root, *root.parents, *_above_targets(links), *above])
     modes = tuple((str(folder), mode) for folder in folders if (mode := _mode(folder)) is not None)
-    return Folder(files=files, modes=modes, closed=tuple(closed), missing=tuple(missing))
+    return Folder(files=files, modes=modes, closed=tuple(closed), missing=tuple(missing), beside=elsewhere)
 
 
 def _above_targets(links: Iterable[Path]) -> Iterator[Path]:
@@ -96,6 +100,14 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return entry.is_dir()
     except OSError:
         return False
+
+
+def signature_at(path: Path) -> Signature:
+    """Return what tells that a file or folder has changed, also of one that is not there."""
+    try:
+        return _signature(path.stat())
+    except OSError:
+        return _GONE
 
 
 def _signature_of(entry: os.DirEntry[str]) -> Signature:

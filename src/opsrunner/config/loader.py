@@ -13,6 +13,7 @@ from opsrunner import packaged
 from opsrunner.clock import Clock, SystemClock
 from opsrunner.config.cross_checks import Known, idle_holidays, list_problems, routine_problems
 from opsrunner.config.folder import FOLDERS, SITE_FILE, Folder, look_at
+from opsrunner.config.inventories.reading import Inventories
 from opsrunner.config.permissions import folder_problems
 from opsrunner.config.report_templates import ReportTemplates, mail_names
 from opsrunner.config.routine_file import RoutineContext
@@ -42,13 +43,15 @@ class Loaded:
     changed: bool = True
     site_text: str = ""
     """The text of `opsrunner.yaml` that is in force; empty without `site`."""
+    inventory_text: str = ""
+    """The hosts of inventories that are in force, as `last_inventory` takes them; empty without any."""
 
 
 class SiteLoader:
     """Keeps what it has read, and the last good form of every routine.
 
     `last_good` are routines as they were last in force, for files that are broken at the start; `last_site` returns
-    the text of `opsrunner.yaml` as it was then, empty where it is not known.
+    the text of `opsrunner.yaml` as it was then, `last_inventory` the hosts of inventories; empty where not known.
     """
 
     def __init__(
@@ -57,6 +60,7 @@ class SiteLoader:
         *,
         last_good: Mapping[str, Routine] | None = None,
         last_site: Callable[[], str] | None = None,
+        last_inventory: Callable[[], str] | None = None,
         clock: Clock | None = None,
     ) -> None:
         self._root = Path(os.path.realpath(root))
@@ -69,14 +73,16 @@ class SiteLoader:
         self._good: SiteDraft | None = None
         self._shelf = Shelf(self._root, packaged=packaged.library() / "checklists")
         self._reports = ReportTemplates(self._root)
+        self._inventories = Inventories(self._root, last_good=last_inventory)
         self._routines = RoutineFiles(self._root)
 
     def load(self) -> Loaded:
         """Return the site as its files are now; cheap where nothing has changed."""
-        seen = look_at(self._root)
+        seen = look_at(self._root, beside=self._inventories.watched)
         if seen == self._seen:
             return replace(self._loaded, changed=False)
         draft = self._site_draft(seen)
+        seen = self._with_inventories(seen)
         self._shelf.refresh(seen)
         self._reports.refresh(seen)
         self._routines.refresh(seen, within=self._context())
@@ -84,13 +90,20 @@ class SiteLoader:
         self._seen = seen
         return self._loaded
 
+    def _with_inventories(self, seen: Folder) -> Folder:
+        """Return what was seen together with the inventories, where other files belong to them than before."""
+        watched = self._inventories.watched
+        if seen.beside.keys() == watched.keys():
+            return seen
+        return replace(seen, beside=watched, modes=look_at(self._root, beside=watched).modes)
+
     def _context(self) -> RoutineContext:
         timezone = self._good_site.timezone if self._good_site else "UTC"
         return RoutineContext(timezone=timezone, today=self._clock.now().date(), checklists=self._shelf)
 
     def _site_draft(self, seen: Folder) -> SiteDraft:
-        if self._draft is None or self._seen is None or not seen.same(self._seen, SITE_FILE):
-            self._draft = read_site(self._root, signature=seen.files.get(SITE_FILE))
+        if self._draft is None or self._seen is None or not _is_same_site(seen, self._seen):
+            self._draft = read_site(self._root, signature=seen.files.get(SITE_FILE), inventories=self._inventories)
         if self._draft.site is not None:
             self._good = self._draft
         elif self._good is None:
@@ -101,7 +114,7 @@ class SiteLoader:
         """Return the site's file as it was last in force, where that is known and can still be read."""
         text = self._last_site() if self._last_site is not None else ""
         try:
-            draft = read_site_text(text, self._root)
+            draft = read_site_text(text, self._root, inventories=self._inventories)
         except BadYaml:
             return None
         return draft if draft.site is not None else None
@@ -128,6 +141,7 @@ class SiteLoader:
             warnings=tuple(warnings),
             broken=broken,
             site_text=text,
+            inventory_text=self._loaded.inventory_text if unsafe else self._inventories.kept,
         )
 
     def _idle_holidays(self) -> Iterator[Problem]:
@@ -161,6 +175,11 @@ class SiteLoader:
         if self._good_site is None:
             return None
         return replace(self._good_site, routines=dict(sorted(self._last_good.items())), broken=broken)
+
+
+def _is_same_site(seen: Folder, before: Folder) -> bool:
+    """Tell whether the site's own file and the inventories that it names are as they were."""
+    return seen.same(before, SITE_FILE) and seen.beside == before.beside
 
 
 def check_path(path: Path) -> Loaded:

@@ -23,13 +23,18 @@ WORDS: Mapping[Noun, str] = {
     "calendar": "calendar",
 }
 
+_AUDIT: Mapping[str, Noun] = {"hosts": "host", "tasks.role": "holder"}
 _OPTIONS: Mapping[str, Mapping[str, Noun]] = {
     "ssh": {"hosts": "host"},
-    "ask": {"hosts": "host", "tasks.role": "holder"},
+    "patch_audit": _AUDIT,
+    "capacity": _AUDIT,
+    "hardening": _AUDIT,
+    "ask": _AUDIT,
     "query": {"source": "source"},
     "backup": {"to": "store", "also_to": "store", "host": "host"},
     "backup_check": {"store": "store", "host": "host", "expect.source": "source", "expect.hosts": "host"},
     "restore_drill": {"store": "store"},
+    "offer_check": {"source": "source"},
     "email": {"template": "mail template", "to": "holder"},
 }
 """Options of step kinds that name something of the site; `a.b` is b of the mapping a."""

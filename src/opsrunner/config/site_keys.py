@@ -11,6 +11,7 @@ from pydantic import AfterValidator, Field, StrictInt, ValidationInfo, field_val
 from opsrunner.config.fields import (
     Email,
     Flag,
+    HostName,
     HostNames,
     Hours,
     Keys,
@@ -24,8 +25,18 @@ from opsrunner.model.person import Person
 from opsrunner.model.site import Host, Limits, MailSettings, SmtpSettings
 from opsrunner.steps.fields import Bytes, Seconds, Secret
 
+_ADDRESS = re.compile(r"[A-Za-z0-9_:][A-Za-z0-9._:%-]*\Z")
 _LISTEN = re.compile(r"\S+:[0-9]{1,5}\Z")
 _PORTS = {"starttls": 587, "tls": 465, "none": 25}
+
+
+def _check_address(text: str) -> str:
+    """Return the address of a machine; names outside ASCII are for whoever knows their `xn--` form."""
+    if _ADDRESS.match(text) and len(text) <= 253:
+        return text
+    user, sign, rest = text.rpartition("@")
+    hint = "an IPv6 address stands without brackets" if text.startswith("[") else "write a name or an IP address"
+    raise ValueError(f"'{text[:60]}' is no address\n{f'write user: {user[:60]} beside {rest[:60]}' if sign else hint}")
 
 
 def _check_listen(text: str) -> str:
@@ -34,6 +45,7 @@ def _check_listen(text: str) -> str:
     return text
 
 
+Address: TypeAlias = Annotated[Text, AfterValidator(_check_address)]
 Port: TypeAlias = Annotated[int, Field(ge=1, le=65535, strict=True)]
 
 
@@ -73,21 +85,30 @@ class PersonKeys(Keys):
 class HostKeys(Keys):
     """One machine."""
 
-    address: Text
+    address: Address | None = Field(default=None, description="Needed, unless an inventory says it.")
     user: str = ""
     port: Port = 22
     groups: HostNames = ()
     key_file: Text | None = Field(default=None, description="Private key. Default: secrets/ssh_key.")
+    jump: HostName | None = Field(default=None, description="Another host, through which this one is reached.")
+    sessions: int = Field(
+        default=4, ge=1, le=100, strict=True, description="How many commands run there at once; more wait."
+    )
+
+    def over(self, inventory: HostKeys) -> HostKeys:
+        """Return the machine as an inventory has it, with all that is said here instead."""
+        return inventory.model_copy(update={key: getattr(self, key) for key in self.model_fields_set})
 
     def to_host(self, name: str) -> Host:
-        """Return the machine for the fleet."""
+        """Return the machine for the fleet; it has an address, and what it is reached through comes from elsewhere."""
         return Host(
             name=name,
-            address=self.address,
+            address=self.address or "",
             user=self.user,
             port=self.port,
             groups=self.groups,
             key_file=self.key_file,
+            sessions=self.sessions,
         )
 
 

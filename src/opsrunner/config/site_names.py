@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from opsrunner.config.fields import check_name
+from opsrunner.config.jumps import note_jumps
 from opsrunner.config.positions import Path
 from opsrunner.config.references import Noun, Reference
 from opsrunner.config.report import Report
@@ -33,6 +34,10 @@ class SiteNames:
     """Section → name → its keys: `people`, `rosters`, `hosts`, `sources`, `stores`, `calendars`."""
     unreadable: Collection[str] = ()
     """Sections of which it is not known what they should define: what follows from a mistake is no mistake."""
+    inventory: Mapping[str, Collection[str]] = field(default_factory=dict)
+    """The hosts that stand in files beside it, each with its groups."""
+    jumps: Mapping[str, str] = field(default_factory=dict)
+    """Of the hosts of inventories, the ones that they are reached through."""
     recipients: tuple[str, ...] = ()
     """Who gets the digest, where the file says it."""
 
@@ -45,10 +50,14 @@ class SiteNames:
         """Return the names that may be used, without the nouns whose names are not known."""
         people, hosts = self.sections["people"], self.sections["hosts"]
         groups = {group for host in hosts.values() for group in words_of(host.get("groups"))}
+        groups |= {group for host, theirs in self.inventory.items() if host not in hosts for group in theirs}
+        groups |= {
+            group for host, keys in hosts.items() if "groups" not in keys for group in self.inventory.get(host, ())
+        }
         found: dict[Noun, Collection[str]] = {
             "holder": {OWNER, *self.roles, *self.sections["rosters"], *people},
             "person": set(people),
-            "host": {*ALWAYS_HOSTS, *hosts, *groups},
+            "host": {*ALWAYS_HOSTS, *hosts, *self.inventory, *groups},
             "source": set(self.sections["sources"]),
             "store": set(self.sections["stores"]),
             "calendar": {"business", *self.sections["calendars"]},
@@ -95,8 +104,9 @@ class SiteNames:
             report.add(("hosts", "local"), "'local' is this machine and always there", "choose another name")
         for name, host in hosts.items():
             for group in words_of(host.get("groups")):
-                if group in hosts or group in ALWAYS_HOSTS:
+                if group in hosts or group in self.inventory or group in ALWAYS_HOSTS:
                     report.add(("hosts", name, "groups"), f"the group '{group}' has the name of a host")
+        note_jumps(hosts, report, others=self.inventory, jumps_of_others=self.jumps)
 
 
 def names_in(data: Mapping[str, Any]) -> SiteNames:

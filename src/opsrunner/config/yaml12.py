@@ -7,11 +7,10 @@ ever makes an object, and `12:30`, `on`, `no`, `0755` and dates stay the text th
 from __future__ import annotations
 
 import errno
-import math
 import os
 import re
 import stat
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,7 +27,20 @@ from yaml.events import (
 )
 
 from opsrunner.config.yaml_hints import BRACES, QUOTE_BRACES, sentence_of
-from opsrunner.errors import ConfigurationError
+from opsrunner.config.yaml_scalars import BadYaml, at, scalar_of, text_of
+
+__all__ = [
+    "MAX_ALIASES",
+    "MAX_BYTES",
+    "MAX_DEPTH",
+    "MAX_VALUES",
+    "BadYaml",
+    "Document",
+    "decode",
+    "read_bytes",
+    "read_document",
+    "read_yaml",
+]
 
 MAX_BYTES = 1_000_000
 MAX_DEPTH = 50
@@ -36,30 +48,12 @@ MAX_ALIASES = 20
 MAX_VALUES = 50_000
 """Keys and values of one file, each alias counted with all that it stands for."""
 
-_NULLS = frozenset({"", "~", "null", "Null", "NULL"})
-_FLAGS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
-_WHOLE = re.compile(r"[-+]?(?:0|[1-9][0-9]*)\Z|0o[0-7]+\Z|0x[0-9a-fA-F]+\Z", re.ASCII)
-_FRACTION = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+\.[0-9]*|[0-9]+(?=[eE]))(?:[eE][-+]?[0-9]+)?\Z", re.ASCII)
-_NOT_FINITE = re.compile(r"(?:[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))\Z")
-_MAYBE_SPECIAL = frozenset("-+.0123456789~ntfNTF")
-_LARGEST_WHOLE = 2**63 - 1
-
 _UNSEEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ufffe\uffff]")
 """Control characters, separators that some programs take for line ends, and marks that reorder text."""
 
 _NOWHERE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP})
 _LINE_END = re.compile(r"\r\n|\r|\n")
 _UNFINISHED = object()
-
-
-class BadYaml(ConfigurationError):
-    """The file is not YAML that can be taken. Line and column count from 1."""
-
-    def __init__(self, message: str, *, line: int = 1, column: int = 1, hint: str = "") -> None:
-        super().__init__(message)
-        self.line = line
-        self.column = column
-        self.hint = hint
 
 
 @dataclass(frozen=True)
@@ -126,10 +120,20 @@ class Document:
         return self.lines[id(items)]
 
 
-def read_document(text: str) -> Document:
-    """Return the one document of `text`. Raises BadYaml with the first thing that is wrong and where."""
+def read_document(
+    text: str,
+    *,
+    scalar: Callable[[Any], Any] = scalar_of,
+    key: Callable[[Any], str] = text_of,
+    tags: Collection[str] = (),
+) -> Document:
+    """Return the one document of `text`. Raises BadYaml with the first thing that is wrong and where.
+
+    `scalar` and `key` make values and keys of the parser's events, for files that follow other rules than ours;
+    `tags` are those that may stand on a scalar.
+    """
     try:
-        builder = _Builder(CParser(text))
+        builder = _Builder(CParser(text), scalar=scalar, key=key, tags=tags)
         return Document(builder.document(), builder.lines)
     except yaml.MarkedYAMLError as exc:
         raise _mistake_of(exc, text) from exc
@@ -159,8 +163,13 @@ def _mistake_of(exc: yaml.MarkedYAMLError, text: str) -> BadYaml:
 class _Builder:
     """Builds values from events, one method a kind of node."""
 
-    def __init__(self, parser: CParser) -> None:
+    def __init__(
+        self, parser: CParser, *, scalar: Callable[[Any], Any], key: Callable[[Any], str], tags: Collection[str]
+    ) -> None:
         self._next = parser.get_event
+        self._scalar = scalar
+        self._key_text = key
+        self._tags = tags
         self._anchors: dict[str, Any] = {}
         self._aliases = 0
         self._values = 0
@@ -174,7 +183,7 @@ class _Builder:
         self._next()
         following = self._next()
         if type(following) is not StreamEndEvent:
-            raise _at(following, "a second document (---) begins", "one file holds one document")
+            raise at(following, "a second document (---) begins", "one file holds one document")
         return value
 
     def _value(self, event: Any, depth: int) -> Any:
@@ -185,9 +194,9 @@ class _Builder:
         if self._values > MAX_VALUES:
             raise _too_many(event)
         if kind is ScalarEvent and event.tag is None and event.anchor is None:
-            return _scalar(event)
-        if event.tag is not None:
-            raise _at(event, f"the tag {_shown_tag(event.tag)} is not allowed", "write the plain value")
+            return self._scalar(event)
+        if event.tag is not None and not (kind is ScalarEvent and event.tag in self._tags):
+            raise at(event, f"the tag {_shown_tag(event.tag)} is not allowed", "write the plain value")
         if event.anchor is None:
             return self._bare(event, depth)
         before = self._values
@@ -199,9 +208,9 @@ class _Builder:
     def _bare(self, event: Any, depth: int) -> Any:
         kind = type(event)
         if kind is ScalarEvent:
-            return _scalar(event)
+            return self._scalar(event)
         if depth >= MAX_DEPTH:
-            raise _at(event, f"is nested deeper than {MAX_DEPTH} levels")
+            raise at(event, f"is nested deeper than {MAX_DEPTH} levels")
         return self._mapping(depth) if kind is MappingStartEvent else self._sequence(depth)
 
     def _mapping(self, depth: int) -> dict[str, Any]:
@@ -209,7 +218,7 @@ class _Builder:
         while type(event := self._next()) is not MappingEndEvent:
             key = self._key(event)
             if key in mapping:
-                raise _at(event, f"the key '{key}' stands here twice", "keep one of them")
+                raise at(event, f"the key '{key}' stands here twice", "keep one of them")
             mapping[key] = self._value(self._next(), depth + 1)
         return mapping
 
@@ -225,25 +234,25 @@ class _Builder:
 
     def _key(self, event: Any) -> str:
         if type(event) is MappingStartEvent:
-            raise _at(event, BRACES, QUOTE_BRACES, columns_back=1)
+            raise at(event, BRACES, QUOTE_BRACES, columns_back=1)
         if type(event) is not ScalarEvent:
-            raise _at(event, "a key must be plain text")
+            raise at(event, "a key must be plain text")
         if event.tag is not None or event.anchor is not None:
-            raise _at(event, "tags and anchors are not allowed on a key")
+            raise at(event, "tags and anchors are not allowed on a key")
         self._values += 1
         if self._values > MAX_VALUES:
             raise _too_many(event)
-        return _text(event)
+        return self._key_text(event)
 
     def _alias(self, event: Any) -> Any:
         anchored = self._anchors.get(event.anchor)
         if anchored is None:
-            raise _at(event, f"*{event.anchor} refers to nothing above", "put quotes around a text that begins with *")
+            raise at(event, f"*{event.anchor} refers to nothing above", "put quotes around a text that begins with *")
         if anchored is _UNFINISHED:
-            raise _at(event, f"*{event.anchor} stands inside itself")
+            raise at(event, f"*{event.anchor} stands inside itself")
         self._aliases += 1
         if self._aliases > MAX_ALIASES:
-            raise _at(event, f"more than {MAX_ALIASES} aliases (*name) are not allowed")
+            raise at(event, f"more than {MAX_ALIASES} aliases (*name) are not allowed")
         self._values += anchored.size
         if self._values > MAX_VALUES:
             raise _too_many(event)
@@ -251,49 +260,8 @@ class _Builder:
 
 
 def _too_many(event: Any) -> BadYaml:
-    return _at(event, f"holds more than {MAX_VALUES} values")
-
-
-def _at(event: Any, message: str, hint: str = "", *, columns_back: int = 0) -> BadYaml:
-    mark = event.start_mark
-    return BadYaml(message, line=mark.line + 1, column=max(1, mark.column + 1 - columns_back), hint=hint)
+    return at(event, f"holds more than {MAX_VALUES} values")
 
 
 def _shown_tag(tag: str) -> str:
     return tag.replace("tag:yaml.org,2002:", "!!", 1)[:60]
-
-
-def _text(event: Any) -> str:
-    text: str = event.value
-    if "\0" in text:
-        raise _at(event, "the character NUL is not allowed")
-    return text
-
-
-def _scalar(event: Any) -> Any:
-    text = _text(event)
-    if (text and text[0] not in _MAYBE_SPECIAL) or not event.implicit[0]:
-        return text
-    if text in _NULLS:
-        return None
-    if text in _FLAGS:
-        return _FLAGS[text]
-    if _WHOLE.match(text):
-        return _whole(text, event)
-    if _NOT_FINITE.match(text):
-        raise _at(event, f"{text} is not a number that can be used here")
-    return _fraction(text, event) if _FRACTION.match(text) else text
-
-
-def _whole(text: str, event: Any) -> int:
-    number = int(text, 0) if len(text) < 30 else _LARGEST_WHOLE + 1
-    if abs(number) > _LARGEST_WHOLE:
-        raise _at(event, "the number is too large", "put quotes around it if it is a text")
-    return number
-
-
-def _fraction(text: str, event: Any) -> float:
-    number = float(text)
-    if not math.isfinite(number):
-        raise _at(event, "the number is too large", "put quotes around it if it is a text")
-    return number

@@ -14,6 +14,7 @@ from pathlib import Path
 from opsrunner.config.cross_checks import Known
 from opsrunner.config.fields import check_name
 from opsrunner.config.folder import ROUTINES
+from opsrunner.config.inventories.reading import Inventories
 from opsrunner.config.routine_file import RoutineContext, read_routine
 from opsrunner.config.site_file import read_site
 from opsrunner.config.yaml12 import BadYaml
@@ -180,7 +181,7 @@ def _problems(text: str, new: NewFile, *, site: Site, today: date) -> Sequence[P
         draft = read_routine(text, file=f"{ROUTINES}/{new.name}.yaml", id_=new.name, within=within)
     except BadYaml as exc:
         return [f"a file cannot hold this command: {exc}"]
-    names = read_site(site.root, signature=None).names
+    names = read_site(site.root, signature=None, inventories=Inventories(site.root)).names
     report = draft.report()
     if names is not None:
         Known(names=names.defined()).note_unknown(draft.references, report)

@@ -10,6 +10,7 @@ from itertools import islice
 from zoneinfo import ZoneInfo
 
 from opsrunner.engine.desk import Desk, RoutineNames
+from opsrunner.engine.digest_accepted import accepted_lines, accepted_together, ending_words
 from opsrunner.engine.digest_words import count_words, plural
 from opsrunner.engine.forecast import Forecast, forecast
 from opsrunner.engine.people import People
@@ -33,12 +34,13 @@ SELDOM = 2
 
 
 def coming_lines(desk: Desk, *, from_: datetime, until: datetime, tasks: Sequence[Task] = ()) -> tuple[Coming, ...]:
-    """Return the seldom runs, shifted and left-out ones, hand-overs, gaps and freezes ahead, in order.
+    """Return the seldom runs, shifted and left-out ones, hand-overs, gaps, freezes and ends of acceptances, in order.
 
     `tasks` are the readers' own that are due later on.
     """
     lines = [*_runs(desk, from_=from_, until=until), *_rosters(desk, from_=from_, until=until)]
     lines += _freezes(desk, from_=from_, until=until)
+    lines += _accepted(desk, from_=from_, until=until)
     lines += _due(desk, tasks, from_=from_, until=until)
     return tuple(sorted(lines, key=lambda line: (line.at, line.text)))
 
@@ -56,7 +58,7 @@ def muted_lines(desk: Desk, *, until: datetime) -> tuple[str, ...]:
     today = until.astimezone(zone).date()
     frozen = [freeze for freeze in desk.site().freezes if freeze.from_ <= today <= freeze.until]
     lines += [_frozen(desk, freeze) for freeze in frozen]
-    return (*lines, *unverified_lines(desk.site()))
+    return (*lines, *accepted_lines(desk, until=until), *unverified_lines(desk.site()))
 
 
 def _held(holds: Sequence[Hold], zone: ZoneInfo) -> str:
@@ -187,6 +189,12 @@ def _freezes(desk: Desk, *, from_: datetime, until: datetime) -> list[Coming]:
                 moment = datetime(day.year, day.month, day.day, tzinfo=zone)
                 lines.append(Coming(at=moment, when=_when(moment, from_, zone), text=text))
     return lines
+
+
+def _accepted(desk: Desk, *, from_: datetime, until: datetime) -> list[Coming]:
+    zone = ZoneInfo(desk.site().timezone)
+    ending = [one for one in accepted_together(desk, at=from_) if from_ < one.until <= until]
+    return [Coming(at=one.until, when=_when(one.until, from_, zone), text=ending_words(one)) for one in ending]
 
 
 def _when(moment: datetime, from_: datetime, zone: ZoneInfo) -> str:

@@ -9,9 +9,10 @@ from zoneinfo import ZoneInfo
 from opsrunner.engine.alerts import INTERRUPTED_KEY
 from opsrunner.engine.desk import Desk
 from opsrunner.engine.digest_names import Names
-from opsrunner.engine.digest_said import MOST_NAMED, listed, message_words, sentence, shortened
+from opsrunner.engine.digest_said import MOST_NAMED, SAID_LENGTH, listed, message_words, sentence, shortened
 from opsrunner.engine.digest_words import count_words, plural, times_words
 from opsrunner.engine.escalations import escalation_rung
+from opsrunner.engine.finding_words import is_about_findings
 from opsrunner.mail.headers import clean_line
 from opsrunner.model.digest import OpenItem
 from opsrunner.model.spans import span_words
@@ -71,7 +72,7 @@ class TaskWords:
         return "Approve" if task.approve_by else "To do"
 
     def _facts(self, task: Task) -> str:
-        words = [self._due(task), self._rungs(task)]
+        words = [self._findings(task), self._due(task), self._rungs(task)]
         if task.approve_by:
             count = plural(len(task.rows) - len(task.struck), "row")
             words.insert(0, f"{count} on the list; nothing goes on without an answer.")
@@ -79,6 +80,14 @@ class TaskWords:
         if name and name not in task.title:
             words.append(f"From {name}.")
         return " ".join(word for word in words if word)
+
+    def _findings(self, task: Task) -> str:
+        """Return how a task stands that audits keep: `4 findings, the worst high. Run 12: no longer on web3.`"""
+        if not is_about_findings(task):
+            return ""
+        count = plural(int(task.row["findings"]), "finding")
+        worst = f"{count}, {'' if count == '1 finding' else 'the worst '}{task.row['severity']}."
+        return f"{worst} {sentence(clean_line(task.message, length=SAID_LENGTH))}".rstrip()
 
     def _due(self, task: Task) -> str:
         if task.due_at is None:

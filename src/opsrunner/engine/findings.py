@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 from opsrunner.engine.asking import asking_words, is_asked
 from opsrunner.engine.desk import Desk
+from opsrunner.engine.finding_words import hosts_words
 from opsrunner.engine.plain_markdown import plain_markdown
 from opsrunner.engine.tasks import BY_CHECK, OUTCOME_LENGTH
 from opsrunner.errors import NotFound
@@ -30,7 +31,6 @@ from opsrunner.steps.fenced import fenced
 MOST_HOSTS = 40
 """So many hosts a task names; `opsrunner findings` names them all."""
 MOST_OF_HOST = 6
-NAMED = 3
 TITLE_LENGTH = 200
 
 
@@ -54,6 +54,7 @@ class FindingTasks:
     def audited(self, run: Run, routine: Routine, plan: StepPlan, audited: Audited, *, at: datetime) -> None:
         """Write what an audit found, and bring its tasks up to date; in the caller's transaction."""
         self._desk.books.findings.write(audited)
+        self._desk.books.samples.write(audited)
         audit = _Audit(run=run, routine=routine, plan=plan, rule=audited.tasks, at=at)
         groups = self._groups(routine.id, plan.id, at=at)
         opened = self._opened(routine.id, plan.id)
@@ -108,7 +109,7 @@ class FindingTasks:
             step=audit.plan.id,
             item=audit.plan.id,
             key=key,
-            title=clean_line(_title(key, found), length=TITLE_LENGTH),
+            title=clean_line(_title(audit.plan, key, found), length=TITLE_LENGTH),
             how=self._how(audit, key, found),
             role=audit.rule.role or audit.routine.accountable,
             due_at=self._due_at(audit, worst),
@@ -181,18 +182,11 @@ def _again(routine: Routine) -> Iterator[str]:
         yield from ("Ask again when it is put right:", "", fenced(asking_words(routine)), "")
 
 
-def hosts_words(hosts: Sequence[str]) -> str:
-    """Return `web1`, `web1 and web2`, `web1, web2 and web3`, or how many there are."""
-    if len(hosts) > NAMED:
-        return f"{len(hosts)} hosts"
-    *first, last = hosts
-    return f"{', '.join(first)} and {last}" if first else last
-
-
-def _title(key: str, found: Sequence[KnownFinding]) -> str:
+def _title(plan: StepPlan, key: str, found: Sequence[KnownFinding]) -> str:
     hosts = sorted({one.finding.host for one in found})
     if key == BASELINE:
-        return f"Go through what the first audit of {hosts_words(hosts)} found"
+        name = plan.name or plan.kind.replace("_", " ")
+        return f"Go through what was there at the first look at {hosts_words(hosts)}: {name}"
     return f"{found[0].title or key} on {hosts_words(hosts)}"
 
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from opsrunner.engine.automated import THIS_MACHINE
 from opsrunner.engine.desk import Desk
+from opsrunner.engine.finding_words import hosts_of
+from opsrunner.engine.host_audits import HostAudit, host_audit, host_audits
 from opsrunner.engine.moment_words import count_words
 from opsrunner.engine.status_words import WORST_FIRST, tone_of
 from opsrunner.errors import StepFailed
@@ -16,7 +19,7 @@ from opsrunner.model.digest import Tone
 from opsrunner.model.outcome import StepStatus, worst
 from opsrunner.model.routine import Routine, StepPlan
 from opsrunner.model.site import Host, Site
-from opsrunner.model.task import Task, TaskKind
+from opsrunner.model.task import Task
 from opsrunner.steps.fan_out import select_hosts
 
 LAST_RUNS = 2
@@ -49,6 +52,8 @@ class HostStanding:
     tasks: tuple[Task, ...]
     is_trusted: bool = True
     """Whether its key is; this machine needs none."""
+    audit: HostAudit = HostAudit()
+    """What audits know of it."""
 
     @property
     def tone(self) -> Tone:
@@ -75,7 +80,7 @@ class HostStanding:
         return sum(reach.tone == "nothing" for reach in self.reaches)
 
 
-def hosts_by_standing(desk: Desk, *, trusted: Mapping[str, bool]) -> list[HostStanding]:
+def hosts_by_standing(desk: Desk, *, trusted: Mapping[str, bool], at: datetime) -> list[HostStanding]:
     """Return every host of the inventory, those that want a look first; `trusted` tells whose keys are.
 
     This machine is among them where a step names it as a host.
@@ -84,13 +89,14 @@ def hosts_by_standing(desk: Desk, *, trusted: Mapping[str, bool]) -> list[HostSt
     reaching = steps_that_reach(site)
     routines = sorted({routine.id for steps in reaching.values() for routine, _ in steps})
     last = {(part.host, part.routine, part.step): part for part in desk.books.host_parts.last(routines, runs=LAST_RUNS)}
-    tasks = _tasks_by_host(desk)
+    tasks, audits = _tasks_by_host(desk), host_audits(desk, at=at)
     found = [
         HostStanding(
             host=host,
             reaches=_reaches(host, reaching.get(host.name, ()), last),
             tasks=tuple(tasks.get(host.name, ())),
             is_trusted=trusted.get(host.name, True),
+            audit=audits.get(host.name, HostAudit()),
         )
         for host in inventory(site).values()
         if not host.is_local or host.name in reaching
@@ -134,7 +140,7 @@ class HostHistory:
     """So many runs of each routine that reaches it were looked at."""
 
 
-def host_history(desk: Desk, host: Host, *, is_trusted: bool) -> HostHistory:
+def host_history(desk: Desk, host: Host, *, is_trusted: bool, at: datetime) -> HostHistory:
     """Return how a host stands and what ended there."""
     steps = steps_that_reach(desk.site()).get(host.name, [])
     routines = sorted({routine.id for routine, _ in steps})
@@ -150,6 +156,7 @@ def host_history(desk: Desk, host: Host, *, is_trusted: bool) -> HostHistory:
         reaches=_reaches(host, steps, last),
         tasks=tuple(_tasks_by_host(desk).get(host.name, ())),
         is_trusted=is_trusted,
+        audit=host_audit(desk, host.name, at=at),
     )
     came = tuple(Visited(parts=tuple(ended)) for ended in visits.values())
     return HostHistory(standing=standing, visits=came, runs=runs)
@@ -187,7 +194,7 @@ def hosts_verdict(standings: Sequence[HostStanding]) -> str:
 
 
 def _hosts_of(step: StepPlan, hosts: Mapping[str, Host]) -> list[Host]:
-    if step.kind != "ssh":
+    if not step.asks_hosts:
         return []
     wanted = step.options.get("hosts", ())
     try:
@@ -206,10 +213,11 @@ def _reaches(
 
 
 def _tasks_by_host(desk: Desk) -> dict[str, list[Task]]:
-    """Return the open follow-ups that are keyed by a host."""
+    """Return the open tasks about each host: follow-ups keyed by it, and tasks about findings that it has."""
     found: dict[str, list[Task]] = defaultdict(list)
     hosts = inventory(desk.site())
     for task in desk.books.tasks.opened():
-        if task.kind is TaskKind.FOLLOW_UP and task.key is not None and task.key in hosts:
-            found[task.key].append(task)
+        for host in hosts_of(task):
+            if host in hosts:
+                found[host].append(task)
     return found

@@ -43,7 +43,12 @@ class SiteInForce:
         self._loader = (
             SiteLoader(root)
             if books is None
-            else SiteLoader(root, last_good=_LastGood(books), last_site=books.service.site_file)
+            else SiteLoader(
+                root,
+                last_good=_LastGood(books),
+                last_site=books.service.site_file,
+                last_inventory=books.service.inventory,
+            )
         )
         self._now = _in_force(self._loader.load())
 

@@ -9,6 +9,7 @@ class Deadline:
     """Ends `seconds` from now."""
 
     def __init__(self, clock: Clock, seconds: float) -> None:
+        self.seconds = seconds
         self._clock = clock
         self._at = clock.monotonic() + seconds
 

@@ -8,8 +8,12 @@ import shlex
 from collections.abc import Mapping
 
 from opsrunner.errors import StepFailed
+from opsrunner.fleet.beginning import PRINT_MARK
 
 KILL_AFTER_SECONDS = 5
+READ_SCRIPT = "exec sh"
+"""What the host's login shell is asked to run, whichever shell that is: sh reads the script from standard input, so
+that no variable ever stands in a process list."""
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
 
@@ -26,31 +30,26 @@ def check_environment(environment: Mapping[str, str]) -> None:
             raise StepFailed(f"env: the value of {name} holds half a character", permanent=True) from exc
 
 
-def bootstrap(script: bytes) -> str:
-    """Return what the host's login shell is asked to run, whichever shell that is.
-
-    The script comes through standard input, so that no variable ever stands in a process list.
-    """
-    return f"exec sh -c 'eval \"$(head -c {len(script)})\"'"
-
-
 def remote_script(command: str, *, environment: Mapping[str, str], timeout_seconds: float) -> bytes:
     """Return a POSIX script that sets the variables and runs `command` under a time limit.
 
     The command is the author's own shell string; only the variables are quoted. `timeout` of the host
     ends it with all its children even when nobody listens any more. A line on standard input ends it
     early; a lost link does not, as half an upgrade is worse than one that nobody watched. All stands in
-    braces: a script that arrives cut short is a syntax error and runs nothing.
+    braces: a script that arrives cut short is a syntax error and runs nothing. Its first words tell where
+    the command's own output begins; bash reads no ~/.bashrc here, as the login shell has done so already.
     """
     check_environment(environment)
     quoted = shlex.quote(command)
     limit = f"timeout -k {KILL_AFTER_SECONDS} {whole_seconds(timeout_seconds)}"
     lines = [
         "{",
+        f"{PRINT_MARK} && {PRINT_MARK} >&2 && ops_begun=1",
         *(f"export {name}={shlex.quote(value)}" for name, value in environment.items()),
-        f"if command -v bash >/dev/null 2>&1; then set -- bash -o pipefail -c {quoted}",
+        f"if command -v bash >/dev/null 2>&1; then set -- bash --norc -o pipefail -c {quoted}",
         f"else set -- sh -c {quoted}; fi",
         f'if command -v timeout >/dev/null 2>&1; then set -- {limit} "$@"; fi',
+        '[ "$ops_begun" ] || exit 97',  # a startup file has eaten the first words: without them nothing runs
         "exec 3<&0",
         '"$@" </dev/null 3<&- &',
         "ops_command=$!",

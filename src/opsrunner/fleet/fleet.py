@@ -16,7 +16,8 @@ from opsrunner.model.site import Host
 from opsrunner.secrets import Vault
 
 if TYPE_CHECKING:
-    from opsrunner.fleet.connections import Connections
+    from opsrunner.fleet.host_keys import HostKey
+    from opsrunner.fleet.pool import Pool
     from opsrunner.fleet.sftp import SftpSession
     from opsrunner.fleet.ssh import SshHosts
 
@@ -27,7 +28,7 @@ class Fleet:
     """Runs commands on hosts. `known_hosts` is the file of pinned keys in the state folder.
 
     Each output stream is kept up to what `limit_bytes` says when the command starts, head and tail, with the
-    secrets of `vault` masked.
+    secrets of `vault` masked. Connections stay open for the next command until `close`.
     Safe among threads.
     """
 
@@ -48,7 +49,7 @@ class Fleet:
         self._vault = vault
         self._connect_seconds = connect_seconds
         self._lock = threading.Lock()
-        self._opened: Connections | None = None
+        self._opened: Pool | None = None
 
     def run(
         self, host: Host, command: str, *, env: Mapping[str, str], timeout_seconds: float, stopping: Stopping
@@ -112,26 +113,36 @@ class Fleet:
         if host.is_local:
             raise StoreFailed("an SFTP store on `local` is a folder of this machine; write: local", permanent=True)
         try:
-            transport = self._connections().open(host, seconds=self._connect_seconds, stopping=threading.Event())
+            transport = self._pool().open_apart(host, stopping=threading.Event())
         except StepFailed as exc:
             raise (StoreRefused(exc.message) if exc.permanent else StoreFailed(exc.message)) from exc
         return SftpSession(transport, host_name=host.name, clock=self._clock)
 
+    def scan(self, host: Host) -> list[HostKey]:
+        """Return the keys that `host` shows, without signing in there. Raises StepFailed where it does not answer."""
+        from opsrunner.fleet.scan import scan  # noqa: PLC0415  as above
+
+        way = self._pool().way_to(host, stopping=threading.Event())
+        return scan(host, clock=self._clock, way=way)
+
+    def close(self) -> None:
+        """Hang up every connection. Nothing runs on hosts after that."""
+        with self._lock:
+            opened = self._opened
+        if opened is not None:
+            opened.close()
+
     def _over_ssh(self) -> SshHosts:
         from opsrunner.fleet.ssh import SshHosts  # noqa: PLC0415  see there
 
-        return SshHosts(
-            self._connections(),
-            clock=self._clock,
-            limit_bytes=self._limit_bytes,
-            connect_seconds=self._connect_seconds,
-            vault=self._vault,
-        )
+        return SshHosts(self._pool(), clock=self._clock, limit_bytes=self._limit_bytes, vault=self._vault)
 
-    def _connections(self) -> Connections:
+    def _pool(self) -> Pool:
         with self._lock:
             if self._opened is None:
                 from opsrunner.fleet.connections import Connections  # noqa: PLC0415  paramiko costs 100 ms
+                from opsrunner.fleet.pool import Pool  # noqa: PLC0415  as above
 
-                self._opened = Connections(site_root=self._site_root, known_hosts=self._known_hosts, clock=self._clock)
+                connections = Connections(site_root=self._site_root, known_hosts=self._known_hosts, clock=self._clock)
+                self._opened = Pool(connections, clock=self._clock, connect_seconds=self._connect_seconds)
             return self._opened

@@ -15,8 +15,8 @@ import hmac
 import os
 import tempfile
 import threading
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from opsrunner.errors import StateError
@@ -51,6 +51,11 @@ def known_name(host: Host) -> str:
     return host.address if host.port == 22 else f"[{host.address}]:{host.port}"
 
 
+def with_address(host: Host, address: str) -> Host:
+    """Return `host` as it would be pinned under another address."""
+    return replace(host, address=address)
+
+
 class KnownHosts:
     """Reads the file of pinned keys; parsed once, and again when it changes. Safe among threads."""
 
@@ -58,52 +63,82 @@ class KnownHosts:
         self._path = path
         self._lock = threading.Lock()
         self._version: tuple[int, int] | None = None
-        self._lines: list[str] = []
+        self._index = _Index([])
 
     def keys_of(self, host: Host) -> tuple[HostKey, ...]:
         """Return the keys pinned for `host`, none where it is unknown."""
-        name, lines = known_name(host), self._current_lines()
-        revoked = {line.split()[3] for line in lines if line.startswith(_REVOKED) and len(line.split()) > 3}
-        found = []
-        for line in lines:
-            entry = _parse(line)
-            if entry is not None and _names(entry[0], name) and entry[1].public not in revoked:
-                found.append(entry[1])
-        return tuple(found)
+        return self._current().keys_of(known_name(host))
 
-    def _current_lines(self) -> list[str]:
+    def _current(self) -> _Index:
         with self._lock:
             try:
                 status = self._path.stat()
             except OSError:
-                return []
+                return _Index([])
             version = (status.st_mtime_ns, status.st_ino)
             if version != self._version:
-                self._lines = _read_lines(self._path)
+                self._index = _Index(_read_lines(self._path))
                 self._version = version
-            return self._lines
+            return self._index
+
+
+class _Index:
+    """The lines of one version of the file, by the names that they pin."""
+
+    def __init__(self, lines: Sequence[str]) -> None:
+        revoked = {line.split()[3] for line in lines if line.startswith(_REVOKED) and len(line.split()) > 3}
+        self._by_name: dict[str, list[tuple[int, HostKey]]] = {}
+        self._hashed: list[tuple[str, int, HostKey]] = []
+        self._found: dict[str, tuple[HostKey, ...]] = {}
+        for number, line in enumerate(lines):
+            entry = _parse(line)
+            if entry is not None and entry[1].public not in revoked:
+                self._add(number, *entry)
+
+    def keys_of(self, name: str) -> tuple[HostKey, ...]:
+        """Return the keys of `name`, in the order of the file; a hashed name is tried once a name that is asked for."""
+        found = self._found.get(name)
+        if found is None:
+            hashed = [(number, key) for written, number, key in self._hashed if _matches(written, name)]
+            numbered = dict([*self._by_name.get(name, ()), *hashed])
+            found = self._found[name] = tuple(numbered[number] for number in sorted(numbered))
+        return found
+
+    def _add(self, number: int, names: Sequence[str], key: HostKey) -> None:
+        for written in names:
+            if written.startswith(_HASHED):
+                self._hashed.append((written, number, key))
+            else:
+                self._by_name.setdefault(written, []).append((number, key))
 
 
 def trust(known_hosts: Path, host: Host, keys: Sequence[HostKey]) -> None:
     """Pin `keys`, and no others, to `host`; all else in the file stays as it is."""
-    kept = _without(known_hosts, host)
-    _write(known_hosts, [*kept, *(key.line(known_name(host)) for key in keys)])
+    trust_all(known_hosts, {host: keys})
+
+
+def trust_all(known_hosts: Path, keys_of: Mapping[Host, Sequence[HostKey]]) -> None:
+    """Pin to each host its keys, and no others; all else in the file stays as it is. The file is written once."""
+    lines = _read_lines(known_hosts)
+    for host, keys in keys_of.items():
+        lines = [*_without(lines, host), *(key.line(known_name(host)) for key in keys)]
+    _write(known_hosts, lines)
 
 
 def forget(known_hosts: Path, host: Host) -> bool:
     """Unpin every key of `host`; tell whether there was one."""
     before = _read_lines(known_hosts)
-    kept = _without(known_hosts, host)
+    kept = _without(before, host)
     if kept == before:
         return False
     _write(known_hosts, kept)
     return True
 
 
-def _without(known_hosts: Path, host: Host) -> list[str]:
+def _without(lines: Sequence[str], host: Host) -> list[str]:
     name = known_name(host)
     kept = []
-    for line in _read_lines(known_hosts):
+    for line in lines:
         entry = _parse(line)
         if entry is None or not _names(entry[0], name):
             kept.append(line)

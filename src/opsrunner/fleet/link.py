@@ -8,8 +8,8 @@ from __future__ import annotations
 import logging
 import socket
 import threading
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
 from paramiko import PKey, Transport
 from paramiko.ssh_exception import IncompatiblePeer, SSHException
@@ -18,17 +18,14 @@ from opsrunner.clock import Clock
 from opsrunner.errors import StepFailed
 from opsrunner.fleet.deadline import Deadline
 from opsrunner.fleet.host_keys import HostKey
+from opsrunner.fleet.sockets import QuickAckSocket, Tunnel
+from opsrunner.fleet.transport import LeanTransport, hang_up
 from opsrunner.model.fleet import Stopping
 from opsrunner.model.outcome import StepStatus
 from opsrunner.model.site import Host
 
 POLL_SECONDS = 0.1
-UNACKNOWLEDGED_MILLISECONDS = 30_000
-"""After this long without an answer from the other machine the kernel gives the connection up."""
 
-_KEX = ("curve25519-sha256@libssh.org", "mlkem768x25519-sha256", "ecdh-sha2-nistp256", "diffie-hellman-group16-sha512")
-_CIPHERS = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com", "aes128-ctr", "aes192-ctr", "aes256-ctr")
-_DIGESTS = ("hmac-sha2-256-etm@openssh.com", "hmac-sha2-512-etm@openssh.com", "hmac-sha2-256", "hmac-sha2-512")
 _KEY_TYPES = ("ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521")
 _RSA_SIGNATURES = ("rsa-sha2-512", "rsa-sha2-256")
 
@@ -36,43 +33,28 @@ _RSA_SIGNATURES = ("rsa-sha2-512", "rsa-sha2-256")
 logging.getLogger("paramiko").addHandler(logging.NullHandler())
 logging.getLogger("paramiko").propagate = False
 
-
-class QuickAckSocket(socket.socket):
-    """A socket that acknowledges at once: delayed acknowledgements cost 44 ms a session otherwise.
-
-    It remembers when it last heard something, on the clock it is given.
-    """
-
-    clock: Clock
-    heard_at: float
-
-    def recv(self, bufsize: int, flags: int = 0, /) -> bytes:
-        chunk = super().recv(bufsize, flags)
-        self.heard_at = self.clock.monotonic()
-        self.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
-        return chunk
+Way: TypeAlias = Callable[[Deadline], Tunnel]
+"""Opens a tunnel to the host through another one, until the deadline. Raises StepFailed."""
 
 
 class Phases:
-    """Opens one connection, phase by phase, until `deadline` or until told to stop."""
+    """Opens one connection, phase by phase, until `deadline` or until told to stop; `way` leads through a jump host."""
 
-    def __init__(self, host: Host, *, clock: Clock, seconds: float, stopping: Stopping) -> None:
+    def __init__(self, host: Host, *, clock: Clock, seconds: float, stopping: Stopping, way: Way | None = None) -> None:
         self._host = host
         self._seconds = seconds
         self._clock = clock
         self._deadline = Deadline(clock, seconds)
         self._stopping = stopping
+        self._way = way
 
-    def exchange_keys(self, key_types: Sequence[str]) -> Transport:
+    def exchange_keys(self, key_types: Sequence[str]) -> LeanTransport:
         """Return a transport whose server has shown its host key; nothing was told to it yet.
 
         Raises StepFailed where there is no answer; IncompatiblePeer where it has no such key.
         """
-        transport = Transport(self._open_socket(), strict_kex=True)
-        transport.get_security_options().kex = _KEX
-        transport.get_security_options().ciphers = _CIPHERS
-        transport.get_security_options().digests = _DIGESTS
-        transport.get_security_options().key_types = tuple(key_types)
+        transport = LeanTransport(self._way(self._deadline) if self._way else self._open_socket())
+        transport.ask_for_keys(key_types)
         done = threading.Event()
         try:
             transport.start_client(event=done)
@@ -95,20 +77,33 @@ class Phases:
             )
 
     def _open_socket(self) -> QuickAckSocket:
-        address = (self._host.address, self._host.port)
         try:
-            plain = socket.create_connection(address, timeout=self._deadline.remaining_seconds)
-        except socket.gaierror as exc:
+            found = socket.getaddrinfo(self._host.address, self._host.port, type=socket.SOCK_STREAM)
+            return self._first_that_answers(found)
+        except (socket.gaierror, UnicodeError) as exc:
             raise self._no_connection("no such address") from exc
         except TimeoutError as exc:
             raise self._no_connection(f"no answer in {self._seconds:g} s") from exc
         except OSError as exc:
             raise self._no_connection((exc.strerror or str(exc)).lower()) from exc
-        quick = QuickAckSocket(plain.family, plain.type, plain.proto, fileno=plain.detach())
-        quick.clock, quick.heard_at = self._clock, self._clock.monotonic()
-        quick.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        quick.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNACKNOWLEDGED_MILLISECONDS)
-        return quick
+
+    def _first_that_answers(self, addresses: Sequence[tuple[int, int, int, str, tuple[object, ...]]]) -> QuickAckSocket:
+        """Try one address after the other; the time is for all of them together."""
+        problem: OSError = TimeoutError()
+        for family, kind, protocol, _, address in addresses:
+            if self._deadline.passed:
+                break
+            sock = QuickAckSocket(family, kind, protocol)
+            sock.settimeout(max(self._deadline.remaining_seconds, 0.001))
+            try:
+                sock.connect(address)
+            except OSError as exc:
+                sock.close()
+                problem = exc
+            else:
+                sock.begin(self._clock)
+                return sock
+        raise problem
 
     def _wait(self, done: threading.Event, transport: Transport, *, doing: str) -> None:
         while not done.wait(POLL_SECONDS):
@@ -147,17 +142,3 @@ def shown_key(transport: Transport) -> HostKey:
     """Return the key that the host proved to own in the key exchange."""
     key = transport.get_remote_server_key()
     return HostKey(type=key.get_name(), public=key.get_base64())
-
-
-def last_heard(transport: Transport) -> float:
-    """Return when the host last sent anything, on the clock of the connection's phases."""
-    sock = transport.sock
-    assert isinstance(sock, QuickAckSocket)  # noqa: S101  Phases gave it this one
-    return sock.heard_at
-
-
-def hang_up(transport: Transport) -> None:
-    """Close the connection at once; shutting the socket first wakes its reader."""
-    with suppress(OSError):
-        transport.sock.shutdown(socket.SHUT_RDWR)
-    transport.close()

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import base64
+import os
 import stat
 import threading
 from pathlib import Path
 
 from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from paramiko import PKey
 from paramiko.pkey import UnknownKeyType
 from paramiko.ssh_exception import PasswordRequiredException, SSHException
 
-from opsrunner.errors import StepFailed
+from opsrunner.errors import StateError, StepFailed
+from opsrunner.fleet.host_keys import HostKey
 from opsrunner.model.site import Host
 
 DEFAULT_KEY_FILE = "secrets/ssh_key"
@@ -24,6 +29,22 @@ class PrivateKeys:
         self._root = site_root
         self._lock = threading.Lock()
         self._loaded: dict[tuple[Path, int], PKey] = {}
+
+    def public_key_of(self, host: Host) -> HostKey:
+        """Return the public half of the key for `host`: from the `.pub` beside it, else made of the private one.
+
+        Raises StepFailed where there is neither, or where the two do not belong together.
+        """
+        name = host.key_file or DEFAULT_KEY_FILE
+        written = _public_half(self._root / f"{name}.pub")
+        if written is not None and not os.access(self._root / name, os.R_OK):
+            return written
+        key = self.key_for(host)
+        made = HostKey(type=key.get_name(), public=key.get_base64())
+        if written is not None and written != made:
+            message = f"{name}.pub does not belong to {name}; move it away, and it is made of the private key"
+            raise StepFailed(f"{host.name}: {message}", permanent=True)
+        return made
 
     def key_for(self, host: Host) -> PKey:
         """Return the private key for `host`. Raises StepFailed with what to do about it."""
@@ -45,6 +66,48 @@ class PrivateKeys:
             if version not in self._loaded:
                 self._loaded[version] = _load(path, name=name, host=host)
             return self._loaded[version]
+
+
+def make_key(site_root: Path, name: str) -> bool:
+    """Make a private key (ed25519, without a passphrase) and its `.pub`; tell whether there was none before.
+
+    One that is there stays. `name` is relative to the site. Raises StateError where it cannot be written.
+    """
+    path = site_root / name
+    private = Ed25519PrivateKey.generate()
+    text = private.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption())
+    public = private.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH)
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _write_new(path, text)
+        _write_new(path.with_name(f"{path.name}.pub"), public + b" opsrunner\n")
+    except FileExistsError as exc:
+        if path.exists() and exc.filename == str(path):
+            return False
+        path.unlink()
+        raise StateError(f"{exc.filename} is there already, without its private key: move it away") from exc
+    except OSError as exc:
+        raise StateError(f"{path}: {exc.strerror}") from exc
+    return True
+
+
+def _write_new(path: Path, data: bytes) -> None:
+    """Write a file that is not there yet, for its owner alone. Raises OSError."""
+    number = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    with os.fdopen(number, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(number)
+
+
+def _public_half(path: Path) -> HostKey | None:
+    """Return the key of a `.pub` file, or nothing where there is none that can be read."""
+    try:
+        words = path.read_text(encoding="utf-8").split()
+        base64.b64decode(words[1], validate=True)
+    except (OSError, ValueError, IndexError):
+        return None
+    return HostKey(type=words[0], public=words[1])
 
 
 def _load(path: Path, *, name: str, host: Host) -> PKey:

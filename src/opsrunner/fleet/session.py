@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import time
+import threading
 from contextlib import suppress
 
-from paramiko import Channel, Transport
+from paramiko import Channel
 from paramiko.ssh_exception import SSHException
 
 from opsrunner.clock import Clock
 from opsrunner.errors import StepFailed
+from opsrunner.fleet.beginning import Beginning
 from opsrunner.fleet.capture import Capture
 from opsrunner.fleet.deadline import Deadline
-from opsrunner.fleet.environment import KILL_AFTER_SECONDS, bootstrap, whole_seconds
+from opsrunner.fleet.environment import KILL_AFTER_SECONDS, READ_SCRIPT, whole_seconds
 from opsrunner.fleet.taker import NOT_WHOLE, Take
-from opsrunner.fleet.watch import Watch
+from opsrunner.fleet.transport import LeanTransport
 from opsrunner.model.fleet import HostAnswer, Stopping
 from opsrunner.model.outcome import StepStatus
 from opsrunner.secrets import Vault
@@ -26,25 +27,25 @@ END_SECONDS = KILL_AFTER_SECONDS + 1.5
 QUIET_SECONDS = 2
 """A command has ended when it has an exit code and its streams are closed, or were quiet this long: a
 daemon that it left behind may hold them open for ever."""
-SHORTEST_PAUSE_SECONDS = 0.005
-LONGEST_PAUSE_SECONDS = 0.1
-OPEN_SECONDS = 15
+PAUSE_SECONDS = 0.1
+"""Longest time between two looks at the clock and at the word to stop."""
+SEND_SECONDS = 15
+"""How long a host may not take what we send it, before the command has begun."""
 CHUNK_BYTES = 1 << 16
 STREAM_BYTES = 1 << 20
 STREAM_WINDOW_BYTES = 4 << 20
 """How much of a stream the host may send before it was taken: what we hold of it at the most."""
-TAKE_SECONDS = 60
-"""How much longer a link may last for a stream: as long as the last piece before the time limit may need."""
 STREAM_QUIET_SECONDS = 20
 """What QUIET_SECONDS is for a stream: its last bytes may come late, and are missed when nobody waits for them."""
 
 
 class RemoteCommand:
-    """Runs one script on a connection that is signed in."""
+    """Runs one script on a channel of a connection, and closes the channel."""
 
     def __init__(
         self,
-        transport: Transport,
+        transport: LeanTransport,
+        channel: Channel,
         *,
         host_name: str,
         clock: Clock,
@@ -55,6 +56,7 @@ class RemoteCommand:
     ) -> None:
         """With `take` standard output goes there, all of it, and is not kept; the host waits while it is taken."""
         self._transport = transport
+        self._channel = channel
         self._host_name = host_name
         self._clock = clock
         self._timeout_seconds = timeout_seconds
@@ -63,28 +65,53 @@ class RemoteCommand:
         self._stderr = Capture(limit_bytes, vault=vault)
         self._streams = take is not None
         self._take = take or self._stdout.add
-        self._channel: Channel
+        self._out = Beginning(self._take_output)
+        self._err = Beginning(self._stderr.add)
+        self._news = threading.Event()
         self._started = clock.monotonic()
         self._last_heard = self._started
 
     def run(self, script: bytes, *, stopping: Stopping) -> HostAnswer:
         """Run `script` to its end. Raises StepFailed where the host does not start it."""
-        patience = self._timeout_seconds + OWN_MARGIN_SECONDS + END_SECONDS + (TAKE_SECONDS if self._streams else 0)
-        with Watch(self._transport, clock=self._clock, patience_seconds=patience):
+        try:
             self._start(script)
             ended_by_us = self._follow(stopping)
+            if ended_by_us is None:
+                self._require_begun()
             return self._answer(ended_by_us)
+        finally:
+            with suppress(SSHException, EOFError, OSError):
+                self._channel.close()
 
     def _start(self, script: bytes) -> None:
+        self._channel.in_buffer.set_event(self._news)
+        self._channel.in_stderr_buffer.set_event(self._news)
+        self._channel.settimeout(min(SEND_SECONDS, self._limit_seconds))
         try:
-            window = STREAM_WINDOW_BYTES if self._streams else None
-            patience = min(OPEN_SECONDS, self._limit_seconds)
-            self._channel = self._transport.open_session(window_size=window, timeout=patience)
-            self._channel.exec_command(bootstrap(script))
+            self._transport.exec_at_once(self._channel, READ_SCRIPT)
+            self._send(script)
+        except TimeoutError as exc:
+            raise StepFailed(f"{self._host_name}: the host does not start a command: it does not take it") from exc
         except (SSHException, EOFError, OSError) as exc:
             raise StepFailed(f"{self._host_name}: the host does not start a command: {exc}") from exc
-        with suppress(SSHException, EOFError, OSError):  # cut, or ended early: following it tells which
+
+    def _send(self, script: bytes) -> None:
+        try:
             self._channel.sendall(script)
+        except TimeoutError:
+            raise
+        except (SSHException, EOFError, OSError):
+            return  # cut, or ended early: following it tells which
+
+    def _require_begun(self) -> None:
+        """Raise StepFailed where the host told the end of a command that never began."""
+        if self._out.has_begun or not self._link_holds():
+            return
+        code = self._channel.exit_status
+        said = self._out.last_line_before() or self._err.last_line_before()
+        ended = f"its login shell ended with exit code {code}" if code >= 0 else "it refuses commands"
+        why = f"{ended}{f' and said: {said}' if said else ''}"
+        raise StepFailed(f"{self._host_name}: the host does not start a command: {why}")
 
     def _follow(self, stopping: Stopping) -> StepStatus | None:
         """Drain until the end. Return how we ended it, None where it ended by itself."""
@@ -100,13 +127,23 @@ class RemoteCommand:
         """Ask the host to end the command. Closing the channel would leave it running."""
         if self._streams:
             self._take = _let_go  # it is cut short; taking more of it would only use up the patience
-        with suppress(SSHException, EOFError, OSError):
-            self._channel.sendall(b"stop\n")
+        had_begun = self._out.has_begun
+        self._say_stop()
         patience = Deadline(self._clock, END_SECONDS)
         while not patience.passed:
             if self._drained_to_the_end():
                 return status if self._link_holds() else StepStatus.UNKNOWN
+            if self._out.has_begun and not had_begun:  # its shell may have read the word away with the script
+                had_begun = True
+                self._say_stop()
         return StepStatus.UNKNOWN
+
+    def _say_stop(self) -> None:
+        with suppress(SSHException, EOFError, OSError):
+            self._channel.sendall(b"stop\n")
+
+    def _take_output(self, piece: bytes) -> None:
+        self._take(piece)
 
     def _drained_to_the_end(self) -> bool:
         """Take what has come, or wait a little for more; tell whether the command is over."""
@@ -116,9 +153,8 @@ class RemoteCommand:
             return False
         if over:
             return True
-        silence = self._clock.monotonic() - self._last_heard
-        if self._channel.status_event.wait(min(max(silence, SHORTEST_PAUSE_SECONDS), LONGEST_PAUSE_SECONDS)):
-            time.sleep(SHORTEST_PAUSE_SECONDS)
+        news = self._channel.status_event if self._channel.eof_received else self._news
+        news.wait(PAUSE_SECONDS)
         return False
 
     def _is_over(self) -> bool:
@@ -134,14 +170,16 @@ class RemoteCommand:
         channel = self._channel
         heard = False
         if channel.recv_ready():
-            self._take(channel.recv(STREAM_BYTES if self._streams else CHUNK_BYTES))
+            self._out.add(channel.recv(STREAM_BYTES if self._streams else CHUNK_BYTES))
             heard = True
         if channel.recv_stderr_ready():
-            self._stderr.add(channel.recv_stderr(CHUNK_BYTES))
+            self._err.add(channel.recv_stderr(CHUNK_BYTES))
             heard = True
         return heard
 
     def _answer(self, ended_by_us: StepStatus | None) -> HostAnswer:
+        if self._out.has_begun:  # a command of the host's own, to which our key is bound, may mark its output alone
+            self._err.give_up()
         seconds = self._clock.monotonic() - self._started
         told = self._channel.exit_status
         exit_code = told if told >= 0 else None
@@ -160,7 +198,7 @@ class RemoteCommand:
     def _status_of(self, exit_code: int | None, seconds: float) -> StepStatus | None:
         if exit_code is None:
             return StepStatus.FAILED if self._link_holds() else StepStatus.UNKNOWN
-        if exit_code in (124, 137) and seconds >= self._limit_seconds - LONGEST_PAUSE_SECONDS:
+        if exit_code in (124, 137) and seconds >= self._limit_seconds - PAUSE_SECONDS:
             return StepStatus.TIMED_OUT  # what timeout(1) answers
         return None if self._is_whole() else StepStatus.UNKNOWN
 
@@ -180,7 +218,8 @@ class RemoteCommand:
             case StepStatus.FAILED:
                 return "the command was ended by a signal"
             case StepStatus.TIMED_OUT:
-                return f"no end within {self._limit_seconds} s; the command was ended"
+                what = "the command was ended" if self._out.has_begun else "its login shell never came to the command"
+                return f"no end within {self._limit_seconds} s; {what}"
             case StepStatus.INTERRUPTED:
                 return "ended because the run was stopped"
             case StepStatus.UNKNOWN:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import posixpath
 import re
 import shlex
@@ -14,18 +13,17 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from paramiko import Channel, Transport
+from paramiko import Channel
 from paramiko.ssh_exception import SSHException
 
 from opsrunner.clock import Clock
 from opsrunner.errors import NotStored, StepFailed, StoreFailed
 from opsrunner.fleet.environment import remote_script
-from opsrunner.fleet.link import hang_up
 from opsrunner.fleet.session import RemoteCommand
 from opsrunner.fleet.sftp_file import FSYNC, RemoteFile, let_go, sync
 from opsrunner.fleet.sftp_talk import Talk
 from opsrunner.fleet.sftp_wire import Attributes, Kind, long, number, permissions, string
-from opsrunner.fleet.watch import Watch
+from opsrunner.fleet.transport import LeanTransport, hang_up
 from opsrunner.secrets import Vault
 
 OPEN_SECONDS = 15
@@ -62,13 +60,11 @@ class SftpSession:
     there is no such file. After a silence or a break `is_open` is False, and nothing works any more.
     """
 
-    def __init__(self, transport: Transport, *, host_name: str, clock: Clock) -> None:
+    def __init__(self, transport: LeanTransport, *, host_name: str, clock: Clock) -> None:
         """Take over a connection that is signed in. Raises StoreFailed where the host offers no SFTP."""
         self.host_name = host_name
         self._transport = transport
         self._clock = clock
-        self._watch = Watch(transport, clock=clock, patience_seconds=math.inf)
-        self._watch.__enter__()
         try:
             self._talk = Talk(self._open_channel(), host_name=host_name)
             self._read_bytes, self._write_bytes = self._piece_sizes()
@@ -83,7 +79,6 @@ class SftpSession:
 
     def close(self) -> None:
         """Hang up."""
-        self._watch.__exit__()
         hang_up(self._transport)
 
     def find(self, path: str) -> Entry | None:
@@ -159,10 +154,15 @@ class SftpSession:
 
         A host that lets us run no commands, or has no `sha256sum`, does not.
         """
+        try:
+            channel = self._transport.open_session(timeout=OPEN_SECONDS)
+        except (SSHException, EOFError, OSError):
+            return None
         seconds = SUM_SECONDS + size_bytes / SUM_BYTES_PER_SECOND
         script = remote_script(f"sha256sum -- {shlex.quote(path)}", environment={}, timeout_seconds=seconds)
         remote = RemoteCommand(
             self._transport,
+            channel,
             host_name=self.host_name,
             clock=self._clock,
             timeout_seconds=seconds,

@@ -5,33 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from opsrunner.clock import Clock
-from opsrunner.fleet.connections import Connections
 from opsrunner.fleet.environment import check_environment, remote_script
-from opsrunner.fleet.link import hang_up
-from opsrunner.fleet.session import RemoteCommand
+from opsrunner.fleet.pool import Pool
+from opsrunner.fleet.session import STREAM_WINDOW_BYTES, RemoteCommand
 from opsrunner.fleet.taker import Take
 from opsrunner.model.fleet import HostAnswer, Stopping
+from opsrunner.model.outcome import StepStatus
 from opsrunner.model.site import Host
 from opsrunner.secrets import Vault
 
 
 class SshHosts:
-    """Opens a connection for each command. Safe among threads."""
+    """Runs commands on connections of the pool. Safe among threads."""
 
-    def __init__(
-        self,
-        connections: Connections,
-        *,
-        clock: Clock,
-        limit_bytes: Callable[[], int],
-        connect_seconds: float,
-        vault: Vault,
-    ) -> None:
-        self._connections = connections
+    def __init__(self, pool: Pool, *, clock: Clock, limit_bytes: Callable[[], int], vault: Vault) -> None:
+        self._pool = pool
         self._clock = clock
         self._limit_bytes = limit_bytes
         self._vault = vault
-        self._connect_seconds = connect_seconds
 
     def run(
         self,
@@ -43,18 +34,18 @@ class SshHosts:
         stopping: Stopping,
         take: Take | None = None,
     ) -> HostAnswer:
-        """Run `command` on `host`; `timeout_seconds` holds for connecting and running together.
+        """Run `command` on `host`; `timeout_seconds` holds for waiting, connecting and running together.
 
         With `take` its standard output goes there, and is not kept.
         """
         check_environment(env)
         started = self._clock.monotonic()
-        patience = min(timeout_seconds, self._connect_seconds)
-        transport = self._connections.open(host, seconds=patience, stopping=stopping)
-        try:
+        with self._pool.lease(host, seconds=timeout_seconds, stopping=stopping) as lease:
+            channel = lease.open_session(window_bytes=STREAM_WINDOW_BYTES if take else None)
             left = timeout_seconds - (self._clock.monotonic() - started)
             remote = RemoteCommand(
-                transport,
+                lease.transport,
+                channel,
                 host_name=host.name,
                 clock=self._clock,
                 timeout_seconds=left,
@@ -63,6 +54,7 @@ class SshHosts:
                 take=take,
             )
             script = remote_script(command, environment=env, timeout_seconds=left)
-            return remote.run(script, stopping=stopping)
-        finally:
-            hang_up(transport)
+            answer = remote.run(script, stopping=stopping)
+            if answer.status is StepStatus.UNKNOWN:
+                lease.retire()  # nobody knows what still goes on there
+            return answer

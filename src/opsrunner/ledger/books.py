@@ -11,9 +11,11 @@ from opsrunner.ledger.database import Ledger
 from opsrunner.ledger.days import Days
 from opsrunner.ledger.digests import Digests
 from opsrunner.ledger.ends import Ends
+from opsrunner.ledger.finding_counts import FindingCounts
 from opsrunner.ledger.findings import Findings
 from opsrunner.ledger.foreign import ForeignBackups
 from opsrunner.ledger.holds import Holds
+from opsrunner.ledger.host_facts import HostFactsTable
 from opsrunner.ledger.host_parts import HostParts
 from opsrunner.ledger.mail_queue import MailQueue
 from opsrunner.ledger.outbox import Outbox
@@ -22,6 +24,7 @@ from opsrunner.ledger.requests import Requests
 from opsrunner.ledger.retention import Forgetting
 from opsrunner.ledger.routines import Routines
 from opsrunner.ledger.runs import Runs
+from opsrunner.ledger.samples import Samples
 from opsrunner.ledger.search import Search
 from opsrunner.ledger.service import Service
 from opsrunner.ledger.sessions import Links, Sessions
@@ -51,6 +54,9 @@ class Books:
         self.copies = Copies(ledger)
         self.foreign = ForeignBackups(ledger)
         self.findings = Findings(ledger)
+        self.samples = Samples(ledger)
+        self.finding_counts = FindingCounts(ledger)
+        self.host_facts = HostFactsTable(ledger)
         self.digests = Digests(ledger)
         self.absences = Absences(ledger)
         self.notes = Notes(ledger)

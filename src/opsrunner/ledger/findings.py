@@ -10,6 +10,7 @@ from typing import Any
 
 from opsrunner.ledger.codec import clean, to_moment, to_text
 from opsrunner.ledger.database import Ledger
+from opsrunner.ledger.host_facts import keep_facts
 from opsrunner.model.finding import Acceptance, AuditChange, Audited, Cause, Finding, HostReport, KnownFinding, Severity
 
 _INSERT = """
@@ -170,6 +171,7 @@ class _Writing:
         ):
             self._ledger.insert_many(sql, rows)
         self._forget_hosts(hosts)
+        keep_facts(self._ledger, self._audited)
         return AuditChange(came=len(self._insert), went=len(self._gone))
 
     def _report(self, report: HostReport) -> None:
@@ -234,6 +236,7 @@ def _known(row: sqlite3.Row, accepted: Mapping[tuple[str, str, str, str], Accept
         seen_at=to_moment(row["seen_at"] or row["first_seen_at"]),
         is_baseline=bool(row["is_baseline"]),
         accepted=accepted.get((*finding.key, finding.mark)),
+        why=row["why"],
     )
 
 

@@ -257,9 +257,19 @@ CREATE TABLE examinations (
   first_at TEXT NOT NULL, at TEXT NOT NULL,
   PRIMARY KEY (routine, step, host, cause)
 ) WITHOUT ROWID;
+CREATE TABLE samples (
+  routine TEXT NOT NULL, step TEXT NOT NULL, host TEXT NOT NULL, subject TEXT NOT NULL, hour TEXT NOT NULL,
+  at TEXT NOT NULL, used_bytes INTEGER NOT NULL, size_bytes INTEGER NOT NULL,
+  PRIMARY KEY (routine, step, host, subject, hour)
+) WITHOUT ROWID;
 CREATE TABLE acceptances (
   id INTEGER PRIMARY KEY AUTOINCREMENT, host TEXT NOT NULL, cause TEXT NOT NULL, subject TEXT NOT NULL,
   mark TEXT NOT NULL, until_at TEXT NOT NULL, reason TEXT NOT NULL, "by" TEXT NOT NULL, at TEXT NOT NULL, ended_at TEXT
 );
 CREATE INDEX acceptances_until ON acceptances(until_at) WHERE ended_at IS NULL;
+CREATE INDEX acceptances_host ON acceptances(host, cause, subject) WHERE ended_at IS NULL;
+CREATE TABLE host_facts (
+  routine TEXT NOT NULL, step TEXT NOT NULL, host TEXT NOT NULL, at TEXT NOT NULL, examined INTEGER NOT NULL,
+  problems INTEGER NOT NULL, facts TEXT NOT NULL, PRIMARY KEY (routine, step, host)
+) WITHOUT ROWID;
 """

@@ -9,6 +9,7 @@ from datetime import datetime
 from opsrunner.ledger.codec import dumps, to_moment
 from opsrunner.ledger.database import Ledger
 from opsrunner.model.outcome import StepStatus
+from opsrunner.model.routine import HOST_KINDS
 from opsrunner.model.run import RunStatus
 
 MESSAGE_LENGTH = 500
@@ -18,13 +19,14 @@ _NEWEST = " UNION ALL ".join(
     " ORDER BY one.id DESC LIMIT ?2)"
     for status in _HAVE_STEPS
 )
+_KINDS = ", ".join(f"'{kind}'" for kind in sorted(HOST_KINDS))
 _PARTS = (
     "SELECT runs.id AS run, runs.routine, steps.id AS step, steps.position, steps.finished_at AS at,"  # noqa: S608 (fixed words)
     " json_extract(part.value, '$.key') AS host, json_extract(part.value, '$.status') AS status,"
     f" substr(json_extract(part.value, '$.message'), 1, {MESSAGE_LENGTH}) AS message"
     " FROM json_each(?1) AS wanted"
     f" CROSS JOIN runs ON runs.id IN (SELECT id FROM ({_NEWEST}) ORDER BY id DESC LIMIT ?2)"
-    " CROSS JOIN steps ON steps.run = runs.id AND steps.kind = 'ssh' AND steps.outcome IS NOT NULL"
+    f" CROSS JOIN steps ON steps.run = runs.id AND steps.kind IN ({_KINDS}) AND steps.outcome IS NOT NULL"
     " CROSS JOIN json_each(steps.outcome, '$.parts') AS part"
 )
 _OF_ALL = f"SELECT *, max(run) FROM ({_PARTS}) GROUP BY host, routine, step"  # noqa: S608 (fixed words)
@@ -45,7 +47,7 @@ class HostPart:
 
 
 class HostParts:
-    """Looks at the parts of SSH steps."""
+    """Looks at the parts of steps that ask hosts."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger

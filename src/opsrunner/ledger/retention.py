@@ -148,6 +148,7 @@ class Forgetting:
             for routine in gone:
                 self._ledger.change("DELETE FROM last_good WHERE routine = ?", (routine,))
                 self._ledger.change("DELETE FROM holds WHERE routine = ?", (routine,))
+                self._ledger.change("DELETE FROM host_facts WHERE routine = ?", (routine,))
                 self._ledger.change("DELETE FROM routines WHERE id = ?", (routine,))
         return len(gone)
 

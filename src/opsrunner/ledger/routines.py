@@ -95,6 +95,8 @@ class Routines:
                 ("findings", "routine"),
                 ("causes", "routine"),
                 ("examinations", "routine"),
+                ("samples", "routine"),
+                ("host_facts", "routine"),
             ):
                 sql = f"UPDATE {table} SET {column} = ? WHERE {column} = ?"  # noqa: S608 (fixed words)
                 self._ledger.change(sql, (new, old))

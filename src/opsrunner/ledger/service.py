@@ -24,6 +24,9 @@ class Gap:
 SITE_FILE = "site_file"
 """What it calls the text of the site's own file that was last in force."""
 
+INVENTORY = "inventory"
+"""What it calls the hosts of inventories that were last in force."""
+
 
 class Service:
     """The daemon's own traces."""
@@ -68,6 +71,15 @@ class Service:
         """Keep the text that is in force now."""
         if text != self.site_file():
             self.remember(SITE_FILE, text)
+
+    def inventory(self) -> str:
+        """Return the hosts of inventories as the daemon last put them in force; '' where it never did."""
+        return self.recall(INVENTORY) or ""
+
+    def keep_inventory(self, text: str) -> None:
+        """Keep the hosts of inventories that are in force now."""
+        if text != self.inventory():
+            self.remember(INVENTORY, text)
 
     def clock_doubt(self) -> str:
         """Return why the daemon does not believe the clock now, '' where it does."""

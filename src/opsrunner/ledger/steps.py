@@ -7,7 +7,7 @@ from datetime import datetime
 
 from opsrunner.ledger.codec import optional_moment, outcome_from_text, outcome_to_text, to_moment, to_text
 from opsrunner.ledger.database import Ledger
-from opsrunner.model.outcome import Outcome, StepStatus
+from opsrunner.model.outcome import Outcome, Part, StepStatus
 from opsrunner.model.routine import StepPlan
 from opsrunner.model.run import RunStatus, StepRecord
 
@@ -59,20 +59,27 @@ class Steps:
     def finish(self, run_id: int, position: int, plan: StepPlan, *, outcome: Outcome, at: datetime) -> None:
         """Record a step's end; also for a step that never started."""
         is_bad = outcome.status.is_bad or outcome.status is StepStatus.INTERRUPTED
-        if not is_bad and plan.kind != "ssh":
+        if not is_bad and not plan.asks_hosts:
             self._end(run_id, position, plan, outcome, at=at)
             return
         with self._ledger.transaction():
             self._end(run_id, position, plan, outcome, at=at)
             if is_bad:
                 self._remember_good(run_id, plan.id)
-            for part in outcome.parts if plan.kind == "ssh" else ():
-                self._ledger.change(_REMEMBER_HOST, (part.key, part.status.value, to_text(at)))
+            for part in outcome.parts if plan.asks_hosts else ():
+                self._remember_host(part, at=at)
 
     def _end(self, run_id: int, position: int, plan: StepPlan, outcome: Outcome, *, at: datetime) -> None:
         values = (outcome.status.value, to_text(at), outcome_to_text(outcome), run_id, position)
         if not self._ledger.change(_END, values):
             self._ledger.change(_END_AT_ONCE, (*values, plan.id, plan.kind))
+
+    def _remember_host(self, part: Part, *, at: datetime) -> None:
+        """Keep how a host ended: as unknown where it was not reached, whatever the step makes of that."""
+        reached = part.facts.get("reached", True)
+        if reached is not None:
+            status = part.status if reached else StepStatus.UNKNOWN
+            self._ledger.change(_REMEMBER_HOST, (part.key, status.value, to_text(at)))
 
     def of_run(self, run_id: int) -> list[StepRecord]:
         """Return the steps of a run that have begun or ended, in order."""
@@ -99,7 +106,10 @@ class Steps:
         return self._ledger.one(_END_BEFORE, (routine, run, step))
 
     def hosts_seen(self, *, since: datetime) -> dict[str, StepStatus]:
-        """Return how the newest SSH step that asked a host ended there, of the hosts asked after `since`."""
+        """Return how the newest step that asked a host ended there, of the hosts asked after `since`.
+
+        A host that was not reached is unknown.
+        """
         rows = self._ledger.all("SELECT host, status FROM hosts_seen WHERE at > ?", (to_text(since),))
         return {row["host"]: StepStatus(row["status"]) for row in rows}
 

@@ -71,6 +71,16 @@ class Cause:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Sample:
+    """How full something was, for its trend."""
+
+    subject: str
+    """A mount point."""
+    used_bytes: int
+    size_bytes: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class HostReport:
     """What an audit learned about one host from its own output.
 
@@ -85,6 +95,8 @@ class HostReport:
     """What could not be looked at and why, one line each; any of them keeps the host from being green."""
     facts: Mapping[str, Any] = field(default_factory=dict)
     """Plain values about the host: `system`, `kernel`, `updates` …; one row a host."""
+    samples: tuple[Sample, ...] = ()
+    """What is kept for a trend."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,6 +130,8 @@ class KnownFinding:
     """It was there when its cause was first looked for on this host, and has not become worse."""
     accepted: Acceptance | None = None
     """By whom it was accepted, while that lasts."""
+    why: str = ""
+    """Why it stands no longer: `not found again`, or its host is no longer audited; '' while it stands."""
 
 
 @dataclass(frozen=True, kw_only=True)

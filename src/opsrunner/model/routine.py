@@ -11,6 +11,8 @@ from opsrunner.model.schedule import CatchUp, Schedule
 from opsrunner.secrets import SecretRef
 
 HUMAN_KINDS = frozenset({"task", "checklist"})
+HOST_KINDS = frozenset({"ssh", "patch_audit", "capacity", "hardening"})
+"""The kinds of steps that ask hosts: their option `hosts` names those, and the parts of their outcome are hosts."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,6 +127,11 @@ class StepPlan:
     def is_human(self) -> bool:
         """Tell whether people do this step."""
         return self.kind in HUMAN_KINDS
+
+    @property
+    def asks_hosts(self) -> bool:
+        """Tell whether it asks hosts, so that the parts of its outcome are hosts."""
+        return self.kind in HOST_KINDS
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -25,6 +25,10 @@ class Host:
     groups: tuple[str, ...] = ()
     key_file: str | None = None
     """Private key, relative to the site; None: `secrets/ssh_key`."""
+    jump: Host | None = None
+    """The host that it is reached through; None: straight."""
+    sessions: int = 4
+    """How many commands run there at once; more wait."""
 
     @property
     def is_local(self) -> bool:
@@ -142,6 +146,8 @@ class Site:
     calendars: Mapping[str, Calendar] = field(default_factory=dict)
     freezes: tuple[Freeze, ...] = ()
     hosts: Mapping[str, Host] = field(default_factory=dict)
+    hosts_from: Mapping[str, str] = field(default_factory=dict)
+    """Where each host stands: `opsrunner.yaml`, or FILE:LINE of an inventory, or both."""
     mail: MailSettings
     stores: Mapping[str, StoreSettings] = field(default_factory=dict)
     sources: Mapping[str, Source] = field(default_factory=dict)

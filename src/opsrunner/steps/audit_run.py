@@ -21,8 +21,8 @@ MOST_NAMED = 3
 LOOK_AT = Severity.MEDIUM
 """From here on a finding keeps its host from being green."""
 
-Reader: TypeAlias = Callable[[str, HostAnswer, bytes], HostReport]
-"""Turns the answer of the host of that name, and its standard output with secrets masked, into a report."""
+Reader: TypeAlias = Callable[[HostEnd, bytes], HostReport]
+"""Turns the answer of a host, and its standard output with secrets masked, into a report."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,7 +126,7 @@ class _AuditRun:
             if wrong is not None:
                 return None, wrong
             said = mask_bytes(answer.stdout, self._means.vault)
-            return self._narrowed(self._audit.read(end.host.name, answer, said)), None
+            return self._narrowed(self._audit.read(end, said)), None
         except Exception as exc:  # noqa: BLE001 - a report that trips us up must not cost the other hosts theirs
             return None, at_fault(end.host, self._call, exc)
 
@@ -231,7 +231,7 @@ def _names(hosts: set[str]) -> str:
 
 
 def _section(part: Part, answer: HostAnswer | None, report: HostReport | None) -> bytes:
-    """Return what the output says of one host: its findings; all that the script said where it was not understood."""
+    """Return what the output says of one host: its findings; all that it said where nothing was understood."""
     said = f": {part.message}" if part.message else ""
     took = f" in {answer.seconds:.1f} s" if answer else ""
     lines = [f"=== {part.key} {part.status}{took}{said}"]
@@ -240,7 +240,7 @@ def _section(part: Part, answer: HostAnswer | None, report: HostReport | None) -
         lines += [f"not looked at: {problem}" for problem in report.problems]
         lines += [f"{one.severity.value} {one.name}: {one.detail}" for one in report.findings]
     text = "\n".join(printable(line) for line in lines).encode("utf-8", "replace") + b"\n"
-    if answer is None or (report is not None and not report.problems):
+    if answer is None or (report is not None and report.examined):
         return text
     return text + b"--- as the host said it\n" + _whole_lines(answer.stdout) + _whole_lines(answer.stderr)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -127,6 +128,10 @@ def _nothing_known(_routine: str, _step: str) -> list[KnownFinding]:
     return []
 
 
+def _nothing_measured(_routine: str, _step: str) -> Mapping[str, Mapping[str, Sequence[tuple[datetime, int, int]]]]:
+    return {}
+
+
 def _not_told(_audited: Audited) -> None:
     raise StepFailed("nobody writes down what an audit finds", permanent=True)
 
@@ -155,6 +160,9 @@ class Means:
     """Tell the catalogue of copies; it is written together with the step's outcome, whatever that is."""
     findings: Callable[[str, str], Sequence[KnownFinding]] = _nothing_known
     """What stands of what a routine's step found before."""
+    samples: Callable[[str, str], Mapping[str, Mapping[str, Sequence[tuple[datetime, int, int]]]]] = _nothing_measured
+    """How full file systems were at earlier runs of a routine's step: by host and mount point, oldest first, the
+    moment, the used bytes and the size in bytes."""
     found: Callable[[Audited], None] = _not_told
     """Tell what an audit found; it is written together with the step's outcome, whatever that is."""
     addresses: Callable[[str], tuple[str, ...]] = _as_it_stands

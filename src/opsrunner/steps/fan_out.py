@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from opsrunner.errors import OpsrunnerError, StepFailed
@@ -16,6 +17,8 @@ from opsrunner.steps.environment import host_environment
 from opsrunner.steps.suggestions import nearest
 
 EVERY_HOST = "all"
+NOT_ASKED: Mapping[str, Any] = {"reached": None}
+"""The facts of a host that nobody asked anything: nothing is known of it."""
 LOGGER = logging.getLogger("opsrunner")
 
 
@@ -26,6 +29,7 @@ class NotRun:
     status: StepStatus
     message: str
     facts: Mapping[str, Any] = field(default_factory=dict)
+    """`reached`: False where the host was not, None where it was not even asked."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +37,8 @@ class HostEnd:
     """What came of the command on one host: an answer, or why there is none."""
 
     host: Host
+    asked_at: datetime | None = None
+    """When we turned to it; a host's own clock is compared with that."""
     answer: HostAnswer | None = None
     not_run: NotRun | None = None
 
@@ -68,7 +74,7 @@ def ask_hosts(
             seconds = ends_at - means.clock.monotonic()
             return _ask(host, means, command, env=environments[host.name], seconds=seconds)
         except OpsrunnerError as exc:
-            return _none(host, StepStatus.FAILED, exc.message)
+            return _none(host, StepStatus.FAILED, exc.message, facts=NOT_ASKED)
         except Exception as exc:  # noqa: BLE001 - what trips us up on one host must not cost the others theirs
             return HostEnd(host=host, not_run=at_fault(host, call, exc))
 
@@ -111,15 +117,17 @@ def _named(name: str, inventory: Mapping[str, Host]) -> list[Host]:
 
 def _ask(host: Host, means: Means, command: str, *, env: Mapping[str, str], seconds: float) -> HostEnd:
     if means.stopping.is_set():
-        return _none(host, StepStatus.INTERRUPTED, "not started: the run was stopped")
+        return _none(host, StepStatus.INTERRUPTED, "not started: the run was stopped", facts=NOT_ASKED)
     if seconds <= 0:
-        return _none(host, StepStatus.TIMED_OUT, "not started: the step's time was over")
+        return _none(host, StepStatus.TIMED_OUT, "not started: the step's time was over", facts=NOT_ASKED)
+    asked_at = means.clock.now()
     try:
         answer = means.fleet.run(host, command, env=env, timeout_seconds=seconds, stopping=means.stopping)
     except StepFailed as exc:
-        return _none(host, StepStatus(exc.status), exc.message.removeprefix(f"{host.name}: "), facts=exc.facts)
-    return HostEnd(host=host, answer=answer)
+        said = exc.message.removeprefix(f"{host.name}: ")
+        return _none(host, StepStatus(exc.status), said, facts={"reached": False, **exc.facts})
+    return HostEnd(host=host, asked_at=asked_at, answer=answer)
 
 
-def _none(host: Host, status: StepStatus, message: str, *, facts: Mapping[str, Any] | None = None) -> HostEnd:
-    return HostEnd(host=host, not_run=NotRun(status=status, message=message, facts=dict(facts or {})))
+def _none(host: Host, status: StepStatus, message: str, *, facts: Mapping[str, Any]) -> HostEnd:
+    return HostEnd(host=host, not_run=NotRun(status=status, message=message, facts=dict(facts)))

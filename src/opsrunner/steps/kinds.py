@@ -5,7 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from opsrunner.steps import ask, backup, backup_check, checklist, email, http, query, restore_drill, run, ssh, task
+from opsrunner.steps import (
+    ask,
+    backup,
+    backup_check,
+    capacity,
+    checklist,
+    email,
+    hardening,
+    http,
+    offer_check,
+    patch_audit,
+    query,
+    restore_drill,
+    run,
+    ssh,
+    task,
+)
 from opsrunner.steps.base import Kind
 
 _TABLE: dict[str, Kind] = {
@@ -20,6 +36,10 @@ _TABLE: dict[str, Kind] = {
         backup,
         backup_check,
         restore_drill,
+        patch_audit,
+        capacity,
+        hardening,
+        offer_check,
         task,
         checklist,
     )

@@ -7,6 +7,7 @@ from typing import Any
 
 from opsrunner.engine.agent_words import agent_words
 from opsrunner.engine.digest_words import needs_words
+from opsrunner.engine.finding_words import hosts_of, is_about_findings, times_came
 from opsrunner.engine.moment_words import (
     clock_words,
     count_words,
@@ -79,6 +80,9 @@ NAMES: dict[str, Any] = {
     "evidence_words": evidence_words,
     "task_status_words": STATUS_WORDS,
     "size_words": size_words,
+    "hosts_of": hosts_of,
+    "is_about_findings": is_about_findings,
+    "times_came": times_came,
     "tag_of": tag_of,
 }
 """What every template knows."""

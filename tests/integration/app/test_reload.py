@@ -126,3 +126,29 @@ def test_mails_leave_by_the_way_that_is_in_force(house: Callable[..., Any]) -> N
     site.app.deliver()
     (mail,) = (site.root / "post" / "new").iterdir()
     assert b"From: desk@example.com\r\n" in mail.read_bytes().replace(b"\n", b"\r\n")
+
+
+def test_hosts_of_an_inventory_change_with_its_file_and_stay_as_they_were_while_it_is_broken_also_over_a_restart(
+    house: Callable[..., Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    site = house({"hourly": HOURLY}, site=PEOPLE)
+    site.write("hosts.ini", "web1 ansible_host=192.0.2.1\n")
+    site.write("opsrunner.yaml", PEOPLE + "inventory: {ansible: hosts.ini}\n")
+    site.at("2026-11-20T13:00:01")
+    first = dict(site.app.site.hosts)
+    site.write("hosts.ini", "web1 ansible_host=192.0.2.1\nweb2 ansible_host=192.0.2.2\n")
+    site.at("2026-11-20T13:30:00")
+    second = dict(site.app.site.hosts)
+    site.write("hosts.ini", "web1 ansible_host=192.0.2.1 ansible_port=none\n")
+    site.at("2026-11-20T14:00:01")
+    broken = dict(site.app.site.hosts)
+    site.close()
+    site.open()
+    site.at("2026-11-20T15:00:01")
+
+    assert list(first) == ["web1"]
+    assert list(second) == ["web1", "web2"]
+    assert broken == second == site.app.site.hosts
+    said = "hosts.ini:1:29: port: web1: must be a whole number, not 'none'"
+    assert [record.message for record in caplog.records].count(said) >= 2
+    assert len(site.runs("hourly")) == 3

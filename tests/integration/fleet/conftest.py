@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import socket
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -16,3 +17,10 @@ def host(request: pytest.FixtureRequest) -> Host:
         return Host(name="local", address="127.0.0.1")
     pinned: Callable[[int], Host] = request.getfixturevalue("pinned_host")
     return pinned(2)
+
+
+@pytest.fixture
+def silent_port() -> Iterator[int]:
+    """A port of all our addresses where connections are taken and never a word is said."""
+    with socket.create_server(("0.0.0.0", 0), backlog=50) as listener:
+        yield listener.getsockname()[1]

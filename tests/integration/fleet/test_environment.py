@@ -7,12 +7,13 @@ from pathlib import Path
 import pytest
 
 from opsrunner.errors import StepFailed
-from opsrunner.fleet.environment import bootstrap, remote_script
+from opsrunner.fleet.beginning import MARK
+from opsrunner.fleet.environment import READ_SCRIPT, remote_script
 
 
 def hand_over(script: bytes, *, sent: bytes | None = None, path: str = "/usr/bin:/bin") -> tuple[int, bytes, bytes]:
-    """Do what sshd does: start the bootstrap in a shell and write the script to its standard input."""
-    login_shell = ["/bin/sh", "-c", bootstrap(script)]
+    """Do what sshd does: let a login shell begin and write the script to its standard input."""
+    login_shell = ["/bin/sh", "-c", READ_SCRIPT]
     done = subprocess.run(
         login_shell, input=script if sent is None else sent, env={"PATH": path}, capture_output=True, check=False
     )
@@ -22,7 +23,7 @@ def hand_over(script: bytes, *, sent: bytes | None = None, path: str = "/usr/bin
 def test_a_whole_script_runs_its_command() -> None:
     script = remote_script('echo "$NAME"; exit 5', environment={"NAME": "it's"}, timeout_seconds=9)
 
-    assert hand_over(script) == (5, b"it's\n", b"")
+    assert hand_over(script) == (5, MARK + b"it's\n", MARK)
 
 
 @pytest.mark.parametrize("share", [0.1, 0.3, 0.5, 0.7, 0.9, 0.99])
@@ -47,13 +48,12 @@ def test_every_cut_at_the_end_of_a_line_runs_nothing(tmp_path: Path) -> None:
 
 
 def test_a_host_without_bash_and_timeout_still_runs_it(tmp_path: Path) -> None:
-    for program in ("sh", "head"):
-        found = shutil.which(program)
-        assert found is not None
-        (tmp_path / program).symlink_to(found)
+    found = shutil.which("sh")
+    assert found is not None
+    (tmp_path / "sh").symlink_to(found)
     script = remote_script('echo "$NAME" "${BASH_VERSION-plain}"', environment={"NAME": "x"}, timeout_seconds=9)
 
-    assert hand_over(script, path=str(tmp_path)) == (0, b"x plain\n", b"")
+    assert hand_over(script, path=str(tmp_path)) == (0, MARK + b"x plain\n", MARK)
 
 
 @pytest.mark.parametrize(

@@ -2,11 +2,10 @@ import dataclasses
 import os
 import shlex
 import signal
-import socket
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -199,10 +198,12 @@ def test_what_left_its_process_group_is_found_by_the_token_of_the_run(make_fleet
     assert gone(answer.stdout)
 
 
-def test_no_thread_outlives_its_command(make_fleet: MakeFleet, pinned_host: PinnedHost) -> None:
+def test_no_thread_outlives_the_fleet(make_fleet: MakeFleet, pinned_host: PinnedHost) -> None:
     before = set(threading.enumerate())
+    fleet = make_fleet()
 
-    ask(make_fleet(), pinned_host(2), "true")
+    ask(fleet, pinned_host(2), "true")
+    fleet.close()
 
     for _ in range(40):
         left = set(threading.enumerate()) - before
@@ -343,14 +344,6 @@ class TestNoConnection:
         with pytest.raises(StepFailed, match=r"web2: could not connect to .* port 1: connection refused") as failed:
             ask(make_fleet(), host, "true")
         assert not failed.value.permanent
-
-    @pytest.fixture
-    def silent_port(self) -> Iterator[int]:
-        """A port that takes connections and never says a word."""
-        with socket.socket() as listener:
-            listener.bind(("127.0.0.1", 0))
-            listener.listen()
-            yield listener.getsockname()[1]
 
     def test_a_host_that_says_nothing(self, make_fleet: MakeFleet, pinned_host: PinnedHost, silent_port: int) -> None:
         host = self.host_like(pinned_host(2), address="127.0.0.1", port=silent_port)

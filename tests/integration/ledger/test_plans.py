@@ -20,7 +20,7 @@ from opsrunner.ledger.search import Place, TaskFilter
 from opsrunner.ledger.service import Gap
 from opsrunner.ledger.setting_back import set_back
 from opsrunner.model.backup import Drill, Gone, NewCopy, Reread
-from opsrunner.model.finding import Acceptance, Audited, Cause, Finding, HostReport, Severity
+from opsrunner.model.finding import Acceptance, Audited, Cause, Finding, HostReport, Sample, Severity
 from opsrunner.model.foreign import Checked, ForeignBackup, ForeignDrill, ForeignState
 from opsrunner.model.mail import NewMail
 from opsrunner.model.outcome import Outcome, Part, StepStatus
@@ -31,7 +31,7 @@ from opsrunner.model.task import Evidence, NewTask, TaskKind, TaskStatus
 
 NOW = datetime(2026, 11, 20, 6, tzinfo=UTC)
 LATER = NOW + timedelta(days=1)
-SMALL = {"routines", "holds", "frozen", "requests", "absences", "hosts_seen", "digests", "old", "meta",
+SMALL = {"routines", "holds", "frozen", "requests", "absences", "hosts_seen", "host_facts", "digests", "old", "meta",
          "links", "sessions", "sqlite_sequence"}  # fmt: skip
 """What is bounded by the site's files, by what people enter, or by retention; `old` are digests."""
 LIVE = {"copies_lying", "outbox_due", "outbox_texts", "tasks_open", "tasks_key", "requests_open"}
@@ -105,12 +105,13 @@ CHECKED = Checked(
 )
 PROVEN = ForeignDrill(routine="nightly", step="audit", key="17", at=NOW, by="boss")
 FINDING = Finding(host="web1", cause="reboot", severity=Severity.HIGH, detail="x")
+SAMPLE = Sample(subject="/", used_bytes=1, size_bytes=2)
 AUDITED = Audited(
     routine="nightly",
     step="audit",
     run=1,
     at=NOW,
-    reports=(HostReport(host="web1", examined=frozenset({"reboot"}), findings=(FINDING,)),),
+    reports=(HostReport(host="web1", examined=frozenset({"reboot"}), findings=(FINDING,), samples=(SAMPLE,)),),
     hosts=frozenset({"web1"}),
     causes={"reboot": Cause(name="reboot", title="Restart", how="Restart it.")},
 )
@@ -125,6 +126,7 @@ OWN: dict[str, dict[str, Any]] = {
     "Runs.planned": {"after": NOW},
     "Tasks.of_planned": {"after": NOW},
     "Findings.write": {"audited": AUDITED},
+    "Samples.write": {"audited": AUDITED},
     "Tasks.open": {"new": TASK},
     "Tasks.renew": {"new": TASK},
     "Tasks.close": {"status": TaskStatus.DONE},

@@ -180,16 +180,17 @@ class TestManyHosts:
             )
             inventory["dead"] = dead
             threads_before = threading.active_count()
-            began = time.monotonic()
+            fleet, began = make_fleet(connect_seconds=5), time.monotonic()
 
             outcome = work(
                 hosts=["shared", "dead", "web12"],
                 run='[ "$OPS_HOST" != web15 ] || sleep 1.5; echo "$WEBHOST"',
                 rows_as="lines",
                 timeout_seconds=20,
-                fleet=make_fleet(connect_seconds=5),
+                fleet=fleet,
             )
             took = time.monotonic() - began
+            fleet.close()
 
         assert took < 20
         assert outcome.status is StepStatus.FAILED
@@ -246,10 +247,12 @@ class TestManyHosts:
                 assert {row["host"]: row["line"].split()[2] for row in outcome.rows} == {
                     host.name: host.address for host in hosts
                 }
-                assert settles_at(threads_before)
+                assert settles_at(threads_before + 49 + 1)  # the connections that stay open, and who watches them
                 descriptors.append(len(list(Path("/proc/self/fd").iterdir())))
                 print(f"round {number + 1}: 50 hosts in {took:.1f} s; {descriptors[-1]} descriptors open after it")
         assert len(set(descriptors)) == 1
+        fleet.close()
+        assert settles_at(threads_before)
 
     def test_hosts_run_side_by_side(
         self, work: Work, pinned_host: Callable[[int], Host], inventory: dict[str, Host], tmp_path: Path

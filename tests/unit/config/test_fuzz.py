@@ -28,6 +28,7 @@ from pydantic import TypeAdapter, ValidationError
 from opsrunner.config.checklist import Checklist, read_checklist
 from opsrunner.config.fields import Email, Url
 from opsrunner.config.freezing import freeze, thaw
+from opsrunner.config.inventories.reading import Inventories
 from opsrunner.config.markdown_lists import read_markdown
 from opsrunner.config.rosters import RosterKeys
 from opsrunner.config.routine_file import RoutineContext, read_routine
@@ -245,7 +246,7 @@ def test_a_changed_text_is_read_or_refused(name: str, changed: Change, dice: ran
 
 def read_site_file(root: Path, text: str) -> bool:
     (root / "opsrunner.yaml").write_bytes(text.encode("utf-8", "surrogatepass"))
-    draft = read_site(root, signature=None)
+    draft = read_site(root, signature=None, inventories=Inventories(root))
     judge((*draft.problems, *draft.warnings))
     assert (draft.site is None) == bool(draft.problems), text
     return draft.site is not None

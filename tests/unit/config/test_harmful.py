@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from opsrunner.config.checklist import Checklist, read_checklist
+from opsrunner.config.inventories.reading import Inventories
 from opsrunner.config.markdown_lists import read_markdown
 from opsrunner.config.report import MOST_MISTAKES
 from opsrunner.config.routine_file import RoutineContext, read_routine
@@ -178,7 +179,7 @@ SITES: dict[str, tuple[str, str]] = {
 def test_a_site_file_is_judged_at_once(tmp_path: Path, text: str, message: str) -> None:
     (tmp_path / "opsrunner.yaml").write_text(text, encoding="utf-8")
 
-    problems = judged(lambda: read_site(tmp_path, signature=None).problems)
+    problems = judged(lambda: read_site(tmp_path, signature=None, inventories=Inventories(tmp_path)).problems)
 
     assert message in "\n".join(map(str, problems))
 

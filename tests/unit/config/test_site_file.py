@@ -48,6 +48,8 @@ freezes:
   - {from: 2026-12-10, until: 2027-01-03, tags: [changes], reason: Customers' season}
 hosts:
   web1: {address: 192.0.2.10, user: opsrunner, groups: [shared]}
+  inner: {address: 10.0.0.2, jump: bastion, sessions: 8}
+  bastion: {address: 10.0.0.1, jump: web1}
 mail:
   from: ops@example.com
   smtp: {host: mail.example.com, port: 587, security: starttls, username: ops, password: {env: SMTP_PASSWORD}}
@@ -104,7 +106,11 @@ def test_it_reads_every_key_of_a_site(read: Read) -> None:
     assert site.freezes == (
         Freeze(from_=date(2026, 12, 10), until=date(2027, 1, 3), tags=("changes",), reason="Customers' season"),
     )
-    assert site.hosts["web1"] == Host(name="web1", address="192.0.2.10", user="opsrunner", groups=("shared",))
+    web1 = Host(name="web1", address="192.0.2.10", user="opsrunner", groups=("shared",))
+    bastion = Host(name="bastion", address="10.0.0.1", jump=web1)
+    assert site.hosts["web1"] == web1
+    assert site.hosts["bastion"] == bastion
+    assert site.hosts["inner"] == Host(name="inner", address="10.0.0.2", jump=bastion, sessions=8)
     assert site.mail == MailSettings(
         from_="ops@example.com",
         smtp=SmtpSettings(host="mail.example.com", username="ops", password=SecretRef(env="SMTP_PASSWORD")),

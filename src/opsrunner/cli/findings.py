@@ -1,0 +1,182 @@
+"""`findings` and `accept`: what audits of hosts found, and what of it may stand for a while."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+import click
+
+from opsrunner.cli.options import json_option, person_option, site_options, verb
+from opsrunner.cli.session import Session
+from opsrunner.errors import UsageError
+
+if TYPE_CHECKING:
+    from opsrunner.cli.screen import Cell
+    from opsrunner.model.digest import Tone
+    from opsrunner.model.finding import KnownFinding, Severity
+    from opsrunner.open_site import OpenSite
+
+FINDINGS_EXAMPLE = """
+opsrunner findings
+opsrunner findings security --hosts shared
+opsrunner findings --accepted
+"""
+ACCEPT_EXAMPLE = """
+opsrunner accept held:nginx --until 2026-12-31 --reason "the vendor's build, until 1.28 is out"
+opsrunner accept reboot --hosts db1,db2 --until fri --reason "window on Friday night"
+opsrunner accept reboot --take-back
+"""
+
+
+@verb(FINDINGS_EXAMPLE)
+@click.argument("name", required=False, default="", metavar="[FINDING]")
+@click.option("--hosts", metavar="NAME,…", help="Only those of these hosts and groups.")
+@click.option("--accepted", "only_accepted", is_flag=True, help="Only what is accepted for a while.")
+@json_option
+@site_options
+@click.pass_obj
+def findings(session: Session, name: str, hosts: str | None, only_accepted: bool) -> int:
+    """Show what the audits found on the hosts and what stands still, the worst first.
+
+    FINDING is a cause (`security`) or one finding (`security:openssl`). The exit code is 1 where something stands that
+    nobody has accepted.
+    """
+    with session.opened() as app:
+        now = app.clock.now()
+        wanted = _hosts(app, hosts)
+        found = app.accepting.named(name, hosts=wanted, at=now) if name else app.books.findings.standing(at=now)
+        shown = [one for one in found if not wanted or one.finding.host in wanted]
+        open_ = [one for one in shown if one.accepted is None]
+        if only_accepted:
+            shown = [one for one in shown if one.accepted is not None]
+        if session.as_json:
+            session.print_json([_view(one) for one in _ordered(shown)])
+        else:
+            _tell(session, app, _ordered(shown), only_accepted=only_accepted)
+    return 1 if open_ and not only_accepted else 0
+
+
+@verb(ACCEPT_EXAMPLE)
+@click.argument("name", metavar="FINDING")
+@click.option("--until", default="", metavar="WHEN", help="Last day on which it may stand, or a moment.")
+@click.option("--reason", default="", help="Why; the digest says it as long as it is accepted.")
+@click.option("--hosts", metavar="NAME,…", help="Only on these hosts and groups; else wherever it is found now.")
+@click.option("--take-back", is_flag=True, help="Accept it no longer: the next audit asks again.")
+@person_option
+@json_option
+@site_options
+@click.pass_obj
+def accept(session: Session, name: str, *, until: str, reason: str, hosts: str | None, take_back: bool) -> int:
+    """Let FINDING stand until a day: it is quiet until then, and listed in the digest.
+
+    FINDING is a cause (`held`), for all that is found of it now, or one finding (`held:nginx`). What comes later, on
+    another host or in another version, is not accepted by it.
+    """
+    from opsrunner.cli.lookup import acting_person
+    from opsrunner.cli.moments import parse_moment
+    from opsrunner.engine.rights import Rights
+
+    if take_back and (until or reason):
+        raise UsageError("--take-back goes without --until and --reason")
+    if not take_back and not (until and reason):
+        raise UsageError("say until when and why: --until WHEN --reason TEXT")
+    with session.opened() as app:
+        person = acting_person(session, app)
+        Rights(app.desk).require_staff(person)
+        now, zone = app.clock.now(), ZoneInfo(app.site.timezone)
+        found = app.accepting.named(name, hosts=_hosts(app, hosts), at=now)
+        if take_back:
+            accepted = app.accepting.lift(found, actor=person.id, at=now)
+            said = f"{name} is accepted no longer on {_on(accepted)}."
+        else:
+            end = parse_moment(until, now=now, zone=zone, edge="end")
+            accepted = app.accepting.accept(found, until=end, reason=reason, actor=person.id, at=now)
+            said = f"{name} is accepted on {_on(accepted)} until {_end_words(end, now=now, zone=zone)}."
+        if session.as_json:
+            session.print_json([vars(one) for one in accepted])
+        else:
+            session.screen.line(said, tone="fine")
+    return 0
+
+
+def _hosts(app: OpenSite, named: str | None) -> frozenset[str]:
+    """Return the hosts that an option names, by themselves or by their groups; none for all. Raises StepFailed."""
+    from opsrunner.engine.hosts import inventory
+    from opsrunner.steps.fan_out import select_hosts
+
+    if named is None:
+        return frozenset()
+    words = tuple(word for word in (word.strip() for word in named.split(",")) if word)
+    if not words:
+        raise UsageError("--hosts names no host")
+    return frozenset(host.name for host in select_hosts(words, inventory(app.site)))
+
+
+def _on(accepted: Sequence[Any]) -> str:
+    from opsrunner.engine.finding_words import hosts_words
+
+    return hosts_words(sorted({one.host for one in accepted}))
+
+
+def _end_words(end: datetime, *, now: datetime, zone: ZoneInfo) -> str:
+    from opsrunner.engine.moment_words import end_words
+
+    return end_words(end, now=now, zone=zone)
+
+
+def _ordered(found: Sequence[KnownFinding]) -> list[KnownFinding]:
+    return sorted(found, key=lambda one: (one.finding.severity.rank, one.finding.name, one.finding.host))
+
+
+def _tell(session: Session, app: OpenSite, shown: Sequence[KnownFinding], *, only_accepted: bool) -> None:
+    from opsrunner.cli.screen import Column
+
+    if not shown:
+        known = bool(app.books.findings.standing(at=app.clock.now()))
+        nothing = "Nothing is accepted." if only_accepted else "No audit found anything that stands still."
+        session.screen.line(nothing if only_accepted or not known else "Nothing of that stands still.", tone="fine")
+        return
+    columns = [Column(title=title) for title in ("host", "finding", "severity", "since")]
+    columns += [Column(title="what", grows=True), Column(title="accepted until")]
+    session.screen.table(columns, [_line(app, one) for one in shown])
+
+
+def _line(app: OpenSite, one: KnownFinding) -> list[str | Cell]:
+    from opsrunner.cli.screen import Cell
+    from opsrunner.steps.output import printable
+
+    now, zone = app.clock.now(), ZoneInfo(app.site.timezone)
+    accepted = one.accepted
+    return [
+        one.finding.host,
+        printable(one.finding.name),
+        Cell(text=one.finding.severity.value, tone=_tone(one.finding.severity, is_accepted=accepted is not None)),
+        _days(now - one.first_seen_at),
+        printable(one.finding.detail),
+        f"{_end_words(accepted.until, now=now, zone=zone)}, {accepted.by}: {accepted.reason}" if accepted else "",
+    ]
+
+
+def _tone(severity: Severity, *, is_accepted: bool) -> Tone:
+    if is_accepted:
+        return "nothing"
+    return "failed" if severity.rank <= 1 else "look"
+
+
+def _days(span: Any) -> str:
+    return "today" if span.days == 0 else "1 day" if span.days == 1 else f"{span.days} days"
+
+
+def _view(one: KnownFinding) -> dict[str, Any]:
+    return {
+        **vars(one.finding),
+        "name": one.finding.name,
+        "audit": f"{one.routine}/{one.step}",
+        "since": one.first_seen_at,
+        "seen_at": one.seen_at,
+        "is_baseline": one.is_baseline,
+        "accepted": vars(one.accepted) if one.accepted else None,
+    }

@@ -1,0 +1,241 @@
+"""The step kind `capacity`: how full each host is, and when it will be."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from functools import partial
+from ipaddress import ip_address
+from typing import Annotated, Any
+
+from pydantic import Field, field_validator, model_validator
+
+from opsrunner.audits import block_lists, capacity
+from opsrunner.audits.limits import Limits, Lines
+from opsrunner.model.finding import HostReport, Sample
+from opsrunner.model.outcome import Outcome
+from opsrunner.model.site import Host
+from opsrunner.name_lookups import Server, look_up
+from opsrunner.steps.audit_options import AuditOptions
+from opsrunner.steps.base import Kind, Means, StepCall, StepOptions, Stopping
+from opsrunner.steps.fan_out import select_hosts
+from opsrunner.steps.fields import one_or_many
+
+Pair = Annotated[tuple[float, float], Field(strict=False)]
+"""From where on somebody should look, and from where on somebody has to act."""
+SAMPLES = "samples"
+_ZONE = re.compile(r"(?=.{4,200}\Z)[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)+\.?")
+_DEFAULT = Limits()
+
+
+def _pair(name: str) -> Pair:
+    lines: Lines = getattr(_DEFAULT, name)
+    return (lines.look, lines.act)
+
+
+class LimitOptions(StepOptions):
+    """Two values each: from the first on somebody should look, from the second on somebody has to act."""
+
+    disk_percent: Pair = _pair("disk_percent")
+    inodes_percent: Pair = _pair("inodes_percent")
+    days_until_full: Pair = _pair("days_until_full")
+    load_per_core: Pair = _pair("load_per_core")
+    memory_available_percent: Pair = _pair("memory_available_percent")
+    swap_percent: Pair = _pair("swap_percent")
+    mail_queue: Pair = _pair("mail_queue")
+    certificate_days: Pair = _pair("certificate_days")
+
+    @model_validator(mode="after")
+    def _in_order(self) -> LimitOptions:
+        for name in type(self).model_fields:
+            look, act = getattr(self, name)
+            usual = _pair(name)
+            if look != act and (look < act) != (usual[0] < usual[1]):
+                raise ValueError(
+                    f"{name}: {look:g} is where to look and {act:g} where to act; they are the wrong way round"
+                )
+        return self
+
+    @property
+    def limits(self) -> Limits:
+        """Return them as the audit takes them."""
+        given: dict[str, Any] = {
+            name: Lines(look=getattr(self, name)[0], act=getattr(self, name)[1]) for name in type(self).model_fields
+        }
+        return replace(_DEFAULT, **given)
+
+
+class Options(AuditOptions):
+    """What stands in `capacity:`."""
+
+    limits: LimitOptions = LimitOptions()
+    certificates: tuple[str, ...] = ()
+    """Patterns of certificate files; default: the usual places."""
+    without: tuple[str, ...] = ()
+    """Causes that are not looked at."""
+    block_lists: tuple[str, ...] = ()
+    """Zones of DNS block lists that are asked for the hosts' addresses; default: none."""
+    mail_from: Mapping[str, tuple[str, ...]] = Field(default_factory=dict)
+    """By host, the addresses that its mail leaves from; default: the host's own."""
+    resolver: str = ""
+    """The DNS server that is asked for block lists, `ADDRESS` or `ADDRESS:PORT`; default: this machine's."""
+
+    @field_validator("mail_from", mode="before")
+    @classmethod
+    def _addresses(cls, value: object) -> object:
+        return {host: one_or_many(one) for host, one in value.items()} if isinstance(value, Mapping) else value
+
+    @field_validator("mail_from")
+    @classmethod
+    def _are_addresses(cls, value: Mapping[str, tuple[str, ...]]) -> Mapping[str, tuple[str, ...]]:
+        for one in (one for many in value.values() for one in many):
+            ip_address(one)
+        return value
+
+    @field_validator("resolver")
+    @classmethod
+    def _is_server(cls, value: str) -> str:
+        if value:
+            read_server(value)
+        return value
+
+    @field_validator("block_lists")
+    @classmethod
+    def _are_zones(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        wrong = next((zone for zone in value if not _ZONE.fullmatch(zone)), None)
+        if wrong is not None:
+            raise ValueError(f"'{wrong[:60]}' is no name of a zone, such as zen.spamhaus.org")
+        return value
+
+    @field_validator("certificates", "without", "block_lists", mode="before")
+    @classmethod
+    def _several(cls, value: object) -> object:
+        return one_or_many(value)
+
+    @field_validator("certificates")
+    @classmethod
+    def _are_paths(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not all(path.startswith("/") and path.isprintable() for path in value):
+            raise ValueError("holds something that is no absolute path")
+        return value
+
+    @field_validator("without")
+    @classmethod
+    def _are_causes(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        unknown = next((name for name in value if name not in capacity.CAUSES), None)
+        if unknown is not None:
+            raise ValueError(f"'{unknown[:40]}' is no cause; there are {', '.join(capacity.CAUSES)}")
+        if capacity.CAUSES.keys() <= set(value):
+            raise ValueError("leaves out every cause; leave the step out instead")
+        return value
+
+    @property
+    def lines(self) -> Limits:
+        """The limits with all that the audit takes."""
+        return replace(self.limits.limits, certificates=self.certificates, without=frozenset(self.without))
+
+
+def run(call: StepCall, means: Means) -> Outcome:
+    """Audit all hosts at once. Raises StepFailed where no host is meant."""
+    from opsrunner.steps.audit_run import Audit, run_audit  # noqa: PLC0415 - only to run
+
+    options: Options = call.options
+    limits, now = options.lines, means.clock.now()
+    past = means.samples(call.routine, call.step)
+    lists = _BlockLists(options, select_hosts(options.hosts, means.hosts), stopping=means.stopping)
+    audit = Audit(
+        script=capacity.script(),
+        read=lambda end, said: lists.judged(
+            _read(end.host.name, said, now=now, limits=limits, past=past.get(end.host.name, {}))
+        ),
+        causes={**capacity.CAUSES, **block_lists.CAUSES},
+        env=capacity.environment_of(limits),
+    )
+    return run_audit(call, means, audit)
+
+
+class _BlockLists:
+    """What block lists say of the hosts' addresses; asked once for all of them, from here."""
+
+    def __init__(self, options: Options, hosts: Sequence[Host], *, stopping: Stopping) -> None:
+        self._zones = options.block_lists
+        servers = (read_server(options.resolver),) if options.resolver else ()
+        ask = partial(look_up, servers=servers, stopping=stopping)
+        self._addresses: dict[str, tuple[str, ...]] = {}
+        self._answers: Mapping[str, Sequence[str] | None] = {}
+        if not self._zones:
+            return
+        named = {host.name: host.address for host in hosts if not host.is_local and host.name not in options.mail_from}
+        found = ask([address for address in named.values() if not _is_address(address)])
+        for name, address in named.items():
+            known = found[address].addresses if address in found else (address,)
+            self._addresses[name] = known or (address,)
+        self._addresses |= {host.name: options.mail_from[host.name] for host in hosts if host.name in options.mail_from}
+        every = [address for addresses in self._addresses.values() for address in addresses]
+        looked = ask(block_lists.names_to_ask(every, self._zones))
+        self._answers = {name: one.addresses for name, one in looked.items()}
+
+    def judged(self, report: HostReport) -> HostReport:
+        """Return a report with what the lists say of its host."""
+        addresses = self._addresses.get(report.host)
+        if addresses is None:
+            return report
+        told = block_lists.judge_block_lists(report.host, addresses, self._zones, self._answers)
+        return replace(
+            report,
+            examined=report.examined | told.examined,
+            findings=(*report.findings, *told.findings),
+            problems=(*report.problems, *told.problems),
+            facts={**report.facts, **told.facts},
+        )
+
+
+def read_server(text: str) -> Server:
+    """Return the DNS server that `192.0.2.53`, `127.0.0.1:5353` or `[::1]:5353` means. Raises ValueError."""
+    address, _, port = text.strip("[").rpartition("]:") if text.startswith("[") else text.rpartition(":")
+    if not address or _is_address(text):
+        address, port = text, "53"
+    ip_address(address)
+    if not port.isdecimal() or not 0 < int(port) < 65536:
+        raise ValueError(f"'{port[:20]}' is no port")
+    return Server(address=address, port=int(port))
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _read(
+    host: str, said: bytes, *, now: datetime, limits: Limits, past: Mapping[str, Sequence[tuple[datetime, int, int]]]
+) -> HostReport:
+    report = capacity.read_report(host, said, now=now, limits=limits, past=past)
+    facts: dict[str, Any] = dict(report.facts)
+    samples = tuple(
+        Sample(subject=one["mount"], used_bytes=one["used_bytes"], size_bytes=one["size_bytes"])
+        for one in facts.pop(SAMPLES, ())
+    )
+    return replace(report, facts=facts, samples=samples)
+
+
+def preview(options: Options) -> str:
+    """Return what would be looked at, where."""
+    hosts = options.hosts if isinstance(options.hosts, str) else ", ".join(options.hosts)
+    looked = [name for name in capacity.CAUSES if name not in options.without]
+    return f"on {hosts}: look at {', '.join(looked)}; changes nothing"
+
+
+KIND = Kind(
+    name="capacity",
+    summary="Look at how full hosts are: disks with their trend, load, memory, mail queues, certificates.",
+    options=Options,
+    run=run,
+    preview=preview,
+    reads_only=True,
+    at_once=True,
+)

@@ -1,0 +1,106 @@
+"""The step kind `hardening`: how each host stands open, against what the site allows."""
+
+from __future__ import annotations
+
+from pydantic import Field, field_validator, model_validator
+
+from opsrunner.audits import hardening
+from opsrunner.audits.baseline import Baseline
+from opsrunner.model.outcome import Outcome
+from opsrunner.steps.audit_options import AuditOptions
+from opsrunner.steps.base import Kind, Means, StepCall
+from opsrunner.steps.fields import one_or_many
+
+
+class Options(AuditOptions):
+    """What stands in `hardening:`."""
+
+    allow_ports: tuple[str | int, ...] = ()
+    """Ports that may be open: `22`, `53/udp`, `8000-8010/tcp`."""
+    allow_ssh: tuple[str, ...] = ()
+    """Settings of the SSH server that may stand, as a finding names them: `PasswordAuthentication yes`."""
+    allow_root_accounts: tuple[str, ...] = ()
+    """Accounts beside root that may have uid 0."""
+    allow_root_from: tuple[str, ...] = ()
+    """Addresses and networks from which root may log in by key."""
+    web_roots: tuple[str, ...] = ()
+    """Patterns of folders that hold web sites; default: the usual ones."""
+    login_days: int = Field(default=7, ge=1, le=90, strict=True)
+    """How far back root's logins are looked at."""
+    without: tuple[str, ...] = ()
+    """Causes that are not looked at."""
+
+    @field_validator(
+        "allow_ports", "allow_ssh", "allow_root_accounts", "allow_root_from", "web_roots", "without", mode="before"
+    )
+    @classmethod
+    def _several(cls, value: object) -> object:
+        return one_or_many(value)
+
+    @field_validator("web_roots")
+    @classmethod
+    def _are_paths(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not all(path.startswith("/") and path.isprintable() for path in value):
+            raise ValueError("holds something that is no absolute path")
+        return value
+
+    @field_validator("without")
+    @classmethod
+    def _are_causes(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        unknown = next((name for name in value if name not in hardening.CAUSES), None)
+        if unknown is not None:
+            raise ValueError(f"'{unknown[:40]}' is no cause; there are {', '.join(hardening.CAUSES)}")
+        if hardening.CAUSES.keys() <= set(value):
+            raise ValueError("leaves out every cause; leave the step out instead")
+        return value
+
+    @model_validator(mode="after")
+    def _can_be_meant(self) -> Options:
+        _ = self.baseline
+        return self
+
+    @property
+    def baseline(self) -> Baseline:
+        """Return what is allowed. Raises ValueError for what cannot be meant."""
+        return Baseline(
+            allow_ports=tuple(str(port) for port in self.allow_ports),
+            allow_ssh=self.allow_ssh,
+            allow_root_accounts=self.allow_root_accounts,
+            allow_root_from=self.allow_root_from,
+            web_roots=self.web_roots,
+            login_days=self.login_days,
+            without=frozenset(self.without),
+        )
+
+
+def run(call: StepCall, means: Means) -> Outcome:
+    """Audit all hosts at once. Raises StepFailed where no host is meant."""
+    from opsrunner.steps.audit_run import Audit, run_audit  # noqa: PLC0415 - only to run
+
+    options: Options = call.options
+    baseline, now = options.baseline, means.clock.now()
+    audit = Audit(
+        script=hardening.script(),
+        read=lambda end, said: hardening.read_report(end.host.name, said, now=now, baseline=baseline),
+        causes=hardening.CAUSES,
+        env=hardening.environment_of(baseline),
+    )
+    return run_audit(call, means, audit)
+
+
+def preview(options: Options) -> str:
+    """Return what would be looked at, where."""
+    hosts = options.hosts if isinstance(options.hosts, str) else ", ".join(options.hosts)
+    looked = [name for name in hardening.CAUSES if name not in options.without]
+    return f"on {hosts}: look at {', '.join(looked)}; changes nothing"
+
+
+KIND = Kind(
+    name="hardening",
+    summary="Look at how hosts stand open: ports, SSH settings, root's logins and accounts, web roots.",
+    options=Options,
+    run=run,
+    preview=preview,
+    reads_only=True,
+    at_once=True,
+)
