@@ -30,7 +30,14 @@ LONGEST_COMMAND = 100_000
 @click.argument("command")
 @click.option("--hosts", "hosts", metavar="NAMES", multiple=True, required=True, help="Hosts, groups, or all: a,b.")
 @click.option("--expect", metavar="TEXT", help="A right answer holds this text.")
-@click.option("--exit", "exit_codes", metavar="N", type=click.IntRange(0, 255), multiple=True, help="It ends so.")
+@click.option(
+    "--exit",
+    "exit_codes",
+    metavar="N",
+    type=click.IntRange(0, 255),
+    multiple=True,
+    help="A right answer ends so; may be given several times.",
+)
 @click.option("--timeout", metavar="TIME", default="1m", show_default=True, help="For all hosts together: 30s, 5m.")
 @click.option("--parallel", type=click.IntRange(1, 100), default=50, show_default=True, help="Hosts at a time.")
 @click.option("--open-task", is_flag=True, help="Open a task about the odd ones, and follow-ups for the silent.")
@@ -115,9 +122,12 @@ def _seconds(timeout: str) -> int:
     from opsrunner.schedules.parsing import parse_duration
 
     try:
-        return parse_duration(timeout)
+        seconds = parse_duration(timeout)
     except ValueError as exc:
         raise UsageError(f"--timeout: {exc}") from exc
+    if not seconds:
+        raise UsageError("--timeout: 0 s are no time to answer")
+    return seconds
 
 
 def _routine(question: Question, accountable: str, seconds: int, given: dict[str, Any]) -> Routine:
@@ -189,3 +199,7 @@ def _tell(session: Session, app: App, ended: Run, kept: str | None) -> None:
     if kept is not None:
         name = kept.rpartition("/")[2].removesuffix(".yaml")
         session.screen.line(f"{kept} asks it from now on: opsrunner run {name}.", tone="fine")
+        return
+    saved = [one.id for one in app.site.routines.values() if one.renamed_from == ended.routine]
+    if saved:
+        session.screen.line(f"The routine {saved[0]} asks this, with a history of its own: opsrunner run {saved[0]}.")

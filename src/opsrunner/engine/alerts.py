@@ -13,7 +13,8 @@ from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from opsrunner.engine.alert_render import alert_mail
-from opsrunner.engine.desk import Desk
+from opsrunner.engine.asking import is_asked_name
+from opsrunner.engine.desk import Desk, RoutineNames
 from opsrunner.engine.escalations import escalation_rung
 from opsrunner.engine.outputs import last_output
 from opsrunner.engine.people import People
@@ -132,13 +133,15 @@ class Alerts:
     def _due_facts(self, task: Task) -> str:
         site = self._desk.site()
         due = "" if task.due_at is None else f"Due {moment_words(task.due_at, zone=ZoneInfo(site.timezone))}."
-        routine = site.routines.get(task.routine or "")
-        return f"{due} It belongs to {routine.name}.".strip() if routine else due
+        found = site.routines.get(task.routine or "")
+        name = found.name if found else self._desk.books.routines.name(task.routine or "")
+        return f"{due} It belongs to {name}.".strip() if name else due
 
     def _named_step(self, task: Task) -> str:
         routine = self._desk.site().routines.get(task.routine or "")
         if routine is None:
-            return f"{task.routine}: {task.step}"
+            name = RoutineNames(self._desk).of(task.routine)
+            return name if is_asked_name(task.routine) else f"{name}: {task.step}"
         name = next((plan.name for plan in routine.steps if plan.id == task.step and plan.name), task.step)
         return f"{routine.name}: {name}"
 

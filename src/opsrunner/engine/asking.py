@@ -87,7 +87,12 @@ def asked_routine(
 def is_asked(routine: Routine) -> bool:
     """Tell whether a routine is a question that stands in no file."""
     kinds = [plan.kind for plan in routine.steps]
-    return not routine.file and _ID.match(routine.id) is not None and kinds == [STEP]
+    return not routine.file and is_asked_name(routine.id) and kinds == [STEP]
+
+
+def is_asked_name(routine: str | None) -> bool:
+    """Tell whether an id is that of a question; whoever has the routine asks `is_asked`."""
+    return _ID.match(routine or "") is not None
 
 
 def thawed_question(text: str) -> Routine:

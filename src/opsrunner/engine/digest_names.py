@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from opsrunner.engine.asking import is_asked_name
 from opsrunner.engine.desk import Desk, RoutineNames
 from opsrunner.engine.digest_words import near_words
 from opsrunner.engine.people import People
@@ -37,6 +38,8 @@ class Names:
         """Return `Nightly backups: the billing dump`; the routine alone where it has but one automated step."""
         found = self._desk.site().routines.get(routine or "")
         plan = self.plan(routine, step)
+        if found is None and is_asked_name(routine):
+            return self.routine(routine)
         if found is not None and plan is not None and sum(not one.is_human for one in found.steps) == 1:
             return self.routine(routine)
         return f"{self.routine(routine)}: {plan.name if plan and plan.name else step}"

@@ -25,7 +25,7 @@ def outcome_words(outcome: Outcome, *, rule: str = "") -> str:
     `rule` is its own `warn_if` or `fail_if`, which is no answer for people; where it stands alone, that is said.
     """
     bad = [part for part in outcome.parts if part.status.is_bad or part.status is StepStatus.WARNING]
-    if not bad:
+    if not bad or "answers" in outcome.facts:  # of a question: its message begins with how many are odd
         return message_words(outcome.message, is_bad=outcome.status.is_bad, rule=rule)
     named = [_part_words(part, rule) for part in bad[:MOST_NAMED]]
     return f"{count_words(len(bad))} of {count_words(len(outcome.parts))}: {listed(named, total=len(bad), apart='; ')}"

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from opsrunner.engine.alerts import INTERRUPTED_KEY, Alerts
-from opsrunner.engine.asking import again_words, below_words
+from opsrunner.engine.asking import again_words, below_words, is_asked
 from opsrunner.engine.desk import Desk
 from opsrunner.engine.tasks import BY_CHECK, BY_SOURCE, OUTCOME_LENGTH
 from opsrunner.mail.headers import clean_line
@@ -124,7 +124,7 @@ def _look_at(run: Run, routine: Routine, plan: StepPlan, *, key: str, message: s
         f"3. {again_words(routine, run_it='Run it again')} This closes by itself when the step succeeds."
         f"{below_words(routine)}"
     )
-    title = f"Look at why {plan.name or plan.id} of {routine.name} failed{f' for {place}' if place else ''}"
+    title = f"Look at why {_what(routine, plan)} failed{f' for {place}' if place else ''}"
     return _follow_up(run, routine, plan, key=key, title=title, how=how, message=message, at=at)
 
 
@@ -135,8 +135,12 @@ def _cut_off(run: Run, routine: Routine, plan: StepPlan, *, message: str, at: da
         "2. Put right what is half done.\n"
         f"3. {again_words(routine, run_it='Run it again if it is safe')}{closes}{below_words(routine)}"
     )
-    title = f"See how far {plan.name or plan.id} of {routine.name} came before it was cut off"
+    title = f"See how far {_what(routine, plan)} came before it was cut off"
     return _follow_up(run, routine, plan, key=INTERRUPTED_KEY, title=title, how=how, message=message, at=at)
+
+
+def _what(routine: Routine, plan: StepPlan) -> str:
+    return f"'{routine.name}'" if is_asked(routine) else f"{plan.name or plan.id} of {routine.name}"
 
 
 def _follow_up(

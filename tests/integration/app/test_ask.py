@@ -183,6 +183,7 @@ def test_a_question_that_is_saved_is_a_routine_that_keeps_its_task(served: Asker
     (ticked,) = served.tasks(closed=True)
     assert (ticked.id, ticked.status) == (before.id, TaskStatus.DONE)
     assert {routine for routine, _, _ in served.runs()} == {"php-version"}, "the first run came over, too"
+    assert "The routine php-version asks this, with a history of its own" in served(*words)[1]
 
 
 def test_a_host_that_is_dead_is_told_and_opens_nothing_unless_asked_for(asker: Asker) -> None:
@@ -198,7 +199,7 @@ def test_a_host_that_is_dead_is_told_and_opens_nothing_unless_asked_for(asker: A
     assert asker.tasks() == []
     asker("ask", "echo fine", "--hosts", "node2,node3", "--hosts", "node4", "--open-task")
     (task,) = asker.tasks()
-    assert task.key == "node3"
+    assert (task.key, task.title) == ("node3", "Look at why 'Ask: echo fine' failed for node3")
     assert "3. Run it again, with the command below. This closes by itself" in task.how
     assert "```\nopsrunner ask 'echo fine' --hosts node2,node3,node4\n```" in task.how
     assert "opsrunner run" not in task.how
@@ -236,6 +237,7 @@ def test_its_run_is_one_like_any_other(asker: Asker) -> None:
         (["x", "--hosts", "all", "--expect", "a", "--exit", "0"], "--expect and --exit do not go together; keep one"),
         (["x", "--hosts", "all", "--exit", "256"], "Invalid value for '--exit'"),
         (["x", "--hosts", "all", "--timeout", "5"], "--timeout: "),
+        (["x", "--hosts", "all", "--timeout", "0s"], "--timeout: 0 s are no time to answer"),
         (["x", "--hosts", "all", "--daily", "06:00"], "--daily goes with --save-as"),
         (["x", "--hosts", "all", "--save-as", "a", "--daily", "25:00"], "--daily: "),
         (["x", "--hosts", "all", "--save-as", "../a"], "--save-as: '../a' cannot be a name"),

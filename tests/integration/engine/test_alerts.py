@@ -260,3 +260,14 @@ def test_a_mail_and_its_cause_are_written_together_or_not_at_all(desk: Desk, ale
     with pytest.raises(RuntimeError):
         fail_after_mail()
     assert desk.books.outbox.queued() == []
+
+
+def test_the_mail_of_a_question_in_no_file_calls_it_as_people_do(desk: Desk, alerts: Alerts, open_task: Open) -> None:
+    desk.books.routines.note_asked("ask-0123abcd", "Ask: uptime", at=SEVEN)
+    task = open_task(kind=TaskKind.FOLLOW_UP, routine="ask-0123abcd", step="ask", item="ask", key="web1", run=None)
+
+    alerts.escalated(task, Escalation(after_seconds=7200, to="owner"), SEVEN + timedelta(hours=2))
+
+    (mail,) = desk.books.outbox.queued()
+    assert "It belongs to Ask: uptime." in mail.text
+    assert "ask-0123abcd" not in mail.text
