@@ -81,6 +81,8 @@ def test_findings_are_counted_by_host_cause_and_severity(books: Books, now: date
         ("web2", "low"): (1, 0, 1),
     }
     assert counts["web1", "low"].since == now + DAY, "the older one is accepted"
+    of_web1 = books.finding_counts.of_host("web1", at=now + DAY)
+    assert of_web1 == [one for one in counts.values() if one.host == "web1"]
     over = {(one.host, one.severity.value): one for one in books.finding_counts.standing(at=now + 9 * DAY)}
     assert over["web1", "low"].since == now, "it comes up again at its end"
     books.findings.write(audited(now + 2 * DAY, report("web1"), report("web2")))
