@@ -55,7 +55,7 @@ def run(call: StepCall, means: Means) -> Outcome:
     sink = OutputSink(call.output, limit_bytes=call.output_limit_bytes, vault=means.vault)
     try:
         sink.write(BEGIN)
-        for end in ask_hosts(call, means, hosts, command=options.run, most_at_once=options.max_parallel):
+        for end in ask_hosts(call, means, hosts, command=asked.command, most_at_once=options.max_parallel):
             asked.take(end)
             sink.write(f" {end.host.name}".encode())  # whoever follows sees how far it is
         sink.write(b"\n")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -41,20 +42,27 @@ class Asked:
         self._call, self._means, self._options = call, means, call.options
         self._now = means.clock.now()
         self._expected = Expected(text=self._options.expect, exit_codes=tuple(self._options.exit))
+        self._mark_of_begin = f"@asked {call.run_token}"
         self._hosts: list[str] = []
         self._said: dict[str, HostAnswer] = {}
         self._silent: dict[str, NotRun] = {}
         known = means.findings(call.routine, call.step)
         self._accepted = {(one.finding.host, one.finding.mark) for one in known if one.accepted is not None}
 
+    @property
+    def command(self) -> str:
+        """The command as hosts get it: a line in front tells where its own output begins, behind a noisy ~/.bashrc."""
+        return f"echo '{self._mark_of_begin}'\n{self._options.run}"
+
     def take(self, end: HostEnd) -> None:
         """Keep the end on one host: an answer that can be held against others, or why there is none."""
         self._hosts.append(end.host.name)
-        none = self._not_answered(end)
-        if none is None and end.answer is not None:
-            self._said[end.host.name] = end.answer
-        elif none is not None:
+        answer = None if end.answer is None else self._own(end.answer)
+        none = end.not_run if answer is None else self._not_answered(answer)
+        if none is not None:
             self._silent[end.host.name] = none
+        elif answer is not None:
+            self._said[end.host.name] = answer
 
     def sections(self) -> Iterator[bytes]:
         """Yield the output: a section for each group, the odd ones first, then the hosts that did not answer."""
@@ -104,10 +112,12 @@ class Asked:
             is_expected=self._expected.is_said,
         )
 
-    def _not_answered(self, end: HostEnd) -> NotRun | None:
-        answer = end.answer
-        if answer is None:
-            return end.not_run
+    def _own(self, answer: HostAnswer) -> HostAnswer:
+        """Return an answer without what the host's shell said before the command began."""
+        _, is_there, own = answer.stdout.partition(f"{self._mark_of_begin}\n".encode())
+        return replace(answer, stdout=own) if is_there else answer
+
+    def _not_answered(self, answer: HostAnswer) -> NotRun | None:
         if answer.status is not None:
             last = last_line(answer, self._means.vault)
             return NotRun(status=answer.status, message=f"{answer.message}: {last}" if last else answer.message)
