@@ -7,9 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 from opsrunner.config.inventories.found import Findings, FoundHost
+from opsrunner.config.jumps import MOST_JUMPS
 
-MOST_JUMPS = 3
-"""How many hosts may stand between us and another."""
 _NEEDS_QUOTES = frozenset(":%")
 
 
