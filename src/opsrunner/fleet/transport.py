@@ -102,6 +102,9 @@ def _is_writable(link: Any) -> bool:
     """Tell whether a few bytes can be sent without waiting."""
     if isinstance(link, Tunnel):
         return link.channel.send_ready() and _is_writable(link.channel.get_transport().sock)
+    descriptor = link.fileno()
+    if descriptor < 0:  # closed since we looked
+        return False
     poll = select.poll()
-    poll.register(link, select.POLLOUT)
+    poll.register(descriptor, select.POLLOUT)
     return bool(poll.poll(0))

@@ -1,3 +1,5 @@
+import base64
+import hmac
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -115,3 +117,16 @@ def test_what_is_no_file_is_named_and_not_waited_for(file: Path, make: Callable[
     for act in (lambda: KnownHosts(file).keys_of(WEB1), lambda: trust(file, WEB1, [FIRST]), lambda: forget(file, WEB1)):
         with pytest.raises(StateError, match="is no file"):
             act()
+
+
+def test_plain_and_hashed_names_of_a_host_are_found_in_the_order_of_the_file(file: Path) -> None:
+    salt = b"twenty bytes of salt"
+    digest = hmac.digest(salt, b"192.0.2.10", "sha1")
+    hashed = f"|1|{base64.b64encode(salt).decode()}|{base64.b64encode(digest).decode()}"
+    file.parent.mkdir()
+    file.write_text(f"{SECOND.line(hashed)}\n{FIRST.line('other,192.0.2.10')}\n{SECOND.line('[192.0.2.20]:2222')}\n")
+    known = KnownHosts(file)
+
+    assert known.keys_of(WEB1) == (SECOND, FIRST)
+    assert known.keys_of(WEB1) == (SECOND, FIRST)  # as it was found the first time
+    assert known.keys_of(WEB2) == (SECOND,)
