@@ -16,6 +16,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from benchmarks import fleet_audit
 from benchmarks.fleet_peers import CURVE, Askers, Taken
 from benchmarks.measure import Figure
 from tests.farm import farming
@@ -36,12 +37,13 @@ NAMES = {
 
 
 def figures() -> Iterator[Figure]:
-    """Yield what asking takes cold, then what a second command takes, for each number of hosts."""
+    """Yield what asking takes cold, and a second command, for each number of hosts; then what an audit takes."""
     for count in COUNTS:
         with tempfile.TemporaryDirectory(prefix="fleet-") as folder, farming(Path(folder) / "farm", count) as farm:
             askers = Askers(Path(folder), farm)
             yield from _cold(askers, count)
             yield from _again(askers, count)
+    yield from fleet_audit.figures()
 
 
 def _cold(askers: Askers, count: int) -> Iterator[Figure]:

@@ -13,9 +13,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.fleet_turn import write_question
 from benchmarks.turns import ROOT
 from tests.farm import Farm
 
@@ -55,9 +56,9 @@ class Askers:
         self._farm = farm
         (folder / "masters").mkdir(mode=0o700)
         farm.pin(folder / "known_hosts")
-        hosts = farm.hosts.values()
+        hosts = list(farm.hosts.values())
+        write_question(folder, hosts, COMMAND)
         files = {
-            "hosts.json": json.dumps({"command": COMMAND, "hosts": [asdict(host) for host in hosts]}),
             "addresses": "".join(f"{host.address}\n" for host in hosts),
             "inventory": "".join(
                 f"{host.name} ansible_host={host.address} ansible_port={host.port} ansible_user={host.user} "

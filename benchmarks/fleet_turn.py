@@ -11,7 +11,10 @@ import json
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import asdict
 from pathlib import Path
 
 from opsrunner.clock import SystemClock
@@ -21,21 +24,29 @@ from opsrunner.secrets import Vault
 
 PARALLEL = 10
 """How many a step asks at a time unless it says otherwise."""
-TIMEOUT_SECONDS = 120
+TIMEOUT_SECONDS = 600
+QUESTION = "question.json"
+
+
+def write_question(folder: Path, hosts: Sequence[Host], command: str) -> None:
+    """Write whom to ask what; beside it lies the file of pinned keys, `known_hosts`."""
+    known = {"command": command, "hosts": [asdict(host) for host in hosts]}
+    (folder / QUESTION).write_text(json.dumps(known), encoding="utf-8")
 
 
 def main(how: str, folder: Path) -> None:
-    known = json.loads((folder / "hosts.json").read_text(encoding="utf-8"))
+    known = json.loads((folder / QUESTION).read_text(encoding="utf-8"))
     hosts, command = [Host(**host) for host in known["hosts"]], known["command"]
-    turns = []
     if how == "inside":
-        ask(make_fleet(folder), hosts[:1], command)
-    fleet = make_fleet(folder)
-    for _ in range(2 if how == "inside" else 1):
-        wall, processor = time.perf_counter(), time.process_time()
-        said = ask(fleet, hosts, command)
-        took = {"seconds": time.perf_counter() - wall, "processor_seconds": time.process_time() - processor}
-        turns.append({**took, "said": said})
+        with closing(make_fleet(folder)) as fleet:
+            ask(fleet, hosts[:1], command)
+    turns = []
+    with closing(make_fleet(folder)) as fleet:
+        for _ in range(2 if how == "inside" else 1):
+            wall, processor = time.perf_counter(), time.process_time()
+            said = ask(fleet, hosts, command)
+            took = {"seconds": time.perf_counter() - wall, "processor_seconds": time.process_time() - processor}
+            turns.append({**took, "said": said})
     print(json.dumps(turns))
 
 

@@ -25,6 +25,8 @@ from .mute_host import MuteHost
 from .process_trees import descendants, end_trees, marked, processor_seconds, signal_all
 
 SSHD = "/usr/sbin/sshd"
+UNTIL_WE_END = ("setpriv", "--pdeathsig", "TERM")
+"""A host ends with the thread that started it, however that ends (prctl(2), PR_SET_PDEATHSIG)."""
 START_SECONDS = 60
 GROUP = "shared"
 _BANNER = b"SSH-2.0-OpenSSH_9.2p1\r\n"
@@ -215,7 +217,7 @@ class Farm:
     def _launch(self, name: str) -> None:
         folder = self._folder_of(name)
         with (folder / "log").open("wb") as log:
-            command = [SSHD, "-D", "-e", "-f", str(folder / "sshd_config")]
+            command = [*UNTIL_WE_END, SSHD, "-D", "-e", "-f", str(folder / "sshd_config")]
             self._daemons[name] = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=log)
 
     def _wait_for(self, names: Sequence[str] | Mapping[str, object]) -> None:

@@ -100,7 +100,6 @@ def test_the_digest_tells_exactly_what_an_audit_of_fifty_hosts_found(
     assert open_tasks(opsrunner, site) == {**failing, "security": title}
     digest = opsrunner("digest", "--json", site=site).stdout
     text = " ".join(json.loads(digest)["text"].split())
-    print(json.loads(digest)["text"])
     assert title in text
     assert all(fingerprint in text for fingerprint in fingerprints)
     named = set(re.findall(r"\bweb\d+\b", text))

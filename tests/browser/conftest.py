@@ -35,7 +35,7 @@ people:
   ops1: {{name: First technician, email: ops1@example.com, roles: [sysadmin]}}
 hosts:
   web1: {{address: 192.0.2.10, groups: [shared]}}
-rosters:
+{hosts}rosters:
   on-call: {{rotate: week, handover: mon 09:00, from: 2026-01-05, people: [boss, ops1]}}
   desk: {{shifts: [{{hours: "07:00-15:00", person: ops1}}, {{hours: "15:00-23:00", person: boss}}]}}
 web: {{listen: "127.0.0.1:{port}"}}
@@ -98,7 +98,13 @@ def more_site() -> str:
 
 
 @pytest.fixture
-def served(tmp_path: Path, more_site: str, more_files: dict[str, str]) -> Iterator[Served]:
+def more_hosts() -> str:
+    """Hosts beside the one that all tests share, as lines of YAML."""
+    return ""
+
+
+@pytest.fixture
+def served(tmp_path: Path, more_site: str, more_hosts: str, more_files: dict[str, str]) -> Iterator[Served]:
     """A site with one run whose checklist is open."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -106,7 +112,7 @@ def served(tmp_path: Path, more_site: str, more_files: dict[str, str]) -> Iterat
     root = tmp_path / "site"
     (root / "routines").mkdir(parents=True, mode=0o700)
     root.chmod(0o700)
-    files = {"opsrunner.yaml": SITE.format(port=port) + more_site, "routines/review.yaml": REVIEW}
+    files = {"opsrunner.yaml": SITE.format(port=port, hosts=more_hosts) + more_site, "routines/review.yaml": REVIEW}
     for name, text in {**files, **more_files}.items():
         (root / name).write_text(text)
         (root / name).chmod(0o600)

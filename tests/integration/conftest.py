@@ -21,6 +21,8 @@ from opsrunner.fleet.host_keys import HostKey, trust
 from opsrunner.model.site import Host
 from opsrunner.secrets import Vault
 
+from ..process_trees import end_trees
+
 SSHD = "/usr/sbin/sshd"
 SSHD_CONFIG = """\
 Port {port}
@@ -81,8 +83,8 @@ class SshdFarm:
         return list(self._hosts.values())
 
     def stop(self) -> None:
+        end_trees(daemon.pid for daemon in self._daemons.values())
         for daemon in self._daemons.values():
-            daemon.kill()
             daemon.wait()
 
     def host_in(self, namespace: str, address: str) -> Host:
@@ -102,7 +104,7 @@ class SshdFarm:
         """End one host before the others."""
         del self._hosts[host.name]
         daemon = self._daemons.pop(host.name)
-        daemon.kill()
+        end_trees([daemon.pid])
         daemon.wait()
 
     def _start(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import threading
@@ -154,6 +155,30 @@ def test_nothing_is_left_of_a_farm_whose_test_failed(tmp_path: Path) -> None:
     assert _sshd_lines(folder) == []
     assert processor_seconds(daemons) == 0
     assert marked(f"OPS_FARM={folder}") == []
+
+
+def test_hosts_end_with_a_tester_who_is_killed(tmp_path: Path) -> None:
+    folder = tmp_path / "farm"
+    tester = os.fork()
+    if tester == 0:
+        with farming(folder, 2):
+            os.kill(os.getpid(), signal.SIGSTOP)
+        os._exit(0)
+    os.waitpid(tester, os.WUNTRACED)
+    before = len(_sshd_lines(folder))
+
+    os.kill(tester, signal.SIGKILL)
+    os.waitpid(tester, 0)
+
+    assert before == 2
+    assert _are_gone(folder)
+
+
+def _are_gone(folder: Path) -> bool:
+    until = time.monotonic() + 10
+    while _sshd_lines(folder) and time.monotonic() < until:
+        time.sleep(0.05)
+    return not _sshd_lines(folder)
 
 
 def _sshd_lines(folder: Path) -> list[str]:

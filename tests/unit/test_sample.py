@@ -24,8 +24,9 @@ def test_it_writes_a_few_hundred_orders_and_their_accounts_that_only_we_can_read
     paths = write_samples(tmp_path, Path("var"), seed=2026, now=NOW)
 
     assert [path.name for path in paths] == ["orders.csv", "accounts.csv", "templates.csv"]
-    orders, accounts = (rows_of(path) for path in paths)
+    orders, accounts, templates = (rows_of(path) for path in paths)
     assert 200 < len(orders) < 600
+    assert {"Debian 12", "AlmaLinux 9"} <= {row["system"] for row in templates}
     assert {row["order"] for row in accounts} == {row["number"] for row in orders if row["activated_at"]}
     assert all(path.stat().st_mode & 0o077 == 0 for path in (*paths, paths[0].parent))
 

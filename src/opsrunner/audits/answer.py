@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 
 TOLD_SECONDS = r"\d{1,11}"
 """A moment that `datetime` can hold."""
+LONGEST_LINE = 1000
+"""Characters; the script itself cuts its lines at 600, and what is longer would make patterns slow."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +79,7 @@ class Reader:
     def take(self, line: str) -> bool:
         """Take one line; tell whether it was the answer's last."""
         if line.startswith(" "):
-            self.lines.append(line[1:])
+            self.lines.append(line[1 : LONGEST_LINE + 1])
         elif not line.startswith("@"):
             self.is_torn = True
         elif line.startswith("@end "):

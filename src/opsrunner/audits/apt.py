@@ -10,8 +10,7 @@ from datetime import UTC, datetime
 from opsrunner.audits.answer import Answer, Section
 from opsrunner.audits.freshness import Freshness, see_lists
 from opsrunner.audits.seen import Host, Seen
-
-from ..model.finding import Finding, Severity
+from opsrunner.model.finding import Finding, Severity
 
 OF_UPDATES = frozenset({"security", "updates", "kept-back"})
 OF_PACKAGES = frozenset({"held", "broken"})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ..model.finding import Cause
+from opsrunner.model.finding import Cause
 
 IN_ORDER = "in the order: a test server, one shared server, the rest"
 

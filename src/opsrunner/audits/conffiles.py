@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from opsrunner.audits.answer import Answer
 from opsrunner.audits.seen import Host, Seen
-
-from ..model.finding import Severity
+from opsrunner.model.finding import Severity
 
 WAITING = (".dpkg-dist", ".dpkg-new", ".ucf-dist", ".ucf-new", ".rpmnew", ".rpmsave")
 WEIGHTY = ("/etc/ssh/", "/etc/pam.d/", "/etc/sudoers", "/etc/security/", "/etc/ssl/")

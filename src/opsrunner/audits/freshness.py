@@ -7,8 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from opsrunner.audits.seen import Host, Seen
-
-from ..model.finding import Severity
+from opsrunner.model.finding import Severity
 
 OLD_DAYS = 3
 """Lists that were refreshed longer ago than this are old; every system's own timer does it daily."""

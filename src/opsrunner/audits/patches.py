@@ -17,8 +17,7 @@ from opsrunner.audits.restarts import see_restart
 from opsrunner.audits.rpm import see_dnf, see_dnf_lists
 from opsrunner.audits.seen import Host, Seen, unite
 from opsrunner.audits.systems import read_system, see_panel, see_system
-
-from ..model.finding import HostReport
+from opsrunner.model.finding import HostReport
 
 __all__ = ["CAUSES", "read_report", "script"]
 

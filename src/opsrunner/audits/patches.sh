@@ -123,7 +123,7 @@ look_reboot() {
     if has needs-restarting; then
       told=$($limit needs-restarting -r)
       code=$?
-      printf '%s\n' "$told" | sed -n 's/^ *\* *\([^ :]*\).*/core \1/p'
+      printf '%s\n' "$told" | sed -n 's/^ *\* *\([^ :]*\).*/core \1/p; s/^ *\([^ *]*\) -> .*/core \1/p'
       echo "needs-restarting $code"
     fi
   fi

@@ -8,8 +8,7 @@ from typing import Any
 
 from opsrunner.audits.answer import Answer, Section
 from opsrunner.audits.seen import Host, Seen
-
-from ..model.finding import Finding, Severity
+from opsrunner.model.finding import Finding, Severity
 
 OF_A_KERNEL = re.compile(r"linux-|kernel\b")
 

@@ -11,8 +11,7 @@ from pathlib import Path
 
 from opsrunner.audits.answer import Answer
 from opsrunner.audits.seen import Host, Seen
-
-from ..model.finding import Severity
+from opsrunner.model.finding import Severity
 
 SOON = timedelta(days=90)
 LONG_PAST = timedelta(days=90)

@@ -8,8 +8,7 @@ from collections.abc import Iterable, Mapping
 
 from opsrunner.audits.answer import Answer, Section
 from opsrunner.audits.seen import Host, Seen
-
-from ..model.finding import Severity
+from opsrunner.model.finding import Severity
 
 IN_A_CONTAINER = re.compile(r"docker|kubepods|libpod|/lxc|machine\.slice")
 
@@ -31,9 +30,11 @@ def see_restart(host: Host, answer: Answer) -> Seen:
     if section.says("user 0"):
         return Seen(examined=frozenset({"restart"}), findings=findings, facts=facts)
     facts["restart_by"] = "start of services"
-    if section.of("boot"):
+    if section.of("boot") and section.of("unit"):
         return Seen(examined=frozenset({"restart"}), findings=findings, facts=facts)
     problem = "services to restart: without root and without systemd only this account's own processes can be seen"
+    if section.of("boot"):
+        problem = "services to restart: systemd told this account of no service"
     return Seen(findings=findings, facts=facts | {"restart_by": ""}, problems=(problem,))
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from ..model.finding import Finding, HostReport, Severity
+from opsrunner.model.finding import Finding, HostReport, Severity
 
 MOST_FINDINGS = 2000
 LONGEST_DETAIL = 300

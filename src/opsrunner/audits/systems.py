@@ -7,8 +7,7 @@ from typing import Any
 
 from opsrunner.audits.answer import Answer, Section
 from opsrunner.audits.seen import Host, Seen, System
-
-from ..model.finding import Severity
+from opsrunner.model.finding import Severity
 
 CLOCK_SECONDS = 5 * 60
 """A clock that is further off than this is a finding."""

@@ -121,7 +121,7 @@ def _asked(session: Session, app: OpenSite, hosts: Sequence[Host]) -> Mapping[Ho
     text = f"asking {len(hosts)} hosts for their keys"
     with session.screen.working(text) as say:
         tell: Callable[[int], None] = lambda count: say(f"{text}: {count} answered")  # noqa: E731 - typed for the call
-        found = scan_all(hosts, scan_one=app.fleet.scan, told=tell)
+        found = scan_all(hosts, one=app.fleet.scan, told=tell)
     return {
         host: keys.message.removeprefix(f"{host.name}: ") if isinstance(keys, StepFailed) else keys
         for host, keys in found.items()

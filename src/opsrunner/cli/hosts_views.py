@@ -47,7 +47,8 @@ def where_words(host: Host) -> str:
     if host.is_local:
         return "this machine"
     port = "" if host.port == 22 else f":{host.port}"
-    return f"{f'{host.user}@' if host.user else ''}{host.address}{port}"
+    way = f" through {host.jump.name}" if host.jump else ""
+    return f"{f'{host.user}@' if host.user else ''}{host.address}{port}{way}"
 
 
 def host_view(host: Host, keys: Sequence[HostKey]) -> dict[str, Any]:
@@ -58,6 +59,7 @@ def host_view(host: Host, keys: Sequence[HostKey]) -> dict[str, Any]:
         "port": host.port,
         "user": host.user,
         "groups": host.groups,
+        "jump": host.jump.name if host.jump else None,
         "local": host.is_local,
         "trusted": host.is_local or bool(keys),
         "keys": [{"type": key.type, "fingerprint": key.fingerprint} for key in keys],

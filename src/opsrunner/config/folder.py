@@ -61,7 +61,8 @@ def look_at(root: Path, *, beside: Iterable[Path] = ()) -> Folder:
             closed.append((name, exc.strerror or type(exc).__name__))
     with suppress(OSError):
         files[SITE_FILE] = _signature((root / SITE_FILE).stat())
-    above = [folder for path in elsewhere for folder in Path(os.path.realpath(path)).parents]
+    beneath = dict.fromkeys(Path(os.path.realpath(folder)) for folder in {path.parent: None for path in elsewhere})
+    above = [folder for inner in beneath for folder in (inner, *inner.parents)]
     folders = dict.fromkeys([*(root / name for name in FOLDERS), root, *root.parents, *_above_targets(links), *above])
     modes = tuple((str(folder), mode) for folder in folders if (mode := _mode(folder)) is not None)
     return Folder(files=files, modes=modes, closed=tuple(closed), missing=tuple(missing), beside=elsewhere)

@@ -128,7 +128,7 @@ def _inventory(data: Mapping[str, Any], inventories: Inventories) -> Inventory:
     hosts = own if isinstance(own, dict) else {}
     return inventories.read(
         wanted if isinstance(wanted, tuple) else (wanted,),
-        own={name: keys if isinstance(keys, dict) else () for name, keys in hosts.items()},
+        own={name: keys if isinstance(keys, dict) else {} for name, keys in hosts.items()},
     )
 
 

@@ -11,8 +11,8 @@ from zoneinfo import ZoneInfo
 from opsrunner.engine.desk import Desk
 from opsrunner.engine.digest_words import count_words, plural
 from opsrunner.engine.finding_words import hosts_words, until_words
-from opsrunner.engine.host_audits import standing_findings
-from opsrunner.model.finding import Finding
+from opsrunner.engine.host_audits import standing_acceptances
+from opsrunner.model.finding import Acceptance
 
 MOST_LINES = 12
 
@@ -31,10 +31,9 @@ class Accepted:
 
 def accepted_together(desk: Desk, *, at: datetime) -> list[Accepted]:
     """Return what is accepted at `at` and still there, the first to end first; alike findings are one."""
-    alike: dict[tuple[datetime, str, str, str], list[Finding]] = defaultdict(list)
-    for known in standing_findings(desk, at=at):
-        if (one := known.accepted) is not None:
-            alike[(one.until, one.cause, one.reason, one.by)].append(known.finding)
+    alike: dict[tuple[datetime, str, str, str], list[Acceptance]] = defaultdict(list)
+    for one in standing_acceptances(desk, at=at):
+        alike[(one.until, one.cause, one.reason, one.by)].append(one)
     return [
         Accepted(what=_what(found), until=until, reason=reason.rstrip("."), by=desk.site().name_of(by))
         for (until, _, reason, by), found in sorted(alike.items(), key=lambda item: item[0])
@@ -52,7 +51,7 @@ def accepted_lines(desk: Desk, *, until: datetime) -> Iterator[str]:
         yield f"{rest}, the last until {until_words(found[-1].until, zone=zone)}."
 
 
-def _what(found: Sequence[Finding]) -> str:
+def _what(found: Sequence[Acceptance]) -> str:
     hosts = hosts_words(sorted({one.host for one in found}))
     names = {one.name for one in found}
     if len(names) == 1:

@@ -9,7 +9,7 @@ from opsrunner.engine.desk import Desk
 from opsrunner.engine.digest_copies import copies_figure
 from opsrunner.engine.digest_words import count_words, plural
 from opsrunner.engine.finding_words import since_words
-from opsrunner.engine.host_audits import REBOOT, host_audits
+from opsrunner.engine.host_audits import REBOOT, waiting_since
 from opsrunner.engine.hosts import inventory, steps_that_reach
 from opsrunner.model.digest import Figure, Tone
 from opsrunner.model.outcome import StepStatus
@@ -65,8 +65,8 @@ def _reachable(desk: Desk, *, from_: datetime) -> tuple[str, Tone]:
 
 def _reboots(desk: Desk, *, until: datetime) -> str:
     """Return how many hosts wait for a restart that nobody accepted: `2 reboots since 6 days`; '' for none."""
-    hosts, audits = inventory(desk.site()), host_audits(desk, at=until)
-    waiting = [since for host, audit in audits.items() if host in hosts and (since := audit.since(REBOOT))]
+    hosts = inventory(desk.site())
+    waiting = [since for host, since in waiting_since(desk, REBOOT, at=until).items() if host in hosts]
     if not waiting:
         return ""
     zone = ZoneInfo(desk.site().timezone)

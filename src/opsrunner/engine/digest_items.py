@@ -17,10 +17,12 @@ from opsrunner.engine.digest_runs import RunWords, that_ran
 from opsrunner.engine.digest_said import MOST_NAMED, listed, sentence
 from opsrunner.engine.digest_tasks import TaskWords
 from opsrunner.engine.digest_words import plural
+from opsrunner.engine.finding_words import is_about_findings
 from opsrunner.engine.meanwhile import holds_meanwhile
 from opsrunner.engine.people import People
 from opsrunner.ledger.ends import TROUBLE, Tally
 from opsrunner.model.digest import OpenItem
+from opsrunner.model.finding import Severity
 from opsrunner.model.mail import QueuedMail
 from opsrunner.model.run import RunStatus
 from opsrunner.model.site import Problem
@@ -133,10 +135,17 @@ class _Collector:
             pressing = task.due_at is None or task.due_at <= self._until + SOON
             decides = bool(task.approve_by) or task.wait or task.kind is TaskKind.FOLLOW_UP
             return Stand.NEEDS_YOU if pressing or decides else Stand.COMES
-        if late or task.kind is TaskKind.FOLLOW_UP:
+        if late or task.kind is TaskKind.FOLLOW_UP or self._is_grave_finding(task):
             return Stand.IN_HAND
         has_lain = task.key is not None and task.due_at is None and self._until - task.opened_at >= SOON
         return Stand.IN_HAND if has_lain else Stand.NO_NEWS
+
+    def _is_grave_finding(self, task: Task) -> bool:
+        """Tell whether audits found something that an owner wants to know of at once, or that has stood for a day."""
+        if not is_about_findings(task):
+            return False
+        rank, has_lain = Severity(task.row["severity"]).rank, self._until - task.opened_at >= SOON
+        return rank <= Severity.HIGH.rank or (rank <= Severity.MEDIUM.rank and has_lain)
 
     def _is_own(self, task: Task) -> bool:
         """Tell whether a task is a reader's: theirs by name, or of a role that readers alone have."""

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from opsrunner.engine.desk import Desk
-from opsrunner.model.finding import KnownFinding, Severity
+from opsrunner.model.finding import Acceptance, KnownFinding, Severity
 from opsrunner.model.host_facts import CauseCount, HostFacts
 from opsrunner.model.site import Site
 
@@ -81,7 +81,28 @@ def host_audits(desk: Desk, *, at: datetime) -> dict[str, HostAudit]:
 
 def host_audit(desk: Desk, host: str, *, at: datetime) -> HostAudit:
     """Return what is known of one host."""
-    return host_audits(desk, at=at).get(host, HostAudit())
+    steps, books = _steps_in_force(desk.site()), desk.books
+    return _audit(
+        [one for one in books.host_facts.of_host(host) if (one.routine, one.step) in steps],
+        [one for one in books.finding_counts.of_host(host, at=at) if (one.routine, one.step) in steps],
+    )
+
+
+def waiting_since(desk: Desk, cause: str, *, at: datetime) -> dict[str, datetime]:
+    """Return the hosts that have a cause which is not accepted, each with since when."""
+    steps = _steps_in_force(desk.site())
+    found: dict[str, datetime] = {}
+    for one in desk.books.finding_counts.of_cause(cause, at=at):
+        if one.since is not None and (one.routine, one.step) in steps:
+            found[one.host] = min(one.since, found.get(one.host, one.since))
+    return found
+
+
+def standing_acceptances(desk: Desk, *, at: datetime) -> list[Acceptance]:
+    """Return what is accepted of what the audits in force find, each once, the first to end first."""
+    steps = _steps_in_force(desk.site())
+    found = desk.books.findings.accepted_and_there(at=at)
+    return list({one.key: one for step, one in found if step in steps}.values())
 
 
 def standing_findings(desk: Desk, *, at: datetime, host: str = "") -> list[KnownFinding]:

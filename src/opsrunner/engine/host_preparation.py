@@ -52,7 +52,7 @@ class Preparation:
     user: str
     key_file: str
     key_line: str
-    """The line of `authorized_keys`: a command and nothing else; no terminal, no forwarding of anything."""
+    """The line of `authorized_keys`: commands, and no terminal; forwarding to hosts behind it, where there are any."""
     rights: tuple[Right, ...] = ()
 
     @property
@@ -65,7 +65,7 @@ class Preparation:
             f"line={shlex.quote(self.key_line)}",
             *([] if self.user == "root" else ["", "# The account.", _ACCOUNT]),
             "",
-            "# Its key, for commands alone: no terminal, no forwarding.",
+            "# Its key, for commands alone: no terminal, no forwarding but to the hosts that are reached through it.",
             _KEY,
             *self._sudoers(),
             "",
@@ -98,26 +98,38 @@ def preparations(
 
     `only_from` are the addresses from which the key is let in, as sshd(8) writes them; empty: from everywhere.
     """
-    together: dict[tuple[str, str], list[Host]] = {}
+    together: dict[tuple[str, str, tuple[str, ...]], list[Host]] = {}
     for host in hosts:
         user = host.user or own_account(own_uid).name
-        together.setdefault((user, host.key_file or DEFAULT_KEY_FILE), []).append(host)
+        together.setdefault((user, host.key_file or DEFAULT_KEY_FILE, _behind(host, site)), []).append(host)
     return [
         Preparation(
             hosts=tuple(host.name for host in members),
             user=user,
             key_file=key_file,
-            key_line=key_line(public_key_of(members[0]), only_from=only_from),
+            key_line=key_line(public_key_of(members[0]), only_from=only_from, leads_to=behind),
             rights=tuple(_rights(members, user, site)),
         )
-        for (user, key_file), members in together.items()
+        for (user, key_file, behind), members in together.items()
     ]
 
 
-def key_line(key: HostKey, *, only_from: str = "") -> str:
-    """Return the line of `authorized_keys` (sshd(8), "AUTHORIZED_KEYS FILE FORMAT")."""
-    options = f'from="{only_from}",restrict' if only_from else "restrict"
-    return f"{options} {key.type} {key.public} opsrunner"
+def _behind(host: Host, site: Site) -> tuple[str, ...]:
+    """Return where the connections lead on that go through a host: `10.0.0.2:22`."""
+    others = (other for other in site.hosts.values() if other.jump is not None and other.jump.name == host.name)
+    return tuple(
+        sorted({f"[{one.address}]:{one.port}" if ":" in one.address else f"{one.address}:{one.port}" for one in others})
+    )
+
+
+def key_line(key: HostKey, *, only_from: str = "", leads_to: Sequence[str] = ()) -> str:
+    """Return the line of `authorized_keys` (sshd(8), "AUTHORIZED_KEYS FILE FORMAT").
+
+    `leads_to` are the addresses with their ports of hosts that are reached through this one: there, and nowhere else.
+    """
+    options = [f'from="{only_from}"'] if only_from else []
+    options += ["restrict", *(["port-forwarding"] if leads_to else []), *(f'permitopen="{one}"' for one in leads_to)]
+    return f"{','.join(options)} {key.type} {key.public} opsrunner"
 
 
 def _rights(hosts: Sequence[Host], user: str, site: Site) -> Iterator[Right]:

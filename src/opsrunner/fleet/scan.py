@@ -22,21 +22,24 @@ _ASKED = (("ssh-ed25519",), ("ecdsa-sha2-nistp256",), ("rsa-sha2-512", "rsa-sha2
 
 
 def scan_all(
-    hosts: Sequence[Host], *, scan_one: Callable[[Host], list[HostKey]], told: Callable[[int], None]
+    hosts: Sequence[Host], *, one: Callable[[Host], list[HostKey]], told: Callable[[int], None]
 ) -> dict[Host, list[HostKey] | StepFailed]:
-    """Return what each host shows, or why it shows nothing; `told` hears after each how many have answered."""
+    """Return what each host shows, or why it shows nothing.
+
+    `one` scans a host; `told` hears after each how many have answered.
+    """
     found: dict[Host, list[HostKey] | StepFailed] = {}
     with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="scan") as pool:
-        asked = {pool.submit(_scan_or_not, host, scan_one): host for host in hosts}
+        asked = {pool.submit(_scan_or_not, host, one): host for host in hosts}
         for done in as_completed(asked):
             found[asked[done]] = done.result()
             told(len(found))
     return {host: found[host] for host in hosts}
 
 
-def _scan_or_not(host: Host, scan_one: Callable[[Host], list[HostKey]]) -> list[HostKey] | StepFailed:
+def _scan_or_not(host: Host, one: Callable[[Host], list[HostKey]]) -> list[HostKey] | StepFailed:
     try:
-        return scan_one(host)
+        return one(host)
     except StepFailed as exc:
         return exc
 

@@ -38,6 +38,11 @@ LEFT JOIN examinations USING (routine, step, host, cause) LEFT JOIN causes USING
 WHERE gone_at IS NULL
 """
 _ORDER = "ORDER BY host, cause, subject"
+_ACCEPTED_AND_THERE = """
+SELECT findings.routine, findings.step, live.* FROM acceptances AS live JOIN findings ON findings.host = live.host
+  AND findings.cause = live.cause AND findings.subject = live.subject AND findings.mark = live.mark
+WHERE live.ended_at IS NULL AND live.until_at > ? AND findings.gone_at IS NULL ORDER BY live.until_at, live.id
+"""
 NOT_AUDITED = "no longer audited"
 NOT_FOUND = "not found again"
 
@@ -126,6 +131,11 @@ class Findings:
         """Return what is accepted at a moment, the first to end first."""
         sql = "SELECT * FROM acceptances WHERE ended_at IS NULL AND until_at > ? ORDER BY until_at, id"
         return [_acceptance(row) for row in self._ledger.all(sql, (to_text(at),))]
+
+    def accepted_and_there(self, *, at: datetime) -> list[tuple[tuple[str, str], Acceptance]]:
+        """Return what is accepted at a moment and still stands, with the routine and the step that see it."""
+        rows = self._ledger.all(_ACCEPTED_AND_THERE, (to_text(at),))
+        return [((row["routine"], row["step"]), _acceptance(row)) for row in rows]
 
     def _end(self, host: str, cause: str, subject: str, *, at: datetime) -> int:
         return self._ledger.change(

@@ -113,6 +113,16 @@ class Acceptance:
     by: str
     at: datetime
 
+    @property
+    def name(self) -> str:
+        """What people call the finding that it holds for."""
+        return f"{self.cause}:{self.subject}" if self.subject else self.cause
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """The key of the finding that it holds for."""
+        return (self.host, self.cause, self.subject)
+
 
 @dataclass(frozen=True, kw_only=True)
 class KnownFinding:

@@ -37,8 +37,8 @@ class HostEnd:
     """What came of the command on one host: an answer, or why there is none."""
 
     host: Host
-    asked_at: datetime | None = None
-    """When we turned to it; a host's own clock is compared with that."""
+    answered_at: datetime | None = None
+    """When its answer was whole; a host's own clock is compared with that."""
     answer: HostAnswer | None = None
     not_run: NotRun | None = None
 
@@ -120,13 +120,12 @@ def _ask(host: Host, means: Means, command: str, *, env: Mapping[str, str], seco
         return _none(host, StepStatus.INTERRUPTED, "not started: the run was stopped", facts=NOT_ASKED)
     if seconds <= 0:
         return _none(host, StepStatus.TIMED_OUT, "not started: the step's time was over", facts=NOT_ASKED)
-    asked_at = means.clock.now()
     try:
         answer = means.fleet.run(host, command, env=env, timeout_seconds=seconds, stopping=means.stopping)
     except StepFailed as exc:
         said = exc.message.removeprefix(f"{host.name}: ")
         return _none(host, StepStatus(exc.status), said, facts={"reached": False, **exc.facts})
-    return HostEnd(host=host, asked_at=asked_at, answer=answer)
+    return HostEnd(host=host, answered_at=means.clock.now(), answer=answer)
 
 
 def _none(host: Host, status: StepStatus, message: str, *, facts: Mapping[str, Any]) -> HostEnd:

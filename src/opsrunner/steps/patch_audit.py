@@ -39,7 +39,7 @@ def run(call: StepCall, means: Means) -> Outcome:
     now = means.clock.now()
     audit = Audit(
         script=patches.script(),
-        read=lambda end, said: patches.read_report(end.host.name, said, now=end.asked_at or now),
+        read=lambda end, said: patches.read_report(end.host.name, said, now=end.answered_at or now),
         causes=patches.CAUSES,
         wanted=frozenset(options.causes) or None,
     )

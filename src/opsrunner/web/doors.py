@@ -77,7 +77,7 @@ DOORS: tuple[Door, ...] = (
     _get("/backups", backups.all_of_them, "inside"),
     _get("/hosts", hosts.all_of_them, "inside"),
     _get("/hosts/{host:name}", hosts.show, "inside"),
-    _post("/hosts/{host:name}/accept", hosts.accept, "team"),
+    _post("/hosts/{host:name}", hosts.accept, "team"),
     _post("/hosts/{host:name}/take-back", hosts.take_back, "team"),
     _get("/search", search.show, "team"),
     _get("/health", health.show, "owner"),

@@ -263,3 +263,21 @@ def test_the_audit_changes_no_list_and_no_package(host: DnfHost) -> None:
     before = contents(host.root)
     host.report()
     assert contents(host.root) == before
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Core libraries or services have been updated:\n  * glibc\n  * systemd\n",
+        "Core libraries:\n  glibc -> 2.17-326\n",
+    ],
+    ids=["release 8 and later", "release 7"],
+)
+def test_what_needs_restarting_asks_for_is_named(host: DnfHost, said: str) -> None:
+    host.repository("baseos", updateinfo=SECURITY)
+    host.dnf("makecache")
+    (host.programs / "needs-restarting").write_text(f"#!/bin/sh\ncat <<EOF\n{said}EOF\nexit 1\n")
+    (host.programs / "needs-restarting").chmod(0o755)
+    report = host.report()
+    assert "reboot" in report.examined
+    assert of_cause(report, "reboot")[""].detail.startswith("asked for by glibc")

@@ -6,6 +6,7 @@ import pwd
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -185,3 +186,25 @@ def test_the_script_makes_the_account_and_saying_it_twice_changes_nothing_more(
         assert ((home / ".ssh").stat().st_mode & 0o777, (home / ".ssh").owner()) == (0o700, user)
     finally:
         subprocess.run(["userdel", "-r", user], capture_output=True, check=False)
+
+
+def test_a_jump_host_is_prepared_to_lead_to_the_hosts_behind_it_and_nowhere_else(
+    site: Path, let_in: Callable[[str], None], make_fleet: Callable[..., Fleet], pinned_host: Callable[[int], Host]
+) -> None:
+    inner, elsewhere, bastion = pinned_host(121), pinned_host(122), pinned_host(120)
+    settings = site / "opsrunner.yaml"
+    behind = f"  inner: {{address: {inner.address}, port: {inner.port}, user: {inner.user}, jump: web1}}\n"
+    settings.write_text(settings.read_text() + behind)
+    line = prepared(site, "web1")["authorized_keys"]
+    let_in(line)
+    by_key = replace(bastion, key_file=str(site / "secrets/ssh_key"))
+    fleet = make_fleet()
+
+    answer = fleet.run(
+        replace(inner, jump=by_key), "echo $WEBHOST", env={}, timeout_seconds=20, stopping=threading.Event()
+    )
+
+    assert line.startswith(f'restrict,port-forwarding,permitopen="{inner.address}:{inner.port}" ssh-ed25519 ')
+    assert answer.stdout == b"web121\n"
+    with pytest.raises(StepFailed, match="web120"):
+        fleet.run(replace(elsewhere, jump=by_key), "true", env={}, timeout_seconds=20, stopping=threading.Event())

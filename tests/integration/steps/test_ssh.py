@@ -286,6 +286,7 @@ class TestManyHosts:
 
         assert [part.status for part in outcome.parts] == [StepStatus.TIMED_OUT] * 2
         assert outcome.parts[1].message == "not started: the step's time was over"
+        assert outcome.parts[1].facts == {"reached": None}, "nobody asked it: it may be up or down"
 
     def test_a_link_that_is_cut_is_unknown_and_the_worst(
         self, work: Work, pinned_host: Callable[[int], Host], inventory: dict[str, Host]
@@ -340,6 +341,7 @@ class TestManyHosts:
         assert outcome.message.startswith(f"0 of 1 host fine; web2: unknown host key: it shows {key.fingerprint}")
         assert outcome.message.endswith("opsrunner hosts trust web2")
         assert outcome.parts[0].facts["fingerprint_shown"] == key.fingerprint
+        assert outcome.parts[0].facts["reached"] is False
 
 
 HOSTS = {

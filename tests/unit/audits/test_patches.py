@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -146,6 +147,21 @@ def test_what_apt_or_dpkg_could_not_say_is_not_examined(known: str, missing: set
     told = report(apt=known)
     assert frozenset(CAUSES) - told.examined == missing
     assert told.problems
+
+
+@pytest.mark.parametrize("text", ["1" * 1_000_000, "-a" * 500_000, "." * 1_000_000, "a " * 500_000])
+def test_endless_lines_take_no_time(text: str) -> None:
+    started = time.monotonic()
+    report(
+        panel=f"directadmin {text}",
+        reboot=f"kernel {text}",
+        restart=f"user 1\nboot 1\nunit {text}",
+        conffiles=text,
+        apt=f"{KNOWN}\nInst {text}",
+        apt_lists=f"list {text}:Valid-Until: {text}",
+    )
+    report(stored("almalinux-9").replace(b"update openssl", b"update " + text.encode()))
+    assert time.monotonic() - started < 2
 
 
 def test_more_findings_than_are_kept_leave_the_worst_and_say_so() -> None:

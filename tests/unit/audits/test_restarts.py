@@ -52,3 +52,9 @@ def test_without_root_and_without_systemd_it_says_what_it_could_not_see() -> Non
     assert "restart" not in told.examined
     assert "without root and without systemd" in told.problems[0]
     assert of_cause(told, "restart")["my job"].detail == "still runs the old libc.so.6"
+
+
+def test_a_systemd_that_tells_of_no_service_proves_nothing() -> None:
+    told = report(restart=f"user 1000\nboot {BOOT}")
+    assert "restart" not in told.examined
+    assert told.problems == ("services to restart: systemd told this account of no service",)

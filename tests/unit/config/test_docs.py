@@ -47,6 +47,7 @@ hosts:
 sources:
   orders: {csv: data/orders.csv}
   accounts: {csv: data/accounts.csv}
+  templates: {csv: data/templates.csv}
 stores:
   offsite: {local: {path: copies}}
   panel: {local: {path: panel}}

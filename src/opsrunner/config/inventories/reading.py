@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -16,6 +17,7 @@ from opsrunner.config.inventories.csv_table import read_csv
 from opsrunner.config.inventories.files import Files
 from opsrunner.config.inventories.found import Findings, FoundHost, InventoryHost, Place
 from opsrunner.config.inventories.ini import read_ini
+from opsrunner.config.inventories.jumps import settle_jumps
 from opsrunner.config.inventories.keeping import hosts_kept, kept_text
 from opsrunner.config.inventories.keys import InventoryKeys
 from opsrunner.config.inventories.vars_files import read_beside
@@ -53,13 +55,14 @@ class Inventories:
         """The hosts that are in force, as a text to be kept."""
         return kept_text(self._good or {})
 
-    def read(self, wanted: Sequence[InventoryKeys], *, own: Mapping[str, Collection[str]]) -> Inventory:
+    def read(self, wanted: Sequence[InventoryKeys], *, own: Mapping[str, Mapping[str, Any]]) -> Inventory:
         """Return the hosts of the files that the site names; `own` are those of its own file, with their keys."""
         findings = Findings()
         files = Files(self._root, findings)
         found: dict[str, FoundHost] = {}
         for keys in wanted:
             _merge(found, _read_one(keys, files), own, findings)
+        found = settle_jumps(found, own, findings)
         hosts = {name: checked for name, host in found.items() if (checked := _checked(host, findings)) is not None}
         _note_clashes(hosts, own, findings)
         self.watched = files.watched
@@ -114,7 +117,7 @@ def _looks_like_yaml(text: str) -> bool:
 
 
 def _merge(
-    found: dict[str, FoundHost], more: Mapping[str, FoundHost], own: Mapping[str, Collection[str]], findings: Findings
+    found: dict[str, FoundHost], more: Mapping[str, FoundHost], own: Mapping[str, Mapping[str, Any]], findings: Findings
 ) -> None:
     """Add the hosts of one more inventory; the groups of both count, and all else has to be the same.
 

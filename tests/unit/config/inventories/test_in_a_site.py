@@ -128,3 +128,20 @@ def test_the_last_good_hosts_outlive_the_program(make_site: Maker) -> None:
     assert [problem.file for problem in started.problems] == ["hosts.csv"]
     assert started.broken == {}
     assert (without.site, of_another_form.site) == (None, None)
+
+
+def test_a_folder_above_an_inventory_that_anybody_may_change_is_told(make_site: Maker, tmp_path: Path) -> None:
+    outside = tmp_path / "elsewhere" / "inventory"
+    outside.mkdir(parents=True)
+    (outside / "hosts").write_text("web1\n", encoding="utf-8")
+    root = make_site(
+        {"opsrunner.yaml": SITE.split("inventory:", maxsplit=1)[0] + f"inventory: {{ansible: {outside}/hosts}}\n"}
+    )
+    outside.parent.chmod(0o777)
+
+    loaded = SiteLoader(root).load()
+
+    assert [(problem.file, problem.hint) for problem in loaded.problems] == [
+        (str(outside.parent), f"run: chmod o-w {outside.parent}")
+    ]
+    assert loaded.site is None
