@@ -6,6 +6,7 @@ and the cause is still there.
 
 from __future__ import annotations
 
+import shlex
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -129,7 +130,8 @@ class FindingTasks:
 
     def _how(self, audit: _Audit, key: str, found: Sequence[KnownFinding]) -> str:
         zone = ZoneInfo(self._desk.site().timezone)
-        name = "NAME" if key == BASELINE else key
+        names = {one.finding.name for one in found}
+        name = "NAME" if key == BASELINE else shlex.quote(names.pop()) if len(names) == 1 else key
         lines = [*_listed(found, zone, by_cause=key == BASELINE), ""]
         if key == BASELINE:
             lines += ["This is what was there at the first look. Decide about each: mend it, or accept it for a while."]

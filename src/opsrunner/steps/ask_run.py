@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import cached_property
@@ -24,6 +25,8 @@ DIFFERS = "differs"
 TOO_LONG = "it said more than limits.output, so nobody can hold it against the others"
 MOST_NAMED = 3
 COMMAND_LENGTH = 60
+SUBJECT_LENGTH = 40
+_UNPLAIN = re.compile(r"[^A-Za-z0-9_./=@+-]+")
 MOST_GROUPS = 20
 """Of more different answers than this the first become facts; the output has them all."""
 SHOWN_LENGTH = 2_000
@@ -227,14 +230,26 @@ class Asked:
             return ()
         return (
             Finding(
-                host=host, cause=DIFFERS, severity=Severity.HIGH, detail=self._detail(host), mark=self._mark(group)
+                host=host,
+                cause=DIFFERS,
+                subject=self._subject,
+                severity=Severity.HIGH,
+                detail=self._detail(host),
+                mark=self._mark(group),
             ),
         )
 
     def _mark(self, group: Group) -> str:
         """Return what an acceptance of a group's answer holds for: another wrong answer comes up again."""
         said = b"" if self._expected.exit_codes else group.stdout
-        return hashlib.sha256(b"%d %s" % (group.exit_code, said)).hexdigest()[:16]
+        asked = repr((self._options.run, self._expected)).encode()
+        return hashlib.sha256(b"%s %d %s" % (asked, group.exit_code, said)).hexdigest()[:16]
+
+    @property
+    def _subject(self) -> str:
+        """What tells this question from others where findings are listed and accepted: the words of its command."""
+        words = " ".join(_UNPLAIN.sub(" ", self._means.vault.mask(self._options.run)).split())
+        return words[:SUBJECT_LENGTH].rstrip()
 
     def _cause(self) -> Cause:
         command = " ".join(printable(self._means.vault.mask(self._options.run)).split())

@@ -137,6 +137,7 @@ def test_the_one_of_fifty_that_differs_gets_a_task_which_asking_again_ticks_when
     assert task.title.endswith("differs on node7")
     assert (task.role, task.row["hosts"]) == ("boss", ["node7"])
     assert lines[-1] == f"● Task {task.id}: {task.title}"
+    assert "`opsrunner accept 'differs:cat " in task.how
     again = next(line for line in task.how.splitlines() if line.startswith("opsrunner ask "))
 
     (served.odd / "node9").write_text("8.0\n")

@@ -108,7 +108,7 @@ def test_the_one_that_differs_is_odd_and_told_first(work: Work, told: list[Audit
     assert not audited.has_baseline
     assert [(report.host, [one.name for one in report.findings]) for report in audited.reports] == [
         ("web2", []),
-        ("web3", ["differs"]),
+        ("web3", ["differs:echo PHP 8.2 WEBHOST = web3 echo with a"]),
         ("web4", []),
     ]
     assert all(report.examined == {"differs"} for report in audited.reports)
@@ -198,7 +198,7 @@ def test_what_was_accepted_is_odd_and_keeps_nobody_from_being_green(
     accepted = Acceptance(
         host="web3",
         cause="differs",
-        subject="",
+        subject=finding.subject,
         mark=finding.mark,
         until=NOW + timedelta(days=900),
         reason="x",
@@ -213,6 +213,15 @@ def test_what_was_accepted_is_odd_and_keeps_nobody_from_being_green(
 
     assert (again.status, odd(again)) == (StepStatus.SUCCEEDED, ["web3"])
     assert otherwise.status is StepStatus.WARNING, "another wrong answer comes up again"
+
+
+def test_the_same_wrong_answer_to_another_question_is_another_finding(work: Work, told: list[Audited]) -> None:
+    for command in ("[ $WEBHOST = web3 ] && echo old || echo new", "[ $WEBHOST = web3 ] && echo old || echo  new"):
+        work(run=command)
+
+    first, second = (audited.reports[1].findings[0] for audited in told)
+    assert first.detail == second.detail == "old"
+    assert first.mark != second.mark, "what is accepted of the one is not accepted of the other"
 
 
 def test_too_long_an_answer_is_held_against_no_other(work: Work, make_fleet: Callable[..., Fleet]) -> None:
