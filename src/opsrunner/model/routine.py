@@ -11,7 +11,7 @@ from opsrunner.model.schedule import CatchUp, Schedule
 from opsrunner.secrets import SecretRef
 
 HUMAN_KINDS = frozenset({"task", "checklist"})
-HOST_KINDS = frozenset({"ssh", "patch_audit", "capacity", "hardening"})
+HOST_KINDS = frozenset({"ssh", "ask", "patch_audit", "capacity", "hardening"})
 """The kinds of steps that ask hosts: their option `hosts` names those, and the parts of their outcome are hosts."""
 
 
