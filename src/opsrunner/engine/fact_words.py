@@ -23,9 +23,21 @@ def _line(name: str, value: Any, zone: ZoneInfo) -> tuple[str, str]:
         return _label(name), "yes" if value else "no"
     if isinstance(value, int | float):
         return _measured(name, value)
-    if isinstance(value, datetime):
-        return _label(name), moment_words(value, zone=zone)
+    moment = _moment(name, value)
+    if moment is not None:
+        return _label(name), moment_words(moment, zone=zone)
     return _label(name), f"{day_words(value)} {value.year}" if isinstance(value, date) else str(value)
+
+
+def _moment(name: str, value: Any) -> datetime | None:
+    """Return a value that is a moment, or text of one under a name that ends in `_at`."""
+    if isinstance(value, datetime) or not (isinstance(value, str) and name.endswith("_at")):
+        return value if isinstance(value, datetime) else None
+    try:
+        moment = datetime.fromisoformat(value)
+    except ValueError:
+        return None
+    return moment if moment.tzinfo is not None else None
 
 
 def _measured(name: str, value: float) -> tuple[str, str]:

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from opsrunner.engine.asking import STEP as QUESTION
+from opsrunner.engine.asking import is_asked_name
 from opsrunner.engine.desk import Desk
 from opsrunner.model.finding import Acceptance, KnownFinding, Severity
 from opsrunner.model.host_facts import CauseCount, HostFacts
@@ -67,49 +69,64 @@ class HostAudit:
 
 def host_audits(desk: Desk, *, at: datetime) -> dict[str, HostAudit]:
     """Return what is known of every host that was audited; findings are told from what is accepted at `at`."""
-    steps = _steps_in_force(desk.site())
+    books, force = desk.books, _InForce(desk.site())
     sources: dict[str, list[HostFacts]] = defaultdict(list)
-    for one in desk.books.host_facts.all():
-        if (one.routine, one.step) in steps:
+    for one in books.host_facts.all():
+        if force.audits(one):
             sources[one.host].append(one)
     counts: dict[str, list[CauseCount]] = defaultdict(list)
-    for count in desk.books.finding_counts.standing(at=at):
-        if (count.routine, count.step) in steps:
+    for count in books.finding_counts.standing(at=at):
+        if force.sees(count.routine, count.step):
             counts[count.host].append(count)
     return {host: _audit(sources.get(host, ()), counts.get(host, ())) for host in sources.keys() | counts.keys()}
 
 
 def host_audit(desk: Desk, host: str, *, at: datetime) -> HostAudit:
     """Return what is known of one host."""
-    steps, books = _steps_in_force(desk.site()), desk.books
+    books, force = desk.books, _InForce(desk.site())
     return _audit(
-        [one for one in books.host_facts.of_host(host) if (one.routine, one.step) in steps],
-        [one for one in books.finding_counts.of_host(host, at=at) if (one.routine, one.step) in steps],
+        [one for one in books.host_facts.of_host(host) if force.audits(one)],
+        [one for one in books.finding_counts.of_host(host, at=at) if force.sees(one.routine, one.step)],
     )
 
 
 def waiting_since(desk: Desk, cause: str, *, at: datetime) -> dict[str, datetime]:
     """Return the hosts that have a cause which is not accepted, each with since when."""
-    steps = _steps_in_force(desk.site())
+    force = _InForce(desk.site())
     found: dict[str, datetime] = {}
     for one in desk.books.finding_counts.of_cause(cause, at=at):
-        if one.since is not None and (one.routine, one.step) in steps:
+        if one.since is not None and force.sees(one.routine, one.step):
             found[one.host] = min(one.since, found.get(one.host, one.since))
     return found
 
 
 def standing_acceptances(desk: Desk, *, at: datetime) -> list[Acceptance]:
-    """Return what is accepted of what the audits in force find, each once, the first to end first."""
-    steps = _steps_in_force(desk.site())
+    """Return what is accepted of what stands, each once, the first to end first."""
+    force = _InForce(desk.site())
     found = desk.books.findings.accepted_and_there(at=at)
-    return list({one.key: one for step, one in found if step in steps}.values())
+    return list({one.key: one for step, one in found if force.sees(*step)}.values())
 
 
 def standing_findings(desk: Desk, *, at: datetime, host: str = "") -> list[KnownFinding]:
-    """Return what stands on all hosts, or on one, of the audits in force: what no step looks for is no longer known."""
-    steps = _steps_in_force(desk.site())
+    """Return what stands on all hosts, or on one: what no step of the site looks for any more is not known."""
+    force = _InForce(desk.site())
     found = desk.books.findings.standing(at=at, host=host)
-    return [one for one in found if (one.routine, one.step) in steps]
+    return [one for one in found if force.sees(one.routine, one.step)]
+
+
+class _InForce:
+    """The steps whose word on hosts still counts: those of the site, and questions, which stand until asked again."""
+
+    def __init__(self, site: Site) -> None:
+        self._kinds = {(routine.id, step.id): step.kind for routine in site.routines.values() for step in routine.steps}
+
+    def sees(self, routine: str, step: str) -> bool:
+        """Tell whether what a step found still is known."""
+        return (routine, step) in self._kinds or is_asked_name(routine)
+
+    def audits(self, told: HostFacts) -> bool:
+        """Tell whether facts are an audit's: one answer to a question says nothing of the host as a whole."""
+        return self._kinds.get((told.routine, told.step), QUESTION) != QUESTION
 
 
 def _audit(sources: Iterable[HostFacts], counts: Iterable[CauseCount]) -> HostAudit:
@@ -118,7 +135,3 @@ def _audit(sources: Iterable[HostFacts], counts: Iterable[CauseCount]) -> HostAu
     for one in in_order:
         facts |= one.facts
     return HostAudit(sources=in_order, counts=tuple(counts), facts=facts)
-
-
-def _steps_in_force(site: Site) -> frozenset[tuple[str, str]]:
-    return frozenset((routine.id, step.id) for routine in site.routines.values() for step in routine.steps)

@@ -91,6 +91,7 @@ class Retention:
             or forget.forget_absences(before=tasks)
             or forget.forget_notes(before=tasks)
             or forget.forget_hosts(before=runs)
+            or forget.forget_facts(before=runs)
             or forget.forget_routines(before=tasks)
         )
 

@@ -137,6 +137,10 @@ class Forgetting:
         """Remove how hosts answered that nobody has asked since."""
         return self._ledger.change("DELETE FROM hosts_seen WHERE at < ?", (to_text(before),))
 
+    def forget_facts(self, *, before: datetime) -> int:
+        """Remove what hosts told that have answered no audit since."""
+        return self._ledger.change("DELETE FROM host_facts WHERE at < ?", (to_text(before),))
+
     def forget_routines(self, *, before: datetime) -> int:
         """Remove routines that went before a moment and have neither a run nor a task left."""
         sql = (

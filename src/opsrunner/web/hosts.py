@@ -86,6 +86,11 @@ class CauseGroup:
         return self.findings[0].finding.severity
 
     @property
+    def is_baseline(self) -> bool:
+        """Tell whether all of them were there at the first look."""
+        return all(one.is_baseline for one in self.findings)
+
+    @property
     def left(self) -> tuple[KnownFinding, ...]:
         """Those that are not accepted."""
         return tuple(one for one in self.findings if one.accepted is None)

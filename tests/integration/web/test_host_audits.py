@@ -71,12 +71,12 @@ def report(host: str, *findings: Finding, problems: Sequence[str] = (), looks: b
 def audit(app: App, clock: FakeClock) -> Audit:
     """Write an audit: `audit(report("web2", …), hours_ago=3)`."""
 
-    def write(*reports: HostReport, hours_ago: float = 0, hosts: Sequence[str] = ()) -> None:
+    def write(*reports: HostReport, hours_ago: float = 0, hosts: Sequence[str] = (), routine: str = "patches") -> None:
         at = clock.now() - timedelta(hours=hours_ago)
         came_to = frozenset(hosts or app.site.hosts)
         audited = Audited(
-            routine="patches",
-            step="audit",
+            routine=routine,
+            step="audit" if routine == "patches" else "ask",
             run=1,
             at=at,
             reports=reports,
@@ -247,6 +247,20 @@ def test_what_is_no_longer_looked_for_did_not_mend_itself(signed_in: SignedIn, a
     assert "no longer looked for" in text
     assert "not found again" not in text
     assert "not audited" in row(browser.get("/hosts").text, "web2")
+
+
+def test_a_question_finds_what_differs_and_audits_nothing(signed_in: SignedIn, audit: Audit) -> None:
+    """`opsrunner ask` is frozen with its runs and stands in no file; what it found is open until it is asked again."""
+    odd = Finding(host="web2", cause="differs", severity=Severity.MEDIUM, detail="answers otherwise", mark="1")
+    audit(report("web2", odd, system="no audit"), report("mx1"), routine="ask-1a2b3c4d")
+    browser = signed_in("ops1")
+    text = browser.get("/hosts").text
+    assert "1 medium not audited" in row(text, "web2")
+    assert "not audited" in row(text, "mx1"), "one right answer does not make a host fine"
+    page = browser.get("/hosts/web2").text
+    assert "answers otherwise" in page
+    assert "no audit" not in page
+    assert browser.post("/hosts/web2", finding="differs", until="2026-12-12", reason="so it is").status_code == 303
 
 
 @pytest.mark.usefixtures("fleet")

@@ -95,13 +95,18 @@ def test_facts_have_their_unit_and_what_is_not_known_is_left_out() -> None:
         "held": "",
         "end-of-life": date(2028, 6, 30),
         "updated_at": NOW,
+        "lists_at": "2026-11-20T08:00Z",
+        "told_at": "a while ago",
+        "bare_at": "2026-11-20T08:00",
     }
     lines = dict(fact_lines(facts, zone=OSLO))
     assert lines["Disk"] == "91.5 %"
     assert lines["Uptime"] == "1,412 days"
     assert lines["Reboot"] == "no"
     assert lines["End of life"] == "Fri 30 Jun 2028"
-    assert lines["Updated at"] == "Fri 20 Nov 09:00"
+    assert lines["Updated at"] == lines["Lists at"] == "Fri 20 Nov 09:00"
+    assert lines["Told at"] == "a while ago"
+    assert lines["Bare at"] == "2026-11-20T08:00", "nobody knows on which clock"
     assert lines["Free"] == "3.0 GB"
     assert not {"Panel", "Held"} & lines.keys()
 
