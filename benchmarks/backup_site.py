@@ -54,10 +54,14 @@ def scratch() -> Iterator[Path]:
 
 
 def environment() -> Mapping[str, str]:
-    """Return what every program here is started with: the same keys, under the names that all of them know."""
+    """Return what every program here is started with: the same keys, under the names that all of them know.
+
+    Python may keep what it compiled, as an installed program has it: without that, ours alone is compiled each time.
+    """
     keys = {"AWS_ACCESS_KEY_ID": ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": SECRET_KEY, "AWS_DEFAULT_REGION": "us-east-1"}
     files = {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
-    return {**os.environ, **keys, **files, "AWS_EC2_METADATA_DISABLED": "true"}
+    inherited = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return {**inherited, **keys, **files, "AWS_EC2_METADATA_DISABLED": "true"}
 
 
 def write_site(root: Path, *, folder: Path, endpoint: str) -> Path:

@@ -15,6 +15,7 @@ from typing import IO, Protocol, cast
 
 from opsrunner.archives.encryption import SUFFIX, encrypt, read_recipients
 from opsrunner.archives.frames import FRAME_BYTES, Frame, Packer, Packing
+from opsrunner.archives.freed_memory import keep_freed_memory
 from opsrunner.archives.in_order import InOrder
 from opsrunner.archives.index import IndexWriter
 from opsrunner.archives.manifest import StoredFile
@@ -75,8 +76,9 @@ class ArchiveWriter:
         self._volumes = _Volumes(store, f"{name}{suffix}{self._end}", most_bytes=volume_bytes)
         self._spool = cast("IO[bytes]", tempfile.SpooledTemporaryFile(INDEX_IN_MEMORY))  # noqa: SIM115 (closed at the end)
         self._index = IndexWriter(self._spool)
+        keep_freed_memory()
         self._packer = Packer(packing)
-        self._piece: list[bytes] = []
+        self._piece: list[memoryview] = []
         self._piece_bytes = 0
         self._plain_size = self._files = 0
         self._storing = InOrder(self._store_pieces, name="store", depth=AHEAD)
@@ -84,7 +86,7 @@ class ArchiveWriter:
 
     def write(self, data: bytes) -> None:
         """Take the next bytes. Raises StoreFailed, ArchiveDamaged."""
-        left = data
+        left = memoryview(data)
         while len(left) >= FRAME_BYTES - self._piece_bytes:
             room = FRAME_BYTES - self._piece_bytes
             self._piece.append(left[:room])

@@ -24,6 +24,7 @@ from opsrunner.errors import NotStored, StoreFailed
 from opsrunner.model.store import S3Store, Stored
 from opsrunner.stores.base import READ_BYTES, check_name, check_surveyed, is_name
 from opsrunner.stores.s3_errors import FOREIGN, code_of, failed, host_of, no_store, require_bucket_name, status_of, told
+from opsrunner.stores.s3_signing import signs_bodies
 from opsrunner.stores.s3_upload import PARTS_AT_ONCE, S3Upload
 from opsrunner.tls import authorities_file
 
@@ -198,8 +199,7 @@ def _client(settings: S3Store, *, access_key: str, secret_key: str) -> Any:
         disable_warnings(InsecureRequestWarning)  # every digest says it, to people who can change it
     config = Config(
         signature_version="s3v4",
-        # Over TLS nobody can change the bytes; without it, their SHA-256 in the signature is what tells.
-        s3={"addressing_style": "path", "payload_signing_enabled": not settings.endpoint.startswith("https:")},
+        s3={"addressing_style": "path", "payload_signing_enabled": signs_bodies(settings.endpoint)},
         connect_timeout=CONNECT_SECONDS,
         read_timeout=READ_SECONDS,
         retries={"mode": "standard", "total_max_attempts": TRIES},

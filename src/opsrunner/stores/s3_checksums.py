@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from opsrunner.errors import StoreFailed
+from opsrunner.stores.crc32 import crc32_joined
 
 _MD5 = re.compile(r"[0-9a-f]{32}\Z")
 _MD5_OF_PARTS = re.compile(r"[0-9a-f]{32}-[0-9]+\Z")
@@ -27,6 +28,7 @@ class Sent:
 
     number: int = 1
     """Which part they are, from 1."""
+    size_bytes: int
     crc32: int
     etag: str
     """As the store answered it, without quotes; only sometimes an MD5."""
@@ -39,8 +41,6 @@ class Whole:
     """All that was sent of an object."""
 
     size_bytes: int
-    crc32: int
-    """Of all bytes."""
     parts: Sequence[Sent]
     """In their order; one where it was not sent in parts."""
     in_parts: bool
@@ -61,11 +61,11 @@ def compare(answer: Mapping[str, Any], body: bytearray, *, crc32: int, number: i
     said, etag = answer.get("ChecksumCRC32"), etag_of(answer)
     if said:
         _require(said == crc32_text(crc32), "CRC32", what)
-        return Sent(number=number, crc32=crc32, etag=etag, checked_by="CRC32")
+        return Sent(number=number, size_bytes=len(body), crc32=crc32, etag=etag, checked_by="CRC32")
     if not _MD5.match(etag):
         raise StoreFailed(f"{what}: the store answers neither CRC32 nor MD5, so nothing proves it", permanent=True)
     _require(etag == hashlib.md5(body, usedforsecurity=False).hexdigest(), "MD5", what)
-    return Sent(number=number, crc32=crc32, etag=etag, checked_by="MD5")
+    return Sent(number=number, size_bytes=len(body), crc32=crc32, etag=etag, checked_by="MD5")
 
 
 def compare_whole(found: Mapping[str, Any], sent: Whole, *, what: str) -> str:
@@ -78,7 +78,7 @@ def compare_whole(found: Mapping[str, Any], sent: Whole, *, what: str) -> str:
         has = found.get("ContentLength", "no")
         raise StoreFailed(f"{what}: the store has {has} bytes where {sent.size_bytes} were sent")
     if said:
-        _require(said in (crc32_text(sent.crc32), _crc32_of_parts(parts)), "CRC32", what)
+        _require(said in (_crc32_of_parts(parts), _crc32_of_all(parts)), "CRC32", what)
     elif not sent.in_parts:
         _require(etag == parts[0].etag, "ETag", what)
     elif _MD5_OF_PARTS.match(etag) and all(_MD5.match(part.etag) for part in parts):
@@ -90,6 +90,13 @@ def compare_whole(found: Mapping[str, Any], sent: Whole, *, what: str) -> str:
 def _crc32_of_parts(sent: Sequence[Sent]) -> str:
     joined = b"".join(part.crc32.to_bytes(4, "big") for part in sent)
     return f"{crc32_text(zlib.crc32(joined))}-{len(sent)}"
+
+
+def _crc32_of_all(sent: Sequence[Sent]) -> str:
+    crc32 = 0
+    for part in sent:
+        crc32 = crc32_joined(crc32, part.crc32, part.size_bytes)
+    return crc32_text(crc32)
 
 
 def _md5_of_parts(sent: Sequence[Sent]) -> str:

@@ -23,7 +23,9 @@ class S3Upload:
     def __init__(self, client: Any, settings: S3Store, *, name: str, key: str) -> None:
         self._client, self._settings, self._name = client, settings, name
         self._where = {"Bucket": settings.bucket, "Key": key}
-        self._buffer, self._size, self._crc32 = bytearray(), 0, 0
+        self._size = 0
+        self._buffer, self._filled, self._crc32 = bytearray(), 0, 0
+        self._free: list[bytearray] = []
         self._upload = ""
         self._parts = 0
         self._flying: set[Future[Sent]] = set()
@@ -36,12 +38,11 @@ class S3Upload:
         self._require_open()
         left = memoryview(data).cast("B")
         self._size += len(left)
-        self._crc32 = zlib.crc32(left, self._crc32)
         while left:
-            if len(self._buffer) == PART_BYTES:
+            if self._filled == PART_BYTES:
                 self._send_part()
-            room = PART_BYTES - len(self._buffer)
-            self._buffer += left[:room]
+            room = PART_BYTES - self._filled
+            self._fill(left[:room])
             left = left[room:]
 
     def finish(self) -> Received:
@@ -63,7 +64,18 @@ class S3Upload:
             with suppress(*FOREIGN):
                 self._client.abort_multipart_upload(**self._where, UploadId=self._upload)
         self._has_ended = True
-        self._buffer = bytearray()
+        self._buffer, self._free = bytearray(), []
+
+    def _fill(self, data: memoryview) -> None:
+        """Append to the buffer; one that has held a part before keeps its memory, and is written over."""
+        self._crc32 = zlib.crc32(data, self._crc32)  # of what was handed to us: it guards the buffer, too
+        end = self._filled + len(data)
+        if self._filled == len(self._buffer):
+            self._buffer += data
+        else:
+            with memoryview(self._buffer) as whole:
+                whole[self._filled : end] = data
+        self._filled = end
 
     def _require_open(self) -> None:
         if self._has_ended:
@@ -79,14 +91,16 @@ class S3Upload:
             raise
 
     def _send_part(self) -> None:
-        """Send the buffer as a part, when there is room for one more."""
+        """Send what is in the buffer as a part, when there is room for one more."""
         if self._pool is None:
             self._pool = self._begin_parts()
         if len(self._flying) >= PARTS_AT_ONCE:
             self._land(FIRST_COMPLETED)
-        body, self._buffer = self._buffer, bytearray()
+        body, crc32 = self._buffer, self._crc32
+        del body[self._filled :]
+        self._buffer, self._filled, self._crc32 = self._free.pop() if self._free else bytearray(), 0, 0
         self._parts += 1
-        self._flying.add(self._pool.submit(self._upload_part, self._parts, body))
+        self._flying.add(self._pool.submit(self._upload_part, self._parts, body, crc32))
 
     def _begin_parts(self) -> ThreadPoolExecutor:
         with told(self._settings, name=self._name, doing="write"):
@@ -96,13 +110,14 @@ class S3Upload:
         self._upload = str(answer["UploadId"])
         return ThreadPoolExecutor(PARTS_AT_ONCE, thread_name_prefix="s3-part")
 
-    def _upload_part(self, number: int, body: bytearray) -> Sent:
-        crc32 = zlib.crc32(body)
+    def _upload_part(self, number: int, body: bytearray, crc32: int) -> Sent:
         with told(self._settings, name=self._name, doing="write"):
             answer = self._client.upload_part(
                 **self._where, UploadId=self._upload, PartNumber=number, Body=body, ChecksumCRC32=crc32_text(crc32)
             )
-        return compare(answer, body, crc32=crc32, number=number, what=f"{self._name}, part {number}")
+        sent = compare(answer, body, crc32=crc32, number=number, what=f"{self._name}, part {number}")
+        self._free.append(body)
+        return sent
 
     def _land(self, when: str) -> None:
         """Wait for parts under way. Raises StoreFailed of one that did not arrive."""
@@ -110,7 +125,7 @@ class S3Upload:
         self._sent += [part.result() for part in done]
 
     def _end_parts(self) -> None:
-        if self._buffer:
+        if self._filled:
             self._send_part()
         self._land(ALL_COMPLETED)
         self._sent.sort(key=lambda part: part.number)
@@ -126,7 +141,7 @@ class S3Upload:
         """Compare the object with what was sent, return by what; where they differ, take it away and raise."""
         with told(self._settings, name=self._name):
             found = self._client.head_object(**self._where, ChecksumMode="ENABLED")
-        sent = Whole(size_bytes=self._size, crc32=self._crc32, parts=self._sent, in_parts=bool(self._upload))
+        sent = Whole(size_bytes=self._size, parts=self._sent, in_parts=bool(self._upload))
         try:
             return compare_whole(found, sent, what=self._name)
         except StoreFailed:

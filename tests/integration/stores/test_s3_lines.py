@@ -11,6 +11,7 @@ import pytest
 from opsrunner.errors import NotStored, StoreFailed, StoreRefused
 from opsrunner.stores import s3
 
+from ...seaweed import S3Server
 from .conftest import PART_BYTES, BucketMaker
 from .contract import NAME, got, nothing_remains, put
 from .door import Answer, Cut, Door, Request, says, times
@@ -59,6 +60,21 @@ def test_a_part_that_failed_ends_the_writing_long_before_the_end(make_store: Buc
             upload.write(bytes(20 * PART_BYTES))
         upload.abort()
     assert nothing_remains(make_store())
+
+
+@pytest.mark.parametrize("by_proxy", [False, True])
+def test_what_a_part_holds_is_signed_unless_it_goes_straight_to_this_machine(
+    make_store: BucketMaker, door: Door, s3_server: S3Server, monkeypatch: pytest.MonkeyPatch, by_proxy: bool
+) -> None:
+    if by_proxy:
+        monkeypatch.setenv("http_proxy", door.endpoint)
+        monkeypatch.setenv("no_proxy", "")
+    with make_store(endpoint=s3_server.endpoint if by_proxy else door.endpoint) as store:
+        put(store, NAME, THREE_PARTS)
+        assert got(store, NAME) == THREE_PARTS
+    said = [request.headers["X-Amz-Content-SHA256"] for request in door.requests if request.part]
+    assert len(said) == 3
+    assert all((word != "UNSIGNED-PAYLOAD") is by_proxy for word in said)
 
 
 @pytest.mark.parametrize("size_bytes", [1000, 2 * PART_BYTES + 5])

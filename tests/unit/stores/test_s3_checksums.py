@@ -27,10 +27,10 @@ WHOLE_MD5 = hashlib.md5(b"".join(md5.digest() for md5 in MD5S), usedforsecurity=
 def sent(*, by: str = "CRC32", etags: list[str] | None = None) -> Whole:
     names = etags or [md5.hexdigest() for md5 in MD5S]
     parts = [
-        Sent(number=number, crc32=zlib.crc32(part), etag=etag, checked_by=by)
+        Sent(number=number, size_bytes=len(part), crc32=zlib.crc32(part), etag=etag, checked_by=by)
         for number, (part, etag) in enumerate(zip((FIRST, SECOND), names, strict=True), start=1)
     ]
-    return Whole(size_bytes=30, crc32=zlib.crc32(FIRST + SECOND), parts=parts, in_parts=True)
+    return Whole(size_bytes=30, parts=parts, in_parts=True)
 
 
 @pytest.mark.parametrize(
