@@ -383,7 +383,7 @@ def test_a_long_ledger_is_read_from_end_to_end_only_when_asked(
 
 
 def test_damage_among_the_newest_is_seen_at_once(patient: Patient, monkeypatch: pytest.MonkeyPatch) -> None:
-    for number in range(200):
+    for number in range(1000):
         patient.books.audit.add("tick", f"task {number}", actor="boss", at=NOW, detail="x" * 1000)
     path = patient.books.ledger.path
     with path.open("r+b") as file:
