@@ -387,7 +387,7 @@ def test_damage_among_the_newest_is_seen_at_once(patient: Patient, monkeypatch: 
         patient.books.audit.add("tick", f"task {number}", actor="boss", at=NOW, detail="x" * 1000)
     path = patient.books.ledger.path
     with path.open("r+b") as file:
-        file.seek(path.stat().st_size // 2 // 4096 * 4096)
+        file.seek(path.stat().st_size * 2 // 3 // 4096 * 4096)
         file.write(b"\xff" * (path.stat().st_size // 3))
     monkeypatch.setattr("opsrunner.engine.doctor_house.SOON_READ_BYTES", 1000)
     reopened = replace(patient, books=Books.open(path))
