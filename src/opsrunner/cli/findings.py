@@ -44,10 +44,12 @@ def findings(session: Session, name: str, hosts: str | None, only_accepted: bool
     FINDING is a cause (`security`) or one finding (`security:openssl`). The exit code is 1 where something stands that
     nobody has accepted.
     """
+    from opsrunner.engine.host_audits import standing_findings
+
     with session.opened() as app:
         now = app.clock.now()
         wanted = _hosts(app, hosts)
-        found = app.accepting.named(name, hosts=wanted, at=now) if name else app.books.findings.standing(at=now)
+        found = app.accepting.named(name, hosts=wanted, at=now) if name else standing_findings(app.desk, at=now)
         shown = [one for one in found if not wanted or one.finding.host in wanted]
         open_ = [one for one in shown if one.accepted is None]
         if only_accepted:
@@ -135,9 +137,14 @@ def _tell(session: Session, app: OpenSite, shown: Sequence[KnownFinding], *, onl
     from opsrunner.cli.screen import Column
 
     if not shown:
-        known = bool(app.books.findings.standing(at=app.clock.now()))
-        nothing = "Nothing is accepted." if only_accepted else "No audit found anything that stands still."
-        session.screen.line(nothing if only_accepted or not known else "Nothing of that stands still.", tone="fine")
+        is_known = bool(app.books.host_facts.all())
+        nothing = "Nothing is accepted." if only_accepted else "Nothing that an audit found stands still."
+        if is_known or only_accepted:
+            session.screen.line(nothing, tone="fine")
+        else:
+            session.screen.line(
+                "No host was audited yet, so nothing is known: run a routine with an audit.", tone="look"
+            )
         return
     columns = [Column(title=title) for title in ("host", "finding", "severity", "since")]
     columns += [Column(title="what", grows=True), Column(title="accepted until")]

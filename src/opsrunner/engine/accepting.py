@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from opsrunner.engine.desk import Desk
 from opsrunner.engine.findings import FindingTasks
+from opsrunner.engine.host_audits import standing_findings
 from opsrunner.engine.routine_acts import checked_reason
 from opsrunner.errors import NotFound, Refused, UsageError
 from opsrunner.model.finding import Acceptance, KnownFinding
@@ -25,7 +26,7 @@ class Accepting:
 
     def named(self, name: str, *, hosts: Collection[str] = (), at: datetime) -> list[KnownFinding]:
         """Return what stands under a name: of a cause (`held`), or of one finding (`held:nginx`), on these hosts."""
-        standing = self._desk.books.findings.standing(at=at)
+        standing = standing_findings(self._desk, at=at)
         known = [one for one in standing if name in (one.finding.cause, one.finding.name)]
         if not known:
             names = {one.finding.cause for one in standing} | {one.finding.name for one in standing}

@@ -65,7 +65,7 @@ class FindingTasks:
             elif audited.tasks.opens:
                 self._open(audit, key, found)
         for key in opened.keys() - groups.keys():
-            self._close(opened[key], f"run {run.id}: {self._gone(opened[key], at=at)}", at=at)
+            self._close(opened[key], f"run {run.id}: {self._why_gone(opened[key], audited)}", at=at)
 
     def accepted(self, routine: str, step: str, *, by: str, at: datetime) -> list[Task]:
         """Close the tasks of which all was accepted, and return them; the others shrink at the next audit."""
@@ -161,15 +161,19 @@ class FindingTasks:
         said = before.status.value.replace("_", " ")
         return f"{person.name if person else before.closed_by} ticked it {said} on {day}; the audit still finds it"
 
-    def _gone(self, task: Task, *, at: datetime) -> str:
-        """Return why nothing is left of a task's cause."""
-        standing = self._desk.books.findings.standing(at=at, routine=str(task.routine), step=task.step)
+    def _why_gone(self, task: Task, audited: Audited) -> str:
+        """Return why nothing is left of a task's cause; what was not looked at is not said to be mended."""
+        if task.key not in (BASELINE, *audited.causes):
+            return "no longer looked for"
+        standing = self._desk.books.findings.standing(at=audited.at, routine=audited.routine, step=audited.step)
         left = [one for one in standing if task.key in (BASELINE, one.finding.cause) and one.accepted is not None]
-        hosts = ", ".join(str(host) for host in task.row.get("hosts", ()))
-        if not left:
-            return f"not found again on {hosts}"
-        names = ", ".join(sorted({one.finding.host for one in left}))
-        return f"what is left is accepted, on {names}"
+        if left:
+            return f"what is left is accepted, on {', '.join(sorted({one.finding.host for one in left}))}"
+        hosts = [str(host) for host in task.row.get("hosts", ())]
+        mended = ", ".join(host for host in hosts if host in audited.hosts)
+        others = ", ".join(host for host in hosts if host not in audited.hosts)
+        words = [f"not found again on {mended}"] if mended else []
+        return "; ".join([*words, *([f"no longer audited: {others}"] if others else [])])
 
     @staticmethod
     def _shrunk(run: Run, task: Task, found: Sequence[KnownFinding]) -> str:

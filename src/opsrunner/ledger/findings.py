@@ -45,6 +45,7 @@ WHERE live.ended_at IS NULL AND live.until_at > ? AND findings.gone_at IS NULL O
 """
 NOT_AUDITED = "no longer audited"
 NOT_FOUND = "not found again"
+NOT_LOOKED_FOR = "no longer looked for"
 
 
 class Findings:
@@ -170,7 +171,10 @@ class _Writing:
             self._report(report)
         hosts = {clean(host) for host in self._audited.hosts}
         for host in self._standing.keys() - hosts:
-            self._gone += [self._ended(row, NOT_AUDITED) for row in self._standing[host].values()]
+            self._gone += [self._ended(row, NOT_AUDITED) for row in self._standing.pop(host).values()]
+        for standing in self._standing.values():
+            for key in [key for key in standing if key[1] not in self._audited.causes]:
+                self._gone.append(self._ended(standing.pop(key), NOT_LOOKED_FOR))
         causes = [(*self._of, cause.name, cause.title, cause.how) for cause in self._audited.causes.values()]
         for sql, rows in (
             (_CAUSE, causes),

@@ -170,7 +170,7 @@ class Audited:
     hosts: frozenset[str]
     """All that the audit came to, answered or not; what is known of any other host ends: it is no longer audited."""
     causes: Mapping[str, Cause]
-    """The words for each cause of the reports."""
+    """The words for each cause that was looked for; what stands of any other ends: it is no longer looked for."""
     tasks: TaskRule = TaskRule()
     has_baseline: bool = True
     """What is there at the first look is a baseline; False: it is a finding like any later one."""

@@ -98,7 +98,7 @@ class _AuditRun:
                 at=self._now,
                 reports=tuple(self._reports),
                 hosts=frozenset(part.key for part in self._parts),
-                causes=self._audit.causes,
+                causes={name: cause for name, cause in self._audit.causes.items() if self._is_wanted(name)},
                 tasks=self._options.tasks.rule,
                 has_baseline=self._audit.has_baseline,
             )
@@ -132,11 +132,12 @@ class _AuditRun:
 
     def _narrowed(self, report: HostReport) -> HostReport:
         """Return a report without the causes that nobody asked for."""
-        wanted = self._audit.wanted
-        if wanted is None:
-            return report
-        findings = tuple(finding for finding in report.findings if finding.cause in wanted)
-        return replace(report, examined=report.examined & wanted, findings=findings)
+        examined = frozenset(filter(self._is_wanted, report.examined))
+        findings = tuple(finding for finding in report.findings if self._is_wanted(finding.cause))
+        return replace(report, examined=examined, findings=findings)
+
+    def _is_wanted(self, cause: str) -> bool:
+        return self._audit.wanted is None or cause in self._audit.wanted
 
     def _not_answered(self, answer: HostAnswer) -> NotRun | None:
         """Return why an answer says nothing: the script did not end by itself, or was not understood at all."""

@@ -137,9 +137,20 @@ def test_a_cause_that_was_not_looked_for_stays_as_it_stood(known: Auditor, start
     assert [task.key for task in known._desk.books.tasks.opened()] == ["security"]
 
 
+def test_a_cause_that_is_no_longer_looked_for_holds_nothing_open_and_is_not_called_mended(
+    known: Auditor, desk: Desk, start: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (task, other) = known.audit(web1=[openssl("web1"), reboot("web1")], web2=[])
+    monkeypatch.delitem(CAUSES, "security")
+    known.write(start(), (), hosts=frozenset({"web1", "web2"}))
+    assert [task.key for task in desk.books.tasks.opened()] == [other.key]
+    assert desk.books.tasks.get(task.id).evidence.outcome == "run 3: no longer looked for"
+
+
 def test_a_host_that_is_audited_no_more_holds_nothing_open(known: Auditor, desk: Desk) -> None:
-    known.audit(web1=[openssl("web1")], web2=[])
+    (task,) = known.audit(web1=[openssl("web1")], web2=[])
     assert known.audit(web2=[]) == []
+    assert desk.books.tasks.get(task.id).evidence.outcome == "run 3: no longer audited: web1"
     ((gone, _),) = desk.books.findings.gone(host="web1", most=5)
     assert gone.finding.name == "security:openssl"
     (back,) = known.audit(web1=[openssl("web1")], web2=[])
