@@ -57,6 +57,15 @@ def of_options(step: StepPlan, path: Path, *, beside: bool) -> Iterator[Referenc
         options = step.options.get(above) if above else step.options
         if isinstance(options, Mapping) and own in options:
             yield from _named(options[own], (*inside, *option.split(".")), noun)
+    yield from _of_finding_tasks(step.options.get("tasks"), (*inside, "tasks", "escalate"))
+
+
+def _of_finding_tasks(tasks: Any, path: Path) -> Iterator[Reference]:
+    """Return who hears of the tasks that an audit opens."""
+    rungs = tasks.get("escalate") if isinstance(tasks, Mapping) else None
+    for position, rung in enumerate(rungs or ()):
+        if isinstance(rung, Mapping) and "to" in rung:
+            yield from _named(rung["to"], (*path, position, "to"), "holder")
 
 
 def of_people(options: TaskDefaults, path: Path) -> Iterator[Reference]:

@@ -151,7 +151,7 @@ def run(call: StepCall, means: Means) -> Outcome:
             _read(end.host.name, said, now=now, limits=limits, past=past.get(end.host.name, {}))
         ),
         causes={**capacity.CAUSES, **(block_lists.CAUSES if options.block_lists else {})},
-        wanted=(capacity.CAUSES.keys() | block_lists.CAUSES.keys()) - set(options.without),
+        wanted=frozenset(capacity.CAUSES.keys() | block_lists.CAUSES.keys()) - set(options.without),
         env=capacity.environment_of(limits),
     )
     return run_audit(call, means, audit)

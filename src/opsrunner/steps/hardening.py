@@ -83,7 +83,7 @@ def run(call: StepCall, means: Means) -> Outcome:
         script=hardening.script(),
         read=lambda end, said: hardening.read_report(end.host.name, said, now=now, baseline=baseline),
         causes=hardening.CAUSES,
-        wanted=hardening.CAUSES.keys() - options.without,
+        wanted=frozenset(hardening.CAUSES) - set(options.without),
         env=hardening.environment_of(baseline),
     )
     return run_audit(call, means, audit)
