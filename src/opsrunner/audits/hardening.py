@@ -24,7 +24,7 @@ from opsrunner.model.finding import Cause, Finding, HostReport, Severity
 
 __all__ = ["CAUSES", "Baseline", "environment_of", "read_report", "script"]
 
-ROOT_ACCOUNT, EMPTY_PASSWORD = "root-account", "empty-password"
+ROOT_ACCOUNT, NOT_LOCKED = "root-account", "empty-password"
 CAUSES: Mapping[str, Cause] = {
     cause.name: cause
     for cause in (
@@ -48,7 +48,7 @@ CAUSES: Mapping[str, Cause] = {
             "made it; if nobody knows, treat the host as taken over, and not as one to be tidied up.",
         ),
         Cause(
-            name=EMPTY_PASSWORD,
+            name=NOT_LOCKED,
             title="Lock the accounts without a password",
             how="`passwd -l NAME` locks it; `passwd -S -a | awk '$2 == \"NP\"'` shows them all.",
         ),
@@ -85,7 +85,7 @@ def read_report(host: str, output: bytes, *, now: datetime, baseline: Baseline |
         PORT: lambda: judge_ports(host, answer, allowed),
         SSH_SETTING: lambda: judge_ssh(host, answer, allowed),
         ROOT_ACCOUNT: lambda: _root_accounts(host, answer, allowed),
-        EMPTY_PASSWORD: lambda: _empty_passwords(host, answer),
+        NOT_LOCKED: lambda: _empty_passwords(host, answer),
         ROOT_LOGIN: lambda: judge_logins(host, answer, allowed, now=now),
         WORLD_WRITABLE: lambda: judge_web_roots(host, answer),
     }
@@ -120,11 +120,11 @@ def _empty_passwords(host: str, answer: Sections) -> Looked:
     problem = answer.problem("empty-passwords", "empty passwords")
     names = [clean_subject(line) for line in answer.lines("empty-passwords")]
     return Looked(
-        examined=frozenset() if problem else frozenset({EMPTY_PASSWORD}),
+        examined=frozenset() if problem else frozenset({NOT_LOCKED}),
         findings=tuple(
             Finding(
                 host=host,
-                cause=EMPTY_PASSWORD,
+                cause=NOT_LOCKED,
                 subject=name or "without a name",
                 severity=Severity.CRITICAL,
                 detail="logs in without a password wherever one would be asked for",
