@@ -123,6 +123,8 @@ def printable(text: str) -> str:
 
     Line feeds and tabs stay.
     """
+    if text.isprintable():
+        return text
     without = _ANSI.sub("", text).replace("\r\n", "\n")
     return "".join(sign if sign in "\n\t" or sign.isprintable() else _escaped(sign) for sign in without)
 
