@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shlex
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -20,7 +20,7 @@ from opsrunner.engine.plain_markdown import plain_markdown
 from opsrunner.engine.tasks import BY_CHECK, OUTCOME_LENGTH
 from opsrunner.errors import NotFound
 from opsrunner.mail.headers import clean_line
-from opsrunner.model.finding import BASELINE, Audited, KnownFinding, Severity, TaskRule
+from opsrunner.model.finding import BASELINE, AuditChange, Audited, KnownFinding, Severity, TaskRule
 from opsrunner.model.outcome import Row
 from opsrunner.model.routine import Routine, StepPlan
 from opsrunner.model.run import Run
@@ -54,7 +54,7 @@ class FindingTasks:
 
     def audited(self, run: Run, routine: Routine, plan: StepPlan, audited: Audited, *, at: datetime) -> None:
         """Write what an audit found, and bring its tasks up to date; in the caller's transaction."""
-        self._desk.books.findings.write(audited)
+        change = self._desk.books.findings.write(audited)
         self._desk.books.samples.write(audited)
         audit = _Audit(run=run, routine=routine, plan=plan, rule=audited.tasks, at=at)
         groups = self._groups(routine.id, plan.id, at=at)
@@ -63,9 +63,9 @@ class FindingTasks:
             if key in opened:
                 self._renew(audit, opened[key], found)
             elif audited.tasks.opens:
-                self._open(audit, key, found)
+                self._open(audit, key, found, seen=_seen(audited))
         for key in opened.keys() - groups.keys():
-            self._close(opened[key], f"run {run.id}: {self._why_gone(opened[key], audited)}", at=at)
+            self._close(opened[key], f"run {run.id}: {self._why_gone(opened[key], audited, change)}", at=at)
 
     def accepted(self, routine: str, step: str, *, by: str, at: datetime) -> list[Task]:
         """Close the tasks of which all was accepted, and return them; the others shrink at the next audit."""
@@ -85,9 +85,14 @@ class FindingTasks:
         found = self._desk.books.tasks.open_of_step(routine, step, TaskKind.ROUTINE)
         return {task.key: task for task in found if task.key is not None}
 
-    def _open(self, audit: _Audit, key: str, found: Sequence[KnownFinding]) -> None:
+    def _open(
+        self, audit: _Audit, key: str, found: Sequence[KnownFinding], *, seen: Collection[tuple[str, str, str]]
+    ) -> None:
+        """Open a task; where somebody ticked the last one, only if this audit itself has `seen` something of it."""
         books, routine, step = self._desk.books, audit.routine.id, audit.plan.id
         before = self._ticked(books.findings.last_task(routine, step, key))
+        if before and not any(one.finding.key in seen for one in found):
+            return
         task, _ = books.tasks.open(self._new(audit, key, found, message=before))
         books.findings.opened_task(routine, step, key, task_id=task.id)
 
@@ -142,7 +147,9 @@ class FindingTasks:
             *_again(audit.routine),
             f"All of it: `opsrunner findings{'' if key == BASELINE else f' {key}'}`",
             "",
-            f'What may stand for a while: `opsrunner accept {name} --until DATE --reason "WHY"`',
+            "What may stand for a while:",
+            "",
+            fenced(f'opsrunner accept {name} --until DATE --reason "WHY"'),
             "",
             "The next audit takes off what is mended, and closes this when nothing is left.",
         ]
@@ -161,19 +168,21 @@ class FindingTasks:
         said = before.status.value.replace("_", " ")
         return f"{person.name if person else before.closed_by} ticked it {said} on {day}; the audit still finds it"
 
-    def _why_gone(self, task: Task, audited: Audited) -> str:
+    def _why_gone(self, task: Task, audited: Audited, change: AuditChange) -> str:
         """Return why nothing is left of a task's cause; what was not looked at is not said to be mended."""
-        if task.key not in (BASELINE, *audited.causes):
-            return "no longer looked for"
+        hosts: dict[str, list[str]] = defaultdict(list)
+        for host, cause, why in change.ended:
+            if task.key in (BASELINE, cause) and host not in hosts[why]:
+                hosts[why].append(host)
+        words = [f"{why}: {', '.join(sorted(names))}" for why, names in hosts.items()]
         standing = self._desk.books.findings.standing(at=audited.at, routine=audited.routine, step=audited.step)
-        left = [one for one in standing if task.key in (BASELINE, one.finding.cause) and one.accepted is not None]
-        if left:
-            return f"what is left is accepted, on {', '.join(sorted({one.finding.host for one in left}))}"
-        hosts = [str(host) for host in task.row.get("hosts", ())]
-        mended = ", ".join(host for host in hosts if host in audited.hosts)
-        others = ", ".join(host for host in hosts if host not in audited.hosts)
-        words = [f"not found again on {mended}"] if mended else []
-        return "; ".join([*words, *([f"no longer audited: {others}"] if others else [])])
+        left = {
+            one.finding.host
+            for one in standing
+            if one.accepted is not None and task.key == (BASELINE if one.is_baseline else one.finding.cause)
+        }
+        accepted = [f"what is left is accepted: {', '.join(sorted(left))}"] if left else []
+        return "; ".join([*words, *accepted]) or "nothing of it is left"
 
     @staticmethod
     def _shrunk(run: Run, task: Task, found: Sequence[KnownFinding]) -> str:
@@ -186,6 +195,10 @@ class FindingTasks:
 def _again(routine: Routine) -> Iterator[str]:
     if is_asked(routine):
         yield from ("Ask again when it is put right:", "", fenced(asking_words(routine)), "")
+
+
+def _seen(audited: Audited) -> set[tuple[str, str, str]]:
+    return {finding.key for report in audited.reports for finding in report.findings}
 
 
 def _title(plan: StepPlan, key: str, found: Sequence[KnownFinding]) -> str:

@@ -43,6 +43,9 @@ SELECT findings.routine, findings.step, live.* FROM acceptances AS live JOIN fin
   AND findings.cause = live.cause AND findings.subject = live.subject AND findings.mark = live.mark
 WHERE live.ended_at IS NULL AND live.until_at > ? AND findings.gone_at IS NULL ORDER BY live.until_at, live.id
 """
+_LIFT = """
+UPDATE acceptances SET ended_at = ? WHERE ended_at IS NULL AND host = ? AND cause = ? AND subject = ?
+"""
 NOT_AUDITED = "no longer audited"
 NOT_FOUND = "not found again"
 NOT_LOOKED_FOR = "no longer looked for"
@@ -161,9 +164,12 @@ class _Writing:
             (row["host"], row["cause"])
             for row in ledger.all("SELECT host, cause FROM examinations WHERE routine = ? AND step = ?", self._of)
         }
+        self._known |= {(host, key[1]) for host, found in self._standing.items() for key in found}
         self._change: list[Sequence[Any]] = []
         self._insert: list[Sequence[Any]] = []
         self._gone: list[Sequence[Any]] = []
+        self._lifted: list[Sequence[Any]] = []
+        self._ends: list[tuple[str, str, str]] = []
         self._examined: list[Sequence[Any]] = []
 
     def write(self) -> AuditChange:
@@ -179,6 +185,7 @@ class _Writing:
         for sql, rows in (
             (_CAUSE, causes),
             (_END, self._gone),
+            (_LIFT, self._lifted),
             (_CHANGE, self._change),
             (_INSERT, self._insert),
             (_EXAMINED, self._examined),
@@ -186,7 +193,7 @@ class _Writing:
             self._ledger.insert_many(sql, rows)
         self._forget_hosts(hosts)
         keep_facts(self._ledger, self._audited)
-        return AuditChange(came=len(self._insert), went=len(self._gone))
+        return AuditChange(came=len(self._insert), ended=tuple(self._ends))
 
     def _report(self, report: HostReport) -> None:
         host = clean(report.host)
@@ -211,13 +218,21 @@ class _Writing:
     def _changed(self, finding: Finding, row: sqlite3.Row) -> Iterator[Sequence[Any]]:
         """Yield the change of a row, where there is one."""
         is_worse = finding.severity.rank < Severity(row["severity"]).rank
+        if is_worse:
+            self._lift(row)
         is_baseline = int(row["is_baseline"] and not is_worse)
         said = (finding.severity.value, clean(finding.detail), clean(finding.mark), is_baseline)
         names = ("severity", "detail", "mark", "is_baseline")
         if said != tuple(row[name] for name in names):
             yield (*said, row["id"])
 
+    def _lift(self, row: sqlite3.Row) -> None:
+        """End what was accepted of a finding: it was accepted as it stood then."""
+        self._lifted.append((self._at, row["host"], row["cause"], row["subject"]))
+
     def _ended(self, row: sqlite3.Row, why: str) -> Sequence[Any]:
+        self._ends.append((row["host"], row["cause"], why))
+        self._lift(row)
         return (self._audited.run, self._at, why, row["id"])
 
     def _forget_hosts(self, hosts: Collection[str]) -> None:

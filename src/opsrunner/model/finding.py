@@ -178,7 +178,7 @@ class Audited:
 
 @dataclass(frozen=True, kw_only=True)
 class AuditChange:
-    """What an audit wrote: how many findings came, stayed and went."""
+    """What an audit wrote: how many findings came, and which went, each as host, cause and why."""
 
     came: int = 0
-    went: int = 0
+    ended: tuple[tuple[str, str, str], ...] = ()

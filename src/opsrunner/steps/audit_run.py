@@ -162,7 +162,9 @@ class _AuditRun:
 
     def _is_accepted(self, finding: Finding) -> bool:
         known = self._known.get(finding.key)
-        return known is not None and known.accepted is not None and known.finding.mark == finding.mark
+        if known is None or known.accepted is None or known.finding.mark != finding.mark:
+            return False
+        return finding.severity.rank >= known.finding.severity.rank
 
     def _message(self, found: Sequence[Finding]) -> str:
         parts, whole = self._parts, [part for part in self._parts if not part.facts.get("problems", 1)]

@@ -121,7 +121,7 @@ def test_the_next_audit_shrinks_it_then_closes_it_with_what_it_saw(known: Audito
     assert known.audit(web1=[], web2=[]) == []
     closed = desk.books.tasks.get(first.id)
     assert (closed.status, closed.closed_by) == (TaskStatus.DONE, "check")
-    assert closed.evidence.outcome == "run 4: not found again on web1"
+    assert closed.evidence.outcome == "run 4: not found again: web1"
 
 
 def test_a_host_that_does_not_answer_proves_nothing(known: Auditor) -> None:
@@ -144,7 +144,7 @@ def test_a_cause_that_is_no_longer_looked_for_holds_nothing_open_and_is_not_call
     monkeypatch.delitem(CAUSES, "security")
     known.write(start(), (), hosts=frozenset({"web1", "web2"}))
     assert [task.key for task in desk.books.tasks.opened()] == [other.key]
-    assert desk.books.tasks.get(task.id).evidence.outcome == "run 3: no longer looked for"
+    assert desk.books.tasks.get(task.id).evidence.outcome == "run 3: no longer looked for: web1"
 
 
 def test_a_host_that_is_audited_no_more_holds_nothing_open(known: Auditor, desk: Desk) -> None:
@@ -166,6 +166,23 @@ def test_who_ticked_it_is_asked_again_where_the_audit_still_finds_it(known: Audi
     assert known.audit(web1=[], web2=[]) == []
     (new,) = known.audit(web1=[reboot("web1")], web2=[])
     assert new.message == ""
+
+
+def test_a_tick_is_doubted_only_by_an_audit_that_looked(known: Auditor, desk: Desk) -> None:
+    (first,) = known.audit(web1=[reboot("web1")], web2=[])
+    close(desk, first, at=known.at)
+    assert known.audit(web1=None, web2=[]) == []
+    (again,) = known.audit(web1=[reboot("web1")], web2=[])
+    assert again.message.endswith("the audit still finds it")
+
+
+def test_a_cause_that_can_never_be_looked_for_to_the_end_has_one_baseline(
+    auditor: Auditor, start: Callable[..., Run], desk: Desk
+) -> None:
+    for findings in ((openssl("web1"),), (openssl("web1"), replace(openssl("web1"), subject="bind9"))):
+        report = HostReport(host="web1", examined=frozenset(), findings=findings, problems=("the lists are old",))
+        auditor.write(start(), (report,), hosts=frozenset({"web1"}))
+    assert {task.key for task in desk.books.tasks.opened()} == {BASELINE, "security"}
 
 
 def test_the_first_audit_opens_one_task_for_all_it_found(auditor: Auditor, desk: Desk) -> None:
@@ -214,6 +231,7 @@ def test_an_audit_that_opens_no_tasks_keeps_its_findings(known: Auditor, desk: D
 def test_what_a_host_says_is_no_markdown(known: Auditor) -> None:
     evil = replace(openssl("web1"), subject="[x](http://evil)", detail="**bold** <b>\n# head")
     (task,) = known.audit(web1=[evil], web2=[])
+    assert "\n```\nopsrunner accept 'security:[x](http://evil)' --until DATE" in task.how
     assert r"\[x\]\(http://evil\) \*\*bold\*\* \<b\>" in task.how
     assert "\n# head" not in task.how
 
@@ -247,6 +265,19 @@ class TestAccepting:
         (task,) = known.audit(web1=[openssl("web1", "3.0.18")], web2=[openssl("web2")])
         assert task.row["hosts"] == ["web1", "web2"]
 
+    def test_what_becomes_worse_or_went_and_comes_again_is_not_accepted(
+        self, known: Auditor, accepting: Accepting, desk: Desk
+    ) -> None:
+        for later in (reboot("web1", Severity.HIGH), reboot("web1")):
+            known.audit(web1=[reboot("web1")], web2=[])
+            found = accepting.named("reboot", at=known.at)
+            accepting.accept(found, until=known.at + 90 * DAY, reason="x", actor="boss", at=known.at)
+            if later.severity is Severity.MEDIUM:
+                assert known.audit(web1=[], web2=[]) == []
+            (task,) = known.audit(web1=[later], web2=[])
+            assert task.key == "reboot"
+            assert known.audit(web1=[], web2=[]) == []
+
     def test_it_can_be_taken_back(self, known: Auditor, accepting: Accepting, desk: Desk) -> None:
         known.audit(web1=[reboot("web1")], web2=[])
         accepting.accept(
@@ -270,7 +301,7 @@ class TestAccepting:
         )
         assert desk.books.tasks.get(task.id).is_open
         assert auditor.audit(web1=[reboot("web1")]) == []
-        assert desk.books.tasks.get(task.id).evidence.outcome == "run 2: what is left is accepted, on web1"
+        assert desk.books.tasks.get(task.id).evidence.outcome == "run 2: not found again: web1; what is left is accepted: web1"
 
     def test_a_name_that_nothing_has_says_what_there_is(self, known: Auditor, accepting: Accepting) -> None:
         known.audit(web1=[reboot("web1")], web2=[])
