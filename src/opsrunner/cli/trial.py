@@ -48,6 +48,7 @@ def try_site(session: Session, serve: bool) -> int:
         raise UsageError("--serve goes on until it is ended, so it goes without --json")
     folder = session.state_folder / TRY
     empty(folder)
+    _keep_trust(session.state_folder, folder)
     session.state = folder
     from opsrunner.cli.lookup import actor_name
 
@@ -59,6 +60,17 @@ def try_site(session: Session, serve: bool) -> int:
         if serve:
             return _serve(session, app)
     return 0
+
+
+def _keep_trust(real: Path, folder: Path) -> None:
+    """Let the try speak to the hosts that people trust: their pinned keys are the only thing of the real state in it."""
+    from opsrunner.open_site import KNOWN_HOSTS
+
+    pinned = real / KNOWN_HOSTS
+    if pinned.is_file():
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        shutil.copyfile(pinned, folder / KNOWN_HOSTS)
+        (folder / KNOWN_HOSTS).chmod(0o600)
 
 
 def _serve(session: Session, app: App) -> int:

@@ -29,8 +29,9 @@ class Accepting:
         standing = standing_findings(self._desk, at=at)
         known = [one for one in standing if name in (one.finding.cause, one.finding.name)]
         if not known:
-            names = {one.finding.cause for one in standing} | {one.finding.name for one in standing}
-            raise NotFound(f"no finding is called '{name}'{nearest(name, sorted(names))}; see: opsrunner findings")
+            causes = sorted({one.finding.cause for one in standing})
+            hint = nearest(name, causes).rstrip("?")
+            raise NotFound(f"nothing that stands is called '{name}'{hint}; see: opsrunner findings")
         found = [one for one in known if not hosts or one.finding.host in hosts]
         if not found:
             has = ", ".join(sorted({one.finding.host for one in known})[:5])

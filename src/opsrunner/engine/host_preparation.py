@@ -28,10 +28,11 @@ group=$(id -gn "$user")
 install -d -m 0700 -o "$user" -g "$group" "$home/.ssh"
 keys=$home/.ssh/authorized_keys
 touch "$keys"
-[ -z "$(tail -c 1 "$keys")" ] || echo >> "$keys"
-grep -qxF "$line" "$keys" || printf '%s\\n' "$line" >> "$keys"
-chown "$user:$group" "$keys"
-chmod 0600 "$keys"
+others=$(grep -vF "$blob" "$keys" || true)    # what else may sign in stays; what this key might before does not
+{ [ -z "$others" ] || printf '%s\\n' "$others"; printf '%s\\n' "$line"; } > "$keys.new"
+chown "$user:$group" "$keys.new"
+chmod 0600 "$keys.new"
+mv "$keys.new" "$keys"
 if command -v restorecon >/dev/null; then restorecon -R "$home/.ssh"; fi    # Red Hat's family"""
 
 
@@ -63,6 +64,7 @@ class Preparation:
             "set -eu",
             f"user={shlex.quote(self.user)}",
             f"line={shlex.quote(self.key_line)}",
+            f"blob={shlex.quote(self.key_line.split()[-2])}",
             *([] if self.user == "root" else ["", "# The account.", _ACCOUNT]),
             "",
             "# Its key, for commands alone: no terminal, no forwarding but to the hosts that are reached through it.",

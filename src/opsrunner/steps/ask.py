@@ -78,5 +78,6 @@ KIND = Kind(
     options=Options,
     run=run,
     preview=preview,
+    at_once=True,
     verbatim=frozenset({"run", "expect"}),
 )

@@ -170,9 +170,12 @@ class _AuditRun:
         parts, whole = self._parts, [part for part in self._parts if not part.facts.get("problems", 1)]
         open_ = [finding for finding in found if not self._is_accepted(finding)]
         noun = "host" if len(parts) == 1 else "hosts"
-        told = [f"{part.key}: {part.message}" for part in parts if part.status.is_bad or part.facts.get("problems")]
+        wanting = [part for part in parts if part.status.is_bad or part.facts.get("problems")]
+        told = [f"{part.key}: {part.message}" for part in sorted(wanting, key=lambda part: not part.status.is_bad)]
         more = [f"and {len(told) - MOST_NAMED} more"] if len(told) > MOST_NAMED else []
-        words = [f"{len(whole)} of {len(parts)} {noun} audited", *told[:MOST_NAMED], *more]
+        partly = len(self._reports) - len(whole)
+        in_part = f", {partly} more in part" if partly else ""
+        words = [f"{len(whole)} of {len(parts)} {noun} audited{in_part}", *told[:MOST_NAMED], *more]
         return "; ".join([*words, *self._on_hosts(open_)])
 
     def _on_hosts(self, found: Sequence[Finding]) -> list[str]:

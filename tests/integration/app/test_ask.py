@@ -137,7 +137,7 @@ def test_the_one_of_fifty_that_differs_gets_a_task_which_asking_again_ticks_when
     assert task.title.endswith("differs on node7")
     assert (task.role, task.row["hosts"]) == ("boss", ["node7"])
     assert lines[-1] == f"● Task {task.id}: {task.title}"
-    assert "`opsrunner accept 'differs:cat " in task.how
+    assert "\nopsrunner accept 'differs:cat " in task.how
     again = next(line for line in task.how.splitlines() if line.startswith("opsrunner ask "))
 
     (served.odd / "node9").write_text("8.0\n")
@@ -154,7 +154,7 @@ def test_the_one_of_fifty_that_differs_gets_a_task_which_asking_again_ticks_when
     assert served.tasks() == []
     (ticked,) = served.tasks(closed=True)
     assert (ticked.id, ticked.status, ticked.closed_by) == (task.id, TaskStatus.DONE, "check")
-    assert ticked.evidence.outcome.endswith("not found again on node7, node9")
+    assert ticked.evidence.outcome.endswith("not found again: node7, node9")
     names = {routine for routine, _, _ in served.runs()}
     assert len(names) == 1, "the same question is the same routine"
     assert [(status, actor) for _, status, actor in served.runs()] == [

@@ -301,11 +301,14 @@ class TestAccepting:
         )
         assert desk.books.tasks.get(task.id).is_open
         assert auditor.audit(web1=[reboot("web1")]) == []
-        assert desk.books.tasks.get(task.id).evidence.outcome == "run 2: not found again: web1; what is left is accepted: web1"
+        assert (
+            desk.books.tasks.get(task.id).evidence.outcome
+            == "run 2: not found again: web1; what is left is accepted: web1"
+        )
 
     def test_a_name_that_nothing_has_says_what_there_is(self, known: Auditor, accepting: Accepting) -> None:
         known.audit(web1=[reboot("web1")], web2=[])
-        with pytest.raises(NotFound, match=r"no finding is called 'rebot', did you mean 'reboot'\?"):
+        with pytest.raises(NotFound, match="nothing that stands is called 'rebot', did you mean 'reboot'"):
             accepting.named("rebot", at=known.at)
         with pytest.raises(NotFound, match="reboot is not found on web2; it is on web1"):
             accepting.named("reboot", hosts=["web2"], at=known.at)

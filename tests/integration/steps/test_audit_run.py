@@ -136,7 +136,7 @@ def test_what_could_not_be_looked_at_keeps_a_host_from_green_and_is_said(work: W
     outcome = work("echo cut", hosts="web2")
 
     assert (outcome.status, outcome.facts["audited"]) == (StepStatus.WARNING, 0)
-    assert outcome.message == "0 of 1 host audited; web2: the rest"
+    assert outcome.message == "0 of 1 host audited, 1 more in part; web2: the rest"
 
 
 def test_what_is_accepted_is_green_until_it_changes(work: Work, known: list[KnownFinding]) -> None:
