@@ -63,7 +63,7 @@ def try_site(session: Session, serve: bool) -> int:
 
 
 def _keep_trust(real: Path, folder: Path) -> None:
-    """Let the try speak to the hosts that people trust: their pinned keys are the only thing of the real state in it."""
+    """Let the try speak to the hosts that people trust: of the real state it has their pinned keys, and no more."""
     from opsrunner.open_site import KNOWN_HOSTS
 
     pinned = real / KNOWN_HOSTS

@@ -29,10 +29,11 @@ install -d -m 0700 -o "$user" -g "$group" "$home/.ssh"
 keys=$home/.ssh/authorized_keys
 touch "$keys"
 others=$(grep -vF "$blob" "$keys" || true)    # what else may sign in stays; what this key might before does not
-{ [ -z "$others" ] || printf '%s\\n' "$others"; printf '%s\\n' "$line"; } > "$keys.new"
-chown "$user:$group" "$keys.new"
-chmod 0600 "$keys.new"
-mv "$keys.new" "$keys"
+new=$(mktemp "$keys.XXXXXX")
+{ [ -z "$others" ] || printf '%s\\n' "$others"; printf '%s\\n' "$line"; } > "$new"
+chown "$user:$group" "$new"
+chmod 0600 "$new"
+mv "$new" "$keys"
 if command -v restorecon >/dev/null; then restorecon -R "$home/.ssh"; fi    # Red Hat's family"""
 
 
