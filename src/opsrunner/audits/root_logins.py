@@ -24,8 +24,9 @@ _SESSION = re.compile(
 )
 _WORDS = {"publickey": "by key", "password": "by password", "keyboard-interactive/pam": "by password"}
 _BY_TERMINAL = "in a terminal"
-_SLACK = timedelta(days=1)
-"""Clocks differ, and old logs name no zone."""
+_SLACK = timedelta(hours=1)
+"""Clocks differ, and two audits are never a whole number of days apart."""
+_SLACK_WITHOUT_ZONE = timedelta(days=1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,12 +37,16 @@ class _Login:
     """The last one's moment."""
     count: int
     """How many of that day."""
+    slack: timedelta = _SLACK
+    """How far off its moment may be."""
 
 
 def judge_logins(host: str, answer: Sections, baseline: Baseline, *, now: datetime) -> Looked:
     """Judge who came in as root in the last days, one finding a source.
 
     A login by key from where this audit itself comes in as root is left out, and so is one from an allowed network.
+    The cause is never among the examined: a login is an event, and no state that could be gone. That its days are over,
+    or its log is rotated, does not mean that anybody has looked, so that only a person ends it.
     """
     since = now - timedelta(days=baseline.login_days)
     own, accepted = _accepted(answer.lines("accepted-logins"), now)
@@ -50,14 +55,12 @@ def judge_logins(host: str, answer: Sections, baseline: Baseline, *, now: dateti
     logins = [
         login
         for login in (*accepted, *sessions)
-        if (login.at is None or since - _SLACK <= login.at <= now + _SLACK)
+        if (login.at is None or since - login.slack <= login.at <= now + _SLACK_WITHOUT_ZONE)
         and not _is_expected(login, own=own, baseline=baseline)
     ]
-    problems = _problems(answer)
     return Looked(
-        examined=frozenset() if problems else frozenset({CAUSE}),
         findings=tuple(_finding(host, source, logins) for source in sorted({login.source for login in logins})),
-        problems=tuple(problems),
+        problems=tuple(_problems(answer)),
         facts={"root_logins": sum(login.count for login in logins)},
     )
 
@@ -93,8 +96,10 @@ def _login(counted: str, now: datetime) -> _Login | None:
     match = _ACCEPTED.search(line)
     if match is None or not re.fullmatch(r"[0-9]{1,6}", count):
         return None
-    way = _WORDS.get(match[1], f"by {match[1]}")
-    return _Login(source=clean_subject(match[2]), way=way, at=_moment(line, now), count=int(count))
+    way, at = _WORDS.get(match[1], f"by {match[1]}"), _moment(line, now)
+    said = _ISO.match(line)
+    slack = _SLACK if said and said[2] else _SLACK_WITHOUT_ZONE
+    return _Login(source=clean_subject(match[2]), way=way, at=at, count=int(count), slack=slack)
 
 
 def _moment(line: str, now: datetime) -> datetime | None:
@@ -106,7 +111,7 @@ def _moment(line: str, now: datetime) -> datetime | None:
     if match is None:
         return None
     at = _of_words(match[1], match[2], match[3], year=now.year)
-    return _of_words(match[1], match[2], match[3], year=now.year - 1) if at and at > now + _SLACK else at
+    return _of_words(match[1], match[2], match[3], year=now.year - 1) if at and at > now + _SLACK_WITHOUT_ZONE else at
 
 
 def _sessions(lines: Iterable[str]) -> Iterator[_Login]:

@@ -32,7 +32,7 @@ def test_a_captured_debian_is_read_to_its_last_update() -> None:
     began = int(output.split()[2])
     told = report(output, now=datetime.fromtimestamp(began, UTC))
     assert told.problems[0].startswith("services to restart: without root and without systemd")
-    assert told.examined == frozenset(CAUSES) - {"restart"}
+    assert told.examined == frozenset(CAUSES) - {"restart", "conffiles"}  # some folders are for root alone
     rows = re.findall(rb"\n Inst \S+ \[", output)
     assert told.facts["updates"] == len(rows) == len(of_cause(told, "security")) + len(of_cause(told, "updates")) > 100
     assert of_cause(told, "security")["openssl"].severity is Severity.HIGH
@@ -118,9 +118,7 @@ def test_no_answer_is_a_problem_and_nothing_is_examined(output: bytes) -> None:
 
 
 def test_text_of_a_host_cannot_pass_for_a_mark() -> None:
-    output = answer(
-        conffiles="/etc/a\n@apt\n@apt 0 0\n@end 1", apt=f"{KNOWN}\nInst bash [1] (2 Debian:12/stable [amd64])"
-    )
+    output = answer(panel="/etc/a\n@apt\n@apt 0 0\n@end 1", apt=f"{KNOWN}\nInst bash [1] (2 Debian:12/stable [amd64])")
     told = report(output)
     assert set(of_cause(told, "updates")) == {"bash"}
     assert told.examined == frozenset(CAUSES)
@@ -147,6 +145,37 @@ def test_what_apt_or_dpkg_could_not_say_is_not_examined(known: str, missing: set
     told = report(apt=known)
     assert frozenset(CAUSES) - told.examined == missing
     assert told.problems
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "sh: 1: find: not found",
+        "bash: line 1: find: command not found",
+        "find: '/etc': Permission denied",
+        "find: '/etc/x': Input/output error",
+        "",
+    ],
+)
+def test_a_look_for_configuration_files_that_went_wrong_is_a_problem(line: str) -> None:
+    told = report(conffiles=f"{line}\n/etc/b.conf.dpkg-dist")
+    assert "conffiles" not in told.examined
+    assert told.problems == (f"the configuration files that wait are not known: {line}".strip(),)
+    assert set(of_cause(told, "conffiles")) == {"/etc/b.conf"}
+
+
+def test_a_look_for_configuration_files_that_ended_badly_is_a_problem() -> None:
+    told = report(answer().replace(b"@conffiles 0 0", b"@conffiles 127 0"))
+    assert "conffiles" not in told.examined
+    assert told.problems == ("the configuration files that wait are not known: the look ended with exit status 127",)
+
+
+@pytest.mark.parametrize("quoted", ["'/etc/ssl/private'", "`/etc/ssl/private'", "/etc/ssl/private"])
+def test_a_folder_that_is_for_root_alone_is_no_problem_but_hides_what_waits_there(quoted: str) -> None:
+    told = report(conffiles=f"find: {quoted}: Permission denied")
+    assert frozenset(CAUSES) - told.examined == {"conffiles"}
+    assert told.problems == ()
+    assert told.facts["conffiles_unread"] == 1
 
 
 @pytest.mark.parametrize("text", ["1" * 1_000_000, "-a" * 500_000, "." * 1_000_000, "a " * 500_000])
