@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from opsrunner.config.freezing import thaw
@@ -13,19 +14,35 @@ from opsrunner.model.routine import Routine, StepPlan
 from opsrunner.model.site import Host
 from opsrunner.model.task import Task, TaskKind
 from opsrunner.steps.fan_out import select_hosts
+from opsrunner.steps.kinds import KINDS
 
 _MARKS = ("{{", "{%", "{#")
 
 
-def question_of(task: Task, *, books: Books, hosts: Mapping[str, Host]) -> Question | None:
+@dataclass(frozen=True, kw_only=True)
+class ToOthers:
+    """A question to all hosts of a step, asked as gently as the step asks them."""
+
+    question: Question
+    timeout_seconds: float
+    """For all hosts together, as the step has it."""
+    most_at_once: int
+
+
+def question_of(task: Task, *, books: Books, hosts: Mapping[str, Host]) -> ToOthers | None:
     """Return what a host's follow-up leads to ask all hosts of its step; None where it leads to nothing.
 
     The command is the one that is frozen with the run: what stands in a file by now, or in a form, does not count.
+    A step that something holds back (people before it, `when`, `once`), or that judges its answers by more than
+    their ends, is no question: to ask it would be to run the routine without what guards it.
     """
     if task.kind is not TaskKind.FOLLOW_UP or task.run is None or task.key not in hosts:
         return None
-    plan = _frozen_step(task, books)
-    if plan is None or plan.kind not in ("ssh", "ask") or plan.for_each is not None or _has_template(plan):
+    routine = _frozen(task, books)
+    plan = next((plan for plan in routine.steps if plan.id == task.step), None) if routine else None
+    if routine is None or plan is None or plan.kind not in ("ssh", "ask"):
+        return None
+    if plan.for_each is not None or _has_template(plan) or _is_guarded(routine, plan):
         return None
     wanted = plan.options["hosts"]
     try:
@@ -34,27 +51,45 @@ def question_of(task: Task, *, books: Books, hosts: Mapping[str, Host]) -> Quest
         return None
     if len(meant) < 2 or task.key not in {host.name for host in meant}:
         return None
-    return Question(
+    question = Question(
         command=plan.options["run"],
         hosts=(wanted,) if isinstance(wanted, str) else tuple(wanted),
         expect=plan.options.get("expect"),
         exit_codes=_exit_codes(plan),
         env=plan.env,
     )
+    return ToOthers(question=question, timeout_seconds=plan.timeout_seconds, most_at_once=_most_at_once(plan))
 
 
-def others_routine(question: Question, *, accountable: str) -> Routine:
+def others_routine(asked: ToOthers, *, accountable: str) -> Routine:
     """Return the routine that asks the others: it looks, and opens nothing."""
-    return asked_routine(question, accountable=accountable)
+    return asked_routine(
+        asked.question,
+        accountable=accountable,
+        timeout_seconds=asked.timeout_seconds,
+        most_at_once=asked.most_at_once,
+    )
 
 
-def _frozen_step(task: Task, books: Books) -> StepPlan | None:
+def _frozen(task: Task, books: Books) -> Routine | None:
     try:
         run = books.runs.get(task.run or 0)
-        routine = thaw(books.runs.frozen_body(run.frozen or ""))
+        return thaw(books.runs.frozen_body(run.frozen or ""))
     except (NotFound, StateError):  # forgotten, or written by another version
         return None
-    return next((plan for plan in routine.steps if plan.id == task.step), None)
+
+
+def _is_guarded(routine: Routine, plan: StepPlan) -> bool:
+    """Tell whether more than its command makes out a step: what holds it back, or what else judges its answers."""
+    if any(text is not None for text in (plan.when, plan.once, plan.fail_if, plan.warn_if)):
+        return True
+    before = routine.steps[: routine.steps.index(plan)]
+    return any(task.wait or task.approve is not None for step in before for task in step.tasks)
+
+
+def _most_at_once(plan: StepPlan) -> int:
+    default = KINDS[plan.kind].options.model_fields["max_parallel"].default
+    return int(plan.options.get("max_parallel", default))
 
 
 def _exit_codes(plan: StepPlan) -> tuple[int, ...]:

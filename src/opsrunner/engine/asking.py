@@ -24,6 +24,8 @@ STEP = "ask"
 NAME_LENGTH = 80
 TIMEOUT_SECONDS = 60
 MOST_AT_ONCE = 50
+BY_BUTTON = "with **Ask the others…** on the follow-up of the host, because no command line gives it its environment"
+"""How a question with `env` is asked again: a command line would be another question, and show what is secret."""
 _ID = re.compile(r"ask-[0-9a-f]{8}\Z")
 
 
@@ -106,8 +108,13 @@ def thawed_question(text: str) -> Routine:
     return routine
 
 
+def has_command_line(routine: Routine) -> bool:
+    """Tell whether a question can be asked on the command line: not with an environment, which is part of it."""
+    return not routine.steps[0].env
+
+
 def asking_words(routine: Routine) -> str:
-    """Return the command line that asks a question again, fit for a shell."""
+    """Return the command line that asks a question again, fit for a shell; see `has_command_line`."""
     options = routine.steps[0].options
     command, hosts, codes = options["run"], options["hosts"], options.get("exit", ())
     told = ["--hosts", hosts if isinstance(hosts, str) else ",".join(hosts)]
@@ -121,10 +128,10 @@ def asking_words(routine: Routine) -> str:
 def again_words(routine: Routine, *, run_it: str) -> str:
     """Return how a routine is run again, in Markdown: `run_it` with the command behind it."""
     if is_asked(routine):
-        return f"{run_it}, with the command below."
+        return f"{run_it}, {'with the command below' if has_command_line(routine) else BY_BUTTON}."
     return f"{run_it}: `opsrunner run {routine.id}`."
 
 
 def below_words(routine: Routine) -> str:
-    """Return the block that `again_words` refers to; nothing for a routine that has a file."""
-    return f"\n\n{fenced(asking_words(routine))}" if is_asked(routine) else ""
+    """Return the block that `again_words` refers to; nothing where it refers to none."""
+    return f"\n\n{fenced(asking_words(routine))}" if is_asked(routine) and has_command_line(routine) else ""

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from opsrunner.engine.asking import asking_words, is_asked
+from opsrunner.engine.asking import again_words, below_words, is_asked
 from opsrunner.engine.desk import Desk
 from opsrunner.engine.finding_words import hosts_words
 from opsrunner.engine.plain_markdown import plain_markdown
@@ -27,7 +27,6 @@ from opsrunner.model.run import Run
 from opsrunner.model.task import Evidence, NewTask, Task, TaskKind, TaskStatus
 from opsrunner.schedules.business import due_moment
 from opsrunner.schedules.day_names import day_words
-from opsrunner.steps.fenced import fenced
 
 MOST_HOSTS = 40
 """So many hosts a task names; `opsrunner findings` names them all."""
@@ -194,7 +193,7 @@ class FindingTasks:
 
 def _again(routine: Routine) -> Iterator[str]:
     if is_asked(routine):
-        yield from ("Ask again when it is put right:", "", fenced(asking_words(routine)), "")
+        yield from (again_words(routine, run_it="Ask again when it is put right") + below_words(routine), "")
 
 
 def _seen(audited: Audited) -> set[tuple[str, str, str]]:

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 from starlette.responses import Response
 
-from opsrunner.engine.ask_others import others_routine, question_of
-from opsrunner.engine.asking import Question
+from opsrunner.engine.ask_others import ToOthers, others_routine, question_of
 from opsrunner.engine.hosts import inventory
 from opsrunner.engine.rights import Rights
 from opsrunner.errors import Refused
@@ -32,10 +31,10 @@ def others_of(visit: Visit, task: Task) -> Others | None:
     """Return what the reader may ask the others about an open task, None for nothing."""
     if not task.is_open or not visit.person.is_staff or visit.person.is_partner:
         return None
-    question = _question(visit, task)
-    if question is None:
+    asked = _question(visit, task)
+    if asked is None:
         return None
-    return Others(command=visit.app.vault.mask(question.command), hosts=", ".join(question.hosts))
+    return Others(command=visit.app.vault.mask(asked.question.command), hosts=", ".join(asked.question.hosts))
 
 
 async def ask_others(visit: Visit) -> Response:
@@ -61,7 +60,7 @@ async def ask_others(visit: Visit) -> Response:
     return visit.back(f"/tasks/{task.id}" if run is None else f"/runs/{run}")
 
 
-def _question(visit: Visit, task: Task) -> Question | None:
+def _question(visit: Visit, task: Task) -> ToOthers | None:
     return question_of(task, books=visit.app.books, hosts=inventory(visit.app.site))
 
 

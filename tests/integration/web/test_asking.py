@@ -12,7 +12,7 @@ import pytest
 from opsrunner.app import App
 from opsrunner.config.freezing import freeze, thaw
 from opsrunner.ledger.runs import NewRun
-from opsrunner.model.routine import Routine, StepPlan
+from opsrunner.model.routine import Approval, Routine, StepPlan, TaskPlan
 from opsrunner.model.run import Run, RunStatus, Trigger
 from opsrunner.model.task import Task, TaskKind, TaskStatus
 from opsrunner.testing import FakeClock
@@ -29,11 +29,16 @@ COMMAND = 'echo \'<b>\' `echo x` {{ y }} "$(true)" # `it\'s`\necho "$A"'
 STEP = StepPlan(
     id="audit",
     kind="ssh",
-    options={"hosts": ["local", "shared"], "run": COMMAND, "ok_codes": [0, 3], "warn_codes": [4]},
+    options={"hosts": ["local", "shared"], "run": COMMAND, "max_parallel": 1, "ok_codes": [0, 3], "warn_codes": [4]},
     env={"A": "b"},
+    timeout_seconds=1800,
     line=4,
 )
 Follow = Callable[..., Task]
+
+
+def people(*tasks: TaskPlan) -> StepPlan:
+    return StepPlan(id="people", kind="task", tasks=tasks, line=2)
 
 
 @pytest.fixture
@@ -49,8 +54,9 @@ def app(app: App) -> App:
 def follow_up(app: App, clock: FakeClock, open_task: Callable[..., Task]) -> Follow:
     """Open the follow-up of a host that a step failed on: `follow_up(step=STEP, key="web1")`."""
 
-    def fail(step: StepPlan = STEP, **changes: Any) -> Task:
-        routine = Routine(id="nightly", name="Nightly", accountable="sysadmin", steps=(step,), file="routines/x.yaml")
+    def fail(step: StepPlan = STEP, *, before: tuple[StepPlan, ...] = (), **changes: Any) -> Task:
+        steps = (*before, step)
+        routine = Routine(id="nightly", name="Nightly", accountable="sysadmin", steps=steps, file="routines/x.yaml")
         frozen = app.books.runs.freeze(freeze(routine))
         new = NewRun(routine="nightly", trigger=Trigger.MANUAL, status=RunStatus.RUNNING, frozen=frozen)
         run = app.books.runs.claim(new, at=clock.now())
@@ -108,10 +114,11 @@ def test_the_button_asks_all_hosts_of_the_step_what_the_failing_run_asked(
         "hosts": ["local", "shared"],
         "run": COMMAND,
         "exit": [0, 3, 4],
-        "max_parallel": 50,
+        "max_parallel": 1,
         "tasks": {"open": False},
     }
     assert (dict(step.env), step.follow_up) == ({"A": "b"}, False)
+    assert step.timeout_seconds == 1800
     (record,) = app.books.audit.about(f"task {task.id}")
     assert (record.actor, record.action) == ("ops1", "ask the others")
     page = browser.get(f"/runs/{run.id}").text
@@ -129,6 +136,21 @@ def test_what_is_asked_already_leads_to_that_run(app: App, signed_in: SignedIn, 
     second = run_of(app, browser.post(f"/tasks/{task.id}/ask-others"))
 
     assert first.id == second.id
+
+
+@pytest.mark.usefixtures("daemon")
+def test_what_nobody_waits_for_guards_nothing_and_a_step_asks_as_many_at_once_as_its_kind(
+    app: App, signed_in: SignedIn, follow_up: Follow
+) -> None:
+    plain = StepPlan(id="audit", kind="ssh", options={"hosts": ["local", "web1"], "run": "true"}, line=3)
+    task = follow_up(plain, before=(people(TaskPlan(id="read", title="Read")),))
+    browser = signed_in("ops1")
+    browser.get(f"/tasks/{task.id}")
+
+    run = run_of(app, browser.post(f"/tasks/{task.id}/ask-others"))
+
+    (step,) = thaw(app.books.runs.frozen_body(run.frozen or "")).steps
+    assert (step.options["max_parallel"], step.timeout_seconds) == (10, 3600)
 
 
 def test_without_an_answer_of_the_daemon_it_leads_back_to_the_task(
@@ -189,6 +211,16 @@ def test_who_may_only_look_or_helps_out_asks_nobody(
             ),
             {},
             id="values from steps before",
+        ),
+        pytest.param(replace(STEP, when="now.hour > 20"), {}, id="it has a condition"),
+        pytest.param(replace(STEP, once="restart"), {}, id="it happens once"),
+        pytest.param(replace(STEP, fail_if="output"), {}, id="more judges it bad"),
+        pytest.param(replace(STEP, warn_if="output"), {}, id="more judges it doubtful"),
+        pytest.param(STEP, {"before": (people(TaskPlan(id="look", title="Look", wait=True)),)}, id="people before it"),
+        pytest.param(
+            STEP,
+            {"before": (people(TaskPlan(id="ok", title="OK", approve=Approval(rows="[]", by="owner"))),)},
+            id="somebody approves it",
         ),
     ],
 )

@@ -11,7 +11,15 @@ from hypothesis import strategies as st
 
 from opsrunner.cli.ask import ask
 from opsrunner.config.freezing import freeze, thaw
-from opsrunner.engine.asking import Question, asked_routine, asking_words, is_asked, thawed_question
+from opsrunner.engine.asking import (
+    Question,
+    again_words,
+    asked_routine,
+    asking_words,
+    below_words,
+    is_asked,
+    thawed_question,
+)
 from opsrunner.errors import Refused
 from opsrunner.model.routine import Routine, StepPlan
 from opsrunner.steps.fenced import fenced
@@ -56,6 +64,18 @@ def test_the_command_line_asks_the_same_again_whatever_stands_in_it(command: str
     given_ = ask.make_context("ask", words[2:]).params
     assert (given_["command"], given_["expect"]) == (command, expect)
     assert [name for text in given_["hosts"] for name in text.split(",")] == ["shared", "web1"]
+
+
+def test_a_question_with_an_environment_has_no_command_line_and_shows_no_value_of_it() -> None:
+    asked = routine(replace(QUESTION, env={"TOKEN": "hunter2"}))
+    said = again_words(asked, run_it="Run it again") + below_words(asked)
+
+    assert said.startswith("Run it again, with **Ask the others…** on the follow-up of the host")
+    assert "opsrunner ask" not in said
+    assert "hunter2" not in said
+    plain = routine(QUESTION)
+    assert again_words(plain, run_it="Run it again") == "Run it again, with the command below."
+    assert asking_words(plain) in below_words(plain)
 
 
 @given(COMMANDS, COMMANDS)
