@@ -17,6 +17,7 @@ from opsrunner.cli.main import opsrunner
 from opsrunner.cli.session import Session
 from opsrunner.errors import StepFailed
 from opsrunner.fleet.fleet import Fleet
+from opsrunner.fleet.host_keys import trust
 from opsrunner.fleet.private_keys import PrivateKeys
 from opsrunner.model.site import Host
 
@@ -189,7 +190,12 @@ def test_the_script_makes_the_account_and_saying_it_twice_changes_nothing_more(
 
 
 def test_a_jump_host_is_prepared_to_lead_to_the_hosts_behind_it_and_nowhere_else(
-    site: Path, let_in: Callable[[str], None], make_fleet: Callable[..., Fleet], pinned_host: Callable[[int], Host]
+    site: Path,
+    let_in: Callable[[str], None],
+    make_fleet: Callable[..., Fleet],
+    pinned_host: Callable[[int], Host],
+    known_hosts: Path,
+    sshd_farm: Any,
 ) -> None:
     inner, elsewhere, bastion = pinned_host(121), pinned_host(122), pinned_host(120)
     settings = site / "opsrunner.yaml"
@@ -198,11 +204,11 @@ def test_a_jump_host_is_prepared_to_lead_to_the_hosts_behind_it_and_nowhere_else
     line = prepared(site, "web1")["authorized_keys"]
     let_in(line)
     by_key = replace(bastion, key_file=str(site / "secrets/ssh_key"))
+    inner_behind = replace(inner, jump=by_key)
+    trust(known_hosts, inner_behind, sshd_farm.public_keys(inner))
     fleet = make_fleet()
 
-    answer = fleet.run(
-        replace(inner, jump=by_key), "echo $WEBHOST", env={}, timeout_seconds=20, stopping=threading.Event()
-    )
+    answer = fleet.run(inner_behind, "echo $WEBHOST", env={}, timeout_seconds=20, stopping=threading.Event())
 
     assert line.startswith(f'restrict,port-forwarding,permitopen="{inner.address}:{inner.port}" ssh-ed25519 ')
     assert answer.stdout == b"web121\n"
