@@ -11,7 +11,7 @@ import click
 
 from opsrunner.cli.options import json_option, person_option, site_options, verb
 from opsrunner.cli.session import Session
-from opsrunner.errors import UsageError
+from opsrunner.errors import Refused, UsageError
 
 if TYPE_CHECKING:
     from opsrunner.cli.screen import Cell
@@ -79,7 +79,6 @@ def accept(session: Session, name: str, *, until: str, reason: str, hosts: str |
     """
     from opsrunner.cli.lookup import acting_person
     from opsrunner.cli.moments import parse_moment
-    from opsrunner.engine.rights import Rights
 
     if take_back and (until or reason):
         raise UsageError("--take-back goes without --until and --reason")
@@ -87,7 +86,8 @@ def accept(session: Session, name: str, *, until: str, reason: str, hosts: str |
         raise UsageError("say until when and why: --until WHEN --reason TEXT")
     with session.opened() as app:
         person = acting_person(session, app)
-        Rights(app.desk).require_staff(person)
+        if not person.is_staff or person.is_partner:
+            raise Refused(f"{person.name} may not accept findings")
         now, zone = app.clock.now(), ZoneInfo(app.site.timezone)
         found = app.accepting.named(name, hosts=_hosts(app, hosts), at=now)
         if take_back:

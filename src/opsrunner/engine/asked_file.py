@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -75,6 +76,7 @@ def write_file(new: NewFile, *, site: Site, today: date) -> Path:
         with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=".", encoding="utf-8", newline="") as file:
             file.write(text)
             file.flush()
+            os.fchmod(file.fileno(), _mode_beside(path.parent))
             os.fsync(file.fileno())
             os.link(file.name, path)  # unlike a move, it never overwrites
     except FileExistsError as exc:
@@ -84,6 +86,21 @@ def write_file(new: NewFile, *, site: Site, today: date) -> Path:
     with suppress(OSError):
         _sync(path.parent)
     return path
+
+
+def _mode_beside(folder: Path) -> int:
+    """Return the rights that a routine's file has there, else those of any new file; none but its owner may write it.
+
+    Who asks as root has to leave a file that the daemon's user can read.
+    """
+    for path in sorted(folder.glob("*.y*ml")):
+        with suppress(OSError):
+            status = path.lstat()
+            if stat.S_ISREG(status.st_mode):
+                return stat.S_IMODE(status.st_mode) & 0o644 | stat.S_IRUSR
+    umask = os.umask(0o077)
+    os.umask(umask)
+    return 0o644 & ~umask | stat.S_IRUSR
 
 
 def _sync(folder: Path) -> None:

@@ -15,10 +15,10 @@ from click.testing import CliRunner
 
 from opsrunner.cli.main import opsrunner
 from opsrunner.cli.session import Session
-from opsrunner.errors import StepFailed
+from opsrunner.errors import StateError, StepFailed
 from opsrunner.fleet.fleet import Fleet
 from opsrunner.fleet.host_keys import trust
-from opsrunner.fleet.private_keys import PrivateKeys
+from opsrunner.fleet.private_keys import PrivateKeys, make_key
 from opsrunner.model.site import Host
 
 pytestmark = pytest.mark.needs("sshd", "ssh-keygen", "ssh")
@@ -136,6 +136,31 @@ def test_a_key_is_made_once_for_its_owner_alone_and_never_written_over(site: Pat
     assert " ".join(public.split()[:2]) in first["authorized_keys"]
     told = subprocess.run(["ssh-keygen", "-y", "-f", str(key)], capture_output=True, text=True, check=True).stdout
     assert told.split()[:2] == public.split()[:2]
+
+
+def test_what_lies_where_the_key_should_is_named_and_stays(tmp_path: Path) -> None:
+    key, public = tmp_path / "secrets/ssh_key", tmp_path / "secrets/ssh_key.pub"
+    (tmp_path / "secrets").write_text("a file")
+    with pytest.raises(StateError, match=r"/secrets is no folder: see what it is, and move it away$"):
+        make_key(tmp_path, "secrets/ssh_key")
+    assert (tmp_path / "secrets").read_text() == "a file"
+    (tmp_path / "secrets").unlink()
+    key.parent.mkdir()
+    key.symlink_to("/nowhere/mounted/ssh_key")
+    with pytest.raises(StateError, match=r"ssh_key leads to /nowhere/mounted/ssh_key, which is not there: mount"):
+        make_key(tmp_path, "secrets/ssh_key")
+    assert key.is_symlink()
+    key.unlink()
+    key.mkdir()
+    with pytest.raises(StateError, match=r"ssh_key is no file: see what it is"):
+        make_key(tmp_path, "secrets/ssh_key")
+    key.rmdir()
+    public.symlink_to("/nowhere")
+    with pytest.raises(StateError, match=r"ssh_key\.pub is there already, without its private key: move it away"):
+        make_key(tmp_path, "secrets/ssh_key")
+    assert [path.name for path in key.parent.iterdir()] == ["ssh_key.pub"]
+    with pytest.raises(StateError, match="Not a directory"):
+        make_key(Path("/dev/null"), "secrets/ssh_key")
 
 
 def test_a_public_half_of_another_key_is_told(site: Path, tmp_path: Path) -> None:
