@@ -14,7 +14,7 @@ from pathlib import Path
 
 from opsrunner.config.cross_checks import Known
 from opsrunner.config.fields import check_name
-from opsrunner.config.folder import ROUTINES
+from opsrunner.config.folder import ROUTINES, SITE_FILE
 from opsrunner.config.inventories.reading import Inventories
 from opsrunner.config.routine_file import RoutineContext, read_routine
 from opsrunner.config.site_file import read_site
@@ -89,18 +89,16 @@ def write_file(new: NewFile, *, site: Site, today: date) -> Path:
 
 
 def _mode_beside(folder: Path) -> int:
-    """Return the rights that a routine's file has there, else those of any new file; none but its owner may write it.
+    """Return the rights that a routine's file has there, else those of `opsrunner.yaml`; only its owner may write it.
 
-    Who asks as root has to leave a file that the daemon's user can read.
+    Who asks as root has to leave a file that the daemon's user can read; our umask, for the state, says nothing here.
     """
-    for path in sorted(folder.glob("*.y*ml")):
+    for path in (*sorted(folder.glob("*.y*ml")), folder.parent / SITE_FILE):
         with suppress(OSError):
-            status = path.lstat()
+            status = path.stat()
             if stat.S_ISREG(status.st_mode):
-                return stat.S_IMODE(status.st_mode) & 0o644 | stat.S_IRUSR
-    umask = os.umask(0o077)
-    os.umask(umask)
-    return 0o644 & ~umask | stat.S_IRUSR
+                return stat.S_IMODE(status.st_mode) & 0o644 | stat.S_IRUSR | stat.S_IWUSR
+    return stat.S_IRUSR | stat.S_IWUSR
 
 
 def _sync(folder: Path) -> None:
