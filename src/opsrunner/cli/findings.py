@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
@@ -11,7 +12,7 @@ import click
 
 from opsrunner.cli.options import json_option, person_option, site_options, verb
 from opsrunner.cli.session import Session
-from opsrunner.errors import UsageError
+from opsrunner.errors import Refused, UsageError
 
 if TYPE_CHECKING:
     from opsrunner.cli.screen import Cell
@@ -29,6 +30,8 @@ opsrunner accept held:nginx --until 2026-12-31 --reason "the vendor's build, unt
 opsrunner accept reboot --hosts db1,db2 --until fri --reason "window on Friday night"
 opsrunner accept reboot --take-back
 """
+_NAMED = 3
+"""Hosts whose names stand in one line."""
 
 
 @verb(FINDINGS_EXAMPLE)
@@ -42,7 +45,7 @@ def findings(session: Session, name: str, hosts: str | None, only_accepted: bool
     """Show what the audits found on the hosts and what stands still, the worst first.
 
     FINDING is a cause (`security`) or one finding (`security:openssl`). The exit code is 1 where something stands that
-    nobody has accepted.
+    nobody has accepted, and where hosts were never audited, or not in full: nobody knows what stands there.
     """
     from opsrunner.engine.host_audits import standing_findings
 
@@ -54,11 +57,16 @@ def findings(session: Session, name: str, hosts: str | None, only_accepted: bool
         open_ = [one for one in shown if one.accepted is None]
         if only_accepted:
             shown = [one for one in shown if one.accepted is not None]
+        blind = _blind(app, wanted, at=now)
         if session.as_json:
             session.print_json([_view(one) for one in _ordered(shown)])
+        elif only_accepted and not shown:
+            session.screen.line("Nothing is accepted.", tone="fine")
         else:
-            _tell(session, app, _ordered(shown), only_accepted=only_accepted)
-    return 1 if open_ and not only_accepted else 0
+            _tell(session, app, _ordered(shown))
+            if not only_accepted:
+                _tell_blind(session, blind, is_calm=not shown)
+    return 1 if (open_ or blind.is_any) and not only_accepted else 0
 
 
 @verb(ACCEPT_EXAMPLE)
@@ -79,7 +87,6 @@ def accept(session: Session, name: str, *, until: str, reason: str, hosts: str |
     """
     from opsrunner.cli.lookup import acting_person
     from opsrunner.cli.moments import parse_moment
-    from opsrunner.engine.rights import Rights
 
     if take_back and (until or reason):
         raise UsageError("--take-back goes without --until and --reason")
@@ -87,7 +94,8 @@ def accept(session: Session, name: str, *, until: str, reason: str, hosts: str |
         raise UsageError("say until when and why: --until WHEN --reason TEXT")
     with session.opened() as app:
         person = acting_person(session, app)
-        Rights(app.desk).require_staff(person)
+        if not person.is_staff or person.is_partner:
+            raise Refused(f"{person.name} may not accept findings")
         now, zone = app.clock.now(), ZoneInfo(app.site.timezone)
         found = app.accepting.named(name, hosts=_hosts(app, hosts), at=now)
         if take_back:
@@ -133,18 +141,62 @@ def _ordered(found: Sequence[KnownFinding]) -> list[KnownFinding]:
     return sorted(found, key=lambda one: (one.finding.severity.rank, one.finding.name, one.finding.host))
 
 
-def _tell(session: Session, app: OpenSite, shown: Sequence[KnownFinding], *, only_accepted: bool) -> None:
+@dataclass(frozen=True, kw_only=True)
+class _Blind:
+    """The hosts of which no finding is no good sign."""
+
+    asked: int
+    """How many hosts were asked about."""
+    never: tuple[str, ...]
+    partly: tuple[str, ...]
+
+    @property
+    def is_any(self) -> bool:
+        return bool(self.never or self.partly)
+
+
+def _blind(app: OpenSite, wanted: frozenset[str], *, at: datetime) -> _Blind:
+    """Return which of the hosts were never audited, or not in full; of all hosts where none is `wanted`."""
+    from opsrunner.engine.host_audits import HostAudit, host_audits
+    from opsrunner.engine.hosts import inventory
+
+    everywhere = inventory(app.site)
+    remote = [host.name for host in everywhere.values() if not host.is_local]
+    hosts = [name for name in everywhere if name in wanted] or remote or list(everywhere)
+    audits = host_audits(app.desk, at=at)
+    known = {name: audits.get(name, HostAudit()) for name in hosts}
+    return _Blind(
+        asked=len(hosts),
+        never=tuple(name for name, one in known.items() if not one.sources),
+        partly=tuple(name for name, one in known.items() if one.sources and not one.is_whole),
+    )
+
+
+def _tell_blind(session: Session, blind: _Blind, *, is_calm: bool) -> None:
+    """Say which hosts nothing is known of, or not all; `is_calm`: nothing was shown of any host."""
+    others = blind.asked - len(blind.never) - len(blind.partly)
+    if is_calm and others:
+        where = " on the others" if blind.is_any else ""
+        session.screen.line(f"Nothing that an audit found stands still{where}.", tone="fine")
+    if blind.never:
+        advice = "nobody knows what stands there; run a routine with an audit"
+        session.screen.line(f"Never audited: {_some(blind.never)}: {advice}.", tone="look")
+    if blind.partly:
+        session.screen.line(f"Not audited in full: {_some(blind.partly)}: more may stand there.", tone="look")
+
+
+def _some(hosts: Sequence[str]) -> str:
+    """Return `5 hosts (web1, web2, web3 and 2 more)`."""
+    from opsrunner.engine.moment_words import count_words
+
+    more = f" and {len(hosts) - _NAMED} more" if len(hosts) > _NAMED else ""
+    return f"{count_words(len(hosts), 'host')} ({', '.join(hosts[:_NAMED])}{more})"
+
+
+def _tell(session: Session, app: OpenSite, shown: Sequence[KnownFinding]) -> None:
     from opsrunner.cli.screen import Column
 
     if not shown:
-        is_known = bool(app.books.host_facts.all())
-        nothing = "Nothing is accepted." if only_accepted else "Nothing that an audit found stands still."
-        if is_known or only_accepted:
-            session.screen.line(nothing, tone="fine")
-        else:
-            session.screen.line(
-                "No host was audited yet, so nothing is known: run a routine with an audit.", tone="look"
-            )
         return
     columns = [Column(title=title) for title in ("host", "finding", "severity", "since")]
     columns += [Column(title="what", grows=True), Column(title="accepted until")]

@@ -63,9 +63,8 @@ def trust(session: Session, names: tuple[str, ...], is_all: bool, source: Path |
 
 def _trust_one(session: Session, app: OpenSite, host: Host, *, yes: bool) -> int:
     from opsrunner.fleet.host_keys import KnownHosts
-    from opsrunner.fleet.scan import scan
 
-    shown = scan(host, clock=app.clock)
+    shown = app.fleet.scan(host)
     pinned = KnownHosts(app.known_hosts).keys_of(host)
     if not shown:
         raise Refused(f"{host.name} showed no key of a type that opsrunner accepts")
@@ -131,14 +130,16 @@ def _asked(session: Session, app: OpenSite, hosts: Sequence[Host]) -> Mapping[Ho
 def _imported(hosts: Sequence[Host], source: Path) -> Mapping[Host, Sequence[HostKey] | str]:
     """Return what OpenSSH has pinned for the hosts in a file, by address or by name; hashed names count."""
     from opsrunner.engine.host_trust import accepted
-    from opsrunner.fleet.host_keys import KnownHosts, with_address
+    from opsrunner.fleet.host_keys import KnownHosts, with_address, without_jump
 
     if not source.is_file():
         raise NotFound(f"{source}: there is no such file")
     known = KnownHosts(source)
     found: dict[Host, Sequence[HostKey] | str] = {}
     for host in hosts:
-        keys = accepted(known.keys_of(host)) or accepted(known.keys_of(with_address(host, host.name)))
+        plain = without_jump(host)
+        written = (host, plain, with_address(plain, host.name))
+        keys = next((keys for one in written if (keys := accepted(known.keys_of(one)))), ())
         found[host] = keys or f"has no key in {source}"
     return found
 

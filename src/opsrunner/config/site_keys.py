@@ -26,6 +26,8 @@ from opsrunner.model.site import Host, Limits, MailSettings, SmtpSettings
 from opsrunner.steps.fields import Bytes, Seconds, Secret
 
 _ADDRESS = re.compile(r"[A-Za-z0-9_:][A-Za-z0-9._:%-]*\Z")
+_USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@-]*\$?\Z")
+"""Accounts as useradd(8) makes them, and of directories (`ops@example.com`): what a line of a script may hold."""
 _LISTEN = re.compile(r"\S+:[0-9]{1,5}\Z")
 _PORTS = {"starttls": 587, "tls": 465, "none": 25}
 
@@ -39,6 +41,13 @@ def _check_address(text: str) -> str:
     raise ValueError(f"'{text[:60]}' is no address\n{f'write user: {user[:60]} beside {rest[:60]}' if sign else hint}")
 
 
+def _check_user(text: str) -> str:
+    """Return the name of an account; the empty one is that of this process."""
+    if not text or (_USER.match(text) and len(text) <= 64):
+        return text
+    raise ValueError(f"{text[:60]!r} is no account\nuse ASCII letters, digits, '_', '.', '@' and '-', 64 at the most")
+
+
 def _check_listen(text: str) -> str:
     if not _LISTEN.match(text) or not 0 < int(text.rpartition(":")[2]) < 65536:
         raise ValueError(f"'{text[:60]}' is not an address and port such as 127.0.0.1:8420")
@@ -46,6 +55,7 @@ def _check_listen(text: str) -> str:
 
 
 Address: TypeAlias = Annotated[Text, AfterValidator(_check_address)]
+User: TypeAlias = Annotated[str, AfterValidator(_check_user)]
 Port: TypeAlias = Annotated[int, Field(ge=1, le=65535, strict=True)]
 
 
@@ -86,7 +96,7 @@ class HostKeys(Keys):
     """One machine."""
 
     address: Address | None = Field(default=None, description="Needed, unless an inventory says it.")
-    user: str = ""
+    user: User = ""
     port: Port = 22
     groups: HostNames = ()
     key_file: Text | None = Field(default=None, description="Private key. Default: secrets/ssh_key.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -13,7 +14,7 @@ from pathlib import Path
 
 from opsrunner.config.cross_checks import Known
 from opsrunner.config.fields import check_name
-from opsrunner.config.folder import ROUTINES
+from opsrunner.config.folder import ROUTINES, SITE_FILE
 from opsrunner.config.inventories.reading import Inventories
 from opsrunner.config.routine_file import RoutineContext, read_routine
 from opsrunner.config.site_file import read_site
@@ -75,6 +76,7 @@ def write_file(new: NewFile, *, site: Site, today: date) -> Path:
         with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=".", encoding="utf-8", newline="") as file:
             file.write(text)
             file.flush()
+            os.fchmod(file.fileno(), _mode_beside(path.parent))
             os.fsync(file.fileno())
             os.link(file.name, path)  # unlike a move, it never overwrites
     except FileExistsError as exc:
@@ -84,6 +86,19 @@ def write_file(new: NewFile, *, site: Site, today: date) -> Path:
     with suppress(OSError):
         _sync(path.parent)
     return path
+
+
+def _mode_beside(folder: Path) -> int:
+    """Return the rights that a routine's file has there, else those of `opsrunner.yaml`; only its owner may write it.
+
+    Who asks as root has to leave a file that the daemon's user can read; our umask, for the state, says nothing here.
+    """
+    for path in (*sorted(folder.glob("*.y*ml")), folder.parent / SITE_FILE):
+        with suppress(OSError):
+            status = path.stat()
+            if stat.S_ISREG(status.st_mode):
+                return stat.S_IMODE(status.st_mode) & 0o644 | stat.S_IRUSR | stat.S_IWUSR
+    return stat.S_IRUSR | stat.S_IWUSR
 
 
 def _sync(folder: Path) -> None:

@@ -47,8 +47,23 @@ class HostKey:
 
 
 def known_name(host: Host) -> str:
-    """Return the name under which OpenSSH pins `host`: the port is part of it unless it is 22."""
+    """Return the name under which OpenSSH pins `host`: the port is part of it unless it is 22.
+
+    Behind a jump host an address means something only there, so the way is part of it: `[10.0.0.2@bastion]:22`.
+    """
+    if host.jump is not None:
+        return f"[{host.address}{_way(host)}]:{host.port}"
     return host.address if host.port == 22 else f"[{host.address}]:{host.port}"
+
+
+def _way(host: Host) -> str:
+    """Return the hosts on the way to `host`, the nearest to it first; no address holds an `@`."""
+    return f"@{host.jump.name}{_way(host.jump)}" if host.jump is not None else ""
+
+
+def without_jump(host: Host) -> Host:
+    """Return `host` as OpenSSH would pin it, which leaves out the way."""
+    return replace(host, jump=None)
 
 
 def with_address(host: Host, address: str) -> Host:

@@ -77,27 +77,47 @@ def make_key(site_root: Path, name: str) -> bool:
     private = Ed25519PrivateKey.generate()
     text = private.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption())
     public = private.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH)
+    beside = path.with_name(f"{path.name}.pub")
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         _write_new(path, text)
-        _write_new(path.with_name(f"{path.name}.pub"), public + b" opsrunner\n")
     except FileExistsError as exc:
-        if path.exists() and exc.filename == str(path):
+        if path.is_file():
             return False
-        path.unlink()
-        raise StateError(f"{exc.filename} is there already, without its private key: move it away") from exc
+        raise StateError(_in_the_way(path)) from exc
     except OSError as exc:
         raise StateError(f"{path}: {exc.strerror}") from exc
+    try:
+        _write_new(beside, public + b" opsrunner\n")
+    except FileExistsError as exc:
+        path.unlink()
+        raise StateError(f"{beside} is there already, without its private key: move it away") from exc
+    except OSError as exc:
+        path.unlink()
+        raise StateError(f"{beside}: {exc.strerror}") from exc
     return True
 
 
+def _in_the_way(path: Path) -> str:
+    """Return what lies where the file of a key should, or its folder."""
+    if path.is_symlink():
+        return f"{path} leads to {path.readlink()}, which is not there: mount or make it, or remove the link"
+    if path.exists():
+        return f"{path} is no file: see what it is, and move it away"
+    return f"{path.parent} is no folder: see what it is, and move it away"
+
+
 def _write_new(path: Path, data: bytes) -> None:
-    """Write a file that is not there yet, for its owner alone. Raises OSError."""
+    """Write a file that is not there yet, for its owner alone; half of one does not stay. Raises OSError."""
     number = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    with os.fdopen(number, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(number)
+    try:
+        with os.fdopen(number, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(number)
+    except OSError:
+        path.unlink()
+        raise
 
 
 def _public_half(path: Path) -> HostKey | None:

@@ -271,3 +271,43 @@ def test_staff_ask_and_answer_for_it(asker: Asker) -> None:
 
     (task,) = asker.tasks()
     assert (task.role, task.opened_by) == ("ops1", "ops1")
+
+
+@pytest.mark.parametrize(("beside", "mode"), [(None, 0o644), (0o640, 0o640), (0o664, 0o644), (0o600, 0o600)])
+def test_a_question_is_saved_with_the_rights_that_routines_have_there(
+    asker: Asker, beside: int | None, mode: int
+) -> None:
+    if beside is not None:
+        other = asker.root / "routines/other.yaml"
+        other.write_text("name: Other\naccountable: owner\nsteps: [{ssh: {hosts: all, run: uptime}}]\n")
+        other.chmod(beside)
+    (asker.root / "opsrunner.yaml").chmod(0o644)
+
+    code, _, complaint = asker("ask", "echo fine", "--hosts", "node2,node3", "--save-as", "fine")
+
+    assert (code, complaint) == (0, "")
+    assert (asker.root / "routines/fine.yaml").stat().st_mode & 0o777 == mode
+
+
+@pytest.mark.parametrize("person", ["eye", "else"])
+def test_who_may_only_look_or_helps_out_accepts_nothing(asker: Asker, person: str) -> None:
+    (asker.odd / "node7").write_text("8.1\n")
+    asker("ask", asker.command, "--hosts", "shared")
+    words = ("accept", "--as", person, "differs", "--until", "2099-01-01", "--reason", "it has to stay")
+
+    code, said, complaint = asker(*words)
+
+    assert (code, said) == (1, "")
+    assert complaint.endswith("may not accept findings\n")
+    assert json.loads(asker("findings", "--json")[1])[0]["accepted"] is None
+
+
+def test_nothing_found_is_no_good_sign_where_only_a_question_was_asked(asker: Asker) -> None:
+    asker("ask", "echo fine", "--hosts", "shared")
+
+    code, said, _ = asker("findings")
+
+    never = "Never audited: 9 hosts (node1, node2, node3 and 6 more): nobody knows what stands there"
+    assert (code, said) == (1, f"{never}; run a routine with an audit.\n")
+    assert asker("findings", "--accepted")[:2] == (0, "Nothing is accepted.\n")
+    assert asker("findings", "--json")[:2] == (1, "[]\n")

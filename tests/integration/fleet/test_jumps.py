@@ -24,6 +24,7 @@ pytestmark = pytest.mark.needs("sshd", "ssh-keygen")
 
 MakeFleet = Callable[..., Fleet]
 PinnedHost = Callable[[int], Host]
+Through = Callable[[Host, Host], Host]
 OWN_SSHD = 'ps -o ppid= -p "$(ps -o ppid= -p "$PPID" | tr -d " ")"'
 
 
@@ -32,12 +33,20 @@ def ask(fleet: Fleet, host: Host, command: str, **given: Any) -> HostAnswer:
     return fleet.run(host, command, **options)
 
 
-def through(jump: Host, host: Host) -> Host:
-    return dataclasses.replace(host, jump=jump)
+@pytest.fixture
+def through(known_hosts: Path, sshd_farm: Any) -> Through:
+    """Give a host as it is reached through another one, its key trusted there."""
+
+    def lead(jump: Host, host: Host) -> Host:
+        behind = dataclasses.replace(host, jump=jump)
+        trust(known_hosts, behind, sshd_farm.public_keys(host))
+        return behind
+
+    return lead
 
 
 def test_a_chain_of_jumps_leads_to_the_host_and_stays_open(
-    make_fleet: MakeFleet, pinned_host: PinnedHost, sshd_farm: Any
+    make_fleet: MakeFleet, pinned_host: PinnedHost, through: Through, sshd_farm: Any
 ) -> None:
     first, second = pinned_host(3), pinned_host(4)
     inner = through(through(first, second), pinned_host(2))
@@ -57,7 +66,9 @@ def test_a_chain_of_jumps_leads_to_the_host_and_stays_open(
     }
 
 
-def test_a_command_ends_as_unknown_when_its_jump_host_goes(make_fleet: MakeFleet, pinned_host: PinnedHost) -> None:
+def test_a_command_ends_as_unknown_when_its_jump_host_goes(
+    make_fleet: MakeFleet, pinned_host: PinnedHost, through: Through
+) -> None:
     jump = pinned_host(3)
     fleet, inner = make_fleet(), through(jump, pinned_host(2))
     jump_sshd = int(ask(fleet, jump, OWN_SSHD).stdout)
@@ -72,7 +83,7 @@ def test_a_command_ends_as_unknown_when_its_jump_host_goes(make_fleet: MakeFleet
 
 
 def test_the_host_behind_is_checked_as_strictly_as_any(
-    make_fleet: MakeFleet, pinned_host: PinnedHost, known_hosts: Path, sshd_farm: Any
+    make_fleet: MakeFleet, pinned_host: PinnedHost, through: Through, known_hosts: Path, sshd_farm: Any
 ) -> None:
     fleet, inner = make_fleet(), through(pinned_host(3), sshd_farm.host(2))
     forget(known_hosts, inner)
@@ -91,7 +102,7 @@ class TestWhichHopFailed:
     """One line names the host that is asked for, and the one that it failed at."""
 
     def test_the_key_of_the_jump_host_has_changed(
-        self, make_fleet: MakeFleet, pinned_host: PinnedHost, known_hosts: Path, sshd_farm: Any
+        self, make_fleet: MakeFleet, pinned_host: PinnedHost, through: Through, known_hosts: Path, sshd_farm: Any
     ) -> None:
         inner, jump = pinned_host(2), pinned_host(3)
         trust(known_hosts, jump, sshd_farm.public_keys(inner))
@@ -103,7 +114,9 @@ class TestWhichHopFailed:
         assert failed.value.message.startswith(why)
         assert (failed.value.permanent, failed.value.facts["host"]) == (True, "web3")
 
-    def test_nobody_listens_at_the_jump_host(self, make_fleet: MakeFleet, pinned_host: PinnedHost) -> None:
+    def test_nobody_listens_at_the_jump_host(
+        self, make_fleet: MakeFleet, pinned_host: PinnedHost, through: Through
+    ) -> None:
         inner, jump = pinned_host(2), dataclasses.replace(pinned_host(3), port=1)
 
         with pytest.raises(StepFailed) as failed:
@@ -113,7 +126,7 @@ class TestWhichHopFailed:
         assert failed.value.message == f"web2: no way through its jump host: {why}"
         assert not failed.value.permanent
 
-    def test_nobody_listens_behind_it(self, make_fleet: MakeFleet, pinned_host: PinnedHost) -> None:
+    def test_nobody_listens_behind_it(self, make_fleet: MakeFleet, pinned_host: PinnedHost, through: Through) -> None:
         inner = dataclasses.replace(pinned_host(2), port=1)
 
         with pytest.raises(StepFailed) as failed:
@@ -123,7 +136,7 @@ class TestWhichHopFailed:
         assert failed.value.message == f"web2: no way through its jump host: {why}"
 
     def test_the_jump_host_forbids_it(
-        self, make_fleet: MakeFleet, pinned_host: PinnedHost, known_hosts: Path, sshd_farm: Any
+        self, make_fleet: MakeFleet, pinned_host: PinnedHost, through: Through, known_hosts: Path, sshd_farm: Any
     ) -> None:
         jump = sshd_farm.host(122, settings="AllowTcpForwarding no\n")
         trust(known_hosts, jump, sshd_farm.public_keys(jump))
@@ -136,7 +149,7 @@ class TestWhichHopFailed:
         assert failed.value.message == f"web2: no way through its jump host: {why}"
 
     def test_the_host_behind_says_nothing(
-        self, make_fleet: MakeFleet, pinned_host: PinnedHost, silent_port: int
+        self, make_fleet: MakeFleet, pinned_host: PinnedHost, through: Through, silent_port: int
     ) -> None:
         inner, began = dataclasses.replace(pinned_host(2), port=silent_port), time.monotonic()
 
@@ -145,7 +158,7 @@ class TestWhichHopFailed:
         assert time.monotonic() - began < 5
 
 
-def test_no_thread_is_left(make_fleet: MakeFleet, pinned_host: PinnedHost) -> None:
+def test_no_thread_is_left(make_fleet: MakeFleet, pinned_host: PinnedHost, through: Through) -> None:
     before = set(threading.enumerate())
     fleet = make_fleet()
     ask(fleet, through(pinned_host(3), pinned_host(2)), "true")
@@ -158,7 +171,9 @@ def test_no_thread_is_left(make_fleet: MakeFleet, pinned_host: PinnedHost) -> No
         time.sleep(0.02)
 
 
-def test_files_come_through_it_too(make_fleet: MakeFleet, pinned_host: PinnedHost, tmp_path: Path) -> None:
+def test_files_come_through_it_too(
+    make_fleet: MakeFleet, pinned_host: PinnedHost, through: Through, tmp_path: Path
+) -> None:
     (tmp_path / "note").write_text("hello")
     session = make_fleet().open_sftp(through(pinned_host(3), pinned_host(2)))
 

@@ -15,9 +15,10 @@ from click.testing import CliRunner
 
 from opsrunner.cli.main import opsrunner
 from opsrunner.cli.session import Session
-from opsrunner.errors import StepFailed
+from opsrunner.errors import StateError, StepFailed
 from opsrunner.fleet.fleet import Fleet
-from opsrunner.fleet.private_keys import PrivateKeys
+from opsrunner.fleet.host_keys import trust
+from opsrunner.fleet.private_keys import PrivateKeys, make_key
 from opsrunner.model.site import Host
 
 pytestmark = pytest.mark.needs("sshd", "ssh-keygen", "ssh")
@@ -137,6 +138,31 @@ def test_a_key_is_made_once_for_its_owner_alone_and_never_written_over(site: Pat
     assert told.split()[:2] == public.split()[:2]
 
 
+def test_what_lies_where_the_key_should_is_named_and_stays(tmp_path: Path) -> None:
+    key, public = tmp_path / "secrets/ssh_key", tmp_path / "secrets/ssh_key.pub"
+    (tmp_path / "secrets").write_text("a file")
+    with pytest.raises(StateError, match=r"/secrets is no folder: see what it is, and move it away$"):
+        make_key(tmp_path, "secrets/ssh_key")
+    assert (tmp_path / "secrets").read_text() == "a file"
+    (tmp_path / "secrets").unlink()
+    key.parent.mkdir()
+    key.symlink_to("/nowhere/mounted/ssh_key")
+    with pytest.raises(StateError, match=r"ssh_key leads to /nowhere/mounted/ssh_key, which is not there: mount"):
+        make_key(tmp_path, "secrets/ssh_key")
+    assert key.is_symlink()
+    key.unlink()
+    key.mkdir()
+    with pytest.raises(StateError, match=r"ssh_key is no file: see what it is"):
+        make_key(tmp_path, "secrets/ssh_key")
+    key.rmdir()
+    public.symlink_to("/nowhere")
+    with pytest.raises(StateError, match=r"ssh_key\.pub is there already, without its private key: move it away"):
+        make_key(tmp_path, "secrets/ssh_key")
+    assert [path.name for path in key.parent.iterdir()] == ["ssh_key.pub"]
+    with pytest.raises(StateError, match="Not a directory"):
+        make_key(Path("/dev/null"), "secrets/ssh_key")
+
+
 def test_a_public_half_of_another_key_is_told(site: Path, tmp_path: Path) -> None:
     prepared(site)
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(tmp_path / "other")], check=True)
@@ -189,7 +215,12 @@ def test_the_script_makes_the_account_and_saying_it_twice_changes_nothing_more(
 
 
 def test_a_jump_host_is_prepared_to_lead_to_the_hosts_behind_it_and_nowhere_else(
-    site: Path, let_in: Callable[[str], None], make_fleet: Callable[..., Fleet], pinned_host: Callable[[int], Host]
+    site: Path,
+    let_in: Callable[[str], None],
+    make_fleet: Callable[..., Fleet],
+    pinned_host: Callable[[int], Host],
+    known_hosts: Path,
+    sshd_farm: Any,
 ) -> None:
     inner, elsewhere, bastion = pinned_host(121), pinned_host(122), pinned_host(120)
     settings = site / "opsrunner.yaml"
@@ -198,11 +229,11 @@ def test_a_jump_host_is_prepared_to_lead_to_the_hosts_behind_it_and_nowhere_else
     line = prepared(site, "web1")["authorized_keys"]
     let_in(line)
     by_key = replace(bastion, key_file=str(site / "secrets/ssh_key"))
+    inner_behind = replace(inner, jump=by_key)
+    trust(known_hosts, inner_behind, sshd_farm.public_keys(inner))
     fleet = make_fleet()
 
-    answer = fleet.run(
-        replace(inner, jump=by_key), "echo $WEBHOST", env={}, timeout_seconds=20, stopping=threading.Event()
-    )
+    answer = fleet.run(inner_behind, "echo $WEBHOST", env={}, timeout_seconds=20, stopping=threading.Event())
 
     assert line.startswith(f'restrict,port-forwarding,permitopen="{inner.address}:{inner.port}" ssh-ed25519 ')
     assert answer.stdout == b"web121\n"

@@ -109,3 +109,29 @@ def test_a_file_that_is_not_there_and_nobody_named_are_told(site: Path, tmp_path
 
     assert str(gone.exception) == f"{tmp_path / 'none'}: there is no such file"
     assert str(nobody.exception) == "name one or more hosts, or say --all"
+
+
+@pytest.mark.parametrize("source", ["asked", "from known_hosts"])
+def test_one_host_behind_a_jump_is_asked_through_it_and_pinned_there(
+    nodes: list[Host], make_site: Callable[..., Path], sshd_farm: Any, tmp_path: Path, *, source: str
+) -> None:
+    bastion = sshd_farm.host(120)
+    (key,) = sshd_farm.public_keys(Host(name="shared", address=""))
+    head = HEAD.format(login=pwd.getpwuid(os.geteuid()).pw_name)
+    at = f"address: {bastion.address}, port: {bastion.port}, user: {bastion.user}, key_file: {bastion.key_file}"
+    behind = f"address: {nodes[0].address}, port: {nodes[0].port}, jump: bastion"
+    site = make_site({"opsrunner.yaml": f"{head}  bastion: {{{at}}}\n  inner: {{{behind}}}\n"})
+    pinned = tmp_path / "known_hosts"
+    pinned.write_text(key.line(known_name(nodes[0])) + "\n")
+    words = ["hosts", "trust", "inner", "--yes", *(["--from-known-hosts", str(pinned)] if source != "asked" else [])]
+
+    without = say(*words, site=site)
+    say("hosts", "trust", "bastion", "--yes", site=site)
+    answer = say(*words, site=site)
+
+    if source == "asked":
+        assert "inner: no way through its jump host: bastion: unknown host key" in str(without.exception)
+    assert answer.return_value == 0, answer.output
+    lines = (site / "var/known_hosts").read_text().splitlines()
+    assert key.line(f"[{nodes[0].address}@bastion]:{nodes[0].port}") in lines
+    assert key.line(known_name(nodes[0])) not in lines

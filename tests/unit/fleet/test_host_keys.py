@@ -2,12 +2,13 @@ import base64
 import hmac
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from opsrunner.errors import StateError
-from opsrunner.fleet.host_keys import HostKey, KnownHosts, forget, known_name, trust
+from opsrunner.fleet.host_keys import HostKey, KnownHosts, forget, known_name, trust, without_jump
 from opsrunner.model.site import Host
 
 FIRST = HostKey(type="ssh-ed25519", public="AAAAC3NzaC1lZDI1NTE5AAAAIMP+T1GNkAZgy0Ar8dtGdbH3hGGvHMsVQ1xq0Pc8ZqmT")
@@ -98,6 +99,25 @@ def test_the_file_is_for_its_owner_alone_under_any_umask(file: Path) -> None:
 )
 def test_the_name_is_what_openssh_looks_for(host: Host, name: str) -> None:
     assert known_name(host) == name
+
+
+def test_hosts_with_one_address_behind_different_jumps_have_pins_of_their_own(file: Path) -> None:
+    near = replace(WEB2, name="near", jump=WEB1)
+    one, other = (Host(name="db", address="10.0.0.2", jump=jump) for jump in (WEB1, near))
+    trust(file, one, [FIRST])
+    trust(file, other, [SECOND])
+    trust(file, without_jump(one), [SECOND, FIRST])
+
+    known = KnownHosts(file)
+
+    assert [known_name(host) for host in (one, other)] == [
+        f"[10.0.0.2@{WEB1.name}]:22",
+        f"[10.0.0.2@near@{WEB1.name}]:22",
+    ]
+    assert (known.keys_of(one), known.keys_of(other)) == ((FIRST,), (SECOND,))
+    assert known.keys_of(without_jump(other)) == (SECOND, FIRST)
+    assert forget(file, other)
+    assert (KnownHosts(file).keys_of(one), KnownHosts(file).keys_of(other)) == ((FIRST,), ())
 
 
 @pytest.mark.parametrize("name", ["192.0.2.10", "*", "192.0.2.99"])

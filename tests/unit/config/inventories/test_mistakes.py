@@ -31,7 +31,7 @@ web4 "unclosed
 local
 -dash
 web5:
-web6 ansible_host=root@192.0.2.1
+web6 ansible_host=root@192.0.2.1 ansible_user="ops; reboot"
 [a b]
 [web:childen]
 [none:vars]
@@ -55,6 +55,7 @@ hosts:11:1: 'local' has a meaning of its own here, choose another name
 hosts:12:1: '-dash' cannot be the name of a host or group, use ASCII letters, digits, '.', '_' and '-': NAME ansible_host=ADDRESS
 hosts:13:1: 'web5:' ends with ':', write NAME, or NAME:PORT
 hosts:14:6: address: web6: 'root@192.0.2.1' is no address, write user: root beside 192.0.2.1
+hosts:14:34: user: web6: 'ops; reboot' is no account, use ASCII letters, digits, '_', '.', '@' and '-', 64 at the most
 hosts:15:1: [a b] is no section, write [GROUP], [GROUP:children] or [GROUP:vars]
 hosts:16:1: unknown kind of section 'childen', did you mean 'children'?
 hosts:17:1: the group 'none' has variables and is not defined, add a section [none]
