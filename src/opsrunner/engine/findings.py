@@ -27,6 +27,7 @@ from opsrunner.model.run import Run
 from opsrunner.model.task import Evidence, NewTask, Task, TaskKind, TaskStatus
 from opsrunner.schedules.business import due_moment
 from opsrunner.schedules.day_names import day_words
+from opsrunner.steps.fenced import fenced
 
 MOST_HOSTS = 40
 """So many hosts a task names; `opsrunner findings` names them all."""
