@@ -210,6 +210,11 @@ def test_the_script_makes_the_account_and_saying_it_twice_changes_nothing_more(
         assert keys.read_text() == found["authorized_keys"] + "\n"
         assert (keys.stat().st_mode & 0o777, keys.owner()) == (0o600, user)
         assert ((home / ".ssh").stat().st_mode & 0o777, (home / ".ssh").owner()) == (0o700, user)
+        key = found["authorized_keys"].removeprefix("restrict ")
+        keys.write_text(f"{key}\nssh-ed25519 AAAAother somebody")
+        subprocess.run(["sh"], input=found["script"], capture_output=True, text=True, check=True)
+        assert keys.read_text() == "ssh-ed25519 AAAAother somebody\n" + found["authorized_keys"] + "\n"
+        assert sorted(path.name for path in keys.parent.iterdir()) == ["authorized_keys"]
     finally:
         subprocess.run(["userdel", "-r", user], capture_output=True, check=False)
 
