@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -55,20 +55,29 @@ def judge_file_systems(
             *(found for system in systems if (found := _disk(host, system, days[system.mount], limits))),
             *(found for system in systems if (found := _inodes(host, system, limits))),
         ),
-        problems=tuple(_problems(problem, systems, silent, uncounted, has_more="more" in lines)),
+        problems=tuple(_problems(problem, systems, silent, uncounted, limits.without, has_more="more" in lines)),
         facts=_facts(systems, days),
     )
 
 
 def _problems(
-    problem: str, systems: Sequence[FileSystem], silent: Sequence[str], uncounted: Sequence[str], *, has_more: bool
+    problem: str,
+    systems: Sequence[FileSystem],
+    silent: Sequence[str],
+    uncounted: Sequence[str],
+    without: Collection[str],
+    *,
+    has_more: bool,
 ) -> list[str]:
+    """Return what could not be looked at of what the site wants looked at, each mount point once."""
     if problem:
         return [problem]
     if not systems:
         return ["disks: the host tells of no file system"]
-    told = [f"disks: {mount} did not answer" for mount in silent]
-    told += [f"inodes: {mount} does not tell them" for mount in uncounted if mount not in silent]
+    mute = [] if "disk" in without else silent
+    told = [f"disks: {mount} did not answer" for mount in mute]
+    if "inodes" not in without:
+        told += [f"inodes: {mount} does not tell them" for mount in uncounted if mount not in mute]
     return [*told, f"disks: only {len(systems)} file systems were looked at, there are more"] if has_more else told
 
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from opsrunner.audits.seen import Host, Seen
+from opsrunner.audits.systems import CLOCK_SECONDS
 from opsrunner.model.finding import Severity
 
 OLD_DAYS = 3
@@ -29,13 +30,17 @@ class Freshness:
 
 
 def see_lists(host: Host, freshness: Freshness) -> Seen:
-    """Return a finding where the lists are old."""
+    """Return a finding where the lists are old. How old they are is not known where they are of a time to come."""
     facts: dict[str, Any] = {"automatic": freshness.automatic, "lists_at": said_moment(freshness.told_at)}
     facts["updated_at"] = said_moment(freshness.changed_at)
     examined = frozenset({"lists"})
     if freshness.told_at is None:
         detail = "there are no package lists: no update can be known"
         return Seen(examined=examined, findings=(host.finding("lists", "", Severity.HIGH, detail),), facts=facts)
+    if freshness.told_at - host.clock > CLOCK_SECONDS:
+        when = said_moment(freshness.told_at)[:10]
+        problem = f"the age of the package lists is not known: by their date, {when}, they are of a time to come"
+        return Seen(facts=facts, problems=(problem,))
     days = (host.clock - freshness.told_at) // 86400
     if days >= OLD_DAYS:
         severity = Severity.HIGH if days >= LONG_DAYS else Severity.MEDIUM

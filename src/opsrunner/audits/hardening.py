@@ -15,7 +15,7 @@ from opsrunner.audits.ports import CAUSE as PORT
 from opsrunner.audits.ports import judge_ports
 from opsrunner.audits.root_logins import CAUSE as ROOT_LOGIN
 from opsrunner.audits.root_logins import judge_logins
-from opsrunner.audits.sections import Sections, clean_subject, read_script, read_sections
+from opsrunner.audits.sections import NOTHING_THERE, Sections, clean_subject, read_script, read_sections
 from opsrunner.audits.ssh_settings import CAUSE as SSH_SETTING
 from opsrunner.audits.ssh_settings import judge_ssh
 from opsrunner.audits.web_roots import CAUSE as WORLD_WRITABLE
@@ -118,6 +118,9 @@ def _root_accounts(host: str, answer: Sections, baseline: Baseline) -> Looked:
 
 def _empty_passwords(host: str, answer: Sections) -> Looked:
     problem = answer.problem("empty-passwords", "empty passwords")
+    section = answer.by_name.get("empty-passwords")
+    if section is not None and section.code == NOTHING_THERE:
+        problem = "empty passwords: there is no /etc/shadow to tell"
     names = [clean_subject(line) for line in answer.lines("empty-passwords")]
     return Looked(
         examined=frozenset() if problem else frozenset({NOT_LOCKED}),

@@ -50,7 +50,9 @@ included() {
 
 accounts() { awk -F: '$3 == 0 && $3 != "" { print $1, $7 }' /etc/passwd; }
 
+# An empty field in /etc/passwd counts before all that /etc/shadow says; `+` and `-` are no accounts.
 empty_passwords() {
+  awk -F: 'NF > 2 && $2 == "" && $1 !~ /^[+-]/ { print $1 }' /etc/passwd || return
   [ -e /etc/shadow ] || return 3
   [ -r /etc/shadow ] || return 4
   awk -F: 'NF > 2 && $2 == "" { print $1 }' /etc/shadow

@@ -12,6 +12,9 @@ from opsrunner.model.finding import Severity
 
 IN_A_CONTAINER = re.compile(r"docker|kubepods|libpod|/lxc|machine\.slice")
 
+MOST_MAPS = 2000
+"""So many lines of mapped files the script sends."""
+
 
 def see_restart(host: Host, answer: Answer) -> Seen:
     """Return a finding a service; by root from its memory, by anybody else from when it started."""
@@ -27,6 +30,9 @@ def see_restart(host: Host, answer: Answer) -> Seen:
         host.finding("restart", unit, Severity.MEDIUM, said_files(files)) for unit, files in sorted(replaced.items())
     )
     facts = {"restart": len(findings), "restart_by": "memory"}
+    if len(section.of("maps")) >= MOST_MAPS:
+        problem = f"services to restart: more than {MOST_MAPS} replaced files are in use, not all were looked at"
+        return Seen(findings=findings, facts=facts, problems=(problem,))
     if section.says("user 0"):
         return Seen(examined=frozenset({"restart"}), findings=findings, facts=facts)
     facts["restart_by"] = "start of services"

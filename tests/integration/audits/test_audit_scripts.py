@@ -352,3 +352,21 @@ def test_a_system_of_busybox_alone_is_looked_at_too(tmp_path: Path, program: Pro
     assert mounts_of(full) == mounts_of(capacity_of())
     assert subjects(open_to, "world-writable") == {f"{tmp_path}/web"}
     assert {"port", "root-account", "world-writable"} <= open_to.examined
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+@pytest.mark.parametrize("has_shadow", [True, False])
+def test_an_account_is_open_by_an_empty_field_in_either_file(
+    shell: tuple[str, ...], has_shadow: bool, tmp_path: Path
+) -> None:
+    (tmp_path / "passwd").write_text("root:x:0:0::/:/bin/sh\nopen::1:1::/:/bin/sh\n+::::::\nanna:x:2:2::/:/bin/sh\n")
+    if has_shadow:
+        (tmp_path / "shadow").write_text("root:*:1::::::\nopen:!:1::::::\nanna::1::::::\n")
+    functions = hardening.script().partition("\nunless port")[0]
+    for name in ("passwd", "shadow"):
+        functions = functions.replace(f"/etc/{name}", str(tmp_path / name))
+    told = answer_of(f"{functions}\nsection empty-passwords empty_passwords\n", {}, shell=shell)
+
+    report = hardening.read_report("here", told, now=datetime.now(UTC))
+    assert subjects(report, "empty-password") == ({"open", "anna"} if has_shadow else {"open"})
+    assert ("empty-password" in report.examined) is has_shadow

@@ -219,3 +219,18 @@ def test_parameters_are_variables_and_stand_in_no_script() -> None:
     assert environment_of(limits)["OPS_CERTIFICATES"] == "/srv/a b/*.pem\n/etc/x.pem"
     assert environment_of(limits)["OPS_WITHOUT"] == "load swap"
     assert "/srv/a b" not in script()
+
+
+@pytest.mark.parametrize(
+    ("part", "without", "problem"),
+    [
+        (b"|inodes /dev/sda3 ", "disk", "inodes: / does not tell them"),
+        (b"|inodes /dev/sda3 ", "inodes", ""),
+        (b"|kilobytes /dev/sda3 ", "inodes", "disks: / did not answer"),
+        (b"|kilobytes /dev/sda3 ", "disk", ""),
+    ],
+)
+def test_what_the_site_leaves_out_of_the_file_systems_is_no_problem(part: bytes, without: str, problem: str) -> None:
+    answer = report(ALMA.replace(part, b"|killed /dev/sda3 "), Limits(without=frozenset({without})))
+
+    assert answer.problems == ((problem,) if problem else ())

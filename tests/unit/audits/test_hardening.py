@@ -270,3 +270,11 @@ def test_parameters_are_variables_and_stand_in_no_script() -> None:
     assert environment_of(baseline)["OPS_WEB_ROOTS"] == "/srv/*/web\n/srv/a b"
     assert environment_of(baseline)["OPS_WITHOUT"] == "port"
     assert "/srv/a b" not in script()
+
+
+def test_a_host_without_a_shadow_file_is_not_fine_and_tells_what_it_has() -> None:
+    bare = b"=== opsrunner: empty-passwords\n|guest\n=== opsrunner end 3\n"
+
+    assert "empty-password" not in report(bare).examined
+    assert "empty passwords: there is no /etc/shadow to tell" in report(bare).problems
+    assert severities(bare, "empty-password") == {"guest": CRITICAL}

@@ -215,6 +215,22 @@ def test_a_clock_that_is_off_is_a_finding_and_does_not_make_lists_old(off: int, 
     assert not of_cause(told, "lists")
 
 
+@pytest.mark.parametrize(
+    ("ahead", "said"), [(900 * 86400, "2029-05-10"), (301, "2026-11-22"), (99_000_000_000, "5138-11-16")]
+)
+def test_lists_of_a_time_to_come_have_no_age(ahead: int, said: str) -> None:
+    told = report(apt_lists=f"told {min(AT + ahead, 99_999_999_999)} /var/lib/apt/lists\nlist x_InRelease:Date: x")
+    assert frozenset(CAUSES) - told.examined == {"lists", "security", "updates", "kept-back"}
+    assert told.problems == (
+        f"the age of the package lists is not known: by their date, {said}, they are of a time to come",
+    )
+
+
+def test_lists_that_are_ahead_by_as_little_as_clocks_are_off_are_fresh() -> None:
+    told = report(apt_lists=f"told {AT + 300} /var/lib/apt/lists\nlist x_InRelease:Date: x")
+    assert told.examined == frozenset(CAUSES)
+
+
 def test_a_clock_that_is_off_by_little_is_a_fact_alone() -> None:
     told = report(answer(began_at=AT + 200, ended_at=AT + 200))
     assert told.facts["clock_off_seconds"] == 200

@@ -58,3 +58,14 @@ def test_a_systemd_that_tells_of_no_service_proves_nothing() -> None:
     told = report(restart=f"user 1000\nboot {BOOT}")
     assert "restart" not in told.examined
     assert told.problems == ("services to restart: systemd told this account of no service",)
+
+
+def test_more_replaced_files_than_the_script_sends_prove_nothing() -> None:
+    """The services past the cut would count as not found again."""
+    maps = [f"maps {number} /usr/lib/libc.so.6" for number in range(2000)]
+    whole = report(restart="\n".join(("user 0", *maps[1:], "process 7 job 0::/")))
+    cut = report(restart="\n".join(("user 0", *maps, "process 7 job 0::/")))
+    assert ("restart" in whole.examined, whole.problems) == (True, ())
+    assert "restart" not in cut.examined
+    assert "more than 2000 replaced files are in use" in cut.problems[0]
+    assert set(of_cause(cut, "restart")) == {"job"}
