@@ -10,6 +10,7 @@ from typing import Any
 
 from opsrunner.engine.asking import STEP as QUESTION
 from opsrunner.engine.asking import is_asked_name
+from opsrunner.engine.automated import THIS_MACHINE
 from opsrunner.engine.desk import Desk
 from opsrunner.model.finding import Acceptance, KnownFinding, Severity
 from opsrunner.model.host_facts import CauseCount, HostFacts
@@ -76,7 +77,7 @@ def host_audits(desk: Desk, *, at: datetime) -> dict[str, HostAudit]:
             sources[one.host].append(one)
     counts: dict[str, list[CauseCount]] = defaultdict(list)
     for count in books.finding_counts.standing(at=at):
-        if force.sees(count.routine, count.step):
+        if force.sees(count.routine, count.step, count.host):
             counts[count.host].append(count)
     return {host: _audit(sources.get(host, ()), counts.get(host, ())) for host in sources.keys() | counts.keys()}
 
@@ -86,7 +87,7 @@ def host_audit(desk: Desk, host: str, *, at: datetime) -> HostAudit:
     books, force = desk.books, _InForce(desk.site())
     return _audit(
         [one for one in books.host_facts.of_host(host) if force.audits(one)],
-        [one for one in books.finding_counts.of_host(host, at=at) if force.sees(one.routine, one.step)],
+        [one for one in books.finding_counts.of_host(host, at=at) if force.sees(one.routine, one.step, one.host)],
     )
 
 
@@ -95,7 +96,7 @@ def waiting_since(desk: Desk, cause: str, *, at: datetime) -> dict[str, datetime
     force = _InForce(desk.site())
     found: dict[str, datetime] = {}
     for one in desk.books.finding_counts.of_cause(cause, at=at):
-        if one.since is not None and force.sees(one.routine, one.step):
+        if one.since is not None and force.sees(one.routine, one.step, one.host):
             found[one.host] = min(one.since, found.get(one.host, one.since))
     return found
 
@@ -104,14 +105,17 @@ def standing_acceptances(desk: Desk, *, at: datetime) -> list[Acceptance]:
     """Return what is accepted of what stands, each once, the first to end first."""
     force = _InForce(desk.site())
     found = desk.books.findings.accepted_and_there(at=at)
-    return list({one.key: one for step, one in found if force.sees(*step)}.values())
+    return list({one.key: one for step, one in found if force.sees(*step, one.host)}.values())
 
 
 def standing_findings(desk: Desk, *, at: datetime, host: str = "") -> list[KnownFinding]:
-    """Return what stands on all hosts, or on one: what no step of the site looks for any more is not known."""
+    """Return what stands on all hosts, or on one.
+
+    What no step of the site looks for any more is not known, nor what hosts have that left the inventory.
+    """
     force = _InForce(desk.site())
     found = desk.books.findings.standing(at=at, host=host)
-    return [one for one in found if force.sees(one.routine, one.step)]
+    return [one for one in found if force.sees(one.routine, one.step, one.finding.host)]
 
 
 class _InForce:
@@ -119,10 +123,11 @@ class _InForce:
 
     def __init__(self, site: Site) -> None:
         self._kinds = {(routine.id, step.id): step.kind for routine in site.routines.values() for step in routine.steps}
+        self._hosts = {*site.hosts, THIS_MACHINE.name}
 
-    def sees(self, routine: str, step: str) -> bool:
-        """Tell whether what a step found still is known."""
-        return (routine, step) in self._kinds or is_asked_name(routine)
+    def sees(self, routine: str, step: str, host: str) -> bool:
+        """Tell whether what a step found on a host still is known: nobody looks at one that left the inventory."""
+        return host in self._hosts and ((routine, step) in self._kinds or is_asked_name(routine))
 
     def audits(self, told: HostFacts) -> bool:
         """Tell whether facts are an audit's: one answer to a question says nothing of the host as a whole."""

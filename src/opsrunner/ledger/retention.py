@@ -18,6 +18,18 @@ _KEEP_LAST_GOOD = (
     " WHERE id IN ({}) AND status = 'succeeded' GROUP BY routine"
     " ON CONFLICT(routine, step) DO UPDATE SET run = excluded.run, at = excluded.at WHERE excluded.run > run"
 )
+_KEYS = {
+    "findings": "id",
+    "causes": "routine, step, cause",
+    "examinations": "routine, step, host, cause",
+    "samples": "routine, step, host, subject, hour",
+    "host_facts": "routine, step, host",
+}
+"""What audits left, by their routine: each table with its key."""
+_FORGET_AUDITS = tuple(
+    f"DELETE FROM {table} WHERE ({key}) IN (SELECT {key} FROM {table} WHERE routine = ? LIMIT ?)"  # noqa: S608 (fixed words)
+    for table, key in _KEYS.items()
+)
 
 
 class Forgetting:
@@ -90,6 +102,15 @@ class Forgetting:
             before,
         )
 
+    def forget_acceptances(self, *, before: datetime) -> int:
+        """Remove acceptances that are over: taken back, replaced, or past their day."""
+        moment = to_text(before)
+        return self._ledger.change(
+            "DELETE FROM acceptances WHERE id IN (SELECT id FROM acceptances WHERE ended_at IS NULL AND until_at < ?1"
+            " UNION SELECT id FROM acceptances WHERE ended_at < ?1 LIMIT ?2)",
+            (moment, SLICE),
+        )
+
     def forget_gaps(self, *, before: datetime) -> int:
         """Remove the times without planning."""
         return self._slice(
@@ -142,19 +163,29 @@ class Forgetting:
         return self._ledger.change("DELETE FROM host_facts WHERE at < ?", (to_text(before),))
 
     def forget_routines(self, *, before: datetime) -> int:
-        """Remove routines that went before a moment and have neither a run nor a task left."""
+        """Remove routines that went before a moment and have neither a run nor a task left, with what they audited.
+
+        What audits left goes first, a slice of each table at a time; the routines go once nothing of it is there.
+        """
         sql = (
             "SELECT id FROM routines WHERE gone_at < ? AND NOT EXISTS (SELECT 1 FROM runs WHERE routine = routines.id)"
             " AND NOT EXISTS (SELECT 1 FROM tasks WHERE routine = routines.id) LIMIT ?"
         )
         gone = [row["id"] for row in self._ledger.all(sql, (to_text(before), SLICE))]
+        for routine in gone:
+            audited = self._forget_audits(routine)
+            if audited:
+                return audited
         with self._ledger.transaction():
             for routine in gone:
                 self._ledger.change("DELETE FROM last_good WHERE routine = ?", (routine,))
                 self._ledger.change("DELETE FROM holds WHERE routine = ?", (routine,))
-                self._ledger.change("DELETE FROM host_facts WHERE routine = ?", (routine,))
                 self._ledger.change("DELETE FROM routines WHERE id = ?", (routine,))
         return len(gone)
+
+    def _forget_audits(self, routine: str) -> int:
+        with self._ledger.transaction():
+            return sum(self._ledger.change(sql, (routine, SLICE)) for sql in _FORGET_AUDITS)
 
     def replaced_texts(self) -> set[str]:
         """Return the names of the frozen texts that no routine in force has."""

@@ -10,6 +10,9 @@ from datetime import datetime
 from opsrunner.ledger.codec import optional_moment, to_moment, to_text
 from opsrunner.ledger.database import Ledger
 
+_AUDITED = ("findings", "causes", "examinations", "samples", "host_facts")
+"""Tables with what audits left, by their routine."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Watched:
@@ -79,11 +82,16 @@ class Routines:
         self._ledger.change("UPDATE routines SET frozen = ? WHERE id = ?", (frozen, routine))
 
     def rename(self, old: str, new: str) -> bool:
-        """Carry the history of `old` over to `new`; False where `old` is not known or `new` is already."""
+        """Carry the history of `old` over to `new`; False where `old` is not known or `new` is already.
+
+        What audits of a forgotten routine left under the name `new` goes: it is not the history of this one.
+        """
         known = self.all()
         if old not in known or new in known:
             return False
         with self._ledger.transaction():
+            for table in _AUDITED:
+                self._ledger.change(f"DELETE FROM {table} WHERE routine = ?", (new,))  # noqa: S608 (fixed words)
             for table, column in (
                 ("routines", "id"),
                 ("runs", "routine"),
@@ -92,11 +100,7 @@ class Routines:
                 ("copies", "routine"),
                 ("foreign_backups", "routine"),
                 ("foreign_drills", "routine"),
-                ("findings", "routine"),
-                ("causes", "routine"),
-                ("examinations", "routine"),
-                ("samples", "routine"),
-                ("host_facts", "routine"),
+                *((table, "routine") for table in _AUDITED),
             ):
                 sql = f"UPDATE {table} SET {column} = ? WHERE {column} = ?"  # noqa: S608 (fixed words)
                 self._ledger.change(sql, (new, old))

@@ -15,6 +15,7 @@ from opsrunner.errors import NotFound, Refused, UsageError
 from opsrunner.model.finding import BASELINE, Audited, Cause, Finding, HostReport, Severity, TaskRule
 from opsrunner.model.routine import Due, Escalation, Routine, StepPlan
 from opsrunner.model.run import Run
+from opsrunner.model.site import Host, Site
 from opsrunner.model.task import Evidence, Task, TaskKind, TaskStatus
 
 AUDIT = StepPlan(id="audit", kind="patch_audit")
@@ -240,7 +241,8 @@ class TestAccepting:
     """B: quiet until a day, then up again by itself."""
 
     @pytest.fixture
-    def accepting(self, desk: Desk) -> Accepting:
+    def accepting(self, desk: Desk, put_in_force: Callable[..., Site]) -> Accepting:
+        put_in_force(hosts={name: Host(name=name, address="192.0.2.1") for name in ("web1", "web2", "web3")})
         return Accepting(desk)
 
     def test_what_is_accepted_closes_its_task_and_comes_up_again_on_its_day(

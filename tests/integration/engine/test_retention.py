@@ -23,6 +23,7 @@ from opsrunner.ledger.digests import SentDigest
 from opsrunner.ledger.requests import Request
 from opsrunner.ledger.retention import SLICE
 from opsrunner.ledger.service import Gap
+from opsrunner.model.finding import Acceptance, Audited, Cause, Finding, HostReport, Sample, Severity
 from opsrunner.model.mail import NewMail
 from opsrunner.model.outcome import Outcome, StepStatus
 from opsrunner.model.person import Absence
@@ -272,6 +273,63 @@ def test_a_routine_that_is_gone_goes_when_nothing_is_left_of_it(
     ended(now)
     retention().prune(now)
     assert sorted(desk.books.routines.all()) == ["nightly", "other"]
+
+
+def test_what_a_forgotten_routine_audited_goes_with_it_a_slice_at_a_time(
+    desk: Desk, retention: Callable[..., Retention], ended: Callable[[datetime], Run], now: datetime
+) -> None:
+    books, at = desk.books, now - 250 * DAY
+    tables = ("findings", "causes", "examinations", "samples", "host_facts")
+    ended(now)
+    books.routines.see({"gone": "Gone", "nightly": "Nightly"}, at=now - 300 * DAY)
+    books.routines.see({"nightly": "Nightly"}, at=at)
+    books.findings.write(audited("nightly", at=now, hosts=1))
+    books.samples.write(audited("nightly", at=now, hosts=1))
+    kept = {table: count(desk, table) for table in tables}
+    books.findings.write(audited("gone", at=now, hosts=SLICE + 9))
+    books.samples.write(audited("gone", at=now, hosts=SLICE + 9))
+
+    assert books.forgetting.forget_routines(before=now - 200 * DAY) == 1 + 4 * SLICE
+    assert "gone" in books.routines.all()
+    retention().prune(now)
+
+    assert "gone" not in books.routines.all()
+    assert {table: count(desk, table) for table in tables} == kept
+    assert all(kept.values())
+
+
+def audited(routine: str, *, at: datetime, hosts: int) -> Audited:
+    names = [f"web{number}" for number in range(hosts)]
+    reports = tuple(
+        HostReport(
+            host=host,
+            examined=frozenset({"reboot"}),
+            findings=(Finding(host=host, cause="reboot", severity=Severity.LOW, detail="x"),),
+            samples=(Sample(subject="/", used_bytes=1, size_bytes=2),),
+            facts={"updates": 1},
+        )
+        for host in names
+    )
+    causes = {"reboot": Cause(name="reboot", title="Restart", how="Restart it.")}
+    return Audited(routine=routine, step="audit", run=1, at=at, reports=reports, hosts=frozenset(names), causes=causes)
+
+
+def test_acceptances_go_long_after_they_ended_and_never_while_they_hold(
+    desk: Desk, retention: Callable[..., Retention], now: datetime
+) -> None:
+    def accepted(host: str, *, until: datetime) -> Acceptance:
+        given = now - 300 * DAY
+        return Acceptance(host=host, cause="reboot", subject="", until=until, reason="x", by="boss", at=given)
+
+    long_over, over = accepted("web1", until=now - 201 * DAY), accepted("web2", until=now - 199 * DAY)
+    lifted, good = accepted("web3", until=now + DAY), accepted("web4", until=now + DAY)
+    desk.books.findings.accept([long_over, over, lifted, good])
+    desk.books.findings.lift([lifted], at=now - 250 * DAY)
+
+    retention().prune(now)
+
+    left = desk.books.ledger.all("SELECT host FROM acceptances ORDER BY host")
+    assert [row["host"] for row in left] == ["web2", "web4"]
 
 
 def test_many_old_runs_go_a_little_at_a_time_and_nobody_waits_long(

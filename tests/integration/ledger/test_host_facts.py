@@ -61,6 +61,17 @@ def test_two_steps_keep_their_own_and_a_rename_takes_all_along(books: Books, now
     assert {(one.routine, one.step) for one in books.host_facts.all()} == {("updates", "audit"), ("updates", "room")}
 
 
+def test_a_rename_onto_the_name_of_a_forgotten_routine_takes_nothing_of_that_one(books: Books, now: datetime) -> None:
+    books.routines.see({"patches": "Patches"}, at=now)
+    books.findings.write(audited(now, report("web1", held("web1", "old"), updates=9), routine="updates"))
+    books.findings.write(audited(now, report("web1", held("web1", "new"), updates=3)))
+
+    assert books.routines.rename("patches", "updates")
+
+    assert [one.finding.subject for one in books.findings.standing(at=now)] == ["new"]
+    assert [one.facts for one in books.host_facts.of_host("web1")] == [{"updates": 3}]
+
+
 def test_findings_are_counted_by_host_cause_and_severity(books: Books, now: datetime) -> None:
     books.findings.write(audited(now, report("web1", held("web1", "a"), held("web1", "b", Severity.HIGH))))
     books.findings.write(

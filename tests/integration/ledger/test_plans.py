@@ -31,8 +31,8 @@ from opsrunner.model.task import Evidence, NewTask, TaskKind, TaskStatus
 
 NOW = datetime(2026, 11, 20, 6, tzinfo=UTC)
 LATER = NOW + timedelta(days=1)
-SMALL = {"routines", "holds", "frozen", "requests", "absences", "hosts_seen", "host_facts", "digests", "old", "meta",
-         "links", "sessions", "sqlite_sequence"}  # fmt: skip
+SMALL = {"routines", "holds", "frozen", "requests", "absences", "acceptances", "hosts_seen", "host_facts", "digests",
+         "old", "meta", "links", "sessions", "sqlite_sequence"}  # fmt: skip
 """What is bounded by the site's files, by what people enter, or by retention; `old` are digests."""
 LIVE = {"copies_lying", "outbox_due", "outbox_texts", "tasks_open", "tasks_key", "requests_open"}
 """Indices of what is still to be done: walking over all of that is meant."""
@@ -217,6 +217,8 @@ def test_every_statement_finds_its_rows_by_index(books: Books, heard: list[State
     books.copies.lying(), books.copies.lying(routine="nightly", step="audit"), books.copies.lying(store="offsite")
     books.findings.standing(at=NOW)
     books.copies.named("known"), books.copies.named("known", store="offsite")
+    books.routines.note_asked("ask-00000000", "Ask: uptime", at=NOW)
+    assert books.forgetting.forget_routines(before=LATER) == 1
     set_back(books.ledger, now=NOW)
     assert len(called) > 80
     statements = list({sql: (sql, values) for sql, values in heard if not sql.startswith("PRAGMA")}.values())

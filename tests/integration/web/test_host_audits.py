@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 from opsrunner.app import App
+from opsrunner.engine.host_audits import host_audits, standing_acceptances, standing_findings, waiting_since
 from opsrunner.ledger.database import Ledger
 from opsrunner.ledger.runs import NewRun
-from opsrunner.model.finding import Audited, Cause, Finding, HostReport, Severity
+from opsrunner.model.finding import Acceptance, Audited, Cause, Finding, HostReport, Severity
 from opsrunner.model.outcome import Outcome, Part, StepStatus
 from opsrunner.model.routine import StepPlan
 from opsrunner.model.run import RunStatus, Trigger
@@ -261,6 +262,27 @@ def test_a_question_finds_what_differs_and_audits_nothing(signed_in: SignedIn, a
     assert "answers otherwise" in page
     assert "no audit" not in page
     assert browser.post("/hosts/web2", finding="differs", until="2026-12-12", reason="so it is").status_code == 303
+
+
+def test_what_a_question_found_on_a_host_that_left_the_inventory_stands_nowhere(
+    app: App, clock: FakeClock, audit: Audit
+) -> None:
+    before = standing_findings(app.desk, at=clock.now())
+    odd = [
+        Finding(host=host, cause="differs", severity=Severity.MEDIUM, detail="x", mark="1")
+        for host in ("local", "left")
+    ]
+    audit(*(report(one.host, one) for one in odd), routine="ask-1a2b3c4d")
+    gone = Acceptance(host="left", cause="differs", subject="", mark="1", reason="x", by="boss", at=clock.now(),
+                      until=clock.now() + timedelta(days=1))  # fmt: skip
+    app.books.findings.accept([gone])
+
+    found = [one.finding for one in standing_findings(app.desk, at=clock.now())]
+
+    assert {one.key for one in found} == {*(one.finding.key for one in before), odd[0].key}
+    assert "left" not in host_audits(app.desk, at=clock.now())
+    assert "left" not in waiting_since(app.desk, "differs", at=clock.now() + timedelta(days=2))
+    assert gone.host not in {one.host for one in standing_acceptances(app.desk, at=clock.now())}
 
 
 @pytest.mark.usefixtures("fleet")
