@@ -165,6 +165,7 @@ class _Writing:
             for row in ledger.all("SELECT host, cause FROM examinations WHERE routine = ? AND step = ?", self._of)
         }
         self._known |= {(host, key[1]) for host, found in self._standing.items() for key in found}
+        self._known_hosts = {host for host, _ in self._known}
         self._change: list[Sequence[Any]] = []
         self._insert: list[Sequence[Any]] = []
         self._gone: list[Sequence[Any]] = []
@@ -202,7 +203,7 @@ class _Writing:
         for key, finding in found.items():
             row = standing.get(key)
             if row is None:
-                self._insert.append(self._new(finding, key))
+                self._insert.append(self._new(finding, key, is_first=self._is_first_look(report, key)))
             else:
                 self._change.extend(self._changed(finding, row))
         for key, row in standing.items():
@@ -210,8 +211,13 @@ class _Writing:
                 self._gone.append(self._ended(row, NOT_FOUND))
         self._examined += [(*self._of, host, cause, self._at) for cause in sorted(report.examined)]
 
-    def _new(self, finding: Finding, key: tuple[str, str, str]) -> Sequence[Any]:
-        is_baseline = self._audited.has_baseline and (key[0], key[1]) not in self._known
+    def _is_first_look(self, report: HostReport, key: tuple[str, str, str]) -> bool:
+        """Tell whether nobody looked for this cause on the host before; an event is no state, and has no first look."""
+        host, cause, _ = key
+        return host not in self._known_hosts or (cause in report.examined and (host, cause) not in self._known)
+
+    def _new(self, finding: Finding, key: tuple[str, str, str], *, is_first: bool) -> Sequence[Any]:
+        is_baseline = self._audited.has_baseline and is_first
         said = (finding.severity.value, clean(finding.detail), clean(finding.mark))
         return (*self._of, *key, *said, is_baseline, self._audited.run, self._at)
 

@@ -186,6 +186,13 @@ def test_a_cause_that_can_never_be_looked_for_to_the_end_has_one_baseline(
     assert {task.key for task in desk.books.tasks.opened()} == {BASELINE, "security"}
 
 
+def test_an_event_on_a_host_that_is_known_is_no_baseline(known: Auditor, start: Callable[..., Run], desk: Desk) -> None:
+    login = replace(openssl("web1"), subject="192.0.2.66", mark="")
+    report = HostReport(host="web1", examined=frozenset({"reboot"}), findings=(login,))
+    known.write(start(), (report,), hosts=frozenset({"web1", "web2"}))
+    assert [task.key for task in desk.books.tasks.opened()] == ["security"]
+
+
 def test_the_first_audit_opens_one_task_for_all_it_found(auditor: Auditor, desk: Desk) -> None:
     many = [replace(openssl("web1"), subject=f"package{number}") for number in range(60)]
     (task,) = auditor.audit(web1=[*many, reboot("web1")], web2=[reboot("web2")])

@@ -328,7 +328,7 @@ def test_an_acceptance_is_for_one_host(app: App, clock: FakeClock, signed_in: Si
         ({"until": "2029-01-01"}, "nothing is accepted for more than 400 days"),
         ({"until": "9999-12-31"}, "out of reach"),
         ({"reason": "  "}, "say why"),
-        ({"finding": "held:apache"}, "no finding is called"),
+        ({"finding": "held:apache"}, "nothing that stands is called"),
     ],
 )
 @pytest.mark.usefixtures("fleet")
