@@ -190,7 +190,7 @@ def test_a_finding_is_accepted_and_taken_back_on_a_phone(audited: Served, signed
     expect(page.get_by_text("by First technician: the vendor mends it")).to_have_count(0)
 
 
-@pytest.mark.parametrize("width", [390, 900, 1280])
+@pytest.mark.parametrize("width", [390, pytest.param(900, marks=pytest.mark.soak), 1280])
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 def test_hosts_are_for_everybody_and_fit(audited: Served, signed_in: SignedIn, width: int, dark: bool) -> None:
     page = signed_in("boss", width=width, dark=dark)
