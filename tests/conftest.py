@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import socket
@@ -69,6 +70,19 @@ def program() -> Callable[[str], str]:
         return path
 
     return locate
+
+
+@pytest.fixture(autouse=True)
+def _own_log() -> Iterator[None]:
+    """Take back what a verb that is called in this process does to the log: the next test's would be cut short."""
+    loggers = [logging.getLogger(), logging.getLogger("opsrunner")]
+    before = [(logger, logger.level, logger.propagate, list(logger.handlers)) for logger in loggers]
+    yield
+    for logger, level, propagate, handlers in before:
+        logger.setLevel(level)
+        logger.propagate = propagate
+        for handler in [one for one in logger.handlers if one not in handlers]:
+            logger.removeHandler(handler)
 
 
 @pytest.fixture(scope="session", autouse=True)
