@@ -88,7 +88,7 @@ def run_names(opsrunner: Opsrunner, site: Path) -> tuple[float, dict[str, Any]]:
 @pytest.mark.parametrize(
     ("count", "dead"),
     [
-        pytest.param(50, ["web13"], id="50 hosts, one dead"),
+        pytest.param(50, ["web13"], id="50 hosts, one dead", marks=pytest.mark.soak),  # the gate has it in test_ssh.py
         pytest.param(200, ["web13", "web57", "web58", "web160", "web200"], id="200, five dead", marks=pytest.mark.soak),
     ],
 )
