@@ -23,7 +23,6 @@ CAUSES: Mapping[str, Cause] = {
         " to be taken off; asking while it goes on makes it longer. Until then others refuse this host's mail.",
     )
 }
-USUAL_ZONES = ("zen.spamhaus.org", "bl.spamcop.net", "psbl.surriel.com")
 Answers = Mapping[str, Sequence[str] | None]
 """By the name asked for: its addresses, none where there is no such name; None where that is not known."""
 _ENTRIES = ip_network("127.0.0.0/8")

@@ -14,8 +14,9 @@ from opsrunner.audits.certificates import CAUSE as CERTIFICATE
 from opsrunner.audits.certificates import judge_certificates
 from opsrunner.audits.file_systems import judge_file_systems
 from opsrunner.audits.limits import Limits, Lines, environment_of
-from opsrunner.audits.looked import Looked, report_of
+from opsrunner.audits.report import report_of
 from opsrunner.audits.sections import Sections, read_script, read_sections
+from opsrunner.audits.seen import Seen
 from opsrunner.audits.trend import Sample, days_until_full
 from opsrunner.model.finding import Cause, Finding, HostReport, Severity
 
@@ -95,7 +96,7 @@ def read_report(
     """
     lines = limits or Limits()
     answer = read_sections(output)
-    parts: Mapping[tuple[str, ...], Callable[[], Looked]] = {
+    parts: Mapping[tuple[str, ...], Callable[[], Seen]] = {
         ("disk", "inodes"): lambda: judge_file_systems(host, answer, now=now, limits=lines, past=past or {}),
         ("load",): lambda: _load(host, answer, lines),
         ("memory", "swap"): lambda: _memory(host, answer, lines),
@@ -106,33 +107,33 @@ def read_report(
     return report_of(host, answer, looked, without=lines.without)
 
 
-def _load(host: str, answer: Sections, limits: Limits) -> Looked:
+def _load(host: str, answer: Sections, limits: Limits) -> Seen:
     words = {line.partition(" ")[0]: line.split() for line in answer.lines("load")}
     cores, load = _number(words.get("cores", []), 1), _number(words.get("load", []), 3)
     problem = answer.problem("load", "load")
     if problem or not cores or load is None:
-        return Looked(problems=(problem or "load: the host does not tell it",))
+        return Seen(problems=(problem or "load: the host does not tell it",))
     per_core = round(load / cores, 2)
     severity = limits.load_per_core.above(per_core)
     detail = f"{per_core:g} per core over 15 minutes, {cores:g} cores"
-    return Looked(
+    return Seen(
         examined=frozenset({"load"}),
         findings=_measured(host, "load", severity=severity, detail=detail),
         facts={"load_per_core": per_core, "cores": int(cores)},
     )
 
 
-def _memory(host: str, answer: Sections, limits: Limits) -> Looked:
+def _memory(host: str, answer: Sections, limits: Limits) -> Seen:
     matches = (_MEMORY.match(line) for line in answer.lines("memory"))
     kilobytes = {match[1]: int(match[2]) for match in matches if match}
     problem = answer.problem("memory", "memory")
     total = kilobytes.get("MemTotal", 0)
     free = kilobytes.get("MemAvailable", _available_before_linux_3_14(kilobytes))
     if problem or not total or free is None:
-        return Looked(problems=(problem or "memory: the host does not tell it",))
+        return Seen(problems=(problem or "memory: the host does not tell it",))
     available = round(min(100.0, 100 * free / total), 1)
     swap = _swap_percent(kilobytes)
-    return Looked(
+    return Seen(
         examined=frozenset({"memory", "swap"}),
         findings=(
             *_measured(
@@ -159,7 +160,7 @@ def _swap_percent(kilobytes: Mapping[str, int]) -> float:
     return round(min(100.0, max(0.0, 100 * used / total)), 1) if total else 0.0
 
 
-def _mail_queue(host: str, answer: Sections, limits: Limits) -> Looked:
+def _mail_queue(host: str, answer: Sections, limits: Limits) -> Seen:
     problem = answer.problem("mail-queue", "mail queue")
     waiting: dict[str, int] = {}
     problems = [problem] if problem else []
@@ -178,7 +179,7 @@ def _mail_queue(host: str, answer: Sections, limits: Limits) -> Looked:
         )
         for server, count in waiting.items()
     )
-    return Looked(
+    return Seen(
         examined=frozenset() if problems else frozenset({"mail-queue"}),
         findings=tuple(finding for found in findings for finding in found),
         problems=tuple(problems),

@@ -6,14 +6,14 @@ import ssl
 from datetime import UTC, datetime, timedelta
 
 from opsrunner.audits.limits import Limits
-from opsrunner.audits.looked import Looked
 from opsrunner.audits.sections import Sections, clean, clean_subject
+from opsrunner.audits.seen import Seen
 from opsrunner.model.finding import Finding, Severity
 
 CAUSE = "certificate"
 
 
-def judge_certificates(host: str, answer: Sections, *, now: datetime, limits: Limits) -> Looked:
+def judge_certificates(host: str, answer: Sections, *, now: datetime, limits: Limits) -> Seen:
     """Judge the end of every certificate that was read. A file that the account may not read leaves it open."""
     problem = answer.problem("certificates", "certificates")
     problems = [problem] if problem else []
@@ -37,7 +37,7 @@ def judge_certificates(host: str, answer: Sections, *, now: datetime, limits: Li
         problems.append(f"certificates: this account may not read {unread[0]}{more}")
     found = (_finding(host, path, end=end, now=now, limits=limits) for path, end in ends.items())
     soonest = min(ends.values(), default=None)
-    return Looked(
+    return Seen(
         examined=frozenset() if problems else frozenset({CAUSE}),
         findings=tuple(finding for finding in found if finding),
         problems=tuple(problems),

@@ -9,8 +9,8 @@ from datetime import datetime
 from typing import Any
 
 from opsrunner.audits.limits import Limits
-from opsrunner.audits.looked import Looked
 from opsrunner.audits.sections import Sections, clean_subject
+from opsrunner.audits.seen import Seen
 from opsrunner.audits.trend import Sample, days_until_full
 from opsrunner.model.finding import Finding, Severity
 
@@ -39,7 +39,7 @@ class FileSystem:
 
 def judge_file_systems(
     host: str, answer: Sections, *, now: datetime, limits: Limits, past: Mapping[str, Sequence[Sample]]
-) -> Looked:
+) -> Seen:
     """Judge room and inodes of every file system, and its trend from past samples and this one."""
     problem = answer.problem("file-systems", "disks")
     lines = answer.lines("file-systems")
@@ -48,7 +48,7 @@ def judge_file_systems(
     uncounted = [system.mount for system in systems if not system.has_inodes]
     all_seen = bool(systems) and not problem and "more" not in lines
     days = {system.mount: _days(system, now=now, past=past.get(system.mount, ())) for system in systems}
-    return Looked(
+    return Seen(
         examined=frozenset({"disk"} if all_seen and not silent else ())
         | frozenset({"inodes"} if all_seen and not uncounted else ()),
         findings=(

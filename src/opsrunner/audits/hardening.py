@@ -10,12 +10,13 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from opsrunner.audits.baseline import Baseline, environment_of
-from opsrunner.audits.looked import Looked, report_of
 from opsrunner.audits.ports import CAUSE as PORT
 from opsrunner.audits.ports import judge_ports
+from opsrunner.audits.report import report_of
 from opsrunner.audits.root_logins import CAUSE as ROOT_LOGIN
 from opsrunner.audits.root_logins import judge_logins
 from opsrunner.audits.sections import NOTHING_THERE, Sections, clean_subject, read_script, read_sections
+from opsrunner.audits.seen import Seen
 from opsrunner.audits.ssh_settings import CAUSE as SSH_SETTING
 from opsrunner.audits.ssh_settings import judge_ssh
 from opsrunner.audits.web_roots import CAUSE as WORLD_WRITABLE
@@ -81,7 +82,7 @@ def read_report(host: str, output: bytes, *, now: datetime, baseline: Baseline |
     """
     allowed = baseline or Baseline()
     answer = read_sections(output)
-    parts: Mapping[str, Callable[[], Looked]] = {
+    parts: Mapping[str, Callable[[], Seen]] = {
         PORT: lambda: judge_ports(host, answer, allowed),
         SSH_SETTING: lambda: judge_ssh(host, answer, allowed),
         ROOT_ACCOUNT: lambda: _root_accounts(host, answer, allowed),
@@ -93,13 +94,13 @@ def read_report(host: str, output: bytes, *, now: datetime, baseline: Baseline |
     return report_of(host, answer, looked, without=allowed.without)
 
 
-def _root_accounts(host: str, answer: Sections, baseline: Baseline) -> Looked:
+def _root_accounts(host: str, answer: Sections, baseline: Baseline) -> Seen:
     problem = answer.problem("accounts", "accounts")
     accounts = [line.partition(" ") for line in answer.lines("accounts")]
     if not problem and not any(name == "root" for name, _, _ in accounts):
         problem = "accounts: the host tells of no root"
     others = [(name, shell) for name, _, shell in accounts if name not in ("root", *baseline.allow_root_accounts)]
-    return Looked(
+    return Seen(
         examined=frozenset() if problem else frozenset({ROOT_ACCOUNT}),
         findings=tuple(
             Finding(
@@ -116,13 +117,13 @@ def _root_accounts(host: str, answer: Sections, baseline: Baseline) -> Looked:
     )
 
 
-def _empty_passwords(host: str, answer: Sections) -> Looked:
+def _empty_passwords(host: str, answer: Sections) -> Seen:
     problem = answer.problem("empty-passwords", "empty passwords")
     section = answer.by_name.get("empty-passwords")
     if section is not None and section.code == NOTHING_THERE:
         problem = "empty passwords: there is no /etc/shadow to tell"
     names = [clean_subject(line) for line in answer.lines("empty-passwords")]
-    return Looked(
+    return Seen(
         examined=frozenset() if problem else frozenset({NOT_LOCKED}),
         findings=tuple(
             Finding(

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
 from opsrunner.audits.baseline import Baseline
-from opsrunner.audits.looked import Looked
 from opsrunner.audits.sections import Sections, clean, clean_subject
+from opsrunner.audits.seen import Seen
 from opsrunner.model.finding import Finding, Severity
 
 CAUSE = "port"
@@ -89,7 +89,7 @@ class Listener:
         )
 
 
-def judge_ports(host: str, answer: Sections, baseline: Baseline) -> Looked:
+def judge_ports(host: str, answer: Sections, baseline: Baseline) -> Seen:
     """Judge every port that others can have a way to. Whether a firewall stands before it is not looked at."""
     problem = answer.problem("ports", "ports")
     lines = answer.lines("ports")
@@ -97,7 +97,7 @@ def judge_ports(host: str, answer: Sections, baseline: Baseline) -> Looked:
     if problem or not any(line.startswith(("ss ", "tcp", "udp")) for line in lines):
         problem = problem or "ports: the host tells of none, not even its own"
     facing = _merged(listener for listener in listeners if not listener.address.is_loopback)
-    return Looked(
+    return Seen(
         examined=frozenset() if problem else frozenset({CAUSE}),
         findings=tuple(
             _finding(host, listener)

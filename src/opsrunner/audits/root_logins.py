@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from opsrunner.audits.baseline import Baseline
-from opsrunner.audits.looked import Looked
 from opsrunner.audits.sections import NOTHING_THERE, Sections, clean_subject
+from opsrunner.audits.seen import Seen
 from opsrunner.model.finding import Finding, Severity
 
 CAUSE = "root-login"
@@ -41,7 +41,7 @@ class _Login:
     """How far off its moment may be."""
 
 
-def judge_logins(host: str, answer: Sections, baseline: Baseline, *, now: datetime) -> Looked:
+def judge_logins(host: str, answer: Sections, baseline: Baseline, *, now: datetime) -> Seen:
     """Judge who came in as root in the last days, one finding a source.
 
     A login by key from where this audit itself comes in as root is left out, and so is one from an allowed network.
@@ -58,7 +58,7 @@ def judge_logins(host: str, answer: Sections, baseline: Baseline, *, now: dateti
         if (login.at is None or since - login.slack <= login.at <= now + _SLACK_WITHOUT_ZONE)
         and not _is_expected(login, own=own, baseline=baseline)
     ]
-    return Looked(
+    return Seen(
         findings=tuple(_finding(host, source, logins) for source in sorted({login.source for login in logins})),
         problems=tuple(_problems(answer)),
         facts={"root_logins": sum(login.count for login in logins)},

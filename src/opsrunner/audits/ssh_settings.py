@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from opsrunner.audits.baseline import Baseline
-from opsrunner.audits.looked import Looked
 from opsrunner.audits.sections import NOTHING_THERE, Sections, clean, clean_subject
+from opsrunner.audits.seen import Seen
 from opsrunner.model.finding import Finding, Severity
 
 CAUSE = "ssh-setting"
@@ -118,11 +118,11 @@ class _Setting:
     told_by: str
 
 
-def judge_ssh(host: str, answer: Sections, baseline: Baseline) -> Looked:
+def judge_ssh(host: str, answer: Sections, baseline: Baseline) -> Seen:
     """Judge the settings that hold for all, and those under each Match. A host without an SSH server has none."""
     section = answer.by_name.get("ssh-settings")
     if section is not None and section.code == NOTHING_THERE:
-        return Looked(examined=frozenset({CAUSE}), facts={"ssh": "no OpenSSH server"})
+        return Seen(examined=frozenset({CAUSE}), facts={"ssh": "no OpenSSH server"})
     lines = answer.lines("ssh-settings")
     effective = _effective(lines)
     files = _files(lines)
@@ -135,7 +135,7 @@ def judge_ssh(host: str, answer: Sections, baseline: Baseline) -> Looked:
     settings += [setting for setting in from_files if setting.match]
     taken = _takes_passwords(overall)
     found = (_finding(host, setting, takes_passwords=taken) for setting in settings)
-    return Looked(
+    return Seen(
         examined=frozenset() if problems else frozenset({CAUSE}),
         findings=tuple(finding for finding in found if finding and not baseline.allows_ssh(finding.subject)),
         problems=tuple(problems),

@@ -6,8 +6,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from opsrunner.audits.looked import Looked
 from opsrunner.audits.sections import Sections, clean, clean_subject
+from opsrunner.audits.seen import Seen
 from opsrunner.model.finding import Finding, Severity
 
 CAUSE = "world-writable"
@@ -25,7 +25,7 @@ class _Root:
     """Every folder of it was looked into."""
 
 
-def judge_web_roots(host: str, answer: Sections) -> Looked:
+def judge_web_roots(host: str, answer: Sections) -> Seen:
     """Judge every web root: whoever has an account on the host may change what stands there."""
     problem = answer.problem("world-writable", "web roots")
     lines = answer.lines("world-writable")
@@ -38,7 +38,7 @@ def judge_web_roots(host: str, answer: Sections) -> Looked:
         problems.append(f"web roots: not looked through to the end: {unread[0]}{more}")
     if "more" in lines:
         problems.append(f"web roots: only {len(roots)} were looked at, there was no time for the others")
-    return Looked(
+    return Seen(
         examined=frozenset() if problems else frozenset({CAUSE}),
         findings=tuple(_finding(host, root) for root in roots if root.count),
         problems=tuple(problems),

@@ -76,11 +76,6 @@ class Findings:
         )
         return [(_known(row, {}), to_moment(row["gone_at"])) for row in self._ledger.all(sql, (host, most))]
 
-    def examined(self, routine: str, step: str) -> dict[str, datetime]:
-        """Return when each host was last audited by a step, at least in part."""
-        sql = "SELECT host, max(at) AS at FROM examinations WHERE routine = ? AND step = ? GROUP BY host"
-        return {row["host"]: to_moment(row["at"]) for row in self._ledger.all(sql, (routine, step))}
-
     def causes(self, routine: str, step: str) -> dict[str, Cause]:
         """Return the words for each cause that a step ever reported."""
         sql = "SELECT cause, title, how FROM causes WHERE routine = ? AND step = ?"
@@ -194,7 +189,7 @@ class _Writing:
             self._ledger.insert_many(sql, rows)
         self._forget_hosts(hosts)
         keep_facts(self._ledger, self._audited)
-        return AuditChange(came=len(self._insert), ended=tuple(self._ends))
+        return AuditChange(ended=tuple(self._ends))
 
     def _report(self, report: HostReport) -> None:
         host = clean(report.host)

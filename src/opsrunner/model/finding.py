@@ -29,22 +29,14 @@ class Severity(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Finding:
-    """One thing that one host has.
-
-    `cause` is what a person acts on at once, on all hosts that have it, and what a task is opened for:
-    `security`, `reboot`, `held`, `disk`. `subject` tells apart what is accepted or mended one by one: a package, a
-    mount point, a port; '' where the cause says it all.
-    """
+class About:
+    """What a finding, or a word about one, is about."""
 
     host: str
     cause: str
     """Lower case letters, digits and hyphens."""
     subject: str = ""
     """One line of text; never holds a comma."""
-    severity: Severity
-    detail: str
-    """How it stands on this host, in one line: `3.0.11-1~deb12u2 → 3.0.17-1~deb12u3`, `91 % of 40 GB`."""
     mark: str = ""
     """What an acceptance holds for (the version that waits): when it changes, the finding comes up again."""
 
@@ -57,6 +49,20 @@ class Finding:
     def key(self) -> tuple[str, str, str]:
         """What makes it the same one at the next audit: host, cause, subject."""
         return (self.host, self.cause, self.subject)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding(About):
+    """One thing that one host has.
+
+    `cause` is what a person acts on at once, on all hosts that have it, and what a task is opened for:
+    `security`, `reboot`, `held`, `disk`. `subject` tells apart what is accepted or mended one by one: a package, a
+    mount point, a port; '' where the cause says it all.
+    """
+
+    severity: Severity
+    detail: str
+    """How it stands on this host, in one line: `3.0.11-1~deb12u2 → 3.0.17-1~deb12u3`, `91 % of 40 GB`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,28 +106,14 @@ class HostReport:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Acceptance:
+class Acceptance(About):
     """Somebody's word that a finding may stand until a day."""
 
-    host: str
-    cause: str
-    subject: str
-    mark: str = ""
     until: datetime
     """It ends at this moment."""
     reason: str
     by: str
     at: datetime
-
-    @property
-    def name(self) -> str:
-        """What people call the finding that it holds for."""
-        return f"{self.cause}:{self.subject}" if self.subject else self.cause
-
-    @property
-    def key(self) -> tuple[str, str, str]:
-        """The key of the finding that it holds for."""
-        return (self.host, self.cause, self.subject)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -178,7 +170,6 @@ class Audited:
 
 @dataclass(frozen=True, kw_only=True)
 class AuditChange:
-    """What an audit wrote: how many findings came, and which went, each as host, cause and why."""
+    """What an audit wrote: which findings went, each as host, cause and why."""
 
-    came: int = 0
     ended: tuple[tuple[str, str, str], ...] = ()

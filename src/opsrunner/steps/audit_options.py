@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
 from typing import Annotated
 
 from pydantic import Field
@@ -50,6 +51,20 @@ class FindingTaskOptions(StepOptions):
         )
 
 
+def check_causes(named: Collection[str], known: Collection[str]) -> None:
+    """Raise ValueError where a cause is named that an audit does not know."""
+    unknown = next((name for name in named if name not in known), None)
+    if unknown is not None:
+        raise ValueError(f"'{unknown[:40]}' is no cause; there are {', '.join(known)}")
+
+
+def check_left_out(without: Collection[str], known: Collection[str]) -> None:
+    """Raise ValueError where a cause is left out that an audit does not know, or all of them are."""
+    check_causes(without, known)
+    if set(known) <= set(without):
+        raise ValueError("leaves out every cause; leave the step out instead")
+
+
 class AuditOptions(StepOptions):
     """Base of the options of every audit."""
 
@@ -58,3 +73,8 @@ class AuditOptions(StepOptions):
     max_parallel: int = Field(default=10, ge=1, le=100, strict=True)
     tasks: FindingTaskOptions = FindingTaskOptions()
     """For whom the tasks about findings open, and when they are due by severity."""
+
+    def where(self, causes: Iterable[str]) -> str:
+        """Return in one line what would be looked for on which hosts, for `run --dry-run`."""
+        hosts = self.hosts if isinstance(self.hosts, str) else ", ".join(self.hosts)
+        return f"on {hosts}: look for {', '.join(causes)}; changes nothing"

@@ -35,9 +35,6 @@ class Audit:
     env: Mapping[str, str] = field(default_factory=dict)
     wanted: frozenset[str] | None = None
     """The causes to report; None: all."""
-    any_exit: bool = False
-    """Whatever exit code the script ends with, it is an answer."""
-    has_baseline: bool = True
 
 
 def run_audit(call: StepCall, means: Means, audit: Audit) -> Outcome:
@@ -49,11 +46,6 @@ def run_audit(call: StepCall, means: Means, audit: Audit) -> Outcome:
     options: AuditOptions = call.options
     hosts = select_hosts(options.hosts, means.hosts)
     ends = ask_hosts(call, means, hosts, command=audit.script, most_at_once=options.max_parallel, env=audit.env)
-    return judge(call, means, audit, ends)
-
-
-def judge(call: StepCall, means: Means, audit: Audit, ends: Iterable[HostEnd]) -> Outcome:
-    """Do the rest of `run_audit` with what the hosts answered."""
     run = _AuditRun(call, means, audit)
     sink = OutputSink(call.output, limit_bytes=call.output_limit_bytes, vault=means.vault)
     try:
@@ -100,7 +92,6 @@ class _AuditRun:
                 hosts=frozenset(part.key for part in self._parts),
                 causes={name: cause for name, cause in self._audit.causes.items() if self._is_wanted(name)},
                 tasks=self._options.tasks.rule,
-                has_baseline=self._audit.has_baseline,
             )
         )
         found = sorted(
@@ -147,7 +138,7 @@ class _AuditRun:
             return NotRun(status=answer.status, message=said)
         if answer.exit_code is None:
             return NotRun(status=StepStatus.UNKNOWN, message=NEVER_TOLD)
-        if answer.exit_code and not answer.stdout.strip() and not self._audit.any_exit:
+        if answer.exit_code and not answer.stdout.strip():
             message = f"the host does not run the script: exit code {answer.exit_code}"
             return NotRun(status=StepStatus.FAILED, message=f"{message}: {last}" if last else message)
         return None

@@ -18,10 +18,10 @@ from opsrunner.model.finding import HostReport, Sample
 from opsrunner.model.outcome import Outcome
 from opsrunner.model.site import Host
 from opsrunner.name_lookups import Server, look_up
-from opsrunner.steps.audit_options import AuditOptions
+from opsrunner.steps.audit_options import AuditOptions, check_left_out
 from opsrunner.steps.base import Kind, Means, StepCall, StepOptions, Stopping
 from opsrunner.steps.fan_out import select_hosts
-from opsrunner.steps.fields import one_or_many
+from opsrunner.steps.fields import AbsolutePaths, Words
 
 Pair = Annotated[tuple[float, float], Field(strict=False)]
 """From where on somebody should look, and from where on somebody has to act."""
@@ -71,21 +71,16 @@ class Options(AuditOptions):
     """What stands in `capacity:`."""
 
     limits: LimitOptions = LimitOptions()
-    certificates: tuple[str, ...] = ()
+    certificates: AbsolutePaths = ()
     """Patterns of certificate files; default: the usual places."""
-    without: tuple[str, ...] = ()
+    without: Words = ()
     """Causes that are not looked at."""
-    block_lists: tuple[str, ...] = ()
+    block_lists: Words = ()
     """Zones of DNS block lists that are asked for the hosts' addresses; default: none."""
-    mail_from: Mapping[str, tuple[str, ...]] = Field(default_factory=dict)
+    mail_from: Mapping[str, Words] = Field(default_factory=dict)
     """By host, the addresses that its mail leaves from; default: the host's own."""
     resolver: str = ""
     """The DNS server that is asked for block lists, `ADDRESS` or `ADDRESS:PORT`; default: this machine's."""
-
-    @field_validator("mail_from", mode="before")
-    @classmethod
-    def _addresses(cls, value: object) -> object:
-        return {host: one_or_many(one) for host, one in value.items()} if isinstance(value, Mapping) else value
 
     @field_validator("mail_from")
     @classmethod
@@ -109,26 +104,10 @@ class Options(AuditOptions):
             raise ValueError(f"'{wrong[:60]}' is no name of a zone, such as zen.spamhaus.org")
         return value
 
-    @field_validator("certificates", "without", "block_lists", mode="before")
-    @classmethod
-    def _several(cls, value: object) -> object:
-        return one_or_many(value)
-
-    @field_validator("certificates")
-    @classmethod
-    def _are_paths(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        if not all(path.startswith("/") and path.isprintable() for path in value):
-            raise ValueError("holds something that is no absolute path")
-        return value
-
     @field_validator("without")
     @classmethod
     def _are_causes(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        unknown = next((name for name in value if name not in capacity.CAUSES), None)
-        if unknown is not None:
-            raise ValueError(f"'{unknown[:40]}' is no cause; there are {', '.join(capacity.CAUSES)}")
-        if capacity.CAUSES.keys() <= set(value):
-            raise ValueError("leaves out every cause; leave the step out instead")
+        check_left_out(value, capacity.CAUSES)
         return value
 
     @property
@@ -226,9 +205,7 @@ def _read(
 
 def preview(options: Options) -> str:
     """Return what would be looked at, where."""
-    hosts = options.hosts if isinstance(options.hosts, str) else ", ".join(options.hosts)
-    looked = [name for name in capacity.CAUSES if name not in options.without]
-    return f"on {hosts}: look at {', '.join(looked)}; changes nothing"
+    return options.where(name for name in capacity.CAUSES if name not in options.without)
 
 
 KIND = Kind(

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any, TypeAlias
 
-from pydantic import Field, PlainValidator, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, WithJsonSchema
 
 from opsrunner.schedules.parsing import parse_duration
 from opsrunner.secrets import SecretRef
@@ -76,6 +76,19 @@ _SECRET_SCHEMA: dict[str, Any] = {
     },
 }
 
+
+def _absolute(value: tuple[str, ...]) -> tuple[str, ...]:
+    if not all(path.startswith("/") and path.isprintable() for path in value):
+        raise ValueError("holds something that is no absolute path")
+    return value
+
+
+Words: TypeAlias = Annotated[
+    tuple[str, ...], BeforeValidator(one_or_many, json_schema_input_type=str | tuple[str, ...])
+]
+"""One word, or a list of them."""
+AbsolutePaths: TypeAlias = Annotated[Words, AfterValidator(_absolute)]
+"""One absolute path or pattern, or a list of them."""
 ExitCode: TypeAlias = Annotated[int, Field(ge=0, le=255, strict=True)]
 Seconds: TypeAlias = Annotated[
     int, PlainValidator(_read_seconds), WithJsonSchema({"type": "string", "examples": ["30s", "5m", "4h", "8d"]})

@@ -2,56 +2,42 @@
 
 from __future__ import annotations
 
-from pydantic import Field, field_validator, model_validator
+from typing import Annotated
+
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from opsrunner.audits import hardening
 from opsrunner.audits.baseline import Baseline
 from opsrunner.model.outcome import Outcome
-from opsrunner.steps.audit_options import AuditOptions
+from opsrunner.steps.audit_options import AuditOptions, check_left_out
 from opsrunner.steps.base import Kind, Means, StepCall
-from opsrunner.steps.fields import one_or_many
+from opsrunner.steps.fields import AbsolutePaths, Words, one_or_many
 
 
 class Options(AuditOptions):
     """What stands in `hardening:`."""
 
-    allow_ports: tuple[str | int, ...] = ()
+    allow_ports: Annotated[
+        tuple[str | int, ...], BeforeValidator(one_or_many, json_schema_input_type=str | int | tuple[str | int, ...])
+    ] = ()
     """Ports that may be open: `22`, `53/udp`, `8000-8010/tcp`."""
-    allow_ssh: tuple[str, ...] = ()
+    allow_ssh: Words = ()
     """Settings of the SSH server that may stand, as a finding names them: `PasswordAuthentication yes`."""
-    allow_root_accounts: tuple[str, ...] = ()
+    allow_root_accounts: Words = ()
     """Accounts beside root that may have uid 0."""
-    allow_root_from: tuple[str, ...] = ()
+    allow_root_from: Words = ()
     """Addresses and networks from which root may log in by key."""
-    web_roots: tuple[str, ...] = ()
+    web_roots: AbsolutePaths = ()
     """Patterns of folders that hold web sites; default: the usual ones."""
     login_days: int = Field(default=7, ge=1, le=90, strict=True)
     """How far back root's logins are looked at."""
-    without: tuple[str, ...] = ()
+    without: Words = ()
     """Causes that are not looked at."""
-
-    @field_validator(
-        "allow_ports", "allow_ssh", "allow_root_accounts", "allow_root_from", "web_roots", "without", mode="before"
-    )
-    @classmethod
-    def _several(cls, value: object) -> object:
-        return one_or_many(value)
-
-    @field_validator("web_roots")
-    @classmethod
-    def _are_paths(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        if not all(path.startswith("/") and path.isprintable() for path in value):
-            raise ValueError("holds something that is no absolute path")
-        return value
 
     @field_validator("without")
     @classmethod
     def _are_causes(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        unknown = next((name for name in value if name not in hardening.CAUSES), None)
-        if unknown is not None:
-            raise ValueError(f"'{unknown[:40]}' is no cause; there are {', '.join(hardening.CAUSES)}")
-        if hardening.CAUSES.keys() <= set(value):
-            raise ValueError("leaves out every cause; leave the step out instead")
+        check_left_out(value, hardening.CAUSES)
         return value
 
     @model_validator(mode="after")
@@ -91,9 +77,7 @@ def run(call: StepCall, means: Means) -> Outcome:
 
 def preview(options: Options) -> str:
     """Return what would be looked at, where."""
-    hosts = options.hosts if isinstance(options.hosts, str) else ", ".join(options.hosts)
-    looked = [name for name in hardening.CAUSES if name not in options.without]
-    return f"on {hosts}: look at {', '.join(looked)}; changes nothing"
+    return options.where(name for name in hardening.CAUSES if name not in options.without)
 
 
 KIND = Kind(

@@ -6,28 +6,21 @@ from pydantic import field_validator
 
 from opsrunner.audits import patches
 from opsrunner.model.outcome import Outcome
-from opsrunner.steps.audit_options import AuditOptions
+from opsrunner.steps.audit_options import AuditOptions, check_causes
 from opsrunner.steps.base import Kind, Means, StepCall
-from opsrunner.steps.fields import one_or_many
+from opsrunner.steps.fields import Words
 
 
 class Options(AuditOptions):
     """What stands in `patch_audit:`."""
 
-    causes: tuple[str, ...] = ()
+    causes: Words = ()
     """Only these; default: all that it knows."""
-
-    @field_validator("causes", mode="before")
-    @classmethod
-    def _several(cls, value: object) -> object:
-        return one_or_many(value)
 
     @field_validator("causes")
     @classmethod
     def _are_causes(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        unknown = next((name for name in value if name not in patches.CAUSES), None)
-        if unknown is not None:
-            raise ValueError(f"'{unknown[:40]}' is no cause; there are {', '.join(patches.CAUSES)}")
+        check_causes(value, patches.CAUSES)
         return value
 
 
@@ -48,8 +41,7 @@ def run(call: StepCall, means: Means) -> Outcome:
 
 def preview(options: Options) -> str:
     """Return what would be looked at, where."""
-    hosts = options.hosts if isinstance(options.hosts, str) else ", ".join(options.hosts)
-    return f"on {hosts}: look for {', '.join(options.causes or patches.CAUSES)}; changes nothing"
+    return options.where(options.causes or patches.CAUSES)
 
 
 KIND = Kind(
