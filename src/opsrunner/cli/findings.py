@@ -12,12 +12,11 @@ import click
 
 from opsrunner.cli.options import json_option, person_option, site_options, verb
 from opsrunner.cli.session import Session
-from opsrunner.errors import Refused, UsageError
+from opsrunner.errors import NotFound, Refused, UsageError
 
 if TYPE_CHECKING:
     from opsrunner.cli.screen import Cell
-    from opsrunner.model.digest import Tone
-    from opsrunner.model.finding import KnownFinding, Severity
+    from opsrunner.model.finding import KnownFinding
     from opsrunner.open_site import OpenSite
 
 FINDINGS_EXAMPLE = """
@@ -42,7 +41,7 @@ _NAMED = 3
 @site_options
 @click.pass_obj
 def findings(session: Session, name: str, hosts: str | None, only_accepted: bool) -> int:
-    """Show what the audits found on the hosts and what stands still, the worst first.
+    """Show what the audits found on the hosts and what still stands, the worst first.
 
     FINDING is a cause (`security`) or one finding (`security:openssl`). The exit code is 1 where something stands that
     nobody has accepted, and where hosts were never audited, or not in full: nobody knows what stands there.
@@ -52,7 +51,7 @@ def findings(session: Session, name: str, hosts: str | None, only_accepted: bool
     with session.opened() as app:
         now = app.clock.now()
         wanted = _hosts(app, hosts)
-        found = app.accepting.named(name, hosts=wanted, at=now) if name else standing_findings(app.desk, at=now)
+        found = _named(app, name, at=now) if name else standing_findings(app.desk, at=now)
         shown = [one for one in found if not wanted or one.finding.host in wanted]
         open_ = [one for one in shown if one.accepted is None]
         if only_accepted:
@@ -63,9 +62,9 @@ def findings(session: Session, name: str, hosts: str | None, only_accepted: bool
         elif only_accepted and not shown:
             session.screen.line("Nothing is accepted.", tone="fine")
         else:
-            _tell(session, app, _ordered(shown))
+            _tell(session, app, _ordered(shown), by_host=bool(name or hosts))
             if not only_accepted:
-                _tell_blind(session, blind, is_calm=not shown)
+                _tell_blind(session, blind, calm=_calm(name) if not shown else "")
     return 1 if (open_ or blind.is_any) and not only_accepted else 0
 
 
@@ -110,6 +109,18 @@ def accept(session: Session, name: str, *, until: str, reason: str, hosts: str |
         else:
             session.screen.line(said, tone="fine")
     return 0
+
+
+def _named(app: OpenSite, name: str, *, at: datetime) -> list[KnownFinding]:
+    """Return what stands under a name: nothing of a cause that audits look for is an answer. Raises NotFound."""
+    from opsrunner.engine.accepting import is_cause
+
+    try:
+        return app.accepting.named(name, at=at)
+    except NotFound:
+        if is_cause(name):
+            return []
+        raise
 
 
 def _hosts(app: OpenSite, named: str | None) -> frozenset[str]:
@@ -172,12 +183,16 @@ def _blind(app: OpenSite, wanted: frozenset[str], *, at: datetime) -> _Blind:
     )
 
 
-def _tell_blind(session: Session, blind: _Blind, *, is_calm: bool) -> None:
-    """Say which hosts nothing is known of, or not all; `is_calm`: nothing was shown of any host."""
+def _calm(name: str) -> str:
+    return f"Nothing of {name} stands" if name else "Nothing that an audit found still stands"
+
+
+def _tell_blind(session: Session, blind: _Blind, *, calm: str) -> None:
+    """Say which hosts nothing is known of, or not all; `calm` says that nothing was shown of any host."""
     others = blind.asked - len(blind.never) - len(blind.partly)
-    if is_calm and others:
+    if calm and others:
         where = " on the others" if blind.is_any else ""
-        session.screen.line(f"Nothing that an audit found stands still{where}.", tone="fine")
+        session.screen.line(f"{calm}{where}.", tone="fine")
     if blind.never:
         advice = "nobody knows what stands there; run a routine with an audit"
         session.screen.line(f"Never audited: {_some(blind.never)}: {advice}.", tone="look")
@@ -193,40 +208,40 @@ def _some(hosts: Sequence[str]) -> str:
     return f"{count_words(len(hosts), 'host')} ({', '.join(hosts[:_NAMED])}{more})"
 
 
-def _tell(session: Session, app: OpenSite, shown: Sequence[KnownFinding]) -> None:
+def _tell(session: Session, app: OpenSite, shown: Sequence[KnownFinding], *, by_host: bool) -> None:
+    """Show findings: a line for each with the hosts that have it, or one for each on each host."""
     from opsrunner.cli.screen import Column
 
     if not shown:
         return
-    columns = [Column(title=title) for title in ("host", "finding", "severity", "since")]
-    columns += [Column(title="what", grows=True), Column(title="accepted until")]
-    session.screen.table(columns, [_line(app, one) for one in shown])
+    titles = ("host", "finding", "severity", "since") if by_host else ("finding", "severity", "since", "on")
+    columns = [*(Column(title=title) for title in titles), Column(title="what", grows=True)]
+    together: dict[tuple[str, ...], list[KnownFinding]] = {}
+    for one in shown:
+        accepted = one.accepted.until.isoformat() if one.accepted else ""
+        key = (one.finding.name, one.finding.host) if by_host else (one.finding.name, one.finding.severity, accepted)
+        together.setdefault(key, []).append(one)
+    rows = [_line(app, alike, by_host=by_host) for alike in together.values()]
+    session.screen.table([*columns, Column(title="accepted until", grows=True)], rows)
 
 
-def _line(app: OpenSite, one: KnownFinding) -> list[str | Cell]:
+def _line(app: OpenSite, alike: Sequence[KnownFinding], *, by_host: bool) -> list[str | Cell]:
     from opsrunner.cli.screen import Cell
-    from opsrunner.steps.output import printable
+    from opsrunner.engine.finding_words import hosts_words, severity_tone, since_words, until_words
 
-    now, zone = app.clock.now(), ZoneInfo(app.site.timezone)
-    accepted = one.accepted
-    return [
-        one.finding.host,
-        printable(one.finding.name),
-        Cell(text=one.finding.severity.value, tone=_tone(one.finding.severity, is_accepted=accepted is not None)),
-        _days(now - one.first_seen_at),
-        printable(one.finding.detail),
-        f"{_end_words(accepted.until, now=now, zone=zone)}, {accepted.by}: {accepted.reason}" if accepted else "",
+    at, zone, first = app.clock.now(), ZoneInfo(app.site.timezone), alike[0]
+    since = min(one.first_seen_at for one in alike)
+    details = {one.finding.detail for one in alike}
+    accepted = first.accepted
+    cells: list[str | Cell] = [
+        first.finding.name,
+        Cell(text=first.finding.severity.value, tone="nothing" if accepted else severity_tone(first.finding.severity)),
+        since_words(since, at=at, zone=zone).removeprefix("since "),
+        hosts_words(sorted({one.finding.host for one in alike})),
+        first.finding.detail if len(details) == 1 else f"{first.finding.detail}; elsewhere otherwise",
+        f"{until_words(accepted.until, zone=zone)}, {accepted.by}: {accepted.reason}" if accepted else "",
     ]
-
-
-def _tone(severity: Severity, *, is_accepted: bool) -> Tone:
-    if is_accepted:
-        return "nothing"
-    return "failed" if severity.rank <= 1 else "look"
-
-
-def _days(span: Any) -> str:
-    return "today" if span.days == 0 else "1 day" if span.days == 1 else f"{span.days} days"
+    return [cells[3], *cells[:3], *cells[4:]] if by_host else cells
 
 
 def _view(one: KnownFinding) -> dict[str, Any]:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 SIGNS: dict[Tone, str] = {"failed": "✕", "look": "!", "fine": "✓", "live": "●", "nothing": "○"}
+GROWS_FROM = 20
+"""A column that wraps has so many signs at the least."""
 _COLOURS: dict[Tone, str] = {"failed": "red", "look": "yellow", "fine": "green", "live": "cyan", "nothing": "dim"}
 WIDE = 100
 
@@ -111,7 +113,9 @@ class Screen:
             kept = [index for index in kept if not columns[index].wide_only]
         columns = [columns[index] for index in kept]
         cells = [[row[index] for index in kept] for row in cells]
-        if self.is_terminal:
+        if self.is_terminal and _least_width(columns, cells) + indent > self.console.width:
+            self._stacked(columns, cells, indent)
+        elif self.is_terminal:
             self._rich_table(columns, cells, indent)
         else:
             _plain_table(columns, cells, indent)
@@ -132,6 +136,20 @@ class Screen:
         from rich.text import Text
 
         self.console.print(Text(text, style=_style(tone, dim)), soft_wrap=True)
+
+    def _stacked(self, columns: Sequence[Column], rows: Sequence[Sequence[Cell]], indent: int) -> None:
+        """Print each row over several lines, where the terminal is too narrow to tell its columns apart."""
+        from rich.padding import Padding
+        from rich.text import Text
+
+        for row in rows:
+            first, *rest = row
+            self.console.print(Padding(Text(first.text, style=_style(first.tone, first.dim)), (0, 0, 0, indent)))
+            for column, cell in zip(columns[1:], rest, strict=True):
+                if cell.text:
+                    title = (f"{column.title} ", "dim") if column.title else ""
+                    text = Text.assemble(title, (cell.text, _style(cell.tone, cell.dim)))
+                    self.console.print(Padding(text, (0, 0, 0, indent + 2)))
 
     def _rich_table(self, columns: Sequence[Column], rows: Sequence[Sequence[Cell]], indent: int) -> None:
         from rich.padding import Padding
@@ -170,6 +188,18 @@ def _style(tone: Tone | None, dim: bool) -> str:
     if tone is not None:
         return _COLOURS[tone]
     return "dim" if dim else ""
+
+
+def _least_width(columns: Sequence[Column], rows: Sequence[Sequence[Cell]]) -> int:
+    """Return the width that a table needs to be read: all of what does not wrap, and room for a word of what does."""
+    from rich.cells import cell_len
+
+    widths = [
+        max(cell_len(column.title), *(cell_len(row[index].text) for row in rows)) if rows else 0
+        for index, column in enumerate(columns)
+    ]
+    least = [min(width, GROWS_FROM) if column.grows else width for column, width in zip(columns, widths, strict=True)]
+    return sum(least) + 2 * (len(columns) - 1)
 
 
 def _plain_table(columns: Sequence[Column], rows: Sequence[Sequence[Cell]], indent: int) -> None:

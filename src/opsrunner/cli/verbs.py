@@ -50,7 +50,7 @@ SECTIONS: Mapping[str, Mapping[str, Verb]] = {
         "ask": Verb(place="ask:ask", summary="Ask many hosts one thing at once, and see who answers otherwise."),
         "hosts": Verb(place="hosts:hosts", summary="Show the hosts; say what they need; trust their keys."),
         "findings": Verb(
-            place="findings:findings", summary="Show what the audits found on the hosts and stands still."
+            place="findings:findings", summary="Show what the audits found on the hosts and still stands."
         ),
         "accept": Verb(place="findings:accept", summary="Let a finding stand until a day, with a reason."),
         "person": Verb(place="person:person", summary="Show who holds what; enter leave, swaps and cover."),

@@ -17,6 +17,14 @@ LONGEST = timedelta(days=400)
 """Nothing is accepted for longer: what nobody looks at for a year is forgotten, not decided."""
 
 
+def is_cause(name: str) -> bool:
+    """Tell whether some audit looks for that, whether or not it stands anywhere: `held`, `held:nginx`."""
+    from opsrunner.audits import block_lists, capacity, hardening, patches  # noqa: PLC0415 - few verbs ask
+
+    cause = name.partition(":")[0]
+    return any(cause in one.CAUSES for one in (patches, capacity, hardening, block_lists))
+
+
 class Accepting:
     """Every method writes the act and its record together. Raises NotFound, UsageError or Refused."""
 

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from opsrunner.model.digest import Tone
 from opsrunner.model.finding import Severity
 from opsrunner.model.task import Task, TaskKind
 from opsrunner.schedules.day_names import day_words, moment_words
 
 NAMED = 3
 _OF_FINDINGS = frozenset({"severity", "findings", "hosts"})
-_TONES = {Severity.CRITICAL: "failed", Severity.HIGH: "failed", Severity.MEDIUM: "look", Severity.LOW: "nothing"}
+_TONES: Mapping[Severity, Tone] = {
+    Severity.CRITICAL: "failed",
+    Severity.HIGH: "failed",
+    Severity.MEDIUM: "look",
+    Severity.LOW: "nothing",
+}
 
 
 def is_about_findings(task: Task) -> bool:
@@ -40,7 +46,7 @@ def hosts_words(hosts: Sequence[str]) -> str:
     return f"{', '.join(first)} and {last}" if first else last
 
 
-def severity_tone(severity: Severity) -> str:
+def severity_tone(severity: Severity) -> Tone:
     """Return the tone that a finding has where it is shown; one that is low is told of, and does not warn."""
     return _TONES[severity]
 

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from opsrunner.steps.exit_codes import NOT_EXECUTABLE, NOT_FOUND
+
 Same: TypeAlias = tuple[int, bytes]
 
 
@@ -44,6 +46,10 @@ class Expected:
         return self.text is None or self.text.encode("utf-8", "surrogateescape") in stdout
 
 
+NOT_RUN = frozenset({NOT_EXECUTABLE, NOT_FOUND})
+"""A shell's own exit codes for a command that it cannot run: to agree on that is no answer."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Group:
     """Hosts that say the same."""
@@ -64,7 +70,8 @@ class Answers:
     groups: tuple[Group, ...]
     """The odd ones first, of these the smallest first; the biggest group is the last."""
     is_decided: bool
-    """False: nothing was expected and no group has more than half, so nobody knows which is right."""
+    """False: nothing was expected, and no group has more than half, or most hosts cannot run the command at all; so
+    nobody knows which is right."""
 
     @property
     def odd(self) -> int:
@@ -93,16 +100,27 @@ def _right(hosts: dict[Same, list[str]], expected: Expected) -> tuple[set[Same],
     if expected.is_said:
         return {same for same in hosts if expected.holds(same)}, True
     answered = sum(map(len, hosts.values()))
-    right = {same for same, names in hosts.items() if 2 * len(names) > answered}
+    right = {same for same, names in hosts.items() if 2 * len(names) > answered and same[0] not in NOT_RUN}
     return right, bool(right) or not hosts
 
 
-def heading(*, hosts: int, answered: int, odd: int, groups: int, is_decided: bool, is_expected: bool) -> str:
-    """Return the result in one line: `50 hosts asked: 48 say the same, 1 differs, 1 did not answer`."""
+def undecided_words(answers: Answers) -> str:
+    """Return why nobody knows which answer is right."""
+    last = answers.groups[-1]
+    if last.exit_code in NOT_RUN and 2 * len(last.hosts) > sum(len(group.hosts) for group in answers.groups):
+        return f"{len(last.hosts)} could not run the command, so nobody knows what is right"
+    return f"{len(answers.groups)} different answers, none from more than half, so nobody knows which is right"
+
+
+def heading(*, hosts: int, answered: int, odd: int, undecided: str, is_expected: bool) -> str:
+    """Return the result in one line: `50 hosts asked: 48 say the same, 1 differs, 1 did not answer`.
+
+    `undecided` is why nobody knows which answer is right, '' where somebody does.
+    """
     silent = hosts - answered
     said = []
-    if not is_decided:
-        said.append(f"{groups} different answers, none from more than half, so nobody knows which is right")
+    if undecided:
+        said.append(undecided)
     elif answered > odd:
         said.append(_fine_words(answered - odd, hosts=hosts, is_expected=is_expected))
     if odd:

@@ -12,7 +12,16 @@ from typing import Any
 from opsrunner.model.finding import Audited, Cause, Finding, HostReport, Severity
 from opsrunner.model.fleet import HostAnswer
 from opsrunner.model.outcome import Outcome, Part, Row, StepStatus, worst
-from opsrunner.steps.ask_answers import Answer, Answers, Expected, Group, group_answers, heading, shown_hosts
+from opsrunner.steps.ask_answers import (
+    Answer,
+    Answers,
+    Expected,
+    Group,
+    group_answers,
+    heading,
+    shown_hosts,
+    undecided_words,
+)
 from opsrunner.steps.base import Means, StepCall
 from opsrunner.steps.exit_codes import describe_exit
 from opsrunner.steps.fan_out import HostEnd, NotRun
@@ -110,8 +119,7 @@ class Asked:
             hosts=len(self._hosts),
             answered=len(self._said),
             odd=self._answers.odd,
-            groups=len(self._answers.groups),
-            is_decided=self._answers.is_decided,
+            undecided="" if self._answers.is_decided else undecided_words(self._answers),
             is_expected=self._expected.is_said,
         )
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from opsrunner.cli.main import call
-from opsrunner.model.finding import Audited, Cause, HostReport
+from opsrunner.model.finding import Audited, Cause, Finding, HostReport, Severity
 from opsrunner.open_site import open_site
 
 SITE = """\
@@ -30,7 +30,7 @@ steps:
     patch_audit: {hosts: all}
 """
 CAUSES = {"security": Cause(name="security", title="Install the updates", how="Read them.")}
-FINE = "Nothing that an audit found stands still"
+FINE = "Nothing that an audit found still stands"
 Findings = Callable[..., tuple[int, str]]
 
 
@@ -39,11 +39,19 @@ def findings(make_site: Callable[[Mapping[str, str]], Path], capsys: pytest.Capt
     """Call `findings` on a site whose web1 was audited, and web2 not in full; `web3` stays out unless told."""
     root = make_site({"opsrunner.yaml": SITE, "routines/patches.yaml": ROUTINE})
 
-    def say(*words: str, problems: tuple[str, ...] = ("apt is locked",), reports: tuple[str, ...]) -> tuple[int, str]:
+    def say(
+        *words: str, problems: tuple[str, ...] = ("apt is locked",), reports: tuple[str, ...], has: tuple[str, ...] = ()
+    ) -> tuple[int, str]:
         with closing(open_site(root)) as site:
             told = tuple(
                 HostReport(
-                    host=name, examined=frozenset(CAUSES), problems=problems if name == "web2" else (), findings=()
+                    host=name,
+                    examined=frozenset(CAUSES),
+                    problems=problems if name == "web2" else (),
+                    findings=tuple(
+                        Finding(host=name, cause="security", subject=one, severity=Severity.HIGH, detail="1 → 2")
+                        for one in has
+                    ),
                 )
                 for name in reports
             )
@@ -84,3 +92,31 @@ def test_only_the_hosts_that_are_meant_are_judged(findings: Findings) -> None:
 
 def test_all_that_was_looked_at_is_fine(findings: Findings) -> None:
     assert findings(problems=(), reports=("web1", "web2", "web3")) == (0, f"{FINE}.\n")
+
+
+def test_a_finding_is_one_line_with_its_hosts_and_one_a_host_where_that_is_asked(findings: Findings) -> None:
+    every = ("web1", "web2", "web3")
+    code, said = findings(reports=every, problems=(), has=("openssl", "bind9"))
+    assert code == 1
+    assert [" ".join(line.split()) for line in said.splitlines()] == [
+        "finding severity since on what",
+        "security:bind9 high today web1, web2 and web3 1 → 2",
+        "security:openssl high today web1, web2 and web3 1 → 2",
+    ]
+    _, said = findings("security:openssl", reports=every, problems=(), has=("openssl", "bind9"))
+    assert [line.split()[0] for line in said.splitlines()] == ["host", *every]
+    _, said = findings("--hosts", "web2", reports=every, problems=(), has=("openssl", "bind9"))
+    assert [line.split()[:2] for line in said.splitlines()[1:]] == [
+        ["web2", "security:bind9"],
+        ["web2", "security:openssl"],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "said"),
+    [("held", 0, "Nothing of held stands."), ("held:nginx", 0, "Nothing of held:nginx stands."), ("helt", 1, "")],
+)
+def test_a_cause_that_nothing_has_is_an_answer_and_a_slip_is_none(
+    findings: Findings, name: str, code: int, said: str
+) -> None:
+    assert findings(name, reports=("web1", "web2", "web3"), problems=()) == (code, f"{said}\n" if said else "")

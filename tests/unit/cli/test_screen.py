@@ -52,3 +52,21 @@ def test_a_text_written_in_pieces_ends_its_last_line_once(capsys: pytest.Capture
     screen.end_line()
 
     assert capsys.readouterr().out == "half\nwhole\n"
+
+
+@pytest.mark.parametrize(
+    ("width", "lines"),
+    [
+        (60, ["host   what", "web17  a long text that has to wrap somewhere, and does"]),
+        (24, ["web17", "  what a long text that", "  has to wrap somewhere,", "  and does"]),
+    ],
+)
+def test_a_terminal_that_is_too_narrow_gets_a_line_for_each_cell(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], width: int, lines: list[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    screen = Screen()
+    screen.is_terminal = True
+    columns = [Column(title="host"), Column(title="what", grows=True)]
+    screen.table(columns, [("web17", "a long text that has to wrap somewhere, and does")])
+    assert [line.rstrip() for line in capsys.readouterr().out.splitlines()] == lines
