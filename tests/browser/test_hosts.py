@@ -13,11 +13,13 @@ from playwright.sync_api import Page, expect
 from opsrunner.engine.state import LEDGER
 from opsrunner.ledger.books import Books
 from opsrunner.ledger.runs import NewRun
-from opsrunner.model.finding import Audited, Cause, Finding, HostReport, Severity
+from opsrunner.model.finding import Audited, Finding, HostReport, Severity
 from opsrunner.model.outcome import Outcome, Part, StepStatus
 from opsrunner.model.routine import StepPlan
 from opsrunner.model.run import RunStatus, Trigger
 from opsrunner.model.task import NewTask, TaskKind
+
+from ..found import CAUSES
 
 pytestmark = pytest.mark.needs("chromium")
 SignedIn = Callable[..., Page]
@@ -29,11 +31,6 @@ steps:
   - id: audit
     ssh: {hosts: all, run: "true"}
 """
-CAUSES = {
-    "security": Cause(name="security", title="Install the security updates", how="Install them, then look again."),
-    "held": Cause(name="held", title="Decide about the packages that are held", how="Look."),
-    "reboot": Cause(name="reboot", title="Restart", how="Restart it."),
-}
 UPDATES = tuple(
     Finding(
         host="web1",

@@ -10,10 +10,12 @@ import pytest
 
 from opsrunner.ledger.runs import NewRun
 from opsrunner.model.digest import Digest
-from opsrunner.model.finding import Audited, Cause, Finding, HostReport, Severity, TaskRule
+from opsrunner.model.finding import Audited, Finding, HostReport, Severity, TaskRule
 from opsrunner.model.outcome import Outcome, Part, StepStatus
 from opsrunner.model.run import RunStatus, Trigger
 from opsrunner.model.task import Evidence, TaskStatus
+
+from ...found import CAUSES, found
 
 SITE = """\
 site: Example Hosting
@@ -31,11 +33,6 @@ steps:
   - id: audit
     ssh: {hosts: shared, run: "true"}
 """
-CAUSES = {
-    "security": Cause(name="security", title="Install the security updates", how="Install them."),
-    "held": Cause(name="held", title="Decide about the packages that are held", how="Look."),
-    "reboot": Cause(name="reboot", title="Restart", how="Restart it."),
-}
 House = Any
 
 
@@ -49,11 +46,6 @@ def site(house: Callable[..., House]) -> House:
     built = house({"patches": PATCHES}, site=SITE + lines)
     built.work()
     return built
-
-
-def found(host: str, name: str, *, severity: Severity = Severity.HIGH) -> Finding:
-    cause, _, subject = name.partition(":")
-    return Finding(host=host, cause=cause, subject=subject, severity=severity, detail="it waits", mark="1")
 
 
 def audit(site: House, *findings: Finding, days_ago: float = 0) -> None:

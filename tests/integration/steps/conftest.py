@@ -13,6 +13,7 @@ from typing import Any, cast
 import pytest
 
 from opsrunner.clock import SystemClock
+from opsrunner.model.finding import Audited, KnownFinding
 from opsrunner.model.outcome import Outcome
 from opsrunner.secrets import Vault
 from opsrunner.steps import http, run
@@ -70,6 +71,18 @@ def run_command(means: Means, make_call: Callable[..., StepCall]) -> Runner:
         return run.run(make_call(run.Options.model_validate({"run": command, **options}), **changes), means)
 
     return go
+
+
+@pytest.fixture
+def told() -> list[Audited]:
+    """What the ledger was told."""
+    return []
+
+
+@pytest.fixture
+def known() -> list[KnownFinding]:
+    """What stands from before."""
+    return []
 
 
 class Handler(BaseHTTPRequestHandler):

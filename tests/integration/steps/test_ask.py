@@ -39,18 +39,6 @@ def inventory(pinned_host: Callable[[int], Host]) -> dict[str, Host]:
 
 
 @pytest.fixture
-def told() -> list[Audited]:
-    """What the ledger was told."""
-    return []
-
-
-@pytest.fixture
-def known() -> list[KnownFinding]:
-    """What stands from before."""
-    return []
-
-
-@pytest.fixture
 def work(
     means: Means,
     make_call: Callable[..., StepCall],

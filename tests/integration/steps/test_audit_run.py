@@ -45,18 +45,6 @@ def words(end: HostEnd, said: bytes) -> HostReport:
 
 
 @pytest.fixture
-def told() -> list[Audited]:
-    """What the ledger was told."""
-    return []
-
-
-@pytest.fixture
-def known() -> list[KnownFinding]:
-    """What stands from before."""
-    return []
-
-
-@pytest.fixture
 def work(
     means: Means,
     make_call: Callable[..., StepCall],

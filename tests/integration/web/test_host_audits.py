@@ -14,12 +14,14 @@ from opsrunner.app import App
 from opsrunner.engine.host_audits import host_audits, standing_acceptances, standing_findings, waiting_since
 from opsrunner.ledger.database import Ledger
 from opsrunner.ledger.runs import NewRun
-from opsrunner.model.finding import Acceptance, Audited, Cause, Finding, HostReport, Severity
+from opsrunner.model.finding import Acceptance, Audited, Finding, HostReport, Severity
 from opsrunner.model.outcome import Outcome, Part, StepStatus
 from opsrunner.model.routine import StepPlan
 from opsrunner.model.run import RunStatus, Trigger
 from opsrunner.model.task import Task, TaskKind
 from opsrunner.testing import FakeClock
+
+from ...found import CAUSES, found
 
 SignedIn = Callable[[str], Any]
 HOSTILE = "<script>alert(1)</script>"
@@ -37,11 +39,6 @@ steps:
   - id: audit
     ssh: {hosts: all, run: "true"}
 """
-WORDS = {
-    "security": Cause(name="security", title="Install the security updates", how="Install them."),
-    "held": Cause(name="held", title="Decide about the packages that are held", how="Look."),
-    "reboot": Cause(name="reboot", title="Restart", how="Restart it."),
-}
 Audit = Callable[..., None]
 
 
@@ -56,15 +53,8 @@ def app(app: App) -> App:
     return app
 
 
-def found(
-    host: str, name: str, severity: Severity = Severity.HIGH, *, detail: str = "it waits", mark: str = "1"
-) -> Finding:
-    cause, _, subject = name.partition(":")
-    return Finding(host=host, cause=cause, subject=subject, severity=severity, detail=detail, mark=mark)
-
-
 def report(host: str, *findings: Finding, problems: Sequence[str] = (), looks: bool = True, **facts: Any) -> HostReport:
-    examined = frozenset(WORDS) if looks else frozenset()
+    examined = frozenset(CAUSES) if looks else frozenset()
     return HostReport(host=host, examined=examined, findings=findings, problems=tuple(problems), facts=facts)
 
 
@@ -82,7 +72,7 @@ def audit(app: App, clock: FakeClock) -> Audit:
             at=at,
             reports=reports,
             hosts=came_to,
-            causes=WORDS,
+            causes=CAUSES,
             has_baseline=False,
         )
         app.books.findings.write(audited)
