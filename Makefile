@@ -2,7 +2,7 @@
 # it does it. Both work from a fresh clone.
 SHELL := /bin/bash
 BIN := .venv/bin
-PYTEST_OPTIONS ?= -n 2 --dist loadgroup
+PYTEST_OPTIONS ?= -n 2
 
 LOCKED := -m pip install --quiet --disable-pip-version-check --require-hashes
 EDITABLE := -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable
@@ -29,7 +29,7 @@ bench: .venv/installed-dev .venv-peers/installed
 
 soak: .venv/installed-dev
 	@.ci/install-packages
-	@$(BIN)/pytest -m soak -rP --show-capture stdout --durations 24 --durations-min 1 -n 2 --dist loadgroup --timeout 2400
+	@$(BIN)/pytest -m soak -rP --show-capture stdout --durations 24 --durations-min 1 -n 2 --timeout 2400
 
 clean:
 	rm -rf .venv .venv-peers .venv-supply var .opsrunner-state dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

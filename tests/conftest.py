@@ -33,8 +33,31 @@ settings.register_profile("person", deadline=None)
 settings.register_profile("gate", deadline=None, derandomize=True)
 settings.load_profile("gate" if os.environ.get("CI") == "true" else "person")
 
+TOGETHER = {
+    "tests/acceptance/test_clock.py": "clock",  # all its scenes are played at once
+    "tests/acceptance/test_wheel.py": "wheel",
+    "tests/integration/app/test_ask.py": "ask",
+    **{f"tests/integration/stores/{name}.py": "s3" for name in ("test_s3", "test_s3_answers", "test_s3_certificates")},
+    **{f"tests/integration/stores/{name}.py": "s3" for name in ("test_s3_lines", "test_whole_way")},
+}
+"""Files whose tests one worker runs, by what they share."""
 SiteMaker = Callable[[Mapping[str, str]], Path]
 FarmMaker = Callable[..., "Farm"]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Give every test to whichever worker is free, and the tests of TOGETHER to one: what they stand on is dear.
+
+    pytest-xdist's own groups have no effect with this pytest: it no longer sees the name that they give a test.
+    """
+    from xdist.scheduler import LoadScopeScheduling  # noqa: PLC0415 - only where tests run side by side
+
+    class OneByOne(LoadScopeScheduling):  # type: ignore[misc]  # pytest-xdist ships no types for it
+        def _split_scope(self, nodeid: str) -> str:
+            return TOGETHER.get(nodeid.partition("::")[0], nodeid)
+
+    return OneByOne(config, log)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -130,7 +153,7 @@ def is_loopback(host: str) -> bool:
 
 @pytest.fixture(scope="session")
 def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
-    """SeaweedFS; tests that use it bear xdist_group("s3"), so that one worker starts it. Several may, side by side."""
+    """SeaweedFS; what uses it most stands in TOGETHER, so that one worker starts it. Several may, side by side."""
     from .seaweed import serving  # noqa: PLC0415 - few tests need boto3
 
     with serving(tmp_path_factory.mktemp("s3")) as server:

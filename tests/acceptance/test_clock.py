@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 
-pytestmark = [pytest.mark.needs("faketime"), pytest.mark.xdist_group("clock"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.needs("faketime"), pytest.mark.timeout(300)]
 
 SCRIPT = Path(sys.executable).with_name("opsrunner")
 FAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1"

@@ -20,7 +20,6 @@ from .conftest import Answer
 pytestmark = [
     pytest.mark.soak,
     pytest.mark.needs("root", "zstd", "setfacl"),
-    pytest.mark.xdist_group("s3"),
     pytest.mark.timeout(900),
 ]
 SITE = """\

@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 Answer = subprocess.CompletedProcess[str]
 
-pytestmark = [pytest.mark.xdist_group("wheel"), pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.timeout(600)]
 
 
 @pytest.fixture(scope="module")

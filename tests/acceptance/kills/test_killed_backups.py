@@ -202,7 +202,7 @@ def killing(make_site: Callable[[Mapping[str, str]], Path], opsrunner: Run) -> C
     return build
 
 
-@pytest.fixture(params=[pytest.param("folder"), pytest.param("bucket", marks=pytest.mark.xdist_group("s3"))])
+@pytest.fixture(params=[pytest.param("folder"), pytest.param("bucket")])
 def side(request: pytest.FixtureRequest, tmp_path: Path) -> Side:
     if request.param == "folder":
         return FolderSide(tmp_path / "copies")

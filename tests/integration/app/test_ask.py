@@ -36,7 +36,7 @@ hosts:
 """
 BEGIN = "from opsrunner.cli.main import main; main()"
 MANY, FEW = 50, 9
-pytestmark = [pytest.mark.needs("sshd", "ssh-keygen"), pytest.mark.xdist_group("ask")]
+pytestmark = [pytest.mark.needs("sshd", "ssh-keygen")]
 
 
 class Asker:

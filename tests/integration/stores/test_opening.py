@@ -51,7 +51,6 @@ def test_a_path_may_not_leave_where_it_begins(tmp_path: Path, path: str, left: s
         open_store(LocalStore(path=path), root=tmp_path, state=tmp_path, vault=Vault(tmp_path), connect=nobody)
 
 
-@pytest.mark.xdist_group("s3")
 def test_a_bucket_is_opened_with_the_secrets_that_are_named(
     tmp_path: Path, s3_server: S3Server, bucket: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -17,7 +17,7 @@ from ...seaweed import READER_KEY, READER_SECRET, S3Server
 from .conftest import BucketMaker
 from .contract import NAME, StoreContract, got, names, put
 
-pytestmark = [pytest.mark.xdist_group("s3"), pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.timeout(180)]
 PART = 16 << 20
 
 

@@ -14,7 +14,7 @@ from .conftest import PART_BYTES, BucketMaker
 from .contract import NAME, later, names, nothing_remains, put
 from .door import Answer, Door, Request, says, times
 
-pytestmark = [pytest.mark.xdist_group("s3"), pytest.mark.timeout(180), pytest.mark.usefixtures("small_parts")]
+pytestmark = [pytest.mark.timeout(180), pytest.mark.usefixtures("small_parts")]
 THREE_PARTS = random.Random(3).randbytes(2 * PART_BYTES + 5)
 
 

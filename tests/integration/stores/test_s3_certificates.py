@@ -15,7 +15,7 @@ from .conftest import PART_BYTES, BucketMaker
 from .contract import NAME, got, names, put
 from .door import Door
 
-pytestmark = [pytest.mark.xdist_group("s3"), pytest.mark.timeout(180), pytest.mark.usefixtures("small_parts")]
+pytestmark = [pytest.mark.timeout(180), pytest.mark.usefixtures("small_parts")]
 THREE_PARTS = random.Random(3).randbytes(2 * PART_BYTES + 5)
 
 

@@ -15,7 +15,7 @@ from opsrunner.fleet.host_keys import trust
 from opsrunner.model.backup import CopyState
 from opsrunner.model.run import RunStatus
 
-pytestmark = [pytest.mark.needs("sshd"), pytest.mark.xdist_group("s3")]
+pytestmark = [pytest.mark.needs("sshd")]
 SITE = """\
 site: Example Hosting
 timezone: UTC
