@@ -53,7 +53,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """
     from xdist.scheduler import LoadScopeScheduling  # noqa: PLC0415 - only where tests run side by side
 
-    class OneByOne(LoadScopeScheduling):  # type: ignore[misc]  # pytest-xdist ships no types for it
+    class OneByOne(LoadScopeScheduling):  # type: ignore[misc]  # pytest-xdist ships no types
         def _split_scope(self, nodeid: str) -> str:
             return TOGETHER.get(nodeid.partition("::")[0], nodeid)
 

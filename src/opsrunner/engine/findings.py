@@ -90,7 +90,7 @@ class FindingTasks:
     ) -> None:
         """Open a task; where somebody ticked the last one, only if this audit itself has `seen` something of it."""
         books, routine, step = self._desk.books, audit.routine.id, audit.plan.id
-        before = self._ticked(books.findings.last_task(routine, step, key))
+        before = self._ticked(books.findings.last_task(routine, step, key), found)
         if before and not any(one.finding.key in seen for one in found):
             return
         task, _ = books.tasks.open(self._new(audit, key, found, message=before))
@@ -155,13 +155,15 @@ class FindingTasks:
         ]
         return "\n".join(lines)
 
-    def _ticked(self, task_id: int | None) -> str:
-        """Return who ticked the task about the same cause, which an audit finds all the same; '' where nobody did."""
+    def _ticked(self, task_id: int | None, found: Sequence[KnownFinding]) -> str:
+        """Return who ticked the task about what stands since before; '' where nobody did, or all of it came later."""
         try:
             before = self._desk.books.tasks.get(task_id or 0)
         except NotFound:
             return ""
         if before.is_open or before.closed_by == BY_CHECK or before.closed_at is None:
+            return ""
+        if all(one.first_seen_at > before.closed_at for one in found):
             return ""
         person = self._desk.site().people.get(before.closed_by)
         day = day_words(before.closed_at.astimezone(ZoneInfo(self._desk.site().timezone)).date())

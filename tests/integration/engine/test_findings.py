@@ -169,6 +169,14 @@ def test_who_ticked_it_is_asked_again_where_the_audit_still_finds_it(known: Audi
     assert new.message == ""
 
 
+def test_what_was_mended_and_comes_again_is_no_doubt_about_the_tick(known: Auditor, desk: Desk) -> None:
+    (first,) = known.audit(web1=[reboot("web1")], web2=[])
+    close(desk, first, at=known.at)
+    assert known.audit(web1=[], web2=[]) == []
+    (again,) = known.audit(web1=[reboot("web1")], web2=[])
+    assert again.message == ""
+
+
 def test_a_tick_is_doubted_only_by_an_audit_that_looked(known: Auditor, desk: Desk) -> None:
     (first,) = known.audit(web1=[reboot("web1")], web2=[])
     close(desk, first, at=known.at)
