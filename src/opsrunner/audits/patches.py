@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from datetime import datetime
 from functools import cache
@@ -19,7 +20,7 @@ from opsrunner.audits.seen import Host, Seen, unite
 from opsrunner.audits.systems import read_system, see_panel, see_system
 from opsrunner.model.finding import HostReport
 
-__all__ = ["CAUSES", "read_report", "script"]
+__all__ = ["CAUSES", "environment_of", "read_report", "script"]
 
 NAME = "opsrunner-patches 1"
 AUDITED = frozenset({"debian", "ubuntu", "rhel", "fedora", "centos", "centos-stream", "cloudlinux", "amzn"})
@@ -32,8 +33,15 @@ def script() -> str:
     return Path(__file__).with_name("patches.sh").read_text(encoding="utf-8")
 
 
-def read_report(host: str, output: bytes, *, now: datetime) -> HostReport:
+def environment_of(wanted: Collection[str]) -> Mapping[str, str]:
+    """Return the variables that the script reads: it leaves out what is dear and not `wanted`; nothing named is all."""
+    return {"OPS_CAUSES": " ".join(sorted(wanted))} if wanted else {}
+
+
+def read_report(host: str, output: bytes, *, now: datetime, wanted: Collection[str] = ()) -> HostReport:
     """Return what the script's standard output says of `host`; `now` is when it arrived. Never raises.
+
+    Of the causes that were left out, nothing is said: not what was found, and not that it could not be looked at.
 
     A cause is examined only where its whole part of the answer came, and the host could look. Where the package lists
     are old, the updates they tell of are findings all the same, but nothing counts as looked for to the end.
@@ -43,18 +51,21 @@ def read_report(host: str, output: bytes, *, now: datetime) -> HostReport:
         return HostReport(host=host, examined=frozenset(), problems=("the audit's script gave no answer",))
     clock = answer.ended_at if answer.ended_at is not None else answer.began_at
     place = Host(name=host, system=read_system(answer.sections.get("system")), now=now, clock=clock)
-    return unite(host, look(place, answer))
+    return unite(host, look(place, answer, frozenset(wanted) or frozenset(CAUSES)))
 
 
-def look(host: Host, answer: Answer) -> list[Seen]:
+BY_ITSELF = {"end-of-life": see_release, "reboot": see_reboot, "conffiles": see_conffiles, "restart": see_restart}
+"""What is looked at for one cause alone."""
+
+
+def look(host: Host, answer: Answer, wanted: frozenset[str]) -> list[Seen]:
     """Return what each part saw."""
     parts = [see_system(host, answer), see_panel(host, answer)]
     if not host.system.name:
         return [*parts, Seen(problems=("the host did not say what system it is",))]
     if not is_audited(host, answer):
         return [*parts, Seen(problems=(f"{host.system.name} is not audited: only systems with apt, dnf or yum are",))]
-    parts += [see_release(host, answer), see_reboot(host, answer), see_conffiles(host, answer)]
-    parts.append(see_restart(host, answer))
+    parts += [see(host, answer) for cause, see in BY_ITSELF.items() if cause in wanted]
     seen, lists = see_packages(host, answer)
     if lists.findings or "lists" not in lists.examined:
         seen = replace(seen, examined=seen.examined - OF_UPDATES)

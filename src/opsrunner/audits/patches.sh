@@ -12,6 +12,8 @@ part() {
     { if (lines++) print " " last; last = substr($0, 1, 600) }
     END { print "@" name " " last " " lines - 1 }'
 }
+# wants CAUSE: whether the site asks for it; without OPS_CAUSES it asks for all.
+wants() { case " ${OPS_CAUSES:-$1} " in *" $1 "*) ;; *) return 1 ;; esac; }
 has() { command -v "$1" >/dev/null 2>&1; }
 stamps() { stat -c '%Y %n' "$@" | sort -rn | head -n 1 | sed 's/^/stamp /'; }
 
@@ -191,9 +193,9 @@ audit() {
     part dnf_security
     part dnf_lists
   fi
-  part reboot
-  part conffiles
-  part restart
+  ! wants reboot || part reboot
+  ! wants conffiles || part conffiles
+  ! wants restart || part restart
   echo "@end $(date +%s)"
 }
 audit </dev/null

@@ -32,8 +32,11 @@ def run(call: StepCall, means: Means) -> Outcome:
     now = means.clock.now()
     audit = Audit(
         script=patches.script(),
-        read=lambda end, said: patches.read_report(end.host.name, said, now=end.answered_at or now),
+        read=lambda end, said: patches.read_report(
+            end.host.name, said, now=end.answered_at or now, wanted=options.causes
+        ),
         causes=patches.CAUSES,
+        env=patches.environment_of(options.causes),
         wanted=frozenset(options.causes) or None,
     )
     return run_audit(call, means, audit)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from opsrunner.audits.patches import read_report, script
+from opsrunner.audits.patches import environment_of, read_report, script
 from opsrunner.model.finding import Finding, HostReport, Severity
 
 from .conftest import Audit
@@ -173,6 +173,15 @@ def test_a_host_that_has_all_updates_has_no_finding(host: AptHost) -> None:
     report = host.report()
     assert not {"security", "updates", "held", "lists", "kept-back"} & {finding.cause for finding in report.findings}
     assert report.facts["updates"] == 0
+
+
+def test_a_host_does_no_more_than_it_is_asked_for(host: AptHost) -> None:
+    host.refresh()
+    output = host.audit({**host.environment, **environment_of(("security", "lists"))})
+    parts = {line[1:].split()[0] for line in output.decode().splitlines() if line.startswith("@")}
+    assert parts == {"begin", "system", "panel", "apt", "apt_lists", "end"}
+    report = read_report("web1", output, now=datetime.now(UTC), wanted=("security", "lists"))
+    assert {"security", "lists"} <= report.examined
 
 
 def test_with_old_lists_nothing_counts_as_looked_for(host: AptHost) -> None:

@@ -27,6 +27,17 @@ def test_a_host_with_nothing_to_do_has_every_cause_examined_and_nothing_found() 
     assert told.facts["uptime_days"] == 10
 
 
+def test_what_nobody_asked_for_is_neither_looked_for_nor_missed() -> None:
+    narrow = "\n@reboot".join(answer().decode().split("\n@reboot")[:1]) + f"\n@end {AT}\n"
+    asked = read_report("web1", narrow.encode(), now=NOW, wanted=("security", "updates", "lists"))
+    assert asked.problems == ()
+    assert {"security", "updates", "lists"} <= asked.examined
+    assert not asked.examined & {"reboot", "conffiles", "restart", "end-of-life"}
+    missed = read_report("web1", narrow.encode(), now=NOW)
+    assert len(missed.problems) == 3
+    assert not missed.examined & {"reboot", "conffiles", "restart"}
+
+
 def test_a_captured_debian_is_read_to_its_last_update() -> None:
     output = stored("debian-12")
     began = int(output.split()[2])
