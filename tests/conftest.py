@@ -41,13 +41,15 @@ TOGETHER = {
     **{f"tests/integration/stores/{name}.py": "s3" for name in ("test_s3_lines", "test_whole_way")},
 }
 """Files whose tests one worker runs, by what they share."""
+BY_FILE = ("tests/unit/", "tests/integration/")
+"""Where a file's tests stay together, because they are short."""
 SiteMaker = Callable[[Mapping[str, str]], Path]
 FarmMaker = Callable[..., "Farm"]
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Give every test to whichever worker is free, and the tests of TOGETHER to one: what they stand on is dear.
+    """Give long tests one by one to whichever worker is free, short ones by their files, and those of TOGETHER to one.
 
     pytest-xdist's own groups have no effect with this pytest: it no longer sees the name that they give a test.
     """
@@ -55,7 +57,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
     class OneByOne(LoadScopeScheduling):  # type: ignore[misc]  # pytest-xdist ships no types
         def _split_scope(self, nodeid: str) -> str:
-            return TOGETHER.get(nodeid.partition("::")[0], nodeid)
+            file = nodeid.partition("::")[0]
+            return TOGETHER.get(file, file if file.startswith(BY_FILE) else nodeid)
 
     return OneByOne(config, log)
 

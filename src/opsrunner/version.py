@@ -1,3 +1,3 @@
 """The program's version, read without looking into installed packages."""
 
-VERSION = "0.5.0"
+VERSION = "0.6.0"

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeAlias
 
 from opsrunner.ledger.forms import FIFTH, FIRST, FOURTH, SECOND, SIXTH, THIRD
+from opsrunner.ledger.seventh_form import SEVENTH
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
@@ -39,7 +40,15 @@ def _scale(database: Database) -> None:
     _to(SECOND)(database)
 
 
-MIGRATIONS: tuple[Migration, ...] = (_to(FIRST), _scale, _to(THIRD), _to(FOURTH), _to(FIFTH), _to(SIXTH))
+MIGRATIONS: tuple[Migration, ...] = (
+    _to(FIRST),
+    _scale,
+    _to(THIRD),
+    _to(FOURTH),
+    _to(FIFTH),
+    _to(SIXTH),
+    _to(SEVENTH),
+)
 
 
 def migrate(database: Database, *, from_version: int) -> None:
