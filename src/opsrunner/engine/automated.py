@@ -25,6 +25,7 @@ from opsrunner.ledger.codec import outcome_to_text
 from opsrunner.ledger.whole_copies import copy_ledger
 from opsrunner.model.backup import CopyNote
 from opsrunner.model.finding import Audited
+from opsrunner.model.look import Look
 from opsrunner.model.mail import NewMail
 from opsrunner.model.outcome import Outcome, Row, StepStatus
 from opsrunner.model.routine import Routine, StepPlan
@@ -77,7 +78,8 @@ class Automated:
         mails: list[NewMail] = []
         notes: list[CopyNote] = []
         audits: list[Audited] = []
-        means = replace(self._means(self.site(), stop, mails, notes), found=audits.append)
+        looks: list[Look] = []
+        means = replace(self._means(self.site(), stop, mails, notes), found=audits.append, looked=looks.append)
 
         def attempt(turn: Turn) -> tuple[Outcome, Sequence[NewMail]]:
             call = ahead.pop() if ahead else self._call(run, routine, plan, turn=turn, workdir=workdir)
@@ -89,7 +91,12 @@ class Automated:
 
         is_mailed = self.books.outbox.knows
         tools = Tools(clock=self.clock, stopping=stop, attempt=attempt, begin_act=begin_act, is_mailed=is_mailed)
-        return lambda: replace(run_step(plan, context=context, tools=tools), notes=tuple(notes), audits=tuple(audits))
+
+        def run_to_its_end() -> Done:
+            done = run_step(plan, context=context, tools=tools)
+            return replace(done, notes=tuple(notes), audits=tuple(audits), looks=tuple(looks))
+
+        return run_to_its_end
 
     def report(self, run: Run, routine: Routine, plan: StepPlan, done: Done, *, at: datetime) -> None:
         """Queue the step's mails, open or close its follow-ups, tell the accountable; in the caller's transaction."""
@@ -100,6 +107,8 @@ class Automated:
             self.findings.audited(run, routine, plan, audited, at=at)
         if outcome.status is StepStatus.INTERRUPTED:
             return
+        for look in done.looks if not outcome.status.is_bad else ():
+            self.books.seen_rows.write(look, run=run.id, at=at)
         bad = [(part.key, part.message) for part in outcome.parts if part.status.is_bad]
         if outcome.status.is_bad and not bad:
             bad = [("", outcome.message)]
@@ -179,6 +188,7 @@ class Automated:
             copy_state=lambda to: copy_ledger(self.books.ledger.path, to),
             copies=self.books.copies,
             samples=self.books.samples.of,
+            known_rows=self.books.seen_rows.known,
             findings=lambda routine, step: self.books.findings.standing(
                 at=self.clock.now(), routine=routine, step=step
             ),

@@ -31,7 +31,8 @@ class SiteSources:
         where = {name: self._placed(value) for name, value in source.where.items()}
         now = self.clock.now()
         placed = replace(source, where=where)
-        return read_source(placed, options, vault=self.vault, site_root=self.site().root, now=now)
+        memory = self.state / "sources" / source.name
+        return read_source(placed, options, vault=self.vault, site_root=self.site().root, now=now, memory=memory)
 
     def write_samples(self) -> None:
         """Write the data of a sample site as they stand now; any other site has none."""
@@ -40,4 +41,6 @@ class SiteSources:
             write_samples(site.root, self.state, seed=site.sample_seed, now=self.clock.now())
 
     def _placed(self, value: Any) -> Any:
+        if isinstance(value, list | tuple):
+            return tuple(self._placed(item) for item in value)
         return value.replace(STATE_WORD, str(self.state)) if isinstance(value, str) else value

@@ -13,6 +13,7 @@ from opsrunner.clock import Clock
 from opsrunner.errors import ExpressionError, OpsrunnerError, StepFailed
 from opsrunner.model.backup import CopyNote
 from opsrunner.model.finding import Audited
+from opsrunner.model.look import Look
 from opsrunner.model.mail import NewMail
 from opsrunner.model.outcome import Attempt, Outcome, Part, Row, StepStatus, worst
 from opsrunner.model.routine import StepPlan
@@ -63,6 +64,8 @@ class Done:
     """What the step found out about copies, in every try of it."""
     audits: tuple[Audited, ...] = ()
     """What the step found on hosts, in every try of it."""
+    looks: tuple[Look, ...] = ()
+    """The rows that the step has shown, in every try of it."""
 
 
 def run_step(plan: StepPlan, *, context: Mapping[str, Any], tools: Tools) -> Done:

@@ -24,6 +24,7 @@ _KEYS = {
     "examinations": "routine, step, host, cause",
     "samples": "routine, step, host, subject, hour",
     "host_facts": "routine, step, host",
+    "seen_rows": "routine, step, digest",
 }
 """What audits left, by their routine: each table with its key."""
 _FORGET_AUDITS = tuple(

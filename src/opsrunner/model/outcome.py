@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -10,6 +10,19 @@ from typing import Any, TypeAlias
 
 Row: TypeAlias = Mapping[str, Any]
 """One typed row: column → str, int, float, bool, None, date or aware datetime."""
+
+
+class PartialRows(tuple[Row, ...]):
+    """Rows of a source of which some part could not be read; `problems` says which part and why, a line each."""
+
+    problems: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, rows: Iterable[Row], problems: Iterable[str]) -> PartialRows:
+        """Return `rows` with what is missing among them."""
+        partial = cls(rows)
+        partial.problems = tuple(problems)
+        return partial
 
 
 class StepStatus(StrEnum):

@@ -72,7 +72,7 @@ class Source:
     """Where rows come from. `kind` names the reader, `where` is its plain settings."""
 
     name: str
-    kind: Literal["csv", "sqlite", "http_json"]
+    kind: Literal["csv", "sqlite", "http_json", "feeds", "imap"]
     where: Mapping[str, Any]
     columns: tuple[Column, ...] = ()
     timezone: str = "UTC"

@@ -12,7 +12,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from opsrunner.errors import StepFailed
-from opsrunner.model.outcome import Row
+from opsrunner.model.outcome import PartialRows, Row
 from opsrunner.model.site import Source
 from opsrunner.secrets import Vault
 from opsrunner.sources.csv_file import open_csv
@@ -28,21 +28,48 @@ def _open_http_json(source: Source, request: Request) -> AbstractContextManager[
     return open_http_json(source, request)
 
 
+def _open_feeds(source: Source, request: Request) -> AbstractContextManager[RawTable]:
+    from opsrunner.sources.feeds import open_feeds  # noqa: PLC0415  as above
+
+    return open_feeds(source, request)
+
+
+def _open_imap(source: Source, request: Request) -> AbstractContextManager[RawTable]:
+    from opsrunner.sources.imap_threads import open_imap  # noqa: PLC0415  imap_tools is for few
+
+    return open_imap(source, request)
+
+
 Reader = Callable[[Source, Request], AbstractContextManager[RawTable]]
-READERS: Mapping[str, Reader] = MappingProxyType({"csv": open_csv, "sqlite": open_sqlite, "http_json": _open_http_json})
+READERS: Mapping[str, Reader] = MappingProxyType(
+    {
+        "csv": open_csv,
+        "sqlite": open_sqlite,
+        "http_json": _open_http_json,
+        "feeds": _open_feeds,
+        "imap": _open_imap,
+    }
+)
 SPEAK_SQL = frozenset({"sqlite"})
 
 
 def read_source(
-    source: Source, options: Mapping[str, Any], *, vault: Vault, site_root: Path, now: datetime
+    source: Source,
+    options: Mapping[str, Any],
+    *,
+    vault: Vault,
+    site_root: Path,
+    now: datetime,
+    memory: Path | None = None,
 ) -> tuple[Row, ...]:
     """Return the typed rows of `source` that `options` ask for.
 
     Options: `where`, `order_by` (a column or several, `-` in front for downwards), `limit`, `sql` with
-    `params` for sources that speak SQL, `timeout_seconds`. `now` is what `now`, `today` and `-14d` in
-    `where` count from. Raises StepFailed, with file, line and column where a value is bad.
+    `params` for sources that speak SQL, `timeout_seconds`, `stopping` (told to end early). `now` is what `now`, `today` and `-14d` in
+    `where` count from. `memory` is where readers keep what spares them a second fetch. What is read in part comes
+    as PartialRows. Raises StepFailed, with file, line and column where a value is bad.
     """
-    request = _request(options, vault=vault, site_root=site_root)
+    request = replace(_request(options, vault=vault, site_root=site_root, now=now), memory=memory)
     if request.sql is not None and source.kind not in SPEAK_SQL:
         raise StepFailed(f"{source.name}: a {source.kind} source speaks no SQL; use where", permanent=True)
     zone = ZoneInfo(source.timezone)
@@ -52,11 +79,12 @@ def read_source(
     with READERS[source.kind](source, request) as table:
         _require_columns_of(request, table)
         typed = typed_rows(table, source if request.sql is None else _declared_in(source, table))
-        rows = _wanted(_counted(typed, source, table.name), conditions, table.name)
-    return tuple(ordered(rows, request.order_by)[: request.limit])
+        rows = _wanted(_counted(typed, source, table), conditions, table.name)
+    wanted = ordered(rows, request.order_by)[: request.limit]
+    return PartialRows.of(wanted, table.problems) if table.problems else tuple(wanted)
 
 
-def _request(options: Mapping[str, Any], *, vault: Vault, site_root: Path) -> Request:
+def _request(options: Mapping[str, Any], *, vault: Vault, site_root: Path, now: datetime) -> Request:
     order_by = options.get("order_by") or ()
     return Request(
         vault=vault,
@@ -67,6 +95,8 @@ def _request(options: Mapping[str, Any], *, vault: Vault, site_root: Path) -> Re
         order_by=(order_by,) if isinstance(order_by, str) else tuple(order_by),
         limit=options.get("limit"),
         timeout_seconds=options.get("timeout_seconds") or DEFAULT_SECONDS,
+        now=now,
+        stopping=options.get("stopping"),
     )
 
 
@@ -83,14 +113,14 @@ def _declared_in(source: Source, table: RawTable) -> Source:
     return replace(source, columns=tuple(column for column in source.columns if column.name in table.columns))
 
 
-def _counted(rows: Iterator[Row], source: Source, name: str) -> Iterator[Row]:
-    """Pass the rows on; none at all is an error where the source expects some."""
+def _counted(rows: Iterator[Row], source: Source, table: RawTable) -> Iterator[Row]:
+    """Pass the rows on; none at all is an error where the source expects some, and has no better excuse."""
     count = 0
     for row in rows:
         count += 1
         yield row
-    if count == 0 and source.expect_rows:
-        raise StepFailed(f"{name}: has no rows, and this source always has some")
+    if count == 0 and source.expect_rows and not table.problems:
+        raise StepFailed(f"{table.name}: has no rows, and this source always has some")
 
 
 def _wanted(rows: Iterator[Row], conditions: Conditions, name: str) -> list[Row]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from opsrunner.exchange import Stopping
 from opsrunner.secrets import Vault
 
 DEFAULT_SECONDS = 60.0
@@ -26,6 +28,12 @@ class Request:
     """Columns; one with `-` in front is sorted downwards."""
     limit: int | None = None
     timeout_seconds: float = DEFAULT_SECONDS
+    now: datetime
+    """When it is read."""
+    stopping: Stopping | None = None
+    """Told when the reading should end early."""
+    memory: Path | None = None
+    """Folder where a reader keeps what it can fetch anew, so that it need not; None: nowhere."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,3 +53,5 @@ class RawTable:
     rows: Iterator[RawRow]
     columns_are_known: bool = True
     """False: the source names no columns and has no rows to learn them from."""
+    problems: tuple[str, ...] = ()
+    """What of the source could not be read, a line each; the rows are those of its other parts."""
