@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from opsrunner.clock import Clock
+from opsrunner.errors import StepFailed
 from opsrunner.model.outcome import Row
 from opsrunner.model.site import Site, Source
 from opsrunner.model.store import STATE_WORD
 from opsrunner.sample import write_samples
 from opsrunner.secrets import Vault
 from opsrunner.sources.reading import read_source
+from opsrunner.sources.request import Around
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,10 +31,20 @@ class SiteSources:
         """Return a source's rows with the options of a query. Raises StepFailed."""
         self.write_samples()
         where = {name: self._placed(value) for name, value in source.where.items()}
-        now = self.clock.now()
+        site, now = self.site(), self.clock.now()
         placed = replace(source, where=where)
-        memory = self.state / "sources" / source.name
-        return read_source(placed, options, vault=self.vault, site_root=self.site().root, now=now, memory=memory)
+        around = Around(
+            memory=self.state / "sources" / source.name,
+            hosts={host.address: host.name for host in site.hosts.values()},
+            other=lambda name: self._other(name, asked_by=source.name),
+        )
+        return read_source(placed, options, vault=self.vault, site_root=site.root, now=now, around=around)
+
+    def _other(self, name: str, *, asked_by: str) -> tuple[Row, ...]:
+        found = self.site().sources.get(name)
+        if found is None or name == asked_by:
+            raise StepFailed(f"{asked_by}: there is no other source '{name}' to look things up in", permanent=True)
+        return self.read(found, {})
 
     def write_samples(self) -> None:
         """Write the data of a sample site as they stand now; any other site has none."""

@@ -50,9 +50,9 @@ class Owners:
         """Return what the site's hosts say, and the rows of the source named by `match`."""
         by_domain: dict[str, tuple[str, str | None]] = {}
         by_address: dict[str, tuple[str, str | None]] = {
-            address: (host, None) for address, host in request.hosts.items()
+            address: (host, None) for address, host in request.around.hosts.items()
         }
-        for row in request.other(str(source.where["match"])) if source.where.get("match") else ():
+        for row in request.around.other(str(source.where["match"])) if source.where.get("match") else ():
             owner = (_text(row, "host") or UNKNOWN_HOST, _text(row, "customer") or None)
             if domain := _text(row, "domain").lower():
                 by_domain.setdefault(domain, owner)
@@ -96,7 +96,7 @@ def _reports_of(
     box: Mailbox, mails: Sequence[Mail], request: Request, *, validities: Mapping[str, str]
 ) -> dict[str, Report]:
     """Return what each mail is about, by its place; those that were read before are not fetched again."""
-    known = _recall(request.memory)
+    known = _recall(request.around.memory)
     missing: dict[str, list[Mail]] = defaultdict(list)
     for mail in mails:
         if _place(mail, validities) not in known:
@@ -110,7 +110,7 @@ def _reports_of(
     nothing = Report(addresses=(), domains=(), kind=OTHER)
     found = {place: known.get(place, nothing) for place in (_place(mail, validities) for mail in mails)}
     if missing:
-        _keep(request.memory, {place: report for place, report in found.items() if place in known})
+        _keep(request.around.memory, {place: report for place, report in found.items() if place in known})
     return found
 
 

@@ -11,8 +11,10 @@ import ipaddress
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from email.errors import MessageError
 from email.message import Message
+from itertools import islice
 from typing import Any
 
 from opsrunner.sources.mail_headers import header_text
@@ -20,6 +22,7 @@ from opsrunner.sources.plain_text import text_of_html
 
 MOST_FOUND = 50
 _MOST_PARTS = 50
+_MOST_DEPTH = 10
 _MOST_TEXT = 60_000
 _IPV4 = re.compile(r"(?<![\w.])(\d{1,3}(?:\.\d{1,3}){3})(?![\w]|\.\d)")
 _IPV6 = re.compile(r"(?<![\w:.])([0-9A-Fa-f]{1,4}:[0-9A-Fa-f:]{2,38}(?:\d{1,3}(?:\.\d{1,3}){3})?)(?![\w:])")
@@ -39,6 +42,8 @@ _KINDS = (
     ("spam", ("spam", "abuse", "unsolicited", "bulk mail", "messaging", "complaint", "junk", "dnsbl", "blacklist")),
 )
 OTHER = "other"
+_LENGTH_OF_KIND = 2_000
+"""Of a letter, where its kind is guessed from its words."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,12 +60,11 @@ def read_report(data: bytes) -> Report:
     """Return what the mail `data`, whole or its begin, is about; anything may be missing."""
     message = email.message_from_bytes(data.replace(b"\0", b""))
     subject = header_text(message, "Subject")
-    texts, fields = [subject], dict[str, str]()
-    for number, part in enumerate(message.walk()):
-        if number >= _MOST_PARTS:
-            break
-        _take(part, texts, fields)
-    text = _without_fangs("\n".join(texts))[:_MOST_TEXT]
+    said = _Said(texts=[subject])
+    for part in islice(_parts(message), _MOST_PARTS):
+        _take(part, said)
+    fields = said.fields
+    text = _without_fangs("\n".join([*said.texts, *said.attached]))[:_MOST_TEXT]
     told_addresses = [found for name in _OF_ADDRESS for found in _addresses(fields.get(name, ""))]
     told_domains = [found for name in _OF_DOMAIN for found in _domains(fields.get(name, ""))]
     return Report(
@@ -70,11 +74,32 @@ def read_report(data: bytes) -> Report:
     )
 
 
-def _take(part: Message, texts: list[str], fields: dict[str, str]) -> None:
-    """Add what a part of a mail says; a mail that is attached (the spam itself) tells of its writer, not of us."""
-    type_ = part.get_content_type()
+@dataclass(frozen=True, kw_only=True)
+class _Said:
+    """What a mail says: its letter, the fields of its report, and last the mail that it reports."""
+
+    texts: list[str]
+    fields: dict[str, str] = field(default_factory=dict)
+    attached: list[str] = field(default_factory=list)
+
+
+def _parts(message: Message, depth: int = 0) -> Iterator[Message]:
+    """Yield the parts of a mail, but not those of a mail in it."""
+    yield message
+    if message.get_content_maintype() == "multipart" and depth < _MOST_DEPTH:
+        for part in _subparts(message):
+            yield from _parts(part, depth + 1)
+
+
+def _take(part: Message, said: _Said) -> None:
+    """Add what a part of a mail says."""
+    type_, texts, fields = part.get_content_type(), said.texts, said.fields
+    if type_ in ("message/rfc822", "text/rfc822-headers"):
+        whole = "\n".join(_as_text(sub) for sub in _subparts(part)) or _text(part)
+        said.attached.append(whole[:_MOST_TEXT])
+        return
     if type_ == "message/feedback-report":
-        texts_of_it = [sub.as_string() for sub in _subparts(part)] or [_text(part)]
+        texts_of_it = [_as_text(sub) for sub in _subparts(part)] or [_text(part)]
         for text in texts_of_it:
             _add(fields, _lines_of(text))
     elif type_ == "application/json" or (part.get_filename() or "").lower().endswith(".json"):
@@ -89,6 +114,13 @@ def _take(part: Message, texts: list[str], fields: dict[str, str]) -> None:
 def _subparts(part: Message) -> list[Message]:
     payload = part.get_payload()
     return [sub for sub in payload if isinstance(sub, Message)] if isinstance(payload, list) else []
+
+
+def _as_text(part: Message) -> str:
+    try:
+        return part.as_string()
+    except (ValueError, LookupError, TypeError, AttributeError, MessageError):
+        return "\n".join(f"{name}: {value}" for name, value in part.raw_items())
 
 
 def _text(part: Message) -> str:
@@ -155,7 +187,7 @@ def _first(found: list[str]) -> tuple[str, ...]:
 
 
 def _kind(fields: Mapping[str, str], subject: str, text: str) -> str:
-    for said in (*(fields.get(name, "") for name in _OF_KIND), subject, text[:5_000]):
+    for said in (*(fields.get(name, "") for name in _OF_KIND), subject, text[:_LENGTH_OF_KIND]):
         lowered = said.lower()
         for kind, words in _KINDS:
             if any(word in lowered for word in words):

@@ -103,7 +103,7 @@ class _Reader:
             timeout_seconds=float(where.get("timeout") or TIMEOUT_SECONDS),
             stopping=request.stopping,
         )
-        self.memory = FeedMemory(request.memory)
+        self.memory = FeedMemory(request.around.memory)
 
     def read_all(self, places: Sequence[Place]) -> list[Feed | str]:
         """Return each feed, or in one line why it could not be read; in the order of `places`."""

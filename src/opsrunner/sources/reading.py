@@ -16,7 +16,7 @@ from opsrunner.model.outcome import PartialRows, Row
 from opsrunner.model.site import Source
 from opsrunner.secrets import Vault
 from opsrunner.sources.csv_file import open_csv
-from opsrunner.sources.request import DEFAULT_SECONDS, MOST_ROWS, RawTable, Request
+from opsrunner.sources.request import DEFAULT_SECONDS, MOST_ROWS, Around, RawTable, Request
 from opsrunner.sources.selection import ConditionMaker, Conditions, ordered, require_known
 from opsrunner.sources.sqlite_file import open_sqlite
 from opsrunner.sources.typing_rows import typed_rows
@@ -60,16 +60,16 @@ def read_source(
     vault: Vault,
     site_root: Path,
     now: datetime,
-    memory: Path | None = None,
+    around: Around | None = None,
 ) -> tuple[Row, ...]:
     """Return the typed rows of `source` that `options` ask for.
 
     Options: `where`, `order_by` (a column or several, `-` in front for downwards), `limit`, `sql` with
     `params` for sources that speak SQL, `timeout_seconds`, `stopping` (told to end early). `now` is what `now`, `today` and `-14d` in
-    `where` count from. `memory` is where readers keep what spares them a second fetch. What is read in part comes
-    as PartialRows. Raises StepFailed, with file, line and column where a value is bad.
+    `where` count from. `around` is what readers may use of the site. What is read in part comes as
+    PartialRows. Raises StepFailed, with file, line and column where a value is bad.
     """
-    request = replace(_request(options, vault=vault, site_root=site_root, now=now), memory=memory)
+    request = replace(_request(options, vault=vault, site_root=site_root, now=now), around=around or Around())
     if request.sql is not None and source.kind not in SPEAK_SQL:
         raise StepFailed(f"{source.name}: a {source.kind} source speaks no SQL; use where", permanent=True)
     zone = ZoneInfo(source.timezone)

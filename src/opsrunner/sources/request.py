@@ -2,17 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from opsrunner.errors import StepFailed
 from opsrunner.exchange import Stopping
+from opsrunner.model.outcome import Row
 from opsrunner.secrets import Vault
 
 DEFAULT_SECONDS = 60.0
 MOST_ROWS = 100_000
+
+
+def _no_other(name: str) -> tuple[Row, ...]:
+    raise StepFailed(f"there is no source '{name}'", permanent=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Around:
+    """What a reader may use of the site around its source."""
+
+    memory: Path | None = None
+    """Folder where it keeps what it can fetch anew, so that it need not; None: nowhere."""
+    hosts: Mapping[str, str] = field(default_factory=dict)
+    """The names of the site's hosts by their addresses."""
+    other: Callable[[str], tuple[Row, ...]] = _no_other
+    """Reads another source by its name, whole; raises StepFailed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,8 +50,7 @@ class Request:
     """When it is read."""
     stopping: Stopping | None = None
     """Told when the reading should end early."""
-    memory: Path | None = None
-    """Folder where a reader keeps what it can fetch anew, so that it need not; None: nowhere."""
+    around: Around = Around()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -46,8 +46,10 @@ class Thread:
 
     @property
     def theirs(self) -> tuple[Mail, ...]:
-        """What they wrote; a note of theirs that somebody is out of office asks nothing."""
-        return tuple(mail for mail in self.mails if not mail.is_ours and not mail.heads.is_reply_by_machine)
+        """What they wrote; a note of theirs that somebody is out of office answers ours, and asks nothing."""
+        has_ours = any(mail.is_ours for mail in self.mails)
+        others = (mail for mail in self.mails if not mail.is_ours)
+        return tuple(mail for mail in others if not (has_ours and mail.heads.is_reply_by_machine))
 
     @property
     def answered_at(self) -> datetime | None:
