@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, TypeAlias, cast
 from pydantic import AfterValidator, Field, model_validator
 
 from opsrunner.config.fields import Flag, HostName, Keys, PositiveSeconds, Text, Url, Zone
+from opsrunner.config.inbox_keys import FeedsKeys, ImapKeys
 from opsrunner.model.site import Column, Source
 from opsrunner.model.store import LocalStore, S3Store, SftpStore, StoreSettings
 from opsrunner.steps.fields import Secret, TextOrSecret
@@ -85,12 +86,14 @@ class StoreKeys(Keys):
         return chosen.to_settings()
 
 
-SourceKind: TypeAlias = Literal["csv", "sqlite", "http_json"]
+SourceKind: TypeAlias = Literal["csv", "sqlite", "http_json", "feeds", "imap"]
 
 SOURCE_KEYS: dict[SourceKind, frozenset[str]] = {
     "csv": frozenset({"delimiter", "encoding", "decimal"}),
     "sqlite": frozenset({"table", "sql"}),
     "http_json": frozenset({"items", "headers", "timeout"}),
+    "feeds": frozenset(),
+    "imap": frozenset(),
 }
 
 
@@ -100,11 +103,13 @@ def _column(name: str, written: str) -> Column:
 
 
 class SourceKeys(Keys):
-    """Where rows come from; one of `csv`, `sqlite` and `http_json`."""
+    """Where rows come from; one of `csv`, `sqlite`, `http_json`, `feeds` and `imap`."""
 
     csv: Text | None = Field(default=None, description="Path of a file.")
     sqlite: Text | None = Field(default=None, description="Path of a database.")
     http_json: Url | None = Field(default=None, description="Address that answers with JSON.")
+    feeds: FeedsKeys | None = Field(default=None, description="RSS and Atom feeds.")
+    imap: ImapKeys | None = Field(default=None, description="A mailbox.")
     columns: dict[Text, ColumnType] = Field(default_factory=dict)
     timezone: Zone | None = Field(default=None, description="Of moments without one. Default: the site's.")
     expect_rows: Flag = Field(default=False, description="No rows at all is an error.")
@@ -129,8 +134,17 @@ class SourceKeys(Keys):
                 raise ValueError(f"'{min(strange)}' does not go with {kind}")
         return self
 
+    @model_validator(mode="after")
+    def _own_shape(self) -> SourceKeys:
+        if self.columns and (self.feeds or self.imap):
+            raise ValueError("columns are not given for feeds and imap: they have columns of their own")
+        return self
+
     def to_source(self, name: str, timezone: str) -> Source:
         """Return the source; `where` holds `path` or `url` and what else was given for its kind."""
+        own = self.feeds or self.imap
+        if own is not None:
+            return own.to_source(name, timezone=self.timezone or timezone, expect_rows=self.expect_rows)
         kind: SourceKind = "csv" if self.csv else "sqlite" if self.sqlite else "http_json"
         where: dict[str, Any] = {"url" if kind == "http_json" else "path": getattr(self, kind)}
         given = self.model_fields_set & SOURCE_KEYS[kind]

@@ -17,6 +17,12 @@ def unverified_lines(site: Site) -> list[str]:
             lines.append(
                 f"Copies go to {name} without checking the certificate of its store (stores.{name}.s3.verify: false)."
             )
+    for name, source in site.sources.items():
+        if source.kind == "imap" and source.where.get("verify") is False:
+            lines.append(
+                f"Mails of {name} are read without checking the certificate of {source.where['host']}"
+                f" (sources.{name}.imap.verify: false)."
+            )
     for routine in site.routines.values():
         steps = [step for step in routine.steps if step.kind == "http" and step.options.get("verify") is False]
         if steps:

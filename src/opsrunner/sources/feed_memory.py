@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -19,6 +19,8 @@ from opsrunner.sources.feed_entries import Entry, Feed
 from opsrunner.sources.feed_fetching import Validators
 
 _FORM = 1
+_PACE = "pace"
+"""The file that tells how long each feed took."""
 _MOMENTS = ("published_at", "updated_at")
 
 
@@ -53,12 +55,22 @@ class FeedMemory:
         if self._folder is None or not remembered.validators.headers:
             return
         known = {"form": _FORM, "validators": asdict(remembered.validators), "feed": asdict(remembered.feed)}
-        path = self._path(address)
-        fresh = path.with_suffix(f".{os.getpid()}.new")
-        with suppress(OSError):
-            fresh.write_text(json.dumps(known, default=datetime.isoformat), encoding="utf-8", errors="replace")
-            fresh.chmod(0o600)
-            fresh.replace(path)
+        self._write(self._path(address), known)
+
+    def pace(self) -> dict[str, float]:
+        """Return how many seconds each feed took when it was last asked, by its address's digest."""
+        if self._folder is None:
+            return {}
+        try:
+            known = json.loads((self._folder / _PACE).read_bytes())
+            return {str(name): float(seconds) for name, seconds in known.items()}
+        except (OSError, ValueError, TypeError, AttributeError, RecursionError):
+            return {}
+
+    def keep_pace(self, pace: Mapping[str, float]) -> None:
+        """Remember how long feeds took, so that the slow ones are asked first."""
+        if self._folder is not None:
+            self._write(self._folder / _PACE, {name: round(seconds, 2) for name, seconds in pace.items()})
 
     def forget_all_but(self, addresses: Collection[str]) -> None:
         """Let go of the feeds that the source no longer has."""
@@ -72,7 +84,20 @@ class FeedMemory:
 
     def _path(self, address: str) -> Path:
         assert self._folder is not None  # noqa: S101  the callers looked
-        return self._folder / f"{hashlib.sha256(address.encode('utf-8', 'replace')).hexdigest()[:40]}.json"
+        return self._folder / f"{digest_of(address)}.json"
+
+    @staticmethod
+    def _write(path: Path, known: Any) -> None:
+        fresh = path.with_name(f".{path.name}.{os.getpid()}.new")
+        with suppress(OSError):
+            fresh.write_text(json.dumps(known, default=datetime.isoformat), encoding="utf-8", errors="replace")
+            fresh.chmod(0o600)
+            fresh.replace(path)
+
+
+def digest_of(address: str) -> str:
+    """Return what stands for an address, which may hold a secret."""
+    return hashlib.sha256(address.encode("utf-8", "replace")).hexdigest()[:40]
 
 
 def _read(known: Any) -> Remembered:

@@ -223,8 +223,7 @@ class _Client(imaplib.IMAP4):
         opened = socket.create_connection((self._server.host, self._server.port), timeout)
         try:
             self._line.put(opened)
-            peer = str(opened.getpeername()[0]).partition("%")[0]
-            if self._server.security == "none" and not ipaddress.ip_address(peer).is_loopback:
+            if self._server.security == "none" and not is_loopback(str(opened.getpeername()[0])):
                 raise StepFailed(
                     f"{self._server.name} is not on this machine: security 'none' is for loopback only, nothing was sent",
                     permanent=True,
@@ -250,6 +249,11 @@ class _Client(imaplib.IMAP4):
         if self._bytes_left < 0 or count > MOST_LINE_BYTES:
             most = MOST_LINE_BYTES if count > MOST_LINE_BYTES else MOST_BYTES
             raise StepFailed(f"{self._server.name}: sends more than {most // 1_000_000} MB at once", permanent=True)
+
+
+def is_loopback(address: str) -> bool:
+    """Tell whether an IP address is one of this machine."""
+    return ipaddress.ip_address(address.partition("%")[0]).is_loopback
 
 
 def _answer_of(exc: ImapToolsError) -> str:

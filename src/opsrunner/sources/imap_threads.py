@@ -62,7 +62,7 @@ def _rows(box: Mailbox, source: Source, request: Request) -> list[RawRow]:
         folders=tuple(where.get("folder") or ("INBOX",)),
         since=request.now - timedelta(seconds=float(since)) if since else None,
         limit=int(where.get("limit") or DEFAULT_LIMIT),
-        ours=tuple(where.get("ours") or ()),
+        ours=tuple(where.get("ours") or (str(where["username"]).lower(),)),
         now=request.now,
     )
     mails, validities = read_mails(box, wanted)
