@@ -44,7 +44,7 @@ def read_mails(box: Mailbox, wanted: Wanted) -> tuple[list[Mail], dict[str, str]
     validities: dict[str, str] = {}
     for folder in wanted.folders:
         validities[folder] = box.examine(folder)
-        uids = box.uids(f"SINCE {wanted.since:%d}-{_month(wanted.since)}-{wanted.since:%Y}" if wanted.since else "ALL")
+        uids = box.uids(_criteria(wanted.since), charset=None)
         if len(found) + len(uids) > wanted.limit:
             raise StepFailed(
                 f"there are more than {wanted.limit:,} mails in {', '.join(wanted.folders)}; give the source `since: 90d`"
@@ -76,14 +76,20 @@ def _paired(items: Sequence[Any]) -> Iterator[tuple[bytes, bytes]]:
     meta, data = b"", b""
     for item in [*items, (b"", b"")]:
         if isinstance(item, tuple) and len(item) == 2:
-            if _UID.search(meta):
+            if _is_mail(meta):
                 yield meta, data
             meta, data = bytes(item[0]), bytes(item[1])
         elif isinstance(item, bytes):
-            if _UID.search(item) and _UID.search(meta):  # a mail without any such header has no text of its own
+            if not (_UID.search(item) and _UID.search(meta)):
+                meta += b" " + item
+            elif _is_mail(item):  # a mail that has no such header: its text is no piece of its own
                 yield meta, data
-                meta, data = b"", b""
-            meta += b" " + item
+                meta, data = item, b""
+            # else: another client has just changed a mail's flags, and the server says so unasked
+
+
+def _is_mail(meta: bytes) -> bool:
+    return _UID.search(meta) is not None and b"BODY[" in meta.upper()
 
 
 def _mail(meta: bytes, data: bytes, folder: str, wanted: Wanted) -> Mail:
@@ -115,5 +121,8 @@ def _flags(meta: bytes) -> tuple[str, ...]:
     return tuple(sorted(found[1].lower() for word in words if (found := _FLAG.match(word))))
 
 
-def _month(moment: datetime) -> str:
-    return "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()[moment.month - 1]
+def _criteria(since: datetime | None) -> str:
+    if since is None:
+        return "ALL"
+    month = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()[since.month - 1]  # strftime's are the locale's
+    return f"SINCE {since.day}-{month}-{since.year}"

@@ -119,6 +119,8 @@ class Session(Generic[_Found]):
             self._failure = self._failed(exc.message)
         except ssl.SSLError as exc:
             self._failure = self._failed(refusal(exc) if self._is_signed_in else f"{refusal(exc)}: {_NOTHING_SENT}")
+        except UnicodeError:
+            self._failure = self._failed("what it answers is no IMAP")
         except (imaplib.IMAP4.error, ImapToolsError, OSError, ValueError, EOFError) as exc:
             self._failure = self._failed(self._reason(exc))
         except Exception as exc:  # noqa: BLE001  what a server says may break imaplib anywhere; nobody else would hear
@@ -131,8 +133,8 @@ class Session(Generic[_Found]):
         client = self._connected()
         self._sign_in(client)
         found = self._work(Mailbox(client))
-        with suppress(imaplib.IMAP4.error, OSError, ValueError):
-            client.logout()
+        with suppress(OSError):
+            client.send(b"BYE LOGOUT\r\n")  # nobody waits for what it says to that
         return found
 
     def _connected(self) -> _Client:
@@ -144,8 +146,14 @@ class Session(Generic[_Found]):
                 raise self._failed(f"offers no STARTTLS: {_NOTHING_SENT}")
             if client.state != "NONAUTH":
                 raise self._failed(f"takes us as signed in before encryption: {_NOTHING_SENT}")
-            client.starttls(client_context(verify=server.verify))
+            self._encrypt(client)
         return client
+
+    def _encrypt(self, client: _Client) -> None:
+        try:
+            client.starttls(client_context(verify=self._server.verify))
+        except imaplib.IMAP4.error as exc:
+            raise self._failed(f"refuses STARTTLS: {_NOTHING_SENT}") from exc
 
     def _sign_in(self, client: _Client) -> None:
         server = self._server
