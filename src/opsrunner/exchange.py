@@ -177,7 +177,7 @@ class Exchange:
                 self._sockets.append(opened.dup())  # TLS takes the first one over
             self._peer = str(opened.getpeername()[0])
             if self._ask.public_only and not is_public(self._peer):
-                self._hang_up()
+                details["return_value"].close()
                 raise NoAnswer(f"it leads into a network of our own, to {self._peer}", kind="unsendable")
             if self._aborted:
                 self._hang_up()

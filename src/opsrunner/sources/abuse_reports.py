@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from email.errors import MessageError
 from email.message import Message
+from email.parser import BytesHeaderParser
 from itertools import islice
 from typing import Any
 
@@ -58,7 +59,7 @@ class Report:
 
 def read_report(data: bytes) -> Report:
     """Return what the mail `data`, whole or its begin, is about; anything may be missing."""
-    message = email.message_from_bytes(data.replace(b"\0", b""))
+    message = _parsed(data.replace(b"\0", b""))
     subject = header_text(message, "Subject")
     said = _Said(texts=[subject])
     for part in islice(_parts(message), _MOST_PARTS):
@@ -81,6 +82,13 @@ class _Said:
     texts: list[str]
     fields: dict[str, str] = field(default_factory=dict)
     attached: list[str] = field(default_factory=list)
+
+
+def _parsed(data: bytes) -> Message:
+    try:
+        return email.message_from_bytes(data)
+    except RecursionError:  # a thousand mails in one another
+        return BytesHeaderParser().parsebytes(data)
 
 
 def _parts(message: Message, depth: int = 0) -> Iterator[Message]:
@@ -119,7 +127,7 @@ def _subparts(part: Message) -> list[Message]:
 def _as_text(part: Message) -> str:
     try:
         return part.as_string()
-    except (ValueError, LookupError, TypeError, AttributeError, MessageError):
+    except (ValueError, LookupError, TypeError, AttributeError, MessageError, RecursionError):
         return "\n".join(f"{name}: {value}" for name, value in part.raw_items())
 
 

@@ -133,7 +133,7 @@ def _summary(raw: Mapping[str, Any]) -> str:
     if not text and isinstance(contents, list) and contents:
         first = _mapping(contents[0])
         text, type_ = _text(first, "value"), _text(first, "type")
-    plain = text_of_html(text) if type_ in _HTML_TYPES else text
+    plain = text_of_html(text) if type_ in _HTML_TYPES or not type_ else text
     return clean_line(plain, length=SUMMARY_LENGTH)
 
 

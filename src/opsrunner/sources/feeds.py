@@ -25,6 +25,7 @@ from opsrunner.sources.feed_fetching import FeedFetcher, Validators
 from opsrunner.sources.feed_memory import FeedMemory, Remembered, digest_of
 from opsrunner.sources.feed_xml import BadFeed
 from opsrunner.sources.request import RawRow, RawTable, Request
+from opsrunner.sources.shapes import ENTRIES, names_of
 from opsrunner.sources.site_files import find_file
 from opsrunner.tls import client_context
 
@@ -36,9 +37,6 @@ UNKNOWN_SECONDS = 1.0
 TIMEOUT_SECONDS = 10.0
 LIMIT_BYTES = 2_000_000
 MOST_NAMED = 5
-COLUMNS = (
-    "entry", "feed", "place", "title", "link", "author", "published_at", "updated_at", "summary", "replies",
-)  # fmt: skip
 _WEB = re.compile(r"https?://", re.IGNORECASE)
 
 
@@ -69,7 +67,13 @@ def open_feeds(source: Source, request: Request) -> Iterator[RawTable]:
         raise StepFailed(f"{source.name}: no feed could be read: {named}{more}")
     good = [(place, end) for place, end in zip(places, found, strict=True) if not isinstance(end, str)]
     cut = [f"{place.name}: has more than {MOST_ENTRIES:,} entries" for place, feed in good if feed.left_out]
-    yield RawTable(name=source.name, columns=COLUMNS, rows=_rows(good), problems=(*problems, *cut))
+    yield RawTable(
+        name=source.name,
+        columns=names_of(ENTRIES),
+        rows=_rows(good),
+        problems=(*problems, *cut),
+        parts={"feed": tuple(place.name for place, _ in good)},
+    )
 
 
 def _places(source: Source, vault: Vault) -> list[Place]:

@@ -93,13 +93,13 @@ def _is_mail(meta: bytes) -> bool:
 
 
 def _mail(meta: bytes, data: bytes, folder: str, wanted: Wanted) -> Mail:
-    heads = read_heads(data)
-    date = _DATE.search(meta)
+    date, uid = _DATE.search(meta), _uid(meta)
+    heads = read_heads(data, place=f"{folder}/{uid}")
     return Mail(
         heads=heads,
         at=(internal_moment(date[1].decode("ascii", "replace")) if date else None) or wanted.now,
         folder=folder,
-        uid=_uid(meta),
+        uid=uid,
         flags=_flags(meta),
         is_ours=is_ours(heads.address, wanted.ours),
     )
@@ -118,7 +118,8 @@ def _uid(meta: bytes) -> int:
 def _flags(meta: bytes) -> tuple[str, ...]:
     match = _FLAGS.search(meta)
     words = match[1].decode("ascii", "replace").split() if match else []
-    return tuple(sorted(found[1].lower() for word in words if (found := _FLAG.match(word))))
+    named = {found[1].lower() for word in words if (found := _FLAG.match(word))}
+    return tuple(sorted(named - {"recent"}))  # which tells of this conversation alone
 
 
 def _criteria(since: datetime | None) -> str:

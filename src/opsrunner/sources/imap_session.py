@@ -31,6 +31,8 @@ LOOK_SECONDS = 0.2
 MOST_BYTES = 200_000_000
 """That one conversation reads."""
 MOST_LINE_BYTES = 20_000_000
+_BYTES_A_LINE = 200
+"""What a line costs us beside its own bytes: a million short ones are no less than a long one."""
 _NOTHING_SENT = "nothing was sent, no password either"
 _MOST_FOLDERS_NAMED = 12
 _Found = TypeVar("_Found")
@@ -131,23 +133,30 @@ class Session(Generic[_Found]):
 
     def _converse(self) -> _Found:
         client = self._connected()
-        self._sign_in(client)
-        found = self._work(Mailbox(client))
-        with suppress(OSError):
-            client.send(b"BYE LOGOUT\r\n")  # nobody waits for what it says to that
-        return found
+        try:
+            self._prepare(client)
+            found = self._work(Mailbox(client))
+            with suppress(OSError):
+                client.send(b"BYE LOGOUT\r\n")  # nobody waits for what it says to that
+            return found
+        finally:
+            with suppress(OSError):
+                client.shutdown()
 
     def _connected(self) -> _Client:
         server = self._server
         at_once = client_context(verify=server.verify) if server.security == "tls" else None
-        client = _Client(server, line=self._line, tls=at_once)
-        if server.security == "starttls":
+        return _Client(server, line=self._line, tls=at_once)
+
+    def _prepare(self, client: _Client) -> None:
+        """Encrypt what is to be encrypted, and sign in."""
+        if self._server.security == "starttls":
             if "STARTTLS" not in client.capabilities:
                 raise self._failed(f"offers no STARTTLS: {_NOTHING_SENT}")
             if client.state != "NONAUTH":
                 raise self._failed(f"takes us as signed in before encryption: {_NOTHING_SENT}")
             self._encrypt(client)
-        return client
+        self._sign_in(client)
 
     def _encrypt(self, client: _Client) -> None:
         try:
@@ -249,7 +258,7 @@ class _Client(imaplib.IMAP4):
     def readline(self) -> bytes:
         """Read a line."""
         line = super().readline()
-        self._take(len(line))
+        self._take(len(line) + _BYTES_A_LINE)
         return line
 
     def _take(self, count: int) -> None:

@@ -34,7 +34,7 @@ class Heads:
     """The headers of one mail that threads are made of."""
 
     id: str
-    """Its Message-ID, or a digest of all its headers where it has none."""
+    """Its Message-ID, or where it has none a digest of its headers and its place."""
     ancestors: tuple[str, ...]
     """The mails that it answers, the first of all in front."""
     subject: str
@@ -47,14 +47,14 @@ class Heads:
     """It says of itself that a program wrote it, in answer or unasked."""
 
 
-def read_heads(data: bytes) -> Heads:
-    """Return what the headers `data` of a mail say."""
+def read_heads(data: bytes, *, place: str = "") -> Heads:
+    """Return what the headers `data` of a mail say; `place` tells it from others that say the same."""
     message = email.message_from_bytes(data.replace(b"\0", b""))
     sender = header_text(message, "From")
     found = message_ids(_raw(message, "Message-ID"))
     automatic = _raw(message, "Auto-Submitted").strip().lower().partition(";")[0].strip()
     return Heads(
-        id=found[0] if found else f"sha256:{hashlib.sha256(data).hexdigest()[:40]}",
+        id=found[0] if found else f"sha256:{hashlib.sha256(data + place.encode()).hexdigest()[:40]}",
         ancestors=_ancestors(message),
         subject=clean_line(header_text(message, "Subject"), length=SUBJECT_LENGTH) or "(no subject)",
         address=address_in(_raw(message, "From")) or address_in(sender),
@@ -129,9 +129,9 @@ def _plain(data: bytes) -> str:
 def _decoded(piece: str | bytes, charset: str | None) -> str:
     if isinstance(piece, str):
         return piece
-    for encoding in (charset, "utf-8"):
+    for encoding in (charset or "raw-unicode-escape", "utf-8"):  # what stands beside encoded words comes as that
         try:
-            return piece.decode(encoding or "utf-8")
+            return piece.decode(encoding)
         except (LookupError, UnicodeError, ValueError):
             continue
     return piece.decode("latin-1")

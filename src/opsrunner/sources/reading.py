@@ -12,7 +12,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from opsrunner.errors import StepFailed
-from opsrunner.model.outcome import PartialRows, Row
+from opsrunner.model.outcome import Row, SourceRows
 from opsrunner.model.site import Source
 from opsrunner.secrets import Vault
 from opsrunner.sources.csv_file import open_csv
@@ -66,8 +66,8 @@ def read_source(
 
     Options: `where`, `order_by` (a column or several, `-` in front for downwards), `limit`, `sql` with
     `params` for sources that speak SQL, `timeout_seconds`, `stopping` (told to end early). `now` is what `now`, `today` and `-14d` in
-    `where` count from. `around` is what readers may use of the site. What is read in part comes as
-    PartialRows. Raises StepFailed, with file, line and column where a value is bad.
+    `where` count from. `around` is what readers may use of the site. A source with parts of its own gives
+    SourceRows. Raises StepFailed, with file, line and column where a value is bad.
     """
     request = replace(_request(options, vault=vault, site_root=site_root, now=now), around=around or Around())
     if request.sql is not None and source.kind not in SPEAK_SQL:
@@ -81,7 +81,9 @@ def read_source(
         typed = typed_rows(table, source if request.sql is None else _declared_in(source, table))
         rows = _wanted(_counted(typed, source, table), conditions, table.name)
     wanted = ordered(rows, request.order_by)[: request.limit]
-    return PartialRows.of(wanted, table.problems) if table.problems else tuple(wanted)
+    if not (table.problems or table.parts):
+        return tuple(wanted)
+    return SourceRows.of(wanted, problems=table.problems, parts=table.parts)
 
 
 def _request(options: Mapping[str, Any], *, vault: Vault, site_root: Path, now: datetime) -> Request:

@@ -72,3 +72,5 @@ class RawTable:
     """False: the source names no columns and has no rows to learn them from."""
     problems: tuple[str, ...] = ()
     """What of the source could not be read, a line each; the rows are those of its other parts."""
+    parts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """A column that names parts of the source → the parts that were read, also those that had no rows."""

@@ -16,7 +16,7 @@ from pydantic import Field
 
 from opsrunner.errors import StepFailed
 from opsrunner.model.look import Look
-from opsrunner.model.outcome import Row
+from opsrunner.model.outcome import Row, SourceRows
 from opsrunner.steps.base import Means, StepCall, StepOptions
 from opsrunner.steps.suggestions import nearest
 
@@ -68,7 +68,8 @@ def pick_new(rows: Sequence[Row], only_new: OnlyNew, call: StepCall, means: Mean
     of_rows = [_digest("row", _value(row, only_new.key)) for row in rows]
     groups = [_value(row, only_new.baseline) if only_new.baseline else "" for row in rows]
     of_groups = [_digest("group", group) for group in groups]
-    digests = frozenset([*of_rows, *of_groups, *([] if only_new.baseline else [_digest("group", "")])])
+    without_rows = {_digest("group", part) for part in _parts(rows, only_new)}
+    digests = frozenset([*of_rows, *of_groups, *without_rows])
     known = means.known_rows(call.routine, call.step, digests)
     new: dict[bytes, Row] = {}
     began: Counter[str] = Counter()
@@ -87,6 +88,13 @@ def pick_new(rows: Sequence[Row], only_new: OnlyNew, call: StepCall, means: Mean
         baseline_of=tuple(began),
         digests=digests,
     )
+
+
+def _parts(rows: Sequence[Row], only_new: OnlyNew) -> Sequence[str]:
+    """Return the groups that were looked at whether they have rows or not: what comes first in them is new."""
+    if only_new.baseline is None:
+        return ("",)
+    return rows.parts.get(only_new.baseline, ()) if isinstance(rows, SourceRows) else ()
 
 
 def _row_digests(rows: Iterable[Row], only_new: OnlyNew) -> frozenset[bytes]:

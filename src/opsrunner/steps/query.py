@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from pydantic import Field, model_validator
 
 from opsrunner.errors import StepFailed
-from opsrunner.model.outcome import Outcome, PartialRows, Row, StepStatus
+from opsrunner.model.outcome import Outcome, Row, SourceRows, StepStatus
 from opsrunner.steps.base import Kind, Means, StepCall, StepOptions
 from opsrunner.steps.new_rows import NewRows, OnlyNew, pick_new
 from opsrunner.steps.output import OutputSink, cut, printable
@@ -57,7 +57,7 @@ def run(call: StepCall, means: Means) -> Outcome:
         hint = nearest(options.source, means.sources)
         raise StepFailed(f"there is no source '{options.source}'{hint}", permanent=True)
     read = means.read_source(source, _wanted(options, call, means))
-    problems = read.problems if isinstance(read, PartialRows) else ()
+    problems = read.problems if isinstance(read, SourceRows) else ()
     shown = pick_new(read, options.only_new, call, means) if options.only_new else None
     rows = _chosen(read if shown is None else shown.rows, options)
     sink = _write(rows, call, means)

@@ -53,7 +53,8 @@ def _with_rank(row: Row, words: Sequence[tuple[str, re.Pattern[str]]], rank: Ran
 def _pattern(word: str) -> re.Pattern[str]:
     """Return what finds a word as a whole, or with `*` at its end all that begin with it."""
     plain = r"\s+".join(re.escape(piece) for piece in _folded(word.strip().rstrip("*")).split())
-    return re.compile(rf"(?<!\w){plain}{'' if word.strip().endswith('*') else r'(?!\w)'}")
+    end = "" if word.strip().endswith("*") else r"(?!\w)"
+    return re.compile(rf"(?<!\w){plain}{end}")
 
 
 def _folded(text: str) -> str:

@@ -11,7 +11,7 @@ from xml.sax.saxutils import escape
 import pytest
 
 from opsrunner.model.outcome import Outcome, StepStatus
-from opsrunner.model.task import TaskStatus
+from opsrunner.model.task import Evidence, TaskStatus
 
 from .conftest import SITE
 
@@ -131,7 +131,7 @@ def test_nothing_is_shown_twice_however_a_feed_turns_it_round(community: tuple[H
         if day.weekday() < 5:
             shown += [row["entry"] for row in outcome(own, "community", "new").rows]
         for task in own.app.books.tasks.opened():
-            own.app.books.tasks.close(task.id, status=TaskStatus.DONE, by="ops1", evidence=None, at=day)
+            own.app.books.tasks.close(task.id, status=TaskStatus.DONE, by="ops1", evidence=Evidence(note="x"), at=day)
 
     assert len(shown) == len(set(shown))
     assert len(shown) >= 57
@@ -139,11 +139,12 @@ def test_nothing_is_shown_twice_however_a_feed_turns_it_round(community: tuple[H
 
 def test_a_feed_that_comes_later_begins_with_a_baseline_of_its_own(community: tuple[House, Forum]) -> None:
     own, forum = community
-    forum.put("1", "old")
-    own.at("2026-11-23 09:10")
+    third = (forum.folder / "third.rss")
+    third.unlink()
+    own.at("2026-11-23 09:10")  # it cannot be read, so nobody has looked at it
     for number in range(30):
         forum.put(f"third-{number}", "Example Hosting, years ago", feed="third")
-    forum.put("2", "Example Hosting today")
+    forum.put("2", "Example Hosting today")  # in a feed that was empty when it was looked at first
     own.at("2026-11-24 09:10")
 
     assert titles(own) == ["Answer in forum: Example Hosting today"]
@@ -152,12 +153,8 @@ def test_a_feed_that_comes_later_begins_with_a_baseline_of_its_own(community: tu
 
 def test_one_feed_that_is_gone_is_a_warning_and_hides_no_other(community: tuple[House, Forum]) -> None:
     own, forum = community
-    forum.put("1", "old")
-    forum.put("1", "old", feed="talk")
     own.at("2026-11-23 09:10")
-    (forum.folder / "third.rss").unlink()
-    forum.threads["2"] = {"title": "Example Hosting today", "replies": 1, "at": EARLY, "feed": "forum"}
-    forum.write()
+    forum.put("2", "Example Hosting today")
     (forum.folder / "third.rss").unlink()
     own.at("2026-11-24 09:10")
 
@@ -197,9 +194,8 @@ def test_a_run_that_fails_after_its_look_shows_it_again(house: Open) -> None:
     forum.put("0", "baseline")
     own.at("2026-11-23 09:10")
     forum.put("1", "Example Hosting today")
-    own.write("routines/community.yaml", text.replace("'equalto', 0)", "'no_such_test', 0)"))
-    own.at("2026-11-24 08:00")
     own.write("routines/community.yaml", text.replace('"Answer in {{ row.place }}', '"Answer in {{ row.nothing.there }}'))
+    own.at("2026-11-24 08:00")
     own.at("2026-11-24 09:10")
     assert own.told("community")[-1].startswith("failed")
     own.write("routines/community.yaml", text)

@@ -22,6 +22,7 @@ from opsrunner.ledger.setting_back import set_back
 from opsrunner.model.backup import Drill, Gone, NewCopy, Reread
 from opsrunner.model.finding import Acceptance, Audited, Cause, Finding, HostReport, Sample, Severity
 from opsrunner.model.foreign import Checked, ForeignBackup, ForeignDrill, ForeignState
+from opsrunner.model.look import Look
 from opsrunner.model.mail import NewMail
 from opsrunner.model.outcome import Outcome, Part, StepStatus
 from opsrunner.model.person import Absence
@@ -134,6 +135,8 @@ OWN: dict[str, dict[str, Any]] = {
     "Digests.listed": {"before": 9},
     "Strips.days": {"bounds": (1, 2, 9)},
     "Routines.rename": {"new": "weekly"},
+    "SeenRows.known": {"digests": (b"a", b"b")},
+    "SeenRows.write": {"look": Look(routine="nightly", step="audit", digests=frozenset([b"a", b"b"]))},
     "Forgetting.forget_texts": {"names": ["x"]},
 }
 Statement = tuple[str, Sequence[Any]]

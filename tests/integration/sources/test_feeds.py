@@ -17,7 +17,7 @@ import pytest
 
 from opsrunner import exchange
 from opsrunner.errors import StepFailed
-from opsrunner.model.outcome import PartialRows, Row
+from opsrunner.model.outcome import Row, SourceRows
 from opsrunner.model.site import Source
 from opsrunner.secrets import SecretRef, Vault
 from opsrunner.sources import feed_fetching
@@ -121,7 +121,7 @@ def feeds(tmp_path: Path) -> Read:
 
 
 def problems_of(rows: tuple[Row, ...]) -> tuple[str, ...]:
-    return rows.problems if isinstance(rows, PartialRows) else ()
+    return rows.problems if isinstance(rows, SourceRows) else ()
 
 
 def test_every_feed_gives_its_rows(server: FeedServer, feeds: Read) -> None:

@@ -65,6 +65,8 @@ class Conversation(socketserver.StreamRequestHandler):
             while line := self.rfile.readline():
                 self.server.heard.append(line.decode("latin-1").strip())
                 self.answer(line.split())
+        self.rfile.close()
+        self.connection.close()  # what goes over TLS is another one than socketserver closes
 
     def answer(self, words: list[bytes]) -> None:
         tag, verb = words[0], words[1].decode().upper()
@@ -118,7 +120,7 @@ def inbox(talker: Talker, tmp_path: Path) -> Inbox:
             "username": "ops@example.com",
             "password": SecretRef(file="password"),
             "folder": ("INBOX",),
-            "timeout": 2,
+            "timeout": 1,
             **where,
         }
         source = Source(name="support", kind="imap", where=given, columns=THREADS)
@@ -253,7 +255,7 @@ def endless_line(handler: Any) -> None:
         handler.wfile.write(b"x" * 1_000_000)
 
 
-@pytest.mark.parametrize("verb", ["greeting", "CAPABILITY", "LOGIN", "EXAMINE", "SEARCH", "FETCH"])
+@pytest.mark.parametrize("verb", ["greeting", "LOGIN", "FETCH"])
 @pytest.mark.parametrize("act", [drip, silence], ids=["drip", "silence"])
 def test_a_slow_server_is_given_up(act: Callable[[Any], None], verb: str, talker: Talker, inbox: Inbox) -> None:
     if verb == "greeting":
@@ -261,9 +263,9 @@ def test_a_slow_server_is_given_up(act: Callable[[Any], None], verb: str, talker
     else:
         talker.answers[verb] = act
 
-    failed = reason_of(inbox, seconds=1.2, timeout=1)
+    failed = reason_of(inbox, seconds=0.7, timeout=0.5)
 
-    assert "no end after 1.2 s" in failed.message or "no answer within 1 s" in failed.message
+    assert "no end after 0.7 s" in failed.message or "no answer within 0.5 s" in failed.message
 
 
 @pytest.mark.parametrize("act", [flood, endless_line], ids=["flood", "line"])

@@ -48,6 +48,8 @@ sources:
   orders: {csv: data/orders.csv}
   accounts: {csv: data/accounts.csv}
   templates: {csv: data/templates.csv}
+  forum: {csv: data/forum.csv}
+  support: {csv: data/support.csv}
 stores:
   offsite: {local: {path: copies}}
   panel: {local: {path: panel}}
