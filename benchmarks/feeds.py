@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from benchmarks.measure import Figure, seconds_of
+
 from opsrunner.model.site import Source
 from opsrunner.secrets import Vault
 from opsrunner.sources.reading import read_source
@@ -64,9 +65,7 @@ def look(urls: list[str], memory: Path) -> int:
     """Read feeds as a step does, and return how many rows they gave."""
     source = Source(name="talk", kind="feeds", where={"urls": urls}, columns=ENTRIES)
     options = {"timeout_seconds": 600}
-    rows = read_source(
-        source, options, vault=Vault(memory), site_root=memory, now=NOW, around=Around(memory=memory)
-    )
+    rows = read_source(source, options, vault=Vault(memory), site_root=memory, now=NOW, around=Around(memory=memory))
     return len(rows)
 
 

@@ -140,9 +140,7 @@ class MailHouse:
 
 
 @contextmanager
-def keeping_house(
-    certificate: Any, pick_port: Callable[[], int], *, users: Mapping[str, str]
-) -> Iterator[MailHouse]:
+def keeping_house(certificate: Any, pick_port: Callable[[], int], *, users: Mapping[str, str]) -> Iterator[MailHouse]:
     """Keep a Postfix and a Dovecot with mailboxes for `users` (address → password). Mark tests with NEEDS."""
     folder = Path(tempfile.mkdtemp(prefix="mail-"))  # the servers' users reach it, and its path fits sockets
     folder.chmod(0o755)

@@ -49,9 +49,9 @@ Port: TypeAlias = Annotated[int, Field(ge=1, le=65535, strict=True)]
 class FeedsKeys(Keys):
     """RSS and Atom feeds, a row an entry."""
 
-    urls: Annotated[
-        tuple[Feed, ...], BeforeValidator(one_or_many), Field(min_length=1, max_length=MOST_FEEDS)
-    ] = Field(description="Addresses, and paths of files.")
+    urls: Annotated[tuple[Feed, ...], BeforeValidator(one_or_many), Field(min_length=1, max_length=MOST_FEEDS)] = Field(
+        description="Addresses, and paths of files."
+    )
     per_host: Count = Field(default=2, description="How many feeds of one host are asked at once.")
     timeout: PositiveSeconds = Field(default=10, description="For any one feed.")
     limit: Bytes = Field(default=2_000_000, description="How long a feed may be.")
@@ -67,9 +67,7 @@ class FeedsKeys(Keys):
         """Return the source, whose columns are its own."""
         where = {key: getattr(self, key) for key in FeedsKeys.model_fields}
         columns = OWN_SHAPES["entries"]
-        return Source(
-            name=name, kind="feeds", where=where, columns=columns, timezone=timezone, expect_rows=expect_rows
-        )
+        return Source(name=name, kind="feeds", where=where, columns=columns, timezone=timezone, expect_rows=expect_rows)
 
 
 class ImapKeys(Keys):

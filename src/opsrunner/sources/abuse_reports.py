@@ -29,8 +29,14 @@ _IPV4 = re.compile(r"(?<![\w.])(\d{1,3}(?:\.\d{1,3}){3})(?![\w]|\.\d)")
 _IPV6 = re.compile(r"(?<![\w:.])([0-9A-Fa-f]{1,4}:[0-9A-Fa-f:]{2,38}(?:\d{1,3}(?:\.\d{1,3}){3})?)(?![\w:])")
 _DOMAIN = re.compile(r"(?<![\w@.-])((?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.){1,8}[a-z][a-z0-9-]{1,62})(?![\w-])")
 _LINE = re.compile(r"^\s*([A-Za-z][A-Za-z-]{1,40})\s*:\s*['\"]?([^\r\n]{1,500}?)['\"]?\s*$", re.MULTILINE)
-_FANGS = ((re.compile(r"\[(?:\.|dot)\]|\((?:\.|dot)\)", re.IGNORECASE), "."), (re.compile(r"\bhxxp", re.I), "http"))
-_NO_DOMAINS = frozenset("com1 eml gif htm html jpg js json log pdf php png txt xml yaml zip".split())
+_FANGS = (
+    (re.compile(r"\[(?:\.|dot)\]|\((?:\.|dot)\)", re.IGNORECASE), "."),
+    (re.compile(r"\bhxxp", re.IGNORECASE), "http"),
+)
+_NO_DOMAINS = frozenset(
+    {"eml", "gif", "htm", "html", "jpg", "js", "json", "log", "pdf", "php", "png", "txt", "xml", "yaml"}
+)
+"""Endings of files, which look like domains."""
 _OF_ADDRESS = ("source-ip", "source", "sourceip", "source_identifier", "ip", "src-ip", "source-ips")
 _OF_DOMAIN = ("reported-domain", "reported-uri", "domain", "source", "uri", "url", "source_identifier", "source-uri")
 _OF_KIND = ("feedback-type", "report-type", "category", "reporttype", "type", "reportclass")

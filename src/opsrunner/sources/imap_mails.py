@@ -10,7 +10,7 @@ from typing import Any
 
 from opsrunner.errors import StepFailed
 from opsrunner.sources.imap_session import Mailbox
-from opsrunner.sources.mail_headers import internal_moment, read_heads
+from opsrunner.sources.mail_headers import MONTHS, internal_moment, read_heads
 from opsrunner.sources.threads import Mail
 
 MOST_HEADER_BYTES = 32_768
@@ -47,8 +47,8 @@ def read_mails(box: Mailbox, wanted: Wanted) -> tuple[list[Mail], dict[str, str]
         uids = box.uids(_criteria(wanted.since), charset=None)
         if len(found) + len(uids) > wanted.limit:
             raise StepFailed(
-                f"there are more than {wanted.limit:,} mails in {', '.join(wanted.folders)}; give the source `since: 90d`"
-                " or a higher limit, or file away what is done",
+                f"there are more than {wanted.limit:,} mails in {', '.join(wanted.folders)}; give the source"
+                " `since: 90d` or a higher limit, or file away what is done",
                 permanent=True,
             )
         found += [_mail(meta, data, folder, wanted) for meta, data in _fetched(box, uids, _HEADS, _AT_ONCE)]
@@ -125,5 +125,4 @@ def _flags(meta: bytes) -> tuple[str, ...]:
 def _criteria(since: datetime | None) -> str:
     if since is None:
         return "ALL"
-    month = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()[since.month - 1]  # strftime's are the locale's
-    return f"SINCE {since.day}-{month}-{since.year}"
+    return f"SINCE {since.day}-{MONTHS[since.month - 1].title()}-{since.year}"  # strftime's months are the locale's

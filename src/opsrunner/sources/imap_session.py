@@ -240,15 +240,17 @@ class _Client(imaplib.IMAP4):
         opened = socket.create_connection((self._server.host, self._server.port), timeout)
         try:
             self._line.put(opened)
-            if self._server.security == "none" and not is_loopback(str(opened.getpeername()[0])):
-                raise StepFailed(
-                    f"{self._server.name} is not on this machine: security 'none' is for loopback only, nothing was sent",
-                    permanent=True,
-                )
+            self._insist_on_loopback(str(opened.getpeername()[0]))
             return self._tls.wrap_socket(opened, server_hostname=self._server.host) if self._tls else opened
         except BaseException:
             opened.close()
             raise
+
+    def _insist_on_loopback(self, peer: str) -> None:
+        if self._server.security == "none" and not is_loopback(peer):
+            where = f"{self._server.name} is not on this machine"
+            message = f"{where}: security 'none' is for loopback only, nothing was sent"
+            raise StepFailed(message, permanent=True)
 
     def read(self, size: int) -> bytes:
         """Read a literal of `size` bytes."""

@@ -26,7 +26,7 @@ _MESSAGE_ID = re.compile(r"<([^<>\s]{1,1000})>")
 _ANGLE = re.compile(r"<([^<>\s]{1,320})>")
 _BARE = re.compile(r"[^\s<>()\",;:]{1,64}@[^\s<>()\",;:]{1,255}")
 _INTERNAL = re.compile(r"\s*(\d{1,2})-([A-Za-z]{3})-(\d{4}) (\d{2}):(\d{2}):(\d{2}) ([+-])(\d{2})(\d{2})\s*\Z")
-_MONTHS = {name: number for number, name in enumerate("jan feb mar apr may jun jul aug sep oct nov dec".split(), 1)}
+MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,9 +92,9 @@ def address_in(text: str) -> str:
 def internal_moment(text: str) -> datetime | None:
     """Return the moment of an INTERNALDATE (RFC 3501): when the server took the mail."""
     match = _INTERNAL.match(text)
-    month = _MONTHS.get(match[2].lower()) if match else None
-    if match is None or month is None:
+    if match is None or match[2].lower() not in MONTHS:
         return None
+    month = MONTHS.index(match[2].lower()) + 1
     zone = timedelta(hours=int(match[8]), minutes=int(match[9])) * (-1 if match[7] == "-" else 1)
     try:
         local = datetime(int(match[3]), month, int(match[1]), int(match[4]), int(match[5]), int(match[6]), tzinfo=UTC)

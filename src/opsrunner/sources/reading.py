@@ -65,9 +65,9 @@ def read_source(
     """Return the typed rows of `source` that `options` ask for.
 
     Options: `where`, `order_by` (a column or several, `-` in front for downwards), `limit`, `sql` with
-    `params` for sources that speak SQL, `timeout_seconds`, `stopping` (told to end early). `now` is what `now`, `today` and `-14d` in
-    `where` count from. `around` is what readers may use of the site. A source with parts of its own gives
-    SourceRows. Raises StepFailed, with file, line and column where a value is bad.
+    `params` for sources that speak SQL, `timeout_seconds`, `stopping` (told to end early). `now` is what
+    `now`, `today` and `-14d` in `where` count from; `around` is what readers may use of the site. A source
+    with parts of its own gives SourceRows. Raises StepFailed, with file, line and column where a value is bad.
     """
     request = replace(_request(options, vault=vault, site_root=site_root, now=now), around=around or Around())
     if request.sql is not None and source.kind not in SPEAK_SQL:

@@ -98,9 +98,7 @@ def _chosen(rows: tuple[Row, ...], options: Options) -> tuple[Row, ...]:
     return tuple(wanted[: options.limit])
 
 
-def _outcome(
-    rows: tuple[Row, ...], options: Options, *, shown: NewRows | None, problems: tuple[str, ...]
-) -> Outcome:
+def _outcome(rows: tuple[Row, ...], options: Options, *, shown: NewRows | None, problems: tuple[str, ...]) -> Outcome:
     """Return the end; parts of the source that could not be read make it a warning, and its rows not all there are."""
     noun = "row" if len(rows) == 1 else "rows"
     message = f"{len(rows)} {'new ' if shown else ''}{noun} from {options.source}"

@@ -36,7 +36,9 @@ class Forum:
         self.threads: dict[str, dict[str, Any]] = {}
         self.write()
 
-    def put(self, number: str, title: str = "A thread", *, replies: int = 1, at: datetime = EARLY, feed: str = "forum") -> None:
+    def put(
+        self, number: str, title: str = "A thread", *, replies: int = 1, at: datetime = EARLY, feed: str = "forum"
+    ) -> None:
         self.threads[number] = {"title": title, "replies": replies, "at": at, "feed": feed}
         self.write()
 
@@ -139,7 +141,7 @@ def test_nothing_is_shown_twice_however_a_feed_turns_it_round(community: tuple[H
 
 def test_a_feed_that_comes_later_begins_with_a_baseline_of_its_own(community: tuple[House, Forum]) -> None:
     own, forum = community
-    third = (forum.folder / "third.rss")
+    third = forum.folder / "third.rss"
     third.unlink()
     own.at("2026-11-23 09:10")  # it cannot be read, so nobody has looked at it
     for number in range(30):
@@ -194,7 +196,9 @@ def test_a_run_that_fails_after_its_look_shows_it_again(house: Open) -> None:
     forum.put("0", "baseline")
     own.at("2026-11-23 09:10")
     forum.put("1", "Example Hosting today")
-    own.write("routines/community.yaml", text.replace('"Answer in {{ row.place }}', '"Answer in {{ row.nothing.there }}'))
+    own.write(
+        "routines/community.yaml", text.replace('"Answer in {{ row.place }}', '"Answer in {{ row.nothing.there }}')
+    )
     own.at("2026-11-24 08:00")
     own.at("2026-11-24 09:10")
     assert own.told("community")[-1].startswith("failed")

@@ -34,7 +34,8 @@ Read = Callable[..., tuple[Row, ...]]
 
 def rss(*names: str) -> bytes:
     items = "".join(
-        f"<item><title>{name}</title><guid isPermaLink='false'>{name}</guid><link>/t/{name}</link></item>" for name in names
+        f"<item><title>{name}</title><guid isPermaLink='false'>{name}</guid><link>/t/{name}</link></item>"
+        for name in names
     )
     return f"<rss version='2.0'><channel><title>Talk</title>{items}</channel></rss>".encode()
 
@@ -80,7 +81,8 @@ class Handler(BaseHTTPRequestHandler):
 
     def answer(self, page: Page | Callable[[Any], None]) -> None:
         if callable(page):
-            return page(self)
+            page(self)
+            return
         status, headers, body = page
         if headers.get("ETag") and self.headers.get("If-None-Match") == headers["ETag"]:
             status, body = 304, b""
@@ -111,7 +113,9 @@ def server() -> Iterator[FeedServer]:
 def feeds(tmp_path: Path) -> Read:
     """Read feeds: `feeds(url, url, limit=1000)`; what they said is remembered in `memory/`."""
 
-    def do(*urls: str | SecretRef, stopping: Any = None, query: dict[str, Any] | None = None, **where: Any) -> tuple[Row, ...]:
+    def do(
+        *urls: str | SecretRef, stopping: Any = None, query: dict[str, Any] | None = None, **where: Any
+    ) -> tuple[Row, ...]:
         source = Source(name="talk", kind="feeds", where={"urls": urls, **where}, columns=ENTRIES, timezone="UTC")
         around = Around(memory=tmp_path / "memory")
         options = {"timeout_seconds": 20, "stopping": stopping, **(query or {})}
@@ -179,7 +183,11 @@ def test_a_feed_that_the_source_no_longer_has_is_forgotten(server: FeedServer, f
 
 
 def test_one_bad_feed_hides_no_other_and_is_named(server: FeedServer, feeds: Read) -> None:
-    server.pages = {"/good": (200, {}, rss("one")), "/bad": (500, {}, b""), "/page": (200, {}, b"<html><p>hi</p></html>")}
+    server.pages = {
+        "/good": (200, {}, rss("one")),
+        "/bad": (500, {}, b""),
+        "/page": (200, {}, b"<html><p>hi</p></html>"),
+    }
 
     rows = feeds(server.url("/bad"), server.url("/good"), server.url("/page"), server.url("/gone"))
 
@@ -201,12 +209,16 @@ def test_conditions_of_a_query_do_not_hide_what_could_not_be_read(server: FeedSe
 
 
 def test_where_none_can_be_read_the_source_fails(server: FeedServer, feeds: Read) -> None:
-    with pytest.raises(StepFailed, match=r"^talk: no feed could be read: .*/a: answered 404 Not Found; .*/b: answered 404"):
+    with pytest.raises(
+        StepFailed, match=r"^talk: no feed could be read: .*/a: answered 404 Not Found; .*/b: answered 404"
+    ):
         feeds(server.url("/a"), server.url("/b"))
 
 
 def test_nobody_at_the_address_is_one_line(feeds: Read) -> None:
-    with pytest.raises(StepFailed, match=r"^talk: no feed could be read: http://127\.0\.0\.1:1/: no answer: connection refused$"):
+    with pytest.raises(
+        StepFailed, match=r"^talk: no feed could be read: http://127\.0\.0\.1:1/: no answer: connection refused$"
+    ):
         feeds("http://127.0.0.1:1/")
 
 
@@ -214,7 +226,9 @@ def test_a_host_is_asked_for_no_more_than_two_at_a_time(server: FeedServer, feed
     server.pages = {f"/{number}": (200, {}, rss(str(number))) for number in range(10)}
     server.wait_seconds = 0.05
 
-    urls = [server.url(f"/{number}", host=host) for number in range(10) for host in ("127.0.0.1", "127.0.0.2", "localhost")]
+    urls = [
+        server.url(f"/{number}", host=host) for number in range(10) for host in ("127.0.0.1", "127.0.0.2", "localhost")
+    ]
     rows = feeds(*urls)
 
     assert len(rows) == 30
@@ -222,7 +236,11 @@ def test_a_host_is_asked_for_no_more_than_two_at_a_time(server: FeedServer, feed
 
 
 def test_lanes_hold_all_feeds_and_the_longest_goes_first() -> None:
-    places = [Place(address=f"http://{host}/{number}", name="") for host, count in (("a", 1), ("b", 5)) for number in range(count)]
+    places = [
+        Place(address=f"http://{host}/{number}", name="")
+        for host, count in (("a", 1), ("b", 5))
+        for number in range(count)
+    ]
 
     found = lanes(places, per_host=2, pace={})
 
@@ -232,7 +250,12 @@ def test_lanes_hold_all_feeds_and_the_longest_goes_first() -> None:
 
 def test_a_feed_that_was_slow_is_asked_first(server: FeedServer, feeds: Read) -> None:
     server.pages = {path: (200, {}, rss(path[1:])) for path in ("/a", "/b", "/slow")}
-    server.pages["/slow"] = lambda handler: (time.sleep(0.3), handler.answer((200, {}, rss("slow"))))
+
+    def slow(handler: Any) -> None:
+        time.sleep(0.3)
+        handler.answer((200, {}, rss("slow")))
+
+    server.pages["/slow"] = slow
     urls = [server.url(path) for path in ("/a", "/b", "/slow")]
 
     feeds(*urls, per_host=1)
@@ -372,7 +395,7 @@ def test_the_time_of_the_step_holds_for_all_feeds(server: FeedServer, feeds: Rea
     server.wait_seconds = 20
     started = time.monotonic()
 
-    with pytest.raises(StepFailed, match="did not answer within|was not asked: the time was over"):
+    with pytest.raises(StepFailed, match=r"did not answer within|was not asked: the time was over"):
         feeds(*(server.url(f"/{number}") for number in range(20)), query={"timeout_seconds": 1})
 
     assert time.monotonic() - started < 4

@@ -16,6 +16,7 @@ from opsrunner.model.outcome import Row
 from opsrunner.model.site import Column, Source
 from opsrunner.secrets import SecretRef, Vault
 from opsrunner.sources import abuse_inbox
+from opsrunner.sources.imap_mails import read_bodies
 from opsrunner.sources.reading import read_source
 from opsrunner.sources.request import Around
 from opsrunner.sources.shapes import OWN_SHAPES
@@ -65,9 +66,7 @@ def inbox(house: MailHouse, tmp_path: Path) -> Iterator[Inbox]:
         }
         columns = OWN_SHAPES[given.get("gives", "threads")]
         source = Source(name="support", kind="imap", where=given, columns=columns)
-        around = Around(
-            memory=tmp_path / "memory", hosts={"192.0.2.17": "web1"}, other=lambda _name: services
-        )
+        around = Around(memory=tmp_path / "memory", hosts={"192.0.2.17": "web1"}, other=lambda _name: services)
         options = {"timeout_seconds": 20, **(query or {})}
         return read_source(source, options, vault=Vault(tmp_path), site_root=tmp_path, now=NOW, around=around)
 
@@ -75,7 +74,9 @@ def inbox(house: MailHouse, tmp_path: Path) -> Iterator[Inbox]:
     house.empty(USER)
 
 
-def letter(id_: str, *answers: str, sender: str = KARI, subject: str = "Help", more: str = "", body: str = "Hello") -> bytes:
+def letter(
+    id_: str, *answers: str, sender: str = KARI, subject: str = "Help", more: str = "", body: str = "Hello"
+) -> bytes:
     lines = [f"Message-ID: <{id_}>", f"From: {sender}", f"To: {USER}", f"Subject: {subject}"]
     lines += [f"References: {' '.join(f'<{one}>' for one in answers)}"] if answers else []
     lines += [more] if more else []
@@ -114,7 +115,10 @@ def test_our_answer_in_another_folder_makes_it_wait_for_them(house: MailHouse, i
 
     assert [(row["thread"], row["waits_for"]) for row in inbox()] == [("c@y", "us"), ("a@x", "us")]
     rows = inbox(folder=("INBOX", "Sent"), query={"order_by": "thread"})
-    assert [(row["thread"], row["waits_for"], row["messages"]) for row in rows] == [("a@x", "them", 2), ("c@y", "us", 1)]
+    assert [(row["thread"], row["waits_for"], row["messages"]) for row in rows] == [
+        ("a@x", "them", 2),
+        ("c@y", "us", 1),
+    ]
     assert rows[0]["first_answer_at"] == hours_ago(4)
     assert rows[0]["flags"] == "seen"
     waiting = inbox(folder=("INBOX", "Sent"), query={"where": {"waits_for": "us", "waiting_since": {"before": "-2h"}}})
@@ -170,7 +174,7 @@ def test_a_password_with_a_line_break_never_leaves(inbox: Inbox, tmp_path: Path)
 def test_a_folder_that_is_not_there_is_named_with_those_that_are(house: MailHouse, inbox: Inbox) -> None:
     house.put(letter("a@x"), user=USER, at=hours_ago(5), folder="Sent")
 
-    with pytest.raises(StepFailed, match="there is no folder 'Sendt'; there are: .*INBOX") as failed:
+    with pytest.raises(StepFailed, match=r"there is no folder 'Sendt'; there are: .*INBOX") as failed:
         inbox(folder=("INBOX", "Sendt"))
     assert failed.value.permanent
 
@@ -287,11 +291,9 @@ def test_a_report_is_closed_by_an_answer_and_gone_when_filed_away(house: MailHou
     assert inbox(gives="reports") == ()
 
 
-def test_a_mail_is_fetched_whole_only_once(
-    house: MailHouse, inbox: Inbox, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_mail_is_fetched_whole_only_once(house: MailHouse, inbox: Inbox, monkeypatch: pytest.MonkeyPatch) -> None:
     fetched: list[int] = []
-    plain = abuse_inbox.read_bodies
+    plain = read_bodies
 
     def counting(box: Any, uids: list[int]) -> Any:
         fetched.extend(uids)

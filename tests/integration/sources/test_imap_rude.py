@@ -27,7 +27,7 @@ from .conftest import NOW
 PASSWORD = "correct horse"
 Answer = bytes | Callable[[Any], None]
 Inbox = Callable[..., tuple[Row, ...]]
-ONE = b"* 1 FETCH (UID 1 FLAGS () INTERNALDATE \"20-Nov-2026 10:00:00 +0000\" BODY[HEADER.FIELDS (X)]<0> {%d}\r\n%s)\r\n"
+ONE = b'* 1 FETCH (UID 1 FLAGS () INTERNALDATE "20-Nov-2026 10:00:00 +0000" BODY[HEADER.FIELDS (X)]<0> {%d}\r\n%s)\r\n'
 
 
 class Talker(socketserver.ThreadingTCPServer):
@@ -74,7 +74,8 @@ class Conversation(socketserver.StreamRequestHandler):
             verb = words[2].decode().upper()
         answer = self.server.answers.get(verb, b"")
         if callable(answer) or answer.startswith(b"!"):
-            return self.say(answer if callable(answer) else answer[1:].replace(b"TAG", tag))
+            self.say(answer if callable(answer) else answer[1:].replace(b"TAG", tag))
+            return
         self.say(answer + tag + b" OK done\r\n")
         if verb == "STARTTLS":
             self.encrypt()
@@ -184,7 +185,7 @@ def test_what_is_said_before_encryption_counts_for_nothing_after_it(
 ) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(authority.authority))
     talker.tls = authority.server_context()
-    talker.answers["STARTTLS"] = b"* 1 FETCH (UID 1 BODY[X] \"forged\")\r\n"
+    talker.answers["STARTTLS"] = b'* 1 FETCH (UID 1 BODY[X] "forged")\r\n'
 
     (row,) = inbox(security="starttls")
 
@@ -227,9 +228,7 @@ def test_a_server_that_speaks_plainly_where_tls_is_meant_hears_nothing(talker: T
     assert not said_password(talker)
 
 
-def test_security_none_is_for_this_machine_only(
-    talker: Talker, inbox: Inbox, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_security_none_is_for_this_machine_only(talker: Talker, inbox: Inbox, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(imap_session, "is_loopback", lambda _peer: False)
 
     assert "is not on this machine: security 'none' is for loopback only" in reason_of(inbox).message
@@ -307,9 +306,7 @@ def test_nonsense_is_one_line(verb: str, answer: bytes, talker: Talker, inbox: I
         handler.connection.close()
 
     if verb == "greeting":
-        talker.greeting = say_and_hang_up if not answer else answer
-        if not answer.startswith(b"*"):
-            talker.greeting = say_and_hang_up
+        talker.greeting = answer if answer.startswith(b"*") else say_and_hang_up
     else:
         talker.answers[verb] = answer
 

@@ -35,7 +35,12 @@ def test_feeds_have_defaults_and_columns_of_their_own(load: Load) -> None:
     assert found.site is not None
     source = found.site.sources["x"]
     assert (source.kind, source.columns) == ("feeds", OWN_SHAPES["entries"])
-    assert source.where == {"urls": ("https://forum.example.com/rss",), "per_host": 2, "timeout": 10, "limit": 2_000_000}
+    assert source.where == {
+        "urls": ("https://forum.example.com/rss",),
+        "per_host": 2,
+        "timeout": 10,
+        "limit": 2_000_000,
+    }
 
 
 def test_addresses_may_be_paths_and_secrets(load: Load) -> None:
@@ -62,7 +67,10 @@ def test_a_mailbox_keeps_its_secret_a_reference(load: Load) -> None:
     ("source", "message"),
     [
         ("{feeds: {urls: []}}", "sources.x.feeds.urls"),
-        ("{feeds: {urls: file:///etc/passwd}}", "'file:///etc/passwd' is no web address, of a file write its path alone"),
+        (
+            "{feeds: {urls: file:///etc/passwd}}",
+            "'file:///etc/passwd' is no web address, of a file write its path alone",
+        ),
         ("{feeds: {urls: ftp://x.example/a}}", "is no web address"),
         ("{feeds: {urls: 'javascript:alert(1)'}}", "is no web address"),
         ("{feeds: {urls: a.rss, limit: 1GB}}", "must be between 1kB and 20MB"),
@@ -95,7 +103,11 @@ def test_a_mistake_is_one_line_that_says_what_to_do(source: str, message: str, l
 @pytest.mark.parametrize(("keys", "title"), [(FeedsKeys, "feeds"), (ImapKeys, "imap")])
 def test_every_key_stands_in_the_docs_with_its_default(keys: type[FeedsKeys] | type[ImapKeys], title: str) -> None:
     table = PAGE.partition(f"| Key (in `{title}`)")[2].partition("\n\n")[0]
-    told = {name: line for line in table.splitlines() for name in re.findall(r"`([a-z_]+)`", line.split("|")[1])} if table else {}
+    told = (
+        {name: line for line in table.splitlines() for name in re.findall(r"`([a-z_]+)`", line.split("|")[1])}
+        if table
+        else {}
+    )
 
     assert set(told) == set(keys.model_fields)
     for name, field in keys.model_fields.items():

@@ -1,6 +1,7 @@
 """Feeds out of their bytes: what they say, and what they try."""
 
 import time
+from contextlib import suppress
 from datetime import UTC, datetime
 
 import pytest
@@ -32,7 +33,8 @@ def test_rss_is_read_with_all_that_it_tells() -> None:
             "<item><title>Slow &amp;amp; late?</title><link>/t/17</link><guid isPermaLink='false'>17</guid>"
             "<dc:creator>kari</dc:creator><pubDate>Fri, 20 Nov 2026 10:00:00 +0100</pubDate>"
             "<slash:comments>3</slash:comments>"
-            "<description>&lt;p&gt;Who &lt;b&gt;knows&lt;/b&gt;?&lt;/p&gt;&lt;script&gt;x&lt;/script&gt;</description></item>"
+            "<description>&lt;p&gt;Who &lt;b&gt;knows&lt;/b&gt;?&lt;/p&gt;&lt;script&gt;x&lt;/script&gt;</description>"
+            "</item>"
         )
     )
 
@@ -107,7 +109,15 @@ def test_an_entry_keeps_its_name_when_it_is_dated_anew_or_said_otherwise() -> No
 
 @pytest.mark.parametrize(
     "date",
-    ["Fri, 20 Nov 2066 10:00:00 GMT", "yesterday", "0000-00-00", "Fri, 99 Nov 2026", "1" * 5000, "1970-01-01T00:00:00Z", ""],
+    [
+        "Fri, 20 Nov 2066 10:00:00 GMT",
+        "yesterday",
+        "0000-00-00",
+        "Fri, 99 Nov 2026",
+        "1" * 5000,
+        "1970-01-01T00:00:00Z",
+        "",
+    ],
 )
 def test_a_date_that_cannot_be_is_none(date: str) -> None:
     assert read(rss(item(more=f"<pubDate>{date}</pubDate>"))).entries[0].published_at is None
@@ -115,7 +125,15 @@ def test_a_date_that_cannot_be_is_none(date: str) -> None:
 
 @pytest.mark.parametrize(
     "link",
-    ["javascript:alert(1)", "JavaScript:alert(1)", "data:text/html,x", "file:///etc/passwd", "vbscript:x", "http://[", ""],
+    [
+        "javascript:alert(1)",
+        "JavaScript:alert(1)",
+        "data:text/html,x",
+        "file:///etc/passwd",
+        "vbscript:x",
+        "http://[",
+        "",
+    ],
 )
 def test_a_link_that_is_no_web_address_is_dropped(link: str) -> None:
     more = f"<link>{link}</link>"
@@ -144,7 +162,10 @@ def test_titles_are_plain_lines() -> None:
             + rss(item(title="&xxe;"), head=""),
             "declares entities of its own, which can grow without bound; it is refused",
         ),
-        ("<html><body>Not a feed</body></html>", "is a web page and no feed; give the address that its RSS or Atom link names"),
+        (
+            "<html><body>Not a feed</body></html>",
+            "is a web page and no feed; give the address that its RSS or Atom link names",
+        ),
         ("<svg xmlns='http://www.w3.org/2000/svg'/>", "is no feed: its outermost element is <svg>"),
         ("<rss><channel>", "is not well-formed XML: line 1, column 15: no element found"),
         ("", "is not well-formed XML: line 1, column 1: no element found"),
@@ -171,7 +192,11 @@ def test_what_is_no_harmless_feed_is_refused_in_one_line(text: str, message: str
         (rss(item(title="bell \x07 rings")), "bell rings"),
         (rss(item(title="&unknown;")), "&unknown;"),
         ("\n\n  " + rss(item(title="late head")), "late head"),
-        ('<!DOCTYPE rss PUBLIC "-//Netscape//DTD RSS 0.91//EN" "http://x.example/rss.dtd">' + rss(item(title="old"), head=""), "old"),
+        (
+            '<!DOCTYPE rss PUBLIC "-//Netscape//DTD RSS 0.91//EN" "http://x.example/rss.dtd">'
+            + rss(item(title="old"), head=""),
+            "old",
+        ),
     ],
 )
 def test_what_feeds_get_wrong_most_is_put_right(text: str, title: str) -> None:
@@ -215,14 +240,16 @@ def test_a_flood_of_entries_is_cut_and_said() -> None:
         rss(item(more=f"<pubDate>{'2026-11-20T' * 150_000}</pubDate>")),
         rss(item(more=f"<description>{'&lt;script' * 190_000}</description>")),
         rss(item(more=f"<description>{'&lt;a href=' * 180_000}</description>")),
-        '<feed xmlns="http://www.w3.org/2005/Atom"><entry><content type="xhtml">' + "\n<!---->" * 200_000 + "</content></entry></feed>",
-        '<feed xmlns="http://www.w3.org/2005/Atom"><entry><title type="xhtml">' + " <b/>" * 29_000 + "</title></entry></feed>",
+        '<feed xmlns="http://www.w3.org/2005/Atom"><entry><content type="xhtml">'
+        + "\n<!---->" * 200_000
+        + "</content></entry></feed>",
+        '<feed xmlns="http://www.w3.org/2005/Atom"><entry><title type="xhtml">'
+        + " <b/>" * 29_000
+        + "</title></entry></feed>",
     ],
 )
 def test_two_megabytes_made_to_take_long_do_not(text: str) -> None:
     started = time.monotonic()
-    try:
-        read(text[:2_000_000] if len(text) > 2_000_000 else text)
-    except BadFeed:
-        pass
+    with suppress(BadFeed):
+        read(text[:2_000_000])
     assert time.monotonic() - started < 5

@@ -15,7 +15,11 @@ def mail(
     automatic: str = "",
     sender: str = "",
 ) -> Mail:
-    lines = [f"Message-ID: <{id_}>", "Subject: Help", f"From: {sender or ('us@example.com' if ours else 'kari@x.example')}"]
+    lines = [
+        f"Message-ID: <{id_}>",
+        "Subject: Help",
+        f"From: {sender or ('us@example.com' if ours else 'kari@x.example')}",
+    ]
     lines += [f"References: {' '.join(f'<{one}>' for one in answers)}"] if answers else []
     lines += [f"Auto-Submitted: {automatic}"] if automatic else []
     heads = read_heads("\r\n".join([*lines, "", ""]).encode())

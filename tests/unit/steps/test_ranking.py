@@ -2,9 +2,10 @@ import pytest
 from pydantic import ValidationError
 
 from opsrunner.errors import StepFailed
+from opsrunner.model.outcome import Row
 from opsrunner.steps.ranking import Rank, ranked
 
-ROWS = [
+ROWS: list[Row] = [
     {"entry": "1", "title": "Nothing of ours", "summary": None},
     {"entry": "2", "title": "Is NORDLYS slow?", "summary": "since Monday"},
     {"entry": "3", "title": "Backups", "summary": "I moved to nordlys for its backup"},
