@@ -174,6 +174,7 @@ class App(OpenSite):
             clock=self.clock,
             complete=lambda mail: self.sign_in.with_link(mail, at=self.clock.now()),
             on_sent=self.pinger.mail_went,
+            goes_on=lambda: not self.draining.is_set(),
         )
 
     def transport(self) -> Transport:

@@ -75,7 +75,8 @@ class Forgetting:
         """Empty the texts of mails that went, were taken back or given up; what became of them stays known."""
         return self._slice(
             "UPDATE outbox SET text = '', html = '', attachments = '' WHERE id IN (SELECT id FROM outbox"
-            " WHERE text <> '' AND created_at < ?1 AND coalesce(sent_at, withdrawn_at, failed_at) < ?1 ORDER BY created_at LIMIT ?2)",
+            " WHERE text <> '' AND created_at < ?1 AND coalesce(sent_at, withdrawn_at, failed_at) < ?1"
+            " ORDER BY created_at LIMIT ?2)",
             before,
         )
 
