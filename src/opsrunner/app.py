@@ -23,6 +23,8 @@ from opsrunner.engine.follow_ups import FollowUps
 from opsrunner.engine.heartbeat import Pinger
 from opsrunner.engine.human import Human
 from opsrunner.engine.known_ledgers import KnownLedgers
+from opsrunner.engine.look_problems import LookProblems
+from opsrunner.engine.looks import Looks
 from opsrunner.engine.outage import Outage
 from opsrunner.engine.outbox import deliver_due, reach_mail
 from opsrunner.engine.planning import Planning
@@ -148,6 +150,18 @@ class App(OpenSite):
         return Recovery(books=self.books, clock=self.clock, follow_ups=self.follow_ups, marks=self._marks)
 
     @cached_property
+    def looks(self) -> Looks:
+        """What finds rows that are occasions."""
+        return Looks(
+            desk=self.desk,
+            clock=self.clock,
+            read_source=self.sources.read,
+            problems=LookProblems(self.desk),
+            outage=self.outage,
+            draining=self.draining,
+        )
+
+    @cached_property
     def by_hand(self) -> ByHand:
         """Runs that people ask for."""
         return ByHand(
@@ -158,6 +172,7 @@ class App(OpenSite):
             recovery=self.recovery,
             lock=self.lock,
             deliver=self.deliver,
+            read_source=self.sources.read,
         )
 
     @cached_property
@@ -209,10 +224,11 @@ class App(OpenSite):
         *,
         actor: str,
         rerun_of: int | None = None,
+        row: str | None = None,
         on_event: Callable[[RunEvent], None] = ignore,
     ) -> Run:
         """Run a routine for a person; see ByHand."""
-        return self.by_hand.run(routine, actor=actor, rerun_of=rerun_of, on_event=on_event)
+        return self.by_hand.run(routine, actor=actor, rerun_of=rerun_of, row=row, on_event=on_event)
 
     def ask(self, question: Routine, *, actor: str, on_event: Callable[[RunEvent], None] = ignore) -> Run:
         """Ask hosts what stands in no file; see ByHand."""
@@ -262,6 +278,7 @@ class App(OpenSite):
             settling=Settling(self.desk),
             rungs=Rungs(self.desk),
             digests=self.digests,
+            looks=self.looks,
             recovery=self.recovery,
             prune=Retention(
                 books=self.books,

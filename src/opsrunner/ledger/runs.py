@@ -123,12 +123,13 @@ class Runs:
         return {(row["routine"], to_moment(row["nominal_at"])) for row in self._ledger.all(sql, (told,))}
 
     def start_queued(self, run_id: int, *, at: datetime) -> bool:
-        """Move a queued run to `running`, unless its routine runs or someone was faster."""
+        """Move a queued run to `running`, unless its routine runs (runs for rows aside) or someone was faster."""
         return (
             self._ledger.change(
                 "UPDATE runs SET status = 'running', reason = '', started_at = ? WHERE id = ? AND status = 'waiting'"
-                " AND reason = ? AND NOT EXISTS (SELECT 1 FROM runs AS other WHERE other.routine = runs.routine"
-                " AND other.finished_at IS NULL AND other.status = 'running')",
+                " AND reason = ? AND (row_key IS NOT NULL OR NOT EXISTS (SELECT 1 FROM runs AS other"
+                " WHERE other.routine = runs.routine AND other.finished_at IS NULL AND other.status = 'running'"
+                " AND other.row_key IS NULL))",
                 (to_text(at), run_id, QUEUED),
             )
             == 1
