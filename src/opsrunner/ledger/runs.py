@@ -113,6 +113,11 @@ class Runs:
         sql = "SELECT * FROM runs WHERE nominal_at IS NOT NULL AND planned_at > ? AND planned_at <= ? ORDER BY id"
         return [run_of(row) for row in self._ledger.all(sql, (to_text(after), to_text(until)))]
 
+    def for_rows(self, *, after: datetime, until: datetime) -> list[Run]:
+        """Return the runs for rows that were made in (after, until]."""
+        sql = "SELECT * FROM runs WHERE row_key IS NOT NULL AND created_at > ? AND created_at <= ? ORDER BY created_at, id"
+        return [run_of(row) for row in self._ledger.all(sql, (to_text(after), to_text(until)))]
+
     def recorded(self, occasions: Sequence[tuple[str, datetime]]) -> set[tuple[str, datetime]]:
         """Return which of these (routine, nominal due time) have a run."""
         sql = (

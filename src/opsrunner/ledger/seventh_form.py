@@ -29,6 +29,7 @@ CREATE INDEX known_rows_seen ON known_rows(seen_at);
 CREATE TABLE run_rows (
   run INTEGER PRIMARY KEY REFERENCES runs(id) ON DELETE CASCADE, "key" TEXT NOT NULL, row TEXT NOT NULL
 );
+CREATE INDEX runs_rows_created ON runs(created_at) WHERE row_key IS NOT NULL;
 CREATE INDEX runs_of_rows ON runs(status, id) WHERE row_key IS NOT NULL AND finished_at IS NULL;
 
 """
