@@ -23,8 +23,8 @@ from opsrunner.engine.follow_ups import FollowUps
 from opsrunner.engine.heartbeat import Pinger
 from opsrunner.engine.human import Human
 from opsrunner.engine.known_ledgers import KnownLedgers
-from opsrunner.engine.look_problems import LookProblems
 from opsrunner.engine.looks import Looks
+from opsrunner.engine.occasions import Occasions
 from opsrunner.engine.outage import Outage
 from opsrunner.engine.outbox import deliver_due, reach_mail
 from opsrunner.engine.planning import Planning
@@ -152,14 +152,8 @@ class App(OpenSite):
     @cached_property
     def looks(self) -> Looks:
         """What finds rows that are occasions."""
-        return Looks(
-            desk=self.desk,
-            clock=self.clock,
-            read_source=self.sources.read,
-            problems=LookProblems(self.desk),
-            outage=self.outage,
-            draining=self.draining,
-        )
+        read, draining = self.sources.read, self.draining
+        return Looks(desk=self.desk, clock=self.clock, read_source=read, outage=self.outage, draining=draining)
 
     @cached_property
     def by_hand(self) -> ByHand:
@@ -172,7 +166,7 @@ class App(OpenSite):
             recovery=self.recovery,
             lock=self.lock,
             deliver=self.deliver,
-            read_source=self.sources.read,
+            occasions=Occasions(site=lambda: self.site, read_source=self.sources.read),
         )
 
     @cached_property

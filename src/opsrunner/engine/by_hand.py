@@ -16,13 +16,12 @@ from opsrunner.config.freezing import freeze
 from opsrunner.engine.asking import is_asked
 from opsrunner.engine.events import RunEvent, ignore
 from opsrunner.engine.in_force import SiteInForce
-from opsrunner.engine.looks import LOOK_TIMEOUT_SECONDS, ReadSource
+from opsrunner.engine.occasions import Occasions, needs_row, no_row_words
 from opsrunner.engine.recovery import Recovery
-from opsrunner.engine.row_keys import keyed
 from opsrunner.engine.runner import Runner
 from opsrunner.engine.state import StateLock
 from opsrunner.engine.stopping import StopWord
-from opsrunner.errors import NotFound, Refused, StateLocked, StepFailed
+from opsrunner.errors import NotFound, Refused, StateLocked
 from opsrunner.ledger.books import Books
 from opsrunner.ledger.runs import NewRun
 from opsrunner.model.routine import Routine
@@ -86,17 +85,6 @@ def claim_by_hand(
         return run
 
 
-def needs_row(routine: Routine) -> bool:
-    """Tell whether a routine runs for rows alone."""
-    return routine.on_rows is not None and not routine.schedule.rules
-
-
-def no_row_words(routine: Routine) -> str:
-    """Return what to do where no row was named."""
-    source, key = (routine.on_rows.source, routine.on_rows.key) if routine.on_rows else ("", "")
-    return f"{routine.id} runs for rows of {source}: name one by its {key}, with --row"
-
-
 def _in_its_way(books: Books, routine: Routine, occasion: Occasion | None) -> list[Run]:
     """Return the runs of a routine that have not ended and that a run by hand has to respect.
 
@@ -150,7 +138,7 @@ class ByHand:
     recovery: Recovery
     lock: StateLock
     deliver: Callable[[], int]
-    read_source: ReadSource
+    occasions: Occasions
 
     def run(
         self,
@@ -166,33 +154,8 @@ class ByHand:
         Raises NotFound or Refused.
         """
         found = find_routine(self.in_force.site, routine)
-        occasion = None if row is None else self.occasion(found, row)
+        occasion = None if row is None else self.occasions.named(found, row)
         return self._do(_Wish(routine=routine, actor=actor, rerun_of=rerun_of, occasion=occasion), on_event)
-
-    def occasion(self, routine: Routine, key: str | None) -> Occasion:
-        """Return the row with a key as its source shows it now, or the first one there is (None).
-
-        Raises NotFound or Refused.
-        """
-        wanted = routine.on_rows
-        source = self.in_force.site.sources.get(wanted.source) if wanted is not None else None
-        if wanted is None or source is None:
-            raise Refused(f"{routine.id} does not run for rows (it has no on_rows)")
-        try:
-            rows = self.read_source(source, {**wanted.query, "timeout_seconds": LOOK_TIMEOUT_SECONDS})
-            found = keyed(rows, wanted.key, source=wanted.source).occasions
-        except StepFailed as exc:
-            raise Refused(f"the rows of {routine.id} cannot be looked at: {exc}") from exc
-        if key is None and found:
-            return found[0]
-        if key is None:
-            raise Refused(f"{wanted.source} has no row that {routine.id} could run for now")
-        for occasion in found:
-            if occasion.key == key:
-                return occasion
-        close = difflib.get_close_matches(key, [occasion.key for occasion in found], n=1)
-        hint = f", did you mean '{close[0]}'?" if close else ""
-        raise NotFound(f"{wanted.source} shows {routine.id} no row with the {wanted.key} '{key}'{hint}")
 
     def ask(self, question: Routine, *, actor: str, on_event: Callable[[RunEvent], None]) -> Run:
         """Ask hosts what stands in no file, and return the run as `run` does. Raises Refused."""

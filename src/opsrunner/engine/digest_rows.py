@@ -31,7 +31,7 @@ def unlooked_lines(desk: Desk) -> list[str]:
         f"{routine.name} cannot look for new rows of {_source(routine)} since "
         f"{moment_words(standing.failing_since, zone=zone)}."
         for routine, standing in _looking(desk)
-        if standing.error and standing.failing_since is not None
+        if standing.is_blind and standing.failing_since is not None
     ]
 
 

@@ -64,8 +64,9 @@ def check_looks(patient: Patient) -> Iterator[Finding]:
         since = f" since {standing.failing_since:%Y-%m-%d %H:%M} UTC" if standing.failing_since else ""
         source = routine.on_rows.source if routine.on_rows else ""
         yield Finding(
-            level="failed",
-            what=f"{name} cannot look for its rows{since}: {standing.error}",
+            level="failed" if standing.is_blind else "look",
+            what=f"{name} {'cannot look for its rows' if standing.is_blind else 'leaves rows out'}{since}:"
+            f" {standing.error}",
             where=routine.file,
             advice=f"put right the source {source}, or on_rows in that file; nothing is lost meanwhile",
         )

@@ -51,10 +51,12 @@ class Looks:
     desk: Desk
     clock: Clock
     read_source: ReadSource
-    problems: LookProblems
     outage: Outage
     draining: threading.Event
     _under_way: set[str] = field(default_factory=set, init=False)
+
+    def __post_init__(self) -> None:
+        self._problems = LookProblems(self.desk)
 
     def put_in_force(self) -> None:
         """Forget how the looks of routines stand that run for no rows any more."""
@@ -67,6 +69,10 @@ class Looks:
             self._under_way.add(routine.id)
             threading.Thread(target=self._look_by_itself, args=(routine,), name="look", daemon=True).start()
         return len(due)
+
+    def busy(self) -> list[str]:
+        """Return the routines whose looks are under way."""
+        return sorted(self._under_way)
 
     def due(self, now: datetime) -> list[Routine]:
         """Return the routines whose rows are to be looked at now. While one is paused or frozen, its rows wait."""
@@ -112,7 +118,8 @@ class Looks:
         try:
             self.look(routine)
         except StateError as exc:
-            self.outage.failed(exc)
+            if not self.draining.is_set():
+                self.outage.failed(exc)
         except Exception:
             LOGGER.exception("the rows of %s cannot be looked at", routine.id, extra={"action": "fault"})
         finally:
@@ -130,7 +137,7 @@ class Looks:
             before = books.known_rows.standing(routine.id) or LookStanding(routine=routine.id, meaning="", tried_at=at)
             since = before.failing_since or at
             books.known_rows.note_look(replace(before, tried_at=at, error=message, failing_since=since))
-            self.problems.tell(routine, message, at=at)
+            self._problems.tell(routine, message, at=at)
         if not before.error:
             LOGGER.error("%s: its rows cannot be looked at: %s", routine.id, message, extra={"action": "look_failed"})
 
@@ -209,10 +216,10 @@ class Looks:
             replace(before, tried_at=at, looked_at=at, rows=rows, error=doubt, failing_since=since)
         )
         if doubt:
-            self.problems.tell(routine, doubt, at=at)
+            self._problems.tell(routine, doubt, at=at)
             return
-        self.problems.mended(routine, at=at)
-        self.problems.close_gone(routine, {occasion.key for occasion in found.occasions}, at=at)
+        self._problems.mended(routine, at=at)
+        self._problems.close_gone(routine, {occasion.key for occasion in found.occasions}, at=at)
 
 
 def meaning_of(wanted: OnRows, source: Source) -> str:

@@ -11,7 +11,7 @@ ALTER TABLE outbox ADD COLUMN reply_to TEXT NOT NULL DEFAULT '';
 ALTER TABLE outbox ADD COLUMN list_unsubscribe TEXT NOT NULL DEFAULT '';
 ALTER TABLE outbox ADD COLUMN attachments TEXT NOT NULL DEFAULT '';
 DROP INDEX outbox_due;
-CREATE INDEX outbox_due ON outbox(bulk, next_try_at, series)
+CREATE INDEX outbox_due ON outbox(bulk, next_try_at)
   WHERE sent_at IS NULL AND failed_at IS NULL AND withdrawn_at IS NULL;
 CREATE INDEX outbox_series ON outbox(series, sent_at) WHERE series <> '';
 

@@ -54,3 +54,8 @@ class LookStanding:
     error: str = ""
     """Why the last look failed."""
     failing_since: datetime | None = None
+
+    @property
+    def is_blind(self) -> bool:
+        """Tell whether the last look failed as a whole; else an error is about single rows."""
+        return bool(self.error) and (self.looked_at is None or self.looked_at < self.tried_at)
