@@ -14,7 +14,7 @@ from opsrunner.mail.message import clean_text
 from opsrunner.model.routine import Routine
 from opsrunner.model.task import Evidence, NewTask, Task, TaskKind, TaskStatus
 
-STEP = "on rows"
+STEP = "its rows"
 """What the follow-up stands under; no step's id has a space."""
 MESSAGE_LENGTH = 2_000
 
