@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from opsrunner.model.site import Site, Source
 from opsrunner.model.store import STATE_WORD
 from opsrunner.sample import write_samples
 from opsrunner.secrets import Vault
-from opsrunner.sources.reading import read_source
+from opsrunner.sources.reading import read_source, stream_source
 from opsrunner.sources.request import Around
 
 
@@ -29,16 +29,28 @@ class SiteSources:
 
     def read(self, source: Source, options: Mapping[str, Any]) -> tuple[Row, ...]:
         """Return a source's rows with the options of a query. Raises StepFailed."""
-        self.write_samples()
-        where = {name: self._placed(value) for name, value in source.where.items()}
-        site, now = self.site(), self.clock.now()
-        placed = replace(source, where=where)
-        around = Around(
+        source, site, now = self._ready(source), self.site(), self.clock.now()
+        around = self._around(source)
+        return read_source(source, options, vault=self.vault, site_root=site.root, now=now, around=around)
+
+    def stream(self, source: Source, options: Mapping[str, Any]) -> Generator[Row]:
+        """Give a source's rows one by one: take them all, or close it. Raises StepFailed, also after rows."""
+        source, site, now = self._ready(source), self.site(), self.clock.now()
+        around = self._around(source)
+        return stream_source(source, options, vault=self.vault, site_root=site.root, now=now, around=around)
+
+    def write_samples(self) -> None:
+        """Write the data of a sample site as they stand now; any other site has none."""
+        site = self.site()
+        if site.sample_seed is not None:
+            write_samples(site.root, self.state, seed=site.sample_seed, now=self.clock.now())
+
+    def _around(self, source: Source) -> Around:
+        return Around(
             memory=self.state / "sources" / source.name,
-            hosts={host.address: host.name for host in site.hosts.values()},
+            hosts={host.address: host.name for host in self.site().hosts.values()},
             other=lambda name: self._other(name, asked_by=source.name),
         )
-        return read_source(placed, options, vault=self.vault, site_root=site.root, now=now, around=around)
 
     def _other(self, name: str, *, asked_by: str) -> tuple[Row, ...]:
         found = self.site().sources.get(name)
@@ -46,11 +58,9 @@ class SiteSources:
             raise StepFailed(f"{asked_by}: there is no other source '{name}' to look things up in", permanent=True)
         return self.read(found, {})
 
-    def write_samples(self) -> None:
-        """Write the data of a sample site as they stand now; any other site has none."""
-        site = self.site()
-        if site.sample_seed is not None:
-            write_samples(site.root, self.state, seed=site.sample_seed, now=self.clock.now())
+    def _ready(self, source: Source) -> Source:
+        self.write_samples()
+        return replace(source, where={name: self._placed(value) for name, value in source.where.items()})
 
     def _placed(self, value: Any) -> Any:
         if isinstance(value, list | tuple):

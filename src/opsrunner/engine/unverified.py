@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from opsrunner.model.database import Database
 from opsrunner.model.site import Site
 from opsrunner.model.store import S3Store
 
@@ -22,6 +23,11 @@ def unverified_lines(site: Site) -> list[str]:
             lines.append(
                 f"Mails of {name} are read without checking the certificate of {source.where['host']}"
                 f" (sources.{name}.imap.verify: false)."
+            )
+        database = source.where.get("database")
+        if isinstance(database, Database) and not database.verify and not database.socket:
+            lines.append(
+                f"Rows of {name} are read without checking its server's certificate (sources.{name}.sql.verify: false)."
             )
     for routine in site.routines.values():
         steps = [step for step in routine.steps if step.kind == "http" and step.options.get("verify") is False]

@@ -6,15 +6,19 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from opsrunner.errors import StepFailed
 from opsrunner.exchange import Stopping
 from opsrunner.model.outcome import Row
 from opsrunner.secrets import Vault
+from opsrunner.sources.selection import Comparison
 
 DEFAULT_SECONDS = 60.0
 MOST_ROWS = 100_000
+"""What a query may keep: its rows go into the ledger."""
+MOST_STREAMED_ROWS = 1_000_000
+"""What is given one by one, to whoever keeps none of them."""
 
 
 def _no_other(name: str) -> tuple[Row, ...]:
@@ -39,23 +43,26 @@ class Request:
 
     vault: Vault
     site_root: Path
+    now: datetime
     where: Mapping[str, Any] = field(default_factory=dict)
+    comparisons: tuple[Comparison, ...] = ()
+    """What of `where` a reader may sort out by itself; all of it is asked again of what it gives."""
     sql: str | None = None
     params: Mapping[str, Any] = field(default_factory=dict)
     order_by: tuple[str, ...] = ()
     """Columns; one with `-` in front is sorted downwards."""
     limit: int | None = None
     timeout_seconds: float = DEFAULT_SECONDS
-    now: datetime
-    """When it is read."""
     stopping: Stopping | None = None
     """Told when the reading should end early."""
     around: Around = Around()
 
 
-@dataclass(frozen=True, kw_only=True)
-class RawRow:
-    """One row as it stands in the source; `place` says where, fit for the front of a message."""
+class RawRow(NamedTuple):
+    """One row as it stands in the source; `place` says where, fit for the front of a message.
+
+    A tuple, because there may be a hundred thousand of them.
+    """
 
     place: str
     values: Mapping[str, Any]
@@ -74,3 +81,5 @@ class RawTable:
     """What of the source could not be read, a line each; the rows are those of its other parts."""
     parts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """A column that names parts of the source → the parts that were read, also those that had no rows."""
+    has_others: Callable[[], bool] = lambda: False
+    """Tells whether there are rows that the reader sorted out by itself."""

@@ -8,7 +8,7 @@ stands in the table of `kinds.py`. It never retries, never writes the ledger and
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -141,6 +141,10 @@ def _not_kept(_look: Look) -> None:
     raise StepFailed("nobody writes down what was looked at", permanent=True)
 
 
+def _no_rows(_source: Source, _options: Mapping[str, Any]) -> Generator[Row]:
+    yield from ()
+
+
 def _not_told(_audited: Audited) -> None:
     raise StepFailed("nobody writes down what an audit finds", permanent=True)
 
@@ -174,7 +178,7 @@ class Means:
     moment, the used bytes and the size in bytes."""
     found: Callable[[Audited], None] = _not_told
     """Tell what an audit found; it is written together with the step's outcome, whatever that is."""
-    known_rows: Callable[[str, str, Collection[bytes]], frozenset[bytes]] = _none_known
+    seen_rows: Callable[[str, str, Collection[bytes]], frozenset[bytes]] = _none_known
     """Of digests of rows, those that a routine's step has shown before."""
     looked: Callable[[Look], None] = _not_kept
     """Tell what rows are shown; it is written together with the step's outcome, if that is good."""
@@ -185,6 +189,9 @@ class Means:
     """Folders of report templates, the site's own first."""
     open_store: Callable[[str], Store] = _no_store
     """Open a store of the site by its name; raises NotFound, StoreFailed, SecretUnavailable."""
+    stream_source: Callable[[Source, Mapping[str, Any]], Generator[Row]] = _no_rows
+    """Give a source's rows one by one, none kept: take them all, or close it. It raises StepFailed, also after it
+    has given rows: what a step does for good, it does after the last one."""
     copy_state: Callable[[Path], object] = _no_state
     """Write a copy of the ledger, in use as it is, to a new file; raises StateError."""
 

@@ -70,7 +70,7 @@ def pick_new(rows: Sequence[Row], only_new: OnlyNew, call: StepCall, means: Mean
     of_groups = [_digest("group", group) for group in groups]
     without_rows = {_digest("group", part) for part in _parts(rows, only_new)}
     digests = frozenset([*of_rows, *of_groups, *without_rows])
-    known = means.known_rows(call.routine, call.step, digests)
+    known = means.seen_rows(call.routine, call.step, digests)
     new: dict[bytes, Row] = {}
     began: Counter[str] = Counter()
     for row, group, of_row, of_group in zip(rows, groups, of_rows, of_groups, strict=True):
