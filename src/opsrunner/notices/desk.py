@@ -1,0 +1,149 @@
+"""What one pass keeps in hand: its figures and lists, the moments of occasions, the pace of its mails."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Collection
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from opsrunner.errors import ExpressionError, MailFailed
+from opsrunner.ledger.notices import Notices
+from opsrunner.ledger.suppressions import Suppressions
+from opsrunner.model.mail import NewMail
+from opsrunner.model.notice import EVERYWHERE, RECIPIENT, NoticeTally, Occasion, Recipient, Suppression
+from opsrunner.notices.due import RungMoment, moments_of
+from opsrunner.notices.messages import Compose, Held, Message, NoticeProblem, NoticeSettings, Watcher
+
+MOST_LISTED = 500
+"""So many held mails and problems are named; the others are counted."""
+MOST_CACHED = 4_096
+
+
+class PassDesk:
+    """The desk of one pass."""
+
+    def __init__(
+        self,
+        settings: NoticeSettings,
+        *,
+        notices: Notices,
+        suppressions: Suppressions,
+        compose: Compose,
+        now: datetime,
+        watcher: Watcher | None = None,
+    ) -> None:
+        """Without a `watcher` the notice itself sends."""
+        self.settings, self.notices, self.now, self.watcher = settings, notices, now, watcher
+        self._figures: Counter[str] = Counter()
+        self.held: list[Held] = []
+        self.problems: list[NoticeProblem] = []
+        self.lost: list[NoticeProblem] = []
+        self._suppressions, self._compose = suppressions, compose
+        self._seen: dict[str, tuple[datetime, datetime | None]] = {}
+        self._kept: set[str] = set()
+        self._listed: set[tuple[str, str]] = set()
+        self._moments: dict[tuple[datetime, datetime | None], tuple[RungMoment, ...]] = {}
+        self._paced_at: datetime | None = None
+
+    def fits(self, occasion: Occasion) -> bool:
+        """Remember an occasion; False, and a problem, where its key came before with other moments."""
+        moments = (occasion.at, occasion.until)
+        if self._seen.setdefault(occasion.key, moments) == moments:
+            return True
+        first = next(iter(occasion.recipients), Recipient(address=""))
+        self.unknown(NoticeProblem(key=occasion.key, to=first.address, problem="two rows give it different moments"))
+        return False
+
+    def has_seen(self, key: str) -> bool:
+        """Tell whether an occasion came in this pass."""
+        return key in self._seen or key in self._kept
+
+    def keep(self, key: str) -> None:
+        """Keep an occasion whose row came, but says no moment: it did not vanish."""
+        self._kept.add(key)
+
+    def moments(self, occasion: Occasion) -> tuple[RungMoment, ...]:
+        """Return the moments of an occasion's rungs."""
+        of = (occasion.at, occasion.until)
+        found = self._moments.get(of)
+        if found is None:
+            if len(self._moments) > MOST_CACHED:
+                self._moments.clear()
+            found = moments_of(self.settings.rules, at=occasion.at, until=occasion.until, now=self.now)
+            self._moments[of] = found
+        return found
+
+    def count(self, **figures: int) -> None:
+        """Add to the figures of the pass."""
+        self._figures.update(figures)
+
+    @property
+    def tally(self) -> NoticeTally:
+        """The figures of the pass so far."""
+        return NoticeTally(**self._figures)
+
+    def unknown(self, problem: NoticeProblem) -> None:
+        """Count a row of which nobody can be told."""
+        self.count(unknown=1)
+        if len(self.problems) < MOST_LISTED:
+            self.problems.append(problem)
+
+    def lose(self, message: Message, problem: str) -> None:
+        """Count and list a mail that another should have sent."""
+        self.count(lost=1)
+        if len(self.lost) < MOST_LISTED:
+            self.lost.append(problem_of(message, problem))
+
+    def suppressed(self, addresses: Collection[str]) -> dict[str, list[Suppression]]:
+        """Return what holds back mails of this notice, by address."""
+        found: dict[str, list[Suppression]] = defaultdict(list)
+        for one in self._suppressions.of(addresses):
+            if one.notice not in (EVERYWHERE, self.settings.notice):
+                continue
+            if not (self.settings.contractual and one.by == RECIPIENT):
+                found[one.address].append(one)
+        return found
+
+    def composed(self, message: Message) -> NewMail | None:
+        """Return the mail of a message, in its turn; None where it cannot be made, which is a problem."""
+        try:
+            mail = self._compose(message)
+        except (ExpressionError, MailFailed) as exc:
+            self.unknown(problem_of(message, exc.message))
+            return None
+        if self.settings.per_minute is None or self.settings.holds:
+            return mail
+        return replace(mail, not_before=self._next_slot(self.settings.per_minute))
+
+    def hold(self, message: Message) -> None:
+        """Count a mail that would go, and list it with its text, each recipient of an occasion once."""
+        about = (message.occasion.key, message.recipient.address)
+        if about in self._listed:
+            return
+        self._listed.add(about)
+        if len(self.held) >= MOST_LISTED:
+            self.count(held=1)
+        elif mail := self.composed(message):
+            self.count(held=1)
+            self.held.append(Held(message=message, mail=mail))
+
+    def _next_slot(self, per_minute: int) -> datetime:
+        step = timedelta(seconds=60 / per_minute)
+        if self._paced_at is None:
+            last = self.notices.paced_until(self.settings.notice)
+            self._paced_at = self.now if last is None else max(self.now, last + step)
+        slot = self._paced_at
+        self._paced_at += step
+        return slot
+
+
+def problem_of(message: Message, problem: str) -> NoticeProblem:
+    """Return what somebody has to look at about one rung for one recipient."""
+    return NoticeProblem(
+        key=message.occasion.key,
+        to=message.recipient.address,
+        problem=problem,
+        rung=message.rung,
+        due_at=message.due_at,
+    )
