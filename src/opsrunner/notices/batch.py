@@ -61,7 +61,8 @@ class Batch:
         for key, address in mine:
             told = self._told[key, address]
             heard = heard_by(told, edition=known.edition)
-            if CANCELLED not in heard.told and any(one.status.reached for one in told):
+            has_heard = heard.before or any(one.status.reached for one in told if one.edition == known.edition)
+            if CANCELLED not in heard.told and has_heard:
                 recipient = Recipient(address=address, name=told[-1].name, row=known.row)
                 message = Message(
                     occasion=occasion, recipient=recipient, rung=CANCELLED, due_at=self._now, change=CANCELLED
