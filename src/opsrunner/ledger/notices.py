@@ -116,26 +116,27 @@ class Notices:
         sql = f"SELECT * FROM notices WHERE at >= ? {where} ORDER BY +id DESC LIMIT ?"  # noqa: S608 (fixed words)
         return [_told(row) for row in self._ledger.all(sql, (to_text(since), *given.values(), most))]
 
-    def paced_until(self, notice: str) -> datetime | None:
-        """Return when the last waiting mail of a notice may leave that keeps to a rate, None where none does."""
-        sql = (
-            "SELECT max(not_before) FROM outbox WHERE sent_at IS NULL AND failed_at IS NULL AND withdrawn_at IS NULL"
-            " AND next_try_at > '' AND about = ?"
+    def approval(self, notice: str, fingerprint: str) -> NoticeApproval | None:
+        """Return what was asked and answered about a list of that template, ladder and audience."""
+        sql = "SELECT * FROM approvals WHERE notice = ? AND fingerprint = ?"
+        row = self._ledger.one(sql, (notice, fingerprint))
+        if row is None:
+            return None
+        at = optional_moment(row["at"])
+        return NoticeApproval(notice=notice, fingerprint=fingerprint, task=row["task"], by=row["by"], at=at)
+
+    def ask(self, notice: str, fingerprint: str, *, task_id: int, at: datetime) -> None:
+        """Write which task asks for an approval."""
+        self._ledger.change(
+            "INSERT INTO approvals(notice, fingerprint, task, asked_at) VALUES (?,?,?,?)"
+            " ON CONFLICT(notice, fingerprint) DO UPDATE SET task = excluded.task, asked_at = excluded.asked_at",
+            (notice, fingerprint, task_id, to_text(at)),
         )
-        row = self._ledger.one(sql, (notice,))
-        return None if row is None else optional_moment(row[0])
 
-    def is_approved(self, notice: str, fingerprint: str) -> bool:
-        """Tell whether a list of that template, ladder and audience was approved."""
-        sql = "SELECT 1 FROM approvals WHERE notice = ? AND fingerprint = ?"
-        return self._ledger.one(sql, (notice, fingerprint)) is not None
-
-    def approve(self, approval: NoticeApproval) -> None:
+    def approve(self, notice: str, fingerprint: str, *, by: str, at: datetime) -> None:
         """Write that a list was approved."""
-        self._ledger.insert(
-            'INSERT INTO approvals(notice, fingerprint, "by", at, task) VALUES (?,?,?,?,?) ON CONFLICT DO NOTHING',
-            (approval.notice, approval.fingerprint, approval.by, to_text(approval.at), approval.task),
-        )
+        sql = 'UPDATE approvals SET "by" = ?, at = ? WHERE notice = ? AND fingerprint = ? AND at IS NULL'
+        self._ledger.change(sql, (by, to_text(at), notice, fingerprint))
 
     def _change_occasions(self, batch: NoticeBatch, *, at: datetime) -> None:
         ends = [(optional_text(one.ended_at), one.why, batch.notice, one.key) for one in batch.ended]

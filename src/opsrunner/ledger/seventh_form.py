@@ -2,7 +2,21 @@
 
 from __future__ import annotations
 
+# Mails of many: `bulk` ones leave after all others, and by their series no faster than asked for.
+# Notices: `notices` are the rungs that are settled for a recipient, `occasions` what they are about and when; a mail
+# that is given up says so of its rung.
 SEVENTH = """
+ALTER TABLE outbox ADD COLUMN bulk INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE outbox ADD COLUMN series TEXT NOT NULL DEFAULT '';
+ALTER TABLE outbox ADD COLUMN per_minute INTEGER;
+ALTER TABLE outbox ADD COLUMN reply_to TEXT NOT NULL DEFAULT '';
+ALTER TABLE outbox ADD COLUMN list_unsubscribe TEXT NOT NULL DEFAULT '';
+ALTER TABLE outbox ADD COLUMN attachments TEXT NOT NULL DEFAULT '';
+DROP INDEX outbox_due;
+CREATE INDEX outbox_due ON outbox(bulk, next_try_at)
+  WHERE sent_at IS NULL AND failed_at IS NULL AND withdrawn_at IS NULL;
+CREATE INDEX outbox_series ON outbox(series, sent_at) WHERE series <> '';
+
 CREATE TABLE notices (
   id INTEGER PRIMARY KEY AUTOINCREMENT, notice TEXT NOT NULL, "key" TEXT NOT NULL, edition INTEGER NOT NULL,
   rung TEXT NOT NULL, recipient TEXT NOT NULL, name TEXT NOT NULL, status TEXT NOT NULL, due_at TEXT NOT NULL,
@@ -24,8 +38,8 @@ CREATE TABLE suppressions (
 );
 CREATE UNIQUE INDEX suppressions_live ON suppressions(address, notice, "key") WHERE lifted_at IS NULL;
 CREATE TABLE approvals (
-  notice TEXT NOT NULL, fingerprint TEXT NOT NULL, "by" TEXT NOT NULL, at TEXT NOT NULL, task INTEGER,
-  PRIMARY KEY (notice, fingerprint)
+  notice TEXT NOT NULL, fingerprint TEXT NOT NULL, task INTEGER NOT NULL, asked_at TEXT NOT NULL,
+  "by" TEXT NOT NULL DEFAULT '', at TEXT, PRIMARY KEY (notice, fingerprint)
 ) WITHOUT ROWID;
 CREATE TRIGGER notices_failed AFTER UPDATE OF failed_at ON outbox WHEN NEW.failed_at IS NOT NULL BEGIN
   UPDATE notices SET status = 'failed', why = NEW.error WHERE outbox = NEW.id AND status = 'sent';

@@ -156,13 +156,14 @@ class Suppression:
 
 @dataclass(frozen=True, kw_only=True)
 class NoticeApproval:
-    """That one rendered list of a notice was approved: its template, ladder and audience as they stood."""
+    """That a rendered list of a notice was shown for approval: its template, ladder and audience as they stood."""
 
     notice: str
     fingerprint: str
-    by: str
-    at: datetime
-    task: int | None = None
+    task: int
+    by: str = ""
+    at: datetime | None = None
+    """When it was approved."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -178,6 +179,8 @@ class NoticeTally:
     held: int = 0
     unknown: int = 0
     """Rows that say nobody, nothing or no moment, and mails that could not be made."""
+    too_late: int = 0
+    """Of the missed ones, those in whose place no newer one goes."""
     lost: int = 0
     """Mails that another should have sent and did not, and that somebody has to chase."""
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 from opsrunner.ledger.notices import NoticeBatch, Telling
 from opsrunner.model.notice import CANCELLED, MOVED, KnownOccasion, Occasion, Recipient, Suppression, Told, ToldStatus
 from opsrunner.notices.desk import PassDesk
-from opsrunner.notices.due import Judged, Verdict, is_settled, judge
+from opsrunner.notices.due import TOO_LATE, Judged, RungMoment, Verdict, is_settled, judge
 from opsrunner.notices.editions import Heard, edition_of, has_passed, heard_by
 from opsrunner.notices.messages import NOT_SEEN, Message
 
@@ -80,6 +80,8 @@ class Batch:
         )
         for told in self._desk.notices.write(batch, at=self._now):
             self._desk.count(**{told.status.value: 1})
+            if told.why == TOO_LATE:
+                self._desk.count(too_late=1)
 
     def _edition(self, occasion: Occasion) -> KnownOccasion:
         """Return the edition that holds; a new one is written with the batch."""
@@ -97,6 +99,8 @@ class Batch:
         moments = self._desk.moments(occasion)
         if moments and moments[-1].due_at > self._now:
             self._desk.count(waiting=1)
+            if self._settings.holds:
+                self._foresee(moments, occasion, recipient, heard)
         if self._desk.watcher is not None:
             self._look_again(occasion, recipient, told, edition)
         if self._is_moved(edition, heard):
@@ -123,6 +127,16 @@ class Batch:
         for one in judged:
             if one.verdict is not Verdict.WAIT:
                 self._settle(one, occasion, recipient, edition=edition.edition)
+
+    def _foresee(
+        self, moments: Sequence[RungMoment], occasion: Occasion, recipient: Recipient, heard: Heard
+    ) -> None:
+        """List the next rung that is to come, for who approves before anything is due."""
+        coming = next((one for one in moments if one.due_at > self._now and one.name not in heard.told), None)
+        if coming is not None:
+            self._desk.foresee(
+                Message(occasion=occasion, recipient=recipient, rung=coming.name, due_at=coming.due_at)
+            )
 
     def _is_moved(self, edition: KnownOccasion, heard: Heard) -> bool:
         """Tell whether a recipient heard of an earlier edition and not yet of the change."""

@@ -26,7 +26,6 @@ class Leaving:
 
     header: str
     url: str = ""
-    one_click: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +37,7 @@ class Letterhead:
     zone: ZoneInfo
     now: datetime
     reply_to: str = ""
+    per_minute: int | None = None
 
 
 class Composer:
@@ -80,7 +80,12 @@ class Composer:
             subject=subject,
             text=self._vault.mask(text),
             html=self._vault.mask(html),
-            about=self._head.notice,
+            about=f"notice {self._head.notice}",
+            bulk=True,
+            series=self._head.notice,
+            per_minute=self._head.per_minute,
+            reply_to=self._head.reply_to,
+            list_unsubscribe=leaving.header if leaving else "",
         )
 
     def _context(self, message: Message, leaving: Leaving | None) -> dict[str, Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Collection
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 from opsrunner.errors import ExpressionError, MailFailed
@@ -15,8 +14,11 @@ from opsrunner.model.notice import EVERYWHERE, RECIPIENT, NoticeTally, Occasion,
 from opsrunner.notices.due import RungMoment, moments_of
 from opsrunner.notices.messages import Compose, Held, Message, NoticeProblem, NoticeSettings, Watcher
 
-MOST_LISTED = 500
+MOST_LISTED = 200
 """So many held mails and problems are named; the others are counted."""
+MOST_COMING = 20
+FORESIGHT = timedelta(days=30)
+"""How far ahead what comes is shown with what waits for approval."""
 MOST_CACHED = 4_096
 
 
@@ -37,6 +39,7 @@ class PassDesk:
         self.settings, self.notices, self.now, self.watcher = settings, notices, now, watcher
         self._figures: Counter[str] = Counter()
         self.held: list[Held] = []
+        self.coming: list[Held] = []
         self.problems: list[NoticeProblem] = []
         self.lost: list[NoticeProblem] = []
         self._suppressions, self._compose = suppressions, compose
@@ -44,7 +47,6 @@ class PassDesk:
         self._kept: set[str] = set()
         self._listed: set[tuple[str, str]] = set()
         self._moments: dict[tuple[datetime, datetime | None], tuple[RungMoment, ...]] = {}
-        self._paced_at: datetime | None = None
 
     def fits(self, occasion: Occasion) -> bool:
         """Remember an occasion; False, and a problem, where its key came before with other moments."""
@@ -106,16 +108,12 @@ class PassDesk:
         return found
 
     def composed(self, message: Message) -> NewMail | None:
-        """Return the mail of a message, in its turn; None where it cannot be made, which is a problem."""
+        """Return the mail of a message; None where it cannot be made, which is a problem."""
         try:
-            mail = self._compose(message)
+            return self._compose(message)
         except (ExpressionError, MailFailed) as exc:
             self.unknown(problem_of(message, exc.message))
             return None
-        if self.settings.per_minute is None or self.settings.holds:
-            return mail
-        return replace(mail, not_before=self._next_slot(self.settings.per_minute))
-
     def hold(self, message: Message) -> None:
         """Count a mail that would go, and list it with its text, each recipient of an occasion once."""
         about = (message.occasion.key, message.recipient.address)
@@ -128,14 +126,12 @@ class PassDesk:
             self.count(held=1)
             self.held.append(Held(message=message, mail=mail))
 
-    def _next_slot(self, per_minute: int) -> datetime:
-        step = timedelta(seconds=60 / per_minute)
-        if self._paced_at is None:
-            last = self.notices.paced_until(self.settings.notice)
-            self._paced_at = self.now if last is None else max(self.now, last + step)
-        slot = self._paced_at
-        self._paced_at += step
-        return slot
+    def foresee(self, message: Message) -> None:
+        """List what would go next, with its text."""
+        if message.due_at <= self.now + FORESIGHT and len(self.coming) < MOST_COMING:
+            mail = self.composed(message)
+            if mail is not None:
+                self.coming.append(Held(message=message, mail=mail))
 
 
 def problem_of(message: Message, problem: str) -> NoticeProblem:

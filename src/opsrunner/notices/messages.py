@@ -70,7 +70,6 @@ class NoticeSettings:
     """Who left by the link of a mail gets it all the same."""
     tells_moves: bool = False
     """Those who had heard are told of a moment that moved or was cancelled."""
-    per_minute: int | None = None
     holds: bool = False
     """What would go is listed, and nothing goes."""
     remembers: bool = True

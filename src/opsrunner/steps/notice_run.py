@@ -58,7 +58,8 @@ class _NoticeRun:
         desk = self._watching_desk() if self._options.log is not None else self._sending_desk()
         passing = NoticePass(desk)
         count = self._take_all(passing)
-        passing.finish()
+        if self._rows_are_whole():
+            passing.finish()
         self._notices.report(
             NoticeReport(
                 notice=self._name,
@@ -98,11 +99,19 @@ class _NoticeRun:
             passing.take(occasions)
         return count
 
+    def _rows_are_whole(self) -> bool:
+        """Tell whether a row that did not come is no more: not where the step that gives them was passed over."""
+        return not self._options.of or self._step_before().get("status") in ("succeeded", "warning")
+
+    def _step_before(self) -> Mapping[str, Any]:
+        done: Mapping[str, Any] = self._call.context.get("steps", {}).get(self._options.of) or {}
+        return done
+
     def _rows(self) -> Iterator[Row]:
         options = self._options
         if options.of:
-            done = self._call.context.get("steps", {}).get(options.of)
-            if done is None:
+            done = self._step_before()
+            if not done:
                 raise StepFailed(f"the step '{options.of}' has no rows: it did not run", permanent=True)
             return iter(done["rows"])
         wanted: dict[str, Any] = {"where": options.where, "sql": options.sql, "params": options.params}
@@ -123,6 +132,7 @@ class _NoticeRun:
                     zone=notices.zone,
                     now=self._now,
                     reply_to=options.reply_to,
+                    per_minute=options.per_minute,
                 ),
                 vault=self._means.vault,
                 leave=None if options.contractual else lambda address: notices.leave(self._name, address),
@@ -138,7 +148,6 @@ class _NoticeRun:
             rules=self._rules,
             contractual=options.contractual,
             tells_moves=options.moved == "tell",
-            per_minute=options.per_minute,
             holds=not is_live or not is_approved,
             remembers=is_live,
         )
@@ -180,7 +189,7 @@ class _NoticeRun:
         if not count:
             return Outcome(status=StepStatus.SKIPPED, reason="no_rows", message="no rows: nobody to tell", facts=facts)
         problems = [_row_of(one, "unknown") for one in desk.problems] + [_row_of(one, "lost") for one in desk.lost]
-        looks = tally.unknown or tally.lost or (tally.missed and not self._options.log)
+        looks = tally.unknown or tally.lost or (tally.too_late)
         return Outcome(
             status=StepStatus.WARNING if looks else StepStatus.SUCCEEDED,
             reason="look" if looks else "",
