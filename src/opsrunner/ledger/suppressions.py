@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 import sqlite3
 from collections.abc import Collection, Iterable
 from datetime import datetime
@@ -37,14 +38,22 @@ class Suppressions:
         return self._ledger.change(sql, (to_text(at), address))
 
     def listed(self) -> list[Suppression]:
-        """Return what is suppressed everywhere, the newest first."""
-        sql = f"{_LIVE} AND notice = ? ORDER BY id DESC"
+        """Return the addresses that get no notices, or none of one, the newest first."""
+        sql = f"{_LIVE} AND \"key\" = ? ORDER BY id DESC"
         return [_suppression(row) for row in self._ledger.all(sql, (EVERYWHERE,))]
 
     def of(self, addresses: Collection[str]) -> list[Suppression]:
         """Return what is suppressed of some addresses: everywhere, in a notice, or of an occasion."""
         sql = f"{_LIVE} AND address IN (SELECT value FROM json_each(?))"
         return [_suppression(row) for row in self._ledger.all(sql, (json.dumps(list(addresses)),))]
+
+    def leave_key(self) -> str:
+        """Return the key that our links to leave are made with, as hexadecimal digits; made when first asked for."""
+        row = self._ledger.one("SELECT value FROM meta WHERE name = 'leave_key'")
+        if row is None:
+            self._ledger.change("INSERT OR IGNORE INTO meta VALUES ('leave_key', ?)", (secrets.token_hex(32),))
+            return self.leave_key()
+        return str(row["value"])
 
 
 def _suppression(row: sqlite3.Row) -> Suppression:

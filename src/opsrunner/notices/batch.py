@@ -12,6 +12,7 @@ from opsrunner.notices.desk import PassDesk
 from opsrunner.notices.due import TOO_LATE, Judged, RungMoment, Verdict, is_settled, judge
 from opsrunner.notices.editions import Heard, edition_of, has_passed, heard_by
 from opsrunner.notices.messages import NOT_SEEN, Message
+from opsrunner.notices.silence import why_silent
 
 WENT_LATE = "went late"
 OVER, GONE = "over", "gone"
@@ -155,7 +156,7 @@ class Batch:
             self._put(message, edition=edition, status=ToldStatus.MISSED, why=judged.why)
 
     def _send(self, message: Message, *, edition: int) -> None:
-        why = self._why_suppressed(message)
+        why = why_silent(self._suppressed.get(message.recipient.address, ()), message.occasion.key)
         if why is not None:
             if not self._settings.holds:
                 self._put(message, edition=edition, status=ToldStatus.SUPPRESSED, why=why)
@@ -192,12 +193,6 @@ class Batch:
                 self._went_late.append(one)
             elif not has_passed(edition, now=self._now):
                 self._desk.lose(message, NOT_SEEN)
-
-    def _why_suppressed(self, message: Message) -> str | None:
-        for one in self._suppressed.get(message.recipient.address, ()):
-            if one.key in ("", message.occasion.key):
-                return one.why
-        return None
 
     def _put(self, message: Message, *, edition: int, status: ToldStatus, why: str = "") -> None:
         self._tellings.append(Telling(told=self._told_of(message, edition=edition, status=status, why=why)))

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Collection
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from opsrunner.errors import ExpressionError, MailFailed
 from opsrunner.ledger.notices import Notices
 from opsrunner.ledger.suppressions import Suppressions
 from opsrunner.model.mail import NewMail
-from opsrunner.model.notice import EVERYWHERE, RECIPIENT, NoticeTally, Occasion, Recipient, Suppression
+from opsrunner.model.notice import NoticeTally, Occasion, Recipient, Suppression
 from opsrunner.notices.due import RungMoment, moments_of
 from opsrunner.notices.messages import Compose, Held, Message, NoticeProblem, NoticeSettings, Watcher
+from opsrunner.notices.silence import silenced
 
 MOST_LISTED = 200
 """So many held mails and problems are named; the others are counted."""
@@ -97,15 +98,10 @@ class PassDesk:
         if len(self.lost) < MOST_LISTED:
             self.lost.append(problem_of(message, problem))
 
-    def suppressed(self, addresses: Collection[str]) -> dict[str, list[Suppression]]:
+    def suppressed(self, addresses: Collection[str]) -> Mapping[str, Sequence[Suppression]]:
         """Return what holds back mails of this notice, by address."""
-        found: dict[str, list[Suppression]] = defaultdict(list)
-        for one in self._suppressions.of(addresses):
-            if one.notice not in (EVERYWHERE, self.settings.notice):
-                continue
-            if not (self.settings.contractual and one.by == RECIPIENT):
-                found[one.address].append(one)
-        return found
+        of, contractual = self.settings.notice, self.settings.contractual
+        return silenced(self._suppressions, addresses, notice=of, contractual=contractual)
 
     def composed(self, message: Message) -> NewMail | None:
         """Return the mail of a message; None where it cannot be made, which is a problem."""

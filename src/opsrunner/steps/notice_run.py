@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
+from functools import partial
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 from opsrunner.errors import OpsrunnerError, StepFailed
@@ -21,6 +23,7 @@ from opsrunner.notices.passing import BATCH, NoticePass
 from opsrunner.notices.reporting import NoticeReport
 from opsrunner.notices.rows import NoticeColumns, RowReader
 from opsrunner.notices.watching import LogColumns, MailLog, look_back
+from opsrunner.secrets import Vault
 from opsrunner.steps.base import Means, StepCall
 from opsrunner.steps.notice import LogOptions, Options
 from opsrunner.steps.step_time import StepTime
@@ -50,7 +53,7 @@ class _NoticeRun:
         self._time = StepTime(call, means)
         self._now = means.clock.now()
         self._name = notice_name(call.routine, call.step)
-        self._rules = _rules(self._options, notices)
+        self._rules = notice_rules(self._options, notices)
         self._fingerprint = ""
         self._asks = False
 
@@ -122,25 +125,15 @@ class _NoticeRun:
     def _sending_desk(self) -> PassDesk:
         options, notices = self._options, self._notices
         is_live = options.live or notices.is_trial
-        try:
-            composer = Composer(
-                options.template,
-                folders=self._means.reports or (self._call.site_root / "reports",),
-                head=Letterhead(
-                    notice=self._name,
-                    site=notices.site,
-                    zone=notices.zone,
-                    now=self._now,
-                    reply_to=options.reply_to,
-                    per_minute=options.per_minute,
-                ),
-                vault=self._means.vault,
-                leave=None if options.contractual else lambda address: notices.leave(self._name, address),
-            )
-        except OpsrunnerError as exc:
-            raise StepFailed(exc.message, permanent=True) from exc
-        audience = [audience_words(options), notices.audience_of(options.of or options.source)]
-        self._fingerprint = fingerprint(templates=composer.sources, ladder=options.rungs, audience=audience)
+        composer = open_composer(
+            options,
+            notice=self._name,
+            means=notices,
+            folders=self._means.reports or (self._call.site_root / "reports",),
+            vault=self._means.vault,
+            now=self._now,
+        )
+        self._fingerprint = notice_fingerprint(options, composer, notices)
         is_approved = notices.is_trial or notices.approved(self._name, self._fingerprint)
         self._asks = is_live and not is_approved
         settings = NoticeSettings(
@@ -199,18 +192,39 @@ class _NoticeRun:
         )
 
 
-def audience_words(options: Options) -> Mapping[str, object]:
-    """Return what of a notice says who is told, and what of."""
+def open_composer(
+    options: Options, *, notice: str, means: NoticeMeans, folders: Sequence[Path], vault: Vault, now: datetime
+) -> Composer:
+    """Return what makes the mails of a notice. Raises StepFailed where its template is not there, or does not read."""
+    head = Letterhead(
+        notice=notice,
+        site=means.site,
+        zone=means.zone,
+        now=now,
+        reply_to=options.reply_to,
+        per_minute=options.per_minute,
+    )
+    leave = None if options.contractual else partial(means.leave, notice)
+    try:
+        return Composer(options.template, folders=folders, head=head, vault=vault, leave=leave)
+    except OpsrunnerError as exc:
+        raise StepFailed(exc.message, permanent=True) from exc
+
+
+def notice_fingerprint(options: Options, composer: Composer, means: NoticeMeans) -> str:
+    """Return what an approval of a notice's list is about: its templates, its ladder, and who is told what of."""
     names = ("source", "of", "where", "sql", "params", "key", "at", "until", "to", "name", "contractual", "reply_to")
-    return {name: getattr(options, name) for name in names}
+    audience = [{name: getattr(options, name) for name in names}, means.audience_of(options.of or options.source)]
+    return fingerprint(templates=composer.sources, ladder=options.rungs, audience=audience)
 
 
-def _rules(options: Options, notices: NoticeMeans) -> Rules:
+def notice_rules(options: Options, means: NoticeMeans) -> Rules:
+    """Return how the moments of a notice are counted."""
     return Rules(
         ladder=options.rungs,
-        zone=notices.zone,
+        zone=means.zone,
         late_seconds=options.late,
-        to_working_time=notices.to_working_time if options.hours == "business" else None,
+        to_working_time=means.to_working_time if options.hours == "business" else None,
     )
 
 
