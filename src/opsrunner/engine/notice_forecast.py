@@ -27,7 +27,8 @@ from opsrunner.schedules.due import occurrences
 from opsrunner.secrets import Vault
 from opsrunner.steps.kinds import KINDS
 from opsrunner.steps.notice import Options
-from opsrunner.steps.notice_run import notice_fingerprint, notice_name, notice_rules, open_composer
+from opsrunner.steps.notice_name import notice_name
+from opsrunner.steps.notice_run import notice_fingerprint, notice_rules, open_composer
 from opsrunner.steps.query import Options as QueryOptions
 from opsrunner.templates.environments import render_options
 
@@ -115,7 +116,7 @@ class _Forecast:
             coming=tuple(sorted(self._coming, key=lambda one: (one.goes_at, one.message.due_at))),
             unknown=self._unknown,
             first_problem=self._first_problem,
-            compose=(lambda one: compose(one.message)) if compose else None,
+            compose=(lambda one: compose(one.message, at=one.goes_at)) if compose else None,
         )
 
     def _options(self) -> Options:

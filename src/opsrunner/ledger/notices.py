@@ -52,6 +52,15 @@ class NoticeBatch:
     tellings: Sequence[Telling] = ()
 
 
+@dataclass(frozen=True, kw_only=True)
+class OccasionCount:
+    """How many live occasions of a notice have the same moments."""
+
+    at: datetime
+    until: datetime | None
+    count: int
+
+
 class Notices:
     """The tables of notices and their occasions."""
 
@@ -96,6 +105,17 @@ class Notices:
         """Return the keys of the occasions that have not ended."""
         sql = 'SELECT "key" FROM occasions WHERE notice = ? AND ended_at IS NULL'
         return [row["key"] for row in self._ledger.all(sql, (notice,))]
+
+    def occasion_counts(self, notice: str) -> list[OccasionCount]:
+        """Return how many live occasions there are, by their moments."""
+        sql = (
+            "SELECT at, until_at, count(*) AS occasions FROM occasions WHERE notice = ? AND ended_at IS NULL"
+            " GROUP BY at, until_at"
+        )
+        return [
+            OccasionCount(at=to_moment(row["at"]), until=optional_moment(row["until_at"]), count=row["occasions"])
+            for row in self._ledger.all(sql, (notice,))
+        ]
 
     def settle(self, told: Iterable[Told], *, status: ToldStatus, why: str) -> None:
         """Change what came of rungs: what was missed went after all."""

@@ -67,11 +67,14 @@ class Composer:
         pages = [self._page, *(self._changed[change] for change in sorted(self._changed))]
         return [source for page in pages for source in page.sources]
 
-    def compose(self, message: Message) -> NewMail:
-        """Return the mail of a message. Raises ExpressionError where the template or the row does not do."""
+    def compose(self, message: Message, *, at: datetime | None = None) -> NewMail:
+        """Return the mail of a message, as it goes at `at`, by default now.
+
+        Raises ExpressionError where the template or the row does not do.
+        """
         leaving = self._leave(message.recipient.address) if self._leave else None
         page = self._changed.get(message.change, self._page)
-        subject, text, html = page.render(self._context(message, leaving))
+        subject, text, html = page.render(self._context(message, leaving, at=at or self._head.now))
         subject = clean_line(self._vault.mask(subject))
         if not subject:
             raise ExpressionError("the subject is empty")
@@ -88,23 +91,23 @@ class Composer:
             list_unsubscribe=leaving.header if leaving else "",
         )
 
-    def _context(self, message: Message, leaving: Leaving | None) -> dict[str, Any]:
+    def _context(self, message: Message, leaving: Leaving | None, *, at: datetime) -> dict[str, Any]:
         head, occasion = self._head, message.occasion
-        at = occasion.at.astimezone(head.zone)
+        begins, now = occasion.at.astimezone(head.zone), at.astimezone(head.zone)
         return {
             "row": message.recipient.row,
             "to": message.recipient.address,
             "name": message.recipient.name,
             "key": occasion.key,
-            "at": at,
+            "at": begins,
             "until": occasion.until.astimezone(head.zone) if occasion.until else None,
-            "days": (at.date() - head.now.astimezone(head.zone).date()).days,
+            "days": (begins.date() - now.date()).days,
             "rung": message.rung,
             "change": message.change,
             "was_at": message.was_at.astimezone(head.zone) if message.was_at else None,
             "site": {"name": head.site, "timezone": head.zone.key},
-            "now": head.now.astimezone(head.zone),
-            "today": head.now.astimezone(head.zone).date(),
+            "now": now,
+            "today": now.date(),
             "unsubscribe_url": leaving.url if leaving else "",
         }
 

@@ -26,6 +26,7 @@ from opsrunner.notices.watching import LogColumns, MailLog, look_back
 from opsrunner.secrets import Vault
 from opsrunner.steps.base import Means, StepCall
 from opsrunner.steps.notice import LogOptions, Options
+from opsrunner.steps.notice_name import notice_name
 from opsrunner.steps.step_time import StepTime
 from opsrunner.steps.suggestions import nearest
 
@@ -37,11 +38,6 @@ def run_notice(call: StepCall, means: Means) -> Outcome:
     if means.notices is None:
         raise StepFailed("there is no ledger to write down what was told", permanent=True)
     return _NoticeRun(call, means, means.notices).run()
-
-
-def notice_name(routine: str, step: str) -> str:
-    """Return what the ledger calls the notice of a step."""
-    return f"{routine}.{step}"
 
 
 class _NoticeRun:
