@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, WithJsonSchema, field_validator, model_validator
+from pydantic import BeforeValidator, Field, ValidationInfo, WithJsonSchema, field_validator, model_validator
 
 from opsrunner.errors import MailFailed
 from opsrunner.mail.headers import parse_address
@@ -84,6 +84,14 @@ class Options(StepOptions):
     reply_to: str = ""
     """The address that answers go to."""
 
+    @field_validator("ladder")
+    @classmethod
+    def _is_ladder(cls, value: tuple[Any, ...], info: ValidationInfo) -> tuple[Any, ...]:
+        ladder = parse_ladder(value, has_until=bool(info.data.get("until")))
+        if any(rung.via != MAIL for rung in ladder.rungs):
+            raise ValueError("tells by mail only\na status page is for maintenance and incidents")
+        return value
+
     @field_validator("reply_to")
     @classmethod
     def _is_address(cls, value: str) -> str:
@@ -102,8 +110,6 @@ class Options(StepOptions):
             raise ValueError("has sql and where; put the conditions into the SQL, with :name and params")
         if self.params and self.sql is None:
             raise ValueError("params are the values of sql, and there is no sql")
-        if any(rung.via != MAIL for rung in self.rungs.rungs):
-            raise ValueError("tells by mail only; a status page is for maintenance and incidents")
         self._mode_fits()
         return self
 
