@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
@@ -14,7 +13,6 @@ from opsrunner.cli.session import Session
 from opsrunner.errors import MailFailed, NotFound, Refused, UsageError
 
 if TYPE_CHECKING:
-    from opsrunner.app import App
     from opsrunner.cli.screen import CellLike
     from opsrunner.engine.notice_forecast import NoticeForecast
     from opsrunner.model.person import Person
@@ -80,7 +78,7 @@ def list_notices(session: Session, name: str, *, until: str, show: int | None) -
         if session.as_json:
             session.print_json([_view(one) for one in found])
         else:
-            _tell(session, app, found, zone=zone, now=now)
+            _tell(session, found, zone=zone)
     return 1 if any(one.unknown or one.problem for one in found) else 0
 
 
@@ -137,7 +135,7 @@ def unsuppress(session: Session, address: str) -> int:
 def suppressed(session: Session) -> int:
     """Show the addresses that get no notices, or none of one."""
     from opsrunner.cli.screen import Column
-    from opsrunner.engine.moment_words import moment_words
+    from opsrunner.schedules.day_names import moment_words
 
     with session.opened() as app:
         zone, found = ZoneInfo(app.site.timezone), app.books.suppressions.listed()
@@ -206,7 +204,7 @@ def _numbered(found: Sequence[NoticeForecast]) -> Iterator[tuple[NoticeForecast,
     yield from sorted(pairs, key=lambda pair: (pair[1].goes_at, pair[0].notice))
 
 
-def _tell(session: Session, app: App, found: Sequence[NoticeForecast], *, zone: ZoneInfo, now: datetime) -> None:
+def _tell(session: Session, found: Sequence[NoticeForecast], *, zone: ZoneInfo) -> None:
     from opsrunner.cli.screen import Column
 
     if not found:
@@ -224,7 +222,7 @@ def _tell(session: Session, app: App, found: Sequence[NoticeForecast], *, zone: 
 
 
 def _line(number: int, forecast: NoticeForecast, one: Foreseen, *, zone: ZoneInfo) -> list[CellLike]:
-    from opsrunner.engine.moment_words import moment_words
+    from opsrunner.schedules.day_names import moment_words
 
     said = one.why if one.state == "suppressed" else "" if one.state == "goes" else one.state
     return [

@@ -49,7 +49,7 @@ sources:
   accounts: {csv: data/accounts.csv}
   templates: {csv: data/templates.csv}
   domains: {csv: data/domains.csv}
-  mail_log: {csv: data/mail_log.csv}
+  mail-log: {csv: data/mail_log.csv}
 stores:
   offsite: {local: {path: copies}}
   panel: {local: {path: panel}}
