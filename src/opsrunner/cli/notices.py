@@ -39,9 +39,12 @@ class _ShowsByDefault(click.Group):
     """A group that lists where no verb of it is named: `notices --until +30d`."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        if not args or (args[0] not in self.commands and args[0] not in ("-h", "--help")):
-            args = ["list", *args]
-        return super().parse_args(ctx, args)
+        return super().parse_args(ctx, self.spelled_out(args))
+
+    def spelled_out(self, args: list[str]) -> list[str]:
+        """Return the words with the verb that they leave out."""
+        is_whole = bool(args) and (args[0] in self.commands or args[0] in ("-h", "--help"))
+        return args if is_whole else ["list", *args]
 
 
 @group_of_verbs(EXAMPLE, name="notices", shape=_ShowsByDefault)

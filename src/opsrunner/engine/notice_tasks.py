@@ -122,9 +122,7 @@ class NoticeTasks:
         rows = [_approval_row(held, number, zone) for number, held in enumerate(shown)]
         more = report.tally.held - len(report.held)
         now, later = plural(report.tally.held, "mail"), plural(len(report.coming), "mail")
-        how = [
-            f"Nothing of this goes before it is approved. {now} would go with the next run, {later} of those below later."
-        ]
+        how = [f"Nothing of this goes before it is approved: {now} with the next run, {later} of those below later on."]
         if more > 0:
             how.append(f"The list names {len(report.held)} of them; {more} more are made in the same way.")
         how += [
