@@ -30,6 +30,7 @@ TOPICS: tuple[str, ...] = (
     "backup_large",
     "fleet",
     "feeds",
+    "renewals",
 )
 """One module each; its `figures()` yields what it measured."""
 

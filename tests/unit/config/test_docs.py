@@ -52,6 +52,8 @@ sources:
   templates: {csv: data/templates.csv}
   forum: {csv: data/forum.csv}
   support: {csv: data/support.csv}
+  domains: {csv: data/domains.csv}
+  mail-log: {csv: data/mail_log.csv}
 stores:
   offsite: {local: {path: copies}}
   panel: {local: {path: panel}}
