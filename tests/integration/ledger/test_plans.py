@@ -25,7 +25,6 @@ from opsrunner.model.finding import Acceptance, Audited, Cause, Finding, HostRep
 from opsrunner.model.foreign import Checked, ForeignBackup, ForeignDrill, ForeignState
 from opsrunner.model.look import Look
 from opsrunner.model.mail import MailEnd, NewMail
-from opsrunner.model.mail import NewMail
 from opsrunner.model.notice import KnownOccasion, Suppression, Told, ToldStatus
 from opsrunner.model.outcome import Outcome, Part, StepStatus
 from opsrunner.model.person import Absence
