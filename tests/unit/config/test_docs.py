@@ -50,6 +50,8 @@ sources:
   orders: {csv: data/orders.csv}
   accounts: {csv: data/accounts.csv}
   templates: {csv: data/templates.csv}
+  domains: {csv: data/domains.csv}
+  mail-log: {csv: data/mail_log.csv}
 stores:
   offsite: {local: {path: copies}}
   panel: {local: {path: panel}}
