@@ -11,7 +11,7 @@ from opsrunner.clock import Clock
 from opsrunner.model.outcome import Row
 from opsrunner.model.site import Site, Source
 from opsrunner.model.store import STATE_WORD
-from opsrunner.sample import write_samples
+from opsrunner.sample.writing import write_samples
 from opsrunner.secrets import Vault
 from opsrunner.sources.reading import read_source
 
@@ -37,7 +37,8 @@ class SiteSources:
         """Write the data of a sample site as they stand now; any other site has none."""
         site = self.site()
         if site.sample_seed is not None:
-            write_samples(site.root, self.state, seed=site.sample_seed, now=self.clock.now())
+            now = self.clock.now()
+            write_samples(site.root, self.state, seed=site.sample_seed, now=now, name=site.name)
 
     def _placed(self, value: Any) -> Any:
         return value.replace(STATE_WORD, str(self.state)) if isinstance(value, str) else value
