@@ -126,6 +126,7 @@ class App(OpenSite):
             fleet=self.fleet,
             read_source=self.sources.read,
             people=self.people,
+            almanac=self.desk.almanac,
             follow_ups=self.follow_ups,
             findings=self.findings,
             alerts=self.alerts,

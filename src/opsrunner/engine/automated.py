@@ -31,9 +31,11 @@ from opsrunner.model.routine import Routine, StepPlan
 from opsrunner.model.run import Run
 from opsrunner.model.site import Host, Site, Source
 from opsrunner.packaged import library
+from opsrunner.schedules.almanac import Almanac
 from opsrunner.secrets import Vault
 from opsrunner.steps.base import Means, StepCall
 from opsrunner.steps.kinds import KINDS
+from opsrunner.steps.team import Team
 from opsrunner.stores.base import Store
 from opsrunner.templates.environments import render_options, render_text
 
@@ -53,6 +55,7 @@ class Automated:
     fleet: Fleet
     read_source: Callable[[Source, Mapping[str, Any]], tuple[Row, ...]]
     people: People
+    almanac: Callable[[], Almanac]
     follow_ups: FollowUps
     findings: FindingTasks
     alerts: Alerts
@@ -175,6 +178,7 @@ class Automated:
             send=mails.extend,
             addresses=lambda name: self.people.addresses(name, at=self.clock.now()),
             reports=_reports(site.root),
+            team=lambda: self._team(site),
             open_store=self.open_store,
             copy_state=lambda to: copy_ledger(self.books.ledger.path, to),
             copies=self.books.copies,
@@ -184,6 +188,10 @@ class Automated:
             ),
             note=notes.append,
         )
+
+    def _team(self, site: Site) -> Team:
+        absences = self.books.absences.live(since=self.clock.now())
+        return Team(site=site, absences=absences, tasks=self.books.tasks.opened(), almanac=self.almanac())
 
     @staticmethod
     def needs_folders(plan: StepPlan) -> bool:

@@ -10,7 +10,7 @@ from random import Random
 from opsrunner.sample.company import Company, Customer, at, text
 from opsrunner.sample.names import BY_HAND, HOSTS, PRODUCTS, TEMPLATES
 
-DAYS_BACK = 150
+DAYS_BACK = 210
 DAYS_UNTIL_CANCELLED = 14
 HOURS_IN_HAND = 75
 """How long every other day's first order waits for somebody: there is always one that is paid and not created."""
