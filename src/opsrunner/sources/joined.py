@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from datetime import UTC, date, datetime
@@ -30,8 +31,8 @@ _OWN_MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}
 
 @contextmanager
 def open_tables(source: Source, request: Request, read: ReadTable) -> Iterator[RawTable]:
-    """Answer the query's `sql`, else the source's own; only the tables that it names are read. Values are bound."""
-    sql = request.sql or source.where.get("sql")
+    """Answer the query's `sql`, else the source's own `query`; only the tables that it names are read. Values are bound."""
+    sql = request.sql or source.where.get("query")
     tables: Mapping[str, Source] = source.where["sources"]
     if sql is None:
         raise StepFailed(f"{source.name}: needs sql; tables: {', '.join(tables)}", permanent=True)
@@ -39,8 +40,11 @@ def open_tables(source: Source, request: Request, read: ReadTable) -> Iterator[R
     try:
         with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
             answer.limit_time(connection)
-            for name in answer.tables_read(connection):
-                _fill(connection, tables[name], read(tables[name], answer.seconds_left()))
+            needed = [tables[name] for name in answer.tables_read(connection)]
+            for table in needed:
+                _fill(connection, table, read(table, answer.seconds_left()))
+            for statement in _indexes(needed):
+                connection.execute(statement)
             yield answer.table(connection, source.columns)
     except (sqlite3.Error, sqlite3.Warning) as exc:
         raise answer.mapped(exc) from exc
@@ -135,6 +139,15 @@ def _fill(connection: sqlite3.Connection, table: Source, rows: Iterable[Row]) ->
     connection.execute("BEGIN")
     connection.executemany(sql, ([_cell(row[name]) for name in names] for row in rows))
     connection.execute("COMMIT")
+
+
+def _indexes(tables: Iterable[Source]) -> Iterator[str]:
+    """Yield an index for each text column that two tables have: by these they are joined."""
+    columns = [(table.name, column.name) for table in tables for column in table.columns if column.type == "text"]
+    times = Counter(name for _, name in columns)
+    for number, (table, name) in enumerate(columns):
+        if times[name] > 1:
+            yield f"CREATE INDEX i{number} ON {_quoted(table)} ({_quoted(name)})"
 
 
 def _cell(value: Any) -> str | int | float | None:
