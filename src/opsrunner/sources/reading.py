@@ -29,9 +29,17 @@ def _open_http_json(source: Source, request: Request) -> AbstractContextManager[
     return open_http_json(source, request)
 
 
+def _open_sql(source: Source, request: Request) -> AbstractContextManager[RawTable]:
+    from opsrunner.sources.sql_database import open_sql  # noqa: PLC0415  SQLAlchemy costs 200 ms
+
+    return open_sql(source, request)
+
+
 Reader = Callable[[Source, Request], AbstractContextManager[RawTable]]
-READERS: Mapping[str, Reader] = MappingProxyType({"csv": open_csv, "sqlite": open_sqlite, "http_json": _open_http_json})
-SPEAK_SQL = frozenset({"sqlite"})
+READERS: Mapping[str, Reader] = MappingProxyType(
+    {"csv": open_csv, "sqlite": open_sqlite, "sql": _open_sql, "http_json": _open_http_json}
+)
+SPEAK_SQL = frozenset({"sqlite", "sql"})
 
 
 def read_source(
