@@ -125,6 +125,7 @@ class App(OpenSite):
             vault=self.vault,
             fleet=self.fleet,
             read_source=self.sources.read,
+            stream_source=self.sources.stream,
             people=self.people,
             almanac=self.desk.almanac,
             follow_ups=self.follow_ups,

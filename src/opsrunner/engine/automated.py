@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
@@ -54,6 +54,7 @@ class Automated:
     vault: Vault
     fleet: Fleet
     read_source: Callable[[Source, Mapping[str, Any]], tuple[Row, ...]]
+    stream_source: Callable[[Source, Mapping[str, Any]], Generator[Row]]
     people: People
     almanac: Callable[[], Almanac]
     follow_ups: FollowUps
@@ -175,6 +176,7 @@ class Automated:
             fleet=self.fleet,
             sources=site.sources,
             read_source=self.read_source,
+            stream_source=self.stream_source,
             send=mails.extend,
             addresses=lambda name: self.people.addresses(name, at=self.clock.now()),
             reports=_reports(site.root),
