@@ -16,6 +16,7 @@ from opsrunner.config.fields import HostName, Keys, Name, Text, Zone
 from opsrunner.config.folder import SITE_FILE, Signature
 from opsrunner.config.inventories.keys import InventoryKeys
 from opsrunner.config.inventories.reading import Inventories, Inventory
+from opsrunner.config.joined_sources import note_tables
 from opsrunner.config.jumps import with_jumps
 from opsrunner.config.permissions import note_open_secrets, problem_of_mode
 from opsrunner.config.plain_secrets import note_plain_secrets
@@ -108,6 +109,7 @@ def read_site_text(text: str, root: Path, *, inventories: Inventories) -> SiteDr
     if keys is None:
         return SiteDraft(problems=(*report.problems(), *inventory.problems), warnings=inventory.warnings, names=names)
     _note_missing_addresses(keys, inventory, report)
+    note_tables(keys.sources, report)
     note_open_secrets(secrets_in(keys), root=root, report=doubts)
     note_plain_secrets(data, text=text, doubts=doubts)
     problems = (*report.problems(), *inventory.problems)

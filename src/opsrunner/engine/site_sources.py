@@ -44,6 +44,13 @@ class SiteSources:
 
     def _ready(self, source: Source) -> Source:
         self.write_samples()
+        if source.kind != "tables":
+            return self._in_place(source)
+        known = self.site().sources
+        tables = {name: self._in_place(known[name]) for name in source.where["tables"] if name in known}
+        return replace(source, where={**source.where, "sources": tables})
+
+    def _in_place(self, source: Source) -> Source:
         return replace(source, where={name: self._placed(value) for name, value in source.where.items()})
 
     def _placed(self, value: Any) -> Any:

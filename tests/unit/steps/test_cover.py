@@ -18,6 +18,7 @@ from opsrunner.schedules.almanac import Almanac
 from opsrunner.steps.base import StepCall
 from opsrunner.steps.cover import KIND, Options
 from opsrunner.steps.team import Team
+from opsrunner.testing import FakeClock
 
 NOW = datetime(2026, 11, 23, 8, tzinfo=UTC)  # a Monday
 
@@ -60,15 +61,21 @@ def task(**more: Any) -> Task:
 
 
 @pytest.fixture
-def look(make_call: Any, make_means: Any, tmp_path: Any) -> Any:
+def look(make_call: Any, means: Any, tmp_path: Any) -> Any:
     """Look ahead from NOW."""
 
-    def run(*absences: Absence, tasks: tuple[Task, ...] = (), now: datetime = NOW, of: Site | None = None, **options: Any) -> Outcome:
+    def run(
+        *absences: Absence,
+        tasks: tuple[Task, ...] = (),
+        now: datetime = NOW,
+        of: Site | None = None,
+        **options: Any,
+    ) -> Outcome:
         whole = of or site(tmp_path)
         team = Team(site=whole, absences=absences, tasks=tasks, almanac=Almanac(whole.calendars))
-        call: StepCall = make_call(Options.model_validate(options))
+        call: StepCall = make_call(Options.model_validate(options), routine="cover")
         assert KIND.run is not None
-        return KIND.run(call, replace(make_means(now=now), team=lambda: team))
+        return KIND.run(call, replace(means, clock=FakeClock(now), team=lambda: team))
 
     return run
 
