@@ -10,7 +10,7 @@ from opsrunner.sample.company import Company, Customer, at, months_later, text
 from opsrunner.sample.holdings import DOMAIN_PRICE, Domain, Service
 from opsrunner.sample.orders import Order
 
-DAYS_BACK = 400
+DAYS_BACK = 450
 WRITTEN_OFF_DAYS = 60
 STRAY_EVERY_DAYS = 6
 STRAY_ISSUED_DAYS = 10
@@ -235,11 +235,12 @@ def _stray_days(company: Company) -> list[date]:
 
 def _stray(day: date, company: Company) -> Invoice:
     """Return an invoice that is paid on `day` without its number: it looks unpaid until somebody finds out."""
-    customer = company.dice("stray", day.isoformat()).choice(company.customers_on(day, loud_only=True))
+    issued_on = day - timedelta(days=STRAY_ISSUED_DAYS)
+    customer = company.dice("stray", day.isoformat()).choice(company.customers_on(issued_on, loud_only=True))
     return Invoice(
         number=f"W{day:%y%m%d}-{customer.number[1:]}",
         customer=customer,
-        issued_on=day - timedelta(days=STRAY_ISSUED_DAYS),
+        issued_on=issued_on,
         due_on=day + timedelta(days=4),
         paid_at=at(day + timedelta(days=STRAY_FOUND_DAYS), hours=10),
         amount=STRAY_AMOUNT,
