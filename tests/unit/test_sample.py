@@ -112,14 +112,14 @@ def test_what_one_table_names_stands_in_the_other(tmp_path: Path) -> None:
 def test_names_that_hurt_are_among_the_customers_each_day(tmp_path: Path) -> None:
     names = {row["name"] for row in tables_at(tmp_path, NOW)["customers"] if row["status"] == "active"}
 
-    assert len(names & set(HOSTILE)) >= len(HOSTILE) - 2
+    assert names >= set(HOSTILE)
     assert max(len(name) for name in names) > 190
 
 
-def test_it_writes_the_same_for_the_same_minute_and_leaves_the_files_alone(tmp_path: Path) -> None:
+def test_it_writes_the_same_for_the_same_minutes_and_leaves_the_files_alone(tmp_path: Path) -> None:
     first = write_samples(tmp_path, tmp_path / "state", seed=2026, now=NOW)
     before = [(path.stat().st_ino, path.read_bytes()) for path in first]
-    again = write_samples(tmp_path, tmp_path / "state", seed=2026, now=NOW + timedelta(seconds=59))
+    again = write_samples(tmp_path, tmp_path / "state", seed=2026, now=NOW + timedelta(seconds=299))
     (tmp_path / "state/sample/.written").unlink()
     anew = write_samples(tmp_path, tmp_path / "state", seed=2026, now=NOW)
 
@@ -169,7 +169,9 @@ def test_nothing_has_happened_that_lies_ahead(tmp_path: Path) -> None:
     ahead = {"due_at", "answer_by", "expires_at", "renews_at"}
     for name, rows in tables_at(tmp_path, NOW).items():
         for row in rows:
-            moments = [value for column, value in row.items() if column.endswith(("_at", "since")) and column not in ahead]
+            moments = [
+                value for column, value in row.items() if column.endswith(("_at", "since")) and column not in ahead
+            ]
             assert all(value[:16] <= "2026-11-21T09:30" for value in moments), (name, row)
 
 
@@ -248,9 +250,9 @@ def test_it_takes_less_than_a_second(tmp_path: Path) -> None:
     started = time.perf_counter()
     write_samples(tmp_path, Path("var"), seed=3, now=NOW)
     first = time.perf_counter() - started
-    write_samples(tmp_path, Path("var"), seed=3, now=NOW + timedelta(minutes=1))
+    write_samples(tmp_path, Path("var"), seed=3, now=NOW + timedelta(minutes=5))
     second = time.perf_counter() - started - first
-    write_samples(tmp_path, Path("var"), seed=3, now=NOW + timedelta(minutes=1, seconds=30))
+    write_samples(tmp_path, Path("var"), seed=3, now=NOW + timedelta(minutes=6))
     third = time.perf_counter() - started - first - second
 
     assert second < 1, f"{second:.2f} s"

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, TypeAlias, cast
 
 from pydantic import AfterValidator, Field, model_validator
 
-from opsrunner.config.fields import Flag, HostName, Keys, Name, PositiveSeconds, Text, Url, Zone
+from opsrunner.config.fields import Flag, HostName, Keys, PositiveSeconds, SourceName, Text, Url, Zone
 from opsrunner.config.page_keys import PageKeys
 from opsrunner.config.sql_keys import SqlKeys
 from opsrunner.model.site import Column, Source
@@ -122,7 +122,7 @@ class SourceKeys(Keys):
     sqlite: Text | None = Field(default=None, description="Path of a database.")
     sql: SqlKeys | Text | None = Field(default=None, description="A database server.")
     http_json: Url | None = Field(default=None, description="Address that answers with JSON.")
-    tables: tuple[Name, ...] = Field(default=(), description="Other sources, side by side, for SQL over all of them.")
+    tables: tuple[SourceName, ...] = Field(default=(), description="Other sources, side by side, for SQL over all of them.")
     columns: dict[Text, ColumnType] = Field(default_factory=dict)
     timezone: Zone | None = Field(default=None, description="Of moments without one. Default: the site's.")
     expect_rows: Flag = Field(default=False, description="No rows at all is an error.")

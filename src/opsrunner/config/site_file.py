@@ -12,7 +12,7 @@ from pydantic import Field, ValidationError
 from opsrunner.config.calendars import CalendarKeys, DigestKeys, FreezeKeys
 from opsrunner.config.cross_checks import Known
 from opsrunner.config.data_keys import SourceKeys, StoreKeys
-from opsrunner.config.fields import HostName, Keys, Name, Text, Zone
+from opsrunner.config.fields import HostName, Keys, Name, SourceName, Text, Zone
 from opsrunner.config.folder import SITE_FILE, Signature
 from opsrunner.config.inventories.keys import InventoryKeys
 from opsrunner.config.inventories.reading import Inventories, Inventory
@@ -53,7 +53,7 @@ class SiteKeys(Keys):
     inventory: InventoryKeys | tuple[InventoryKeys, ...] = ()
     mail: MailKeys | None = None
     stores: dict[Name, StoreKeys] = Field(default_factory=dict)
-    sources: dict[Name, SourceKeys] = Field(default_factory=dict)
+    sources: dict[SourceName, SourceKeys] = Field(default_factory=dict)
     digest: DigestKeys = Field(default_factory=lambda: DigestKeys.model_validate(USUAL_DIGESTS))
     limits: LimitKeys = Field(default_factory=LimitKeys)
     heartbeat: HeartbeatKeys | None = None

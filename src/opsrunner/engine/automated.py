@@ -109,9 +109,9 @@ class Automated:
             bad = [("", outcome.message)]
         if plan.follow_up and bad:
             self.follow_ups.failed_for(run, routine, plan, bad=bad, at=at)
-        if outcome.status is not StepStatus.SKIPPED:
+        if outcome.status is not StepStatus.SKIPPED and not plan.acts_once:
             self.follow_ups.succeeded(run, routine, plan, keys=_mended(outcome), at=at)
-        if outcome.status.is_bad and outcome.parts:
+        if outcome.status.is_bad and outcome.parts and not plan.acts_once:
             self.follow_ups.unlisted(run, routine, plan, listed={part.key for part in outcome.parts}, at=at)
         if plan.urgent and outcome.status.is_bad:
             self.alerts.urgent_failure(run, routine, plan, outcome.message, at)

@@ -77,7 +77,7 @@ class Company:
         """Return who was a customer on a day; `loud_only` leaves the quiet ones out. It is never empty."""
         pool = self._pools.get((day, loud_only))
         if pool is None:
-            there = tuple(one for one in self.customers if one.is_customer_on(day))
+            there = tuple(one for one in self.customers if one.since <= day < one.left_on)
             loud = tuple(one for one in there if not one.is_quiet)
             pool = (loud or there or self.customers) if loud_only else (there or self.customers)
             self._pools[day, loud_only] = pool

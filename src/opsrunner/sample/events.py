@@ -29,7 +29,7 @@ DISPUTE_DAYS = 10
 OUTCOMES = ("won", "won", "lost", "withdrawn")
 # fmt: off
 LICENCES = (
-    ("Control panel, 40 servers", "Panelworks"), ("Kernel live patching", "Patchline"), ("Backup software", "Coldstore"),
+    ("Control panel, 40 servers", "Panelworks"), ("Live patching", "Patchline"), ("Backup software", "Coldstore"),
     ("Address block 192.0.2.0/24", "Northern Registry"), ("Address block 198.51.100.0/24", "Northern Registry"),
     ("Rack 12", "Fjord Colocation"), ("Rack 14", "Fjord Colocation"), ("Mail filter", "Sievegate"),
     ("Web server, commercial", "Litehouse"), ("Billing system", "Ledgerly"), ("Office and mail", "Papertrail"),
@@ -129,7 +129,7 @@ def dispute_rows(company: Company, invoices: Sequence[Invoice]) -> list[dict[str
 
 
 def licence_rows(company: Company) -> list[dict[str, object]]:
-    """Return the rows of `licences.csv`: one ends in each month or so, and nobody wrote down when the last one does."""
+    """Return the rows of `licences.csv`: one ends every four weeks, and when the last one does nobody wrote down."""
     rows: list[dict[str, object]] = []
     for number, (name, vendor) in enumerate(LICENCES):
         is_dated = number < len(LICENCES) - 1

@@ -33,7 +33,7 @@ HOSTILE = (
     "\u202egnitsoh\u202c Mirror Hosting",
 )
 """Names that some customer always has, so that whatever shows names is tried with them every day."""
-HOSTILE_EVERY = 31
+HOSTILE_EVERY = 23
 
 PRODUCTS = {"Starter": 590, "Business": 1490, "Agency": 3900, "Server M": 8900, "Server L": 15900}
 """What is sold, and what a year of it costs."""

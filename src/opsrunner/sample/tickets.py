@@ -18,7 +18,11 @@ NEGLECTED_DAYS = 8
 PARTNER_SHARE = 0.25
 PRIORITIES = ("critical", "high", "normal", "low")
 SUBJECTS = {
-    "e-mail delivery": ("Mails to one receiver come back", "Our newsletter lands in spam", "No mail since this morning"),
+    "e-mail delivery": (
+        "Mails to one receiver come back",
+        "Our newsletter lands in spam",
+        "No mail since this morning",
+    ),
     "dns": ("Name servers are not updated", "Please add a record", "The domain points to the old server"),
     "certificates": ("The browser says not secure", "Certificate of the shop has ended"),
     "billing": ("Invoice has the wrong address", "Paid twice?", "Please send a receipt"),
@@ -105,7 +109,9 @@ def _ticket(number: str, opened_at: datetime, chance: Random, *, company: Compan
     if chance.random() < 0.01:
         subject = chance.choice(HOSTILE)
     haste = {"critical": 0.15, "high": 0.5, "normal": 1, "low": 2}[priority]
-    first = timedelta(days=NEGLECTED_DAYS) if is_neglected else _hours(chance.random() * chance.random() * 10 * haste + 0.1)
+    first = (
+        timedelta(days=NEGLECTED_DAYS) if is_neglected else _hours(chance.random() * chance.random() * 10 * haste + 0.1)
+    )
     again = _hours(chance.uniform(1, 30)) if chance.random() < 0.4 else None
     first_answer_at = opened_at + first
     asked_again_at = first_answer_at + again if again else None

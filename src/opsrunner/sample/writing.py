@@ -22,6 +22,8 @@ from opsrunner.sample.tickets import ticket_rows, tickets_of
 
 FORM = 1
 """Raised when the same seed and moment give other data."""
+MINUTES = 5
+"""The data stand still for so long: they are made anew in half a second, and asked for at every turn."""
 STAMP = ".written"
 _one_at_a_time = Lock()
 
@@ -29,15 +31,15 @@ Rows = Sequence[Mapping[str, object]]
 
 
 def write_samples(root: Path, state: Path, *, seed: int, now: datetime, name: str = "our host") -> list[Path]:
-    """Write `sample/*.csv` and the feeds of `sample/` below `state`, as they stand in the minute of `now`.
+    """Write `sample/*.csv` and the feeds of `sample/` below `state`, as they stood at the last full five minutes.
 
     Beside them stands `sample/panel/`, in which the control panel keeps a backup of each account. `root` is the site's
     folder; a relative `state` lies in it. `name` is what the company is called in forums. Files that already say the
-    same are left alone, and within a minute nothing is looked at again. Returns the paths of tables and feeds. Raises
-    OSError where the folder cannot be written.
+    same are left alone, and within the five minutes nothing is looked at again. Returns the paths of tables and feeds.
+    Raises OSError where the folder cannot be written.
     """
     folder = root / state / "sample"
-    minute = now.replace(second=0, microsecond=0)
+    minute = now.replace(minute=now.minute // MINUTES * MINUTES, second=0, microsecond=0)
     stamp, mark = folder / STAMP, f"{FORM} {seed} {text(minute)} {name}\n"
     with _one_at_a_time:
         files = _written(stamp, mark)

@@ -12,7 +12,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
 from opsrunner.clock import SystemClock
@@ -31,7 +31,7 @@ _OWN_MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}
 
 @contextmanager
 def open_tables(source: Source, request: Request, read: ReadTable) -> Iterator[RawTable]:
-    """Answer the query's `sql`, else the source's own `query`; only the tables that it names are read. Values are bound."""
+    """Answer the query's `sql`, else the source's own `query`; only tables that it names are read. Values are bound."""
     sql = request.sql or source.where.get("query")
     tables: Mapping[str, Source] = source.where["sources"]
     if sql is None:
@@ -152,21 +152,14 @@ def _indexes(tables: Iterable[Source]) -> Iterator[str]:
 
 def _cell(value: Any) -> str | int | float | None:
     """Return a typed value as SQLite holds it."""
-    match value:
-        case None | float():
-            return value
-        case str():
-            return value if value.isascii() else value.encode("utf-8", "replace").decode()
-        case bool():
-            return int(value)
-        case int():
-            return value if -_MOST_INTEGER <= value < _MOST_INTEGER else float(value)
-        case datetime():
-            return f"{value.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
-        case date():
-            return value.isoformat()
-        case _:
-            return str(value)
+    if value is None or isinstance(value, float):
+        return value
+    if isinstance(value, int):  # a flag is one, too
+        return int(value) if -_MOST_INTEGER <= value < _MOST_INTEGER else float(value)
+    if isinstance(value, datetime):
+        return f"{value.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
+    text = str(value)  # a date is 2026-11-21
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
 def _quoted(name: str) -> str:

@@ -87,7 +87,9 @@ def run(call: StepCall, means: Means) -> Outcome:
 
 def preview(options: Options) -> str:
     """Return what would be looked at."""
-    return f"look {options.within // 86400} days ahead for gaps, leave and holidays, and for {len(options.peaks)} seasons"
+    return (
+        f"look {options.within // 86400} days ahead for gaps, leave and holidays, and for {len(options.peaks)} seasons"
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -95,7 +95,7 @@ def site(make_site: Callable[..., Path], billing: Billing) -> Path:
 
 
 def command(site: Path) -> list[str]:
-    return [sys.executable, "-m", "opsrunner.cli.main", "run", "credits", "--site", str(site)]
+    return [str(Path(sys.executable).with_name("opsrunner")), "run", "credits", "--site", str(site)]
 
 
 def environment() -> dict[str, str]:
@@ -106,7 +106,13 @@ def environment() -> dict[str, str]:
 
 def run(site: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        command(site), env=environment(), capture_output=True, text=True, timeout=60, check=False, stdin=subprocess.DEVNULL
+        command(site),
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        stdin=subprocess.DEVNULL,
     )
 
 
@@ -119,13 +125,15 @@ def test_a_second_run_gives_no_second_credit(site: Path, billing: Billing) -> No
 def test_an_answer_that_says_no_is_not_asked_again_but_told(site: Path, billing: Billing) -> None:
     billing.on_post = lambda customer: 500 if customer == "C2" else 201
     assert run(site).returncode == 1
+    (site / "earned.csv").write_text("customer,credit\nC1,250\nC2,250\nC3,250\nC4,250\n")
     assert run(site).returncode == 0
-    assert billing.given == ["C1", "C2", "C3"], "no try after the first, and none in a second run"
+    assert billing.given == ["C1", "C2", "C3", "C4"], "no try after the first, and none in a second run"
     app = open_app(site)
     try:
         (task,) = app.books.tasks.opened()
         assert (task.kind, task.key) == (TaskKind.FOLLOW_UP, "C2")
         assert "500" in task.message
+        assert "no run does it again" in task.how
     finally:
         app.close()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -75,7 +75,7 @@ class Company:
 
 
 @pytest.fixture
-def company(house: Callable[..., Any], tmp_path: Path) -> Iterator[Callable[..., Company]]:
+def company(house: Callable[..., Any], tmp_path: Path) -> Callable[..., Company]:
     """Open a house with one shipped routine: `company("feedback", "2026-11-23T08:00:01")`, in UTC."""
 
     def build(routine: str, at: str, *, text: str | None = None, **tables: list[Row]) -> Company:
@@ -93,7 +93,7 @@ def company(house: Callable[..., Any], tmp_path: Path) -> Iterator[Callable[...,
         site.at(at)
         return made
 
-    yield build
+    return build
 
 
 def test_letters_that_did_not_go_are_tasks_until_the_log_has_them(company: Callable[..., Company]) -> None:
@@ -109,7 +109,7 @@ def test_letters_that_did_not_go_are_tasks_until_the_log_has_them(company: Calla
     assert made.keys("welcome") == lacking
     assert lacking, "the sample forgets one now and then"
 
-    number = sorted(lacking)[0]
+    number = min(lacking)
     (task,) = [task for task in made.tasks("welcome") if task.key == number]
     assert task.link == f"https://billing.example.com/orders/{number}"
     (order,) = [row for row in made.rows("orders") if row["number"] == number]
@@ -226,13 +226,13 @@ def test_the_reward_goes_to_whom_the_owner_left_on_the_list_and_once(company: Ca
     (verdict,) = made.tasks("verdict")
     assert "still here" in verdict.title
 
-    again = made.site.app.books.requests.ask_for_run("rewards", actor="boss", at=made.site.clock.now())
+    again = made.site.app.books.requests.ask_for_run("rewards", actor="desk", at=made.site.clock.now())
     made.site.clock.move(seconds=6)
     made.site.work()
     run = made.site.app.books.requests.get(again).run
     (second,) = [task for task in made.tasks("ok") if task.run == run]
     made.tick(second)
-    made.tick([task for task in made.tasks("credit") if task.run == run][0])
+    made.tick(next(task for task in made.tasks("credit") if task.run == run))
     told = [mail.to for mail in made.mails("rewards letter")]
     assert len(told) == len(set(told)) == 5, "who had a letter gets no second one; who was struck then gets it now"
 

@@ -20,7 +20,7 @@ ORDERS = "number,customer,amount,paid_at\n1,C1,590,2026-11-20T08:00:00+01:00\n2,
 Ask = Callable[..., tuple[Any, ...]]
 
 
-def table(name: str, **columns: str) -> Source:
+def table(name: str, /, **columns: str) -> Source:
     made = tuple(
         Column(name=column, type=type_.removesuffix("?"), optional=type_.endswith("?"))  # type: ignore[arg-type]
         for column, type_ in columns.items()
@@ -38,7 +38,9 @@ def ask(tmp_path: Path) -> Ask:
         table("orders", number="text", customer="text", amount="number", paid_at="moment?"),
     )
 
-    def answer(sql: str | None, *, columns: dict[str, str] | None = None, own: str | None = None, **options: Any) -> Any:
+    def answer(
+        sql: str | None, *, columns: dict[str, str] | None = None, own: str | None = None, **options: Any
+    ) -> Any:
         where = {"sources": {one.name: one for one in options.pop("tables", two)}} | ({"query": own} if own else {})
         declared = table("company", **(columns or {})).columns
         source = Source(name="company", kind="tables", where=where, columns=declared, timezone="Europe/Oslo")

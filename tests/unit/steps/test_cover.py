@@ -28,12 +28,15 @@ def person(name: str, *roles: str) -> Person:
 
 
 ROSTER = Roster(
-    id="desk", shifts=(Shift(start=time(0), end=time(12), person="ann"), Shift(start=time(12), end=time(0), person="bo"))
+    id="desk",
+    shifts=(Shift(start=time(0), end=time(12), person="ann"), Shift(start=time(12), end=time(0), person="bo")),
 )
 
 
 def site(tmp_path: Any, **more: Any) -> Site:
-    people = {one.id: one for one in (person("ann", "owner", "support"), person("bo", "support"), person("cy", "money"))}
+    people = {
+        one.id: one for one in (person("ann", "owner", "support"), person("bo", "support"), person("cy", "money"))
+    }
     given = {"rosters": {"desk": ROSTER}, "timezone": "UTC"} | more
     return Site(root=tmp_path, name="Example", people=people, mail=MailSettings(from_="ops@example.com"), **given)
 
@@ -131,7 +134,9 @@ def test_hours_that_the_roster_itself_leaves_open_are_told_where_asked(look: Any
         pytest.param({"role": "money", "due_at": datetime(2026, 12, 2, tzinfo=UTC)}, False, id="of somebody else"),
         pytest.param({"due_at": datetime(2026, 12, 2, tzinfo=UTC)}, False, id="of several"),
         pytest.param({"role": "bo", "due_at": datetime(2026, 12, 2, tzinfo=UTC)}, True, id="asked of the person"),
-        pytest.param({"person": "bo", "routine": "cover", "due_at": datetime(2026, 12, 2, tzinfo=UTC)}, False, id="ours"),
+        pytest.param(
+            {"person": "bo", "routine": "cover", "due_at": datetime(2026, 12, 2, tzinfo=UTC)}, False, id="ours"
+        ),
     ],
 )
 def test_tasks_of_people_who_are_away_are_told(look: Any, more: dict[str, Any], is_told: bool) -> None:
@@ -164,7 +169,9 @@ SEASON = {"name": "Christmas", "from": "20 dec", "until": "5 jan", "ahead": "28d
         ("2027-01-06", None),
     ],
 )
-def test_a_season_is_told_of_until_its_freeze_is_declared(look: Any, tmp_path: Any, now: str, begins: date | None) -> None:
+def test_a_season_is_told_of_until_its_freeze_is_declared(
+    look: Any, tmp_path: Any, now: str, begins: date | None
+) -> None:
     at = datetime.fromisoformat(now).replace(tzinfo=UTC)
     frozen = Freeze(from_=date(2026, 12, 22), until=date(2027, 1, 2), tags=("changes",), reason="x")
     other = replace(frozen, tags=("mail",))

@@ -159,7 +159,10 @@ def test_a_letter_without_a_name_greets_a_customer() -> None:
 
 
 def test_the_way_out_stands_below_where_there_is_one() -> None:
-    with_it, without = letter("renewal", NOTICE, name="A"), letter("renewal", NOTICE | {"unsubscribe_url": ""}, name="A")
+    with_it, without = (
+        letter("renewal", NOTICE, name="A"),
+        letter("renewal", NOTICE | {"unsubscribe_url": ""}, name="A"),
+    )
 
     assert NOTICE["unsubscribe_url"] in with_it[1]
     assert 'href="https://ops.example.com/leave?token=a&amp;b"' in with_it[2]
