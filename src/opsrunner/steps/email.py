@@ -111,11 +111,8 @@ def _texts(options: Options, call: StepCall, means: Means) -> tuple[str, str, st
     plain, rich = f"{options.template}.txt.j2", f"{options.template}.html.j2"
     try:
         subject, text = render_mail_page(plain, call.context, folders=folders)
-        html = (
-            inline_styles(render_page(rich, call.context, folders=folders, html=True))
-            if has_page(rich, folders)
-            else ""
-        )
+        html = render_page(rich, call.context, folders=folders, html=True) if has_page(rich, folders) else ""
+        html = inline_styles(html) if "<style" in html else html
     except OpsrunnerError as exc:
         raise StepFailed(exc.message, permanent=True) from exc
     return subject, text, html
