@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
+import socket
 import subprocess
 import tempfile
 import time
@@ -201,7 +202,10 @@ def _ending(server: DatabaseServer) -> Iterator[None]:
 def _wait_for(server: DatabaseServer) -> None:
     give_up_at = time.monotonic() + START_SECONDS
     while time.monotonic() < give_up_at and server.process.poll() is None:
-        with suppress(pymysql.Error, psycopg.Error):
+        with suppress(OSError, pymysql.Error, psycopg.Error):
+            if server.engine == "mysql":  # PyMySQL leaves the socket of a connection that is refused
+                with socket.socket(socket.AF_UNIX) as probe:
+                    probe.connect(server.socket)
             server.say("select 1")
             return
         time.sleep(0.05)

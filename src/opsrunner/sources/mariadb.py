@@ -19,7 +19,18 @@ from sqlalchemy.dialects.mysql.pymysql import MySQLDialect_pymysql
 
 from opsrunner.errors import StepFailed
 from opsrunner.model.database import Database
-from opsrunner.sources.sql_link import CONNECT_SECONDS, GRACE_SECONDS, Answer, CellKind, one_line, shut_down
+from opsrunner.sources.sql_link import (
+    CONNECT_SECONDS,
+    GRACE_SECONDS,
+    Answer,
+    CellKind,
+    does_more,
+    lost,
+    one_line,
+    refused,
+    shut_down,
+    too_slow,
+)
 from opsrunner.tls import client_context, refusal
 
 if TYPE_CHECKING:
@@ -66,9 +77,7 @@ class _Cursor(SSCursor):
     __del__ = close
 
 
-def connect_mariadb(
-    database: Database, *, name: str, seconds: float, now: datetime, zone: tzinfo
-) -> MariaDbLink:
+def connect_mariadb(database: Database, *, name: str, seconds: float, now: datetime, zone: tzinfo) -> MariaDbLink:
     """Return a connection to a MariaDB or MySQL server. Raises StepFailed; `name` is the source's."""
     try:
         return MariaDbLink(database, seconds=seconds, now=now, zone=zone)
@@ -179,7 +188,7 @@ def _tls(database: Database) -> ssl.SSLContext:
 
 
 def _hang_up(connection: Any) -> None:
-    opened = connection._sock  # noqa: SLF001  PyMySQL has no other way to it
+    opened = connection._sock
     if opened is not None:
         shut_down(opened.fileno())
 
@@ -251,21 +260,17 @@ def _failure(error: Exception, *, name: str, database: Database) -> StepFailed:
 
 
 def _meaning(code: int, said: str, *, name: str, place: str, error: pymysql.Error) -> StepFailed:
-    if code in _TIME_IS_OVER:
-        return StepFailed(f"{name}: the query took longer than it may", status="timed_out")
-    if code in _WRITES:
-        return StepFailed(f"{name}: a source is only read, and this SQL does more ({said})", permanent=True)
-    if code in _REFUSED:
-        return StepFailed(f"{name}: {place} refuses us: {said}", permanent=True)
-    if code in _NO_CONNECTION:
-        return StepFailed(f"{name}: no answer from {place}: {_reason(error)}")
-    if code in _LOST:
-        return StepFailed(f"{name}: the connection to {place} was lost in the middle")
-    if code == _NO_TLS:
-        return StepFailed(f"{name}: {place} speaks no TLS, and without it nothing is sent there", permanent=True)
-    if code == 0:
-        return StepFailed(f"{name}: what answers at {place} is no such server, or broke off")
-    return StepFailed(f"{name}: {place}: {said}", permanent=code not in _MAY_PASS)
+    said_plainly = {
+        **dict.fromkeys(_TIME_IS_OVER, too_slow(name)),
+        **dict.fromkeys(_WRITES, does_more(name, said)),
+        **dict.fromkeys(_REFUSED, refused(name, place, said)),
+        **dict.fromkeys(_LOST, lost(name, place)),
+        **dict.fromkeys(_NO_CONNECTION, StepFailed(f"{name}: no answer from {place}: {_reason(error)}")),
+        _NO_TLS: StepFailed(f"{name}: {place} speaks no TLS, and without it nothing is sent there", permanent=True),
+        0: StepFailed(f"{name}: what answers at {place} is no such server, or broke off"),
+    }
+    known = said_plainly.get(code)
+    return known or StepFailed(f"{name}: {place}: {said}", permanent=code not in _MAY_PASS)
 
 
 def _reason(error: pymysql.Error) -> str:

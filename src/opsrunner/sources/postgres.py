@@ -13,7 +13,17 @@ from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
 from opsrunner.errors import StepFailed
 from opsrunner.model.database import Database
-from opsrunner.sources.sql_link import CONNECT_SECONDS, Answer, CellKind, one_line, shut_down
+from opsrunner.sources.sql_link import (
+    CONNECT_SECONDS,
+    Answer,
+    CellKind,
+    does_more,
+    lost,
+    one_line,
+    refused,
+    shut_down,
+    too_slow,
+)
 from opsrunner.tls import authorities_file
 
 if TYPE_CHECKING:
@@ -31,6 +41,7 @@ _KINDS: Mapping[int, CellKind] = {
 _TIME_IS_OVER = "57014"
 _WRITES = "25006"
 _NO_RIGHT = "42501"
+_SIGNING_IN = "28"
 _FINAL_CLASSES = frozenset({"0A", "22", "28", "3D", "42"})
 _LOST_CLASSES = frozenset({"08", "57"})
 _REFUSED = ("password authentication failed", "no pg_hba.conf entry", "does not exist", "no password supplied")
@@ -59,7 +70,7 @@ class PostgresLink:
             port=database.port,
             dbname=database.name,
             user=database.user or None,
-            password=str(database.password or '') or None,
+            password=str(database.password or "") or None,
             application_name="opsrunner",
             client_encoding="UTF8",
             connect_timeout=max(2, int(min(seconds, CONNECT_SECONDS))),  # libpq takes less as two seconds
@@ -130,27 +141,32 @@ def _rows(cursor: Any) -> Iterator[Sequence[Any]]:
 
 def _meaning(error: psycopg.Error, *, name: str, place: str) -> StepFailed:
     state, said = error.sqlstate or "", _said(error)
+    if not state:
+        return _meaning_without_state(error, said, name=name, place=place)
     if state == _TIME_IS_OVER:
-        return StepFailed(f"{name}: the query took longer than it may", status="timed_out")
+        return too_slow(name)
     if state == _WRITES:
-        return StepFailed(f"{name}: a source is only read, and this SQL does more ({said})", permanent=True)
-    if state == _NO_RIGHT:
-        return StepFailed(f"{name}: {place} refuses us: {said}", permanent=True)
+        return does_more(name, said)
+    if state == _NO_RIGHT or state.startswith(_SIGNING_IN):
+        return refused(name, place, said)
     if state[:2] in _LOST_CLASSES:
-        return StepFailed(f"{name}: the connection to {place} was lost in the middle")
-    if state:
-        return StepFailed(f"{name}: {place}: {said}", permanent=state[:2] in _FINAL_CLASSES)
+        return lost(name, place)
+    return StepFailed(f"{name}: {place}: {said}", permanent=state[:2] in _FINAL_CLASSES)
+
+
+def _meaning_without_state(error: psycopg.Error, said: str, *, name: str, place: str) -> StepFailed:
+    """Return what an error of libpq or of psycopg itself means: no server has given it a number."""
     if isinstance(error, psycopg.errors.ConnectionTimeout):
         return StepFailed(f"{name}: no answer from {place}: it took too long")
     if any(words in said for words in _NO_TLS):
         return StepFailed(f"{name}: {place}: no TLS that we can trust: {said}", permanent=True)
     if any(words in said for words in _REFUSED):
-        return StepFailed(f"{name}: {place} refuses us: {said}", permanent=True)
+        return refused(name, place, said)
     if isinstance(error, psycopg.DataError):
         return StepFailed(f"{name}: {place}: {said}", permanent=True)
     if "connection failed" in str(error) or "connection is bad" in str(error):
         return StepFailed(f"{name}: no answer from {place}: {said}")
-    return StepFailed(f"{name}: the connection to {place} was lost in the middle")
+    return lost(name, place)
 
 
 def _said(error: psycopg.Error) -> str:

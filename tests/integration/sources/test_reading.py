@@ -9,7 +9,7 @@ from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
@@ -17,8 +17,7 @@ from opsrunner.errors import StepFailed
 from opsrunner.model.outcome import Row
 from opsrunner.model.site import Column, Source
 
-if TYPE_CHECKING:
-    from ...databases import DatabaseServer
+from ...databases import DatabaseServer
 
 Read = Callable[..., tuple[Row, ...]]
 Stream = Callable[..., Generator[Row]]
@@ -189,7 +188,9 @@ class TestEverySource:
         assert read(source)[0]["paid_at"] is None
         assert read(source, where={"paid_at": None})[0]["number"] == "1"
         needed = replace(source, columns=(Column(name="paid_at", type="moment"),))
-        with pytest.raises(StepFailed, match=r"'paid_at': is empty \('0000-00-00 00:00:00'\); declare it as 'moment\?'"):
+        with pytest.raises(
+            StepFailed, match=r"'paid_at': is empty \('0000-00-00 00:00:00'\); declare it as 'moment\?'"
+        ):
             read(needed)
 
     @pytest.mark.parametrize("hostile", HOSTILE)

@@ -212,7 +212,9 @@ class TestReadOnly:
         ],
     )
     def test_sql_that_does_more_is_refused(self, server: DatabaseServer, read: Read, sql: str) -> None:
-        with pytest.raises(StepFailed, match="a source is only read, and this SQL does more|is no such|syntax") as failed:
+        with pytest.raises(
+            StepFailed, match=r"a source is only read, and this SQL does more|is no such|syntax"
+        ) as failed:
             read(billing(server, table=None, query=sql or " "))
 
         assert failed.value.permanent
@@ -252,8 +254,7 @@ FUNCTION = {
         "create function write_one() returns int modifies sql data begin insert into written values (1); return 1; end",
     ],
     "postgresql": [
-        "create or replace function write_one() returns int as"
-        " $$ begin insert into written values (1); return 1; end $$ language plpgsql"
+        "create or replace function write_one() returns int language sql as 'insert into written values (1) returning 1'"
     ],
 }
 
@@ -327,7 +328,7 @@ class TestTime:
         monkeypatch.setattr("opsrunner.sources.sql_link.GRACE_SECONDS", 0.2)
         rows = stream(billing(server), sql=MANY[server.engine], timeout_seconds=0.5)
         next(rows)
-        with stopped(server):
+        with stopped(server):  # noqa: SIM117
             with pytest.raises(StepFailed, match=r"^billing: the query took more than 0\.5 s$") as failed:
                 for _ in rows:
                     pass
@@ -444,9 +445,8 @@ class TestTls:
         assert len(read(billing(server, database={"host": "127.1", "verify": False}))) == 4
 
     def test_a_server_without_tls_is_told_nothing(self, server: DatabaseServer, read: Read) -> None:
-        with plain_server(server.engine) as (port, heard):
-            with pytest.raises(StepFailed) as failed:
-                read(billing(server, database={"host": "127.1", "port": port}), timeout_seconds=5)
+        with plain_server(server.engine) as (port, heard), pytest.raises(StepFailed) as failed:
+            read(billing(server, database={"host": "127.1", "port": port}), timeout_seconds=5)
 
         assert "TLS" in failed.value.message
         assert failed.value.permanent
@@ -546,14 +546,24 @@ class TestMany:
             "domains",
             names,
             [
-                (f"d{n}.example", str(n // 3), f"Customer {n // 3} AS", f"post@d{n}.example", "norid", "2026-12-01", "active")
+                (
+                    f"d{n}.example",
+                    str(n // 3),
+                    f"Customer {n // 3} AS",
+                    f"post@d{n}.example",
+                    "norid",
+                    "2026-12-01",
+                    "active",
+                )
                 for n in range(100_000)
             ],
         )
         where = {"database": server.database("many"), "table": "domains"}
         return Source(name="domains", kind="sql", where=where, columns=self.COLUMNS, timezone="Europe/Oslo")
 
-    def test_a_hundred_thousand_rows_are_read_typed_and_sorted_out_quickly(self, domains: Source, stream: Stream) -> None:
+    def test_a_hundred_thousand_rows_are_read_typed_and_sorted_out_quickly(
+        self, domains: Source, stream: Stream
+    ) -> None:
         """In a place of its own it takes half of that; two workers share the cores here."""
         began = time.process_time()
 

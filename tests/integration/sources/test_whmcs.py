@@ -87,7 +87,9 @@ def test_where_finds_names_as_people_write_them(rows: Rows) -> None:
         "unknown.example",
         "never-said.example",
     ]
-    assert [row["domain"] for row in rows("domains", where={"expires_at": {"before": "2026-10-15"}})] == ["gone.example"]
+    assert [row["domain"] for row in rows("domains", where={"expires_at": {"before": "2026-10-15"}})] == [
+        "gone.example"
+    ]
 
 
 def test_services_know_their_host_and_price(rows: Rows) -> None:
@@ -215,6 +217,8 @@ def test_it_reads_with_an_account_that_may_only_select(whmcs: DatabaseServer, re
     )
     query = ready_query("whmcs/domains")
     database = whmcs.database("whmcs", user="narrow", password="canary-narrow")
-    source = Source(name="domains", kind="sql", where={"database": database, "ready": query.name}, columns=query.columns)
+    source = Source(
+        name="domains", kind="sql", where={"database": database, "ready": query.name}, columns=query.columns
+    )
 
     assert len(read(source)) == 6

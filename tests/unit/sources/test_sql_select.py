@@ -90,7 +90,8 @@ def test_a_stamp_is_compared_in_the_zone_of_the_session() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "where"), [("other", {"n": 1}), ("text", {"n": 1}), ("number", {"s": "1"}), ("moment", {"d": "2026-01-01"})]
+    ("kind", "where"),
+    [("other", {"n": 1}), ("text", {"n": 1}), ("number", {"s": "1"}), ("moment", {"d": "2026-01-01"})],
 )
 def test_what_is_of_another_kind_there_is_asked_here_alone(kind: CellKind, where: dict[str, Any]) -> None:
     assert "WHERE" not in asked(where, kinds=dict.fromkeys(KINDS, kind)).sql
@@ -108,9 +109,7 @@ def test_names_are_quoted_whatever_they_are() -> None:
 def test_a_ready_query_stands_as_it_is() -> None:
     found = asked({"n": 5}, origin=Origin(query="SELECT ':x', 1 % 2 AS n FROM t", not_compared=frozenset({"s"})))
 
-    assert one_line(found.sql) == (
-        "SELECT * FROM (SELECT ':x', 1 %% 2 AS n FROM t ) AS ready WHERE `n` = %(param_1)s"
-    )
+    assert one_line(found.sql) == ("SELECT * FROM (SELECT ':x', 1 %% 2 AS n FROM t ) AS ready WHERE `n` = %(param_1)s")
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ def test_the_pieces_are_the_text_again(engine: Engine, sql: str) -> None:
     "sql",
     [
         "select 1",
-        "  -- why\n SELECT into_account, "into", 'insert into x' from t",
+        "  -- why\n SELECT into_account, \"into\", 'insert into x' from t",
         "with a as (select 1) select * from a",
         "(select 1) union (select 2)",
         "values (1), (2)",

@@ -75,7 +75,11 @@ def test_it_reads_a_value_as_its_column_says(raw: Any, type_: ColumnType, value:
         (2, "flag", "2 is not a flag (true or false, yes or no, 1 or 0)"),
         ({"a": 1}, "text", "{'a': 1} is not a text"),
         (False, "text", "False is not a text"),
-        (datetime(2026, 11, 21), "date", "2026-11-21 00:00:00 is a moment; declare it so, or leave its hours out by SQL"),
+        (
+            datetime(2026, 11, 21),
+            "date",
+            "2026-11-21 00:00:00 is a moment; declare it so, or leave its hours out by SQL",
+        ),
         (b"\xff\x00", "text", "holds bytes, not text; leave it out by SQL"),
         (b"\x02", "flag", "b'\\x02' is not a flag (true or false, yes or no, 1 or 0)"),
         (Decimal("NaN"), "number", "NaN is not a finite number"),
