@@ -102,7 +102,7 @@ def mariadb(folder: Path) -> Iterator[DatabaseServer]:
     """Run a MariaDB server whose files lie in an empty folder."""
     port = _free_port()
     _make_certificate(folder)
-    own = {"env": {"PATH": os.environ["PATH"], "HOME": str(folder)}, "stdin": subprocess.DEVNULL}
+    own: dict[str, Any] = {"env": {"PATH": os.environ["PATH"], "HOME": str(folder)}, "stdin": subprocess.DEVNULL}
     common = ["--no-defaults", f"--datadir={folder}/data", *(["--user=root"] if os.geteuid() == 0 else [])]
     install = ["mariadb-install-db", *common, "--skip-test-db", "--auth-root-authentication-method=normal"]
     with (folder / "install.log").open("wb") as log:

@@ -69,10 +69,10 @@ class _Cursor(SSCursor):
 
     def close(self) -> None:
         """Let go of the answer. The connection can be asked nothing more if there was more of it."""
-        result = self._result
+        result: Any = self._result  # type: ignore[attr-defined]  # its types leave it out
         if result is not None and result.unbuffered_active:
             result.unbuffered_active = False
-        self.connection = None
+        self.connection = None  # type: ignore[assignment]  # as PyMySQL's own does
 
     __del__ = close
 
@@ -112,7 +112,7 @@ class MariaDbLink:
             database=database.name,
             charset="utf8mb4",
             cursorclass=_Cursor,
-            conv={**encoders, **_decoders(self._zone)},
+            conv=dict[Any, Any](encoders) | _decoders(self._zone),
             connect_timeout=min(seconds, CONNECT_SECONDS),
             read_timeout=seconds + GRACE_SECONDS,
             write_timeout=CONNECT_SECONDS,
@@ -143,7 +143,7 @@ class MariaDbLink:
         columns = cursor.description or ()
         return Answer(
             columns=tuple(str(column[0]) for column in columns),
-            kinds=tuple(_KINDS.get(column[1], "other") for column in columns),
+            kinds=tuple(_KINDS.get(int(column[1]), "other") for column in columns),
             rows=_rows(cursor),
         )
 

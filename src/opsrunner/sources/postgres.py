@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 _BATCH = 2000
 _CURSOR = "opsrunner"
+_NO_FILE = "/dev/null/none"
+"""libpq checks a certificate whenever it finds a file of authorities, told to or not."""
 _KINDS: Mapping[int, CellKind] = {
     **dict.fromkeys((20, 21, 23, 701, 1700), "number"),  # int8, int2, int4, float8, numeric
     **dict.fromkeys((25, 1043), "text"),  # text, varchar
@@ -65,6 +67,7 @@ class PostgresLink:
     def __init__(self, database: Database, *, seconds: float, zone: tzinfo) -> None:
         """Connect and begin to read. Raises what psycopg raises."""
         self._database = database
+        self._cursor: psycopg.ServerCursor[Any] | None = None
         self._connection = psycopg.connect(
             host=database.socket or database.host,
             port=database.port,
@@ -87,11 +90,11 @@ class PostgresLink:
     @cached_property
     def dialect(self) -> Dialect:
         """How SQL is written there."""
-        return PGDialect_psycopg()
+        return PGDialect_psycopg()  # type: ignore[no-untyped-call]
 
     def execute(self, sql: str, values: Mapping[str, Any]) -> Answer:
         """Ask one query, by a cursor of the server: what writes cannot be declared as one."""
-        cursor = self._connection.cursor(_CURSOR)
+        self._cursor = cursor = self._connection.cursor(_CURSOR)
         cursor.itersize = _BATCH
         cursor.execute(sql.encode(), dict(values))
         columns = cursor.description or ()
@@ -116,6 +119,8 @@ class PostgresLink:
         """End the connection."""
         self.hang_up()
         self._connection.close()
+        if self._cursor is not None:
+            self._cursor.close()
 
     def _begin(self, seconds: float, zone: str) -> None:
         """Set the transaction's time and clock; behind a pooler the next one is somebody else's."""
@@ -124,19 +129,21 @@ class PostgresLink:
             self._connection.execute("select set_config(%s, %s, true)", (name, value))
 
 
-def _tls(database: Database) -> dict[str, str]:
+def _tls(database: Database) -> dict[str, Any]:
     if not database.is_encrypted:
         return {"sslmode": "disable"}
-    mode = "verify-full" if database.verify else "require"
-    return {"sslmode": mode, "sslrootcert": database.ca or authorities_file(), "ssl_min_protocol_version": "TLSv1.2"}
+    if not database.verify:
+        return {"sslmode": "require", "sslrootcert": _NO_FILE}
+    return {
+        "sslmode": "verify-full",
+        "sslrootcert": database.ca or authorities_file(),
+        "ssl_min_protocol_version": "TLSv1.2",
+    }
 
 
 def _rows(cursor: Any) -> Iterator[Sequence[Any]]:
-    try:
-        yield from cursor
-    finally:
-        with suppress(psycopg.Error):
-            cursor.close()
+    yield from cursor
+    cursor.close()
 
 
 def _meaning(error: psycopg.Error, *, name: str, place: str) -> StepFailed:

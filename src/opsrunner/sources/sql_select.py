@@ -135,7 +135,8 @@ class Selecting:
         if compared == "moment":
             wall = operand.astimezone(self._zone).replace(tzinfo=None)
             return column.between(_literal(wall - AMBIGUOUS, compared), _literal(wall + AMBIGUOUS, compared))
-        return column == self._value(operand, compared)
+        clause: Clause = column == self._value(operand, compared)
+        return clause
 
     def _ordered(self, column: sa.ColumnClause[Any], name: str, operand: Any, compared: str) -> Clause:
         if compared == "moment":

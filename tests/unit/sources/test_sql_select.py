@@ -31,7 +31,9 @@ KINDS: dict[str, CellKind] = {"n": "number", "s": "text", "d": "date", "m": "mom
 
 
 def dialect(engine: str) -> Dialect:
-    return MySQLDialect_pymysql(paramstyle="pyformat") if engine == "mysql" else PGDialect_psycopg()
+    if engine == "mysql":
+        return MySQLDialect_pymysql(paramstyle="pyformat")
+    return PGDialect_psycopg()  # type: ignore[no-untyped-call]
 
 
 def asked(
