@@ -21,7 +21,9 @@ def unverified_lines(site: Site) -> list[str]:
     for name, source in site.sources.items():
         database = source.where.get("database")
         if isinstance(database, Database) and not database.verify and not database.socket:
-            lines.append(f"Rows of {name} are read without checking its server's certificate (sources.{name}.sql.verify: false).")
+            lines.append(
+                f"Rows of {name} are read without checking its server's certificate (sources.{name}.sql.verify: false)."
+            )
     for routine in site.routines.values():
         steps = [step for step in routine.steps if step.kind == "http" and step.options.get("verify") is False]
         if steps:

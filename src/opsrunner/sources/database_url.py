@@ -22,7 +22,9 @@ def parse_database_url(text: str) -> Database:
     if engine is None:
         raise ValueError(f"is no address of a database\nwrite {FORMS}")
     if parts.query or parts.fragment:
-        raise ValueError("ends with options\nleave what follows the database's name out; ca and verify stand beside url")
+        raise ValueError(
+            "ends with options\nleave what follows the database's name out; ca and verify stand beside url"
+        )
     name = unquote(parts.path.lstrip("/"))
     if not parts.hostname or not name:
         raise ValueError(f"names no {'database' if parts.hostname else 'host'}\nwrite {FORMS}")

@@ -44,7 +44,8 @@ class PageTurner:
             return None
         if self._count >= self._pages.most:
             raise StepFailed(
-                f"{self._source}: goes on after {self._pages.most} pages; ask for larger pages, or raise most", permanent=True
+                f"{self._source}: goes on after {self._pages.most} pages; ask for larger pages, or raise most",
+                permanent=True,
             )
         self._require_same_server(following)
         return self._noted(following)
@@ -73,7 +74,8 @@ class PageTurner:
         if digest in self._bodies:
             name = self._pages.page or self._pages.offset
             raise StepFailed(
-                f"{self._source}: page {self._count} is one that was there before; is '{name}' its parameter?", permanent=True
+                f"{self._source}: page {self._count} is one that was there before; is '{name}' its parameter?",
+                permanent=True,
             )
         self._bodies.add(digest)
 
@@ -81,7 +83,9 @@ class PageTurner:
         """Refuse to go elsewhere: headers may hold secrets."""
         if _origin(url) != _origin(self._url):
             host = urlsplit(url).hostname or "nowhere"
-            raise StepFailed(f"{self._source}: its next page lies at another server ({host[:80]}); not followed", permanent=True)
+            raise StepFailed(
+                f"{self._source}: its next page lies at another server ({host[:80]}); not followed", permanent=True
+            )
 
     def _noted(self, url: str) -> str:
         if url in self._seen:

@@ -22,7 +22,9 @@ def check_path(path: str) -> None:
         jmespath.compile(path)
     except JMESPathError as exc:
         said = str(exc).partition("\n")[0].rstrip(":")
-        raise ValueError(f"'{path[:60]}' is no path: {said[:120]}\nsee jmespath.org, or write names: data.orders") from exc
+        raise ValueError(
+            f"'{path[:60]}' is no path: {said[:120]}\nsee jmespath.org, or write names: data.orders"
+        ) from exc
 
 
 def find_in(answer: Any, path: str, *, source: str) -> Any:

@@ -19,7 +19,18 @@ from sqlalchemy.dialects.mysql.pymysql import MySQLDialect_pymysql
 
 from opsrunner.errors import StepFailed
 from opsrunner.model.database import Database
-from opsrunner.sources.sql_link import CONNECT_SECONDS, GRACE_SECONDS, Answer, CellKind, one_line, shut_down
+from opsrunner.sources.sql_link import (
+    CONNECT_SECONDS,
+    GRACE_SECONDS,
+    Answer,
+    CellKind,
+    does_more,
+    lost,
+    one_line,
+    refused,
+    shut_down,
+    too_slow,
+)
 from opsrunner.tls import client_context, refusal
 
 if TYPE_CHECKING:
@@ -58,17 +69,15 @@ class _Cursor(SSCursor):
 
     def close(self) -> None:
         """Let go of the answer. The connection can be asked nothing more if there was more of it."""
-        result = self._result
+        result: Any = self._result  # type: ignore[attr-defined]  # its types leave it out
         if result is not None and result.unbuffered_active:
             result.unbuffered_active = False
-        self.connection = None
+        self.connection = None  # type: ignore[assignment]  # as PyMySQL's own does
 
     __del__ = close
 
 
-def connect_mariadb(
-    database: Database, *, name: str, seconds: float, now: datetime, zone: tzinfo
-) -> MariaDbLink:
+def connect_mariadb(database: Database, *, name: str, seconds: float, now: datetime, zone: tzinfo) -> MariaDbLink:
     """Return a connection to a MariaDB or MySQL server. Raises StepFailed; `name` is the source's."""
     try:
         return MariaDbLink(database, seconds=seconds, now=now, zone=zone)
@@ -103,7 +112,7 @@ class MariaDbLink:
             database=database.name,
             charset="utf8mb4",
             cursorclass=_Cursor,
-            conv={**encoders, **_decoders(self._zone)},
+            conv=dict[Any, Any](encoders) | _decoders(self._zone),
             connect_timeout=min(seconds, CONNECT_SECONDS),
             read_timeout=seconds + GRACE_SECONDS,
             write_timeout=CONNECT_SECONDS,
@@ -134,7 +143,7 @@ class MariaDbLink:
         columns = cursor.description or ()
         return Answer(
             columns=tuple(str(column[0]) for column in columns),
-            kinds=tuple(_KINDS.get(column[1], "other") for column in columns),
+            kinds=tuple(_KINDS.get(int(column[1]), "other") for column in columns),
             rows=_rows(cursor),
         )
 
@@ -179,7 +188,7 @@ def _tls(database: Database) -> ssl.SSLContext:
 
 
 def _hang_up(connection: Any) -> None:
-    opened = connection._sock  # noqa: SLF001  PyMySQL has no other way to it
+    opened = connection._sock
     if opened is not None:
         shut_down(opened.fileno())
 
@@ -251,21 +260,17 @@ def _failure(error: Exception, *, name: str, database: Database) -> StepFailed:
 
 
 def _meaning(code: int, said: str, *, name: str, place: str, error: pymysql.Error) -> StepFailed:
-    if code in _TIME_IS_OVER:
-        return StepFailed(f"{name}: the query took longer than it may", status="timed_out")
-    if code in _WRITES:
-        return StepFailed(f"{name}: a source is only read, and this SQL does more ({said})", permanent=True)
-    if code in _REFUSED:
-        return StepFailed(f"{name}: {place} refuses us: {said}", permanent=True)
-    if code in _NO_CONNECTION:
-        return StepFailed(f"{name}: no answer from {place}: {_reason(error)}")
-    if code in _LOST:
-        return StepFailed(f"{name}: the connection to {place} was lost in the middle")
-    if code == _NO_TLS:
-        return StepFailed(f"{name}: {place} speaks no TLS, and without it nothing is sent there", permanent=True)
-    if code == 0:
-        return StepFailed(f"{name}: what answers at {place} is no such server, or broke off")
-    return StepFailed(f"{name}: {place}: {said}", permanent=code not in _MAY_PASS)
+    said_plainly = {
+        **dict.fromkeys(_TIME_IS_OVER, too_slow(name)),
+        **dict.fromkeys(_WRITES, does_more(name, said)),
+        **dict.fromkeys(_REFUSED, refused(name, place, said)),
+        **dict.fromkeys(_LOST, lost(name, place)),
+        **dict.fromkeys(_NO_CONNECTION, StepFailed(f"{name}: no answer from {place}: {_reason(error)}")),
+        _NO_TLS: StepFailed(f"{name}: {place} speaks no TLS, and without it nothing is sent there", permanent=True),
+        0: StepFailed(f"{name}: what answers at {place} is no such server, or broke off"),
+    }
+    known = said_plainly.get(code)
+    return known or StepFailed(f"{name}: {place}: {said}", permanent=code not in _MAY_PASS)
 
 
 def _reason(error: pymysql.Error) -> str:

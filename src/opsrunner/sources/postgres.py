@@ -13,7 +13,17 @@ from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
 from opsrunner.errors import StepFailed
 from opsrunner.model.database import Database
-from opsrunner.sources.sql_link import CONNECT_SECONDS, Answer, CellKind, one_line, shut_down
+from opsrunner.sources.sql_link import (
+    CONNECT_SECONDS,
+    Answer,
+    CellKind,
+    does_more,
+    lost,
+    one_line,
+    refused,
+    shut_down,
+    too_slow,
+)
 from opsrunner.tls import authorities_file
 
 if TYPE_CHECKING:
@@ -21,6 +31,8 @@ if TYPE_CHECKING:
 
 _BATCH = 2000
 _CURSOR = "opsrunner"
+_NO_FILE = "/dev/null/none"
+"""libpq checks a certificate whenever it finds a file of authorities, told to or not."""
 _KINDS: Mapping[int, CellKind] = {
     **dict.fromkeys((20, 21, 23, 701, 1700), "number"),  # int8, int2, int4, float8, numeric
     **dict.fromkeys((25, 1043), "text"),  # text, varchar
@@ -31,6 +43,7 @@ _KINDS: Mapping[int, CellKind] = {
 _TIME_IS_OVER = "57014"
 _WRITES = "25006"
 _NO_RIGHT = "42501"
+_SIGNING_IN = "28"
 _FINAL_CLASSES = frozenset({"0A", "22", "28", "3D", "42"})
 _LOST_CLASSES = frozenset({"08", "57"})
 _REFUSED = ("password authentication failed", "no pg_hba.conf entry", "does not exist", "no password supplied")
@@ -54,12 +67,13 @@ class PostgresLink:
     def __init__(self, database: Database, *, seconds: float, zone: tzinfo) -> None:
         """Connect and begin to read. Raises what psycopg raises."""
         self._database = database
+        self._cursor: psycopg.ServerCursor[Any] | None = None
         self._connection = psycopg.connect(
             host=database.socket or database.host,
             port=database.port,
             dbname=database.name,
             user=database.user or None,
-            password=str(database.password or '') or None,
+            password=str(database.password or "") or None,
             application_name="opsrunner",
             client_encoding="UTF8",
             connect_timeout=max(2, int(min(seconds, CONNECT_SECONDS))),  # libpq takes less as two seconds
@@ -76,11 +90,11 @@ class PostgresLink:
     @cached_property
     def dialect(self) -> Dialect:
         """How SQL is written there."""
-        return PGDialect_psycopg()
+        return PGDialect_psycopg()  # type: ignore[no-untyped-call]
 
     def execute(self, sql: str, values: Mapping[str, Any]) -> Answer:
         """Ask one query, by a cursor of the server: what writes cannot be declared as one."""
-        cursor = self._connection.cursor(_CURSOR)
+        self._cursor = cursor = self._connection.cursor(_CURSOR)
         cursor.itersize = _BATCH
         cursor.execute(sql.encode(), dict(values))
         columns = cursor.description or ()
@@ -105,6 +119,8 @@ class PostgresLink:
         """End the connection."""
         self.hang_up()
         self._connection.close()
+        if self._cursor is not None:
+            self._cursor.close()
 
     def _begin(self, seconds: float, zone: str) -> None:
         """Set the transaction's time and clock; behind a pooler the next one is somebody else's."""
@@ -113,44 +129,51 @@ class PostgresLink:
             self._connection.execute("select set_config(%s, %s, true)", (name, value))
 
 
-def _tls(database: Database) -> dict[str, str]:
+def _tls(database: Database) -> dict[str, Any]:
     if not database.is_encrypted:
         return {"sslmode": "disable"}
-    mode = "verify-full" if database.verify else "require"
-    return {"sslmode": mode, "sslrootcert": database.ca or authorities_file(), "ssl_min_protocol_version": "TLSv1.2"}
+    if not database.verify:
+        return {"sslmode": "require", "sslrootcert": _NO_FILE}
+    return {
+        "sslmode": "verify-full",
+        "sslrootcert": database.ca or authorities_file(),
+        "ssl_min_protocol_version": "TLSv1.2",
+    }
 
 
 def _rows(cursor: Any) -> Iterator[Sequence[Any]]:
-    try:
-        yield from cursor
-    finally:
-        with suppress(psycopg.Error):
-            cursor.close()
+    yield from cursor
+    cursor.close()
 
 
 def _meaning(error: psycopg.Error, *, name: str, place: str) -> StepFailed:
     state, said = error.sqlstate or "", _said(error)
+    if not state:
+        return _meaning_without_state(error, said, name=name, place=place)
     if state == _TIME_IS_OVER:
-        return StepFailed(f"{name}: the query took longer than it may", status="timed_out")
+        return too_slow(name)
     if state == _WRITES:
-        return StepFailed(f"{name}: a source is only read, and this SQL does more ({said})", permanent=True)
-    if state == _NO_RIGHT:
-        return StepFailed(f"{name}: {place} refuses us: {said}", permanent=True)
+        return does_more(name, said)
+    if state == _NO_RIGHT or state.startswith(_SIGNING_IN):
+        return refused(name, place, said)
     if state[:2] in _LOST_CLASSES:
-        return StepFailed(f"{name}: the connection to {place} was lost in the middle")
-    if state:
-        return StepFailed(f"{name}: {place}: {said}", permanent=state[:2] in _FINAL_CLASSES)
+        return lost(name, place)
+    return StepFailed(f"{name}: {place}: {said}", permanent=state[:2] in _FINAL_CLASSES)
+
+
+def _meaning_without_state(error: psycopg.Error, said: str, *, name: str, place: str) -> StepFailed:
+    """Return what an error of libpq or of psycopg itself means: no server has given it a number."""
     if isinstance(error, psycopg.errors.ConnectionTimeout):
         return StepFailed(f"{name}: no answer from {place}: it took too long")
     if any(words in said for words in _NO_TLS):
         return StepFailed(f"{name}: {place}: no TLS that we can trust: {said}", permanent=True)
     if any(words in said for words in _REFUSED):
-        return StepFailed(f"{name}: {place} refuses us: {said}", permanent=True)
+        return refused(name, place, said)
     if isinstance(error, psycopg.DataError):
         return StepFailed(f"{name}: {place}: {said}", permanent=True)
     if "connection failed" in str(error) or "connection is bad" in str(error):
         return StepFailed(f"{name}: no answer from {place}: {said}")
-    return StepFailed(f"{name}: the connection to {place} was lost in the middle")
+    return lost(name, place)
 
 
 def _said(error: psycopg.Error) -> str:

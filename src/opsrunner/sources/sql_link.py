@@ -95,6 +95,26 @@ def one_line(text: str) -> str:
     return line if len(line) <= LONGEST_SAID else f"{line[:LONGEST_SAID]}…"
 
 
+def too_slow(name: str) -> StepFailed:
+    """Return that the server has ended a query by the limit that it was told."""
+    return StepFailed(f"{name}: the query took longer than it may", status="timed_out")
+
+
+def does_more(name: str, said: str) -> StepFailed:
+    """Return that the server has refused to write."""
+    return StepFailed(f"{name}: a source is only read, and this SQL does more ({said})", permanent=True)
+
+
+def refused(name: str, place: str, said: str) -> StepFailed:
+    """Return that the server lets us not in, or not do that."""
+    return StepFailed(f"{name}: {place} refuses us: {said}", permanent=True)
+
+
+def lost(name: str, place: str) -> StepFailed:
+    """Return that a connection has ended before its answer had."""
+    return StepFailed(f"{name}: the connection to {place} was lost in the middle")
+
+
 def driver_is_missing(called: str, extra: str, *, name: str) -> StepFailed:
     """Return that the package that talks to such a server is not installed."""
     advice = f"install it beside opsrunner: pip install 'opsrunner[{extra}]'"

@@ -120,7 +120,8 @@ class Selecting:
             return _not(column, operand, compared, self._value(operand, compared))
         if isinstance(operand, tuple):
             each = [self._equal(column, one, compared) for one in operand]
-            return [sa.or_(*(clause for clause in each if clause is not None))] if each and None not in each else []
+            known = [clause for clause in each if clause is not None]
+            return [sa.or_(*known)] if known and len(known) == len(each) else []
         if comparison.operator == "equal":
             clause = self._equal(column, operand, compared)
             return [] if clause is None else [clause]
@@ -134,7 +135,8 @@ class Selecting:
         if compared == "moment":
             wall = operand.astimezone(self._zone).replace(tzinfo=None)
             return column.between(_literal(wall - AMBIGUOUS, compared), _literal(wall + AMBIGUOUS, compared))
-        return column == self._value(operand, compared)
+        clause: Clause = column == self._value(operand, compared)
+        return clause
 
     def _ordered(self, column: sa.ColumnClause[Any], name: str, operand: Any, compared: str) -> Clause:
         if compared == "moment":

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 from opsrunner.errors import StepFailed
@@ -64,7 +65,7 @@ def require_reading(sql: str, engine: Engine, *, name: str) -> None:
         raise StepFailed(f"{name}: {_DOES_MORE}, or is none; a query starts with SELECT or WITH", permanent=True)
     if "INTO" in words:
         raise StepFailed(f"{name}: {_DOES_MORE}: INTO writes", permanent=True)
-    locks = _LOCKS[engine].intersection(zip(words, words[1:], strict=False))
+    locks = _LOCKS[engine].intersection(pairwise(words))
     if locks:
         raise StepFailed(f"{name}: {_DOES_MORE}: {' '.join(min(locks))} … locks rows for others", permanent=True)
 

@@ -57,7 +57,7 @@ def value_reader(type_: ColumnType, *, optional: bool, zone: ZoneInfo, decimal: 
 
 def is_no_date(text: str) -> bool:
     """Tell whether a text is a date or a moment of all noughts."""
-    return text.startswith(NO_DATE) and not text.strip("0-:. T")
+    return NO_DATE in text and not text.strip("0-:. T")
 
 
 def value_parser(type_: ColumnType, *, zone: ZoneInfo, decimal: str = ".") -> Callable[[Any], Value]:

@@ -46,7 +46,9 @@ def test_sql_need_not_give_every_declared_column(database: Path, read: Read) -> 
     assert read(source, sql="select id, total from orders where id = 1") == ({"id": "1", "total": 9.5},)
 
 
-@pytest.mark.parametrize("where", [{"table": "unpaid"}, {"query": "select id from orders"}], ids=["table", "its own sql"])
+@pytest.mark.parametrize(
+    "where", [{"table": "unpaid"}, {"query": "select id from orders"}], ids=["table", "its own sql"]
+)
 def test_what_the_source_itself_reads_has_every_declared_column(
     database: Path, read: Read, where: dict[str, str]
 ) -> None:
