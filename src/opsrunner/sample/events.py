@@ -72,7 +72,7 @@ def feedback_rows(company: Company) -> list[dict[str, object]]:
 
 def abuse_rows(company: Company, services: Sequence[Service]) -> list[dict[str, object]]:
     """Return the rows of `abuse.csv`: a report every other day, closed within days; of some the customer is unknown."""
-    rows = []
+    rows: list[dict[str, object]] = []
     loud = [one for one in services if not one.customer.is_quiet and not one.number.startswith("S-")]
     for day in company.days_back(DAYS_BACK):
         if day.toordinal() % 2:

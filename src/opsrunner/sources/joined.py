@@ -75,7 +75,7 @@ class _Answer:
         read: dict[str, None] = {}
 
         def allow(action: int, first: str | None, *_: str | None) -> int:
-            if action == sqlite3.SQLITE_READ and first in self._tables:
+            if action == sqlite3.SQLITE_READ and first is not None and first in self._tables:
                 read[first] = None
             return sqlite3.SQLITE_OK if action in _READING else sqlite3.SQLITE_DENY
 

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Annotated
+from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, Field, StrictBool
@@ -223,7 +223,7 @@ def _day_of(year: int, month: int, number: int) -> date:
     return date(year, month, 28 if (month, number) == (2, 29) and not is_leap else number)
 
 
-def _row(kind: str, key: str, *, words: str, **more: object) -> Row:
+def _row(kind: str, key: str, *, words: str, **more: object) -> dict[str, Any]:
     empty = {"roster": "", "name": "", "title": "", "task": None, "why": "", "tags": ""}
     return {"kind": kind, "key": key, **empty, "words": words, "starts_on": None, "ends_on": None, **more}
 

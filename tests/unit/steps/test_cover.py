@@ -43,12 +43,16 @@ def site(tmp_path: Any, **more: Any) -> Site:
 
 def leave(who: str, first: int, last: int, **more: Any) -> Absence:
     """Give a leave from one day of December to the beginning of another."""
-    span = {"from_": datetime(2026, 12, first, tzinfo=UTC), "until": datetime(2026, 12, last, tzinfo=UTC)}
-    return Absence(**({"id": 1, "kind": "leave", "person": who, "other": None, "roster": None} | span | more))
+    span: dict[str, Any] = {
+        "from_": datetime(2026, 12, first, tzinfo=UTC),
+        "until": datetime(2026, 12, last, tzinfo=UTC),
+    }
+    given: dict[str, Any] = {"id": 1, "kind": "leave", "person": who, "other": None, "roster": None}
+    return Absence(**(given | span | more))
 
 
 def task(**more: Any) -> Task:
-    given = {
+    given: dict[str, Any] = {
         "id": 7,
         "kind": TaskKind.ROUTINE,
         "run": 1,
