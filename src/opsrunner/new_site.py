@@ -25,6 +25,7 @@ WAITING_FOR_DATA = frozenset(
         "others-backups.yaml",
         "others-drill.yaml",
         "overnight-orders.yaml",
+        "reminders.yaml",
         "retention.yaml",
         "rewards.yaml",
     }

@@ -25,6 +25,7 @@ from opsrunner.model.foreign import KnownForeign
 from opsrunner.model.mail import NewMail
 from opsrunner.model.outcome import Outcome, Row
 from opsrunner.model.site import Host, Source
+from opsrunner.notices.means import NoticeMeans
 from opsrunner.secrets import SecretRef, Vault
 from opsrunner.steps.team import Team
 from opsrunner.stores.base import Store
@@ -186,6 +187,8 @@ class Means:
     stream_source: Callable[[Source, Mapping[str, Any]], Generator[Row]] = _no_rows
     """Give a source's rows one by one, none kept: take them all, or close it. It raises StepFailed, also after it
     has given rows: what a step does for good, it does after the last one."""
+    notices: NoticeMeans | None = None
+    """What notices to customers need."""
     copy_state: Callable[[Path], object] = _no_state
     """Write a copy of the ledger, in use as it is, to a new file; raises StateError."""
 

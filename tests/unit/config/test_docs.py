@@ -51,6 +51,8 @@ sources:
   accounts: {csv: data/accounts.csv}
   templates: {csv: data/templates.csv}
   company: {tables: [orders], columns: {activated_at: "moment?"}}
+  domains: {csv: data/domains.csv}
+  mail-log: {csv: data/mail_log.csv}
 stores:
   offsite: {local: {path: copies}}
   panel: {local: {path: panel}}
