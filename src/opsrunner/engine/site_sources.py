@@ -53,9 +53,5 @@ class SiteSources:
     def _in_place(self, source: Source) -> Source:
         return replace(source, where={name: self._placed(value) for name, value in source.where.items()})
 
-    def _ready(self, source: Source) -> Source:
-        self.write_samples()
-        return replace(source, where={name: self._placed(value) for name, value in source.where.items()})
-
     def _placed(self, value: Any) -> Any:
         return value.replace(STATE_WORD, str(self.state)) if isinstance(value, str) else value
