@@ -35,9 +35,7 @@ from opsrunner.model.task import Evidence, NewTask, TaskKind, TaskStatus
 
 NOW = datetime(2026, 11, 20, 6, tzinfo=UTC)
 LATER = NOW + timedelta(days=1)
-SMALL = {"routines", "holds", "frozen", "requests", "absences", "acceptances", "hosts_seen", "host_facts", "digests",
-         "old", "meta", "links", "sessions", "sqlite_sequence", "looks"}  # fmt: skip
-SMALL = {"approvals", "suppressions",
+SMALL = {"approvals", "suppressions", "looks",
          "routines", "holds", "frozen", "requests", "absences", "acceptances", "hosts_seen", "host_facts", "digests",
          "old", "meta", "links", "sessions", "sqlite_sequence"}  # fmt: skip
 """What is bounded by the site's files, by what people enter, or by retention; `old` are digests."""
