@@ -82,7 +82,7 @@ class ImapKeys(Keys):
     folder: Folders = Field(default=("INBOX",), description="Folder or folders: [INBOX, Sent] tells of our answers.")
     ours: Texts = Field(default=(), description="Our own addresses; `@example.com` is a whole domain.")
     gives: Literal["threads", "reports"] = Field(default="threads", description="What a row is.")
-    match: SourceName | None = Field(default=None, description="Source that tells whose a reported domain or address is.")
+    match: SourceName | None = Field(default=None, description="Source that tells whose a domain or address is.")
     since: PositiveSeconds | None = Field(default=None, description="How far back. Default: all that is there.")
     limit: MailCount = Field(default=20_000, description="More mails than that are an error.")
     timeout: PositiveSeconds = Field(default=30, description="For any one answer.")

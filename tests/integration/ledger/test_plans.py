@@ -53,7 +53,7 @@ ENDS = (
 )
 ACCEPTED = Acceptance(host="web1", cause="reboot", subject="", until=LATER, reason="x", by="boss", at=NOW)
 GIVEN: dict[str, Any] = {
-    "addresses": ("a@example.com",), "fingerprint": "f", "keys": ("17",), "notice": "nightly.notice",
+    "addresses": ("a@example.com",), "fingerprint": "f", "notice": "nightly.notice",
     "recipient": "a@example.com", "why": "x",
     "about": None, "acceptances": (ACCEPTED,), "cause": "reboot", "copy": 1, "most": 9, "number": 1, "store": "offsite",
     "absence": ABSENCE, "absence_id": 1, "action": "tick", "actor": "boss", "address": "cli",
@@ -64,7 +64,8 @@ GIVEN: dict[str, Any] = {
     "evidence": Evidence(), "expires_at": LATER, "first": "sign-in ", "frozen": None,
     "gap": Gap(from_=NOW, until=LATER, reason="x"),
     "host": "web1", "how": "how", "is_meant": bool, "item": "ask", "key": "17", "kind": TaskKind.ROUTINE, "limit": 20,
-    "link": "", "made_by": "boss", "mail_id": 1, "mails": (MAIL, MANY, MANY), "message": "m", "moment": NOW, "name": "known",
+    "link": "", "made_by": "boss", "mail_id": 1, "mails": (MAIL, MANY, MANY), "message": "m", "moment": NOW,
+    "name": "known",
     "names": {"nightly": "Nightly"}, "new": None, "next_try_at": LATER, "nominal_at": NOW, "not_before": None,
     "note_id": 1, "now": NOW, "numbers": (1, 9), "occasions": [("nightly", NOW)],
     "old": "nightly", "outcome": OUTCOME, "person": "boss",
