@@ -20,12 +20,12 @@ WAITING_FOR_DATA = frozenset(
         "disputes.yaml",
         "feedback.yaml",
         "letters.yaml",
+        "new-orders.yaml",
         "offer.yaml",
         "order-intake.yaml",
         "others-backups.yaml",
         "others-drill.yaml",
         "overnight-orders.yaml",
-        "reminders.yaml",
         "retention.yaml",
         "rewards.yaml",
     }
