@@ -129,6 +129,7 @@ class App(OpenSite):
             follow_ups=self.follow_ups,
             findings=self.findings,
             alerts=self.alerts,
+            almanac=lambda: self.almanac,
             open_store=self.open_store,
         )
 

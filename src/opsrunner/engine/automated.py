@@ -30,7 +30,10 @@ from opsrunner.model.outcome import Outcome, Row, StepStatus
 from opsrunner.model.routine import Routine, StepPlan
 from opsrunner.model.run import Run
 from opsrunner.model.site import Host, Site, Source
+from opsrunner.model.ticket import TicketLook
 from opsrunner.packaged import library
+from opsrunner.schedules.almanac import Almanac
+from opsrunner.schedules.working_time import time_of
 from opsrunner.secrets import Vault
 from opsrunner.steps.base import Means, StepCall
 from opsrunner.steps.kinds import KINDS
@@ -56,6 +59,7 @@ class Automated:
     follow_ups: FollowUps
     findings: FindingTasks
     alerts: Alerts
+    almanac: Callable[[], Almanac]
     open_store: Callable[[str], Store]
     """Open a store of the site; raises NotFound, StoreFailed."""
 
@@ -77,7 +81,8 @@ class Automated:
         mails: list[NewMail] = []
         notes: list[CopyNote] = []
         audits: list[Audited] = []
-        means = replace(self._means(self.site(), stop, mails, notes), found=audits.append)
+        looks: list[TicketLook] = []
+        means = replace(self._means(self.site(), stop, mails, notes), found=audits.append, looked=looks.append)
 
         def attempt(turn: Turn) -> tuple[Outcome, Sequence[NewMail]]:
             call = ahead.pop() if ahead else self._call(run, routine, plan, turn=turn, workdir=workdir)
@@ -89,7 +94,12 @@ class Automated:
 
         is_mailed = self.books.outbox.knows
         tools = Tools(clock=self.clock, stopping=stop, attempt=attempt, begin_act=begin_act, is_mailed=is_mailed)
-        return lambda: replace(run_step(plan, context=context, tools=tools), notes=tuple(notes), audits=tuple(audits))
+
+        def work() -> Done:
+            done = run_step(plan, context=context, tools=tools)
+            return replace(done, notes=tuple(notes), audits=tuple(audits), looks=tuple(looks))
+
+        return work
 
     def report(self, run: Run, routine: Routine, plan: StepPlan, done: Done, *, at: datetime) -> None:
         """Queue the step's mails, open or close its follow-ups, tell the accountable; in the caller's transaction."""
@@ -98,6 +108,8 @@ class Automated:
         self.books.copies.note(done.notes)
         for audited in done.audits:
             self.findings.audited(run, routine, plan, audited, at=at)
+        for look in done.looks:
+            self.books.tickets.write(look)
         if outcome.status is StepStatus.INTERRUPTED:
             return
         bad = [(part.key, part.message) for part in outcome.parts if part.status.is_bad]
@@ -179,6 +191,9 @@ class Automated:
             copy_state=lambda to: copy_ledger(self.books.ledger.path, to),
             copies=self.books.copies,
             samples=self.books.samples.of,
+            tickets=self.books.tickets.known,
+            working_time=lambda name: time_of(name, almanac=self.almanac(), zone=site.timezone),
+            timezone=site.timezone,
             findings=lambda routine, step: self.books.findings.standing(
                 at=self.clock.now(), routine=routine, step=step
             ),
@@ -198,7 +213,7 @@ class Automated:
             return done
         message = f"its {len(done.outcome.rows)} rows are {size // 1_000_000} MB, more than a step may pass on"
         refused = Outcome(status=StepStatus.FAILED, reason="too_large", message=message)
-        return Done(outcome=refused, notes=done.notes, audits=done.audits)  # what was found out is found out
+        return Done(outcome=refused, notes=done.notes, audits=done.audits, looks=done.looks)  # what was found out is found out
 
 
 def _mended(outcome: Outcome) -> list[str]:

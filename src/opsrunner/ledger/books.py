@@ -32,6 +32,7 @@ from opsrunner.ledger.standing import ActiveRuns
 from opsrunner.ledger.steps import Steps
 from opsrunner.ledger.strips import Strips
 from opsrunner.ledger.tasks import Tasks
+from opsrunner.ledger.tickets import Tickets
 
 
 class Books:
@@ -57,6 +58,7 @@ class Books:
         self.samples = Samples(ledger)
         self.finding_counts = FindingCounts(ledger)
         self.host_facts = HostFactsTable(ledger)
+        self.tickets = Tickets(ledger)
         self.digests = Digests(ledger)
         self.absences = Absences(ledger)
         self.notes = Notes(ledger)

@@ -10,8 +10,8 @@ from datetime import datetime
 from opsrunner.ledger.codec import optional_moment, to_moment, to_text
 from opsrunner.ledger.database import Ledger
 
-_AUDITED = ("findings", "causes", "examinations", "samples", "host_facts")
-"""Tables with what audits left, by their routine."""
+_AUDITED = ("findings", "causes", "examinations", "samples", "host_facts", "ticket_states", "ticket_looks")
+"""Tables with what audits and looks at tickets left, by their routine."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,5 +2,18 @@
 
 from __future__ import annotations
 
+# What a step remembers of tickets from look to look; whose own work a task is about; when a key was last closed.
 SEVENTH = """
+CREATE TABLE ticket_states (
+  routine TEXT NOT NULL, step TEXT NOT NULL, ticket TEXT NOT NULL, round INTEGER NOT NULL, began_at TEXT NOT NULL,
+  answered_at TEXT, asked_at TEXT, waiting_since TEXT, waits TEXT NOT NULL, ended_at TEXT, is_backlog INTEGER NOT NULL,
+  PRIMARY KEY (routine, step, ticket)
+) WITHOUT ROWID;
+CREATE INDEX ticket_states_ended ON ticket_states(ended_at) WHERE ended_at IS NOT NULL;
+CREATE TABLE ticket_looks (
+  routine TEXT NOT NULL, step TEXT NOT NULL, source TEXT NOT NULL, at TEXT NOT NULL, ours INTEGER NOT NULL,
+  theirs INTEGER NOT NULL, over INTEGER NOT NULL, oldest TEXT NOT NULL, oldest_at TEXT, PRIMARY KEY (routine, step)
+) WITHOUT ROWID;
+ALTER TABLE tasks ADD COLUMN not_by TEXT NOT NULL DEFAULT '';
+CREATE INDEX tasks_about ON tasks(routine, item, "key", closed_at) WHERE closed_at IS NOT NULL AND "key" IS NOT NULL;
 """

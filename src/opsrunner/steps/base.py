@@ -25,6 +25,9 @@ from opsrunner.model.foreign import KnownForeign
 from opsrunner.model.mail import NewMail
 from opsrunner.model.outcome import Outcome, Row
 from opsrunner.model.site import Host, Source
+from opsrunner.model.ticket import KnownTickets, TicketLook
+from opsrunner.schedules.almanac import Almanac
+from opsrunner.schedules.working_time import WorkingTime, time_of
 from opsrunner.secrets import SecretRef, Vault
 from opsrunner.stores.base import Store
 
@@ -136,6 +139,18 @@ def _not_told(_audited: Audited) -> None:
     raise StepFailed("nobody writes down what an audit finds", permanent=True)
 
 
+def _no_tickets(_routine: str, _step: str) -> KnownTickets:
+    return KnownTickets()
+
+
+def _not_looked(_look: TicketLook) -> None:
+    raise StepFailed("nobody remembers how tickets stand", permanent=True)
+
+
+def _time_of(name: str) -> WorkingTime:
+    return time_of(name, almanac=Almanac(), zone="UTC")
+
+
 def _no_state(to: Path) -> None:
     raise StepFailed(f"there is no ledger to copy to {to}", permanent=True)
 
@@ -165,6 +180,14 @@ class Means:
     moment, the used bytes and the size in bytes."""
     found: Callable[[Audited], None] = _not_told
     """Tell what an audit found; it is written together with the step's outcome, whatever that is."""
+    tickets: Callable[[str, str], KnownTickets] = _no_tickets
+    """What a routine's step remembers of tickets."""
+    looked: Callable[[TicketLook], None] = _not_looked
+    """Tell how tickets stand; it is written together with the step's outcome, whatever that is."""
+    working_time: Callable[[str], WorkingTime] = _time_of
+    """Give the working time of a calendar of the site, or that around the clock; raises ConfigurationError."""
+    timezone: str = "UTC"
+    """The site's."""
     addresses: Callable[[str], tuple[str, ...]] = _as_it_stands
     """Turn a role, roster, person or mail address into mail addresses; raises StepFailed for a name
     that is not known. An address stands for itself."""
