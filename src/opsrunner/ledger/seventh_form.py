@@ -2,8 +2,20 @@
 
 from __future__ import annotations
 
-# What a step remembers of tickets from look to look; whose own work a task is about; when a key was last closed.
+# Mails of many: `bulk` ones leave after all others, and by their series no faster than asked for.
+# Tickets: what a step remembers of them from look to look. Tasks: whose own work one is about, when a key was last closed.
 SEVENTH = """
+ALTER TABLE outbox ADD COLUMN bulk INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE outbox ADD COLUMN series TEXT NOT NULL DEFAULT '';
+ALTER TABLE outbox ADD COLUMN per_minute INTEGER;
+ALTER TABLE outbox ADD COLUMN reply_to TEXT NOT NULL DEFAULT '';
+ALTER TABLE outbox ADD COLUMN list_unsubscribe TEXT NOT NULL DEFAULT '';
+ALTER TABLE outbox ADD COLUMN attachments TEXT NOT NULL DEFAULT '';
+DROP INDEX outbox_due;
+CREATE INDEX outbox_due ON outbox(bulk, next_try_at)
+  WHERE sent_at IS NULL AND failed_at IS NULL AND withdrawn_at IS NULL;
+CREATE INDEX outbox_series ON outbox(series, sent_at) WHERE series <> '';
+
 CREATE TABLE ticket_states (
   routine TEXT NOT NULL, step TEXT NOT NULL, ticket TEXT NOT NULL, round INTEGER NOT NULL, began_at TEXT NOT NULL,
   answered_at TEXT, asked_at TEXT, waiting_since TEXT, waits TEXT NOT NULL, ended_at TEXT, is_backlog INTEGER NOT NULL,
