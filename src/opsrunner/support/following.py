@@ -82,11 +82,12 @@ def _ended(state: TicketState, at: datetime) -> TicketState:
 def _with_customer(state: TicketState, ticket: Ticket, *, now: datetime) -> TicketState:
     """Return the state of a ticket that waits for its customer: no clock goes."""
     answer = _answer(ticket, state)
+    since = answer if answer is not None and (state.asked_at is None or answer > state.asked_at) else now
     return replace(
         state,
         answered_at=state.answered_at or answer or now,
         asked_at=None,
-        waiting_since=state.waiting_since or answer or now,
+        waiting_since=state.waiting_since or since,
         is_backlog=False,
     )
 
@@ -96,7 +97,7 @@ def _with_us(state: TicketState, ticket: Ticket, *, is_first_look: bool, now: da
     answer = _answer(ticket, state)
     answered_at = state.answered_at or answer
     if state.waiting_since is not None:
-        asked_at = _later(ticket.last_customer_at, state.waiting_since)
+        asked_at = _later(ticket.last_customer_at, max(state.waiting_since, answer or state.waiting_since))
         state = _waited(state, state.waiting_since, asked_at or now)
         return replace(state, answered_at=answered_at, asked_at=asked_at, waiting_since=None)
     if answer is not None and (state.asked_at is None or answer > state.asked_at):
@@ -105,7 +106,8 @@ def _with_us(state: TicketState, ticket: Ticket, *, is_first_look: bool, now: da
             state = _waited(state, answer, asked_at)
         return replace(state, answered_at=answered_at, asked_at=asked_at, is_backlog=False)
     if state.asked_at is None:
-        asked_at = state.began_at if answered_at is None else ticket.last_customer_at
+        had = state.waits[-1][0] if state.waits else answered_at  # an answer, by which they were not waiting any more
+        asked_at = state.began_at if had is None else _later(ticket.last_customer_at, had)
         return replace(state, answered_at=answered_at, asked_at=asked_at)
     return replace(state, answered_at=answered_at)
 

@@ -28,11 +28,12 @@ from opsrunner.model.person import Absence
 from opsrunner.model.routine import StepPlan
 from opsrunner.model.run import RunStatus, Trigger
 from opsrunner.model.task import Evidence, NewTask, TaskKind, TaskStatus
+from opsrunner.model.ticket import TicketLook, TicketState
 
 NOW = datetime(2026, 11, 20, 6, tzinfo=UTC)
 LATER = NOW + timedelta(days=1)
 SMALL = {"routines", "holds", "frozen", "requests", "absences", "acceptances", "hosts_seen", "host_facts", "digests",
-         "old", "meta", "links", "sessions", "sqlite_sequence"}  # fmt: skip
+         "old", "meta", "ticket_looks", "links", "sessions", "sqlite_sequence"}  # fmt: skip
 """What is bounded by the site's files, by what people enter, or by retention; `old` are digests."""
 LIVE = {"copies_lying", "outbox_due", "outbox_texts", "tasks_open", "tasks_key", "requests_open"}
 """Indices of what is still to be done: walking over all of that is meant."""
@@ -48,7 +49,7 @@ GIVEN: dict[str, Any] = {
     "bounds": (NOW, LATER, LATER + (LATER - NOW)), "by": "boss", "detail": "", "digest_id": 1, "error": "x",
     "evidence": Evidence(), "expires_at": LATER, "first": "sign-in ", "frozen": None,
     "gap": Gap(from_=NOW, until=LATER, reason="x"),
-    "host": "web1", "how": "how", "is_meant": bool, "item": "ask", "key": "17", "kind": TaskKind.ROUTINE, "limit": 20,
+    "host": "web1", "how": "how", "is_meant": bool, "item": "ask", "key": "17", "keys": ["17"], "kind": TaskKind.ROUTINE, "limit": 20,
     "link": "", "made_by": "boss", "mail_id": 1, "mails": (MAIL,), "message": "m", "moment": NOW, "name": "known",
     "names": {"nightly": "Nightly"}, "new": None, "next_try_at": LATER, "nominal_at": NOW, "not_before": None,
     "note_id": 1, "now": NOW, "numbers": (1, 9), "occasions": [("nightly", NOW)],
@@ -115,6 +116,7 @@ AUDITED = Audited(
     hosts=frozenset({"web1"}),
     causes={"reboot": Cause(name="reboot", title="Restart", how="Restart it.")},
 )
+TICKET = TicketState(ticket="T1", began_at=NOW, ended_at=NOW)
 OWN: dict[str, dict[str, Any]] = {
     "Copies.note": {"notes": (*NOTES, CHECKED, PROVEN)},
     "ForeignBackups.check": {"checked": CHECKED},
@@ -127,6 +129,7 @@ OWN: dict[str, dict[str, Any]] = {
     "Tasks.of_planned": {"after": NOW},
     "Findings.write": {"audited": AUDITED},
     "Samples.write": {"audited": AUDITED},
+    "Tickets.write": {"look": TicketLook(routine="nightly", step="audit", at=NOW, source="tickets", changed=(TICKET,))},
     "Tasks.open": {"new": TASK},
     "Tasks.renew": {"new": TASK},
     "Tasks.close": {"status": TaskStatus.DONE},

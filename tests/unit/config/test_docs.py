@@ -48,6 +48,8 @@ sources:
   orders: {csv: data/orders.csv}
   accounts: {csv: data/accounts.csv}
   templates: {csv: data/templates.csv}
+  tickets: {csv: data/tickets.csv}
+  customers: {csv: data/customers.csv}
 stores:
   offsite: {local: {path: copies}}
   panel: {local: {path: panel}}
