@@ -114,7 +114,8 @@ def _stand_words(stand: TicketStand, *, until: datetime) -> Figure:
     tone: Tone = "fine"
     if stand.oldest_at is not None:
         age = until - stand.oldest_at
-        over = f"{count_words(stand.over)} of {plural(stand.ours, 'ticket')} over {'its' if stand.ours == 1 else 'their'} time"
+        whose = "its" if stand.ours == 1 else "their"
+        over = f"{count_words(stand.over)} of {plural(stand.ours, 'ticket')} over {whose} time"
         words = [f"oldest ticket {span_words(age)}", *([over] if stand.over else [])]
         tone = "look" if stand.over or age > timedelta(days=1) else "live"
     if until - stand.at > LOOK_WITHIN:

@@ -58,7 +58,7 @@ def marks_of(field: FormField) -> tuple[str, ...]:
     """Return all answers that a field may have, where they are few: its choices, or the whole numbers in its bounds."""
     if field.kind != "number" or field.minimum is None or field.maximum is None:
         return field.choice
-    low, high = field.minimum, field.maximum
+    low, high = float(field.minimum), float(field.maximum)
     is_scale = low.is_integer() and high.is_integer() and high - low <= MOST_MARKS
     return tuple(str(mark) for mark in range(int(low), int(high) + 1)) if is_scale else ()
 

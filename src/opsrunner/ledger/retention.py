@@ -116,7 +116,8 @@ class Forgetting:
     def forget_tickets(self, *, before: datetime) -> int:
         """Remove what is remembered of tickets that ended."""
         return self._slice(
-            "DELETE FROM ticket_states WHERE (routine, step, ticket) IN (SELECT routine, step, ticket FROM ticket_states"
+            "DELETE FROM ticket_states WHERE (routine, step, ticket) IN"
+            " (SELECT routine, step, ticket FROM ticket_states"
             " WHERE ended_at IS NOT NULL AND ended_at < ?1 ORDER BY ended_at LIMIT ?2)",
             before,
         )

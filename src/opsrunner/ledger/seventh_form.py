@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 # Mails of many: `bulk` ones leave after all others, and by their series no faster than asked for.
-# Tickets: what a step remembers of them from look to look. Tasks: whose own work one is about, when a key was last closed.
+# Tickets: what a step remembers of them. Tasks: whose own work one is about, when a key was last closed.
 SEVENTH = """
 ALTER TABLE outbox ADD COLUMN bulk INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE outbox ADD COLUMN series TEXT NOT NULL DEFAULT '';

@@ -70,8 +70,8 @@ class Tasks:
     def last_closed(self, routine: str, item: str, keys: Sequence[str]) -> dict[str, datetime]:
         """Return when the last task about each of some keys ended; keys that never had one are left out."""
         sql = (
-            'SELECT "key", max(closed_at) AS closed_at FROM tasks WHERE routine = ? AND item = ? AND closed_at IS NOT NULL'
-            ' AND "key" IN (SELECT value FROM json_each(?)) GROUP BY "key"'
+            'SELECT "key", max(closed_at) AS closed_at FROM tasks WHERE routine = ? AND item = ?'
+            ' AND closed_at IS NOT NULL AND "key" IN (SELECT value FROM json_each(?)) GROUP BY "key"'
         )
         rows = self._ledger.all(sql, (routine, item, dumps(list(keys))))
         return {row["key"]: to_moment(row["closed_at"]) for row in rows}

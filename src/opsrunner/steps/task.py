@@ -22,7 +22,6 @@ from opsrunner.steps.evidence import EvidenceOptions, Text
 from opsrunner.steps.fields import one_or_many
 
 
-
 def parse_due(value: object) -> Due:
     """Return what `10:00`, `+4h` or `+4h business` says. Raises ValueError."""
     if not isinstance(value, str) or not value.strip():

@@ -77,7 +77,7 @@ class Options(SourceOptions):
     warn: Warn = 0.25
     """How long before its end a clock warns."""
     most_first: Annotated[int, Field(ge=0, strict=True)] = MOST_FIRST
-    """How many clocks that are over already become rows of their own at the very first look."""
+    """How many tickets that are over already become rows of their own at the very first look."""
 
     @field_validator("columns")
     @classmethod

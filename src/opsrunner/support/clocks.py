@@ -154,9 +154,7 @@ def _active(state: TicketState) -> list[tuple[datetime, datetime | None]]:
     return [*spans, (start, None)]
 
 
-def _due(
-    spans: Sequence[tuple[datetime, datetime | None]], time: WorkingTime, target_seconds: float
-) -> datetime:
+def _due(spans: Sequence[tuple[datetime, datetime | None]], time: WorkingTime, target_seconds: float) -> datetime:
     """Return the moment by which the target has passed, in the spans that count."""
     left = target_seconds
     for start, end in spans:
@@ -174,4 +172,3 @@ def _key(ticket: Ticket, clock: TicketClock, since: datetime, round_: int) -> st
     if clock is TicketClock.SOLVED:
         return f"{ticket.id} {clock.value}" + (f" {round_ + 1}" if round_ else "")
     return f"{ticket.id} {clock.value} {since:%Y-%m-%dT%H:%MZ}"
-

@@ -41,7 +41,8 @@ def follow(ticket: Ticket, before: TicketState | None, *, now: datetime, looked_
     if ticket.waits_for is WaitsFor.NOBODY:
         if before is not None and before.ended_at is not None:
             return before
-        return _ended(before or _new(ticket, now=now, looked_at=looked_at), ticket.closed_at or now)
+        state = before or _new(ticket, now=now, looked_at=looked_at)
+        return _ended(replace(state, answered_at=_first_answer(ticket, state)), ticket.closed_at or now)
     if before is None:
         state = _new(ticket, now=now, looked_at=looked_at)
     elif before.ended_at is not None:
@@ -85,7 +86,7 @@ def _with_customer(state: TicketState, ticket: Ticket, *, now: datetime) -> Tick
     since = answer if answer is not None and (state.asked_at is None or answer > state.asked_at) else now
     return replace(
         state,
-        answered_at=state.answered_at or answer or now,
+        answered_at=_first_answer(ticket, state) or now,
         asked_at=None,
         waiting_since=state.waiting_since or since,
         is_backlog=False,
@@ -95,21 +96,20 @@ def _with_customer(state: TicketState, ticket: Ticket, *, now: datetime) -> Tick
 def _with_us(state: TicketState, ticket: Ticket, *, is_first_look: bool, now: datetime) -> TicketState:
     """Return the state of a ticket that waits for us."""
     answer = _answer(ticket, state)
-    answered_at = state.answered_at or answer
+    state = replace(state, answered_at=_first_answer(ticket, state))
     if state.waiting_since is not None:
         asked_at = _later(ticket.last_customer_at, max(state.waiting_since, answer or state.waiting_since))
         state = _waited(state, state.waiting_since, asked_at or now)
-        return replace(state, answered_at=answered_at, asked_at=asked_at, waiting_since=None)
-    if answer is not None and (state.asked_at is None or answer > state.asked_at):
-        asked_at = _later(ticket.last_customer_at, answer)
-        if asked_at is not None and (is_first_look or state.asked_at is not None):
-            state = _waited(state, answer, asked_at)
-        return replace(state, answered_at=answered_at, asked_at=asked_at, is_backlog=False)
-    if state.asked_at is None:
-        had = state.waits[-1][0] if state.waits else answered_at  # an answer, by which they were not waiting any more
-        asked_at = state.began_at if had is None else _later(ticket.last_customer_at, had)
-        return replace(state, answered_at=answered_at, asked_at=asked_at)
-    return replace(state, answered_at=answered_at)
+        return replace(state, asked_at=asked_at, waiting_since=None)
+    had = max([at for at in (answer, *(since for since, _ in state.waits[-1:])) if at is not None], default=None)
+    if state.asked_at is not None and (had is None or had <= state.asked_at):
+        return state
+    if had is None and state.answered_at is None:
+        return replace(state, asked_at=state.began_at)
+    asked_at = _later(ticket.last_customer_at, had or state.answered_at or state.began_at)
+    if asked_at is not None and answer == had and answer is not None and (is_first_look or state.asked_at is not None):
+        state = _waited(state, answer, asked_at)
+    return replace(state, asked_at=asked_at, is_backlog=False)
 
 
 def _waited(state: TicketState, since: datetime, until: datetime) -> TicketState:
@@ -121,6 +121,11 @@ def _answer(ticket: Ticket, state: TicketState) -> datetime | None:
     """Return when we last wrote in this round, as far as the source tells."""
     told = [at for at in (ticket.first_answer_at, ticket.last_staff_at) if at is not None and at >= state.began_at]
     return max(told, default=None)
+
+
+def _first_answer(ticket: Ticket, state: TicketState) -> datetime | None:
+    """Return when it was first answered in any round."""
+    return state.answered_at or ticket.first_answer_at or ticket.last_staff_at
 
 
 def _later(moment: datetime | None, than: datetime) -> datetime | None:

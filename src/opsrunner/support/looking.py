@@ -55,7 +55,7 @@ def look(
     now: datetime,
     most_first: int,
 ) -> Looked:
-    """Look at all tickets. The first look of all asks for `most_first` clocks that are over; the rest is backlog."""
+    """Look at all tickets. The first look of all asks for `most_first` tickets that are over; the rest is backlog."""
     states = follow_all(tickets, known, now=now)
     ours = [ticket for ticket in tickets if ticket.waits_for is WaitsFor.US]
     running = [one for ticket in ours for one in clocks.of(ticket, states[ticket.id])]
@@ -79,9 +79,8 @@ def _backlog(
     wanting: Sequence[Running], states: Mapping[str, TicketState], *, most_first: int
 ) -> dict[str, TicketState]:
     """Return the states of the tickets that are too many to be asked about at once."""
-    over = [one.ticket.id for one in wanting if one.stand is Stand.BREACH]
-    asked = set(over[:most_first])
-    return {id_: replace(states[id_], is_backlog=True) for id_ in over if id_ not in asked}
+    over = dict.fromkeys(one.ticket.id for one in wanting if one.stand is Stand.BREACH)
+    return {id_: replace(states[id_], is_backlog=True) for id_ in [*over][most_first:]}
 
 
 def _row(one: Running, now: datetime, *, is_backlog: bool) -> Row:

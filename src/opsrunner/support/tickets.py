@@ -135,7 +135,9 @@ def weights_by_customer(rows: Sequence[Row], *, source: str) -> Iterator[tuple[s
     """Yield each customer with how much they count. Raises StepFailed where a column is missing or no number."""
     for name in ("customer", "weight"):
         if rows and name not in rows[0]:
-            raise StepFailed(f"{source}: there is no column '{name}'; customers need customer and weight", permanent=True)
+            raise StepFailed(
+                f"{source}: there is no column '{name}'; customers need customer and weight", permanent=True
+            )
     for row in rows:
         weight = row["weight"]
         if weight is None:

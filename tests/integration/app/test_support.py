@@ -55,7 +55,7 @@ sources:
     columns: {number: text, product: text, channel: text, placed_at: moment}
   ledger: {sqlite: $STATE/ledger.db}
 """
-HOSTILE = "{{7*7}} <script>alert(1)</script>\r\nBcc: x@evil.example, \"a, b@evil\" \u2028 ' OR 1=1; $(touch P)"
+HOSTILE = '{{7*7}} <script>alert(1)</script>\r\nBcc: x@evil.example, "a, b@evil" \u2028 \' OR 1=1; $(touch P)'
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 """Friday; work ends at 16:00."""
 Row = dict[str, Any]
@@ -132,7 +132,9 @@ class Support:
 
     def mails(self) -> list[tuple[str, str]]:
         """Return to whom what was written."""
-        rows = self.house.app.books.ledger.all('SELECT "to", subject FROM outbox WHERE about <> ? ORDER BY id', ("digest",))
+        rows = self.house.app.books.ledger.all(
+            'SELECT "to", subject FROM outbox WHERE about <> ? ORDER BY id', ("digest",)
+        )
         return [(row["to"], row["subject"]) for row in rows]
 
     def tick(self, task: Task, actor: str = "ops1", **evidence: Any) -> Task:
@@ -151,9 +153,17 @@ def support(house: Callable[..., Any]) -> Callable[..., Support]:
     """Make a site with some of the shipped routines."""
 
     def build(*names: str) -> Support:
-        made = Support(house({name: (ROUTINES / f"{name}.yaml").read_text(encoding="utf-8") for name in names}, site=SITE))
-        made.write("customers", [{"customer": "C9", "name": "", "email": "", "since": "2020-01-01", "status": "active",
-                                  "weight": 2, "language": ""}])  # fmt: skip
+        made = Support(
+            house({name: (ROUTINES / f"{name}.yaml").read_text(encoding="utf-8") for name in names}, site=SITE)
+        )
+        big = {
+            "customer": "C9",
+            "name": "Big One",
+            "email": "big@one.example",
+            "since": "2020-01-01",
+            "status": "active",
+        }
+        made.write("customers", [{**big, "weight": 2, "language": ""}])
         made.write("orders", [{"number": "1", "product": "Server L", "channel": "by hand", "placed_at": text(NOON)}])
         made.put()
         assert made.house.app.loaded.problems == ()
@@ -170,7 +180,7 @@ def test_a_ticket_warns_is_over_once_escalates_once_and_closes_itself_when_it_is
     desk.look("20T12:15")
     desk.put(ticket("T1", "2026-11-20T10:00:00Z"))
     desk.look("20T12:30")
-    assert desk.opened() == [], "two and a half of its four hours have passed"
+    assert [one.message for one in desk.opened()] == [], "two and a half of its four hours have passed"
 
     desk.look("20T13:00")  # a quarter is left
     (task,) = desk.opened()
@@ -259,9 +269,10 @@ def test_a_late_start_does_not_bury_the_day(support: Callable[..., Support]) -> 
     opened = desk.opened()
     (backlog,) = [task for task in opened if task.key == "backlog"]
 
-    assert len(opened) < 15
+    assert len(opened) == 21, "ten tickets with two clocks each, and the rest"
     assert backlog.title == "30 tickets were over their time before anybody looked"
-    assert "- T11, wants a first answer" in backlog.how or "- T12, wants a first answer" in backlog.how
+    assert "- T10, wants a first answer" in backlog.how
+    assert "- T09, wants a first answer" not in backlog.how
     desk.look("20T12:30")
     assert len(desk.opened()) == len(opened)
 
@@ -272,7 +283,9 @@ def test_a_late_start_does_not_bury_the_day(support: Callable[..., Support]) -> 
     assert desk.house.app.books.tasks.get(backlog.id).closed_by == "check"
 
 
-def test_a_source_that_cannot_be_read_closes_nothing_and_says_where_it_is_wrong(support: Callable[..., Support]) -> None:
+def test_a_source_that_cannot_be_read_closes_nothing_and_says_where_it_is_wrong(
+    support: Callable[..., Support],
+) -> None:
     desk = support("support-queue")
     desk.look("20T12:15")
     desk.put(ticket("T1", "2026-11-20T08:00:00Z"))
@@ -290,19 +303,17 @@ def test_a_source_that_cannot_be_read_closes_nothing_and_says_where_it_is_wrong(
 def test_the_digest_says_how_old_the_oldest_ticket_is_and_when_nobody_looked(support: Callable[..., Support]) -> None:
     desk = support("support-queue")
 
-    def figure() -> str:
-        made = desk.house.app.digests.preview("daily", desk.house.clock.now())
-        found = re.search(r"(tickets not looked at yet|no ticket waits[^,.]*(?:, looked[^.,]*)?|oldest ticket [^.]*)", made.text)
-        return found[1].strip() if found else made.text
+    def told() -> str:
+        return " ".join(desk.house.app.digests.preview("daily", desk.house.clock.now()).text.split())
 
-    assert figure() == "tickets not looked at yet"
+    assert "○ tickets not looked at yet" in told()
     desk.look("20T12:15")
-    assert figure().startswith("no ticket waits")
+    assert "✓ no ticket waits " in told()
     desk.put(ticket("T1", "2026-11-20T08:00:00Z"), ticket("T2", "2026-11-20T12:00:00Z"))
     desk.look("20T12:30")
-    assert figure().startswith("oldest ticket 4 h, 1 of 2 tickets over their time")
+    assert "oldest ticket 4 h, 1 of 2 tickets over their time " in told()
     desk.house.clock.move(days=3)
-    assert "looked at 3 days ago" in figure()
+    assert "over their time, looked at 3 days ago" in told()
 
 
 def test_what_strangers_write_stays_data(support: Callable[..., Support]) -> None:
@@ -315,7 +326,8 @@ def test_what_strangers_write_stays_data(support: Callable[..., Support]) -> Non
     desk.house.at("2026-11-23T09:30")
     tasks = [*desk.opened(), *desk.opened("repeat-tickets")]
 
-    assert {run.status.value for run in desk.house.runs("support-queue")} <= {"succeeded", "warning"}
+    ran = {run.status.value for run in desk.house.runs("support-queue") if run.status is not RunStatus.MISSED}
+    assert ran == {"succeeded"}
     assert len(tasks) > 2
     for task in tasks:
         assert "49" not in task.title.replace("T49", "")
@@ -333,7 +345,10 @@ def test_what_comes_again_and_again_has_one_task_until_it_has_had_its_time(suppo
     days = [NOON - timedelta(days=day) for day in range(4, 88)]
     desk.put(*(ticket(f"T{number}", text(day), category="e-mail") for number, day in enumerate(days)))
     desk.put(*(ticket(f"R{number}", text(NOON - timedelta(days=number % 3)), category="dns") for number in range(9)))
-    orders = [{"number": str(n), "product": "Server L", "channel": "by hand", "placed_at": text(day)} for n, day in enumerate(days)]
+    orders = [
+        {"number": str(n), "product": "Server L", "channel": "by hand", "placed_at": text(day)}
+        for n, day in enumerate(days)
+    ]
     desk.write("orders", orders[::2])
     desk.look("23T09:30")
 
@@ -352,16 +367,16 @@ def test_what_comes_again_and_again_has_one_task_until_it_has_had_its_time(suppo
 
 
 def closed_tickets(staff: Sequence[str], count: int = 5) -> list[Row]:
-    """Return so many tickets of each, closed in the week before 16 November."""
+    """Return so many tickets of each, closed in the week from 16 November."""
     return [
         ticket(
             f"{person}-{number}",
-            "2026-11-10T09:00:00Z",
+            "2026-11-18T09:00:00Z",
             status="closed",
             staff=person,
-            first_answer_at="2026-11-10T09:30:00Z",
-            last_staff_at="2026-11-10T10:00:00Z",
-            closed_at="2026-11-11T09:00:00Z",
+            first_answer_at="2026-11-18T09:30:00Z",
+            last_staff_at="2026-11-18T10:00:00Z",
+            closed_at="2026-11-19T09:00:00Z",
         )
         for person in staff
         for number in range(count)
@@ -375,10 +390,8 @@ def test_a_sample_of_the_week_is_scored_by_somebody_else_and_becomes_the_months_
     support: Callable[..., Support],
 ) -> None:
     desk = support("support-quality")
-    desk.house.clock.set(datetime(2026, 11, 16, 12, tzinfo=UTC))
-    desk.house.work()
     desk.put(*closed_tickets(("ops1", "ops2")))
-    desk.look("17T10:00")
+    desk.look("24T10:00")
     tasks = desk.opened("support-quality")
     assert sorted(task.not_by for task in tasks) == ["ops1", "ops1", "ops2", "ops2"]
     assert "First answer 30 min, closed after 24 h" in tasks[0].how

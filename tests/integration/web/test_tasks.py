@@ -339,7 +339,12 @@ FORM = EvidenceSpec(
 def test_a_form_has_a_labelled_field_for_each_answer(app: App, signed_in: SignedIn, open_task: Open) -> None:
     task, browser = open_task(evidence_spec=FORM), signed_in("ops1")
     page = browser.get(f"/tasks/{task.id}").text
-    for name, label in (("knowledge", "Knowledge"), ("hours", "Hours"), ("verdict", "Verdict"), ("in_short", "In short")):
+    for name, label in (
+        ("knowledge", "Knowledge"),
+        ("hours", "Hours"),
+        ("verdict", "Verdict"),
+        ("in_short", "In short"),
+    ):
         assert f'<label for="form-{task.id}-{name}">{label}' in page
         assert f'id="form-{task.id}-{name}" name="form"' in page
     assert "<option>5</option>" in page
@@ -349,7 +354,11 @@ def test_a_form_has_a_labelled_field_for_each_answer(app: App, signed_in: Signed
 
     answer = browser.post(f"/tasks/{task.id}/tick", note="read", form=["4", "", "keep", "right at once"])
     assert answer.status_code == 303
-    assert app.books.tasks.get(task.id).evidence.form == {"knowledge": 4.0, "verdict": "keep", "in_short": "right at once"}
+    assert app.books.tasks.get(task.id).evidence.form == {
+        "knowledge": 4.0,
+        "verdict": "keep",
+        "in_short": "right at once",
+    }
     assert "knowledge 4, verdict keep, in short right at once; read" in browser.get(f"/tasks/{task.id}").text
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, time, timedelta
-from time import perf_counter
+from time import process_time
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -96,9 +96,9 @@ def test_a_calendar_that_is_not_there_or_never_works_is_an_error() -> None:
 def test_fifty_thousand_questions_take_less_than_a_second() -> None:
     office = working("office", "Europe/Oslo")
     start = datetime(2026, 11, 20, 6, tzinfo=UTC)
-    began = perf_counter()
+    began = process_time()
     for number in range(25_000):
         asked = start - timedelta(minutes=number * 17 % 500_000)
         office.after(asked, office.between(asked, start) / 2)
 
-    assert perf_counter() - began < 1
+    assert process_time() - began < 1

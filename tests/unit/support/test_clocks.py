@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
-from time import perf_counter
+from time import process_time
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -47,7 +47,12 @@ def shown(moment: datetime | None) -> str:
 
 def ticket(opened: str, **changes: Any) -> Ticket:
     opened_at = local(opened)
-    values: dict[str, Any] = {"id": "T1", "opened_at": opened_at, "waits_for": WaitsFor.US, "last_customer_at": opened_at}
+    values: dict[str, Any] = {
+        "id": "T1",
+        "opened_at": opened_at,
+        "waits_for": WaitsFor.US,
+        "last_customer_at": opened_at,
+    }
     return Ticket(**(values | changes))
 
 
@@ -68,7 +73,7 @@ def clocks(one: Ticket, now: str, *, promises: Promises = PROMISES) -> dict[str,
         ("2026-11-20T09:00", "2026-11-20T13:00", "breach", "2026-11-20T13:00"),
         ("2026-11-20T22:00", "2026-11-23T08:30", "fine", ""),  # nothing passes at night and over the weekend
         ("2026-11-20T15:00", "2026-11-23T10:30", "warn", "2026-11-23T11:00"),
-        ("2026-03-31T15:00", "2026-04-07T10:30", "warn", "2026-04-01T10:00"),  # Wednesday works, then it is Easter
+        ("2026-03-31T15:00", "2026-04-07T10:30", "breach", "2026-04-01T11:00"),  # Wednesday works, then it is Easter
         ("2026-04-01T15:00", "2026-04-07T10:30", "warn", "2026-04-07T11:00"),
         ("2026-10-23T15:00", "2026-10-26T10:59", "warn", "2026-10-26T11:00"),  # over the change of clocks
     ],
@@ -76,9 +81,8 @@ def clocks(one: Ticket, now: str, *, promises: Promises = PROMISES) -> dict[str,
 def test_a_first_answer_is_due_by_working_hours(opened: str, now: str, stand: str, due: str) -> None:
     promises = replace(PROMISES, untouched_seconds=None)
     found = clocks(ticket(opened), now, promises=promises)["first"]
-    expected = "breach" if due and local(due) <= local(now) else stand
 
-    assert (found.stand.value, shown(found.due_at)) == (expected, due)
+    assert (found.stand.value, shown(found.due_at)) == (stand, due)
 
 
 def test_what_is_critical_counts_at_night_too() -> None:
@@ -131,7 +135,9 @@ def test_what_lies_untouched_for_a_day_is_told_of_unless_an_answer_is_already_as
     one = ticket("2026-11-20T09:00")
     assert clocks(one, "2026-11-21T09:00", promises=never)["untouched"].stand is Stand.BREACH
     assert "untouched" not in clocks(one, "2026-11-23T13:00"), "the first answer is over: once is enough"
-    ours = ticket("2026-11-18T09:00", first_answer_at=local("2026-11-18T10:00"), last_staff_at=local("2026-11-19T10:00"))
+    ours = ticket(
+        "2026-11-18T09:00", first_answer_at=local("2026-11-18T10:00"), last_staff_at=local("2026-11-19T10:00")
+    )
     assert clocks(ours, "2026-11-20T10:00")["untouched"].stand is Stand.BREACH, "we wrote last, and left it open"
 
 
@@ -182,8 +188,8 @@ def test_the_first_look_asks_for_a_few_and_remembers_the_rest_as_backlog() -> No
     looked = look_at(tickets, now, most_first=4)
     states = [row["state"] for row in looked.rows(now)]
 
-    assert len(looked.backlog) == 26 or len(looked.backlog) == 28  # each has two clocks: an answer and its end
-    assert states.count("breach") + states.count("backlog") == 60
+    assert len(looked.backlog) == 26
+    assert (states.count("breach"), states.count("backlog")) == (8, 52), "each has two clocks: an answer and its end"
     known = KnownTickets(states={state.ticket: state for state in looked.changed}, looked_at=now)
     later = look_at(tickets, now + timedelta(hours=1), known, most_first=4)
     assert later.backlog == looked.backlog, "it stays so from look to look"
@@ -202,17 +208,18 @@ def test_priorities_without_any_promise_are_named() -> None:
 
 @given(
     st.datetimes(datetime(2026, 1, 1), datetime(2026, 12, 1)),
-    st.lists(st.tuples(st.floats(0.1, 60), st.floats(0.1, 60)), max_size=5),
+    st.lists(st.tuples(st.integers(60, 60 * HOUR), st.integers(60, 60 * HOUR)), max_size=5),
     st.integers(1, 80),
 )
 def test_a_ticket_is_due_when_so_many_working_hours_have_passed_without_its_waits(
-    opened: datetime, waits: list[tuple[float, float]], hours: int
+    opened: datetime, waits: list[tuple[int, int]], hours: int
 ) -> None:
     """Against time counted span by span with the plain function."""
-    began, spans, at = opened.replace(tzinfo=UTC), [], opened.replace(tzinfo=UTC)
+    at = began = opened.replace(tzinfo=UTC, microsecond=0)
+    spans = []
     for work, wait in waits:
-        since = at + timedelta(hours=work)
-        at = since + timedelta(hours=wait)
+        since = at + timedelta(seconds=work)
+        at = since + timedelta(seconds=wait)
         spans.append((since, at))
     state = TicketState(ticket="T1", began_at=began, answered_at=began, waits=tuple(spans))
     now = at + timedelta(days=40)
@@ -226,7 +233,7 @@ def test_a_ticket_is_due_when_so_many_working_hours_have_passed_without_its_wait
         if due <= since:
             expected = due
             break
-        left -= round(TIMES["business"].between(start, since) * 1e6) / 1e6
+        left -= int(TIMES["business"].between(start, since))
         start = until
     if expected is None:
         assert running.stand is not Stand.BREACH
@@ -251,10 +258,10 @@ def test_ten_thousand_tickets_take_less_than_two_seconds() -> None:
         )
         for number in range(10_000)
     ]
-    began = perf_counter()
+    began = process_time()
     looked = look_at(tickets, now)
     looked.rows(now)
-    took = perf_counter() - began
+    took = process_time() - began
 
     assert looked.ours == 6_666
     assert took < 2

@@ -136,8 +136,12 @@ MOVES = st.lists(
 
 
 @given(MOVES)
-def test_whatever_happens_waits_lie_apart_and_nothing_lies_ahead(moves: list[tuple[WaitsFor, float, bool, bool]]) -> None:
-    state, looked_at, hour = None, None, 0.0
+def test_whatever_happens_waits_lie_apart_and_nothing_lies_ahead(
+    moves: list[tuple[WaitsFor, float, bool, bool]],
+) -> None:
+    state: TicketState | None = None
+    before: TicketState | None
+    looked_at, hour = None, 0.0
     customer, staff, closed = START, None, None
     for who, hours, customer_writes, staff_writes in moves:
         hour += hours

@@ -43,9 +43,7 @@ def count(*found: tuple[str, datetime], weeks: int = 13) -> dict[str, Repeat]:
         ((1, 1, 9), Course.CALM, None),  # nobody knows yet what is usual
     ],
 )
-def test_a_category_is_held_against_what_is_usual(
-    counts: tuple[int, ...], course: Course, usual: float | None
-) -> None:
+def test_a_category_is_held_against_what_is_usual(counts: tuple[int, ...], course: Course, usual: float | None) -> None:
     found = count(*events("mail", *counts), *events("other", *[1] * len(counts)))["mail"]
 
     assert (found.course, found.usual, found.weeks) == (course, usual, counts)
@@ -70,7 +68,12 @@ def test_a_steady_growth_has_its_slope() -> None:
 
 def test_weeks_are_seven_days_on_the_wall_and_the_last_one_ended_yesterday() -> None:
     midnight = datetime.combine(TODAY, time(), OSLO)
-    told = [midnight, midnight - timedelta(seconds=1), midnight - timedelta(days=7), midnight - timedelta(days=7, seconds=1)]
+    told = [
+        midnight,
+        midnight - timedelta(seconds=1),
+        midnight - timedelta(days=7),
+        midnight - timedelta(days=7, seconds=1),
+    ]
     (found,) = count(*(("mail", moment.astimezone(UTC)) for moment in told)).values()
 
     assert found.weeks == (1, 2), "today does not count yet"

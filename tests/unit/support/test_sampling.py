@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from itertools import pairwise
 from random import Random
 from zoneinfo import ZoneInfo
 
@@ -87,4 +88,4 @@ def test_months_follow_on_one_another() -> None:
     found = months_before(14, now=datetime(2026, 3, 5, tzinfo=UTC), zone=OSLO)
 
     assert [one.name for one in found[:3]] == ["2026-02", "2026-01", "2025-12"]
-    assert all(later.from_ == earlier.until for later, earlier in zip(found, found[1:], strict=False))
+    assert all(later.from_ == earlier.until for later, earlier in pairwise(found))

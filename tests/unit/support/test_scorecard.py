@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -12,7 +13,6 @@ from opsrunner.schedules.almanac import Almanac
 from opsrunner.schedules.working_time import AROUND_THE_CLOCK, time_of
 from opsrunner.support.sampling import months_before
 from opsrunner.support.scorecard import Contract, Month, Verdict, month_of
-from zoneinfo import ZoneInfo
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 OCTOBER = months_before(1, now=NOW, zone=ZoneInfo("UTC"))[0]
@@ -21,7 +21,9 @@ CONTRACT = Contract(first_seconds=4 * HOUR, solved_seconds=48 * HOUR, within_sha
 ALWAYS = time_of(AROUND_THE_CLOCK, almanac=Almanac(), zone="UTC")
 
 
-def ticket(day: int, hour: float = 9, *, answered: float | None = 1, closed: float | None = 20, **changes: Any) -> Ticket:
+def ticket(
+    day: int, hour: float = 9, *, answered: float | None = 1, closed: float | None = 20, **changes: Any
+) -> Ticket:
     """Return a ticket of a day in October, answered and closed so many hours later."""
     opened_at = datetime(2026, 10, day, tzinfo=UTC) + timedelta(hours=hour)
     after = [None if hours is None else opened_at + timedelta(hours=hours) for hours in (answered, closed)]

@@ -81,7 +81,7 @@ def test_what_is_wrong_is_named(changes: dict[str, Any], said: str) -> None:
 def test_a_column_that_is_missing_is_named_with_those_that_are_there() -> None:
     raw = row()
     del raw["last_customer_at"]
-    with pytest.raises(StepFailed, match="there is no column 'last_customer_at'; say by columns .* there are: ticket"):
+    with pytest.raises(StepFailed, match=r"there is no column 'last_customer_at'; say by columns .* there are: ticket"):
         read_tickets([raw], Reading(source="tickets"), now=NOW)
     with pytest.raises(StepFailed, match=r"there is no column 'agent' \(for staff\)"):
         read_tickets([row()], Reading(source="tickets", columns={"staff": "agent"}), now=NOW)
@@ -98,7 +98,9 @@ def test_the_later_of_two_rows_with_one_id_counts() -> None:
 
 
 def test_what_a_customer_counts_comes_from_the_ticket_or_from_the_list_of_customers() -> None:
-    reading = Reading(source="tickets", weights=dict(weights_by_customer([{"customer": "C1", "weight": 3}], source="c")))
+    reading = Reading(
+        source="tickets", weights=dict(weights_by_customer([{"customer": "C1", "weight": 3}], source="c"))
+    )
 
     assert one(reading, customer="C1").weight == 3
     assert one(reading, customer="C2").weight == 1
