@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
@@ -55,6 +55,7 @@ class Automated:
     vault: Vault
     fleet: Fleet
     read_source: Callable[[Source, Mapping[str, Any]], tuple[Row, ...]]
+    stream_source: Callable[[Source, Mapping[str, Any]], Generator[Row]]
     people: People
     follow_ups: FollowUps
     findings: FindingTasks
@@ -184,6 +185,7 @@ class Automated:
             fleet=self.fleet,
             sources=site.sources,
             read_source=self.read_source,
+            stream_source=self.stream_source,
             send=mails.extend,
             addresses=lambda name: self.people.addresses(name, at=self.clock.now()),
             reports=_reports(site.root),
