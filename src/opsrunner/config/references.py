@@ -69,11 +69,10 @@ def _of_lists(step: StepPlan, path: Path) -> Iterator[Reference]:
     """Return the names in mappings that an option holds several of: what a trend counts, targets by priority."""
     if step.kind == "trend":
         counted = step.options.get("of")
-        many = isinstance(counted, list | tuple)
-        for position, one in enumerate(counted if many else (counted,)):
+        one_by_one = [((*path, "of", at), one) for at, one in enumerate(counted)] if isinstance(counted, list) else []
+        for where, one in one_by_one or [((*path, "of"), counted)]:
             if isinstance(one, Mapping) and "source" in one:
-                where: Path = (*path, "of", position, "source") if many else (*path, "of", "source")
-                yield from _named(one["source"], where, "source")
+                yield from _named(one["source"], (*where, "source"), "source")
     targets = step.options.get("targets") if step.kind == "ticket_clocks" else None
     for name, target in targets.items() if isinstance(targets, Mapping) else ():
         if isinstance(target, Mapping) and "calendar" in target:

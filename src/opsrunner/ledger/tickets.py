@@ -56,9 +56,7 @@ class Tickets:
         """Return how every step last found the tickets that it looks at."""
         rows = self._ledger.all("SELECT * FROM ticket_looks ORDER BY routine, step")
         return [
-            TicketStand(
-                **{**dict(row), "at": to_moment(row["at"]), "oldest_at": optional_moment(row["oldest_at"])}  # type: ignore[arg-type]
-            )
+            TicketStand(**{**dict(row), "at": to_moment(row["at"]), "oldest_at": optional_moment(row["oldest_at"])})
             for row in rows
         ]
 
