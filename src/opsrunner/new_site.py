@@ -14,7 +14,14 @@ from opsrunner.packaged import library
 
 STARTER = Path(__file__).resolve().parent / "starter"
 WAITING_FOR_DATA = frozenset(
-    {"order-intake.yaml", "overnight-orders.yaml", "others-backups.yaml", "others-drill.yaml", "offer.yaml"}
+    {
+        "order-intake.yaml",
+        "overnight-orders.yaml",
+        "others-backups.yaml",
+        "others-drill.yaml",
+        "offer.yaml",
+        "reminders.yaml",
+    }
 )
 """Routines that are nothing without the company's own data; they come switched off."""
 _BLANK = re.compile(r"@(company|timezone|owner_name|owner_email)@")

@@ -14,6 +14,7 @@ from opsrunner.engine.alerts import Alerts
 from opsrunner.engine.findings import FindingTasks
 from opsrunner.engine.follow_ups import FollowUps
 from opsrunner.engine.masking import mask_failure, mask_outcome
+from opsrunner.engine.notices import NoticeHouse
 from opsrunner.engine.outputs import output_file
 from opsrunner.engine.people import People
 from opsrunner.engine.stopping import StopWord
@@ -31,6 +32,7 @@ from opsrunner.model.routine import Routine, StepPlan
 from opsrunner.model.run import Run
 from opsrunner.model.site import Host, Site, Source
 from opsrunner.model.ticket import TicketLook
+from opsrunner.notices.reporting import NoticeReport
 from opsrunner.packaged import library
 from opsrunner.schedules.almanac import Almanac
 from opsrunner.schedules.working_time import time_of
@@ -59,6 +61,7 @@ class Automated:
     people: People
     follow_ups: FollowUps
     findings: FindingTasks
+    notices: NoticeHouse
     alerts: Alerts
     almanac: Callable[[], Almanac]
     open_store: Callable[[str], Store]
@@ -83,7 +86,13 @@ class Automated:
         notes: list[CopyNote] = []
         audits: list[Audited] = []
         looks: list[TicketLook] = []
-        means = replace(self._means(self.site(), stop, mails, notes), found=audits.append, looked=looks.append)
+        told: list[NoticeReport] = []
+        means = replace(
+            self._means(self.site(), stop, mails, notes),
+            found=audits.append,
+            looked=looks.append,
+            notices=self.notices.means(routine, told.append) if plan.kind == "notice" else None,
+        )
 
         def attempt(turn: Turn) -> tuple[Outcome, Sequence[NewMail]]:
             call = ahead.pop() if ahead else self._call(run, routine, plan, turn=turn, workdir=workdir)
@@ -95,12 +104,13 @@ class Automated:
 
         is_mailed = self.books.outbox.knows
         tools = Tools(clock=self.clock, stopping=stop, attempt=attempt, begin_act=begin_act, is_mailed=is_mailed)
-
-        def work() -> Done:
-            done = run_step(plan, context=context, tools=tools)
-            return replace(done, notes=tuple(notes), audits=tuple(audits), looks=tuple(looks))
-
-        return work
+        return lambda: replace(
+            run_step(plan, context=context, tools=tools),
+            notes=tuple(notes),
+            audits=tuple(audits),
+            looks=tuple(looks),
+            notices=tuple(told[-1:]),
+        )
 
     def report(self, run: Run, routine: Routine, plan: StepPlan, done: Done, *, at: datetime) -> None:
         """Queue the step's mails, open or close its follow-ups, tell the accountable; in the caller's transaction."""
@@ -111,6 +121,8 @@ class Automated:
             self.findings.audited(run, routine, plan, audited, at=at)
         for look in done.looks:
             self.books.tickets.write(look)
+        for told in done.notices:
+            self.notices.tasks.reported(run, routine, plan, told, at=at)
         if outcome.status is StepStatus.INTERRUPTED:
             return
         bad = [(part.key, part.message) for part in outcome.parts if part.status.is_bad]
@@ -215,9 +227,7 @@ class Automated:
             return done
         message = f"its {len(done.outcome.rows)} rows are {size // 1_000_000} MB, more than a step may pass on"
         refused = Outcome(status=StepStatus.FAILED, reason="too_large", message=message)
-        return Done(
-            outcome=refused, notes=done.notes, audits=done.audits, looks=done.looks
-        )  # what was found out is found out
+        return replace(done, outcome=refused, mails=())  # what was found out is found out
 
 
 def _mended(outcome: Outcome) -> list[str]:

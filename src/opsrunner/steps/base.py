@@ -28,6 +28,7 @@ from opsrunner.model.site import Host, Source
 from opsrunner.model.ticket import KnownTickets, TicketLook
 from opsrunner.schedules.almanac import Almanac
 from opsrunner.schedules.working_time import WorkingTime, time_of
+from opsrunner.notices.means import NoticeMeans
 from opsrunner.secrets import SecretRef, Vault
 from opsrunner.stores.base import Store
 
@@ -202,6 +203,8 @@ class Means:
     stream_source: Callable[[Source, Mapping[str, Any]], Generator[Row]] = _no_rows
     """Give a source's rows one by one, none kept: take them all, or close it. It raises StepFailed, also after it
     has given rows: what a step does for good, it does after the last one."""
+    notices: NoticeMeans | None = None
+    """What notices to customers need."""
     copy_state: Callable[[Path], object] = _no_state
     """Write a copy of the ledger, in use as it is, to a new file; raises StateError."""
 

@@ -176,7 +176,7 @@ def _outcome(looked: Looked, call: StepCall, means: Means, *, read: int, now: da
         sink.close()
     over, soon = looked.count(Stand.BREACH), looked.count(Stand.WARN)
     words = [f"{looked.ours} of {read} tickets wait for us", f"{over} over their time", f"{soon} soon"]
-    words += [f"{len(looked.backlog)} were over before the first look"] if looked.backlog else []
+    words += [f"{len(looked.backlog)} more over since before the first look"] if looked.backlog else []
     if looked.unpromised:
         words.append(f"nothing is promised for {printable(', '.join(looked.unpromised[:5]))}")
     oldest = looked.oldest

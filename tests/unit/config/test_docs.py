@@ -52,6 +52,8 @@ sources:
   templates: {csv: data/templates.csv}
   tickets: {csv: data/tickets.csv}
   customers: {csv: data/customers.csv}
+  domains: {csv: data/domains.csv}
+  mail-log: {csv: data/mail_log.csv}
 stores:
   offsite: {local: {path: copies}}
   panel: {local: {path: panel}}
