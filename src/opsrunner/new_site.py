@@ -21,6 +21,12 @@ WAITING_FOR_DATA = frozenset(
         "others-drill.yaml",
         "offer.yaml",
         "reminders.yaml",
+        "support-queue.yaml",
+        "support-shift.yaml",
+        "repeat-tickets.yaml",
+        "support-quality.yaml",
+        "partner-desk.yaml",
+        "partner-scorecard.yaml",
     }
 )
 """Routines that are nothing without the company's own data; they come switched off."""

@@ -126,6 +126,7 @@ class Forgetting:
             " WHERE ended_at IS NOT NULL AND ended_at < ?1 ORDER BY ended_at LIMIT ?2)",
             before,
         )
+
     def forget_notices(self, *, before: datetime) -> int:
         """Remove what was told of occasions that ended before a moment: the rungs first, then the occasions."""
         sql = 'SELECT notice, "key", edition FROM occasions WHERE ended_at < ? ORDER BY ended_at LIMIT ?'

@@ -67,6 +67,6 @@ def working_moment(moment: datetime, *, calendar: Calendar, almanac: Almanac, zo
     """
     place = load_zone(zone)
     day = local_date(moment, place)
-    if not almanac.is_business_day(day, calendar.name) or moment < _hours(day, calendar, place)[0]:
+    if not almanac.is_business_day(day, calendar.name) or moment < working_hours_on(day, calendar, place)[0]:
         day = almanac.previous_business_day(day, calendar.name)
-    return min(moment, _hours(day, calendar, place)[1])
+    return min(moment, working_hours_on(day, calendar, place)[1])

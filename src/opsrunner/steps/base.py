@@ -26,9 +26,9 @@ from opsrunner.model.mail import NewMail
 from opsrunner.model.outcome import Outcome, Row
 from opsrunner.model.site import Host, Source
 from opsrunner.model.ticket import KnownTickets, TicketLook
+from opsrunner.notices.means import NoticeMeans
 from opsrunner.schedules.almanac import Almanac
 from opsrunner.schedules.working_time import WorkingTime, time_of
-from opsrunner.notices.means import NoticeMeans
 from opsrunner.secrets import SecretRef, Vault
 from opsrunner.stores.base import Store
 
