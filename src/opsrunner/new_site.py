@@ -15,11 +15,16 @@ from opsrunner.packaged import library
 STARTER = Path(__file__).resolve().parent / "starter"
 WAITING_FOR_DATA = frozenset(
     {
+        "abuse.yaml",
+        "books.yaml",
+        "disputes.yaml",
+        "feedback.yaml",
+        "letters.yaml",
+        "offer.yaml",
         "order-intake.yaml",
-        "overnight-orders.yaml",
         "others-backups.yaml",
         "others-drill.yaml",
-        "offer.yaml",
+        "overnight-orders.yaml",
         "reminders.yaml",
         "support-queue.yaml",
         "support-shift.yaml",
@@ -27,6 +32,8 @@ WAITING_FOR_DATA = frozenset(
         "support-quality.yaml",
         "partner-desk.yaml",
         "partner-scorecard.yaml",
+        "retention.yaml",
+        "rewards.yaml",
     }
 )
 """Routines that are nothing without the company's own data; they come switched off."""

@@ -39,6 +39,7 @@ _OPTIONS: Mapping[str, Mapping[str, Noun]] = {
     "ticket_clocks": {"source": "source", "customers": "source", "calendar": "calendar"},
     "sample_rows": {"source": "source"},
     "scorecard": {"source": "source", "contract.calendar": "calendar"},
+    "cover": {"calendar": "calendar"},
     "notice": {"source": "source", "template": "mail template", "log.source": "source"},
     "email": {"template": "mail template", "to": "holder"},
 }

@@ -30,6 +30,7 @@ from opsrunner.notices.means import NoticeMeans
 from opsrunner.schedules.almanac import Almanac
 from opsrunner.schedules.working_time import WorkingTime, time_of
 from opsrunner.secrets import SecretRef, Vault
+from opsrunner.steps.team import Team
 from opsrunner.stores.base import Store
 
 __all__ = [
@@ -156,6 +157,10 @@ def _time_of(name: str) -> WorkingTime:
     return time_of(name, almanac=Almanac(), zone="UTC")
 
 
+def _no_team() -> Team:
+    raise StepFailed("nobody says who is there", permanent=True)
+
+
 def _no_state(to: Path) -> None:
     raise StepFailed(f"there is no ledger to copy to {to}", permanent=True)
 
@@ -196,6 +201,8 @@ class Means:
     addresses: Callable[[str], tuple[str, ...]] = _as_it_stands
     """Turn a role, roster, person or mail address into mail addresses; raises StepFailed for a name
     that is not known. An address stands for itself."""
+    team: Callable[[], Team] = _no_team
+    """Tell who is away, who holds what, and what is open."""
     reports: tuple[Path, ...] = ()
     """Folders of report templates, the site's own first."""
     open_store: Callable[[str], Store] = _no_store

@@ -11,6 +11,7 @@ from opsrunner.steps import (
     backup_check,
     capacity,
     checklist,
+    cover,
     email,
     hardening,
     http,
@@ -50,6 +51,7 @@ _TABLE: dict[str, Kind] = {
         trend,
         sample_rows,
         scorecard,
+        cover,
         task,
         checklist,
     )
