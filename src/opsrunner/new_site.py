@@ -26,8 +26,14 @@ WAITING_FOR_DATA = frozenset(
         "others-backups.yaml",
         "others-drill.yaml",
         "overnight-orders.yaml",
+        "partner-desk.yaml",
+        "partner-scorecard.yaml",
+        "repeat-tickets.yaml",
         "retention.yaml",
         "rewards.yaml",
+        "support-quality.yaml",
+        "support-queue.yaml",
+        "support-shift.yaml",
     }
 )
 """Routines that are nothing without the company's own data; they come switched off."""
