@@ -123,6 +123,19 @@ class TestReading:
         assert len(read(source)) == 4
 
 
+    def test_nothing_of_the_environment_goes_along(
+        self, server: DatabaseServer, read: Read, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        elsewhere = {"PGHOSTADDR": "192.0.2.1", "PGOPTIONS": "-c statement_timeout=1", "PGSSLMODE": "require"}
+        for name, value in {**elsewhere, "PGPASSWORD": "wrong", "MYSQL_PWD": "wrong", "PGDATABASE": "none"}.items():
+            monkeypatch.setenv(name, value)
+
+        assert len(read(billing(server))) == 4
+        monkeypatch.setenv("PGPASSWORD", str(server.database("billing").password))
+        with pytest.raises(StepFailed, match="refuses us: "):
+            read(billing(server, database={"password": None}))
+
+
 class TestWhere:
     @pytest.mark.parametrize(
         ("where", "ids"),
