@@ -27,6 +27,7 @@ from opsrunner.model.outcome import Outcome, Row
 from opsrunner.model.site import Host, Source
 from opsrunner.notices.means import NoticeMeans
 from opsrunner.secrets import SecretRef, Vault
+from opsrunner.steps.team import Team
 from opsrunner.stores.base import Store
 
 __all__ = [
@@ -141,6 +142,10 @@ def _not_told(_audited: Audited) -> None:
     raise StepFailed("nobody writes down what an audit finds", permanent=True)
 
 
+def _no_team() -> Team:
+    raise StepFailed("nobody says who is there", permanent=True)
+
+
 def _no_state(to: Path) -> None:
     raise StepFailed(f"there is no ledger to copy to {to}", permanent=True)
 
@@ -173,6 +178,8 @@ class Means:
     addresses: Callable[[str], tuple[str, ...]] = _as_it_stands
     """Turn a role, roster, person or mail address into mail addresses; raises StepFailed for a name
     that is not known. An address stands for itself."""
+    team: Callable[[], Team] = _no_team
+    """Tell who is away, who holds what, and what is open."""
     reports: tuple[Path, ...] = ()
     """Folders of report templates, the site's own first."""
     open_store: Callable[[str], Store] = _no_store
