@@ -35,6 +35,7 @@ from opsrunner.ledger.steps import Steps
 from opsrunner.ledger.strips import Strips
 from opsrunner.ledger.suppressions import Suppressions
 from opsrunner.ledger.tasks import Tasks
+from opsrunner.ledger.tickets import Tickets
 
 
 class Books:
@@ -63,6 +64,7 @@ class Books:
         self.samples = Samples(ledger)
         self.finding_counts = FindingCounts(ledger)
         self.host_facts = HostFactsTable(ledger)
+        self.tickets = Tickets(ledger)
         self.digests = Digests(ledger)
         self.absences = Absences(ledger)
         self.notes = Notes(ledger)

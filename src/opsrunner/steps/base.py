@@ -25,7 +25,10 @@ from opsrunner.model.foreign import KnownForeign
 from opsrunner.model.mail import NewMail
 from opsrunner.model.outcome import Outcome, Row
 from opsrunner.model.site import Host, Source
+from opsrunner.model.ticket import KnownTickets, TicketLook
 from opsrunner.notices.means import NoticeMeans
+from opsrunner.schedules.almanac import Almanac
+from opsrunner.schedules.working_time import WorkingTime, time_of
 from opsrunner.secrets import SecretRef, Vault
 from opsrunner.steps.team import Team
 from opsrunner.stores.base import Store
@@ -142,6 +145,18 @@ def _not_told(_audited: Audited) -> None:
     raise StepFailed("nobody writes down what an audit finds", permanent=True)
 
 
+def _no_tickets(_routine: str, _step: str) -> KnownTickets:
+    return KnownTickets()
+
+
+def _not_looked(_look: TicketLook) -> None:
+    raise StepFailed("nobody remembers how tickets stand", permanent=True)
+
+
+def _time_of(name: str) -> WorkingTime:
+    return time_of(name, almanac=Almanac(), zone="UTC")
+
+
 def _no_team() -> Team:
     raise StepFailed("nobody says who is there", permanent=True)
 
@@ -175,6 +190,14 @@ class Means:
     moment, the used bytes and the size in bytes."""
     found: Callable[[Audited], None] = _not_told
     """Tell what an audit found; it is written together with the step's outcome, whatever that is."""
+    tickets: Callable[[str, str], KnownTickets] = _no_tickets
+    """What a routine's step remembers of tickets."""
+    looked: Callable[[TicketLook], None] = _not_looked
+    """Tell how tickets stand; it is written together with the step's outcome, whatever that is."""
+    working_time: Callable[[str], WorkingTime] = _time_of
+    """Give the working time of a calendar of the site, or that around the clock; raises ConfigurationError."""
+    timezone: str = "UTC"
+    """The site's."""
     addresses: Callable[[str], tuple[str, ...]] = _as_it_stands
     """Turn a role, roster, person or mail address into mail addresses; raises StepFailed for a name
     that is not known. An address stands for itself."""
