@@ -21,6 +21,9 @@ from opsrunner.config.fields import (
     Text,
     Url,
 )
+from opsrunner.expiries.bootstrap import is_trusted
+from opsrunner.expiries.names import BadName, to_ascii
+from opsrunner.model.expiry import IANA_RDAP, RdapSettings
 from opsrunner.model.person import Person
 from opsrunner.model.site import Host, Limits, MailSettings, SmtpSettings
 from opsrunner.steps.fields import Bytes, Seconds, Secret
@@ -220,6 +223,45 @@ class WebKeys(Keys):
                 "the page, or listen at 127.0.0.1"
             )
         return self
+
+
+class RdapKeys(Keys):
+    """Whom to ask for the dates of domains."""
+
+    bases: dict[Text, Url | None] = Field(
+        default_factory=dict,
+        description="By top-level domain: the address that questions begin with; null: nobody is asked.",
+    )
+    bootstrap: Url | Literal[""] = Field(
+        default=IANA_RDAP, description="The list of all registries. Empty: it is not fetched, the packaged one holds."
+    )
+
+    @field_validator("bases")
+    @classmethod
+    def _read_suffixes(cls, value: dict[str, str | None]) -> dict[str, str | None]:
+        return {_suffix(name): _trusted(base) if base else None for name, base in value.items()}
+
+    @field_validator("bootstrap")
+    @classmethod
+    def _over_tls(cls, value: str) -> str:
+        return _trusted(value) if value else ""
+
+    def to_settings(self) -> RdapSettings:
+        """Return whom to ask."""
+        return RdapSettings(bases=self.bases, bootstrap=self.bootstrap)
+
+
+def _suffix(name: str) -> str:
+    try:
+        return to_ascii(name.removeprefix("."))
+    except BadName as exc:
+        raise ValueError(f"'{name[:60]}' is no top-level domain: {exc}") from exc
+
+
+def _trusted(address: str) -> str:
+    if not is_trusted(address):
+        raise ValueError(f"'{address[:60]}' has no TLS: anybody on the way could write what it answers\nuse https://")
+    return address
 
 
 class SampleKeys(Keys):

@@ -178,6 +178,8 @@ class Automated:
             open_store=self.open_store,
             copy_state=lambda to: copy_ledger(self.books.ledger.path, to),
             copies=self.books.copies,
+            dates=self.books.dates,
+            rdap=site.rdap,
             samples=self.books.samples.of,
             findings=lambda routine, step: self.books.findings.standing(
                 at=self.clock.now(), routine=routine, step=step
