@@ -12,6 +12,7 @@ from opsrunner.expiries.names import BadName, to_domain
 from opsrunner.model.expiry import DateAnswer
 from opsrunner.schedules.zones import MIDNIGHT, to_utc
 
+FIRST_YEAR, LAST_YEAR = 1970, 8999
 DOMAIN, CERTIFICATE = "domain", "certificate"
 Key: TypeAlias = tuple[str, str]
 """Kind, and the name in its one form."""
@@ -80,9 +81,14 @@ class Collected:
             entry.row = tuple(row.get(column) for column in self.columns)
 
     def date(self, entry: Entry, value: date | datetime | None, *, place: str) -> None:
-        """Add what a row or a person says; None is no date."""
+        """Add what a row or a person says. None is no date, nor is one of a time before there was anything to end."""
         if value is None:
             return
+        if value.year < FIRST_YEAR:
+            self.fail(entry, f"{place} says {value:%Y-%m-%d}, which is no date")
+            return
+        if value.year > LAST_YEAR:
+            value = date(LAST_YEAR, 12, 31)  # never, for a calendar that has no such word
         is_day = not isinstance(value, datetime)
         ends_at = value if isinstance(value, datetime) else self._midnight(value)
         entry.dates = (*entry.dates, Dated(ends_at, place, is_day))
