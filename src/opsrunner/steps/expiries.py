@@ -13,7 +13,7 @@ from opsrunner.expiries.names import BadName, to_domain
 from opsrunner.expiries.targets import read_target
 from opsrunner.model.outcome import Outcome
 from opsrunner.steps.base import Kind, Means, StepCall, StepOptions
-from opsrunner.steps.fields import AbsolutePaths, Seconds
+from opsrunner.steps.fields import AbsolutePaths, Seconds, Words
 from opsrunner.steps.output import cut, printable
 
 KNOWN = "known"
@@ -44,7 +44,7 @@ Day: TypeAlias = Annotated[date, PlainValidator(_read_day), WithJsonSchema({"typ
 class NamesFrom(StepOptions):
     """Names, as a list or from a column of a source."""
 
-    names: tuple[Annotated[str, Field(min_length=1)], ...] = ()
+    names: Words = ()
     source: str = ""
     name: str = ""
     """The column of the source that names them."""

@@ -48,6 +48,10 @@ sources:
   orders: {csv: data/orders.csv}
   accounts: {csv: data/accounts.csv}
   templates: {csv: data/templates.csv}
+  domains: {csv: data/domains.csv}
+  services: {csv: data/services.csv}
+  licences: {csv: data/licences.csv}
+  mail_log: {csv: data/mail_log.csv}
 stores:
   offsite: {local: {path: copies}}
   panel: {local: {path: panel}}
