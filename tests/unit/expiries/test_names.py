@@ -40,7 +40,7 @@ def test_a_name_has_one_form(written: str, name: str) -> None:
         ("a\u202eb.no", "holds a sign"),
         ("<b>.no", "holds a sign"),
         ("{{7*7}}.no", "holds a sign"),
-        ("a/../../etc.no", "a part of it is empty"),
+        ("a/../../etc.no", "holds a sign"),
         ("a?b=c.no", "holds a sign"),
         ("\N{PILE OF POO}.la", "holds a sign"),
         ("a" * 64 + ".no", "holds a sign"),
