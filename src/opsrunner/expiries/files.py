@@ -124,4 +124,4 @@ def _are_issuers(chain: Sequence[Certificate]) -> bool:
 
 
 def _is_closed(folder: str) -> bool:
-    return os.path.isdir(folder) and not os.access(folder, os.R_OK | os.X_OK)  # noqa: PTH112
+    return os.path.isdir(folder) and not os.access(folder, os.R_OK | os.X_OK, effective_ids=True)  # noqa: PTH112

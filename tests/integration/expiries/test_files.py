@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -81,14 +84,35 @@ def test_what_cannot_be_read_is_never_passed_over(tmp_path: Path) -> None:
     }
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_what_is_closed_to_this_account_is_told(tmp_path: Path) -> None:
-    (tmp_path / "closed").mkdir(mode=0o000)
-    (tmp_path / "key.pem").touch(mode=0o000)
-    patterns = [str(tmp_path / "closed"), str(tmp_path / "closed/*.pem"), str(tmp_path / "key.pem")]
-    failures = {one.failure for one in certificates_in(patterns)}
-    assert failures == {"this account may not look into it", "this account may not read it"}
-    (tmp_path / "closed").chmod(0o700)
+@pytest.fixture
+def as_nobody() -> Iterator[Path]:
+    """A folder that an account without rights may enter, and the test as that account."""
+    folder = Path(tempfile.mkdtemp(dir="/tmp"))
+    folder.chmod(0o755)
+    (folder / "closed").mkdir(mode=0o700)
+    (folder / "closed/a.pem").touch()
+    (folder / "half/inner").mkdir(parents=True)
+    (folder / "half").chmod(0o755)
+    (folder / "half/inner").chmod(0o700)
+    (folder / "key.pem").touch(mode=0o600)
+    os.seteuid(65534)
+    try:
+        yield folder
+    finally:
+        os.seteuid(0)
+        shutil.rmtree(folder)
+
+
+@pytest.mark.needs("root")
+def test_what_is_closed_to_this_account_is_told(as_nobody: Path) -> None:
+    patterns = ["closed", "closed/*.pem", "closed/a.pem", "half", "key.pem"]
+    found = list(certificates_in([str(as_nobody / one) for one in patterns]))
+    assert told(found, as_nobody) == {
+        "closed": "this account may not look into it",
+        "closed/a.pem": "this account may not read it",
+        "half/inner": "this account may not look into it",
+        "key.pem": "this account may not read it",
+    }
 
 
 def test_a_file_that_is_no_file_does_no_harm(tmp_path: Path) -> None:

@@ -106,11 +106,11 @@ def test_mail_ports_begin_tls_after_a_word_in_the_open(
 
 def test_a_real_smtp_server_is_asked_by_starttls(trusted: Made, tmp_path: Path) -> None:
     made = context(tmp_path, make("x", by=trusted, names=NAMES, days=(-1, 20)))
-    controller = Controller(object(), hostname="127.0.0.1", port=0, tls_context=made)
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    controller = Controller(object(), hostname="127.0.0.1", port=port, tls_context=made)
     controller.start()
     try:
-        assert controller.server is not None
-        port = controller.server.sockets[0].getsockname()[1]
         shown = look(f"smtp://127.0.0.1:{port}")
     finally:
         controller.stop()
