@@ -225,43 +225,37 @@ class WebKeys(Keys):
         return self
 
 
-class RdapKeys(Keys):
-    """Whom to ask for the dates of domains."""
-
-    bases: dict[Text, Url | None] = Field(
-        default_factory=dict,
-        description="By top-level domain: the address that questions begin with; null: nobody is asked.",
-    )
-    bootstrap: Url | Literal[""] = Field(
-        default=IANA_RDAP, description="The list of all registries. Empty: it is not fetched, the packaged one holds."
-    )
-
-    @field_validator("bases")
-    @classmethod
-    def _read_suffixes(cls, value: dict[str, str | None]) -> dict[str, str | None]:
-        return {_suffix(name): _trusted(base) if base else None for name, base in value.items()}
-
-    @field_validator("bootstrap")
-    @classmethod
-    def _over_tls(cls, value: str) -> str:
-        return _trusted(value) if value else ""
-
-    def to_settings(self) -> RdapSettings:
-        """Return whom to ask."""
-        return RdapSettings(bases=self.bases, bootstrap=self.bootstrap)
-
-
-def _suffix(name: str) -> str:
+def _check_suffix(name: str) -> str:
+    """Return a top-level domain, or a longer suffix, in its ASCII form."""
     try:
         return to_ascii(name.removeprefix("."))
     except BadName as exc:
         raise ValueError(f"'{name[:60]}' is no top-level domain: {exc}") from exc
 
 
-def _trusted(address: str) -> str:
+def _check_trust(address: str) -> str:
     if not is_trusted(address):
         raise ValueError(f"'{address[:60]}' has no TLS: anybody on the way could write what it answers\nuse https://")
     return address
+
+
+TrustedUrl: TypeAlias = Annotated[Url, AfterValidator(_check_trust)]
+
+
+class RdapKeys(Keys):
+    """Whom to ask for the dates of domains."""
+
+    bases: dict[Annotated[Text, AfterValidator(_check_suffix)], TrustedUrl | None] = Field(
+        default_factory=dict,
+        description="By top-level domain: the address that questions begin with; null: nobody is asked.",
+    )
+    bootstrap: TrustedUrl | Literal[""] = Field(
+        default=IANA_RDAP, description="The list of all registries. Empty: it is not fetched, the packaged one holds."
+    )
+
+    def to_settings(self) -> RdapSettings:
+        """Return whom to ask."""
+        return RdapSettings(bases=self.bases, bootstrap=self.bootstrap)
 
 
 class SampleKeys(Keys):

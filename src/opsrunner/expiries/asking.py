@@ -46,9 +46,7 @@ def plan_questions(
     return Plan(names=tuple(name for _, _, name in wanted[:most]), left=max(0, len(wanted) - most))
 
 
-def _rank(
-    entry: Entry, known: DateAnswer | None, *, judge: Judge, refresh: timedelta
-) -> tuple[int, datetime] | None:
+def _rank(entry: Entry, known: DateAnswer | None, *, judge: Judge, refresh: timedelta) -> tuple[int, datetime] | None:
     """Return how soon a name is to be asked for, None where it is not today."""
     never = datetime.min.replace(tzinfo=judge.now.tzinfo)
     state = judge.judge(entry).state

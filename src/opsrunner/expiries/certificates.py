@@ -154,4 +154,3 @@ def _read_pem(block: bytes) -> Certificate:
     except (ValueError, TypeError, OverflowError) as exc:
         raise NoCertificate("its certificate cannot be read") from exc
     return certificate
-

@@ -94,7 +94,7 @@ class Collected:
         entry.dates = (*entry.dates, Dated(ends_at, place, is_day))
 
     def answer(self, entry: Entry, answer: DateAnswer, *, is_trusted: bool) -> None:
-        """Add what an asked place said; without `is_trusted` it is too old to be believed, and only its failure stays."""
+        """Add what an asked place said. Without `is_trusted` it is too old to be believed: only its failure stays."""
         if answer.failure:
             entry.failure = (*entry.failure, answer.failure)
         if answer.answered_at is None or not is_trusted:
@@ -112,7 +112,9 @@ class Collected:
         """Take back what an asked place said before it was asked again."""
         by = answer.by or answer.place
         entry.dates = tuple(
-            one for one in entry.dates if one.answered_at is None or (one.place, one.answered_at) != (by, answer.answered_at)
+            one
+            for one in entry.dates
+            if one.answered_at is None or (one.place, one.answered_at) != (by, answer.answered_at)
         )
         entry.wrong = tuple(one for one in entry.wrong if not answer.wrong or not one.endswith(answer.wrong))
         entry.failure = tuple(one for one in entry.failure if one not in (answer.failure, f"{answer.by} tells no date"))

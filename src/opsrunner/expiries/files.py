@@ -71,7 +71,7 @@ def _matching(pattern: str) -> Iterator[str]:
     if _is_closed(top):
         yield top
         return
-    yield from sorted(islice(iglob(pattern, recursive=True), MOST_FILES + 1))
+    yield from sorted(islice(iglob(pattern, recursive=True), MOST_FILES + 1))  # noqa: PTH207 (patterns are texts)
 
 
 def _one(path: str) -> Iterator[str]:
@@ -94,17 +94,9 @@ def _below(folder: str) -> Iterator[str]:
 
 
 def _read(path: str) -> InFile | None:
-    """Return what a file came to; None for one without a certificate."""
-    file = Path(path)
+    """Return what a file came to; None for one without a certificate of somebody's own."""
     try:
-        if file.is_dir():
-            return InFile(path=path, failure="this account may not look into it") if _is_closed(path) else None
-        if not file.is_file():
-            missing = not os.path.lexists(path)
-            return InFile(path=path, failure="there is no such file") if missing else None
-        with file.open("rb") as content:
-            data = content.read(MOST_BYTES + 1)
-        chain = read_file(data) if len(data) <= MOST_BYTES else []
+        chain = _certificates(Path(path))
     except PermissionError:
         return InFile(path=path, failure="this account may not read it")
     except OSError as exc:
@@ -116,6 +108,21 @@ def _read(path: str) -> InFile | None:
     ends_at = ends_first(chain).ends_at
     of = (os.path.dirname(path), chain[0].fingerprint, ends_at)  # noqa: PTH120
     return InFile(path=path, ends_at=ends_at, about=chain_words(chain), of=of)
+
+
+def _certificates(file: Path) -> list[Certificate]:
+    """Return what a file holds, none for what is no file. Raises NoCertificate and OSError."""
+    if file.is_dir():
+        if _is_closed(str(file)):
+            raise NoCertificate("this account may not look into it")
+        return []
+    if not file.is_file():
+        if not os.path.lexists(file):
+            raise NoCertificate("there is no such file")
+        return []
+    with file.open("rb") as content:
+        data = content.read(MOST_BYTES + 1)
+    return read_file(data) if len(data) <= MOST_BYTES else []
 
 
 def _are_issuers(chain: Sequence[Certificate]) -> bool:

@@ -146,10 +146,16 @@ class Place(StepOptions):
         return self.kind or self.name or "thing"
 
 
+def _not_none(value: tuple[Place, ...]) -> tuple[Place, ...]:
+    if not value:
+        raise ValueError("must not be empty")
+    return value
+
+
 class Options(StepOptions):
     """What stands in `expiries:`."""
 
-    from_: Annotated[tuple[Place, ...], Field(alias="from", min_length=1)]
+    from_: Annotated[tuple[Place, ...], Field(alias="from"), AfterValidator(_not_none)]
     within: Seconds = 60 * 86400
     """What ends within this span, or has ended, becomes a row."""
     agree_within: Seconds = 2 * 86400

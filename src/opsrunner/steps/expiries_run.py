@@ -219,7 +219,8 @@ class ExpiriesRun:
         outcome = Outcome(
             status=StepStatus.WARNING if is_open else StepStatus.SUCCEEDED,
             reason="unknown" if unknown else "",
-            message=self._message(counts, unknown) + (f"; {left_out} rows left out, narrow `within`" if left_out else ""),
+            message=self._message(counts, unknown)
+            + (f"; {left_out} rows left out, narrow `within`" if left_out else ""),
             rows=tuple(self._row(one) for one in to_look_at[:MOST_ROWS]),
             facts=facts,
         )
@@ -272,4 +273,3 @@ class ExpiriesRun:
             "checked_at": self._now,
         }
         return {**{name: value for name, value in told.items() if name not in own}, **own}
-

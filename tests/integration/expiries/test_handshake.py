@@ -161,9 +161,7 @@ def test_a_server_that_says_nothing_is_left_in_time(serve: Serve) -> None:
     over = threading.Event()
     server = serve(None, lambda _connection: over.wait(5) and None)
     with pytest.raises(NoAnswer, match=r"no answer in 0.5 s"):
-        shown_by(
-            read_target(f"127.0.0.1:{server.port}"), clock=SystemClock(), stopping=threading.Event(), seconds=0.5
-        )
+        shown_by(read_target(f"127.0.0.1:{server.port}"), clock=SystemClock(), stopping=threading.Event(), seconds=0.5)
     over.set()
 
 
@@ -179,10 +177,8 @@ def test_a_look_ends_with_the_word_to_stop(serve: Serve) -> None:
 def test_an_old_protocol_is_named(serve: Serve, trusted: Made, tmp_path: Path) -> None:
     made = context(tmp_path, make("x", by=trusted, names=NAMES))
     made.set_ciphers("ALL:@SECLEVEL=0")
-    with pytest.warns(DeprecationWarning):
+    with pytest.warns(DeprecationWarning, match="TLSv1_1"):
         made.maximum_version = ssl.TLSVersion.TLSv1_1
     server = serve(made)
     with pytest.raises(NoAnswer, match=r"nothing newer than TLS 1.1"):
         look(f"localhost:{server.port}")
-
-

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler
@@ -121,9 +121,7 @@ def test_a_body_that_drips_costs_no_more_than_its_time(registry: Registry) -> No
         ("Fri, 01 Jan 1999 00:00:00 GMT", timedelta(0)),
     ],
 )
-def test_a_busy_registry_says_how_long_to_leave_it_alone(
-    registry: Registry, retry_after: str, rest: timedelta
-) -> None:
+def test_a_busy_registry_says_how_long_to_leave_it_alone(registry: Registry, retry_after: str, rest: timedelta) -> None:
     registry.behave = lambda handler, _: send(handler, 429, Retry_After=retry_after)
     said = ask(registry)
     assert (said.answer, said.is_fault, said.rest) == (None, True, rest)
@@ -164,8 +162,8 @@ class Rounds:
 
 
 @pytest.fixture
-def rounds() -> Iterator[Rounds]:
-    yield Rounds()
+def rounds() -> Rounds:
+    return Rounds()
 
 
 def questions(registry: Registry, count: int) -> list[Question]:

@@ -51,7 +51,6 @@ sources:
   domains: {csv: data/domains.csv}
   services: {csv: data/services.csv}
   licences: {csv: data/licences.csv}
-  mail_log: {csv: data/mail_log.csv}
 stores:
   offsite: {local: {path: copies}}
   panel: {local: {path: panel}}

@@ -155,11 +155,11 @@ def test_what_ends_first_stands_first_and_what_is_unknown_last() -> None:
 
 
 DATES = st.dates(min_value=date(1971, 1, 1), max_value=date(2199, 12, 31))
-ENDS = st.lists(DATES | st.datetimes(min_value=datetime(1971, 1, 1), max_value=datetime(2199, 1, 1)).map(  # noqa: DTZ001
+ENDS = st.lists(DATES | st.datetimes(min_value=datetime(1971, 1, 1), max_value=datetime(2199, 1, 1)).map(
     lambda one: one.replace(tzinfo=UTC)), max_size=5)  # fmt: skip
 
 
-@given(ENDS, st.datetimes(min_value=datetime(2020, 1, 1), max_value=datetime(2100, 1, 1)), st.timezones())  # noqa: DTZ001
+@given(ENDS, st.datetimes(min_value=datetime(2020, 1, 1), max_value=datetime(2100, 1, 1)), st.timezones())
 def test_it_is_fine_only_where_everybody_says_a_date_that_is_far_and_the_same(
     ends: list[date], now: datetime, zone: ZoneInfo
 ) -> None:

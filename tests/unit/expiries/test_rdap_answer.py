@@ -122,7 +122,7 @@ def test_whatever_an_answer_holds_it_is_read_or_refused(events: object, status: 
     assert said.ends_at is None or said.ends_at.tzinfo is UTC
 
 
-@given(st.datetimes(min_value=datetime(1985, 1, 2), max_value=datetime(2199, 12, 30)), st.timezones())  # noqa: DTZ001
+@given(st.datetimes(min_value=datetime(1985, 1, 2), max_value=datetime(2199, 12, 30)), st.timezones())
 def test_a_moment_is_the_same_in_every_zone(wall: datetime, zone: Any) -> None:
     moment = wall.replace(tzinfo=zone)
     text = moment.isoformat()

@@ -44,5 +44,5 @@ def test_the_port_of_the_list_holds_for_names_without_one() -> None:
     ["", " ", "a b", "a:b", "a:0", "a:70000", "a/b", "user@host", "xmpp://a", "2001:db8::1", "<b>", "a\r\nb", "a..b"],
 )
 def test_what_is_no_server_is_refused_in_words(written: str) -> None:
-    with pytest.raises(ValueError, match="is no server|there is no"):
+    with pytest.raises(ValueError, match=r"is no server|there is no"):
         read_target(written)
