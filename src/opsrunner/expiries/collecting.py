@@ -80,7 +80,7 @@ class Collected:
         if entry.row is None:
             entry.row = tuple(row.get(column) for column in self.columns)
 
-    def date(self, entry: Entry, value: date | datetime | None, *, place: str) -> None:
+    def add_date(self, entry: Entry, value: date | datetime | None, *, place: str) -> None:
         """Add what a row or a person says. None is no date, nor is one of a time before there was anything to end."""
         if value is None:
             return

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from opsrunner.errors import NoAnswer, StepFailed
@@ -50,7 +50,7 @@ class AskServers:
         known = self._means.dates.answers("tls", list(targets))
         fresh: list[DateAnswer] = []
         with ThreadPoolExecutor(max_workers=min(self._most, len(targets)), thread_name_prefix="tls") as pool:
-            looks = pool.map(lambda item: self._look(*item, known.get(item[0])), targets.items())
+            looks = pool.map(lambda name: self._look(name, targets[name], known.get(name)), targets)
             for name, answer in zip(targets, looks, strict=True):
                 if answer is not None:
                     fresh.append(answer)
@@ -205,7 +205,7 @@ class AskRegistries:
         return KeptText(text=text, fetched_at=now, tried_at=now)
 
 
-def _is_due(kept: KeptText, *, now: Any) -> bool:
+def _is_due(kept: KeptText, *, now: datetime) -> bool:
     is_old = kept.fetched_at is None or now - kept.fetched_at > BOOTSTRAP_FRESH
     return is_old and now - kept.tried_at > BOOTSTRAP_AGAIN
 

@@ -61,7 +61,7 @@ class ExpiriesRun:
                 self._read(place)
             for name, day in (place.by_hand or {}).items():
                 entry = self._collected.entry(place.kind_of_thing, printable(name))
-                self._collected.date(entry, day, place=BY_HAND)
+                self._collected.add_date(entry, day, place=BY_HAND)
         for place in places:
             if place.tls:
                 self._ask_servers(place.tls, port=place.tls.port)
@@ -79,7 +79,7 @@ class ExpiriesRun:
             if value is not None and not isinstance(value, date):
                 said = f"the column '{place.at}' of {place.source} is no date: {str(value)[:40]!r}"
                 raise StepFailed(f"{said}; declare it as 'date?' or 'moment?' in the source", permanent=True)
-            self._collected.date(entry, value, place=place.source)
+            self._collected.add_date(entry, value, place=place.source)
             if value is None:
                 self._collected.fail(entry, f"{place.source} has no date")
 

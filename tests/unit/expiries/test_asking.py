@@ -30,7 +30,7 @@ class Book:
         tried: timedelta | None = None, failure: str = "",
     ) -> None:  # fmt: skip
         entry = self.entries[name] = self.collected.entry(DOMAIN, name)
-        self.collected.date(entry, billing, place="billing")
+        self.collected.add_date(entry, billing, place="billing")
         if age is None and tried is None:
             return
         self.known[name] = DateAnswer(

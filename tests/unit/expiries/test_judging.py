@@ -26,7 +26,7 @@ def entry_of(*said: tuple[str, date | datetime | None]) -> Entry:
     collected = collect()
     entry = collected.entry(DOMAIN, "a.no")
     for place, value in said:
-        collected.date(entry, value, place=place)
+        collected.add_date(entry, value, place=place)
     return entry
 
 
@@ -115,7 +115,7 @@ def test_an_answer_that_could_not_be_had_again_counts_with_its_age() -> None:
 def test_a_domain_that_the_registry_does_not_know_is_wrong_whatever_billing_says() -> None:
     collected = collect()
     entry = collected.entry(DOMAIN, "a.no")
-    collected.date(entry, date(2028, 1, 1), place="billing")
+    collected.add_date(entry, date(2028, 1, 1), place="billing")
     collected.answer(entry, asked(None, wrong="the registry knows no such domain"), is_trusted=True)
     judged = JUDGE.judge(entry)
     assert judged.state is State.WRONG
@@ -125,7 +125,7 @@ def test_a_domain_that_the_registry_does_not_know_is_wrong_whatever_billing_says
 def test_what_was_said_before_is_taken_back_when_it_is_asked_again() -> None:
     collected = collect()
     entry = collected.entry(DOMAIN, "a.no")
-    collected.date(entry, date(2027, 11, 23), place="billing")
+    collected.add_date(entry, date(2027, 11, 23), place="billing")
     old = asked(3, age=timedelta(days=1), wrong="it is on hold, and does not resolve", failure="no answer")
     collected.answer(entry, old, is_trusted=True)
     assert JUDGE.judge(entry).state is State.ENDING
@@ -167,7 +167,7 @@ def test_it_is_fine_only_where_everybody_says_a_date_that_is_far_and_the_same(
     collected = Collected(zone=zone, columns=[])
     entry = collected.entry(DOMAIN, "a.no")
     for end in ends:
-        collected.date(entry, end, place="billing")
+        collected.add_date(entry, end, place="billing")
     judged = judge.judge(entry)
     moments = sorted(one.ends_at for one in entry.dates)
     is_near = bool(moments) and moments[0] - judge.now <= timedelta(days=30)
