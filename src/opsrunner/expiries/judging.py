@@ -73,16 +73,14 @@ class Judge:
 
     def words(self, judged: Judged) -> str:
         """Return how it stands in one line, without its name."""
-        parts = []
-        if judged.days_left is not None:
-            day = self.ends_on(judged)
-            parts.append(f"ended on {day}" if judged.state is State.ENDED else f"ends on {day}, {_left(judged)}")
+        parts = [f"{when_words(judged)}, on {self.ends_on(judged)}"] if judged.end else []
         if judged.differs:
             parts.append(f"not all say the same: {self.sources(judged)}")
         parts += judged.entry.wrong
         if judged.state is State.UNKNOWN:
             parts.append("nobody says when it ends")
-        parts += _unique(judged.entry.failure)
+        if not judged.end or any(one.answered_at for one in judged.entry.dates):  # else others say all of it
+            parts += dict.fromkeys(judged.entry.failure)
         return "; ".join(parts)
 
     def sources(self, judged: Judged) -> str:
@@ -108,6 +106,16 @@ class Judge:
         return moment.astimezone(self.zone).date()
 
 
+def when_words(judged: Judged) -> str:
+    """Return when it ends, as people say it: `ends in 3 days`, `ends tomorrow`, `ended yesterday`; '' for unknown."""
+    days = judged.days_left
+    if days is None:
+        return ""
+    if judged.state is State.ENDED:
+        return "ended today" if days == 0 else "ended yesterday" if days == -1 else f"ended {-days} days ago"
+    return "ends today" if days == 0 else "ends tomorrow" if days == 1 else f"ends in {days} days"
+
+
 def age_words(answered_at: datetime | None, *, now: datetime) -> str:
     """Return how old an answer is where that is worth a word: nothing within the hour, `3 h old`, `12 d old`."""
     if answered_at is None or now - answered_at < timedelta(hours=1):
@@ -130,12 +138,3 @@ def _first_and_last(dates: Sequence[Dated]) -> tuple[Dated, Dated]:
     if len(dates) == 1:
         return dates[0], dates[0]
     return min(dates, key=lambda one: one.ends_at), max(dates, key=lambda one: one.ends_at)
-
-
-def _left(judged: Judged) -> str:
-    days = judged.days_left
-    return "today" if days == 0 else "tomorrow" if days == 1 else f"in {days} days"
-
-
-def _unique(words: Sequence[str]) -> list[str]:
-    return list(dict.fromkeys(words))

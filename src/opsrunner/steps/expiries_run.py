@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from opsrunner.errors import StepFailed
 from opsrunner.expiries.collecting import CERTIFICATE, DOMAIN, Collected, Entry
 from opsrunner.expiries.files import certificates_in
-from opsrunner.expiries.judging import Judge, Judged, State, in_order
+from opsrunner.expiries.judging import Judge, Judged, State, in_order, when_words
 from opsrunner.expiries.names import BadName, to_domain
 from opsrunner.expiries.targets import Target, read_target
 from opsrunner.model.expiry import DateAnswer
@@ -260,6 +260,7 @@ class ExpiriesRun:
             "kind": entry.kind,
             "state": judged.state.value,
             "message": self._line(judged),
+            "when": when_words(judged),
             "customer": told.pop("customer"),
             "customer_name": told.pop("name"),
             "email": told.pop("email"),

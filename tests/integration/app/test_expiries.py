@@ -149,7 +149,7 @@ def test_a_registry_that_is_down_after_a_renewal_is_told_with_the_age_of_its_wor
     ended = company.at("2026-11-21 13:00")
     (row,) = ended.rows
     assert row["message"] == (
-        "a.no: ends on 2026-11-22, tomorrow; not all say the same: 127.0.0.1 2026-11-22 (1 d old), domains 2027-11-22;"
+        "a.no: ends tomorrow, on 2026-11-22; not all say the same: 127.0.0.1 2026-11-22 (1 d old), domains 2027-11-22;"
         " 127.0.0.1 answered 500"
     )
     company.registry.behave, company.registry.domains = None, {"a.no": "2027-11-22T10:00:00Z"}
@@ -258,9 +258,9 @@ def test_certificates_and_dates_by_hand_stand_beside_each_other(
     own.at("2026-11-20 13:00")
     before = {task.title for task in own.app.books.tasks.opened()}
     assert before == {
-        f"localhost:{server.port}: ends on 2026-11-30, in 10 days",
-        f"{tmp_path}/live/a.pem: ends on 2026-12-10, in 20 days",
-        "Lease of rack 3: ends on 2026-12-31, in 41 days",
+        f"localhost:{server.port}: ends in 10 days, on 2026-11-30",
+        f"{tmp_path}/live/a.pem: ends in 20 days, on 2026-12-10",
+        "Lease of rack 3: ends in 41 days, on 2026-12-31",
     }
     server.close()
     (tmp_path / "live/a.pem").write_text("-----BEGIN CERTIFICATE-----\n")
@@ -273,8 +273,8 @@ def test_certificates_and_dates_by_hand_stand_beside_each_other(
     (tmp_path / "live/a.pem").write_bytes(make("x", by=authority, names=("a.example",), days=(-1, 200)).pem())
     own.at("2026-11-22 13:00")
     assert {task.title for task in own.app.books.tasks.opened()} == {
-        f"localhost:{server.port}: ends on 2026-11-30, in 10 days",
-        "Lease of rack 3: ends on 2026-12-31, in 41 days",
+        f"localhost:{server.port}: ends in 10 days, on 2026-11-30",
+        "Lease of rack 3: ends in 41 days, on 2026-12-31",
     }
 
 

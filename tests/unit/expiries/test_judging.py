@@ -47,7 +47,7 @@ def test_the_earlier_date_counts_and_the_difference_is_told() -> None:
     judged = JUDGE.judge(entry_of(("billing", date(2027, 12, 1)), ("registrar", date(2026, 12, 1))))
     assert (judged.state, judged.days_left, judged.differs) == (State.ENDING, 11, True)
     words = JUDGE.words(judged)
-    assert "ends on 2026-12-01, in 11 days" in words
+    assert "ends in 11 days, on 2026-12-01" in words
     assert "not all say the same: registrar 2026-12-01, billing 2027-12-01" in words
 
 
@@ -109,7 +109,7 @@ def test_an_answer_that_could_not_be_had_again_counts_with_its_age() -> None:
     judged = JUDGE.judge(entry)
     assert judged.state is State.ENDING
     assert JUDGE.sources(judged) == "rdap.norid.no 2026-11-23 (5 d old)"
-    assert JUDGE.words(judged) == "ends on 2026-11-23, in 3 days; rdap.norid.no: no answer"
+    assert JUDGE.words(judged) == "ends in 3 days, on 2026-11-23; rdap.norid.no: no answer"
 
 
 def test_a_domain_that_the_registry_does_not_know_is_wrong_whatever_billing_says() -> None:
