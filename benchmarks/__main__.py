@@ -23,11 +23,13 @@ TOPICS: tuple[str, ...] = (
     "idle",
     "ledger",
     "ledger_writes",
+    "outbox",
     "page",
     "page_followers",
     "backup",
     "backup_large",
     "fleet",
+    "renewals",
 )
 """One module each; its `figures()` yields what it measured."""
 

@@ -23,6 +23,9 @@ from opsrunner.engine.follow_ups import FollowUps
 from opsrunner.engine.heartbeat import Pinger
 from opsrunner.engine.human import Human
 from opsrunner.engine.known_ledgers import KnownLedgers
+from opsrunner.engine.looks import Looks
+from opsrunner.engine.notices import NoticeHouse
+from opsrunner.engine.occasions import Occasions
 from opsrunner.engine.outage import Outage
 from opsrunner.engine.outbox import deliver_due, reach_mail
 from opsrunner.engine.planning import Planning
@@ -84,6 +87,17 @@ class App(OpenSite):
         """The tasks about what audits find."""
         return FindingTasks(self.desk)
 
+    @cached_property
+    def notices(self) -> NoticeHouse:
+        """What notices to customers are given."""
+        return NoticeHouse(
+            desk=self.desk,
+            leave=self.leave,
+            stream=self.sources.stream,
+            is_trial=self._mails_stay,
+            now=self.clock.now,
+        )
+
     def routine(self, name: str) -> Routine:
         """Return a routine in force. Raises NotFound with the closest name."""
         return find_routine(self.site, name)
@@ -125,9 +139,11 @@ class App(OpenSite):
             vault=self.vault,
             fleet=self.fleet,
             read_source=self.sources.read,
+            stream_source=self.sources.stream,
             people=self.people,
             follow_ups=self.follow_ups,
             findings=self.findings,
+            notices=self.notices,
             alerts=self.alerts,
             open_store=self.open_store,
         )
@@ -148,6 +164,12 @@ class App(OpenSite):
         return Recovery(books=self.books, clock=self.clock, follow_ups=self.follow_ups, marks=self._marks)
 
     @cached_property
+    def looks(self) -> Looks:
+        """What finds rows that are occasions."""
+        read, draining = self.sources.read, self.draining
+        return Looks(desk=self.desk, clock=self.clock, read_source=read, outage=self.outage, draining=draining)
+
+    @cached_property
     def by_hand(self) -> ByHand:
         """Runs that people ask for."""
         return ByHand(
@@ -158,6 +180,7 @@ class App(OpenSite):
             recovery=self.recovery,
             lock=self.lock,
             deliver=self.deliver,
+            occasions=Occasions(site=lambda: self.site, read_source=self.sources.read),
         )
 
     @cached_property
@@ -174,6 +197,7 @@ class App(OpenSite):
             clock=self.clock,
             complete=lambda mail: self.sign_in.with_link(mail, at=self.clock.now()),
             on_sent=self.pinger.mail_went,
+            goes_on=lambda: not self.draining.is_set(),
         )
 
     def transport(self) -> Transport:
@@ -208,10 +232,11 @@ class App(OpenSite):
         *,
         actor: str,
         rerun_of: int | None = None,
+        row: str | None = None,
         on_event: Callable[[RunEvent], None] = ignore,
     ) -> Run:
         """Run a routine for a person; see ByHand."""
-        return self.by_hand.run(routine, actor=actor, rerun_of=rerun_of, on_event=on_event)
+        return self.by_hand.run(routine, actor=actor, rerun_of=rerun_of, row=row, on_event=on_event)
 
     def ask(self, question: Routine, *, actor: str, on_event: Callable[[RunEvent], None] = ignore) -> Run:
         """Ask hosts what stands in no file; see ByHand."""
@@ -261,6 +286,7 @@ class App(OpenSite):
             settling=Settling(self.desk),
             rungs=Rungs(self.desk),
             digests=self.digests,
+            looks=self.looks,
             recovery=self.recovery,
             prune=Retention(
                 books=self.books,

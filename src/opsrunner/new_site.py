@@ -14,7 +14,15 @@ from opsrunner.packaged import library
 
 STARTER = Path(__file__).resolve().parent / "starter"
 WAITING_FOR_DATA = frozenset(
-    {"order-intake.yaml", "overnight-orders.yaml", "others-backups.yaml", "others-drill.yaml", "offer.yaml"}
+    {
+        "licences.yaml",
+        "order-intake.yaml",
+        "overnight-orders.yaml",
+        "others-backups.yaml",
+        "others-drill.yaml",
+        "offer.yaml",
+        "renewals.yaml",
+    }
 )
 """Routines that are nothing without the company's own data; they come switched off."""
 _BLANK = re.compile(r"@(company|timezone|owner_name|owner_email)@")

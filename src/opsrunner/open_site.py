@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from opsrunner.engine.accepting import Accepting
     from opsrunner.engine.backups import Backups
     from opsrunner.engine.digest import DigestWriter
+    from opsrunner.engine.leaving import Leave
     from opsrunner.engine.routine_acts import RoutineActs
     from opsrunner.engine.sign_in import SignIn
     from opsrunner.engine.ticks import Ticks
@@ -161,6 +162,13 @@ class OpenSite:
         from opsrunner.engine.sign_in import SignIn  # noqa: PLC0415 - as above
 
         return SignIn(self.desk)
+
+    @cached_property
+    def leave(self) -> Leave:
+        """How recipients leave notices."""
+        from opsrunner.engine.leaving import Leave  # noqa: PLC0415 - as above
+
+        return Leave(self.desk)
 
     @cached_property
     def digests(self) -> DigestWriter:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import time
 from typing import Any, Literal
 
+from opsrunner.model.rows import OnRows
 from opsrunner.model.schedule import CatchUp, Schedule
 from opsrunner.secrets import SecretRef
 
@@ -144,6 +145,8 @@ class Routine:
     accountable: str
     tags: tuple[str, ...] = ()
     schedule: Schedule = Schedule()
+    on_rows: OnRows | None = None
+    """The rows that it runs for, instead of or beside its schedule."""
     catch_up: CatchUp = CatchUp()
     overlap: Literal["skip", "queue"] = "skip"
     steps: tuple[StepPlan, ...] = ()
