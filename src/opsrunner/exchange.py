@@ -59,8 +59,6 @@ class Reply:
     status: int
     phrase: str
     location: str
-    retry_after: str = ""
-    """How long the server wants to be left alone, as it wrote it."""
     charset: str
     body: bytes
     truncated: bool
@@ -147,7 +145,6 @@ class Exchange:
                 status=response.status_code,
                 phrase=response.reason_phrase,
                 location=response.headers.get("location", ""),
-                retry_after=response.headers.get("retry-after", ""),
                 charset=response.charset_encoding or "utf-8",
                 body=body,
                 truncated=truncated,

@@ -99,7 +99,7 @@ def _read(reply: Reply, name: str, host: str, *, now: datetime) -> Said:
     if reply.status == 404:
         return Said(answer=RdapAnswer(ends_at=None, wrong=NO_SUCH_DOMAIN), by=host)
     if reply.status in _BUSY:
-        rest = _rest(reply.retry_after, now=now)
+        rest = _rest(reply.headers.get("retry-after", ""), now=now)
         return Said(by=host, failure=f"{host} wants to be left alone ({reply.status})", is_fault=True, rest=rest)
     if reply.status != 200:
         is_fault = reply.status >= 500 or reply.status in (401, 403)
