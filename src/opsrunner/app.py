@@ -141,6 +141,7 @@ class App(OpenSite):
             read_source=self.sources.read,
             stream_source=self.sources.stream,
             people=self.people,
+            almanac=self.desk.almanac,
             follow_ups=self.follow_ups,
             findings=self.findings,
             notices=self.notices,

@@ -15,13 +15,20 @@ from opsrunner.packaged import library
 STARTER = Path(__file__).resolve().parent / "starter"
 WAITING_FOR_DATA = frozenset(
     {
+        "abuse.yaml",
+        "books.yaml",
+        "disputes.yaml",
+        "feedback.yaml",
+        "letters.yaml",
         "licences.yaml",
+        "offer.yaml",
         "order-intake.yaml",
-        "overnight-orders.yaml",
         "others-backups.yaml",
         "others-drill.yaml",
-        "offer.yaml",
+        "overnight-orders.yaml",
         "renewals.yaml",
+        "retention.yaml",
+        "rewards.yaml",
     }
 )
 """Routines that are nothing without the company's own data; they come switched off."""

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, TypeAlias, cast
 
 from pydantic import AfterValidator, Field, model_validator
 
-from opsrunner.config.fields import Flag, HostName, Keys, PositiveSeconds, Text, Url, Zone
+from opsrunner.config.fields import Flag, HostName, Keys, PositiveSeconds, SourceName, Text, Url, Zone
 from opsrunner.config.page_keys import PageKeys
 from opsrunner.config.sql_keys import SqlKeys
 from opsrunner.model.site import Column, Source
@@ -89,13 +89,14 @@ class StoreKeys(Keys):
         return chosen.to_settings()
 
 
-SourceKind: TypeAlias = Literal["csv", "sqlite", "sql", "http_json"]
+SourceKind: TypeAlias = Literal["csv", "sqlite", "sql", "http_json", "tables"]
 
 SOURCE_KEYS: dict[SourceKind, frozenset[str]] = {
     "csv": frozenset({"delimiter", "encoding", "decimal"}),
     "sqlite": frozenset({"table", "query", "sql"}),
     "sql": frozenset({"table", "query", "ready"}),
     "http_json": frozenset({"items", "pages", "headers", "timeout"}),
+    "tables": frozenset({"query"}),
 }
 
 
@@ -115,12 +116,13 @@ def _check_items(path: str) -> str:
 
 
 class SourceKeys(Keys):
-    """Where rows come from; one of `csv`, `sqlite`, `sql` and `http_json`."""
+    """Where rows come from; one of `csv`, `sqlite`, `sql`, `http_json` and `tables`."""
 
     csv: Text | None = Field(default=None, description="Path of a file.")
     sqlite: Text | None = Field(default=None, description="Path of a database.")
     sql: SqlKeys | Text | None = Field(default=None, description="A database server.")
     http_json: Url | None = Field(default=None, description="Address that answers with JSON.")
+    tables: tuple[SourceName, ...] = Field(default=(), description="Other sources, side by side, for SQL over all of them.")
     columns: dict[Text, ColumnType] = Field(default_factory=dict)
     timezone: Zone | None = Field(default=None, description="Of moments without one. Default: the site's.")
     expect_rows: Flag = Field(default=False, description="No rows at all is an error.")
@@ -195,6 +197,8 @@ class SourceKeys(Keys):
             return "csv", {"path": self.csv}
         if self.http_json is not None:
             return "http_json", {"url": self.http_json}
+        if self.tables:
+            return "tables", {"tables": self.tables}
         if isinstance(self.sql, SqlKeys):
             path = self.sql.file
             return ("sqlite", {"path": path}) if path is not None else ("sql", {"database": self.sql.to_database()})

@@ -11,7 +11,7 @@ from opsrunner.clock import Clock
 from opsrunner.model.outcome import Row
 from opsrunner.model.site import Site, Source
 from opsrunner.model.store import STATE_WORD
-from opsrunner.sample import write_samples
+from opsrunner.sample.writing import write_samples
 from opsrunner.secrets import Vault
 from opsrunner.sources.reading import read_source, stream_source
 
@@ -39,7 +39,19 @@ class SiteSources:
         """Write the data of a sample site as they stand now; any other site has none."""
         site = self.site()
         if site.sample_seed is not None:
-            write_samples(site.root, self.state, seed=site.sample_seed, now=self.clock.now())
+            now = self.clock.now()
+            write_samples(site.root, self.state, seed=site.sample_seed, now=now, name=site.name)
+
+    def _ready(self, source: Source) -> Source:
+        self.write_samples()
+        if source.kind != "tables":
+            return self._in_place(source)
+        known = self.site().sources
+        tables = {name: self._in_place(known[name]) for name in source.where["tables"] if name in known}
+        return replace(source, where={**source.where, "sources": tables})
+
+    def _in_place(self, source: Source) -> Source:
+        return replace(source, where={name: self._placed(value) for name, value in source.where.items()})
 
     def _ready(self, source: Source) -> Source:
         self.write_samples()

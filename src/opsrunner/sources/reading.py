@@ -35,11 +35,21 @@ def _open_sql(source: Source, request: Request) -> AbstractContextManager[RawTab
     return open_sql(source, request)
 
 
+def _open_tables(source: Source, request: Request) -> AbstractContextManager[RawTable]:
+    from opsrunner.sources.joined import open_tables  # noqa: PLC0415  who joins nothing needs none of it
+
+    def read(table: Source, seconds: float) -> tuple[Row, ...]:
+        options = {"timeout_seconds": max(seconds, 0.001)}
+        return read_source(table, options, vault=request.vault, site_root=request.site_root, now=request.now)
+
+    return open_tables(source, request, read)
+
+
 Reader = Callable[[Source, Request], AbstractContextManager[RawTable]]
 READERS: Mapping[str, Reader] = MappingProxyType(
-    {"csv": open_csv, "sqlite": open_sqlite, "sql": _open_sql, "http_json": _open_http_json}
+    {"csv": open_csv, "sqlite": open_sqlite, "sql": _open_sql, "http_json": _open_http_json, "tables": _open_tables}
 )
-SPEAK_SQL = frozenset({"sqlite", "sql"})
+SPEAK_SQL = frozenset({"sqlite", "sql", "tables"})
 
 
 def read_source(

@@ -28,6 +28,7 @@ from opsrunner.model.outcome import Outcome, Row
 from opsrunner.model.site import Host, Source
 from opsrunner.notices.means import NoticeMeans
 from opsrunner.secrets import SecretRef, Vault
+from opsrunner.steps.team import Team
 from opsrunner.stores.base import Store
 
 __all__ = [
@@ -189,6 +190,10 @@ def _not_told(_audited: Audited) -> None:
     raise StepFailed("nobody writes down what an audit finds", permanent=True)
 
 
+def _no_team() -> Team:
+    raise StepFailed("nobody says who is there", permanent=True)
+
+
 def _no_state(to: Path) -> None:
     raise StepFailed(f"there is no ledger to copy to {to}", permanent=True)
 
@@ -225,6 +230,8 @@ class Means:
     """What asked places said of when things end."""
     rdap: RdapSettings = RdapSettings()
     """Whom to ask for the dates of domains."""
+    team: Callable[[], Team] = _no_team
+    """Tell who is away, who holds what, and what is open."""
     reports: tuple[Path, ...] = ()
     """Folders of report templates, the site's own first."""
     open_store: Callable[[str], Store] = _no_store

@@ -47,9 +47,10 @@ hosts:
   web1: {address: 192.0.2.1, groups: [shared]}
   backup1: {address: 192.0.2.2}
 sources:
-  orders: {csv: data/orders.csv}
+  orders: {csv: data/orders.csv, columns: {number: text}}
   accounts: {csv: data/accounts.csv}
   templates: {csv: data/templates.csv}
+  company: {tables: [orders], columns: {activated_at: "moment?"}}
   domains: {csv: data/domains.csv}
   services: {csv: data/services.csv}
   licences: {csv: data/licences.csv}
