@@ -212,6 +212,8 @@ class Automated:
             open_store=self.open_store,
             copy_state=lambda to: copy_ledger(self.books.ledger.path, to),
             copies=self.books.copies,
+            dates=self.books.dates,
+            rdap=site.rdap,
             samples=self.books.samples.of,
             tickets=self.books.tickets.known,
             working_time=lambda name: time_of(name, almanac=self.almanac(), zone=site.timezone),

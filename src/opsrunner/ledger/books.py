@@ -8,6 +8,7 @@ from opsrunner.ledger.acts import Acts
 from opsrunner.ledger.audit import Audit
 from opsrunner.ledger.copies import Copies
 from opsrunner.ledger.database import Ledger
+from opsrunner.ledger.dates import Dates
 from opsrunner.ledger.days import Days
 from opsrunner.ledger.digests import Digests
 from opsrunner.ledger.ends import Ends
@@ -61,6 +62,7 @@ class Books:
         self.acts = Acts(ledger)
         self.copies = Copies(ledger)
         self.foreign = ForeignBackups(ledger)
+        self.dates = Dates(ledger)
         self.findings = Findings(ledger)
         self.samples = Samples(ledger)
         self.seen_rows = SeenRows(ledger)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from opsrunner.model.expiry import RdapSettings
 from opsrunner.model.person import Person, Roster
 from opsrunner.model.routine import Routine
 from opsrunner.model.schedule import Calendar, DigestTimes, Freeze
@@ -174,6 +175,7 @@ class Site:
     limits: Limits = Limits()
     heartbeat: Heartbeat | None = None
     web: WebSettings = WebSettings()
+    rdap: RdapSettings = RdapSettings()
     routines: Mapping[str, Routine] = field(default_factory=dict)
     broken: Mapping[str, tuple[Problem, ...]] = field(default_factory=dict)
     sample_seed: int | None = None

@@ -21,6 +21,7 @@ from opsrunner.ledger.search import Place, TaskFilter
 from opsrunner.ledger.service import Gap
 from opsrunner.ledger.setting_back import set_back
 from opsrunner.model.backup import Drill, Gone, NewCopy, Reread
+from opsrunner.model.expiry import DateAnswer, KeptText, Resting
 from opsrunner.model.finding import Acceptance, Audited, Cause, Finding, HostReport, Sample, Severity
 from opsrunner.model.foreign import Checked, ForeignBackup, ForeignDrill, ForeignState
 from opsrunner.model.look import Look
@@ -39,6 +40,9 @@ LATER = NOW + timedelta(days=1)
 SMALL = {"approvals", "suppressions", "looks",
          "routines", "holds", "frozen", "requests", "absences", "acceptances", "hosts_seen", "host_facts", "digests",
          "old", "meta", "links", "sessions", "sqlite_sequence", "ticket_looks"}  # fmt: skip
+SMALL = {"approvals", "suppressions", "routines", "holds", "frozen", "requests", "absences", "acceptances", "hosts_seen",
+         "host_facts", "digests", "old", "meta", "links", "sessions", "resting_servers", "kept_texts", "looks",
+         "sqlite_sequence"}  # fmt: skip
 """What is bounded by the site's files, by what people enter, or by retention; `old` are digests."""
 LIVE = {"copies_lying", "outbox_due", "outbox_texts", "tasks_open", "tasks_key", "requests_open"}
 """Indices of what is still to be done: walking over all of that is meant."""
@@ -156,6 +160,10 @@ OWN: dict[str, dict[str, Any]] = {
     "Copies.note": {"notes": (*NOTES, CHECKED, PROVEN)},
     "ForeignBackups.check": {"checked": CHECKED},
     "ForeignBackups.drill": {"drill": PROVEN},
+    "Dates.answers": {"place": "rdap", "names": ["a.no"]},
+    "Dates.keep": {"answers": (DateAnswer(place="rdap", name="a.no", tried_at=NOW),)},
+    "Dates.rest": {"resting": (Resting(server="rdap", until=NOW, why="x"),), "recovered": ("other",)},
+    "Dates.keep_text": {"text": KeptText(text="{}", fetched_at=None, tried_at=NOW)},
     "Runs.claim": {"new": CLAIM},
     "Runs.claim_ended": {"news": (replace(CLAIM, status=RunStatus.MISSED, nominal_at=LATER),)},
     "Runs.finish": {"status": RunStatus.FAILED},

@@ -56,6 +56,8 @@ sources:
   support: {csv: data/support.csv}
   company: {tables: [orders], columns: {activated_at: "moment?"}}
   domains: {csv: data/domains.csv}
+  services: {csv: data/services.csv}
+  licences: {csv: data/licences.csv}
   mail-log: {csv: data/mail_log.csv}
 stores:
   offsite: {local: {path: copies}}
