@@ -151,6 +151,8 @@ def _note(occurrence: Occurrence, held: str) -> str:
         "frozen": "left out: frozen",
         "holiday": "left out: holiday",
         "coalesced": "left out: a later one stands for it",
+        "outside": "left out: outside of its maintenance window",
+        "cancelled": "left out: its maintenance window was cancelled",
     }
     return "; ".join(part for part in (occurrence.shift, reasons.get(held, held)) if part)
 

@@ -10,7 +10,7 @@ from opsrunner.config.positions import Path
 from opsrunner.model.routine import StepPlan
 from opsrunner.steps.task import TaskDefaults, TaskOptions
 
-Noun: TypeAlias = Literal["holder", "person", "host", "source", "store", "mail template", "routine", "calendar"]
+Noun: TypeAlias = Literal["holder", "person", "host", "source", "store", "mail template", "routine", "window", "calendar"]
 
 WORDS: Mapping[Noun, str] = {
     "holder": "role, roster or person",
@@ -20,6 +20,7 @@ WORDS: Mapping[Noun, str] = {
     "store": "store",
     "mail template": "mail template",
     "routine": "routine",
+    "window": "maintenance window",
     "calendar": "calendar",
 }
 

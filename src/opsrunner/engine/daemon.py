@@ -190,6 +190,7 @@ class Daemon:
             planning.put_in_force(force.site.routines, almanac=force.almanac, at=now)
             self._books.service.keep_site_file(force.loaded.site_text)
             self._books.service.keep_inventory(force.loaded.inventory_text)
+            self._books.service.keep_maintenance_file(force.loaded.maintenance_text)
             self._books.audit.add("reload", "site", actor="opsrunner", at=now, detail=count, address="")
         self._is_current = True
         self._passes.call_for_one()

@@ -34,6 +34,8 @@ _REASONS: Mapping[str, str] = {
     "asked": "as asked",
     "coalesced": "a later one stands for it",
     "window": "too late to catch up",
+    "outside": "outside of its maintenance window",
+    "cancelled": "its maintenance window was cancelled",
     "policy": "not caught up, as its file says",
     "shutdown": "opsrunner was stopped",
     "crash": "opsrunner ended without warning",
