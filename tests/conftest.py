@@ -6,6 +6,8 @@ import logging
 import os
 import shutil
 import socket
+import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from ipaddress import ip_address
@@ -109,6 +111,17 @@ def _own_log() -> Iterator[None]:
         logger.propagate = propagate
         for handler in [one for one in logger.handlers if one not in handlers]:
             logger.removeHandler(handler)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _idle_at_the_end() -> Iterator[None]:
+    """Refuse threads that tests leave behind at work: every later test would have to share its core with them."""
+    yield
+    before = time.process_time()
+    time.sleep(0.3)
+    busy_seconds = time.process_time() - before
+    left = [f"{thread.name} ({getattr(thread, '_target', '')})" for thread in threading.enumerate()]
+    assert busy_seconds < 0.15, f"something that a test began is still at work: {left}"
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
+from opsrunner.ledger.attachments import attachments_from_text, attachments_to_text
 from opsrunner.ledger.codec import optional_moment, optional_text, to_moment, to_text
 from opsrunner.ledger.database import Ledger
 from opsrunner.model.mail import NewMail, QueuedMail
@@ -29,7 +30,8 @@ class Outbox:
                 due = at if mail.not_before is None else max(at, mail.not_before)
                 mail_id = self._ledger.insert(
                     'INSERT INTO outbox(message_id, "to", subject, text, html, about, task, "unique", created_at,'
-                    " not_before, next_try_at) VALUES (?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT DO NOTHING",
+                    " not_before, next_try_at, bulk, series, per_minute, reply_to, list_unsubscribe, attachments)"
+                    " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT DO NOTHING",
                     (
                         f"{uuid.uuid4().hex}.{self._ledger.id}",
                         mail.to,
@@ -42,6 +44,12 @@ class Outbox:
                         to_text(at),
                         optional_text(mail.not_before),
                         to_text(due),
+                        mail.bulk,
+                        mail.series,
+                        mail.per_minute,
+                        mail.reply_to,
+                        mail.list_unsubscribe,
+                        attachments_to_text(mail.attachments),
                     ),
                 )
                 ids += [] if mail_id is None else [mail_id]
@@ -55,7 +63,7 @@ class Outbox:
         """Return the mails to try now, oldest first."""
         sql = (
             "SELECT * FROM outbox WHERE sent_at IS NULL AND failed_at IS NULL AND withdrawn_at IS NULL"
-            " AND next_try_at <= ? ORDER BY next_try_at, id LIMIT ?"
+            " AND next_try_at <= ? ORDER BY bulk, next_try_at, id LIMIT ?"
         )
         return [_mail(row) for row in self._ledger.all(sql, (to_text(now), limit))]
 
@@ -148,4 +156,10 @@ def _mail(row: sqlite3.Row) -> QueuedMail:
         sent_at=optional_moment(row["sent_at"]),
         failed_at=optional_moment(row["failed_at"]),
         error=row["error"],
+        bulk=bool(row["bulk"]),
+        series=row["series"],
+        per_minute=row["per_minute"],
+        reply_to=row["reply_to"],
+        list_unsubscribe=row["list_unsubscribe"],
+        attachments=attachments_from_text(row["attachments"]),
     )

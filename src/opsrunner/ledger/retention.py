@@ -74,8 +74,8 @@ class Forgetting:
     def forget_mail_texts(self, *, before: datetime) -> int:
         """Empty the texts of mails that went, were taken back or given up; what became of them stays known."""
         return self._slice(
-            "UPDATE outbox SET text = '', html = '' WHERE id IN (SELECT id FROM outbox WHERE text <> ''"
-            " AND created_at < ?1 AND coalesce(sent_at, withdrawn_at, failed_at) < ?1 ORDER BY created_at LIMIT ?2)",
+            "UPDATE outbox SET text = '', html = '', attachments = '' WHERE id IN (SELECT id FROM outbox"
+            " WHERE text <> '' AND created_at < ?1 AND coalesce(sent_at, withdrawn_at, failed_at) < ?1 ORDER BY created_at LIMIT ?2)",
             before,
         )
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass
+from email.policy import EmailPolicy
 
 from opsrunner.errors import MailFailed
 
@@ -24,6 +25,8 @@ _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _ADDRESS = re.compile(rf"({_ATOM}(?:\.{_ATOM})*)@({_LABEL}(?:\.{_LABEL})*)")
 _MESSAGE_ID = re.compile(rf"<{_ATOM}(?:\.{_ATOM})*@{_LABEL}(?:\.{_LABEL})*>")
+_LEAVE = re.compile(r"(?:https?://|mailto:)[A-Za-z0-9._~:/?#@!$&'()*+;=%-]+")
+_LEAVE_LENGTH = 900
 _ENCODED = "=?"
 """Where an encoded word (RFC 2047) begins: the mail library unpacks one even in an address, line breaks and all."""
 _UNWANTED = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
@@ -48,6 +51,22 @@ class MailAddress:
     def domain(self) -> str:
         """What stands after the `@`."""
         return self.address.rpartition("@")[2]
+
+
+class WholeLine(str):
+    """A header's checked value that is never folded: the mail library would make encoded words of a long address."""
+
+    name: str
+
+    def __new__(cls, name: str, value: str) -> WholeLine:
+        """Make the value of the header `name`; it is ASCII without line breaks."""
+        line = super().__new__(cls, value)
+        line.name = name
+        return line
+
+    def fold(self, *, policy: EmailPolicy) -> str:
+        """Return the header as it goes over the wire, as the mail library asks for it."""
+        return f"{self.name}: {self}{policy.linesep}"
 
 
 def clean_line(text: str, *, length: int = SUBJECT_LENGTH) -> str:
@@ -85,6 +104,16 @@ def parse_message_id(text: str, *, domain: str) -> str:
     if _MESSAGE_ID.fullmatch(whole) is None or len(whole) > ADDRESS_LENGTH or _ENCODED in whole:
         raise MailFailed(f"not a Message-ID: {clean_line(text, length=80)!r}", permanent=True)
     return whole
+
+
+def parse_leave(text: str) -> str:
+    """Return `text`, where it is one web or mail address at which to leave a list (RFC 2369).
+
+    Raises MailFailed (permanent) for everything else.
+    """
+    if _LEAVE.fullmatch(text) is None or len(text) > _LEAVE_LENGTH or _ENCODED in text:
+        raise MailFailed(f"not an address to leave at: {clean_line(text, length=80)!r}", permanent=True)
+    return text
 
 
 def _visible(character: str) -> str:

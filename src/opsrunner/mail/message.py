@@ -9,14 +9,18 @@ from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime
 
-from opsrunner.mail.headers import MailAddress, clean_line, parse_address, parse_message_id
-from opsrunner.model.mail import NewMail, QueuedMail
+from opsrunner.errors import MailFailed
+from opsrunner.mail.headers import MailAddress, WholeLine, clean_line, parse_address, parse_leave, parse_message_id
+from opsrunner.model.mail import Attachment, NewMail, QueuedMail
 
 _LINE_LENGTH = 78
 _COLOUR_CODES = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)")
 _LINE_ENDS = re.compile(r"\r\n|[\r\u0085\u2028\u2029]")
 _CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 _SURROGATES = re.compile(r"[\ud800-\udfff]")
+_CONTENT_TYPE = re.compile(r"([a-z]+)/([a-z0-9][a-z0-9.+-]*)((?:; ?[a-z]+=[A-Za-z0-9_-]+)*)")
+_NOT_IN_FILE_NAMES = re.compile(r"[^A-Za-z0-9._-]+")
+_FILE_NAME_LENGTH = 60
 
 
 def build(mail: NewMail | QueuedMail, *, from_: str, message_id: str, date: datetime) -> EmailMessage:
@@ -25,7 +29,7 @@ def build(mail: NewMail | QueuedMail, *, from_: str, message_id: str, date: date
     `date` is when the mail was queued, so that it stays true after days of retries. Whatever the
     texts hold, the message has one recipient, the headers below and lines of legal length.
     `message_id` is a whole Message-ID or what stands before its `@`; the sender's domain completes it.
-    Raises MailFailed (permanent) where an address or the Message-ID is not one.
+    Raises MailFailed (permanent) where an address, the Message-ID or the type of a file is not one.
     """
     message = EmailMessage(policy=SMTP)
     sender = parse_address(from_)
@@ -35,6 +39,10 @@ def build(mail: NewMail | QueuedMail, *, from_: str, message_id: str, date: date
     message["Date"] = format_datetime(date.astimezone(UTC))
     message["Message-ID"] = parse_message_id(message_id, domain=sender.domain)
     message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no holiday replies to a machine
+    if mail.reply_to:
+        message["Reply-To"] = _header_address(parse_address(mail.reply_to))
+    if mail.list_unsubscribe:
+        message["List-Unsubscribe"] = WholeLine("List-Unsubscribe", f"<{parse_leave(mail.list_unsubscribe)}>")
     _set_body(message, clean_text(mail.text), subtype="plain")
     if mail.html:
         message.make_alternative()
@@ -42,6 +50,8 @@ def build(mail: NewMail | QueuedMail, *, from_: str, message_id: str, date: date
         _set_body(part, clean_text(mail.html), subtype="html")
         del part["MIME-Version"]
         message.attach(part)
+    for attachment in mail.attachments:
+        _attach(message, attachment)
     return message
 
 
@@ -63,6 +73,20 @@ def _header_address(address: MailAddress) -> Address:
 def _set_body(message: EmailMessage, text: str, *, subtype: str) -> None:
     body = text if text.endswith("\n") else text + "\n"
     message.set_content(body, subtype=subtype, charset="utf-8", cte=_transfer_encoding(body))
+
+
+def _attach(message: EmailMessage, attachment: Attachment) -> None:
+    """Add a file. Raises MailFailed (permanent) where its type is none."""
+    match = _CONTENT_TYPE.fullmatch(attachment.content_type)
+    if match is None or match[1] in {"multipart", "message"}:
+        raise MailFailed(f"not a type of a file: {clean_line(attachment.content_type, length=80)!r}", permanent=True)
+    parameters = dict(item.strip().split("=", 1) for item in match[3].split(";") if item)
+    if match[1] == "text":
+        parameters.setdefault("charset", "utf-8")
+    name = _NOT_IN_FILE_NAMES.sub("-", attachment.name).strip(".-")[:_FILE_NAME_LENGTH] or "attachment"
+    message.add_attachment(
+        attachment.data, maintype=match[1], subtype=match[2], cte="base64", filename=name, params=parameters
+    )
 
 
 def _transfer_encoding(text: str) -> str:

@@ -7,6 +7,17 @@ from datetime import datetime
 
 
 @dataclass(frozen=True, kw_only=True)
+class Attachment:
+    """A file that goes with a mail."""
+
+    name: str
+    """As the recipient sees it: `maintenance.ics`."""
+    content_type: str
+    """With its parameters: `text/calendar; method=PUBLISH`."""
+    data: bytes
+
+
+@dataclass(frozen=True, kw_only=True)
 class NewMail:
     """A mail to hand over. Headers are sanitised when it is built, never trusted here."""
 
@@ -22,6 +33,18 @@ class NewMail:
     """End of the recipient's quiet hours, where it has to wait."""
     unique: str | None = None
     """A second mail with the same word is not queued: `digest-3-boss@example.com`, `remind-12--3600`."""
+    bulk: bool = False
+    """One of many to customers: it leaves after all that people wait for."""
+    series: str = ""
+    """What a mail of many belongs to, such as its notice: `per_minute` counts by it."""
+    per_minute: int | None = None
+    """How many mails of the `series` may leave within any minute; None: as fast as the server takes them."""
+    reply_to: str = ""
+    """Where answers go; empty: to the sender."""
+    list_unsubscribe: str = ""
+    """Where the recipient says no to more, `https://…` or `mailto:…` (RFC 2369); empty where mails are part of a
+    contract."""
+    attachments: tuple[Attachment, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,3 +66,9 @@ class QueuedMail:
     sent_at: datetime | None = None
     failed_at: datetime | None = None
     error: str = ""
+    bulk: bool = False
+    series: str = ""
+    per_minute: int | None = None
+    reply_to: str = ""
+    list_unsubscribe: str = ""
+    attachments: tuple[Attachment, ...] = ()

@@ -42,9 +42,8 @@ HOURS = (0, 0, 0, 1, 1, 3)
 
 @pytest.mark.timeout(600)
 def test_it_accounts_for_everything_through_50_kills(killed_house: Callable[..., Any]) -> None:
-    house = killed_house(random.Random(7))
-    loop(house, kills=50)
-    check(house)
+    """Two sites beside each other."""
+    kill_all([killed_house(random.Random(seed)) for seed in (7, 8)], kills=25)
 
 
 @pytest.mark.soak
@@ -54,8 +53,12 @@ def test_it_accounts_for_everything_through_1000_kills(killed_house: Callable[..
     seed = int(os.environ.get("KILL_SEED") or time.time())
     print(f"\nKILL_SEED={seed}")
     houses = [killed_house(random.Random(seed + number)) for number in range(4)]
+    kill_all(houses, kills=250)
+
+
+def kill_all(houses: list[Any], *, kills: int) -> None:
     with ThreadPoolExecutor() as threads:
-        list(threads.map(lambda house: loop(house, kills=250), houses))
+        list(threads.map(lambda house: loop(house, kills=kills), houses))
     for house in houses:
         check(house)
 
@@ -173,7 +176,8 @@ def check_occurrences(house: Any) -> int:
 def check_steps(house: Any, counted: Counter[tuple[int, str]]) -> int:
     """What succeeded was done, what was not reached was not, and nothing was done again but what was in flight.
 
-    Returns how many ended in doubt: those that may not be done again, and what was cut off too often. A step of which a process lived when the daemon was killed had been entered.
+    Returns how many ended in doubt: those that may not be done again, and what was cut off too often. A step of which
+    a process lived when the daemon was killed had been entered.
     """
     in_doubt = 0
     known = set()

@@ -51,7 +51,10 @@ class Answer(socketserver.StreamRequestHandler):
         assert isinstance(self.server, Watcher)
         head = b""
         while not head.endswith(b"\r\n\r\n"):
-            head += self.rfile.readline()
+            line = self.rfile.readline()
+            if not line:
+                return  # it hung up before it had asked
+            head += line
         self.server.heard.append(head)
         answer = b"HTTP/1.1 " + self.server.status + b"\r\nContent-Length: 2\r\nConnection: close\r\n\r\nOK"
         with suppress(OSError):

@@ -6,12 +6,13 @@ import threading
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from opsrunner.ledger.books import Books
 from opsrunner.ledger.outbox import CLAIM_SECONDS
-from opsrunner.model.mail import NewMail
+from opsrunner.model.mail import Attachment, NewMail
 from opsrunner.model.task import Evidence, NewTask, TaskKind, TaskStatus
 
 SECOND = timedelta(seconds=1)
@@ -42,6 +43,24 @@ def test_a_mail_waits_as_it_was_written_through_a_restart(books: Books, now: dat
         assert mail == books.outbox.due(now)[0]
     finally:
         again.ledger.close()
+
+
+def test_a_mail_of_many_waits_with_all_that_goes_along(books: Books, now: datetime) -> None:
+    files = (Attachment(name="å.ics", content_type="text/calendar", data=bytes(range(256))),)
+    more: dict[str, Any] = {
+        "bulk": True,
+        "series": "maintenance-9",
+        "per_minute": 60,
+        "reply_to": "support@example.com",
+        "list_unsubscribe": "https://example.com/leave",
+        "attachments": files,
+    }
+    books.outbox.put([replace(MAIL, **more)], at=now)
+    (mail,) = books.outbox.due(now)
+    assert {name: getattr(mail, name) for name in more} == more
+    books.outbox.sent(mail.id, now)
+    assert books.forgetting.forget_mail_texts(before=now + SECOND) == 1
+    assert books.ledger.all("SELECT text, html, attachments FROM outbox")[0][:] == ("", "", "")
 
 
 def test_every_mail_has_a_message_id_of_its_own_that_names_the_ledger(books: Books, now: datetime) -> None:

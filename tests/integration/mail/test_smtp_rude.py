@@ -84,12 +84,16 @@ class Conversation(socketserver.StreamRequestHandler):
         usual = {"EHLO": b"250-here\r\n250 STARTTLS\r\n", "DATA": b"354 go on\r\n", "STARTTLS": b"220 go on\r\n"}
         self.say(self.server.answers.get(verb, usual.get(verb, b"250 OK\r\n")))
         if verb == "DATA":
-            text = "".join(iter(lambda: self.rfile.readline().decode("latin-1"), ".\r\n"))
-            self.server.mails.append(text)
+            self.server.mails.append("".join(self.mail_lines()))
             self.say(self.server.answers.get(END, b"250 taken\r\n"))
         if verb == "STARTTLS" and self.server.tls is not None:
             self.request = self.server.tls.wrap_socket(self.request, server_side=True)
             self.setup()
+
+    def mail_lines(self) -> Iterator[str]:
+        """Yield the lines of a mail up to its dot, or to the end of a client that hangs up before it."""
+        while (line := self.rfile.readline().decode("latin-1")) not in ("", ".\r\n"):
+            yield line
 
     def say(self, answer: Answer) -> None:
         if callable(answer):

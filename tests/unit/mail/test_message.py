@@ -4,6 +4,7 @@ import email
 import email.policy
 from datetime import UTC, datetime
 from email.message import EmailMessage, MIMEPart
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from opsrunner.errors import MailFailed
 from opsrunner.mail.message import build
-from opsrunner.model.mail import NewMail
+from opsrunner.model.mail import Attachment, NewMail
 
 MOMENT = datetime(2026, 11, 21, 6, 0, tzinfo=UTC)
 HEADERS = ["From", "To", "Subject", "Date", "Message-ID", "Auto-Submitted", "Content-Type", "MIME-Version"]
@@ -104,6 +105,66 @@ def test_it_keeps_lines_legal_however_long_the_text(sign: str) -> None:
 
 def test_it_ends_lines_as_smtp_wants() -> None:
     assert b"\n" not in message_of(text="a\nb", html="<p>a\nb</p>").as_bytes().replace(b"\r\n", b"")
+
+
+CALENDAR = Attachment(
+    name="maintenance.ics",
+    content_type="text/calendar; method=PUBLISH",
+    data="BEGIN:VCALENDAR\r\nSUMMARY:Å\r\n".encode(),
+)
+
+
+def notice(**more: Any) -> EmailMessage:
+    mail = NewMail(to="c@example.com", subject="Maintenance", text="Text", html="<p>Text</p>", bulk=True, **more)
+    return build(mail, from_="ops@example.com", message_id="abc.1", date=MOMENT)
+
+
+def test_files_go_beside_the_text_and_its_html() -> None:
+    mail = read(
+        notice(attachments=(CALENDAR, Attachment(name="a.pdf", content_type="application/pdf", data=b"\0\xff")))
+    )
+    assert mail.get_content_type() == "multipart/mixed"
+    body, calendar, document = mail.iter_parts()
+    assert [part.get_content_type() for part in body.iter_parts()] == ["text/plain", "text/html"]
+    assert (calendar.get_content_type(), calendar.get_filename()) == ("text/calendar", "maintenance.ics")
+    assert (calendar.get_param("method"), calendar.get_param("charset")) == ("PUBLISH", "utf-8")
+    assert calendar.get_payload(decode=True) == CALENDAR.data
+    assert (document.get_content_disposition(), document.get_content()) == ("attachment", b"\0\xff")
+
+
+@pytest.mark.parametrize(
+    ("name", "seen"),
+    [("a b\r\nX: y.ics", "a-b-X-y.ics"), ("../../etc/passwd", "etc-passwd"), ("å", "attachment"), ("x" * 99, "x" * 60)],
+)
+def test_a_file_has_a_plain_name(name: str, seen: str) -> None:
+    mail = read(notice(attachments=(Attachment(name=name, content_type="text/calendar", data=b"x"),)))
+    *_, file = mail.iter_parts()
+    assert file.get_filename() == seen
+
+
+@pytest.mark.parametrize("content_type", ["", "text", "text/x\r\nBcc: e@x", "message/rfc822", 'text/x; a="b"'])
+def test_it_refuses_a_file_whose_type_is_none(content_type: str) -> None:
+    with pytest.raises(MailFailed, match="not a type of a file") as raised:
+        notice(attachments=(Attachment(name="a", content_type=content_type, data=b""),))
+    assert raised.value.permanent
+
+
+def test_it_says_where_answers_go_and_where_to_leave() -> None:
+    leave = "https://example.com/leave?who=" + "x" * 400
+    message = notice(reply_to="Support desk <support@example.com>", list_unsubscribe=leave)
+    assert f"\r\nList-Unsubscribe: <{leave}>\r\n".encode() in message.as_bytes()
+    mail = read(message)
+    assert mail["Reply-To"] == "Support desk <support@example.com>"
+    assert set(mail.keys()) == {*HEADERS, "Reply-To", "List-Unsubscribe"}
+
+
+@pytest.mark.parametrize(
+    "leave",
+    ["leave", "ftp://x", "https://x>\r\nBcc: e@x", "https://x y", "https://x/=?utf-8?q?=0D=0ABcc:x?=", "mailto:å@x"],
+)
+def test_it_refuses_what_is_no_address_to_leave_at(leave: str) -> None:
+    with pytest.raises(MailFailed, match="not an address to leave at"):
+        notice(list_unsubscribe=leave)
 
 
 SIGNS = tuple('\r\n\0\u2028\u0085\x1c",;<>@(\\: .aé\ud800')
