@@ -9,6 +9,7 @@ from pathlib import Path
 
 from opsrunner.clock import Clock, SystemClock
 from opsrunner.engine.alerts import Alerts
+from opsrunner.engine.announcer import Announcer
 from opsrunner.engine.automated import Automated
 from opsrunner.engine.by_hand import ByHand, find_routine
 from opsrunner.engine.checklists import Checklists
@@ -161,6 +162,11 @@ class App(OpenSite):
         )
 
     @cached_property
+    def announcer(self) -> Announcer:
+        """What keeps maintenance windows and incidents."""
+        return Announcer(self.desk, read=self.sources.read, is_trial=self._mails_stay)
+
+    @cached_property
     def pinger(self) -> Pinger:
         """What tells the heartbeat's watcher that we live."""
         return Pinger(lambda: self.site.heartbeat, vault=self.vault, clock=self.clock)
@@ -278,6 +284,7 @@ class App(OpenSite):
             outage=self.outage,
             workers=workers,
             deliver=self.deliver,
+            announce=lambda: self.announcer.work(self.clock.now()),
             pinger=self.pinger,
             grace_seconds=lambda: self.site.limits.grace_seconds,
             draining=self.draining,

@@ -14,9 +14,16 @@ from opsrunner.packaged import library
 
 STARTER = Path(__file__).resolve().parent / "starter"
 WAITING_FOR_DATA = frozenset(
-    {"order-intake.yaml", "overnight-orders.yaml", "others-backups.yaml", "others-drill.yaml", "offer.yaml"}
+    {
+        "maintenance-eve.yaml",
+        "offer.yaml",
+        "order-intake.yaml",
+        "others-backups.yaml",
+        "others-drill.yaml",
+        "overnight-orders.yaml",
+    }
 )
-"""Routines that are nothing without the company's own data; they come switched off."""
+"""Routines that are nothing without the company's own data or windows; they come switched off."""
 _BLANK = re.compile(r"@(company|timezone|owner_name|owner_email)@")
 SECRETS = "secrets"
 GIT_IGNORE = f"/var/\n/.opsrunner-state\n/{SECRETS}/\n"

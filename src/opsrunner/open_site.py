@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from opsrunner.engine.accepting import Accepting
     from opsrunner.engine.backups import Backups
     from opsrunner.engine.digest import DigestWriter
+    from opsrunner.engine.downtime_acts import DowntimeActs
     from opsrunner.engine.routine_acts import RoutineActs
     from opsrunner.engine.sign_in import SignIn
     from opsrunner.engine.ticks import Ticks
@@ -147,6 +148,13 @@ class OpenSite:
         from opsrunner.engine.routine_acts import RoutineActs  # noqa: PLC0415 - as above
 
         return RoutineActs(self.desk)
+
+    @cached_property
+    def downtime_acts(self) -> DowntimeActs:
+        """What staff do about windows and incidents."""
+        from opsrunner.engine.downtime_acts import DowntimeActs  # noqa: PLC0415 - as above
+
+        return DowntimeActs(self.desk)
 
     @cached_property
     def accepting(self) -> Accepting:

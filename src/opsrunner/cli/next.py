@@ -15,8 +15,10 @@ from opsrunner.cli.session import Session
 from opsrunner.errors import UsageError
 
 if TYPE_CHECKING:
+    from opsrunner.engine.in_force import SiteInForce
     from opsrunner.ledger.holds import Hold
-    from opsrunner.model.schedule import Occurrence
+    from opsrunner.model.schedule import Occurrence, Schedule
+    from opsrunner.schedules.almanac import Almanac
 
 EXAMPLE = """
 opsrunner next nightly-backups --count 10
@@ -81,7 +83,8 @@ def _next_of_routine(session: Session, routine_id: str, *, after: str | None, co
     zone = _zone_of(routine.schedule.rules, force.site.timezone)
     start = _after(after, now=now, zone=ZoneInfo(zone))
     holds = _holds(session, routine_id, since=min(start, now))
-    found = next_times(routine, holds=holds, world=world_of(force.site, force.almanac), after=start, count=count)
+    almanac = _almanac(session, force, routine.schedule)
+    found = next_times(routine, holds=holds, world=world_of(force.site, almanac), after=start, count=count)
     if session.as_json:
         _print_occurrences(session, found, zone=zone)
         return 0
@@ -104,6 +107,24 @@ def _holds(session: Session, routine_id: str, *, since: datetime) -> list[Hold]:
     books = Books.open(ledger)
     try:
         return [hold for hold in books.holds.since(since) if hold.routine == routine_id]
+    finally:
+        books.ledger.close()
+
+
+def _almanac(session: Session, force: SiteInForce, schedule: Schedule) -> Almanac:
+    """Return the site's calendars; where the schedule goes by windows, with what was changed of these."""
+    from opsrunner.engine.state import LEDGER
+    from opsrunner.schedules.window_rules import windows_of
+
+    ledger = session.state_folder / LEDGER
+    if not windows_of(schedule) or not ledger.exists():
+        return force.almanac
+    from opsrunner.engine.in_force import FIRST_MOMENT, almanac_of
+    from opsrunner.ledger.books import Books
+
+    books = Books.open(ledger)
+    try:
+        return almanac_of(force.site, books.downtimes.changes(since=FIRST_MOMENT))
     finally:
         books.ledger.close()
 

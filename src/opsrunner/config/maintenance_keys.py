@@ -162,7 +162,9 @@ class IncidentKeys(Keys):
     approve_by: Text = Field(default="owner", description="Role, roster or person who approves the credits.")
     template: Text = "incident"
     review: Name = Field(default="incident-review", description="Checklist of the review.")
-    credit: CreditKeys | None = None
+    credit: CreditKeys | None = Field(
+        default_factory=lambda: CreditKeys.model_validate({}), description="null: no list of credits."
+    )
 
     @field_validator("audience", mode="before")
     @classmethod

@@ -126,6 +126,8 @@ class Daemon:
             return
         if not self._has_begun:
             self._begin(now)
+        if self._parts.in_force.has_news_of_windows():  # what was moved is not to start at its old time
+            self._reload(now)
         if self._passes.is_due(now):  # what was in force until now is accounted for before it changes
             if self._passes.run(now):
                 return  # what was handed over is entered first, the other duties come with the next look

@@ -10,6 +10,7 @@ from opsrunner.ledger.copies import Copies
 from opsrunner.ledger.database import Ledger
 from opsrunner.ledger.days import Days
 from opsrunner.ledger.digests import Digests
+from opsrunner.ledger.downtimes import Downtimes
 from opsrunner.ledger.ends import Ends
 from opsrunner.ledger.finding_counts import FindingCounts
 from opsrunner.ledger.findings import Findings
@@ -58,6 +59,7 @@ class Books:
         self.finding_counts = FindingCounts(ledger)
         self.host_facts = HostFactsTable(ledger)
         self.digests = Digests(ledger)
+        self.downtimes = Downtimes(ledger)
         self.absences = Absences(ledger)
         self.notes = Notes(ledger)
         self.audit = Audit(ledger)

@@ -118,7 +118,7 @@ class IncidentRules:
     approve_by: str = "owner"
     template: str = "incident"
     review: tuple[ReviewItem, ...] = ()
-    credit: CreditRule | None = None
+    credit: CreditRule | None = CreditRule()
 
 
 @dataclass(frozen=True, kw_only=True)
