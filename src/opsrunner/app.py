@@ -233,6 +233,7 @@ class App(OpenSite):
             by_hand=self.by_hand,
             digests=self.digests,
             deliver=self.deliver,
+            announce=lambda: self.announcer.work(self.clock.now()),
         )
         return trial.run(actor=actor, on_event=on_event)
 

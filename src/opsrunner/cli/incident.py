@@ -186,9 +186,8 @@ def _since(text: str | None, app: OpenSite, *, now: datetime) -> datetime | None
 
 def _affected(session: Session, app: App, hosts: tuple[str, ...]) -> Affected:
     """Return whom it affects. Raises UsageError for a host that nothing knows of."""
-    from opsrunner.engine.affected import Affected, affected
+    from opsrunner.engine.affected import Affected, affected, require_known
     from opsrunner.engine.downtimes import expand_hosts
-    from opsrunner.steps.suggestions import nearest
 
     rules = app.site.maintenance.incidents
     try:
@@ -199,13 +198,7 @@ def _affected(session: Session, app: App, hosts: tuple[str, ...]) -> Affected:
         if not session.as_json:
             session.screen.line(f"Whom it affects cannot be read now: {exc}", tone="look")
         return Affected(people=())
-    known = {host.casefold() for host in (*app.site.hosts, *found.hosts)}
-    known |= {group.casefold() for host in app.site.hosts.values() for group in host.groups}
-    for host in hosts:
-        if known and host.casefold() not in known and host != "all":
-            hint = nearest(host, sorted(known)[:2000]) if len(known) < 2000 else ""
-            hint = hint if "did you mean" in hint else ""
-            raise UsageError(f"neither the inventory nor the customers' data know a host '{host}'{hint}")
+    require_known(hosts, found, app.site)
     return found
 
 

@@ -177,7 +177,9 @@ class SiteLoader:
         known = Known(names={**site.names.defined(), "mail template": mails, "routine": routines, **windows})
         lists = list_problems(self._shelf.own.values(), known)
         report = self._windows.report()
-        known.note_unknown(self._windows.references, report)
+        has_hosts = bool(site.names.sections["hosts"] or site.names.inventory)
+        meant = [one for one in self._windows.references if one.noun != "host" or has_hosts]
+        known.note_unknown(meant, report)  # without an inventory the hosts of windows are those of customers' data
         return lists, routine_problems(routines, known), report.problems()
 
     def _broken(self, among: Mapping[str, Problems], windows: MaintenanceDraft) -> dict[str, Problems]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Any, TypeAlias
 
-from opsrunner.errors import MailFailed, StepFailed
+from opsrunner.errors import MailFailed, StepFailed, UsageError
 from opsrunner.mail.headers import clean_line, parse_address
 from opsrunner.model.notice import Recipient
 from opsrunner.model.outcome import Row
@@ -64,6 +65,18 @@ def affected(audiences: Sequence[Audience], hosts: Sequence[str], *, site: Site,
                     person["services"].append(service)
     ordered = sorted(people.values(), key=lambda one: (str(one["customer"]), str(one["to"])))
     return Affected(people=tuple(ordered), nowhere=tuple(nowhere), hosts=frozenset(seen - {""}))
+
+
+def require_known(hosts: Sequence[str], found: Affected, site: Site) -> None:
+    """Raise UsageError for a host that neither the inventory nor the rows of the audiences know: a slip tells nobody."""
+    groups = {group for host in site.hosts.values() for group in host.groups}
+    known = {name.casefold() for name in (*site.hosts, *found.hosts, *groups)}
+    for host in hosts:
+        if known and host.casefold() not in known and host != "all":
+            near = get_close_matches(host.casefold(), sorted(known), n=1)
+            hint = f", did you mean '{near[0]}'?" if near else ""
+            said = clean_line(host, length=80)
+            raise UsageError(f"neither the inventory nor the customers' data know a host '{said}'{hint}")
 
 
 def recipients(people: Sequence[Row], *, struck: Sequence[str] = ()) -> tuple[Recipient, ...]:
