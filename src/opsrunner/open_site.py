@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from opsrunner.engine.backups import Backups
     from opsrunner.engine.digest import DigestWriter
     from opsrunner.engine.downtime_acts import DowntimeActs
+    from opsrunner.engine.leaving import Leave
     from opsrunner.engine.routine_acts import RoutineActs
     from opsrunner.engine.sign_in import SignIn
     from opsrunner.engine.ticks import Ticks
@@ -169,6 +170,13 @@ class OpenSite:
         from opsrunner.engine.sign_in import SignIn  # noqa: PLC0415 - as above
 
         return SignIn(self.desk)
+
+    @cached_property
+    def leave(self) -> Leave:
+        """How recipients leave notices."""
+        from opsrunner.engine.leaving import Leave  # noqa: PLC0415 - as above
+
+        return Leave(self.desk)
 
     @cached_property
     def digests(self) -> DigestWriter:

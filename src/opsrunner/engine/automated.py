@@ -14,6 +14,7 @@ from opsrunner.engine.alerts import Alerts
 from opsrunner.engine.findings import FindingTasks
 from opsrunner.engine.follow_ups import FollowUps
 from opsrunner.engine.masking import mask_failure, mask_outcome
+from opsrunner.engine.notices import NoticeHouse
 from opsrunner.engine.outputs import output_file
 from opsrunner.engine.people import People
 from opsrunner.engine.stopping import StopWord
@@ -30,6 +31,7 @@ from opsrunner.model.outcome import Outcome, Row, StepStatus
 from opsrunner.model.routine import Routine, StepPlan
 from opsrunner.model.run import Run
 from opsrunner.model.site import Host, Site, Source
+from opsrunner.notices.reporting import NoticeReport
 from opsrunner.packaged import library
 from opsrunner.secrets import Vault
 from opsrunner.steps.base import Means, StepCall
@@ -55,6 +57,7 @@ class Automated:
     people: People
     follow_ups: FollowUps
     findings: FindingTasks
+    notices: NoticeHouse
     alerts: Alerts
     open_store: Callable[[str], Store]
     """Open a store of the site; raises NotFound, StoreFailed."""
@@ -77,7 +80,12 @@ class Automated:
         mails: list[NewMail] = []
         notes: list[CopyNote] = []
         audits: list[Audited] = []
-        means = replace(self._means(self.site(), stop, mails, notes), found=audits.append)
+        told: list[NoticeReport] = []
+        means = replace(
+            self._means(self.site(), stop, mails, notes),
+            found=audits.append,
+            notices=self.notices.means(routine, told.append) if plan.kind == "notice" else None,
+        )
 
         def attempt(turn: Turn) -> tuple[Outcome, Sequence[NewMail]]:
             call = ahead.pop() if ahead else self._call(run, routine, plan, turn=turn, workdir=workdir)
@@ -89,7 +97,12 @@ class Automated:
 
         is_mailed = self.books.outbox.knows
         tools = Tools(clock=self.clock, stopping=stop, attempt=attempt, begin_act=begin_act, is_mailed=is_mailed)
-        return lambda: replace(run_step(plan, context=context, tools=tools), notes=tuple(notes), audits=tuple(audits))
+        return lambda: replace(
+            run_step(plan, context=context, tools=tools),
+            notes=tuple(notes),
+            audits=tuple(audits),
+            notices=tuple(told[-1:]),
+        )
 
     def report(self, run: Run, routine: Routine, plan: StepPlan, done: Done, *, at: datetime) -> None:
         """Queue the step's mails, open or close its follow-ups, tell the accountable; in the caller's transaction."""
@@ -98,6 +111,8 @@ class Automated:
         self.books.copies.note(done.notes)
         for audited in done.audits:
             self.findings.audited(run, routine, plan, audited, at=at)
+        for told in done.notices:
+            self.notices.tasks.reported(run, routine, plan, told, at=at)
         if outcome.status is StepStatus.INTERRUPTED:
             return
         bad = [(part.key, part.message) for part in outcome.parts if part.status.is_bad]
@@ -198,7 +213,7 @@ class Automated:
             return done
         message = f"its {len(done.outcome.rows)} rows are {size // 1_000_000} MB, more than a step may pass on"
         refused = Outcome(status=StepStatus.FAILED, reason="too_large", message=message)
-        return Done(outcome=refused, notes=done.notes, audits=done.audits)  # what was found out is found out
+        return replace(Done(outcome=refused), notes=done.notes, audits=done.audits, notices=done.notices)  # what was found out is found out
 
 
 def _mended(outcome: Outcome) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,10 @@ class SiteSources:
         now = self.clock.now()
         placed = replace(source, where=where)
         return read_source(placed, options, vault=self.vault, site_root=self.site().root, now=now)
+
+    def stream(self, source: Source, options: Mapping[str, Any]) -> Iterator[Row]:
+        """Yield a source's rows one by one, of any number, in its own order. Raises StepFailed."""
+        yield from self.read(source, options)
 
     def write_samples(self) -> None:
         """Write the data of a sample site as they stand now; any other site has none."""

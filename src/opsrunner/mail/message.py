@@ -43,6 +43,8 @@ def build(mail: NewMail | QueuedMail, *, from_: str, message_id: str, date: date
         message["Reply-To"] = _header_address(parse_address(mail.reply_to))
     if mail.list_unsubscribe:
         message["List-Unsubscribe"] = WholeLine("List-Unsubscribe", f"<{parse_leave(mail.list_unsubscribe)}>")
+        if mail.list_unsubscribe.startswith("https://"):
+            message["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"  # RFC 8058: by POST, and at once
     _set_body(message, clean_text(mail.text), subtype="plain")
     if mail.html:
         message.make_alternative()

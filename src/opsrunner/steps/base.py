@@ -25,6 +25,7 @@ from opsrunner.model.foreign import KnownForeign
 from opsrunner.model.mail import NewMail
 from opsrunner.model.outcome import Outcome, Row
 from opsrunner.model.site import Host, Source
+from opsrunner.notices.means import NoticeMeans
 from opsrunner.secrets import SecretRef, Vault
 from opsrunner.stores.base import Store
 
@@ -172,6 +173,8 @@ class Means:
     """Folders of report templates, the site's own first."""
     open_store: Callable[[str], Store] = _no_store
     """Open a store of the site by its name; raises NotFound, StoreFailed, SecretUnavailable."""
+    notices: NoticeMeans | None = None
+    """What notices to customers need."""
     copy_state: Callable[[Path], object] = _no_state
     """Write a copy of the ledger, in use as it is, to a new file; raises StateError."""
 

@@ -47,6 +47,7 @@ NAVIGATION = (
     NavEntry(path="/hosts", label="Hosts", needs="inside"),
     NavEntry(path="/maintenance", label="Maintenance", needs="team"),
     NavEntry(path="/backups", label="Backups", needs="inside"),
+    NavEntry(path="/notices", label="Notices", needs="inside"),
     NavEntry(path="/digests", label="Digests", needs="owner"),
     NavEntry(path="/health", label="Health", needs="owner"),
     NavEntry(path="/search", label="Search", needs="team", is_near=True),

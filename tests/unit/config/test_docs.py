@@ -49,6 +49,8 @@ sources:
   accounts: {csv: data/accounts.csv}
   templates: {csv: data/templates.csv}
   services: {csv: data/services.csv}
+  domains: {csv: data/domains.csv}
+  mail_log: {csv: data/mail_log.csv}
 stores:
   offsite: {local: {path: copies}}
   panel: {local: {path: panel}}
