@@ -90,5 +90,5 @@ def _untold(row: Downtime, zone: ZoneInfo) -> OpenItem:
         facts=f"It began, and {count_words(len(row.people), 'customer')} had not heard: the list was never approved.",
         with_whom="",
         short="untold maintenance",
-        command="opsrunner maintenance",
+        command="opsrunner maintenance list",
     )

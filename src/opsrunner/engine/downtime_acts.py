@@ -6,6 +6,7 @@ Nothing is mailed here: the announcer sees what has changed and tells those who 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -27,6 +28,16 @@ LONGEST = timedelta(days=14)
 OLDEST_INCIDENT = timedelta(days=7)
 
 
+@dataclass(frozen=True, kw_only=True)
+class _By:
+    """Who acts, when and from where."""
+
+    actor: Person
+    at: datetime
+    address: str
+    detail: str = ""
+
+
 class DowntimeActs:
     """Every method writes the act and its record together. Raises NotFound, UsageError or Refused."""
 
@@ -37,21 +48,22 @@ class DowntimeActs:
         """Write that a window has begun."""
         if one.plan.begins_at - at > EARLIEST_START:
             begins = self._words(one.plan.begins_at)
-            raise Refused(f"{one.name} begins {begins}: move it first (opsrunner maintenance move {one.name} --to now)")
-        return self._act("start", one, "", lambda row: self._books.start(row.id, at=at), actor=actor, at=at, address=address)
+            raise Refused(f"{one.name} begins {begins}: move it first (opsrunner maintenance move {one.name} --to +5m)")
+        by = _By(actor=actor, at=at, address=address)
+        return self._act("start", one, lambda row: self._books.start(row.id, at=at), by=by)
 
     def end(self, one: Stand | Downtime, *, actor: Person, at: datetime, address: str = "cli") -> Downtime:
         """Write that a window or an incident is over."""
-        if one.begins_at > at and not (isinstance(one, Stand) and one.row is not None and one.row.started_at):
+        if _begins(one) > at:
             raise Refused(f"{one.name} has not begun; to call it off: opsrunner maintenance cancel {one.name}")
-        return self._act("end", one, "", lambda row: self._books.end(row.id, at=at), actor=actor, at=at, address=address)
+        by = _By(actor=actor, at=at, address=address)
+        return self._act("end", one, lambda row: self._books.end(row.id, at=at), by=by)
 
     def cancel(self, one: Stand, *, reason: str, actor: Person, at: datetime, address: str = "cli") -> Downtime:
         """Call a window off; those who had heard of it are told."""
         said = clean_line(reason, length=TEXT_LENGTH)
-        return self._act(
-            "cancel", one, said, lambda row: self._books.cancel(row.id, said=said, at=at), actor=actor, at=at, address=address
-        )
+        by = _By(actor=actor, at=at, address=address, detail=said)
+        return self._act("cancel", one, lambda row: self._books.cancel(row.id, said=said, at=at), by=by)
 
     def move(
         self,
@@ -64,11 +76,10 @@ class DowntimeActs:
         at: datetime,
         address: str = "cli",
     ) -> Downtime:
-        """Give a window another time; those who had heard of it are told. One that has begun only ends otherwise."""
+        """Give a window another time; those who had heard of it are told. One that was started only ends otherwise."""
         begin, end = self._new_times(one, begins_at, ends_at, at=at)
         said = clean_line(reason, length=TEXT_LENGTH)
-        row = one.row
-        before = list(row.before) if row is not None else []
+        before = list(one.row.before) if one.row is not None else []
         if begin != one.plan.begins_at <= at:
             before.append((one.plan.begins_at, at + MARGIN))
 
@@ -76,8 +87,8 @@ class DowntimeActs:
             return self._books.move(known, begins_at=begin, ends_at=end, before=before, said=said, at=at)
 
         detail = f"from {self._words(one.plan.begins_at)} to {self._words(begin)}, until {self._words(end)}"
-        detail = f"{detail}: {said}" if said else detail
-        return self._act("move", one, detail, change, actor=actor, at=at, address=address)
+        by = _By(actor=actor, at=at, address=address, detail=f"{detail}: {said}" if said else detail)
+        return self._act("move", one, change, by=by)
 
     def post(
         self, one: Stand | Downtime, text: str, *, actor: Person, at: datetime, address: str = "cli"
@@ -86,12 +97,13 @@ class DowntimeActs:
         said = clean_text(text).strip()[:TEXT_LENGTH]
         if not said:
             raise UsageError("say how it stands, in a sentence or two")
-        if one.begins_at > at:
-            raise Refused(f"{one.name} has not begun; what is to be known of it before goes with a move, or by mail")
-        return self._act(
-            "post", one, said, lambda row: self._books.post(row.id, said, by=actor.id, at=at) > 0,
-            actor=actor, at=at, address=address,
-        )  # fmt: skip
+        if _begins(one) > at:
+            raise Refused(f"{one.name} has not begun; what is to be known before goes with a move, or by mail")
+
+        def change(known: Downtime) -> bool:
+            return not known.is_over and self._books.post(known.id, said, by=actor.id, at=at) > 0
+
+        return self._act("post", one, change, by=_By(actor=actor, at=at, address=address, detail=said))
 
     def open_incident(
         self,
@@ -154,27 +166,20 @@ class DowntimeActs:
         return begin, end
 
     def _act(
-        self,
-        action: str,
-        one: Stand | Downtime,
-        detail: str,
-        change: Callable[[Downtime], bool],
-        *,
-        actor: Person,
-        at: datetime,
-        address: str,
+        self, action: str, one: Stand | Downtime, change: Callable[[Downtime], bool], *, by: _By
     ) -> Downtime:
-        self._require_staff(actor)
+        self._require_staff(by.actor)
         with self._desk.books.transaction():
-            row = one if isinstance(one, Downtime) else self._books.see(one.plan, at=at)
-            if not isinstance(one, Downtime) and not row.is_touched:
+            row = one if isinstance(one, Downtime) else self._books.see(one.plan, at=by.at)
+            if isinstance(one, Stand) and not row.is_touched:
                 self._books.update_plan(one.plan, downtime_id=row.id)
                 row = self._books.get(row.id)
             if not change(row):
-                fresh = self._books.get(row.id)
-                raise Refused(f"{row.name} is {fresh.status(at).value} already")
+                raise Refused(f"{row.name} is {self._books.get(row.id).status(by.at).value} already")
             subject = row.name if row.is_incident else f"maintenance {row.window}"
-            self._desk.books.audit.add(action, subject, actor=actor.id, at=at, detail=detail, address=address)
+            self._desk.books.audit.add(
+                action, subject, actor=by.actor.id, at=by.at, detail=by.detail, address=by.address
+            )
         return self._books.get(row.id)
 
     def _require_staff(self, actor: Person) -> None:
@@ -183,3 +188,8 @@ class DowntimeActs:
 
     def _words(self, moment: datetime) -> str:
         return moment_words(moment, zone=ZoneInfo(self._desk.site().timezone))
+
+
+def _begins(one: Stand | Downtime) -> datetime:
+    """Return when something began, or is to begin."""
+    return one.began_at if isinstance(one, Downtime) else one.begins_at

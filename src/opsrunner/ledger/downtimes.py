@@ -11,7 +11,7 @@ from typing import Any
 from opsrunner.errors import NotFound
 from opsrunner.ledger.codec import clean, dumps, loads, optional_moment, optional_text, to_moment, to_text
 from opsrunner.ledger.database import Ledger
-from opsrunner.model.downtime import INCIDENT, Downtime, NewDowntime, Post
+from opsrunner.model.downtime import INCIDENT, Downtime, NewDowntime, Past, Post
 from opsrunner.model.outcome import Row
 from opsrunner.model.window import WindowChange
 
@@ -117,9 +117,15 @@ class Downtimes:
         self._ledger.change(sql, (*words, to_text(new.begins_at), optional_text(new.ends_at), downtime_id))
 
     def move(
-        self, one: Downtime, *, begins_at: datetime, ends_at: datetime | None, before: Sequence[Any], said: str,
+        self,
+        one: Downtime,
+        *,
+        begins_at: datetime,
+        ends_at: datetime | None,
+        before: Past | Sequence[Sequence[datetime]],
+        said: str,
         at: datetime,
-    ) -> bool:  # fmt: skip
+    ) -> bool:
         """Give one another time; False where it is over."""
         past = dumps([[to_text(first), to_text(last)] for first, last in before])
         values = (to_text(begins_at), optional_text(ends_at), to_text(at), past, clean(said), one.id)
@@ -149,11 +155,13 @@ class Downtimes:
 
     def announced(self, downtime_id: int, *, at: datetime) -> None:
         """Write that somebody has heard of it."""
-        self._act("UPDATE downtimes SET announced_at = ? WHERE id = ? AND announced_at IS NULL", (to_text(at), downtime_id))
+        sql = "UPDATE downtimes SET announced_at = ? WHERE id = ? AND announced_at IS NULL"
+        self._act(sql, (to_text(at), downtime_id))
 
     def close(self, downtime_id: int, *, at: datetime) -> None:
         """Write that nothing more is to be done about it."""
-        self._act("UPDATE downtimes SET closed_at = ? WHERE id = ? AND closed_at IS NULL", (to_text(at), downtime_id))
+        sql = "UPDATE downtimes SET closed_at = ? WHERE id = ? AND closed_at IS NULL"
+        self._act(sql, (to_text(at), downtime_id))
 
     def drop(self, downtime_id: int) -> bool:
         """Forget one that nobody has heard of and nobody has touched."""
@@ -195,7 +203,8 @@ class Downtimes:
         """Keep the task that stands for something about it; `purpose` is one of TASKS."""
         if purpose not in TASKS:
             raise ValueError(f"no task of a downtime is called {purpose}")
-        self._ledger.change(f"UPDATE downtimes SET {purpose} = ? WHERE id = ?", (task, downtime_id))  # noqa: S608 (one of TASKS)
+        sql = f"UPDATE downtimes SET {purpose} = ? WHERE id = ?"  # noqa: S608 (one of TASKS)
+        self._ledger.change(sql, (task, downtime_id))
 
     def post(self, downtime_id: int, text: str, *, by: str, at: datetime) -> int:
         """Keep a status line and return its number."""
@@ -228,11 +237,11 @@ class Downtimes:
 
 
 def _downtime(row: sqlite3.Row) -> Downtime:
-    moments = ("moved_at", "cancelled_at", "begun_at", "started_at", "ended_at", "announced_at", "closed_at", "approved_at", "ends_at")
+    acts = ("moved_at", "cancelled_at", "begun_at", "started_at", "ended_at", "announced_at", "closed_at")
     plain = ("id", "window", "title", "about", "sequence", "fingerprint", "approved_by", "said", *TASKS)
     return Downtime(
         **{name: row[name] for name in plain},
-        **{name: optional_moment(row[name]) for name in moments},
+        **{name: optional_moment(row[name]) for name in (*acts, "approved_at", "ends_at")},
         nominal_at=to_moment(row["nominal_at"]),
         begins_at=to_moment(row["begins_at"]),
         made_at=to_moment(row["made_at"]),
