@@ -61,6 +61,7 @@ def open_it(
     """
     from opsrunner.cli.lookup import acting_person
     from opsrunner.cli.maintenance import tell_done
+    from opsrunner.engine.downtime_acts import By
     from opsrunner.engine.downtime_words import people_words
 
     with session.at_work() as app:
@@ -74,7 +75,7 @@ def open_it(
                 session.screen.line(f"Affected: {who}. Nobody was told.")
             return 0
         row = app.downtime_acts.open_incident(
-            hosts, title=title, about=about, since=_since(since, app, now=now), actor=person, at=now
+            hosts, title=title, about=about, since=_since(since, app, now=now), by=By(actor=person, at=now)
         )
         tell_done(session, app, row, f"incident {row.id} is open; it affects {who}.", now=now)
         if not session.as_json:
@@ -138,13 +139,14 @@ def post(session: Session, words: tuple[str, ...]) -> int:
     """
     from opsrunner.cli.lookup import acting_person
     from opsrunner.cli.maintenance import tell_done
+    from opsrunner.engine.downtime_acts import By
 
     if len(words) > 2 or (len(words) == 2 and not words[0].isdecimal()):
         raise UsageError('write the text as one word: opsrunner incident post 12 "It is mended."')
     with session.opened() as app:
         person, now = acting_person(session, app), app.clock.now()
         row = _open(app, int(words[0]) if len(words) == 2 else None)
-        row = app.downtime_acts.post(row, words[-1], actor=person, at=now)
+        row = app.downtime_acts.post(row, words[-1], by=By(actor=person, at=now))
         tell_done(session, app, row, "Said.", now=now)
     return 0
 
@@ -159,10 +161,11 @@ def end(session: Session, number: int | None) -> int:
     """Say that it is over: customers are told, and a review and a list of credits are opened."""
     from opsrunner.cli.lookup import acting_person
     from opsrunner.cli.maintenance import tell_done
+    from opsrunner.engine.downtime_acts import By
 
     with session.opened() as app:
         person, now = acting_person(session, app), app.clock.now()
-        row = app.downtime_acts.end(_open(app, number), actor=person, at=now)
+        row = app.downtime_acts.end(_open(app, number), by=By(actor=person, at=now))
         tell_done(session, app, row, "It is over.", now=now)
     return 0
 
@@ -191,9 +194,7 @@ def _affected(session: Session, app: App, hosts: tuple[str, ...]) -> Affected:
 
     rules = app.site.maintenance.incidents
     try:
-        found = affected(
-            rules.audience, expand_hosts(hosts, app.site), site=app.site, read=app.sources.read
-        )
+        found = affected(rules.audience, expand_hosts(hosts, app.site), site=app.site, read=app.sources.read)
     except StepFailed as exc:
         if not session.as_json:
             session.screen.line(f"Whom it affects cannot be read now: {exc}", tone="look")
@@ -205,4 +206,6 @@ def _affected(session: Session, app: App, hosts: tuple[str, ...]) -> Affected:
 def _tell_next(session: Session, app: OpenSite, row: Downtime) -> None:
     if not app.daemon_lives():
         session.screen.line("They are told once opsrunner serve works.", tone="look")
-    session.screen.line(f'How it stands: opsrunner incident post {row.id} "…"; over: opsrunner incident end {row.id}', dim=True)
+    session.screen.line(
+        f'How it stands: opsrunner incident post {row.id} "…"; over: opsrunner incident end {row.id}', dim=True
+    )

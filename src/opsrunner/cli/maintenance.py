@@ -13,9 +13,9 @@ from opsrunner.cli.options import group_of_verbs, json_option, person_option, si
 from opsrunner.cli.session import Session
 
 if TYPE_CHECKING:
+    from opsrunner.engine.downtime_acts import By
     from opsrunner.engine.downtimes import Stand
     from opsrunner.model.downtime import Downtime
-    from opsrunner.model.person import Person
     from opsrunner.open_site import OpenSite
 
 EXAMPLE = """
@@ -36,7 +36,9 @@ opsrunner maintenance move kernel --to "2026-12-03 02:00" --reason "a storm is f
 opsrunner maintenance move kernel --until +1h
 """
 _NAME = click.argument("name", metavar="WINDOW")
-_ON = click.option("--on", metavar="DAY", help="The time that begins on this day; by default what is on, or comes next.")
+_ON = click.option(
+    "--on", metavar="DAY", help="The time that begins on this day; by default what is on, or comes next."
+)
 _REASON = click.option("--reason", default="", help="Why; it stands in the mails, too.")
 
 
@@ -106,9 +108,7 @@ def show(session: Session, name: str, on: str | None) -> int:
 @click.pass_obj
 def start(session: Session, name: str, on: str | None) -> int:
     """Say that WINDOW has begun; at its time it begins by itself."""
-    return _act(
-        session, name, on, lambda app, one, who, at: app.downtime_acts.start(one, actor=who, at=at), "It has begun."
-    )
+    return _act(session, name, on, lambda app, one, by: app.downtime_acts.start(one, by=by), "It has begun.")
 
 
 @verb(POST_EXAMPLE, name="post", of=maintenance)
@@ -121,9 +121,7 @@ def start(session: Session, name: str, on: str | None) -> int:
 @click.pass_obj
 def post(session: Session, name: str, text: str, on: str | None) -> int:
     """Say how it stands with WINDOW; where its ladder says `every … via: mail`, customers get TEXT by mail."""
-    return _act(
-        session, name, on, lambda app, one, who, at: app.downtime_acts.post(one, text, actor=who, at=at), "Said."
-    )
+    return _act(session, name, on, lambda app, one, by: app.downtime_acts.post(one, text, by=by), "Said.")
 
 
 @verb(END_EXAMPLE, name="end", of=maintenance)
@@ -135,9 +133,7 @@ def post(session: Session, name: str, text: str, on: str | None) -> int:
 @click.pass_obj
 def end(session: Session, name: str, on: str | None) -> int:
     """Say that WINDOW is over; those who had heard are told."""
-    return _act(
-        session, name, on, lambda app, one, who, at: app.downtime_acts.end(one, actor=who, at=at), "It is over."
-    )
+    return _act(session, name, on, lambda app, one, by: app.downtime_acts.end(one, by=by), "It is over.")
 
 
 @verb(CANCEL_EXAMPLE, name="cancel", of=maintenance)
@@ -154,7 +150,7 @@ def cancel(session: Session, name: str, on: str | None, reason: str) -> int:
         session,
         name,
         on,
-        lambda app, one, who, at: app.downtime_acts.cancel(one, reason=reason, actor=who, at=at),
+        lambda app, one, by: app.downtime_acts.cancel(one, reason=reason, by=by),
         "It is called off.",
     )
 
@@ -176,15 +172,14 @@ def move(session: Session, *, name: str, to: str | None, until: str | None, on: 
     """
     from opsrunner.cli.moments import parse_moment
 
-    def act(app: OpenSite, one: Stand, who: Person, at: datetime) -> Downtime:
+    def act(app: OpenSite, one: Stand, by: By) -> Downtime:
         zone = ZoneInfo(app.site.timezone)
         return app.downtime_acts.move(
             one,
-            begins_at=None if to is None else parse_moment(to, now=at, zone=zone),
-            ends_at=None if until is None else parse_moment(until, now=at, zone=zone),
+            begins_at=None if to is None else parse_moment(to, now=by.at, zone=zone),
+            ends_at=None if until is None else parse_moment(until, now=by.at, zone=zone),
             reason=reason,
-            actor=who,
-            at=at,
+            by=by,
         )
 
     return _act(session, name, on, act, "It is moved.")
@@ -194,15 +189,16 @@ def _act(
     session: Session,
     name: str,
     on: str | None,
-    act: Callable[[OpenSite, Stand, Person, datetime], Downtime],
+    act: Callable[[OpenSite, Stand, By], Downtime],
     said: str,
 ) -> int:
     from opsrunner.cli.lookup import acting_person
+    from opsrunner.engine.downtime_acts import By
 
     with session.opened() as app:
         now = app.clock.now()
-        person = acting_person(session, app)
-        row = act(app, _named(app, name, on, now=now), person, now)
+        by = By(actor=acting_person(session, app), at=now)
+        row = act(app, _named(app, name, on, now=now), by)
         tell_done(session, app, row, said, now=now)
     return 0
 

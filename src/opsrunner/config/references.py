@@ -10,7 +10,9 @@ from opsrunner.config.positions import Path
 from opsrunner.model.routine import StepPlan
 from opsrunner.steps.task import TaskDefaults, TaskOptions
 
-Noun: TypeAlias = Literal["holder", "person", "host", "source", "store", "mail template", "routine", "window", "calendar"]
+Noun: TypeAlias = Literal[
+    "holder", "person", "host", "source", "store", "mail template", "routine", "window", "calendar"
+]
 
 WORDS: Mapping[Noun, str] = {
     "holder": "role, roster or person",

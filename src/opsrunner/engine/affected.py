@@ -68,7 +68,7 @@ def affected(audiences: Sequence[Audience], hosts: Sequence[str], *, site: Site,
 
 
 def require_known(hosts: Sequence[str], found: Affected, site: Site) -> None:
-    """Raise UsageError for a host that neither the inventory nor the rows of the audiences know: a slip tells nobody."""
+    """Raise UsageError for a host that neither the inventory nor rows of the audiences know: a slip tells nobody."""
     groups = {group for host in site.hosts.values() for group in host.groups}
     known = {name.casefold() for name in (*site.hosts, *found.hosts, *groups)}
     for host in hosts:
@@ -82,9 +82,7 @@ def require_known(hosts: Sequence[str], found: Affected, site: Site) -> None:
 def recipients(people: Sequence[Row], *, struck: Sequence[str] = ()) -> tuple[Recipient, ...]:
     """Return people as recipients of a notice, without those who were struck."""
     left_out = set(struck)
-    return tuple(
-        Recipient(address=one["to"], name=one["name"], row=one) for one in people if one["to"] not in left_out
-    )
+    return tuple(Recipient(address=one["to"], name=one["name"], row=one) for one in people if one["to"] not in left_out)
 
 
 def service_words(services: Sequence[Row]) -> str:

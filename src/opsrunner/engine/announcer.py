@@ -109,7 +109,7 @@ class Announcer:
         time = None if window is None else file_time(row, window, self._desk.almanac())
         if row.is_touched:
             is_same = time is not None and (time.begins_at, time.ends_at) == (row.begins_at, row.ends_at)
-            why = "" if is_same or row.moved_at is not None and time is not None else _stray_words(time is None)
+            why = "" if is_same or (row.moved_at is not None and time is not None) else _stray_words(time is None)
             self._duties.stray(row, why, accountable=window.accountable if window else "owner", now=now)
             return True
         if time is None or window is None or time.ends_at <= now:
@@ -252,4 +252,6 @@ def _why_unknown(found: Affected) -> str:
         return f"no row of its audience is on these hosts{f'; there are rows on {some}' if some else ''}"
     first = found.nowhere[0]
     others = f", and {len(found.nowhere) - 1} more" if len(found.nowhere) > 1 else ""
-    return f"nobody can be told of {first['service']} ({first['customer'] or 'no customer'}): {first['problem']}{others}"
+    return (
+        f"nobody can be told of {first['service']} ({first['customer'] or 'no customer'}): {first['problem']}{others}"
+    )

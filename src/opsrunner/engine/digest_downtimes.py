@@ -22,13 +22,8 @@ def coming_downtimes(desk: Desk, *, from_: datetime, until: datetime) -> list[tu
     found = downtimes_between(desk, from_=from_, until=until, now=from_)
     planned = [one for one in found if one.status is DowntimeStatus.PLANNED and one.begins_at > from_]
     cancelled = [one for one in found if one.status is DowntimeStatus.CANCELLED and one.begins_at > from_]
-    seen: dict[str, int] = {}
-    for one in planned:
-        seen[one.name] = seen.get(one.name, 0) + 1
-    lines = []
-    for one in planned:
-        if seen.pop(one.name, None) is not None:
-            lines.append((one.begins_at, _words(one, zone)))
+    first = {one.name: one for one in reversed(planned)}.values()
+    lines = [(one.begins_at, _words(one, zone)) for one in first]
     lines += [(one.begins_at, f"{one.plan.title} does not take place") for one in cancelled]
     return lines
 
@@ -65,7 +60,9 @@ def _incident(desk: Desk, row: Downtime, *, until: datetime) -> OpenItem:
     site = desk.site()
     zone = ZoneInfo(site.timezone)
     posts = desk.books.downtimes.posts([row.id]).get(row.id, [])
-    last = f"The last word was {when_words(posts[-1].at, now=until, zone=zone)}." if posts else "Nothing was said since."
+    last = (
+        f"The last word was {when_words(posts[-1].at, now=until, zone=zone)}." if posts else "Nothing was said since."
+    )
     age = until - row.began_at
     return OpenItem(
         tone="failed",

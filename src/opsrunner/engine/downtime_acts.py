@@ -29,13 +29,12 @@ OLDEST_INCIDENT = timedelta(days=7)
 
 
 @dataclass(frozen=True, kw_only=True)
-class _By:
+class By:
     """Who acts, when and from where."""
 
     actor: Person
     at: datetime
-    address: str
-    detail: str = ""
+    address: str = "cli"
 
 
 class DowntimeActs:
@@ -44,26 +43,23 @@ class DowntimeActs:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
 
-    def start(self, one: Stand, *, actor: Person, at: datetime, address: str = "cli") -> Downtime:
+    def start(self, one: Stand, *, by: By) -> Downtime:
         """Write that a window has begun."""
-        if one.plan.begins_at - at > EARLIEST_START:
+        if one.plan.begins_at - by.at > EARLIEST_START:
             begins = self._words(one.plan.begins_at)
             raise Refused(f"{one.name} begins {begins}: move it first (opsrunner maintenance move {one.name} --to +5m)")
-        by = _By(actor=actor, at=at, address=address)
-        return self._act("start", one, lambda row: self._books.start(row.id, at=at), by=by)
+        return self._act("start", one, lambda row: self._books.start(row.id, at=by.at), by=by)
 
-    def end(self, one: Stand | Downtime, *, actor: Person, at: datetime, address: str = "cli") -> Downtime:
+    def end(self, one: Stand | Downtime, *, by: By) -> Downtime:
         """Write that a window or an incident is over."""
-        if _begins(one) > at:
+        if _begins(one) > by.at:
             raise Refused(f"{one.name} has not begun; to call it off: opsrunner maintenance cancel {one.name}")
-        by = _By(actor=actor, at=at, address=address)
-        return self._act("end", one, lambda row: self._books.end(row.id, at=at), by=by)
+        return self._act("end", one, lambda row: self._books.end(row.id, at=by.at), by=by)
 
-    def cancel(self, one: Stand, *, reason: str, actor: Person, at: datetime, address: str = "cli") -> Downtime:
+    def cancel(self, one: Stand, *, reason: str, by: By) -> Downtime:
         """Call a window off; those who had heard of it are told."""
         said = clean_line(reason, length=TEXT_LENGTH)
-        by = _By(actor=actor, at=at, address=address, detail=said)
-        return self._act("cancel", one, lambda row: self._books.cancel(row.id, said=said, at=at), by=by)
+        return self._act("cancel", one, lambda row: self._books.cancel(row.id, said=said, at=by.at), by=by, detail=said)
 
     def move(
         self,
@@ -72,38 +68,33 @@ class DowntimeActs:
         begins_at: datetime | None,
         ends_at: datetime | None,
         reason: str,
-        actor: Person,
-        at: datetime,
-        address: str = "cli",
+        by: By,
     ) -> Downtime:
         """Give a window another time; those who had heard of it are told. One that was started only ends otherwise."""
-        begin, end = self._new_times(one, begins_at, ends_at, at=at)
+        begin, end = self._new_times(one, begins_at, ends_at, at=by.at)
         said = clean_line(reason, length=TEXT_LENGTH)
         before = list(one.row.before) if one.row is not None else []
-        if begin != one.plan.begins_at <= at:
-            before.append((one.plan.begins_at, at + MARGIN))
+        if begin != one.plan.begins_at <= by.at:
+            before.append((one.plan.begins_at, by.at + MARGIN))
 
         def change(known: Downtime) -> bool:
-            return self._books.move(known, begins_at=begin, ends_at=end, before=before, said=said, at=at)
+            return self._books.move(known, begins_at=begin, ends_at=end, before=before, said=said, at=by.at)
 
         detail = f"from {self._words(one.plan.begins_at)} to {self._words(begin)}, until {self._words(end)}"
-        by = _By(actor=actor, at=at, address=address, detail=f"{detail}: {said}" if said else detail)
-        return self._act("move", one, change, by=by)
+        return self._act("move", one, change, by=by, detail=f"{detail}: {said}" if said else detail)
 
-    def post(
-        self, one: Stand | Downtime, text: str, *, actor: Person, at: datetime, address: str = "cli"
-    ) -> Downtime:
+    def post(self, one: Stand | Downtime, text: str, *, by: By) -> Downtime:
         """Say how it stands; the open task for it is done with that."""
         said = clean_text(text).strip()[:TEXT_LENGTH]
         if not said:
             raise UsageError("say how it stands, in a sentence or two")
-        if _begins(one) > at:
+        if _begins(one) > by.at:
             raise Refused(f"{one.name} has not begun; what is to be known before goes with a move, or by mail")
 
         def change(known: Downtime) -> bool:
-            return not known.is_over and self._books.post(known.id, said, by=actor.id, at=at) > 0
+            return not known.is_over and self._books.post(known.id, said, by=by.actor.id, at=by.at) > 0
 
-        return self._act("post", one, change, by=_By(actor=actor, at=at, address=address, detail=said))
+        return self._act("post", one, change, by=by, detail=said)
 
     def open_incident(
         self,
@@ -112,18 +103,16 @@ class DowntimeActs:
         title: str,
         about: str = "",
         since: datetime | None = None,
-        actor: Person,
-        at: datetime,
-        address: str = "cli",
+        by: By,
     ) -> Downtime:
         """Open an incident on hosts; those whom it affects are told at once."""
-        self._require_staff(actor)
-        line, began = clean_line(title, length=TITLE_LENGTH), since or at
+        self._require_staff(by.actor)
+        line, began = clean_line(title, length=TITLE_LENGTH), since or by.at
         if not line:
             raise UsageError('say in a few words what is wrong, as customers would: --title "Mail on web5 is slow"')
         if not hosts:
             raise UsageError("name the hosts that it is about")
-        if not at - OLDEST_INCIDENT <= began <= at:
+        if not by.at - OLDEST_INCIDENT <= began <= by.at:
             raise UsageError(f"--since must lie in the past, by {OLDEST_INCIDENT.days} days at most")
         new = NewDowntime(
             window=INCIDENT,
@@ -133,12 +122,12 @@ class DowntimeActs:
             hosts=expand_hosts(hosts, self._desk.site()),
             begins_at=began,
             ends_at=None,
-            by=actor.id,
+            by=by.actor.id,
         )
         with self._desk.books.transaction():
-            row = self._books.see(new, at=at)
+            row = self._books.see(new, at=by.at)
             detail = f"{line} ({', '.join(new.hosts)})"
-            self._desk.books.audit.add("open", row.name, actor=actor.id, at=at, detail=detail, address=address)
+            self._desk.books.audit.add("open", row.name, actor=by.actor.id, at=by.at, detail=detail, address=by.address)
         return row
 
     @property
@@ -166,7 +155,7 @@ class DowntimeActs:
         return begin, end
 
     def _act(
-        self, action: str, one: Stand | Downtime, change: Callable[[Downtime], bool], *, by: _By
+        self, action: str, one: Stand | Downtime, change: Callable[[Downtime], bool], *, by: By, detail: str = ""
     ) -> Downtime:
         self._require_staff(by.actor)
         with self._desk.books.transaction():
@@ -177,9 +166,7 @@ class DowntimeActs:
             if not change(row):
                 raise Refused(f"{row.name} is {self._books.get(row.id).status(by.at).value} already")
             subject = row.name if row.is_incident else f"maintenance {row.window}"
-            self._desk.books.audit.add(
-                action, subject, actor=by.actor.id, at=by.at, detail=by.detail, address=by.address
-            )
+            self._desk.books.audit.add(action, subject, actor=by.actor.id, at=by.at, detail=detail, address=by.address)
         return self._books.get(row.id)
 
     def _require_staff(self, actor: Person) -> None:

@@ -24,7 +24,7 @@ from opsrunner.model.notice import CANCELLED, MAIL, Ladder, Occasion, Recipient,
 from opsrunner.model.outcome import Row
 from opsrunner.model.site import Site
 from opsrunner.notices.desk import PassDesk
-from opsrunner.notices.due import RungMoment, Rules, moments_of
+from opsrunner.notices.due import Rules, RungMoment, moments_of
 from opsrunner.notices.messages import Message, NoticeSettings
 from opsrunner.notices.passing import NoticePass
 from opsrunner.templates.mail_pages import open_mail_page
@@ -62,9 +62,7 @@ class DowntimeMails:
         """Tell what is due before and at the beginning, and that its time has changed; return how many mails."""
         row = telling.row
         people = recipients(row.people, struck=row.struck)
-        occasion = Occasion(
-            notice=row.notice, key=str(row.id), at=row.begins_at, until=row.ends_at, recipients=people
-        )
+        occasion = Occasion(notice=row.notice, key=str(row.id), at=row.begins_at, until=row.ends_at, recipients=people)
         return self._pass(telling, _ahead(telling.ladder), lambda one: one.take([occasion]))
 
     def cancel(self, telling: Telling) -> int:
@@ -124,9 +122,7 @@ class DowntimeMails:
         }
         return tuple(found.values())
 
-    def _pass(
-        self, telling: Telling, ladder: Ladder, do: Callable[[NoticePass], None], *, said: str = ""
-    ) -> int:
+    def _pass(self, telling: Telling, ladder: Ladder, do: Callable[[NoticePass], None], *, said: str = "") -> int:
         row = telling.row
         settings = NoticeSettings(
             notice=row.notice, rules=self._rules(telling, ladder), contractual=True, tells_moves=True

@@ -36,7 +36,14 @@ class DowntimeTasks:
         self._desk = desk
 
     def approve(
-        self, row: Downtime, window: Window, rows: Sequence[dict[str, Any]], *, sample: str, due_at: datetime, at: datetime
+        self,
+        row: Downtime,
+        window: Window,
+        rows: Sequence[dict[str, Any]],
+        *,
+        sample: str,
+        due_at: datetime,
+        at: datetime,
     ) -> Task:
         """Ask for the approval of a list, with the mail that the first of them would get."""
         when = span_said(row.begins_at, row.ends_at, zone=self._zone)
@@ -48,8 +55,14 @@ class DowntimeTasks:
         due = max(due_at, at + APPROVE_AT_LEAST)
         return self._open(
             f"Approve what customers are told of {row.title}, {self._near(row.begins_at, at)}",
-            how=how, role=window.approve_by, approve_by=window.approve_by, rows=tuple(rows), due_at=due,
-            remind=(-86400, 0), escalate=(Escalation(after_seconds=3600, to="owner"),), at=at,
+            how=how,
+            role=window.approve_by,
+            approve_by=window.approve_by,
+            rows=tuple(rows),
+            due_at=due,
+            remind=(-86400, 0),
+            escalate=(Escalation(after_seconds=3600, to="owner"),),
+            at=at,
         )
 
     def status(self, row: Downtime, accountable: str, last: Post | None, *, told: int, at: datetime) -> Task:
@@ -71,8 +84,13 @@ class DowntimeTasks:
             f"`opsrunner maintenance move {row.window} --until +1h`, and they are told so."
         )
         return self._open(
-            f"{row.title} should have ended {ended}", how=how, role=accountable, due_at=at + SOON, remind=(0,),
-            escalate=(Escalation(after_seconds=3600, to="owner"),), at=at,
+            f"{row.title} should have ended {ended}",
+            how=how,
+            role=accountable,
+            due_at=at + SOON,
+            remind=(0,),
+            escalate=(Escalation(after_seconds=3600, to="owner"),),
+            at=at,
         )
 
     def stray(self, row: Downtime, accountable: str, why: str, *, at: datetime) -> Task:
@@ -84,8 +102,14 @@ class DowntimeTasks:
             f"not at all: `opsrunner maintenance cancel {row.window} --on {self._day(row)}`. "
             "Or put the file back as it was."
         )
-        return self._open(f"{row.title} is announced otherwise than planned", how=how, role=accountable, at=at,
-                          due_at=at + APPROVE_AT_LEAST, remind=(0,))
+        return self._open(
+            f"{row.title} is announced otherwise than planned",
+            how=how,
+            role=accountable,
+            at=at,
+            due_at=at + APPROVE_AT_LEAST,
+            remind=(0,),
+        )
 
     def unknown(self, row: Downtime, accountable: str, why: str, *, at: datetime) -> Task:
         """Ask to look why nobody knows who is affected."""
@@ -94,22 +118,42 @@ class DowntimeTasks:
             f"{plain_markdown(row.title)}, {span_said(row.begins_at, row.ends_at, zone=self._zone)}, on {hosts}: "
             f"{plain_markdown(why)}.\n\nWho should hear of it stands in `audience:` of maintenance.yaml."
         )
-        return self._open(f"Nobody knows whom {row.title} affects", how=how, role=accountable, at=at,
-                          due_at=at + APPROVE_AT_LEAST, remind=(0,))
+        return self._open(
+            f"Nobody knows whom {row.title} affects",
+            how=how,
+            role=accountable,
+            at=at,
+            due_at=at + APPROVE_AT_LEAST,
+            remind=(0,),
+        )
 
     def review(self, row: Downtime, rules: IncidentRules, *, at: datetime) -> Task:
         """Ask for the review of an incident that is over."""
         lasted = span_words(((row.ended_at or at) - row.began_at).total_seconds())
         items = "\n".join(f"- [ ] {item.title}{f': {item.how}' if item.how else ''}" for item in rules.review)
         how = f"It lasted {lasted}, and affected {people_words(len(row.people), _services(row))}.\n\n{items}".rstrip()
-        return self._open(f"Review incident {row.id}: {row.title}", how=how, role=rules.accountable,
-                          due_at=at + REVIEW_WITHIN, remind=(0,), at=at)
+        return self._open(
+            f"Review incident {row.id}: {row.title}",
+            how=how,
+            role=rules.accountable,
+            due_at=at + REVIEW_WITHIN,
+            remind=(0,),
+            at=at,
+        )
 
     def credit(self, row: Downtime, rules: IncidentRules, rows: Sequence[dict[str, Any]], *, at: datetime) -> Task:
         """Ask for the approval of what is credited."""
         how = "Strike what is not to be credited. What is approved is yours to enter: nothing is posted by itself."
-        return self._open(f"Approve the credits for incident {row.id}: {row.title}", how=how, role=rules.approve_by,
-                          approve_by=rules.approve_by, rows=tuple(rows), due_at=at + CREDIT_WITHIN, remind=(0,), at=at)
+        return self._open(
+            f"Approve the credits for incident {row.id}: {row.title}",
+            how=how,
+            role=rules.approve_by,
+            approve_by=rules.approve_by,
+            rows=tuple(rows),
+            due_at=at + CREDIT_WITHIN,
+            remind=(0,),
+            at=at,
+        )
 
     def close(self, task_id: int | None, outcome: str, *, at: datetime, status: TaskStatus = TaskStatus.DONE) -> None:
         """Close a task that its cause has left, where somebody has not closed it already."""

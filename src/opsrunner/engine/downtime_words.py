@@ -33,7 +33,11 @@ def span_short(begins_at: datetime, ends_at: datetime | None, *, now: datetime, 
     if ends_at is None:
         return f"since {begin}" if begins_at <= now else begin
     same_day = begins_at.astimezone(zone).date() == ends_at.astimezone(zone).date()
-    return f"{begin} to {ends_at.astimezone(zone):%H:%M}" if same_day else f"{begin} to {when_words(ends_at, now=now, zone=zone)}"
+    return (
+        f"{begin} to {ends_at.astimezone(zone):%H:%M}"
+        if same_day
+        else f"{begin} to {when_words(ends_at, now=now, zone=zone)}"
+    )
 
 
 def view_of(row: NewDowntime, *, zone: ZoneInfo) -> dict[str, Any]:

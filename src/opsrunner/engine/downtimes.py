@@ -167,9 +167,7 @@ def _rows(desk: Desk, *, since: datetime) -> Sequence[Downtime]:
     return [*desk.books.downtimes.unclosed(), *desk.books.downtimes.closed(since=since)]
 
 
-def _planned(
-    site: Site, window: Window, time: WindowTime, row: Downtime | None, *, now: datetime
-) -> Stand:
+def _planned(site: Site, window: Window, time: WindowTime, row: Downtime | None, *, now: datetime) -> Stand:
     plan = plan_of(window, time, site=site)
     status = DowntimeStatus.PLANNED
     if time.begins_at <= now:

@@ -113,9 +113,7 @@ def almanac_of(site: Site, changes: Changes) -> Almanac:
     """Return the calendars, schedules and windows of a site, with what was changed of single times."""
     schedules = {routine.id: routine.schedule for routine in site.routines.values()}
     windows = {
-        name: PlannedWindow(
-            schedule=window.schedule, lasts_seconds=window.lasts_seconds, changes=changes.get(name, {})
-        )
+        name: PlannedWindow(schedule=window.schedule, lasts_seconds=window.lasts_seconds, changes=changes.get(name, {}))
         for name, window in site.maintenance.windows.items()
     }
     return Almanac(site.calendars, schedules, windows)

@@ -62,6 +62,4 @@ def calendar_file(appointment: Appointment, *, name: str) -> Attachment:
         calendar.add_missing_timezones(
             first_date=(appointment.begins_at - around).date(), last_date=(appointment.ends_at + around).date()
         )
-    return Attachment(
-        name=name, content_type=f"text/calendar; method={method}; charset=UTF-8", data=calendar.to_ical()
-    )
+    return Attachment(name=name, content_type=f"text/calendar; method={method}; charset=UTF-8", data=calendar.to_ical())

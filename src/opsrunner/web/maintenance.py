@@ -10,7 +10,7 @@ from typing import Literal
 from starlette.responses import Response
 
 from opsrunner.engine.affected import affected, require_known
-from opsrunner.engine.downtime_acts import TEXT_LENGTH, TITLE_LENGTH
+from opsrunner.engine.downtime_acts import TEXT_LENGTH, TITLE_LENGTH, By
 from opsrunner.engine.downtime_words import people_words, span_short
 from opsrunner.engine.downtimes import (
     Stand,
@@ -103,8 +103,8 @@ async def act_on_incident(visit: Visit) -> Response:
     def act() -> Downtime:
         row = open_incident(visit.app.desk, number)
         if sent.act == "end":
-            return acts.end(row, actor=visit.person, at=visit.now, address=visit.address)
-        return acts.post(row, sent.text, actor=visit.person, at=visit.now, address=visit.address)
+            return acts.end(row, by=_by(visit))
+        return acts.post(row, sent.text, by=_by(visit))
 
     try:
         await visit.write(act)
@@ -120,31 +120,33 @@ async def open_one(visit: Visit) -> Response:
     try:
         await visit.look_up(lambda: _require_known(visit, hosts))
         await visit.write(
-            lambda: visit.app.downtime_acts.open_incident(
-                hosts, title=sent.title, about=sent.about, actor=visit.person, at=visit.now, address=visit.address
-            )
+            lambda: visit.app.downtime_acts.open_incident(hosts, title=sent.title, about=sent.about, by=_by(visit))
         )
     except (NotFound, Refused, StateError, UsageError) as exc:
         return await _page(visit, opens="incident", sent=sent, refusal=exc)
     return visit.back(HERE)
 
 
+def _by(visit: Visit) -> By:
+    return By(actor=visit.person, at=visit.now, address=visit.address)
+
+
 def _do(visit: Visit, name: str, sent: _WindowAct) -> Downtime:
     acts, zone = visit.app.downtime_acts, visit.zone
     day = local_day(sent.on) if sent.on else None
     one = time_of_window(visit.app.desk, name, at=visit.now, on=day)
-    who = {"actor": visit.person, "at": visit.now, "address": visit.address}
+    by = _by(visit)
     does: dict[str, Callable[[], Downtime]] = {
-        "start": lambda: acts.start(one, **who),
-        "end": lambda: acts.end(one, **who),
-        "post": lambda: acts.post(one, sent.text, **who),
-        "cancel": lambda: acts.cancel(one, reason=sent.reason, **who),
+        "start": lambda: acts.start(one, by=by),
+        "end": lambda: acts.end(one, by=by),
+        "post": lambda: acts.post(one, sent.text, by=by),
+        "cancel": lambda: acts.cancel(one, reason=sent.reason, by=by),
         "move": lambda: acts.move(
             one,
             begins_at=local_moment(sent.to, zone) if sent.to else None,
             ends_at=local_moment(sent.until, zone) if sent.until else None,
             reason=sent.reason,
-            **who,
+            by=by,
         ),
     }
     return does[sent.act]()

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from icalendar import Calendar
 
+from opsrunner.engine.downtime_acts import By
 from opsrunner.engine.downtimes import open_incident, time_of_window
 from opsrunner.model.task import Evidence, Task, TaskStatus
 from opsrunner.testing import FakeClock
@@ -28,7 +29,8 @@ digest: {to: [owner]}
 sources:
   services:
     csv: data/services.csv
-    columns: {service: text, customer: text, name: text, email: text, host: text, status: text, amount: number, cycle: text}
+    columns:
+      {service: text, customer: text, name: text, email: text, host: text, status: text, amount: number, cycle: text}
   resellers:
     csv: data/resellers.csv
     columns: {service: text, customer: text, name: text, email: text, host: text}
@@ -84,6 +86,10 @@ class Scene:
         return self.app.site.people["boss"]
 
     @property
+    def by(self) -> By:
+        return By(actor=self.boss, at=self.now)
+
+    @property
     def now(self) -> datetime:
         return self.house.clock.now()  # type: ignore[no-any-return]
 
@@ -111,7 +117,7 @@ class Scene:
                     mail = email.message_from_binary_file(file, policy=email.policy.default)
                 if str(mail["To"]).endswith("customer.example"):
                     found.append((mail["Date"].datetime, mail))
-        return [mail for _, mail in sorted(found, key=lambda one: (one[0], str(one[1]["To"])))]  # type: ignore[misc]
+        return [mail for _, mail in sorted(found, key=lambda one: (one[0], str(one[1]["To"])))]
 
     def told(self) -> list[str]:
         """Return `recipient: subject` of every mail to customers."""
@@ -136,7 +142,7 @@ class Scene:
         return self.window().row
 
     def act(self, name: str, *words: Any, **more: Any) -> Any:
-        return getattr(self.app.downtime_acts, name)(self.window(), *words, **more, actor=self.boss, at=self.now)
+        return getattr(self.app.downtime_acts, name)(self.window(), *words, **more, by=self.by)
 
 
 @pytest.fixture
@@ -165,7 +171,7 @@ def text_of(mail: EmailMessage) -> str:
 
 def invite_of(mail: EmailMessage) -> Any:
     (part,) = [part for part in mail.walk() if part.get_content_type() == "text/calendar"]
-    return Calendar.from_ical(part.get_payload(decode=True))
+    return Calendar.from_ical(bytes(part.get_payload(decode=True)))
 
 
 def test_eight_days_before_the_list_is_laid_before_the_owner_and_nothing_goes_without_a_tick(
@@ -430,7 +436,9 @@ HOSTILE = "Ev{{7*7}}il <script>x</script>\u2028, a@evil.example"
 
 
 def test_hostile_names_and_services_stay_what_they_are(scene: Callable[..., Scene]) -> None:
-    services = SERVICES.replace("Kari Vik,kari", f'"{HOSTILE}",kari').replace("shop.example,C1", '"<img onerror=1>{{7*7}}",C1')
+    services = SERVICES.replace("Kari Vik,kari", f'"{HOSTILE}",kari').replace(
+        "shop.example,C1", '"<img onerror=1>{{7*7}}",C1'
+    )
     site = scene(services=services)
     site.at("2026-11-23T02:00:00")
     (task,) = site.tasks("Approve what")
@@ -448,9 +456,7 @@ def test_hostile_names_and_services_stay_what_they_are(scene: Callable[..., Scen
 
 
 def incident(site: Scene, **more: Any) -> Any:
-    return site.app.downtime_acts.open_incident(
-        ["web2"], title="Mail on web2 is slow", actor=site.boss, at=site.now, **more
-    )
+    return site.app.downtime_acts.open_incident(["web2"], title="Mail on web2 is slow", by=site.by, **more)
 
 
 def test_an_incident_is_told_at_once_posted_by_mail_and_ended_with_a_review_and_credits(
@@ -468,13 +474,11 @@ def test_an_incident_is_told_at_once_posted_by_mail_and_ended_with_a_review_and_
     site.at("2026-11-20T15:00:10")
     (task,) = site.tasks("status line")
     assert "2 customers with 2 services wait since" in task.how
-    site.app.downtime_acts.post(
-        open_incident(site.app.desk, row.id), "The new disk is in.", actor=site.boss, at=site.now
-    )
+    site.app.downtime_acts.post(open_incident(site.app.desk, row.id), "The new disk is in.", by=site.by)
     assert site.look() == 2
     assert "The new disk is in." in text_of(site.mails()[-1])
     site.at("2026-11-20T17:00:00")
-    site.app.downtime_acts.end(open_incident(site.app.desk, row.id), actor=site.boss, at=site.now)
+    site.app.downtime_acts.end(open_incident(site.app.desk, row.id), by=site.by)
     assert site.look() == 2
     assert site.look() == 0
     assert site.mails()[-1]["Subject"] == "Solved: Mail on web2 is slow"
@@ -494,7 +498,7 @@ def test_an_incident_that_was_short_has_no_credits(scene: Callable[..., Scene]) 
     row = incident(site)
     site.look()
     site.house.clock.move(seconds=600)
-    site.app.downtime_acts.end(open_incident(site.app.desk, row.id), actor=site.boss, at=site.now)
+    site.app.downtime_acts.end(open_incident(site.app.desk, row.id), by=site.by)
     site.look()
 
     assert [task.title.partition(" ")[0] for task in site.tasks()] == ["Review"]

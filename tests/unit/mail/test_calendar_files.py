@@ -71,12 +71,19 @@ def test_an_event_over_a_change_of_the_clocks_lasts_as_long_as_it_lasts(begin: d
 
 @pytest.mark.parametrize(
     "text",
-    ["a\r\nATTENDEE:mailto:x@evil", "a\nEND:VEVENT\nBEGIN:VALARM", "a;b,c:d\\n", "\u2028x\x00y", "{{ 7*7 }}", "æ" * 300],
+    [
+        "a\r\nATTENDEE:mailto:x@evil",
+        "a\nEND:VEVENT\nBEGIN:VALARM",
+        "a;b,c:d\\n",
+        "\u2028x\x00y",
+        "{{ 7*7 }}",
+        "æ" * 300,
+    ],
 )
 def test_hostile_words_stay_words(text: str) -> None:
     calendar, found = event(replace(PLAIN, title=text, about=text))
 
-    assert [component.name for component in calendar.walk()] .count("VEVENT") == 1
+    assert [component.name for component in calendar.walk()].count("VEVENT") == 1
     assert not calendar.walk("VALARM")
     assert "ATTENDEE" not in found  # type: ignore[operator]
     assert "49" not in str(found["SUMMARY"])  # type: ignore[index]

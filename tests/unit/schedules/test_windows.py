@@ -185,7 +185,7 @@ def test_a_schedule_that_is_never_inside_is_looked_through_to_its_end() -> None:
     assert [one.skip_reason for one in found] == ["outside"] * 3
 
 
-CHANGES = st.one_of(
+CHANGES: st.SearchStrategy[dict[str, object]] = st.one_of(
     st.just({}),
     st.integers(0, 200).map(lambda minutes: {"ended_at": at("2026-11-24T01:00") + timedelta(minutes=minutes)}),
     st.integers(-300, 200).map(lambda minutes: {"cancelled_at": at("2026-11-24T01:00") + timedelta(minutes=minutes)}),
