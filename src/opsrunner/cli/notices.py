@@ -137,7 +137,7 @@ def unsuppress(session: Session, address: str) -> int:
 def suppressed(session: Session) -> int:
     """Show the addresses that get no notices, or none of one."""
     from opsrunner.cli.screen import Column
-    from opsrunner.engine.moment_words import moment_words
+    from opsrunner.schedules.day_names import moment_words
 
     with session.opened() as app:
         zone, found = ZoneInfo(app.site.timezone), app.books.suppressions.listed()
@@ -224,7 +224,7 @@ def _tell(session: Session, app: App, found: Sequence[NoticeForecast], *, zone: 
 
 
 def _line(number: int, forecast: NoticeForecast, one: Foreseen, *, zone: ZoneInfo) -> list[CellLike]:
-    from opsrunner.engine.moment_words import moment_words
+    from opsrunner.schedules.day_names import moment_words
 
     said = one.why if one.state == "suppressed" else "" if one.state == "goes" else one.state
     return [

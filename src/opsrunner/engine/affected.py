@@ -61,7 +61,8 @@ def affected(audiences: Sequence[Audience], hosts: Sequence[str], *, site: Site,
                 nowhere.append({**service, "customer": _text(row.get(audience.customer)), "problem": problem})
             for address in addresses:
                 person = people.setdefault(address, _person(address, row, audience))
-                if service not in person["services"] and len(person["services"]) < MOST_SERVICES:
+                known = {(one["service"], one["host"]) for one in person["services"]}
+                if (service["service"], host) not in known and len(known) < MOST_SERVICES:
                     person["services"].append(service)
     ordered = sorted(people.values(), key=lambda one: (str(one["customer"]), str(one["to"])))
     return Affected(people=tuple(ordered), nowhere=tuple(nowhere), hosts=frozenset(seen - {""}))

@@ -105,8 +105,7 @@ class SiteInForce:
     def _changes(self) -> Changes:
         if self._books is None:
             return {}
-        planned_at = self._books.service.planned_at()
-        return {} if self._version == "" else self._books.downtimes.changes(since=_long_ago(planned_at))
+        return self._books.downtimes.changes(since=_long_ago(self._books.service.planned_at()))
 
 
 def almanac_of(site: Site, changes: Changes) -> Almanac:

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from opsrunner.engine.desk import Desk
 from opsrunner.engine.digest_words import plural
-from opsrunner.engine.moment_words import moment_words
+from opsrunner.schedules.day_names import moment_words
 from opsrunner.engine.plain_markdown import plain_markdown
 from opsrunner.engine.tasks import BY_CHECK, OUTCOME_LENGTH
 from opsrunner.mail.headers import clean_line

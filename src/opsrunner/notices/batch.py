@@ -100,8 +100,6 @@ class Batch:
         moments = self._desk.moments(occasion)
         if moments and moments[-1].due_at > self._now:
             self._desk.count(waiting=1)
-            if self._settings.holds:
-                self._foresee(moments, occasion, recipient, heard)
         if self._desk.watcher is not None:
             self._look_again(occasion, recipient, told, edition)
         if self._is_moved(edition, heard):
@@ -116,6 +114,8 @@ class Batch:
             self._send(message, edition=edition.edition)
             heard.told[MOVED] = self._now
         if is_settled(moments, now=self._now, told=heard.told):
+            if self._settings.holds:
+                self._foresee(moments, occasion, recipient)
             return
         judged = judge(
             moments,
@@ -129,11 +129,9 @@ class Batch:
             if one.verdict is not Verdict.WAIT:
                 self._settle(one, occasion, recipient, edition=edition.edition)
 
-    def _foresee(
-        self, moments: Sequence[RungMoment], occasion: Occasion, recipient: Recipient, heard: Heard
-    ) -> None:
+    def _foresee(self, moments: Sequence[RungMoment], occasion: Occasion, recipient: Recipient) -> None:
         """List the next rung that is to come, for who approves before anything is due."""
-        coming = next((one for one in moments if one.due_at > self._now and one.name not in heard.told), None)
+        coming = next((one for one in moments if one.due_at > self._now), None)
         if coming is not None:
             self._desk.foresee(
                 Message(occasion=occasion, recipient=recipient, rung=coming.name, due_at=coming.due_at)

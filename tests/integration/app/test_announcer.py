@@ -271,6 +271,7 @@ def test_a_moved_window_is_told_to_those_who_had_heard_with_a_higher_sequence(sc
     site.approve(struck=(1,))
     site.at("2026-11-24T01:00:05")
     first = invite_of(site.mails()[0]).walk("VEVENT")[0]
+    site.house.clock.move(minutes=5)
     site.act("move", begins_at=BEGIN + timedelta(days=2), ends_at=None, reason="A storm is forecast.")
     assert site.look() == 2
     assert site.look() == 0
@@ -283,7 +284,8 @@ def test_a_moved_window_is_told_to_those_who_had_heard_with_a_higher_sequence(sc
     again = invite_of(moved).walk("VEVENT")[0]
     assert (str(again["UID"]), again["SEQUENCE"]) == (str(first["UID"]), first["SEQUENCE"] + 1)
     assert again["DTSTART"].dt.astimezone(UTC) == BEGIN + timedelta(days=2)
-    assert site.at("2026-11-30T01:00:05") == 0  # the day before the old time
+    assert site.at("2026-11-26T01:00:05") == 2  # a week before the new time
+    assert site.at("2026-11-30T01:00:05") == 0  # the day before the old one
     assert site.at("2026-12-02T01:00:05") == 2
 
 
@@ -292,6 +294,7 @@ def test_a_cancelled_window_is_told_to_those_who_had_heard_and_to_nobody_else(sc
     site.at("2026-11-23T02:00:00")
     site.approve(struck=(0,))
     site.at("2026-11-24T01:00:05")
+    site.house.clock.move(minutes=5)
     site.act("cancel", reason="The vendor has withdrawn it.")
     assert site.look() == 2
 

@@ -124,18 +124,6 @@ WINDOW = NewDowntime(
     window="kernel", nominal_at=NOW, title="t", hosts=("web1",), begins_at=NOW, ends_at=LATER, by="boss"
 )
 KNOWN_DOWNTIME = Downtime(**{**vars(WINDOW), "id": 1, "made_at": NOW})
-OWN: dict[str, dict[str, Any]] = {
-    "Downtimes.see": {"new": WINDOW},
-    "Downtimes.of_window": {"window": "kernel"},
-    "Downtimes.update_plan": {"new": WINDOW, "downtime_id": 1},
-    "Downtimes.move": {"one": KNOWN_DOWNTIME, "begins_at": LATER, "ends_at": LATER, "before": (), "said": ""},
-    "Downtimes.cancel": {"downtime_id": 1, "said": ""},
-    "Downtimes.ask": {"new": WINDOW, "downtime_id": 1, "task": 1, "fingerprint": "x", "people": ()},
-    "Downtimes.keep_people": {"downtime_id": 1, "people": ()},
-    "Downtimes.note_task": {"downtime_id": 1, "purpose": "status_task", "task": None},
-    "Downtimes.posts": {"downtime_ids": [1]},
-    **{f"Downtimes.{name}": {"downtime_id": 1} for name in ("get", "start", "begin", "end", "announced", "close")},
-    **{f"Downtimes.{name}": {"downtime_id": 1} for name in ("drop", "approve", "post")},
 TOLD = Told(
     notice="nightly.notice",
     key="17",
@@ -154,6 +142,17 @@ BATCH = NoticeBatch(
 )
 GONE = Suppression(address="a@example.com", why="x", by="boss", at=NOW)
 OWN: dict[str, dict[str, Any]] = {
+    "Downtimes.see": {"new": WINDOW},
+    "Downtimes.of_window": {"window": "kernel"},
+    "Downtimes.update_plan": {"new": WINDOW, "downtime_id": 1},
+    "Downtimes.move": {"one": KNOWN_DOWNTIME, "begins_at": LATER, "ends_at": LATER, "before": (), "said": ""},
+    "Downtimes.cancel": {"downtime_id": 1, "said": ""},
+    "Downtimes.ask": {"new": WINDOW, "downtime_id": 1, "task": 1, "fingerprint": "x", "people": ()},
+    "Downtimes.keep_people": {"downtime_id": 1, "people": ()},
+    "Downtimes.note_task": {"downtime_id": 1, "purpose": "status_task", "task": None},
+    "Downtimes.posts": {"downtime_ids": [1]},
+    **{f"Downtimes.{name}": {"downtime_id": 1} for name in ("get", "start", "begin", "end", "announced", "close")},
+    **{f"Downtimes.{name}": {"downtime_id": 1} for name in ("drop", "approve", "post")},
     "Notices.write": {"batch": BATCH},
     "Notices.settle": {"told": (TOLD,), "status": ToldStatus.WATCHED},
     "Copies.note": {"notes": (*NOTES, CHECKED, PROVEN)},
