@@ -21,8 +21,8 @@ WAITING_FOR_DATA = frozenset(
         "others-backups.yaml",
         "others-drill.yaml",
         "overnight-orders.yaml",
+        "reminders.yaml",
     }
-    {"order-intake.yaml", "overnight-orders.yaml", "others-backups.yaml", "others-drill.yaml", "offer.yaml", "reminders.yaml"}
 )
 """Routines that are nothing without the company's own data or windows; they come switched off."""
 _BLANK = re.compile(r"@(company|timezone|owner_name|owner_email)@")
