@@ -1,4 +1,4 @@
-"""A pass of renewal reminders: domains out of SQL, judged, rendered and queued in the ledger; then one with nothing due.
+"""A pass of renewal reminders: domains out of SQL, judged, rendered and queued; then one with nothing due.
 
 Every domain has a rung due in the first pass: as many mails are rendered (text and HTML) and committed, batch by batch,
 each with its row of the ledger. The second pass looks at all of them again and finds nothing to do. Each size has a
@@ -54,14 +54,17 @@ TEXT = """\
 Subject: {{ row.domain }} runs out in {{ days }} days
 Dear {{ name }},
 
-your domain {{ row.domain }} runs out on {{ at.strftime("%d.%m.%Y") }}. Renew it in good time, and it stays yours.
+your domain {{ row.domain }} runs out on {{ at.strftime("%d.%m.%Y") }}. Renew it in good time,
+and it stays yours.
 
 {{ site.name }}
 """
 HTML = """\
 <html><body><p>Dear {{ name }},</p>
-<p>your domain <b>{{ row.domain }}</b> runs out on {{ at.strftime("%d.%m.%Y") }}. Renew it in good time, and it stays yours.</p>
-<p>{{ site.name }}{% if unsubscribe_url %} · <a href="{{ unsubscribe_url }}">no more of these</a>{% endif %}</p></body></html>
+<p>your domain <b>{{ row.domain }}</b> runs out on {{ at.strftime("%d.%m.%Y") }}.
+Renew it in good time, and it stays yours.</p>
+<p>{{ site.name }}{% if unsubscribe_url %} · <a href="{{ unsubscribe_url }}">no more of these</a>{% endif %}</p>
+</body></html>
 """
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
@@ -14,7 +13,6 @@ from opsrunner.cli.session import Session
 from opsrunner.errors import MailFailed, NotFound, Refused, UsageError
 
 if TYPE_CHECKING:
-    from opsrunner.app import App
     from opsrunner.cli.screen import CellLike
     from opsrunner.engine.notice_forecast import NoticeForecast
     from opsrunner.model.person import Person
@@ -41,9 +39,12 @@ class _ShowsByDefault(click.Group):
     """A group that lists where no verb of it is named: `notices --until +30d`."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        if not args or (args[0] not in self.commands and args[0] not in ("-h", "--help")):
-            args = ["list", *args]
-        return super().parse_args(ctx, args)
+        return super().parse_args(ctx, self.spelled_out(args))
+
+    def spelled_out(self, args: list[str]) -> list[str]:
+        """Return the words with the verb that they leave out."""
+        is_whole = bool(args) and (args[0] in self.commands or args[0] in ("-h", "--help"))
+        return args if is_whole else ["list", *args]
 
 
 @group_of_verbs(EXAMPLE, name="notices", shape=_ShowsByDefault)
@@ -80,7 +81,7 @@ def list_notices(session: Session, name: str, *, until: str, show: int | None) -
         if session.as_json:
             session.print_json([_view(one) for one in found])
         else:
-            _tell(session, app, found, zone=zone, now=now)
+            _tell(session, found, zone=zone)
     return 1 if any(one.unknown or one.problem for one in found) else 0
 
 
@@ -206,7 +207,7 @@ def _numbered(found: Sequence[NoticeForecast]) -> Iterator[tuple[NoticeForecast,
     yield from sorted(pairs, key=lambda pair: (pair[1].goes_at, pair[0].notice))
 
 
-def _tell(session: Session, app: App, found: Sequence[NoticeForecast], *, zone: ZoneInfo, now: datetime) -> None:
+def _tell(session: Session, found: Sequence[NoticeForecast], *, zone: ZoneInfo) -> None:
     from opsrunner.cli.screen import Column
 
     if not found:

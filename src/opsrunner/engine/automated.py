@@ -213,7 +213,9 @@ class Automated:
             return done
         message = f"its {len(done.outcome.rows)} rows are {size // 1_000_000} MB, more than a step may pass on"
         refused = Outcome(status=StepStatus.FAILED, reason="too_large", message=message)
-        return replace(Done(outcome=refused), notes=done.notes, audits=done.audits, notices=done.notices)  # what was found out is found out
+        return replace(
+            Done(outcome=refused), notes=done.notes, audits=done.audits, notices=done.notices
+        )  # what was found out is found out
 
 
 def _mended(outcome: Outcome) -> list[str]:

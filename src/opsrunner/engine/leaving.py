@@ -68,7 +68,9 @@ class Leave:
             if self._desk.books.suppressions.add([gone]):
                 detail = f"{leaver.address} left by the link of a mail"
                 subject = f"notice {leaver.notice}"
-                self._desk.books.audit.add("leave notice", subject, actor=RECIPIENT, at=at, detail=detail, address=address)
+                self._desk.books.audit.add(
+                    "leave notice", subject, actor=RECIPIENT, at=at, detail=detail, address=address
+                )
 
     def _mac(self, said: bytes) -> bytes:
         if not self._key:

@@ -72,11 +72,11 @@ def notice_steps(house: NoticeHouse, name: str = "") -> list[tuple[Routine, Step
     return found
 
 
-def foresee_notices(
-    house: NoticeHouse, *, until: datetime, vault: Vault, name: str = ""
-) -> list[NoticeForecast]:
+def foresee_notices(house: NoticeHouse, *, until: datetime, vault: Vault, name: str = "") -> list[NoticeForecast]:
     """Return all notices with what each sends until a moment. Raises NotFound."""
-    return [_Forecast(house, routine, plan, until=until, vault=vault).made() for routine, plan in notice_steps(house, name)]
+    return [
+        _Forecast(house, routine, plan, until=until, vault=vault).made() for routine, plan in notice_steps(house, name)
+    ]
 
 
 class _Forecast:
@@ -156,9 +156,7 @@ class _Forecast:
 
     def _walk(self, options: Options, rules: Rules, *, state: str) -> None:
         """Go through all rows, batch by batch, as a pass does."""
-        columns = NoticeColumns(
-            key=options.key, at=options.at, until=options.until, to=options.to, name=options.name
-        )
+        columns = NoticeColumns(key=options.key, at=options.at, until=options.until, to=options.to, name=options.name)
         reader = RowReader(columns, notice=self._notice, zone=self._means.zone)
         ahead, rows = self._ahead(), self._rows(options)
         done: set[tuple[str, str]] = set()
@@ -188,7 +186,10 @@ class _Forecast:
         told = self._means.notices.told(self._notice, keys)
         addresses = {one.address for occasion in occasions for one in occasion.recipients}
         silent = silenced(
-            self._means.suppressions, addresses, notice=self._notice, contractual=bool(self._plan.options.get("contractual"))
+            self._means.suppressions,
+            addresses,
+            notice=self._notice,
+            contractual=bool(self._plan.options.get("contractual")),
         )
         for occasion in occasions:
             edition = edition_of(occasion, known.get(occasion.key), now=self._now, row={})

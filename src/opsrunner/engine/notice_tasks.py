@@ -12,7 +12,6 @@ from zoneinfo import ZoneInfo
 
 from opsrunner.engine.desk import Desk
 from opsrunner.engine.digest_words import plural
-from opsrunner.schedules.day_names import moment_words
 from opsrunner.engine.plain_markdown import plain_markdown
 from opsrunner.engine.tasks import BY_CHECK, OUTCOME_LENGTH
 from opsrunner.mail.headers import clean_line
@@ -22,6 +21,7 @@ from opsrunner.model.run import Run
 from opsrunner.model.task import Evidence, NewTask, Task, TaskKind, TaskStatus
 from opsrunner.notices.messages import Held, NoticeProblem
 from opsrunner.notices.reporting import NoticeReport
+from opsrunner.schedules.day_names import moment_words
 
 MOST_SINGLE = 20
 """More lost mails than this are one task together: then it is the other system that does not send."""
@@ -45,7 +45,9 @@ class _Pass:
     @property
     def name(self) -> str:
         """How people call the notice."""
-        return self.plan.name or (f"{self.routine.name}: {self.plan.id}" if self.plan.id != "notice" else self.routine.name)
+        return self.plan.name or (
+            f"{self.routine.name}: {self.plan.id}" if self.plan.id != "notice" else self.routine.name
+        )
 
 
 class NoticeTasks:
@@ -119,10 +121,11 @@ class NoticeTasks:
         shown = [*report.held, *report.coming]
         rows = [_approval_row(held, number, zone) for number, held in enumerate(shown)]
         more = report.tally.held - len(report.held)
-        how = [
-            f"Nothing of this goes before it is approved. {plural(report.tally.held, 'mail')} would go with the next run,"
-            f" {plural(len(report.coming), 'mail')} of those below later.",
-            *([f"The list names {len(report.held)} of them; {more} more are made in the same way."] if more > 0 else []),
+        now, later = plural(report.tally.held, "mail"), plural(len(report.coming), "mail")
+        how = [f"Nothing of this goes before it is approved: {now} with the next run, {later} of those below later on."]
+        if more > 0:
+            how.append(f"The list names {len(report.held)} of them; {more} more are made in the same way.")
+        how += [
             "Strike who is not to hear of it: the others go.",
             "A change of the template, of the ladder or of who is meant asks again.",
             f"Approved mails go with the next run of the routine; at once by `opsrunner run {told.routine.id}`.",

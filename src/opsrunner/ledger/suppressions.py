@@ -39,12 +39,12 @@ class Suppressions:
 
     def listed(self) -> list[Suppression]:
         """Return the addresses that get no notices, or none of one, the newest first."""
-        sql = f"{_LIVE} AND \"key\" = ? ORDER BY id DESC"
+        sql = f'{_LIVE} AND "key" = ? ORDER BY id DESC'
         return [_suppression(row) for row in self._ledger.all(sql, (EVERYWHERE,))]
 
     def of(self, addresses: Collection[str]) -> list[Suppression]:
         """Return what is suppressed of some addresses: everywhere, in a notice, or of an occasion."""
-        sql = f"{_LIVE} AND address IN (SELECT value FROM json_each(?))"
+        sql = f"{_LIVE} AND address IN (SELECT value FROM json_each(?))"  # noqa: S608 (fixed words)
         return [_suppression(row) for row in self._ledger.all(sql, (json.dumps(list(addresses)),))]
 
     def leave_key(self) -> str:

@@ -76,9 +76,7 @@ class Batch:
             self._desk.notices.settle(self._went_late, status=ToldStatus.WATCHED, why=WENT_LATE)
         if not (self._begun or self._ended or self._tellings):
             return
-        batch = NoticeBatch(
-            notice=self._settings.notice, begun=self._begun, ended=self._ended, tellings=self._tellings
-        )
+        batch = NoticeBatch(notice=self._settings.notice, begun=self._begun, ended=self._ended, tellings=self._tellings)
         for told in self._desk.notices.write(batch, at=self._now):
             self._desk.count(**{told.status.value: 1})
             if told.why == TOO_LATE:
@@ -133,9 +131,7 @@ class Batch:
         """List the next rung that is to come, for who approves before anything is due."""
         coming = next((one for one in moments if one.due_at > self._now), None)
         if coming is not None:
-            self._desk.foresee(
-                Message(occasion=occasion, recipient=recipient, rung=coming.name, due_at=coming.due_at)
-            )
+            self._desk.foresee(Message(occasion=occasion, recipient=recipient, rung=coming.name, due_at=coming.due_at))
 
     def _is_moved(self, edition: KnownOccasion, heard: Heard) -> bool:
         """Tell whether a recipient heard of an earlier edition and not yet of the change."""
@@ -208,4 +204,3 @@ class Batch:
             at=self._now,
             why=why,
         )
-

@@ -110,6 +110,7 @@ class PassDesk:
         except (ExpressionError, MailFailed) as exc:
             self.unknown(problem_of(message, exc.message))
             return None
+
     def hold(self, message: Message) -> None:
         """Count a mail that would go, and list it with its text, each recipient of an occasion once."""
         about = (message.occasion.key, message.recipient.address)

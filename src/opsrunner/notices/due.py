@@ -1,7 +1,7 @@
-"""When the rungs of an occasion are due, and which of them goes now. Pure: the same words for a pass and for a preview.
+"""When the rungs of an occasion are due, and which of them goes now. Pure: the same for a pass and for a preview.
 
-A rung in days counts on the wall of the zone, so that 30 days before 02:30 is 02:30 in summer as in winter; one in hours
-counts elapsed time. Of what is late, the newest useful rung goes, once, and the older ones are missed.
+A rung in days counts on the wall of the zone, so that 30 days before 02:30 is 02:30 in summer as in winter; one in
+hours counts elapsed time. Of what is late, the newest useful rung goes, once, and the older ones are missed.
 """
 
 from __future__ import annotations
@@ -144,9 +144,7 @@ def _why_not(
     return ""
 
 
-def _moment(
-    rung: Rung, rules: Rules, *, exact: datetime, anchor: datetime, until: datetime | None
-) -> RungMoment:
+def _moment(rung: Rung, rules: Rules, *, exact: datetime, anchor: datetime, until: datetime | None) -> RungMoment:
     useful_until = exact + USEFUL_AFTER
     if rung.is_before:
         useful_until = anchor

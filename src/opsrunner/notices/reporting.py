@@ -1,4 +1,4 @@
-"""What a pass of a notice tells the engine, which asks people: for approval, about bad rows, about mails that are lost."""
+"""What a pass of a notice tells the engine, which asks people to approve, and to look after rows and lost mails."""
 
 from __future__ import annotations
 

@@ -57,7 +57,9 @@ class RowReader:
         to, bad = self._recipients(row)
         first = to[0].address if to else ""
         if not key or key.endswith("…"):
-            problem = f"the row says no {columns.key}" if not key else f"{columns.key} is longer than {KEY_LENGTH} signs"
+            problem = (
+                f"the row says no {columns.key}" if not key else f"{columns.key} is longer than {KEY_LENGTH} signs"
+            )
             return "", None, [NoticeProblem(key=key, to=first, problem=problem)]
         problems = [NoticeProblem(key=key, to=address, problem="no mail address") for address in bad]
         at, why = self._moment(row.get(columns.at), columns.at)

@@ -122,9 +122,7 @@ class Options(StepOptions):
             return
         if self.log is None:
             raise ValueError("mode: watch needs log: the source that shows what went")
-        given = [
-            name for name in ("template", "per_minute", "reply_to", "live", "contractual") if getattr(self, name)
-        ]
+        given = [name for name in ("template", "per_minute", "reply_to", "live", "contractual") if getattr(self, name)]
         if given or self.moved == "tell":
             named = ", ".join([*given, *(["moved"] if self.moved == "tell" else [])])
             raise ValueError(f"mode: watch sends nothing; leave out {named}")

@@ -77,9 +77,7 @@ class _NoticeRun:
     def _take_all(self, passing: NoticePass) -> int:
         """Take all rows, batch by batch; return how many there were."""
         options, desk = self._options, passing.desk
-        columns = NoticeColumns(
-            key=options.key, at=options.at, until=options.until, to=options.to, name=options.name
-        )
+        columns = NoticeColumns(key=options.key, at=options.at, until=options.until, to=options.to, name=options.name)
         reader = RowReader(columns, notice=self._name, zone=self._notices.zone)
         rows, count = self._rows(), 0
         while batch := list(islice(rows, BATCH)):

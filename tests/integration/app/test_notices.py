@@ -1,11 +1,11 @@
-"""Notices through the whole of a site: nothing before the owner approved, everything once, and what comes is foretold."""
+"""Notices through the whole of a site: nothing before the owner approved, all of it once, and foretold."""
 
 from __future__ import annotations
 
 import csv
 import io
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -18,7 +18,7 @@ from opsrunner.engine.notice_forecast import NoticeForecast, foresee_notices
 from opsrunner.errors import NotFound
 from opsrunner.model.notice import Suppression
 from opsrunner.model.outcome import Outcome, StepStatus
-from opsrunner.model.task import Task, TaskStatus
+from opsrunner.model.task import Evidence, Task, TaskStatus
 from opsrunner.testing import FakeClock
 
 House = Any
@@ -34,7 +34,7 @@ sources:
   domains:
     csv: domains.csv
     columns: {domain: text, name: text, email: text?, expires_at: date?, status: text}
-  mail_log:
+  mail-log:
     csv: mail_log.csv
     columns: {to: text, subject: text, sent_at: moment}
 """
@@ -66,7 +66,7 @@ steps:
       to: email
       ladder: [30d, 14d, 7d, 1d]
       mode: watch
-      log: {source: mail_log, subject_has: domain, within: 26h}
+      log: {source: mail-log, subject_has: domain, within: 26h}
 """
 TEXT = """\
 Subject: {{ row.domain }} runs out in {{ days }} days
@@ -127,7 +127,9 @@ def open_tasks(own: House) -> list[Task]:
 def approve(own: House, *struck: int) -> None:
     (task,) = [task for task in open_tasks(own) if task.approve_by]
     boss = own.app.people.named("boss")
-    own.app.ticks.tick(task.id, status=TaskStatus.DONE, actor=boss, at=own.clock.now(), struck=struck)
+    own.app.ticks.tick(
+        task.id, status=TaskStatus.DONE, evidence=Evidence(), actor=boss, at=own.clock.now(), struck=struck
+    )
     own.clock.move(minutes=1)
 
 
@@ -156,7 +158,11 @@ def test_only_an_owner_approves(told: Open) -> None:
     (task,) = open_tasks(own)
     with pytest.raises(Exception, match="only an owner may approve"):
         own.app.ticks.tick(
-            task.id, status=TaskStatus.DONE, actor=own.app.people.named("ops1"), at=own.clock.now()
+            task.id,
+            status=TaskStatus.DONE,
+            evidence=Evidence(),
+            actor=own.app.people.named("ops1"),
+            at=own.clock.now(),
         )
 
 
@@ -190,6 +196,7 @@ def test_a_change_of_the_template_or_of_who_is_meant_asks_again(told: Open) -> N
     assert len(mails(own)) == 2, "what was approved once stays approved"
     assert open_tasks(own) == [], "and nobody is asked any more"
     own.write("routines/renewals.yaml", RENEWALS.replace("{status: active}", "{status: [active, parked]}"))
+    own.at("2026-12-02 09:00")
     own.at("2026-12-08 08:00")
     assert [task.approve_by for task in open_tasks(own)] == ["owner"]
 
@@ -275,7 +282,7 @@ HOSTILE = [
     "<script>alert(1)</script>.example",
     "a.example\r\nBcc: everyone@example.com",
     "=?utf-8?q?=0aBcc:_everyone@example.com?=",
-    "‮example.a",
+    "\u202eexample.a",
     "'; drop table notices; --",
 ]
 
@@ -306,39 +313,42 @@ def test_what_is_foretold_is_what_a_month_sends(told: Open) -> None:
         row(f"d{number}.example", f"2027-{3 + number // 28:02d}-{1 + number % 28:02d}", f"c{number % 7}@example.com")
         for number in range(80)
     ]
-    hourly = RENEWALS.replace('{every: day, at: "08:00"}', '{every: day, at: ["02:30", "17:00"]}').replace(
+    hourly = RENEWALS.replace('{every: day, at: "08:00"}', '{every: day, at: "02:30"}').replace(
         "[30d, 14d, 7d, 1d]", "[30d, 14d, 72h, 24h, start, 3d after]"
     )
     own = told({"renewals": hourly}, *rows)
     own.at("2027-03-10 12:00")
-    own.at("2027-03-10 17:00")
     approve(own)
     start = own.clock.now()
     until = start + timedelta(days=32)
-    (ahead,) = foresee_notices(own.app.notices, until=until, vault=own.app.vault)
-    assert ahead.standing == "live"
-    said = [(one.goes_at, one.message.recipient.address, one.message.occasion.key, one.message.rung) for one in ahead.coming]
-    sent: list[tuple[datetime, str, str, str]] = []
-    zone = ZoneInfo("Europe/Oslo")
-    day = start.astimezone(zone).date()
-    while own.clock.now() <= until:
-        day += timedelta(days=1)
-        for hour, minute in ((2, 30), (3, 0), (17, 0)):
-            moment = datetime(day.year, day.month, day.day, hour, minute, tzinfo=zone).astimezone(UTC)
-            if own.clock.now() < moment <= until:
-                own.clock.set(moment)
-                own.work()
-        if day > until.astimezone(zone).date():
-            break
-    for one in own.app.books.notices.newest(since=start, most=10_000):
-        if one.status.value == "sent":
-            sent.append((one.at, one.recipient, one.key, one.rung))
+    (foretold,) = foresee_notices(own.app.notices, until=until, vault=own.app.vault)
+    assert foretold.standing == "live"
+    said = [
+        (one.goes_at, one.message.recipient.address, one.message.occasion.key, one.message.rung)
+        for one in foretold.coming
+    ]
+    day, zone = start.astimezone(ZoneInfo("Europe/Oslo")).date(), ZoneInfo("Europe/Oslo")
+    passes = {
+        datetime.combine(day + timedelta(days=ahead), clock, zone).astimezone(UTC)
+        for ahead in range(34)
+        for clock in (time(2, 30), time(3))
+    }
+    change = datetime(2027, 3, 28, tzinfo=UTC)
+    for moment in sorted(moment for moment in passes if start < moment <= until):
+        if moment.astimezone(zone).hour == 3 and abs(moment - change) > timedelta(hours=12):
+            continue  # half past two is there on that day
+        own.clock.set(moment)
+        own.work()
+    settled = own.app.books.notices.newest(since=start, most=10_000)
+    sent = [(one.at, one.recipient, one.key, one.rung) for one in settled if one.status.value == "sent"]
     assert len(said) > 100
     assert sorted(sent) == sorted(said)
 
 
 def test_what_is_foretold_can_be_shown_and_says_what_holds_it(told: Open) -> None:
-    own = told({"renewals": RENEWALS}, row("a.example", "2026-12-15"), row("b.example", "2026-12-16", "ola@example.com"))
+    own = told(
+        {"renewals": RENEWALS}, row("a.example", "2026-12-15"), row("b.example", "2026-12-16", "ola@example.com")
+    )
     own.app.books.suppressions.add([Suppression(address="ola@example.com", why="asked", by="ops1", at=own.clock.now())])
     (ahead,) = foresee_notices(own.app.notices, until=own.clock.now() + timedelta(days=2), vault=own.app.vault)
     assert ahead.standing == "waits for approval"
@@ -384,7 +394,9 @@ def test_a_recipient_leaves_by_a_word_of_ours_alone(told: Open) -> None:
 
 
 def test_mails_go_with_what_the_notice_says(told: Open) -> None:
-    routine = RENEWALS.replace("live: true", "live: true\n      per_minute: 30\n      reply_to: billing@example.com\n      contractual: true")
+    routine = RENEWALS.replace(
+        "live: true", "live: true\n      per_minute: 30\n      reply_to: billing@example.com\n      contractual: true"
+    )
     own = told({"renewals": routine}, row("a.example", "2026-12-15"))
     own.at("2026-11-21 08:00")
     approve(own)

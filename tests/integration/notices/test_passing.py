@@ -110,7 +110,12 @@ def test_each_rung_goes_once_however_often_it_is_looked_at(books: Books) -> None
     for day in range(1, 32):
         for hour in (8, 9):
             look(books, f"2026-12-{day:02d}T{hour:02d}:00", [row])
-    assert mails(books) == [f"{KARI} 30d a.example", f"{KARI} 14d a.example", f"{KARI} 7d a.example", f"{KARI} 1d a.example"]
+    assert mails(books) == [
+        f"{KARI} 30d a.example",
+        f"{KARI} 14d a.example",
+        f"{KARI} 7d a.example",
+        f"{KARI} 1d a.example",
+    ]
 
 
 def test_every_rung_that_is_sent_names_its_mail(books: Books) -> None:
@@ -253,11 +258,27 @@ def test_who_approves_early_sees_what_is_to_come(books: Books) -> None:
     ("suppression", "contractual", "goes"),
     [
         (Suppression(address=KARI, why="asked", by="ops1", at=utc("2026-12-01T00:00")), True, False),
-        (Suppression(address=KARI, notice=NOTICE, why="left", by="recipient", at=utc("2026-12-01T00:00")), False, False),
+        (
+            Suppression(address=KARI, notice=NOTICE, why="left", by="recipient", at=utc("2026-12-01T00:00")),
+            False,
+            False,
+        ),
         (Suppression(address=KARI, notice=NOTICE, why="left", by="recipient", at=utc("2026-12-01T00:00")), True, True),
-        (Suppression(address=KARI, notice="other.x", why="left", by="recipient", at=utc("2026-12-01T00:00")), False, True),
-        (Suppression(address=KARI, notice=NOTICE, key="a", why="struck", by="boss", at=utc("2026-12-01T00:00")), True, False),
-        (Suppression(address=KARI, notice=NOTICE, key="b", why="struck", by="boss", at=utc("2026-12-01T00:00")), True, True),
+        (
+            Suppression(address=KARI, notice="other.x", why="left", by="recipient", at=utc("2026-12-01T00:00")),
+            False,
+            True,
+        ),
+        (
+            Suppression(address=KARI, notice=NOTICE, key="a", why="struck", by="boss", at=utc("2026-12-01T00:00")),
+            True,
+            False,
+        ),
+        (
+            Suppression(address=KARI, notice=NOTICE, key="b", why="struck", by="boss", at=utc("2026-12-01T00:00")),
+            True,
+            True,
+        ),
     ],
     ids=["by staff", "left", "left what is contractual", "left another", "struck", "struck of another"],
 )
@@ -331,7 +352,9 @@ def test_nothing_of_a_batch_that_was_cut_off_is_there(books: Books, monkeypatch:
 def test_a_routine_that_is_renamed_keeps_what_it_told(books: Books) -> None:
     row = domain("a", "2026-12-31T12:00")
     look(books, "2026-12-02T08:00", [row])
-    books.suppressions.add([Suppression(address=OLA, notice=NOTICE, why="left", by="recipient", at=utc("2026-12-01T00:00"))])
+    books.suppressions.add(
+        [Suppression(address=OLA, notice=NOTICE, why="left", by="recipient", at=utc("2026-12-01T00:00"))]
+    )
     books.routines.see({"renewals": "Renewals"}, at=utc("2026-12-01T00:00"))
     assert books.routines.rename("renewals", "domains")
     assert list(books.notices.told("domains.notice", ["a"])) == ["a"]

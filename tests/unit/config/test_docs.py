@@ -50,7 +50,7 @@ sources:
   templates: {csv: data/templates.csv}
   services: {csv: data/services.csv}
   domains: {csv: data/domains.csv}
-  mail_log: {csv: data/mail_log.csv}
+  mail-log: {csv: data/mail_log.csv}
 stores:
   offsite: {local: {path: copies}}
   panel: {local: {path: panel}}

@@ -30,9 +30,7 @@ def oslo(text: str) -> datetime:
 def rules(*words: str, until: bool = False, business: bool = False) -> Rules:
     calendar, almanac = Calendar(), Almanac()
     to_work = lambda moment: working_moment(moment, calendar=calendar, almanac=almanac, zone="Europe/Oslo")  # noqa: E731
-    return Rules(
-        ladder=parse_ladder(words, has_until=until), zone=OSLO, to_working_time=to_work if business else None
-    )
+    return Rules(ladder=parse_ladder(words, has_until=until), zone=OSLO, to_working_time=to_work if business else None)
 
 
 def due(of: Rules, *, at: datetime, until: datetime | None = None, now: datetime = EARLY) -> dict[str, datetime]:
@@ -110,7 +108,7 @@ LADDER = rules("30d", "14d", "7d", "1d", "start", "3d after")
 AT = oslo("2026-12-31T00:00")
 KNOWN = oslo("2026-11-01T00:00")
 JUDGED = [
-    ("nothing is due", "2026-11-20T08:00", KNOWN, {}, {name: "wait" for name in LADDER.ladder.words}),
+    ("nothing is due", "2026-11-20T08:00", KNOWN, {}, dict.fromkeys(LADDER.ladder.words, "wait")),
     (
         "the first is due",
         "2026-12-01T08:00",
@@ -124,8 +122,12 @@ JUDGED = [
         KNOWN,
         {},
         {
-            **{"7d": "wait", "1d": "wait", "start": "wait", "3d after": "wait"},
-            **{"30d": "missed coalesced", "14d": "send"},
+            "7d": "wait",
+            "1d": "wait",
+            "start": "wait",
+            "3d after": "wait",
+            "30d": "missed coalesced",
+            "14d": "send",
         },
     ),
     (
@@ -148,8 +150,11 @@ JUDGED = [
         KNOWN,
         {"14d": "2026-12-17T00:00"},
         {
-            **{"7d": "wait", "1d": "wait", "start": "wait", "3d after": "wait"},
-            **{"30d": "missed coalesced"},
+            "7d": "wait",
+            "1d": "wait",
+            "start": "wait",
+            "3d after": "wait",
+            "30d": "missed coalesced",
         },
     ),
     (
