@@ -9,7 +9,6 @@ from pathlib import Path
 
 from opsrunner.clock import Clock, SystemClock
 from opsrunner.engine.alerts import Alerts
-from opsrunner.engine.announcer import Announcer
 from opsrunner.engine.automated import Automated
 from opsrunner.engine.by_hand import ByHand, find_routine
 from opsrunner.engine.checklists import Checklists
@@ -35,7 +34,6 @@ from opsrunner.engine.runner import Runner
 from opsrunner.engine.scheduler import AlarmClock
 from opsrunner.engine.service import Face, Service
 from opsrunner.engine.settling import Settling
-from opsrunner.engine.site_sources import SiteSources
 from opsrunner.engine.state import ENTERED
 from opsrunner.engine.tasks import TaskOpener
 from opsrunner.engine.trial import Trial, TryResult
@@ -65,11 +63,6 @@ class App(OpenSite):
         super().__init__(root, state, clock=clock, is_trial=mails_stay)
         self._mails_stay = mails_stay
         self.draining, self.hurry = threading.Event(), threading.Event()
-
-    @cached_property
-    def sources(self) -> SiteSources:
-        """Where rows come from."""
-        return SiteSources(site=lambda: self.site, state=self.state, vault=self.vault, clock=self.clock)
 
     @cached_property
     def alerts(self) -> Alerts:
@@ -173,11 +166,6 @@ class App(OpenSite):
             lock=self.lock,
             deliver=self.deliver,
         )
-
-    @cached_property
-    def announcer(self) -> Announcer:
-        """What keeps maintenance windows and incidents."""
-        return Announcer(self.desk, read=self.sources.read, is_trial=self._mails_stay)
 
     @cached_property
     def pinger(self) -> Pinger:

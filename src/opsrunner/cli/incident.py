@@ -13,7 +13,6 @@ from opsrunner.cli.session import Session
 from opsrunner.errors import StepFailed, UsageError
 
 if TYPE_CHECKING:
-    from opsrunner.app import App
     from opsrunner.engine.affected import Affected
     from opsrunner.model.downtime import Downtime
     from opsrunner.open_site import OpenSite
@@ -64,7 +63,7 @@ def open_it(
     from opsrunner.engine.downtime_acts import By
     from opsrunner.engine.downtime_words import people_words
 
-    with session.at_work() as app:
+    with session.opened() as app:
         person, now = acting_person(session, app), app.clock.now()
         found = _affected(session, app, hosts)
         who = people_words(len(found.people), found.services)
@@ -187,7 +186,7 @@ def _since(text: str | None, app: OpenSite, *, now: datetime) -> datetime | None
     return found - timedelta(days=1) if is_clock and found > now else found
 
 
-def _affected(session: Session, app: App, hosts: tuple[str, ...]) -> Affected:
+def _affected(session: Session, app: OpenSite, hosts: tuple[str, ...]) -> Affected:
     """Return whom it affects. Raises UsageError for a host that nothing knows of."""
     from opsrunner.engine.affected import Affected, affected, require_known
     from opsrunner.engine.downtimes import expand_hosts

@@ -58,7 +58,7 @@ stores:
 
 
 WINDOWS = """\
-windows: {kernel: {name: Kernel, schedule: {every: month, on: first tuesday, at: "02:00"}, lasts: 2h, hosts: [web1]}}
+windows: {kernel: {name: Kernel, schedule: {every: month, on: first tuesday, at: "02:00"}, lasts: 2h, hosts: [local]}}
 """
 
 
