@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
@@ -16,6 +16,7 @@ from opsrunner.config.folder import FOLDERS, MAINTENANCE_FILE, SITE_FILE, TOP_FI
 from opsrunner.config.inventories.reading import Inventories
 from opsrunner.config.maintenance_file import NONE, MaintenanceContext, MaintenanceDraft, MaintenanceFile
 from opsrunner.config.permissions import folder_problems
+from opsrunner.config.references import Noun
 from opsrunner.config.report_templates import ReportTemplates, mail_names
 from opsrunner.config.routine_file import RoutineContext
 from opsrunner.config.routine_files import RoutineFiles, missing_folder, read_routine_file
@@ -172,7 +173,9 @@ class SiteLoader:
         if site is None or site.names is None:
             return {}, {}, ()
         mails = self._reports.mails | mail_names(path.name for path in (packaged.library() / "reports").glob("*.j2"))
-        windows = {} if self._windows.names is None else {"window": self._windows.names}
+        windows: dict[Noun, Collection[str]] = {}
+        if self._windows.names is not None:
+            windows["window"] = self._windows.names
         routines = self._routines.drafts
         known = Known(names={**site.names.defined(), "mail template": mails, "routine": routines, **windows})
         lists = list_problems(self._shelf.own.values(), known)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -91,7 +92,7 @@ class DowntimeMails:
         sent = 0
         for post in posts:
             occasion = Occasion(notice=row.notice, key=f"{row.id}{_POST}{post.id}", at=post.at, recipients=people)
-            sent += self._pass(telling, ladder, lambda one, about=occasion: one.take([about]), said=post.text)
+            sent += self._pass(telling, ladder, partial(_take, occasion), said=post.text)
         return sent
 
     def sample(self, telling: Telling, *, rung: str) -> NewMail:
@@ -199,6 +200,10 @@ class DowntimeMails:
             is_cancelled=is_cancelled,
         )
         return calendar_file(appointment, name=ICS_NAME)
+
+
+def _take(occasion: Occasion, one: NoticePass) -> None:
+    one.take([occasion])
 
 
 def _ahead(ladder: Ladder) -> Ladder:

@@ -239,9 +239,10 @@ class Downtimes:
 def _downtime(row: sqlite3.Row) -> Downtime:
     acts = ("moved_at", "cancelled_at", "begun_at", "started_at", "ended_at", "announced_at", "closed_at")
     plain = ("id", "window", "title", "about", "sequence", "fingerprint", "approved_by", "said", *TASKS)
+    moments: dict[str, Any] = {name: optional_moment(row[name]) for name in (*acts, "approved_at", "ends_at")}
     return Downtime(
         **{name: row[name] for name in plain},
-        **{name: optional_moment(row[name]) for name in (*acts, "approved_at", "ends_at")},
+        **moments,
         nominal_at=to_moment(row["nominal_at"]),
         begins_at=to_moment(row["begins_at"]),
         made_at=to_moment(row["made_at"]),

@@ -132,7 +132,7 @@ def forms() -> list[str]:
 def test_every_form_of_schedule_is_right_and_due_some_day(load: Load, clock: Any, form: str) -> None:
     others = {
         "maintenance.yaml": WINDOWS,
-        "routines/weekly-review.yaml": HEAD + 'schedule: {every: week, on: mon, at: "09:00"}\nsteps: [{task: T}]\n'
+        "routines/weekly-review.yaml": HEAD + 'schedule: {every: week, on: mon, at: "09:00"}\nsteps: [{task: T}]\n',
     }
 
     loaded = load({**others, "routines/x.yaml": f"{HEAD}schedule: {form}\nsteps: [{{task: T}}]\n"})
