@@ -23,6 +23,7 @@ TOPICS: tuple[str, ...] = (
     "idle",
     "ledger",
     "ledger_writes",
+    "outbox",
     "page",
     "page_followers",
     "backup",

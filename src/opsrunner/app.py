@@ -23,7 +23,9 @@ from opsrunner.engine.follow_ups import FollowUps
 from opsrunner.engine.heartbeat import Pinger
 from opsrunner.engine.human import Human
 from opsrunner.engine.known_ledgers import KnownLedgers
+from opsrunner.engine.looks import Looks
 from opsrunner.engine.notices import NoticeHouse
+from opsrunner.engine.occasions import Occasions
 from opsrunner.engine.outage import Outage
 from opsrunner.engine.outbox import deliver_due, reach_mail
 from opsrunner.engine.planning import Planning
@@ -131,7 +133,9 @@ class App(OpenSite):
             vault=self.vault,
             fleet=self.fleet,
             read_source=self.sources.read,
+            stream_source=self.sources.stream,
             people=self.people,
+            almanac=self.desk.almanac,
             follow_ups=self.follow_ups,
             findings=self.findings,
             notices=self.notices,
@@ -155,6 +159,12 @@ class App(OpenSite):
         return Recovery(books=self.books, clock=self.clock, follow_ups=self.follow_ups, marks=self._marks)
 
     @cached_property
+    def looks(self) -> Looks:
+        """What finds rows that are occasions."""
+        read, draining = self.sources.read, self.draining
+        return Looks(desk=self.desk, clock=self.clock, read_source=read, outage=self.outage, draining=draining)
+
+    @cached_property
     def by_hand(self) -> ByHand:
         """Runs that people ask for."""
         return ByHand(
@@ -165,6 +175,7 @@ class App(OpenSite):
             recovery=self.recovery,
             lock=self.lock,
             deliver=self.deliver,
+            occasions=Occasions(site=lambda: self.site, read_source=self.sources.read),
         )
 
     @cached_property
@@ -181,6 +192,7 @@ class App(OpenSite):
             clock=self.clock,
             complete=lambda mail: self.sign_in.with_link(mail, at=self.clock.now()),
             on_sent=self.pinger.mail_went,
+            goes_on=lambda: not self.draining.is_set(),
         )
 
     def transport(self) -> Transport:
@@ -215,10 +227,11 @@ class App(OpenSite):
         *,
         actor: str,
         rerun_of: int | None = None,
+        row: str | None = None,
         on_event: Callable[[RunEvent], None] = ignore,
     ) -> Run:
         """Run a routine for a person; see ByHand."""
-        return self.by_hand.run(routine, actor=actor, rerun_of=rerun_of, on_event=on_event)
+        return self.by_hand.run(routine, actor=actor, rerun_of=rerun_of, row=row, on_event=on_event)
 
     def ask(self, question: Routine, *, actor: str, on_event: Callable[[RunEvent], None] = ignore) -> Run:
         """Ask hosts what stands in no file; see ByHand."""
@@ -269,6 +282,7 @@ class App(OpenSite):
             settling=Settling(self.desk),
             rungs=Rungs(self.desk),
             digests=self.digests,
+            looks=self.looks,
             recovery=self.recovery,
             prune=Retention(
                 books=self.books,

@@ -16,12 +16,19 @@ STARTER = Path(__file__).resolve().parent / "starter"
 WAITING_FOR_DATA = frozenset(
     {
         "maintenance-eve.yaml",
+        "abuse.yaml",
+        "books.yaml",
+        "disputes.yaml",
+        "feedback.yaml",
+        "letters.yaml",
         "offer.yaml",
         "order-intake.yaml",
         "others-backups.yaml",
         "others-drill.yaml",
         "overnight-orders.yaml",
         "reminders.yaml",
+        "retention.yaml",
+        "rewards.yaml",
     }
 )
 """Routines that are nothing without the company's own data or windows; they come switched off."""

@@ -259,6 +259,7 @@ class OpenSite:
         """Write the data of a sample site as they stand now; any other site has none."""
         if self.site.sample_seed is None:
             return
-        from opsrunner.sample import write_samples  # noqa: PLC0415 - as above
+        from opsrunner.sample.writing import write_samples  # noqa: PLC0415 - as above
 
-        write_samples(self.site.root, self.state, seed=self.site.sample_seed, now=self.clock.now())
+        seed, now = self.site.sample_seed, self.clock.now()
+        write_samples(self.site.root, self.state, seed=seed, now=now, name=self.site.name)

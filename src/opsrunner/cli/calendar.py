@@ -76,6 +76,7 @@ def _view(item: Forecast) -> dict[str, object]:
         "reason": item.reason,
         "shift": item.shift,
         "run": item.run,
+        "row_key": item.row_key,
         "tasks": item.tasks,
     }
 
@@ -112,6 +113,7 @@ def _row(line: Line, *, zone: ZoneInfo) -> Sequence[CellLike]:
     item = line.first
     status = Cell(text="") if item.status == "due" else status_cell(item.status)
     times = f"{line.times} times that day" if line.times > 1 else ""
-    facts = (times, reason_words(item.reason), item.shift, line.people)
+    row = f"for {item.row_key}" if item.row_key is not None and line.times == 1 else ""
+    facts = (times, row, reason_words(item.reason), item.shift, line.people)
     clock = f"{item.planned_at.astimezone(zone):%H:%M}"
     return (clock, item.name, status, Cell(text=" · ".join(fact for fact in facts if fact), dim=True))

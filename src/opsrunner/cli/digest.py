@@ -61,7 +61,7 @@ def digest(session: Session, day: str | None, series: Series, send: bool, html_f
         raise UsageError("--send and --date do not go together: what went out stays as it is")
     if send:
         with session.at_work() as app:
-            _print(session, _sent_now(app, series), html_file, waiting=len(app.books.outbox.queued()))
+            _print(session, _sent_now(app, series), html_file, waiting=app.books.outbox.waiting())
         return 0
     with session.opened() as site:
         _print(session, _found(site, series, day), html_file)

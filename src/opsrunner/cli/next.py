@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -17,6 +18,8 @@ from opsrunner.errors import UsageError
 if TYPE_CHECKING:
     from opsrunner.engine.in_force import SiteInForce
     from opsrunner.ledger.holds import Hold
+    from opsrunner.ledger.books import Books
+    from opsrunner.model.rows import LookStanding
     from opsrunner.model.schedule import Occurrence, Schedule
     from opsrunner.schedules.almanac import Almanac
 
@@ -75,7 +78,7 @@ def _next_of_routine(session: Session, routine_id: str, *, after: str | None, co
     from opsrunner.cli.lookup import routine_named
     from opsrunner.engine.next_times import next_times
     from opsrunner.engine.planner import world_of
-    from opsrunner.schedules.words import in_words
+    from opsrunner.engine.row_words import look_words, occasions_in_words
 
     force = session.read()
     routine = routine_named(force, routine_id)
@@ -88,45 +91,54 @@ def _next_of_routine(session: Session, routine_id: str, *, after: str | None, co
     if session.as_json:
         _print_occurrences(session, found, zone=zone)
         return 0
-    session.screen.heading(routine.name, in_words(routine.schedule))
+    session.screen.heading(routine.name, occasions_in_words(routine))
     _show(session, [(at.planned_at.astimezone(ZoneInfo(zone)), _note(at, held)) for at, held in found])
-    if not found:
+    if routine.on_rows is not None:
+        site_zone = ZoneInfo(force.site.timezone)
+        session.screen.line(look_words(_standing(session, routine_id), now=now, zone=site_zone))
+    elif not found:
         session.screen.line("It is never due by itself." if not routine.schedule.rules else "It is not due again.")
     return 0
 
 
 def _holds(session: Session, routine_id: str, *, since: datetime) -> list[Hold]:
     """Return the pauses and skips of a routine; none where there is no ledger yet."""
+    with _books(session) as books:
+        return [] if books is None else [hold for hold in books.holds.since(since) if hold.routine == routine_id]
+
+
+def _standing(session: Session, routine_id: str) -> LookStanding | None:
+    with _books(session) as books:
+        return None if books is None else books.known_rows.standing(routine_id)
+
+
+@contextmanager
+def _books(session: Session) -> Iterator[Books | None]:
+    """Open the ledger, where there is one yet."""
     from opsrunner.engine.state import LEDGER
 
     ledger = session.state_folder / LEDGER
     if not ledger.exists():
-        return []
+        yield None
+        return
     from opsrunner.ledger.books import Books
 
     books = Books.open(ledger)
     try:
-        return [hold for hold in books.holds.since(since) if hold.routine == routine_id]
+        yield books
     finally:
         books.ledger.close()
 
 
 def _almanac(session: Session, force: SiteInForce, schedule: Schedule) -> Almanac:
     """Return the site's calendars; where the schedule goes by windows, with what was changed of these."""
-    from opsrunner.engine.state import LEDGER
+    from opsrunner.engine.in_force import FIRST_MOMENT, almanac_of
     from opsrunner.schedules.window_rules import windows_of
 
-    ledger = session.state_folder / LEDGER
-    if not windows_of(schedule) or not ledger.exists():
+    if not windows_of(schedule):
         return force.almanac
-    from opsrunner.engine.in_force import FIRST_MOMENT, almanac_of
-    from opsrunner.ledger.books import Books
-
-    books = Books.open(ledger)
-    try:
-        return almanac_of(force.site, books.downtimes.changes(since=FIRST_MOMENT))
-    finally:
-        books.ledger.close()
+    with _books(session) as books:
+        return force.almanac if books is None else almanac_of(force.site, books.downtimes.changes(since=FIRST_MOMENT))
 
 
 def _after(text: str | None, *, now: datetime, zone: ZoneInfo) -> datetime:

@@ -14,6 +14,7 @@ from opsrunner.cli.views import run_view, step_view, task_view
 from opsrunner.engine.moment_words import clock_words, due_words, duration_words, when_words
 from opsrunner.engine.run_facts import not_begun, seconds_between, waits_for
 from opsrunner.engine.status_words import reason_words, status_word, tone_of
+from opsrunner.engine.task_texts import state_words
 from opsrunner.model.outcome import StepStatus
 from opsrunner.model.run import Run, StepRecord
 from opsrunner.model.task import Task
@@ -27,9 +28,10 @@ MOST_PARTS = 40
 def run_as_json(app: OpenSite, run: Run) -> dict[str, Any]:
     """Return a run with its steps and tasks."""
     now, tasks = app.clock.now(), app.books.tasks.of_run(run.id)
-    records = app.books.steps.of_run(run.id)
+    records, occasion = app.books.steps.of_run(run.id), app.books.known_rows.of_run(run.id)
     return {
         **run_view(run, name=routine_name(app, run.routine)),
+        "row": dict(occasion.row) if occasion else None,
         "steps": [{**step_view(record), "waits_for": waits_for(record, tasks)} for record in records],
         "not_begun": not_begun(app.books, run, records),
         "tasks": [task_view(task, now=now) for task in tasks],
@@ -63,8 +65,9 @@ def _head(app: OpenSite, run: Run, *, now: datetime, zone: ZoneInfo) -> list[Seq
         "catch_up": "caught up",
         "manual": "by hand",
         "rerun": f"again for run {run.rerun_of}",
-        "rows": f"for the row {run.row_key}",
+        "rows": "by its row",
     }[run.trigger.value]
+    occasion = app.books.known_rows.of_run(run.id)
     late = f", {duration_words(run.late_seconds)} late" if run.late_seconds >= 60 else ""
     facts = {
         "due": when_words(run.nominal_at, now=now, zone=zone) if run.nominal_at else "",
@@ -73,6 +76,8 @@ def _head(app: OpenSite, run: Run, *, now: datetime, zone: ZoneInfo) -> list[Seq
         else "",
         "started": when_words(run.started_at, now=now, zone=zone) + late if run.started_at else "",
         "took": duration_words(seconds) if seconds is not None else "",
+        "row": occasion.key if occasion else "",
+        "with": state_words(occasion.row) if occasion else "",
         "came": trigger + (f", by {person_name(app, run.actor)}" if run.actor else ""),
     }
     return [(Cell(text=name, dim=True), text) for name, text in facts.items() if text]

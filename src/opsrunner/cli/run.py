@@ -18,6 +18,7 @@ EXAMPLE = """
 opsrunner run nightly-backups
 opsrunner run nightly-backups --dry-run
 opsrunner run nightly-backups --again 42
+opsrunner run new-orders --row 20260131-7
 """
 CANCEL_EXAMPLE = "opsrunner cancel 42"
 NOT_ENDED_WELL = frozenset({"failed", "interrupted", "cancelled", "missed", "skipped"})
@@ -27,24 +28,27 @@ NOT_ENDED_WELL = frozenset({"failed", "interrupted", "cancelled", "missed", "ski
 @click.argument("routine")
 @click.option("--dry-run", is_flag=True, help="Only show what would run, secrets masked.")
 @click.option("--again", "rerun_of", metavar="RUN", type=click.IntRange(1), help="As another try of that run.")
+@click.option("--row", metavar="KEY", help="For the row with that key, in routines with on_rows.")
 @person_option
 @json_option
 @site_options
 @click.pass_obj
-def run(session: Session, routine: str, dry_run: bool, rerun_of: int | None) -> int:
+def run(session: Session, routine: str, dry_run: bool, rerun_of: int | None, row: str | None) -> int:
     """Run ROUTINE by hand now, and follow it: through the daemon where one lives, else here.
 
     Exit code 1 where it does not end well; a run that waits for people is fine so far.
     """
     if dry_run and rerun_of is not None:
         raise UsageError("--dry-run and --again do not go together")
+    if rerun_of is not None and row is not None:
+        raise UsageError("--again runs for the row of that run: leave --row out")
     with session.at_work() as app:
         if dry_run:
-            return _preview(session, app, routine)
-        return _run(session, app, routine, rerun_of=rerun_of)
+            return _preview(session, app, routine, row=row)
+        return _run(session, app, routine, rerun_of=rerun_of, row=row)
 
 
-def _run(session: Session, app: App, routine: str, *, rerun_of: int | None) -> int:
+def _run(session: Session, app: App, routine: str, *, rerun_of: int | None, row: str | None) -> int:
     from opsrunner.cli.lookup import actor_name, routine_named
     from opsrunner.cli.one_run import run_as_json
     from opsrunner.cli.progress import Progress
@@ -52,12 +56,12 @@ def _run(session: Session, app: App, routine: str, *, rerun_of: int | None) -> i
     found = routine_named(app, routine)
     actor = actor_name(session, app)
     if session.as_json:
-        ended = app.run_by_hand(routine, actor=actor, rerun_of=rerun_of)
+        ended = app.run_by_hand(routine, actor=actor, rerun_of=rerun_of, row=row)
         session.print_json(run_as_json(app, ended))
     else:
         session.screen.heading(found.name)
         with Progress(session.screen, each_step=True) as progress:
-            ended = app.run_by_hand(routine, actor=actor, rerun_of=rerun_of, on_event=progress)
+            ended = app.run_by_hand(routine, actor=actor, rerun_of=rerun_of, row=row, on_event=progress)
         _tell_end(session, app, ended)
     return 1 if ended.status.value in NOT_ENDED_WELL else 0
 
@@ -82,12 +86,13 @@ def _tell_end(session: Session, app: App, ended: Run) -> None:
         screen.line(f"opsrunner logs {ended.id} shows what its steps wrote.", dim=True)
 
 
-def _preview(session: Session, app: App, routine: str) -> int:
+def _preview(session: Session, app: App, routine: str, *, row: str | None) -> int:
     from opsrunner.cli.lookup import routine_named
     from opsrunner.engine.preview import preview_run
 
     found = routine_named(app, routine)
-    steps = preview_run(found, app.site, state=app.state, now=app.clock.now())
+    occasion = None if row is None else app.by_hand.occasions.named(found, row)
+    steps = preview_run(found, app.site, state=app.state, now=app.clock.now(), occasion=occasion)
     if session.as_json:
         session.print_json({"routine": routine, "name": found.name, "steps": steps})
         return 0

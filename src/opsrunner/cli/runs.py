@@ -101,7 +101,6 @@ def _show_runs(session: Session, app: OpenSite, found: list[Run], *, now: dateti
     from opsrunner.cli.statuses import status_cell
     from opsrunner.engine.moment_words import duration_words, when_words
     from opsrunner.engine.run_facts import seconds_between
-    from opsrunner.engine.status_words import reason_words
 
     zone = ZoneInfo(app.site.timezone)
     columns = [
@@ -113,6 +112,7 @@ def _show_runs(session: Session, app: OpenSite, found: list[Run], *, now: dateti
         Column(title="why", grows=True),
     ]
     rows = []
+    keys = app.books.known_rows.keys_of([run.id for run in found])
     for run in found:
         seconds = seconds_between(run.started_at, run.finished_at)
         began = run.nominal_at or run.started_at or run.created_at
@@ -123,12 +123,15 @@ def _show_runs(session: Session, app: OpenSite, found: list[Run], *, now: dateti
                 when_words(began, now=now, zone=zone),
                 status_cell(run.status.value),
                 "" if seconds is None else duration_words(seconds),
-                Cell(text=" · ".join(part for part in (_trigger(run), reason_words(run.reason)) if part), dim=True),
+                Cell(text=" · ".join(part for part in _why(run, keys.get(run.id)) if part), dim=True),
             )
         )
     session.screen.table(columns, rows)
 
 
-def _trigger(run: Run) -> str:
+def _why(run: Run, key: str | None) -> tuple[str, ...]:
+    """Return what a run is for, what made it, and why it is as it is."""
+    from opsrunner.engine.status_words import reason_words
+
     words = {"catch_up": "caught up", "manual": "by hand", "rerun": f"again for run {run.rerun_of}"}
-    return words.get(run.trigger.value, "")
+    return (f"for {key}" if key is not None else "", words.get(run.trigger.value, ""), reason_words(run.reason))

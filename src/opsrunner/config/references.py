@@ -38,6 +38,7 @@ _OPTIONS: Mapping[str, Mapping[str, Noun]] = {
     "backup_check": {"store": "store", "host": "host", "expect.source": "source", "expect.hosts": "host"},
     "restore_drill": {"store": "store"},
     "offer_check": {"source": "source"},
+    "cover": {"calendar": "calendar"},
     "notice": {"source": "source", "template": "mail template", "log.source": "source"},
     "email": {"template": "mail template", "to": "holder"},
 }

@@ -11,6 +11,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from opsrunner.config.checklist import Checklist
 from opsrunner.config.fields import Keys, Name, Text, Texts
+from opsrunner.config.on_rows import OnRowsKeys
 from opsrunner.config.plain_secrets import note_plain_secrets
 from opsrunner.config.positions import Path
 from opsrunner.config.references import Reference
@@ -36,6 +37,7 @@ class RoutineKeys(Keys):
     accountable: Text = Field(description="The role, roster or person that answers for it.")
     tags: Texts = ()
     schedule: ScheduleField = None
+    on_rows: OnRowsKeys | None = None
     catch_up: CatchUpField = Field(default_factory=CatchUp)
     overlap: Literal["skip", "queue"] = "skip"
     only_in: WindowNames = Field(default=(), description="maintenance.NAME: due times outside of it are left out.")
@@ -102,7 +104,7 @@ def read_routine(text: str, *, file: str, id_: str, within: RoutineContext) -> R
         routine=routine,
         problems=report.problems(),
         warnings=doubts.problems(),
-        references=(*_names(data, schedule), *steps.references),
+        references=(*_names(data, schedule), *_names_of_rows(keys), *steps.references),
         secrets=tuple(steps.secrets),
         checklists=steps.checklists,
         timezone=within.timezone,
@@ -172,6 +174,10 @@ def _of(name: str, path: Path) -> Reference:
     return Reference(path=path, noun="routine", name=name)
 
 
+def _names_of_rows(keys: RoutineKeys | None) -> tuple[Reference, ...]:
+    return keys.on_rows.references() if keys is not None and keys.on_rows is not None else ()
+
+
 def _note_past(schedule: Schedule, doubts: Report, *, today: date) -> None:
     """Note each rule that has ended; a day is over everywhere on earth when the next one is over in UTC."""
     for position, rule in enumerate(schedule.rules):
@@ -189,6 +195,7 @@ def _routine(keys: RoutineKeys, schedule: Schedule, steps: Steps, *, file: str, 
         accountable=keys.accountable,
         tags=keys.tags,
         schedule=schedule,
+        on_rows=keys.on_rows.to_on_rows() if keys.on_rows is not None else None,
         catch_up=keys.catch_up,
         overlap=keys.overlap,
         steps=tuple(steps.plans),

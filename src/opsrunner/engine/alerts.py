@@ -51,7 +51,8 @@ class Alerts:
         more_words = f" And {more} more of the same step: opsrunner tasks." if more else ""
         alert = self._about_follow_up(first)
         alert = replace(alert, facts=alert.facts + more_words, others=more)
-        self._queue_about(first, alert, cause=f"follow-up-{first.run}-{first.step}", at=at)
+        cause = f"follow-up-{first.run}-{first.step}" if first.run is not None else f"follow-up-task-{first.id}"
+        self._queue_about(first, alert, cause=cause, at=at)
 
     def follow_up_opened(self, task: Task, at: datetime) -> None:
         """Tell of one follow-up."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
@@ -33,9 +33,11 @@ from opsrunner.model.run import Run
 from opsrunner.model.site import Host, Site, Source
 from opsrunner.notices.reporting import NoticeReport
 from opsrunner.packaged import library
+from opsrunner.schedules.almanac import Almanac
 from opsrunner.secrets import Vault
 from opsrunner.steps.base import Means, StepCall
 from opsrunner.steps.kinds import KINDS
+from opsrunner.steps.team import Team
 from opsrunner.stores.base import Store
 from opsrunner.templates.environments import render_options, render_text
 
@@ -54,7 +56,9 @@ class Automated:
     vault: Vault
     fleet: Fleet
     read_source: Callable[[Source, Mapping[str, Any]], tuple[Row, ...]]
+    stream_source: Callable[[Source, Mapping[str, Any]], Generator[Row]]
     people: People
+    almanac: Callable[[], Almanac]
     follow_ups: FollowUps
     findings: FindingTasks
     notices: NoticeHouse
@@ -120,9 +124,9 @@ class Automated:
             bad = [("", outcome.message)]
         if plan.follow_up and bad:
             self.follow_ups.failed_for(run, routine, plan, bad=bad, at=at)
-        if outcome.status is not StepStatus.SKIPPED:
+        if outcome.status is not StepStatus.SKIPPED and not plan.acts_once:
             self.follow_ups.succeeded(run, routine, plan, keys=_mended(outcome), at=at)
-        if outcome.status.is_bad and outcome.parts:
+        if outcome.status.is_bad and outcome.parts and not plan.acts_once:
             self.follow_ups.unlisted(run, routine, plan, listed={part.key for part in outcome.parts}, at=at)
         if plan.urgent and outcome.status.is_bad:
             self.alerts.urgent_failure(run, routine, plan, outcome.message, at)
@@ -187,9 +191,11 @@ class Automated:
             fleet=self.fleet,
             sources=site.sources,
             read_source=self.read_source,
+            stream_source=self.stream_source,
             send=mails.extend,
             addresses=lambda name: self.people.addresses(name, at=self.clock.now()),
             reports=_reports(site.root),
+            team=lambda: self._team(site),
             open_store=self.open_store,
             copy_state=lambda to: copy_ledger(self.books.ledger.path, to),
             copies=self.books.copies,
@@ -199,6 +205,10 @@ class Automated:
             ),
             note=notes.append,
         )
+
+    def _team(self, site: Site) -> Team:
+        absences = self.books.absences.live(since=self.clock.now())
+        return Team(site=site, absences=absences, tasks=self.books.tasks.opened(), almanac=self.almanac())
 
     @staticmethod
     def needs_folders(plan: StepPlan) -> bool:

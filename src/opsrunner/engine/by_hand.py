@@ -16,6 +16,7 @@ from opsrunner.config.freezing import freeze
 from opsrunner.engine.asking import is_asked
 from opsrunner.engine.events import RunEvent, ignore
 from opsrunner.engine.in_force import SiteInForce
+from opsrunner.engine.occasions import Occasions, needs_row, no_row_words
 from opsrunner.engine.recovery import Recovery
 from opsrunner.engine.runner import Runner
 from opsrunner.engine.state import StateLock
@@ -24,6 +25,7 @@ from opsrunner.errors import NotFound, Refused, StateLocked
 from opsrunner.ledger.books import Books
 from opsrunner.ledger.runs import NewRun
 from opsrunner.model.routine import Routine
+from opsrunner.model.rows import Occasion
 from opsrunner.model.run import QUEUED, Run, RunStatus, Trigger
 from opsrunner.model.site import Site
 
@@ -32,16 +34,28 @@ TAKEN_WITHIN_SECONDS = 30.0
 ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-def claim_by_hand(books: Books, routine: Routine, *, actor: str, at: datetime, rerun_of: int | None = None) -> Run:
+def claim_by_hand(
+    books: Books,
+    routine: Routine,
+    *,
+    actor: str,
+    at: datetime,
+    rerun_of: int | None = None,
+    occasion: Occasion | None = None,
+) -> Run:
     """Write a run by hand of `routine` under its overlap policy.
 
     The answer is `running`, or `waiting` (queued) behind the run that is under way. Raises Refused where the policy
-    is `skip` and one runs, or one is queued already.
+    is `skip` and one runs, or one is queued already. A run for a row (`occasion`, or that of the run that it is
+    another try of) waits for no other, and there is one at a time.
     """
     if rerun_of is not None and books.runs.get(rerun_of).routine != routine.id:
         raise NotFound(f"run {rerun_of} is not a run of {routine.id}")
+    occasion = occasion or (books.known_rows.of_run(rerun_of) if rerun_of is not None else None)
+    if occasion is None and needs_row(routine):
+        raise Refused(no_row_words(routine))
     with books.transaction():
-        active = books.runs.active(routine.id)
+        active = _in_its_way(books, routine, occasion)
         running = [run for run in active if run.status is RunStatus.RUNNING]
         queued = [run for run in active if run.reason == QUEUED]
         if running and (routine.overlap == "skip" or queued):
@@ -55,17 +69,51 @@ def claim_by_hand(books: Books, routine: Routine, *, actor: str, at: datetime, r
                 reason=QUEUED if running else "",
                 actor=actor,
                 rerun_of=rerun_of,
+                row_key=_new_key(books, routine, occasion, at=at),
                 frozen=books.runs.freeze(freeze(routine)),
             ),
             at=at,
         )
         if run is None:
             raise Refused(f"{routine.id} cannot be run now")
+        if occasion is not None:
+            books.known_rows.give(run.id, occasion)
         if is_asked(routine):
             books.routines.note_asked(routine.id, routine.name, at=at)
         detail = f"{routine.id}, {routine.name}" if is_asked(routine) else routine.id
         books.audit.add("run", f"run {run.id}", actor=actor, at=at, detail=detail)
         return run
+
+
+def _in_its_way(books: Books, routine: Routine, occasion: Occasion | None) -> list[Run]:
+    """Return the runs of a routine that have not ended and that a run by hand has to respect.
+
+    Raises Refused where one for the same row is under way.
+    """
+    active = books.runs.active(routine.id)
+    if routine.on_rows is None:
+        return active
+    keys = books.known_rows.keys_of([run.id for run in active])
+    if occasion is None:
+        return [run for run in active if run.id not in keys]
+    same = next((run for run in active if keys.get(run.id) == occasion.key), None)
+    if same is not None:
+        raise Refused(f"{routine.id} has a run for {occasion.key} that has not ended: run {same.id}")
+    return []
+
+
+def _new_key(books: Books, routine: Routine, occasion: Occasion | None, *, at: datetime) -> str | None:
+    """Return the key under which a run by hand accounts for its row, where that is new; then it is known.
+
+    None where the row is known already, and before there is a baseline: it is only run for once more.
+    """
+    if occasion is None or not books.known_rows.unknown(routine.id, [occasion.key]):
+        return None
+    standing = books.known_rows.standing(routine.id)
+    if standing is None or standing.baseline_at is None:
+        return None
+    books.known_rows.learn(routine.id, [occasion.key], at=at)
+    return occasion.key
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,6 +124,7 @@ class _Wish:
     question: Routine | None = None
     actor: str
     rerun_of: int | None = None
+    occasion: Occasion | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,14 +138,24 @@ class ByHand:
     recovery: Recovery
     lock: StateLock
     deliver: Callable[[], int]
+    occasions: Occasions
 
-    def run(self, routine: str, *, actor: str, rerun_of: int | None, on_event: Callable[[RunEvent], None]) -> Run:
-        """Run a routine and return the run as it stands when it ended or waits for people.
+    def run(
+        self,
+        routine: str,
+        *,
+        actor: str,
+        rerun_of: int | None,
+        row: str | None = None,
+        on_event: Callable[[RunEvent], None],
+    ) -> Run:
+        """Run a routine, for the row with the key `row` where one is named, and return the run as it ended or waits.
 
         Raises NotFound or Refused.
         """
-        find_routine(self.in_force.site, routine)
-        return self._do(_Wish(routine=routine, actor=actor, rerun_of=rerun_of), on_event)
+        found = find_routine(self.in_force.site, routine)
+        occasion = None if row is None else self.occasions.named(found, row)
+        return self._do(_Wish(routine=routine, actor=actor, rerun_of=rerun_of, occasion=occasion), on_event)
 
     def ask(self, question: Routine, *, actor: str, on_event: Callable[[RunEvent], None]) -> Run:
         """Ask hosts what stands in no file, and return the run as `run` does. Raises Refused."""
@@ -117,7 +176,9 @@ class ByHand:
             self.runner.execute(left, StopWord(), ignore)
         found = wish.question or self.in_force.site.routines[wish.routine]
         now = self.clock.now()
-        run = claim_by_hand(self.books, found, actor=wish.actor, at=now, rerun_of=wish.rerun_of)
+        run = claim_by_hand(
+            self.books, found, actor=wish.actor, at=now, rerun_of=wish.rerun_of, occasion=wish.occasion
+        )
         stop = StopWord()
         with _stopped_by_signals(stop):
             ended = self.runner.execute(run.id, stop, on_event)
@@ -129,7 +190,12 @@ class ByHand:
             raise Refused(f"the daemon holds everything: {doubt}")
         frozen = freeze(wish.question) if wish.question else ""
         asked = self.books.requests.ask_for_run(
-            wish.routine, actor=wish.actor, at=self.clock.now(), rerun_of=wish.rerun_of, frozen=frozen
+            wish.routine,
+            actor=wish.actor,
+            at=self.clock.now(),
+            rerun_of=wish.rerun_of,
+            frozen=frozen,
+            occasion=wish.occasion,
         )
         run_id = self._taken(asked)
         told: set[tuple[str, str]] = set()

@@ -10,23 +10,36 @@ from zoneinfo import ZoneInfo
 
 from opsrunner.model.outcome import Outcome, StepStatus
 from opsrunner.model.routine import Routine
+from opsrunner.model.rows import Occasion
 from opsrunner.model.run import Run, StepRecord
 from opsrunner.model.site import Site
 from opsrunner.templates.views import outcome_view
 
 
 def run_context(
-    run: Run, routine: Routine, site: Site, *, records: Mapping[str, StepRecord], workdir: Path, now: datetime
+    run: Run,
+    routine: Routine,
+    site: Site,
+    *,
+    records: Mapping[str, StepRecord],
+    workdir: Path,
+    now: datetime,
+    occasion: Occasion | None = None,
 ) -> dict[str, Any]:
-    """Return the names that every template and expression of a run has."""
+    """Return the names that every template and expression of a run has.
+
+    `row` is there in routines with `on_rows` alone: the row that the run is for, none where it came by its schedule.
+    """
     zone = ZoneInfo(site.timezone)
-    return {
+    row = {"row": occasion.row if occasion else None} if occasion or routine.on_rows else {}
+    return row | {
         "site": {"name": site.name, "timezone": site.timezone},
         "routine": {"id": routine.id, "name": routine.name, "accountable": routine.accountable},
         "run": {
             "id": run.id,
             "trigger": run.trigger.value,
             "due": run.nominal_at.astimezone(zone) if run.nominal_at else None,
+            "key": occasion.key if occasion else None,
         },
         "now": now.astimezone(zone),
         "today": now.astimezone(zone).date(),

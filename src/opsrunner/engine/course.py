@@ -92,6 +92,7 @@ class Course:
         self._books = tools.books
         self._records = dict(records)
         self._is_settled = False
+        self._occasion = self._books.known_rows.of_run(run.id) if routine.on_rows else None
         self._workdir = Path(f"{tools.state}/runs/{run.id}/work")
 
     def walk(self) -> Iterator[Pause]:
@@ -271,6 +272,7 @@ class Course:
             records=self._records,
             workdir=self._workdir,
             now=self._tools.clock.now(),
+            occasion=self._occasion,
         )
 
     def _say(

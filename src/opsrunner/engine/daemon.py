@@ -16,6 +16,7 @@ from opsrunner.engine.digest import DigestWriter
 from opsrunner.engine.digest_words import plural
 from opsrunner.engine.human import Human
 from opsrunner.engine.in_force import SiteInForce
+from opsrunner.engine.looks import Looks
 from opsrunner.engine.outage import HOPELESS, Outage
 from opsrunner.engine.passes import Passes
 from opsrunner.engine.planning import Planning
@@ -27,6 +28,7 @@ from opsrunner.engine.workers import Workers
 from opsrunner.errors import ConfigurationError, NotFound, OpsrunnerError, Refused
 from opsrunner.ledger.books import Books
 from opsrunner.ledger.requests import Request
+from opsrunner.model.rows import Occasion
 from opsrunner.model.run import Run, RunStatus
 
 LOGGER = logging.getLogger("opsrunner")
@@ -37,6 +39,9 @@ LOOKS_SHARE = 1 / 500
 """Of a core, for looking whether files have changed: a site of a thousand is looked at less often than a small one."""
 PEOPLE_EVERY = timedelta(seconds=5)
 PRUNE_EVERY = timedelta(seconds=10)
+LOOK_EVERY = timedelta(seconds=1)
+ROWS_SHARE = 2
+"""Of the workers, this part at most walks runs for rows: what is scheduled finds a thread, however many rows come."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +58,7 @@ class Parts:
     settling: Settling
     rungs: Rungs
     digests: DigestWriter
+    looks: Looks
     recovery: Recovery
     prune: Callable[[datetime], None]
 
@@ -149,6 +155,8 @@ class Daemon:
             self._people(now)
             self._queued(now)
             self._orphans()
+        if self._is_time("looks", LOOK_EVERY, now):
+            self._parts.looks.begin_due(now)
         if self._is_time("digests", PEOPLE_EVERY, now):
             self._digests(now)
         if self._is_time("prune", PRUNE_EVERY, now):
@@ -190,6 +198,7 @@ class Daemon:
         count = plural(len(force.site.routines), "routine")
         with self._books.transaction(alone=True):
             planning.put_in_force(force.site.routines, almanac=force.almanac, at=now)
+            self._parts.looks.put_in_force()
             self._books.service.keep_site_file(force.loaded.site_text)
             self._books.service.keep_inventory(force.loaded.inventory_text)
             self._books.service.keep_maintenance_file(force.loaded.maintenance_text)
@@ -225,12 +234,14 @@ class Daemon:
         routine = thawed_question(frozen) if frozen else force.site.routines.get(request.routine or "")
         if routine is None:
             raise NotFound(f"there is no routine {request.routine}")
+        said = request.detail.get("occasion")
         return claim_by_hand(
             self._books,
             routine,
             actor=request.actor,
             at=now,
             rerun_of=request.detail.get("rerun_of"),
+            occasion=Occasion(key=said["key"], row=said["row"]) if said else None,
         )
 
     def _cancel(self, request: Request, now: datetime) -> Run:
@@ -250,8 +261,9 @@ class Daemon:
                 self._parts.workers.start(run_id)
 
     def _queued(self, now: datetime) -> None:
-        """Start what waits behind a run of its own routine that has ended."""
-        for run_id in self._books.active_runs.next_queued():
+        """Start what waits behind a run of its own routine that has ended, and the next runs for rows."""
+        active, workers = self._books.active_runs, self._parts.in_force.site.limits.workers
+        for run_id in [*active.next_queued(), *active.next_for_rows(most=max(1, workers // ROWS_SHARE))]:
             if self._books.runs.start_queued(run_id, at=now):
                 self._parts.workers.start(run_id)
 

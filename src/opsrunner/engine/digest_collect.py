@@ -16,6 +16,7 @@ from opsrunner.engine.digest_days import last_days
 from opsrunner.engine.digest_house import house_figures
 from opsrunner.engine.digest_items import Open, open_items
 from opsrunner.engine.digest_planned import DONE, PlannedWords, ran_partly
+from opsrunner.engine.digest_rows import baseline_lines, unlooked_lines
 from opsrunner.engine.digest_runs import count_runs
 from opsrunner.engine.digest_unseen import look_for_unseen
 from opsrunner.engine.digest_view import COMING_DAYS
@@ -88,8 +89,12 @@ def collect(desk: Desk, span: Span, *, loaded: Loaded) -> Digest:
         planned=planned,
         planned_left_out=len(untroubled) - len(planned),
         coming=coming,
-        muted=muted_lines(desk, until=until),
-        gaps=(*_gaps(desk, since=span.from_, until=until), *([unseen.line] if unseen.line else [])),
+        muted=(*muted_lines(desk, until=until), *baseline_lines(desk, from_=span.from_, until=until)),
+        gaps=(
+            *_gaps(desk, since=span.from_, until=until),
+            *([unseen.line] if unseen.line else []),
+            *unlooked_lines(desk),
+        ),
         days=last_days(desk, until=until),
         footer=_footer(desk, loaded),
         runs=sum(map(count_runs, ended.values())),

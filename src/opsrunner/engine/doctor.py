@@ -11,6 +11,7 @@ from opsrunner.engine.doctor_house import (
     check_disk,
     check_files,
     check_ledger,
+    check_looks,
     check_programs,
 )
 from opsrunner.engine.doctor_patient import Finding, Patient
@@ -40,6 +41,7 @@ CHECKS: tuple[Check, ...] = (
     check_clock,
     check_ledger,
     check_disk,
+    check_looks,
     check_mail,
     check_certificates,
     check_keys,

@@ -49,6 +49,31 @@ def check_daemon(patient: Patient) -> Iterator[Finding]:
     yield Finding(level="fine", what=f"the daemon works: process {holder}")
 
 
+def check_looks(patient: Patient) -> Iterator[Finding]:
+    """Say of which routines the rows cannot be looked at."""
+    looking = {name: routine for name, routine in patient.site.routines.items() if routine.on_rows is not None}
+    if not looking:
+        return
+    standings = patient.books.known_rows.standings()
+    wrong = 0
+    for name, routine in looking.items():
+        standing = standings.get(name)
+        if standing is None or not standing.error:
+            continue
+        wrong += 1
+        since = f" since {standing.failing_since:%Y-%m-%d %H:%M} UTC" if standing.failing_since else ""
+        source = routine.on_rows.source if routine.on_rows else ""
+        yield Finding(
+            level="failed" if standing.is_blind else "look",
+            what=f"{name} {'cannot look for its rows' if standing.is_blind else 'leaves rows out'}{since}:"
+            f" {standing.error}",
+            where=routine.file,
+            advice=f"put right the source {source}, or on_rows in that file; nothing is lost meanwhile",
+        )
+    if not wrong:
+        yield Finding(level="fine", what=f"rows are looked at for {len(looking)} of {len(looking)} routines")
+
+
 def check_clock(patient: Patient) -> Iterator[Finding]:
     """Say whether the clock can be believed."""
     if patient.now < EARLIEST:

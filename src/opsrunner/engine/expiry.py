@@ -15,8 +15,8 @@ BY_PROGRAM = "opsrunner"
 def miss_earlier(books: Books, run: Run, *, at: datetime) -> list[Task]:
     """Close as missed what earlier runs of the routine left open, now that `run` opens its own list.
 
-    Runs by hand and reruns, and runs for a row, are no next occurrence. Keyed tasks and follow-ups
-    never expire. Call it in the transaction that opens the list.
+    Runs by hand and reruns, and runs for a row, are no next occurrence, and what a row's run opened waits for
+    none. Keyed tasks and follow-ups never expire. Call it in the transaction that opens the list.
     """
     if run.trigger not in (Trigger.SCHEDULE, Trigger.CATCH_UP):
         return []
@@ -25,6 +25,8 @@ def miss_earlier(books: Books, run: Run, *, at: datetime) -> list[Task]:
         for task in books.tasks.opened(routine=run.routine)
         if _can_expire(task) and task.expires == "next" and task.run is not None and task.run < run.id
     ]
+    of_rows = books.known_rows.keys_of({task.run for task in left if task.run is not None}) if left else {}
+    left = [task for task in left if task.run not in of_rows]
     return [task for task in left if _miss(books, task, f"not ticked before run {run.id} opened its list", at=at)]
 
 

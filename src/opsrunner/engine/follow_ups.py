@@ -43,6 +43,8 @@ class FollowUps:
         An urgent step's mail is sent apart (`Alerts.urgent_failure`), not twice.
         """
         with self._desk.books.transaction():
+            if (row := self._row(run, routine)) is not None:
+                bad = [(row, "; ".join(f"{key}: {message}" if key else message for key, message in bad))]
             ends = [
                 self._count(_look_at(run, routine, plan, key=key, message=message, at=at), run) for key, message in bad
             ]
@@ -58,9 +60,10 @@ class FollowUps:
         The key '' says that the step as a whole succeeded: then all that is open about it closes, also for
         hosts and rows that are no longer there.
         """
-        if not keys:
+        row = self._row(run, routine)
+        if not keys or (row is not None and "" not in keys):
             return []
-        mended = set(keys)
+        mended = set(keys) if row is None else {row}
         closed: list[Task] = []
         for task in self._open(routine, plan):
             if "" not in mended and task.key not in mended:
@@ -82,6 +85,8 @@ class FollowUps:
         has would stand open until every other one is mended.
         """
         gone: list[Task] = []
+        if self._row(run, routine) is not None:
+            return gone
         kept = {"", INTERRUPTED_KEY, *listed}
         for task in self._open(routine, plan):
             if task.key in kept:
@@ -97,10 +102,20 @@ class FollowUps:
     ) -> tuple[Task, bool]:
         """Ask a person about a step that was cut off, and tell whether the question is new."""
         with self._desk.books.transaction():
-            task, is_new = self._count(_cut_off(run, routine, plan, message=message, at=at), run)
+            key = self._row(run, routine) or INTERRUPTED_KEY
+            task, is_new = self._count(_cut_off(run, routine, plan, key=key, message=message, at=at), run)
             if is_new:
                 self._alerts.follow_up_opened(task, at)
         return task, is_new
+
+    def _row(self, run: Run, routine: Routine) -> str | None:
+        """Return the key of the row that a run is for: its follow-ups are about that row, and no other run closes them.
+
+        None where it is for none.
+        """
+        if routine.on_rows is None:
+            return None
+        return self._desk.books.known_rows.keys_of([run.id]).get(run.id)
 
     def _open(self, routine: Routine, plan: StepPlan) -> list[Task]:
         return self._desk.books.tasks.open_of_step(routine.id, plan.id, TaskKind.FOLLOW_UP)
@@ -118,7 +133,7 @@ class FollowUps:
 
 def _look_at(run: Run, routine: Routine, plan: StepPlan, *, key: str, message: str, at: datetime) -> NewTask:
     place = clean_line(key, length=60)
-    how = (
+    how = _once_how(run, plan, below_words(routine)) or (
         f"1. See what happened: `opsrunner show {run.id}` and `opsrunner logs {run.id} {plan.id}`.\n"
         "2. Put the cause right.\n"
         f"3. {again_words(routine, run_it='Run it again')} This closes by itself when the step succeeds."
@@ -128,15 +143,27 @@ def _look_at(run: Run, routine: Routine, plan: StepPlan, *, key: str, message: s
     return _follow_up(run, routine, plan, key=key, title=title, how=how, message=message, at=at)
 
 
-def _cut_off(run: Run, routine: Routine, plan: StepPlan, *, message: str, at: datetime) -> NewTask:
+def _cut_off(run: Run, routine: Routine, plan: StepPlan, *, key: str, message: str, at: datetime) -> NewTask:
     closes = "" if plan.is_human else " This closes by itself when the step succeeds."
-    how = (
+    how = _once_how(run, plan, below_words(routine)) or (
         f"1. See how far it came: `opsrunner logs {run.id} {plan.id}`, and look at what it works on.\n"
         "2. Put right what is half done.\n"
         f"3. {again_words(routine, run_it='Run it again if it is safe')}{closes}{below_words(routine)}"
     )
-    title = f"See how far {_what(routine, plan)} came before it was cut off"
-    return _follow_up(run, routine, plan, key=INTERRUPTED_KEY, title=title, how=how, message=message, at=at)
+    place = "" if key == INTERRUPTED_KEY else f" for {clean_line(key, length=60)}"
+    title = f"See how far {_what(routine, plan)} came{place} before it was cut off"
+    return _follow_up(run, routine, plan, key=key, title=title, how=how, message=message, at=at)
+
+
+def _once_how(run: Run, plan: StepPlan, below: str) -> str:
+    """Return what to do about an act that is never repeated; nothing for any other step."""
+    if not plan.acts_once:
+        return ""
+    return (
+        f"1. See whether it happened after all: `opsrunner logs {run.id} {plan.id}`, and look there where it acts.\n"
+        "2. Do by hand what is missing: it is an act that must not happen twice, so no run does it again.\n"
+        f"3. Tick this. No later success closes it: that would say nothing about this one.{below}"
+    )
 
 
 def _what(routine: Routine, plan: StepPlan) -> str:

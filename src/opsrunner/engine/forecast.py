@@ -46,6 +46,8 @@ class Forecast:
     reason: str = ""
     shift: str = ""
     run: int | None = None
+    row_key: str | None = None
+    """The row that it ran for; then its moments are when the row was found."""
     tasks: tuple[ForecastTask, ...] = field(default=())
 
 
@@ -147,10 +149,12 @@ def _history(
 ) -> list[Forecast]:
     """Return what the ledger says of the occurrences planned in (from_, until]."""
     names = {watched.id: watched.name for watched in books.routines.all().values()}
-    runs = books.runs.planned(after=from_, until=until)
+    runs = [*books.runs.planned(after=from_, until=until), *books.runs.for_rows(after=from_, until=until)]
     opened: dict[int, list[Task]] = defaultdict(list)
     for task in books.tasks.of_planned(after=from_, until=until):
         opened[task.run or 0].append(task)
+    for run in (run for run in runs if run.row_key is not None):
+        opened[run.id] = books.tasks.of_run(run.id)
     shifts = _shifts(site, almanac, [run for run in runs if run.planned_at != run.nominal_at])
     return [
         Forecast(
@@ -162,6 +166,7 @@ def _history(
             reason=run.reason,
             shift=shifts.get(run.id, ""),
             run=run.id,
+            row_key=run.row_key,
             tasks=tuple(
                 ForecastTask(
                     title=task.title,

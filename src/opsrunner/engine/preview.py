@@ -11,6 +11,7 @@ from typing import Any
 from opsrunner.engine.context import run_context
 from opsrunner.errors import ExpressionError, StepFailed
 from opsrunner.model.routine import Routine, StepPlan, TaskPlan
+from opsrunner.model.rows import Occasion
 from opsrunner.model.run import Run, RunStatus, Trigger
 from opsrunner.model.site import Site
 from opsrunner.schedules.words import duration_in_words
@@ -30,8 +31,10 @@ class StepPreview:
     """Conditions, repetitions, limits: `for each of steps.unpaid.rows`, `at most 30 min`."""
 
 
-def preview_run(routine: Routine, site: Site, *, state: Path, now: datetime) -> list[StepPreview]:
-    """Return every step of a routine as it would be done now. No secret is read."""
+def preview_run(
+    routine: Routine, site: Site, *, state: Path, now: datetime, occasion: Occasion | None = None
+) -> list[StepPreview]:
+    """Return every step of a routine as it would be done now, for a row where one is given. No secret is read."""
     run = Run(
         id=0,
         routine=routine.id,
@@ -41,7 +44,9 @@ def preview_run(routine: Routine, site: Site, *, state: Path, now: datetime) -> 
         status=RunStatus.RUNNING,
         created_at=now,
     )
-    context = run_context(run, routine, site, records={}, workdir=state / "runs" / "0" / "work", now=now)
+    context = run_context(
+        run, routine, site, records={}, workdir=state / "runs" / "0" / "work", now=now, occasion=occasion
+    )
     return [_preview_step(plan, routine, context) for plan in routine.steps]
 
 

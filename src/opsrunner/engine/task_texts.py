@@ -54,7 +54,9 @@ def turns_of(opening: Opening) -> list[RowTurn]:
     """Return the step's turns. Raises ExpressionError where its rows are no list, or a key is empty."""
     plan = opening.plan
     if plan.for_each is None:
-        return [RowTurn(row={}, key=_key(plan, opening.context), context=opening.context)]
+        row = opening.context.get("row")
+        own = as_row(row) if row is not None else {}
+        return [RowTurn(row=own, key=_key(plan, opening.context), context=opening.context)]
     rows = evaluate(plan.for_each, opening.context)
     if not isinstance(rows, list | tuple):
         raise ExpressionError(f"for_each: '{plan.for_each}' is no list of rows")

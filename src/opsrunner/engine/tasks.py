@@ -57,7 +57,8 @@ class TaskOpener:
         with self._desk.books.transaction():
             miss_earlier(self._desk.books, run, at=at)
             tasks = [task for new in planned if (task := self._open_one(new)) is not None]
-            self._close_gone(opening, turns)
+            if context.get("row") is None:  # a run for one row knows nothing of the others: the looks close those
+                self._close_gone(opening, turns)
         return tasks
 
     def tick_by_machine(self, run: Run, routine: Routine, context: Mapping[str, Any], *, at: datetime) -> list[Task]:
@@ -68,13 +69,20 @@ class TaskOpener:
         """
         ticked: list[Task] = []
         for task in self._desk.books.tasks.opened(routine=routine.id):
-            if task.done_when is None or (task.run != run.id and task.key is None):
+            if task.done_when is None or (task.run != run.id and not self._concerns(task, context)):
                 continue
-            if not _is_true(task.done_when, {**context, "row": task.row}):
+            if not _is_true(task.done_when, {**context, "row": task.row or context.get("row")}):
                 continue
             if self._close(task, BY_CHECK, _what_was_seen(task.done_when, context), at=at):
                 ticked.append(self._desk.books.tasks.get(task.id))
         return ticked
+
+    def _concerns(self, task: Task, context: Mapping[str, Any]) -> bool:
+        """Tell whether a run can speak of a task of another run: keyed ones live on, but each row has its own."""
+        if task.key is None or task.run is None:
+            return task.key is not None
+        own = context["run"].get("key")
+        return own is None or self._desk.books.known_rows.keys_of([task.run]).get(task.run) == own
 
     def _open_one(self, new: NewTask) -> Task | None:
         """Return the task if it is new; an approval of nothing closes itself."""

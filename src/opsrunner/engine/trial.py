@@ -11,6 +11,7 @@ from opsrunner.engine.by_hand import ByHand
 from opsrunner.engine.digest import DigestWriter
 from opsrunner.engine.events import RunEvent
 from opsrunner.engine.in_force import SiteInForce
+from opsrunner.engine.occasions import needs_row
 from opsrunner.errors import NotFound, Refused
 from opsrunner.ledger.books import Books
 from opsrunner.model.run import Run
@@ -59,7 +60,8 @@ class Trial:
         refused: dict[str, str] = {}
         for name in routines:
             try:
-                runs.append(self.by_hand.run(name, actor=actor, rerun_of=None, on_event=on_event))
+                row = self._row_for(name)
+                runs.append(self.by_hand.run(name, actor=actor, rerun_of=None, row=row, on_event=on_event))
             except (NotFound, Refused) as exc:
                 refused[name] = str(exc)
         self.announce()
@@ -79,6 +81,11 @@ class Trial:
             html=html,
             maildir=self.state / "maildir",
         )
+
+    def _row_for(self, name: str) -> str | None:
+        """Return the key of a row for a routine that runs for rows alone. Raises Refused where there is none."""
+        routine = self.in_force.site.routines[name]
+        return self.by_hand.occasions.first(routine).key if needs_row(routine) else None
 
     def _drills_another(self, name: str) -> bool:
         steps = self.in_force.site.routines[name].steps

@@ -18,6 +18,7 @@ from opsrunner.ledger.foreign import ForeignBackups
 from opsrunner.ledger.holds import Holds
 from opsrunner.ledger.host_facts import HostFactsTable
 from opsrunner.ledger.host_parts import HostParts
+from opsrunner.ledger.known_rows import KnownRows
 from opsrunner.ledger.mail_queue import MailQueue
 from opsrunner.ledger.notices import Notices
 from opsrunner.ledger.outbox import Outbox
@@ -44,6 +45,7 @@ class Books:
         self.ledger = ledger
         self.runs = Runs(ledger)
         self.active_runs = ActiveRuns(ledger)
+        self.known_rows = KnownRows(ledger)
         self.steps = Steps(ledger)
         self.host_parts = HostParts(ledger)
         self.ends = Ends(ledger)

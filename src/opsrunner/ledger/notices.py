@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
@@ -29,6 +28,9 @@ UPDATE occasions SET ended_at = ?, why = ? WHERE notice = ? AND "key" = ? AND en
 """
 MOST_TOGETHER = 50
 """More than this in one batch shares its commit with nobody."""
+_TOLD = 'notice, "key", edition, rung, recipient, status, due_at, at, name, why, outbox, id'
+_OCCASION = '"key", edition, at, until_at, since, was_at, row, ended_at, why'
+_STATUSES = {status.value: status for status in ToldStatus}
 _OF_KEYS = 'notice = ? AND "key" IN (SELECT value FROM json_each(?))'
 
 
@@ -88,17 +90,15 @@ class Notices:
 
     def occasions(self, notice: str, keys: Collection[str]) -> dict[str, KnownOccasion]:
         """Return the newest edition of each key that is known, whether it has ended or not."""
-        sql = f'SELECT * FROM occasions WHERE {_OF_KEYS} ORDER BY "key", edition'  # noqa: S608 (fixed words)
-        return {row["key"]: _occasion(row) for row in self._ledger.all(sql, (notice, json.dumps(list(keys))))}
+        sql = f'SELECT {_OCCASION} FROM occasions WHERE {_OF_KEYS} ORDER BY "key", edition'  # noqa: S608 (fixed words)
+        return {row[0]: _occasion(row) for row in self._ledger.all(sql, (notice, json.dumps(list(keys))))}
 
     def told(self, notice: str, keys: Collection[str]) -> dict[str, list[Told]]:
         """Return what was told of some occasions in any edition, by their keys, in the order of writing."""
         found: dict[str, list[Told]] = defaultdict(list)
-        sql = f"SELECT * FROM notices WHERE {_OF_KEYS}"  # noqa: S608 (fixed words)
+        sql = f"SELECT {_TOLD} FROM notices WHERE {_OF_KEYS} ORDER BY +id"  # noqa: S608 (fixed words)
         for row in self._ledger.all(sql, (notice, json.dumps(list(keys)))):
-            found[row["key"]].append(_told(row))
-        for told in found.values():
-            told.sort(key=lambda one: one.id)
+            found[row[1]].append(_told(row))
         return found
 
     def live_keys(self, notice: str) -> list[str]:
@@ -133,7 +133,7 @@ class Notices:
         wanted = {"notice": notice, "recipient": recipient}
         given = {column: value for column, value in wanted.items() if value}
         where = " ".join(f"AND +{column} = ?" for column in given)
-        sql = f"SELECT * FROM notices WHERE at >= ? {where} ORDER BY +id DESC LIMIT ?"  # noqa: S608 (fixed words)
+        sql = f"SELECT {_TOLD} FROM notices WHERE at >= ? {where} ORDER BY +id DESC LIMIT ?"  # noqa: S608 (fixed words)
         return [_told(row) for row in self._ledger.all(sql, (to_text(since), *given.values(), most))]
 
     def approval(self, notice: str, fingerprint: str) -> NoticeApproval | None:
@@ -185,34 +185,24 @@ def _plain_occasion(notice: str, one: KnownOccasion) -> Sequence[Any]:
     return (notice, one.key, one.edition, *moments, dumps(one.row))
 
 
-def _told(row: sqlite3.Row) -> Told:
-    return Told(
-        id=row["id"],
-        notice=row["notice"],
-        key=row["key"],
-        edition=row["edition"],
-        rung=row["rung"],
-        recipient=row["recipient"],
-        name=row["name"],
-        status=ToldStatus(row["status"]),
-        due_at=to_moment(row["due_at"]),
-        at=to_moment(row["at"]),
-        why=row["why"],
-        outbox=row["outbox"],
-    )
+def _told(row: Iterable[Any]) -> Told:
+    notice, key, edition, rung, recipient, status, due_at, at, name, why, outbox, id_ = row
+    moments = (to_moment(due_at), to_moment(at))
+    return Told(notice, key, edition, rung, recipient, _STATUSES[status], *moments, name, why, outbox, id_)
 
 
-def _occasion(row: sqlite3.Row) -> KnownOccasion:
+def _occasion(row: Iterable[Any]) -> KnownOccasion:
+    key, edition, at, until, since, was_at, said, ended_at, why = row
     return KnownOccasion(
-        key=row["key"],
-        edition=row["edition"],
-        at=to_moment(row["at"]),
-        until=optional_moment(row["until_at"]),
-        since=to_moment(row["since"]),
-        was_at=optional_moment(row["was_at"]),
-        row=loads(row["row"]),
-        ended_at=optional_moment(row["ended_at"]),
-        why=row["why"],
+        key,
+        edition,
+        to_moment(at),
+        optional_moment(until),
+        to_moment(since),
+        optional_moment(was_at),
+        loads(said),
+        optional_moment(ended_at),
+        why,
     )
 
 

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import sqlite3
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
 from opsrunner.ledger.attachments import attachments_from_text, attachments_to_text
-from opsrunner.ledger.codec import optional_moment, optional_text, to_moment, to_text
+from opsrunner.ledger.codec import dumps, optional_moment, optional_text, to_moment, to_text
 from opsrunner.ledger.database import Ledger
-from opsrunner.model.mail import NewMail, QueuedMail
+from opsrunner.ledger.sent_journal import SentJournal
+from opsrunner.model.mail import MailEnd, NewMail, QueuedMail
 
-CLAIM_SECONDS = 120
-"""A claimed mail that nobody finished is due again after this: its sender died."""
+PACE = timedelta(minutes=1)
+"""What `per_minute` of a series speaks of."""
+_LIVE = "sent_at IS NULL AND failed_at IS NULL AND withdrawn_at IS NULL"
+_DUE = (
+    f"SELECT * FROM outbox WHERE {_LIVE} AND bulk = ? AND next_try_at <= ?{{more}} ORDER BY next_try_at, id LIMIT ?"  # noqa: S608 (fixed words)
+)
 
 
 class Outbox:
@@ -60,36 +65,80 @@ class Outbox:
         return self._ledger.one('SELECT 1 FROM outbox WHERE "unique" = ?', (unique,)) is not None
 
     def due(self, now: datetime, limit: int = 50) -> list[QueuedMail]:
-        """Return the mails to try now, oldest first."""
-        sql = (
-            "SELECT * FROM outbox WHERE sent_at IS NULL AND failed_at IS NULL AND withdrawn_at IS NULL"
-            " AND next_try_at <= ? ORDER BY bulk, next_try_at, id LIMIT ?"
-        )
-        return [_mail(row) for row in self._ledger.all(sql, (to_text(now), limit))]
+        """Return mails to try now, oldest first: those that people wait for, and only without any, mails of many.
 
-    def claim(self, mail_id: int, now: datetime) -> bool:
-        """Take a due mail for one try; False where another sender has it, or it was taken back."""
-        return (
-            self._ledger.change(
-                "UPDATE outbox SET attempts = attempts + 1, next_try_at = ? WHERE id = ? AND sent_at IS NULL"
-                " AND failed_at IS NULL AND withdrawn_at IS NULL AND next_try_at <= ?",
-                (to_text(now + timedelta(seconds=CLAIM_SECONDS)), mail_id, to_text(now)),
-            )
-            == 1
+        Of a series that may not leave faster, there are no more than may leave within the minute.
+        """
+        sql = _DUE.format(more="")
+        mails = [_mail(row) for row in self._ledger.all(sql, (False, to_text(now), limit))]
+        return mails or self._due_of_many(now, limit)
+
+    def _due_of_many(self, now: datetime, limit: int) -> list[QueuedMail]:
+        rooms: dict[str, int] = {}
+        while True:
+            full = [series for series, room in rooms.items() if room <= 0]
+            sql = _DUE.format(more=" AND series NOT IN (SELECT value FROM json_each(?))")
+            rows = self._ledger.all(sql, (True, to_text(now), dumps(full), limit))
+            mails = [mail for row in rows if self._has_room(mail := _mail(row), rooms, now)]
+            if mails or not rows:
+                return mails
+
+    def _has_room(self, mail: QueuedMail, rooms: dict[str, int], now: datetime) -> bool:
+        """Tell whether a mail may leave within this minute, and count it; `rooms` is what each series has left."""
+        if mail.per_minute is None:
+            return True
+        if mail.series not in rooms:
+            rooms[mail.series] = mail.per_minute - self._left_since(mail.series, now - PACE)
+        rooms[mail.series] -= 1
+        return rooms[mail.series] >= 0
+
+    def _left_since(self, series: str, since: datetime) -> int:
+        row = self._ledger.one(
+            "SELECT count(*) FROM outbox WHERE series = ? AND series <> '' AND sent_at > ?", (series, to_text(since))
         )
+        return int(row[0]) if row else 0
+
+    def journal(self) -> SentJournal:
+        """Return the file beside the ledger in which a sender notes what it hands over."""
+        path = self._ledger.path
+        return SentJournal(path.with_name(f"{path.name}-sent"))
+
+    def unsent(self, message_ids: Iterable[str]) -> dict[str, QueuedMail]:
+        """Return those of some mails, by Message-ID, that the ledger does not know as sent."""
+        sql = (
+            "SELECT outbox.* FROM json_each(?) AS one CROSS JOIN outbox ON outbox.message_id = one.value"
+            " WHERE outbox.sent_at IS NULL"
+        )
+        rows = self._ledger.all(sql, (dumps(list(message_ids)),))
+        return {row["message_id"]: _mail(row) for row in rows}
+
+    def settle(self, ends: Iterable[MailEnd]) -> None:
+        """Record what came of many tries, all at once."""
+        with self._ledger.transaction():
+            for end in ends:
+                if not end.error:
+                    self.sent(end.mail, end.at)
+                elif end.again_at is not None:
+                    self.retry(end.mail, end.at, end.again_at, end.error)
+                else:
+                    self.failed(end.mail, end.at, end.error)
 
     def sent(self, mail_id: int, at: datetime) -> None:
-        """Record that the mail was taken."""
-        self._ledger.change("UPDATE outbox SET sent_at = ?, error = '' WHERE id = ?", (to_text(at), mail_id))
+        """Record that the mail was taken; one that was taken back meanwhile was, too."""
+        sql = (
+            "UPDATE outbox SET sent_at = ?, error = '', attempts = attempts + 1, withdrawn_at = NULL"
+            " WHERE id = ? AND sent_at IS NULL"
+        )
+        self._ledger.change(sql, (to_text(at), mail_id))
 
     def retry(self, mail_id: int, at: datetime, next_try_at: datetime, error: str) -> None:
         """Record a try that failed for now."""
-        sql = "UPDATE outbox SET next_try_at = ?, error = ? WHERE id = ?"
+        sql = "UPDATE outbox SET attempts = attempts + 1, next_try_at = ?, error = ? WHERE id = ? AND sent_at IS NULL"
         self._ledger.change(sql, (to_text(max(at, next_try_at)), error, mail_id))
 
     def failed(self, mail_id: int, at: datetime, error: str) -> None:
         """Give a mail up."""
-        sql = "UPDATE outbox SET failed_at = ?, error = ? WHERE id = ?"
+        sql = "UPDATE outbox SET attempts = attempts + 1, failed_at = ?, error = ? WHERE id = ? AND sent_at IS NULL"
         self._ledger.change(sql, (to_text(at), error, mail_id))
 
     def withdraw(self, task_id: int, *, at: datetime) -> None:

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from opsrunner.ledger.codec import dumps, loads, optional_moment, to_moment, to_text
 from opsrunner.ledger.database import Ledger
+from opsrunner.model.rows import Occasion
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,11 +35,22 @@ class Requests:
         self._ledger = ledger
 
     def ask_for_run(
-        self, routine: str, *, actor: str, at: datetime, rerun_of: int | None = None, frozen: str = ""
+        self,
+        routine: str,
+        *,
+        actor: str,
+        at: datetime,
+        rerun_of: int | None = None,
+        frozen: str = "",
+        occasion: Occasion | None = None,
     ) -> int:
-        """Ask for a run by hand and return the request's id; `frozen` is the routine where no file has it."""
+        """Ask for a run by hand and return the request's id; `frozen` is the routine where no file has it.
+
+        `occasion` is the row that it is for.
+        """
         sql = "INSERT INTO requests(kind, routine, actor, detail, created_at) VALUES ('run',?,?,?,?)"
-        said = {"rerun_of": rerun_of, "frozen": frozen}
+        row = {"key": occasion.key, "row": dict(occasion.row)} if occasion else None
+        said = {"rerun_of": rerun_of, "frozen": frozen, "occasion": row}
         detail = dumps({name: value for name, value in said.items() if value})
         return int(self._ledger.insert(sql, (routine, actor, detail, to_text(at))) or 0)
 

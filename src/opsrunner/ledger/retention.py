@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from opsrunner.ledger.codec import to_text
@@ -11,6 +11,8 @@ from opsrunner.ledger.database import Ledger
 
 SLICE = 50
 """Rows that one transaction removes."""
+_SURE = timedelta(days=2)
+"""Rows that a source shows are noted once a day."""
 SWEPT = 5_000
 """Runs that one look for frozen texts reads."""
 _KEEP_LAST_GOOD = (
@@ -24,8 +26,10 @@ _KEYS = {
     "examinations": "routine, step, host, cause",
     "samples": "routine, step, host, subject, hour",
     "host_facts": "routine, step, host",
+    "known_rows": 'routine, "key"',
+    "looks": "routine",
 }
-"""What audits left, by their routine: each table with its key."""
+"""What audits and looks left, by their routine: each table with its key."""
 _FORGET_AUDITS = tuple(
     f"DELETE FROM {table} WHERE ({key}) IN (SELECT {key} FROM {table} WHERE routine = ? LIMIT ?)"  # noqa: S608 (fixed words)
     for table, key in _KEYS.items()
@@ -75,7 +79,8 @@ class Forgetting:
         """Empty the texts of mails that went, were taken back or given up; what became of them stays known."""
         return self._slice(
             "UPDATE outbox SET text = '', html = '', attachments = '' WHERE id IN (SELECT id FROM outbox"
-            " WHERE text <> '' AND created_at < ?1 AND coalesce(sent_at, withdrawn_at, failed_at) < ?1 ORDER BY created_at LIMIT ?2)",
+            " WHERE text <> '' AND created_at < ?1 AND coalesce(sent_at, withdrawn_at, failed_at) < ?1"
+            " ORDER BY created_at LIMIT ?2)",
             before,
         )
 
@@ -174,6 +179,15 @@ class Forgetting:
     def forget_facts(self, *, before: datetime) -> int:
         """Remove what hosts told that have answered no audit since."""
         return self._ledger.change("DELETE FROM host_facts WHERE at < ?", (to_text(before),))
+
+    def forget_rows(self, *, before: datetime) -> int:
+        """Remove rows that their source has not shown since a moment, though it could be looked at after it."""
+        return self._ledger.change(
+            'DELETE FROM known_rows WHERE (routine, "key") IN (SELECT routine, "key" FROM known_rows WHERE seen_at < ?1'
+            " AND NOT EXISTS (SELECT 1 FROM looks WHERE looks.routine = known_rows.routine"
+            " AND coalesce(looks.looked_at, '') < ?2) LIMIT ?3)",
+            (to_text(before), to_text(before + _SURE), SLICE),
+        )
 
     def forget_routines(self, *, before: datetime) -> int:
         """Remove routines that went before a moment and have neither a run nor a task left, with what they audited.

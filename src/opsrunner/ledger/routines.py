@@ -13,6 +13,8 @@ from opsrunner.ledger.notices import rename_notices
 
 _AUDITED = ("findings", "causes", "examinations", "samples", "host_facts")
 """Tables with what audits left, by their routine."""
+_OF_ROWS = ("looks", "known_rows")
+"""Tables with what is known of the rows that it runs for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +93,7 @@ class Routines:
         if old not in known or new in known:
             return False
         with self._ledger.transaction():
-            for table in _AUDITED:
+            for table in (*_AUDITED, *_OF_ROWS):
                 self._ledger.change(f"DELETE FROM {table} WHERE routine = ?", (new,))  # noqa: S608 (fixed words)
             for table, column in (
                 ("routines", "id"),
@@ -101,7 +103,7 @@ class Routines:
                 ("copies", "routine"),
                 ("foreign_backups", "routine"),
                 ("foreign_drills", "routine"),
-                *((table, "routine") for table in _AUDITED),
+                *((table, "routine") for table in (*_AUDITED, *_OF_ROWS)),
             ):
                 sql = f"UPDATE {table} SET {column} = ? WHERE {column} = ?"  # noqa: S608 (fixed words)
                 self._ledger.change(sql, (new, old))

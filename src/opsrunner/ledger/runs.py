@@ -113,6 +113,11 @@ class Runs:
         sql = "SELECT * FROM runs WHERE nominal_at IS NOT NULL AND planned_at > ? AND planned_at <= ? ORDER BY id"
         return [run_of(row) for row in self._ledger.all(sql, (to_text(after), to_text(until)))]
 
+    def for_rows(self, *, after: datetime, until: datetime) -> list[Run]:
+        """Return the runs for rows that were made in (after, until]."""
+        sql = "SELECT * FROM runs WHERE row_key IS NOT NULL AND created_at > ? AND created_at <= ? ORDER BY created_at, id"
+        return [run_of(row) for row in self._ledger.all(sql, (to_text(after), to_text(until)))]
+
     def recorded(self, occasions: Sequence[tuple[str, datetime]]) -> set[tuple[str, datetime]]:
         """Return which of these (routine, nominal due time) have a run."""
         sql = (
@@ -123,12 +128,13 @@ class Runs:
         return {(row["routine"], to_moment(row["nominal_at"])) for row in self._ledger.all(sql, (told,))}
 
     def start_queued(self, run_id: int, *, at: datetime) -> bool:
-        """Move a queued run to `running`, unless its routine runs or someone was faster."""
+        """Move a queued run to `running`, unless its routine runs (runs for rows aside) or someone was faster."""
         return (
             self._ledger.change(
                 "UPDATE runs SET status = 'running', reason = '', started_at = ? WHERE id = ? AND status = 'waiting'"
-                " AND reason = ? AND NOT EXISTS (SELECT 1 FROM runs AS other WHERE other.routine = runs.routine"
-                " AND other.finished_at IS NULL AND other.status = 'running')",
+                " AND reason = ? AND (row_key IS NOT NULL OR NOT EXISTS (SELECT 1 FROM runs AS other"
+                " WHERE other.routine = runs.routine AND other.finished_at IS NULL AND other.status = 'running'"
+                " AND other.row_key IS NULL))",
                 (to_text(at), run_id, QUEUED),
             )
             == 1

@@ -34,6 +34,23 @@ CREATE TABLE downtime_posts (
 );
 CREATE INDEX downtime_posts_of ON downtime_posts(downtime);
 
+-- Rows as occasions: how the looks stand, which rows are known, and which one a run is for.
+CREATE TABLE looks (
+  routine TEXT PRIMARY KEY, meaning TEXT NOT NULL, tried_at TEXT NOT NULL, looked_at TEXT,
+  rows INTEGER NOT NULL DEFAULT 0, baseline_at TEXT, baseline_rows INTEGER NOT NULL DEFAULT 0,
+  error TEXT NOT NULL DEFAULT '', failing_since TEXT
+) WITHOUT ROWID;
+CREATE TABLE known_rows (
+  routine TEXT NOT NULL, "key" TEXT NOT NULL, first_seen_at TEXT NOT NULL, seen_at TEXT NOT NULL,
+  PRIMARY KEY (routine, "key")
+) WITHOUT ROWID;
+CREATE INDEX known_rows_seen ON known_rows(seen_at);
+CREATE TABLE run_rows (
+  run INTEGER PRIMARY KEY REFERENCES runs(id) ON DELETE CASCADE, "key" TEXT NOT NULL, row TEXT NOT NULL
+);
+CREATE INDEX runs_rows_created ON runs(created_at) WHERE row_key IS NOT NULL;
+CREATE INDEX runs_of_rows ON runs(status, id) WHERE row_key IS NOT NULL AND finished_at IS NULL;
+
 CREATE TABLE notices (
   id INTEGER PRIMARY KEY AUTOINCREMENT, notice TEXT NOT NULL, "key" TEXT NOT NULL, edition INTEGER NOT NULL,
   rung TEXT NOT NULL, recipient TEXT NOT NULL, name TEXT NOT NULL, status TEXT NOT NULL, due_at TEXT NOT NULL,

@@ -15,7 +15,7 @@ _HOLDS = "tasks.kind = 'routine' AND (tasks.wait OR tasks.\"key\" IS NULL)"
 
 @dataclass(frozen=True, kw_only=True)
 class Standing:
-    """What of one routine has not ended."""
+    """What of one routine has not ended; runs for rows stand in nobody's way, and are not counted."""
 
     running: int = 0
     queued: int = 0
@@ -31,7 +31,7 @@ class ActiveRuns:
         """Return how many runs of each routine run, and how many wait for the one before them."""
         rows = self._ledger.all(
             "SELECT routine, sum(status = 'running') AS running, sum(reason = ?) AS queued FROM runs"
-            " WHERE status IN ('running', 'waiting') GROUP BY +routine",
+            " WHERE status IN ('running', 'waiting') AND row_key IS NULL GROUP BY +routine",
             (QUEUED,),
         )
         return {row["routine"]: Standing(running=row["running"], queued=row["queued"]) for row in rows}
@@ -39,9 +39,24 @@ class ActiveRuns:
     def next_queued(self) -> list[int]:
         """Return of each routine of which nothing runs the first run that waits behind another."""
         rows = self._ledger.all(
-            "SELECT min(id) AS id FROM runs WHERE status = 'waiting' AND reason = ? AND NOT EXISTS (SELECT 1 FROM runs"
-            " AS other WHERE other.routine = runs.routine AND other.status = 'running') GROUP BY +routine ORDER BY 1",
+            "SELECT min(id) AS id FROM runs WHERE status = 'waiting' AND reason = ? AND row_key IS NULL"
+            " AND NOT EXISTS (SELECT 1 FROM runs AS other WHERE other.routine = runs.routine"
+            " AND other.status = 'running' AND other.row_key IS NULL) GROUP BY +routine ORDER BY 1",
             (QUEUED,),
+        )
+        return [row["id"] for row in rows]
+
+    def next_for_rows(self, *, most: int) -> list[int]:
+        """Return the first runs for rows that wait for their turn: so many that at most `most` run at once."""
+        sql = "SELECT count(*) FROM runs WHERE status = 'running' AND row_key IS NOT NULL AND finished_at IS NULL"
+        row = self._ledger.one(sql)
+        room = most - (int(row[0]) if row else 0)
+        if room <= 0:
+            return []
+        rows = self._ledger.all(
+            "SELECT id FROM runs WHERE status = 'waiting' AND row_key IS NOT NULL AND finished_at IS NULL"
+            " AND reason = ? ORDER BY id LIMIT ?",
+            (QUEUED, room),
         )
         return [row["id"] for row in rows]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import smtplib
 import socket
 import ssl
+from contextlib import suppress
 from math import inf
 from typing import TYPE_CHECKING
 
@@ -69,6 +70,43 @@ class Conversation(smtplib.SMTP):
         self.helo_resp = self.ehlo_resp = None
         self.esmtp_features = {}
         self.does_esmtp = False
+
+    def open_mail(self, sender: str, recipient: str, *, size_bytes: int) -> None:
+        """Say from whom and to whom the next mail is, in one go where the server takes that (RFC 2920).
+
+        Raises smtplib.SMTPSenderRefused, smtplib.SMTPRecipientsRefused or HungUp; after a refusal nothing is open.
+        """
+        size = f" size={size_bytes}" if self.has_extn("size") else ""
+        words = (f"mail FROM:<{sender}>{size}\r\n", f"rcpt TO:<{recipient}>\r\n")
+        together = self.has_extn("pipelining")
+        self.send("".join(words) if together else words[0])
+        code, reply = self.getreply()
+        if code != 250:
+            if together:
+                self.getreply()
+            self._give_up(code)
+            raise smtplib.SMTPSenderRefused(code, reply, sender)
+        if not together:
+            self.send(words[1])
+        code, reply = self.getreply()
+        if code not in (250, 251):
+            self._give_up(code)
+            raise smtplib.SMTPRecipientsRefused({recipient: (code, reply)})
+
+    def hand_over(self, content: bytes) -> None:
+        """Give the text of the mail that is open. Raises smtplib.SMTPDataError or HungUp."""
+        code, reply = self.data(content)
+        if code != 250:
+            self._give_up(code)
+            raise smtplib.SMTPDataError(code, reply)
+
+    def _give_up(self, code: int) -> None:
+        """Forget the mail that was open; a server that shuts down is not told so."""
+        if code == 421:
+            self.close()
+            return
+        with suppress(smtplib.SMTPServerDisconnected):
+            self.rset()
 
     def send(self, s: ReadableBuffer | str) -> None:
         """Send `s`. Raises HungUp."""

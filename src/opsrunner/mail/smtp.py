@@ -12,17 +12,16 @@ from email.policy import SMTP
 
 from opsrunner.clock import Clock, SystemClock
 from opsrunner.errors import MailFailed, MailServerUnavailable, SecretUnavailable
-from opsrunner.mail.conversation import Conversation
+from opsrunner.mail.conversation import Conversation, HungUp
 from opsrunner.mail.headers import clean_line, parse_address
 from opsrunner.model.site import SmtpSettings
 from opsrunner.secrets import Vault
 from opsrunner.tls import client_context, refusal
 
 TRY_SECONDS = 90.0
-"""For one mail, from connecting to the last answer: less than the outbox waits for its sender."""
+"""For one mail, from connecting to the last answer."""
 GOODBYE_SECONDS = 5.0
 
-_OK = 250
 _SHUTTING_DOWN = 421
 _FIRST_REFUSAL, _FIRST_PERMANENT, _LAST_REFUSAL = 400, 500, 599
 _TOO_LARGE = 552
@@ -53,9 +52,9 @@ class SmtpTransport:
         """Hand `message` over to `to`; a 5xx reply is permanent, a 4xx or a lost connection is not."""
         sender = parse_address(str(message["From"])).address
         recipient = parse_address(to).address
-        client = self._connected()
+        content = message.as_bytes(policy=SMTP)
         try:
-            client.sendmail(sender, [recipient], message.as_bytes(policy=SMTP))
+            self._opened(sender, recipient, size_bytes=len(content)).hand_over(content)
         except smtplib.SMTPRecipientsRefused as exc:
             raise self._refused(*exc.recipients[recipient]) from exc
         except smtplib.SMTPSenderRefused as exc:
@@ -83,10 +82,28 @@ class SmtpTransport:
     def _name(self) -> str:
         return f"{self._settings.host}:{self._settings.port}"
 
+    def _opened(self, sender: str, recipient: str, *, size_bytes: int) -> Conversation:
+        """Return the connection with a mail open on it.
+
+        One that was kept from the mail before may be over: servers take so many mails on one and no more. Nothing
+        has been handed over by then, so that another one is opened at once.
+        """
+        was_kept = self._client is not None
+        client = self._connected()
+        try:
+            client.open_mail(sender, recipient, size_bytes=size_bytes)
+        except (HungUp, smtplib.SMTPSenderRefused) as exc:
+            if not (was_kept and _is_over(exc)):
+                raise
+            self._drop()
+            client = self._connected()
+            client.open_mail(sender, recipient, size_bytes=size_bytes)
+        return client
+
     def _connected(self) -> Conversation:
-        if self._client is not None and self._is_alive(self._client):
+        if self._client is not None:
+            self._client.allow(self._try_seconds)
             return self._client
-        self._drop()
         self._client = Conversation(clock=self._clock, timeout_seconds=self._settings.timeout_seconds)
         self._client.allow(self._try_seconds)
         try:
@@ -100,13 +117,6 @@ class SmtpTransport:
             self._drop()
             raise MailServerUnavailable(f"{self._name}: {self._reason(exc)}") from exc
         return self._client
-
-    def _is_alive(self, client: Conversation) -> bool:
-        client.allow(self._try_seconds)
-        try:
-            return client.noop()[0] == _OK
-        except (smtplib.SMTPException, OSError):
-            return False
 
     def _drop(self) -> None:
         client, self._client = self._client, None
@@ -184,3 +194,10 @@ class SmtpTransport:
     def _reply(self, reply: bytes | str) -> str:
         text = reply.decode("utf-8", "replace") if isinstance(reply, bytes) else reply
         return clean_line(self._vault.mask(text), length=_REPLY_LENGTH)
+
+
+def _is_over(failure: HungUp | smtplib.SMTPSenderRefused) -> bool:
+    """Tell whether a server has ended a connection, and not just fallen silent."""
+    if isinstance(failure, smtplib.SMTPSenderRefused):
+        return failure.smtp_code == _SHUTTING_DOWN
+    return not isinstance(failure.__cause__, TimeoutError)

@@ -72,3 +72,15 @@ class QueuedMail:
     reply_to: str = ""
     list_unsubscribe: str = ""
     attachments: tuple[Attachment, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class MailEnd:
+    """What came of one try to hand a mail over."""
+
+    mail: int
+    at: datetime
+    error: str = ""
+    """Empty: it was taken."""
+    again_at: datetime | None = None
+    """With an error: when it is tried again; None gives it up."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import time
 from typing import Any, Literal
 
+from opsrunner.model.rows import OnRows
 from opsrunner.model.schedule import CatchUp, Schedule
 from opsrunner.secrets import SecretRef
 
@@ -124,6 +125,14 @@ class StepPlan:
     """Line of the step in its file, counted from 1."""
 
     @property
+    def acts_once(self) -> bool:
+        """Tell whether it does something elsewhere that is never repeated: no later success tells how it went.
+
+        A mail is none: it is queued with the end of its step, or not at all.
+        """
+        return self.once is not None and self.kind != "email"
+
+    @property
     def is_human(self) -> bool:
         """Tell whether people do this step."""
         return self.kind in HUMAN_KINDS
@@ -144,6 +153,8 @@ class Routine:
     accountable: str
     tags: tuple[str, ...] = ()
     schedule: Schedule = Schedule()
+    on_rows: OnRows | None = None
+    """The rows that it runs for, instead of or beside its schedule."""
     catch_up: CatchUp = CatchUp()
     overlap: Literal["skip", "queue"] = "skip"
     steps: tuple[StepPlan, ...] = ()

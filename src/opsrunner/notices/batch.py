@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 from opsrunner.ledger.notices import NoticeBatch, Telling
 from opsrunner.model.notice import CANCELLED, MOVED, KnownOccasion, Occasion, Recipient, Suppression, Told, ToldStatus
@@ -35,6 +34,7 @@ class Batch:
         self._ended: list[KnownOccasion] = []
         self._tellings: list[Telling] = []
         self._went_late: list[Told] = []
+        self._waiting = 0
 
     def take(self, occasions: Sequence[Occasion]) -> None:
         """Judge occasions; of one address that comes twice for an occasion, the first counts."""
@@ -53,7 +53,7 @@ class Batch:
             return
         is_told = self._settings.tells_moves and not self._settings.holds and not has_passed(known, now=self._now)
         why = OVER if has_passed(known, now=self._now) else CANCELLED if is_told else GONE
-        self._ended.append(replace(known, ended_at=self._now, why=why))
+        self._ended.append(known._replace(ended_at=self._now, why=why))
         if not is_told:
             return
         mine = [(key, address) for key, address in self._told if key == known.key]
@@ -72,6 +72,7 @@ class Batch:
 
     def write(self) -> None:
         """Write all of it in one commit."""
+        self._desk.count(waiting=self._waiting)
         if self._went_late:
             self._desk.notices.settle(self._went_late, status=ToldStatus.WATCHED, why=WENT_LATE)
         if not (self._begun or self._ended or self._tellings):
@@ -97,7 +98,7 @@ class Batch:
         heard = heard_by(told, edition=edition.edition)
         moments = self._desk.moments(occasion)
         if moments and moments[-1].due_at > self._now:
-            self._desk.count(waiting=1)
+            self._waiting += 1
         if self._desk.watcher is not None:
             self._look_again(occasion, recipient, told, edition)
         if self._is_moved(edition, heard):
@@ -111,7 +112,7 @@ class Batch:
             )
             self._send(message, edition=edition.edition)
             heard.told[MOVED] = self._now
-        if is_settled(moments, now=self._now, told=heard.told):
+        if is_settled(moments, now=self._now, since=edition.since, told=heard.told):
             if self._settings.holds:
                 self._foresee(moments, occasion, recipient)
             return

@@ -118,9 +118,18 @@ def judge(
     return judged
 
 
-def is_settled(moments: Sequence[RungMoment], *, now: datetime, told: Collection[str]) -> bool:
-    """Tell fast whether nothing can be due now: every rung up to `now` is settled."""
-    return all(moment.due_at > now or moment.name in told for moment in moments)
+def is_settled(moments: Sequence[RungMoment], *, now: datetime, since: datetime, told: Collection[str]) -> bool:
+    """Tell fast whether `judge` would say nothing but WAIT.
+
+    So it is where the newest rung that has passed is settled, and every older one that was due in its time.
+    """
+    for moment in reversed(moments):
+        if moment.due_at > now:
+            continue
+        if moment.name not in told:
+            return False
+        return all(one.name in told for one in moments if since < one.due_at <= now)
+    return True
 
 
 def _why_not(

@@ -11,6 +11,7 @@ from opsrunner.steps import (
     backup_check,
     capacity,
     checklist,
+    cover,
     email,
     hardening,
     http,
@@ -42,6 +43,7 @@ _TABLE: dict[str, Kind] = {
         capacity,
         hardening,
         offer_check,
+        cover,
         task,
         checklist,
     )

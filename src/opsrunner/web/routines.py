@@ -10,7 +10,9 @@ from pathlib import Path
 from starlette.responses import Response
 
 from opsrunner.engine.next_times import next_times
+from opsrunner.engine.occasions import needs_row
 from opsrunner.engine.planner import world_of
+from opsrunner.engine.row_words import look_words, occasions_in_words
 from opsrunner.engine.run_facts import seconds_between
 from opsrunner.errors import NotFound
 from opsrunner.ledger.holds import Hold
@@ -19,7 +21,6 @@ from opsrunner.model.run import Run
 from opsrunner.model.schedule import Occurrence
 from opsrunner.model.site import Problem
 from opsrunner.schedules.due import upcoming
-from opsrunner.schedules.words import in_words
 from opsrunner.web.visit import Fields, Nothing, Visit, local_moment
 
 NEXT_TIMES = 10
@@ -68,7 +69,7 @@ def _lines(visit: Visit) -> list[Line]:
     return [
         Line(
             routine=routine,
-            schedule=in_words(routine.schedule),
+            schedule=occasions_in_words(routine),
             last=visit.app.books.runs.last(routine.id),
             next_at=_next_at(visit, routine),
             pause=pauses.get(routine.id),
@@ -87,14 +88,24 @@ async def show(visit: Visit) -> Response:
         "routine.html",
         title=routine.name,
         routine=routine,
-        schedule=in_words(routine.schedule),
+        schedule=occasions_in_words(routine),
         coming=_coming(visit, routine),
+        looks=_looks(visit, routine),
+        is_by_row=needs_row(routine),
+        row_keys=visit.app.books.known_rows.keys_of([run.id for run in runs]),
         runs=runs,
         bars=_bars(runs),
         pause=next((hold for hold in holds if hold.kind == "pause"), None),
         lines=text.splitlines(),
         problems=_problems(visit, routine),
     )
+
+
+def _looks(visit: Visit, routine: Routine) -> str:
+    """Return how the looks for its rows stand; nothing where it runs for none."""
+    if routine.on_rows is None:
+        return ""
+    return look_words(visit.app.books.known_rows.standing(routine.id), now=visit.now, zone=visit.zone)
 
 
 async def run_now(visit: Visit) -> Response:

@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from opsrunner.engine.outputs import last_output
 from opsrunner.engine.run_facts import not_begun, seconds_between, waits_for
+from opsrunner.engine.task_texts import state_words
 from opsrunner.errors import Refused
 from opsrunner.model.outcome import Attempt, Part
 from opsrunner.model.run import Run, StepRecord
@@ -49,6 +50,7 @@ async def show(visit: Visit) -> Response:
     run = visit.app.books.runs.get(visit.number("run"))
     tasks = visit.app.books.tasks.of_run(run.id)
     records = visit.app.books.steps.of_run(run.id)
+    occasion = visit.app.books.known_rows.of_run(run.id)
     cards = Cards(visit, tasks)
     on_list = [task for task in tasks if task.kind is TaskKind.ROUTINE]
     steps, waiting = [_step(visit, record, tasks) for record in records], not_begun(visit.app.books, run, records)
@@ -66,6 +68,8 @@ async def show(visit: Visit) -> Response:
         holds=[task for task in on_list if task.is_open and task.wait],
         others=[cards.of(task) for task in tasks if task.kind is not TaskKind.ROUTINE],
         actor=visit.app.site.name_of(run.actor),
+        occasion=occasion,
+        row=state_words(occasion.row) if occasion else "",
         staff=staff_of(visit),
         may_run_again=run.routine in visit.app.site.routines and _may_run_again(visit, run),
     )

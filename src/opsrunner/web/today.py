@@ -9,13 +9,13 @@ from datetime import timedelta
 from starlette.responses import Response
 
 from opsrunner.engine.digest_view import ROOMS, view_digest
+from opsrunner.engine.row_words import occasions_in_words
 from opsrunner.engine.status_words import WORST_FIRST, reason_words, status_word, tone_of
 from opsrunner.engine.strips import Day, StripMaker
 from opsrunner.model.digest import Tone
 from opsrunner.model.routine import Routine
 from opsrunner.model.run import Run, RunStatus
 from opsrunner.model.task import TaskStatus
-from opsrunner.schedules.words import in_words
 from opsrunner.web.visit import Visit
 
 MOST_ROUTINES = 200
@@ -59,7 +59,7 @@ def _lines(visit: Visit) -> list[Line]:
         lines.append(
             Line(
                 routine=routine,
-                schedule=in_words(routine.schedule),
+                schedule=occasions_in_words(routine),
                 last=last,
                 strip=maker.of(routine.id),
                 said=_said(visit, last),

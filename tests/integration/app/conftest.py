@@ -49,7 +49,7 @@ class House:
     def settle(self) -> None:
         """Wait until no run goes further."""
         for _ in range(500):
-            if not self.workers.busy():
+            if not self.workers.busy() and not self.app.looks.busy():
                 return
             self.app.draining.wait(0.02)
         raise AssertionError(f"runs {self.workers.busy()} do not end")

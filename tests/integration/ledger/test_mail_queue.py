@@ -20,7 +20,6 @@ def test_it_counts_what_waits_what_was_tried_and_what_is_held(books: Books, now:
     assert queue.standing(now=now, since=now) == MailStanding()
     tried, sent, lost = outbox.put([mail("tried"), mail("sent"), mail("lost")], at=now - 2 * HOUR)
     outbox.put([mail("held", not_before=now + HOUR), mail("new")], at=now)
-    outbox.claim(tried, now)
     outbox.retry(tried, now, now + HOUR, "no answer")
     outbox.sent(sent, now)
     outbox.failed(lost, now, "unknown")

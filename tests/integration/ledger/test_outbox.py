@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 
 from opsrunner.ledger.books import Books
-from opsrunner.ledger.outbox import CLAIM_SECONDS
-from opsrunner.model.mail import Attachment, NewMail
+from opsrunner.model.mail import Attachment, MailEnd, NewMail
 from opsrunner.model.task import Evidence, NewTask, TaskKind, TaskStatus
 
 SECOND = timedelta(seconds=1)
@@ -108,37 +107,44 @@ def test_quiet_hours_that_are_over_hold_nothing_back(books: Books, now: datetime
     assert len(books.outbox.due(now)) == 1
 
 
-def test_one_of_many_senders_claims_a_mail(books: Books, now: datetime) -> None:
-    mail_id = put(books, now)
-    ready, won = threading.Barrier(4), list[bool]()
+def test_one_of_many_senders_works(books: Books) -> None:
+    ready, over, won = threading.Barrier(4), threading.Barrier(4), list[bool]()
 
-    def claim() -> None:
-        ready.wait()
-        won.append(books.outbox.claim(mail_id, now))
+    def take() -> None:
+        with books.outbox.journal() as journal:
+            ready.wait()
+            won.append(journal.take())
+            over.wait()
 
-    threads = [threading.Thread(target=claim) for _ in range(4)]
+    threads = [threading.Thread(target=take) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     assert sorted(won) == [False, False, False, True]
-
-
-def test_a_mail_whose_sender_died_is_due_again(books: Books, now: datetime) -> None:
-    mail_id = put(books, now)
-    books.outbox.claim(mail_id, now)
-    assert books.outbox.due(now + (CLAIM_SECONDS - 1) * SECOND) == []
-    (mail,) = books.outbox.due(now + CLAIM_SECONDS * SECOND)
-    assert mail.attempts == 1
+    with books.outbox.journal() as journal:
+        assert journal.take()
 
 
 def test_a_failed_try_waits_and_says_why(books: Books, now: datetime) -> None:
     mail_id = put(books, now)
-    books.outbox.claim(mail_id, now)
     books.outbox.retry(mail_id, now, now + HOUR, "451 try later")
     assert books.outbox.due(now + HOUR - SECOND) == []
     (mail,) = books.outbox.due(now + HOUR)
     assert (mail.error, mail.attempts, mail.created_at) == ("451 try later", 1, now)
+
+
+def test_what_came_of_many_tries_is_recorded_at_once(books: Books, now: datetime) -> None:
+    went, waits, lost = put(books, now), put(books, now), put(books, now)
+    ends = [
+        MailEnd(mail=went, at=now),
+        MailEnd(mail=waits, at=now, error="451 later", again_at=now + HOUR),
+        MailEnd(mail=lost, at=now, error="550 unknown"),
+    ]
+    books.outbox.settle(ends)
+    assert [mail.id for mail in books.outbox.queued()] == [waits]
+    assert [mail.id for mail in books.outbox.given_up(since=now)] == [lost]
+    assert books.outbox.counts(since=now, until=now + SECOND) == (3, 1, 1)
 
 
 def test_a_mail_that_was_sent_or_given_up_is_never_due_again(books: Books, now: datetime) -> None:
@@ -146,7 +152,8 @@ def test_a_mail_that_was_sent_or_given_up_is_never_due_again(books: Books, now: 
     books.outbox.sent(sent, now)
     books.outbox.failed(failed, now, "550 no such user")
     assert books.outbox.due(now + 1000 * HOUR) == books.outbox.queued() == []
-    assert not books.outbox.claim(sent, now + HOUR)
+    books.outbox.retry(sent, now, now, "451 said too late")
+    assert books.outbox.queued() == []
     (given_up,) = books.outbox.given_up(since=now)
     assert (given_up.id, given_up.error, given_up.failed_at) == (failed, "550 no such user", now)
     assert books.outbox.given_up(since=now + SECOND) == []
@@ -177,19 +184,26 @@ def test_a_held_mail_goes_with_its_task_and_is_counted_nowhere(books: Books, now
     close(books, task, now)
     assert [mail.id for mail in books.outbox.queued()] == others
     assert [mail.id for mail in books.outbox.due(now + 2 * HOUR)] == others
-    assert not books.outbox.claim(mail_id, now + 2 * HOUR)
+    assert mail_id not in others
     assert books.outbox.given_up(since=now) == []
     assert books.outbox.counts(since=now, until=now + SECOND) == (2, 0, 0)
     assert books.forgetting.forget_mail_texts(before=now + SECOND) == 1
 
 
-def test_a_mail_that_a_sender_has_is_not_taken_back(books: Books, now: datetime, task: int) -> None:
+def test_a_mail_that_was_tried_before_is_not_taken_back(books: Books, now: datetime, task: int) -> None:
     (mail_id,) = books.outbox.put([replace(MAIL, task=task, not_before=now + HOUR)], at=now)
-    books.outbox.claim(mail_id, now + HOUR)
+    books.outbox.retry(mail_id, now + HOUR, now + 2 * HOUR, "451 later")
     close(books, task, now + HOUR)
     assert [mail.id for mail in books.outbox.queued()] == [mail_id]
-    books.outbox.sent(mail_id, now + HOUR)
+
+
+def test_a_mail_that_went_while_it_was_taken_back_counts_as_sent(books: Books, now: datetime, task: int) -> None:
+    (mail_id,) = books.outbox.put([replace(MAIL, task=task, not_before=now + HOUR)], at=now)
+    close(books, task, now + HOUR)
+    books.outbox.settle([MailEnd(mail=mail_id, at=now + HOUR)])
     assert books.outbox.counts(since=now, until=now + SECOND) == (1, 1, 0)
+    assert books.tasks.reopen(task, now=now + HOUR + SECOND)
+    assert books.outbox.queued() == []
 
 
 def test_undo_puts_the_mails_back(books: Books, now: datetime, task: int) -> None:
@@ -205,3 +219,29 @@ def test_mails_go_in_the_order_they_became_due_up_to_a_limit(books: Books, now: 
     last, first, second = put(books, now + 2 * SECOND), put(books, now), put(books, now)
     assert [mail.id for mail in books.outbox.due(now + HOUR)] == [first, second, last]
     assert [mail.id for mail in books.outbox.due(now + HOUR, limit=2)] == [first, second]
+
+
+def test_mails_of_many_go_after_all_that_people_wait_for(books: Books, now: datetime) -> None:
+    many = books.outbox.put([replace(MAIL, bulk=True)] * 3, at=now)
+    urgent = put(books, now + HOUR)
+    assert [mail.id for mail in books.outbox.due(now + HOUR)] == [urgent]
+    books.outbox.sent(urgent, now + HOUR)
+    assert [mail.id for mail in books.outbox.due(now + HOUR)] == many
+
+
+def test_a_series_leaves_no_faster_than_asked_for_and_holds_no_other_back(books: Books, now: datetime) -> None:
+    slow = books.outbox.put([replace(MAIL, bulk=True, series="slow", per_minute=2)] * 5, at=now)
+    other = books.outbox.put([replace(MAIL, bulk=True, series="other")] * 2, at=now + SECOND)
+    minute, left = timedelta(minutes=1), list[list[int]]()
+    for at in (now + SECOND, now + SECOND, now + minute, now + minute + SECOND, now + 2 * minute + SECOND):
+        ids = [mail.id for mail in books.outbox.due(at, limit=3)]
+        books.outbox.settle([MailEnd(mail=mail_id, at=at) for mail_id in ids])
+        left.append(ids)
+    assert left == [slow[:2], other, [], slow[2:4], slow[4:]]
+
+
+def test_what_is_read_is_bounded_by_the_limit(books: Books, now: datetime) -> None:
+    books.outbox.put([replace(MAIL, bulk=True, series="slow", per_minute=1)] * 50, at=now)
+    assert len(books.outbox.due(now, limit=7)) == 1
+    books.outbox.put([replace(MAIL, bulk=True)] * 50, at=now)
+    assert len(books.outbox.due(now, limit=7)) <= 7

@@ -24,16 +24,20 @@ from opsrunner.model.backup import Drill, Gone, NewCopy, Reread
 from opsrunner.model.downtime import Downtime, NewDowntime
 from opsrunner.model.finding import Acceptance, Audited, Cause, Finding, HostReport, Sample, Severity
 from opsrunner.model.foreign import Checked, ForeignBackup, ForeignDrill, ForeignState
+from opsrunner.model.mail import MailEnd, NewMail
 from opsrunner.model.mail import NewMail
 from opsrunner.model.notice import KnownOccasion, Suppression, Told, ToldStatus
 from opsrunner.model.outcome import Outcome, Part, StepStatus
 from opsrunner.model.person import Absence
 from opsrunner.model.routine import StepPlan
+from opsrunner.model.rows import LookStanding, Occasion
 from opsrunner.model.run import RunStatus, Trigger
 from opsrunner.model.task import Evidence, NewTask, TaskKind, TaskStatus
 
 NOW = datetime(2026, 11, 20, 6, tzinfo=UTC)
 LATER = NOW + timedelta(days=1)
+SMALL = {"routines", "holds", "frozen", "requests", "absences", "acceptances", "hosts_seen", "host_facts", "digests",
+         "old", "meta", "links", "sessions", "sqlite_sequence", "looks"}  # fmt: skip
 SMALL = {"approvals", "suppressions",
          "routines", "holds", "frozen", "requests", "absences", "acceptances", "hosts_seen", "host_facts", "digests",
          "old", "meta", "links", "sessions", "sqlite_sequence"}  # fmt: skip
@@ -44,6 +48,12 @@ OUTCOME = Outcome(status=StepStatus.FAILED, parts=(Part(key="web1", status=StepS
 ABSENCE = Absence(id=0, kind="leave", person="boss", other=None, roster=None, from_=NOW, until=LATER, reason="",
                   entered_by="boss")  # fmt: skip
 MAIL = NewMail(to="a@example.com", subject="s", text="t", about="x", task=1, unique="u")
+MANY = NewMail(to="a@example.com", subject="s", text="t", bulk=True, series="x", per_minute=1)
+ENDS = (
+    MailEnd(mail=1, at=NOW),
+    MailEnd(mail=2, at=NOW, error="x", again_at=LATER),
+    MailEnd(mail=3, at=NOW, error="x"),
+)
 ACCEPTED = Acceptance(host="web1", cause="reboot", subject="", until=LATER, reason="x", by="boss", at=NOW)
 GIVEN: dict[str, Any] = {
     "addresses": ("a@example.com",), "fingerprint": "f", "keys": ("17",), "notice": "nightly.notice",
@@ -51,11 +61,13 @@ GIVEN: dict[str, Any] = {
     "about": None, "acceptances": (ACCEPTED,), "cause": "reboot", "copy": 1, "most": 9, "number": 1, "store": "offsite",
     "absence": ABSENCE, "absence_id": 1, "action": "tick", "actor": "boss", "address": "cli",
     "after": 0, "agent": "x", "answer": "", "at": NOW, "author": "boss", "before": LATER, "body": "text",
+    "ends": ENDS,
+    "keys": ("17", "18"), "message_ids": ("x.1",), "occasion": Occasion(key="17", row={"number": "17"}),
     "bounds": (NOW, LATER, LATER + (LATER - NOW)), "by": "boss", "detail": "", "digest_id": 1, "error": "x",
     "evidence": Evidence(), "expires_at": LATER, "first": "sign-in ", "frozen": None,
     "gap": Gap(from_=NOW, until=LATER, reason="x"),
     "host": "web1", "how": "how", "is_meant": bool, "item": "ask", "key": "17", "kind": TaskKind.ROUTINE, "limit": 20,
-    "link": "", "made_by": "boss", "mail_id": 1, "mails": (MAIL,), "message": "m", "moment": NOW, "name": "known",
+    "link": "", "made_by": "boss", "mail_id": 1, "mails": (MAIL, MANY, MANY), "message": "m", "moment": NOW, "name": "known",
     "names": {"nightly": "Nightly"}, "new": None, "next_try_at": LATER, "nominal_at": NOW, "not_before": None,
     "note_id": 1, "now": NOW, "numbers": (1, 9), "occasions": [("nightly", NOW)],
     "old": "nightly", "outcome": OUTCOME, "person": "boss",
@@ -164,6 +176,8 @@ OWN: dict[str, dict[str, Any]] = {
     "Runs.finish": {"status": RunStatus.FAILED},
     "Runs.active": {"status": RunStatus.WAITING},
     "Runs.planned": {"after": NOW},
+    "Runs.for_rows": {"after": NOW},
+    "KnownRows.note_look": {"new": LookStanding(routine="nightly", meaning="{}", tried_at=NOW)},
     "Tasks.of_planned": {"after": NOW},
     "Findings.write": {"audited": AUDITED},
     "Samples.write": {"audited": AUDITED},

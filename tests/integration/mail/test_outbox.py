@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import email
 import email.policy
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -24,7 +25,7 @@ from opsrunner.mail.transport import Transport
 from opsrunner.model.mail import NewMail, QueuedMail
 from opsrunner.model.site import SmtpSettings
 from opsrunner.secrets import Vault
-from opsrunner.testing import FakeClock
+from opsrunner.testing import FakeClock, MemoryMail
 
 START = datetime(2026, 11, 21, 1, 0, tzinfo=UTC)
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
@@ -248,3 +249,203 @@ def test_a_ledger_that_cannot_be_written_gives_no_mail_up(outbox: Outbox, clock:
         deliver_due(outbox, transport, from_="ops@example.com", clock=clock, complete=complete)
     (waiting,) = outbox.queued()
     assert waiting.error == ""
+
+
+def left_off(outbox: Outbox, *sent: str, then: str | None = None) -> None:
+    """Leave the journal as a sender does that was killed: these went, and the next was about to."""
+    with outbox.journal() as journal:
+        assert journal.take()
+        for message_id in sent:
+            journal.begin(message_id, START)
+            journal.note(message_id, START)
+        if then is not None:
+            journal.begin(then, START)
+
+
+def test_what_a_killed_sender_handed_over_goes_no_second_time(outbox: Outbox, clock: FakeClock) -> None:
+    outbox.put([letter(subject=f"{number}") for number in range(5)], at=START)
+    ids = [mail.message_id for mail in outbox.queued()]
+    left_off(outbox, *ids[:3], then=ids[3])
+    mail = MemoryMail()
+    clock.move(minutes=1)
+    Post(outbox, mail, clock).once()
+    assert [message["Subject"] for _, message in mail.delivered] == ["3", "4"]
+    assert mail.delivered[0][1]["Message-ID"] == f"<{ids[3]}@example.com>"
+    assert outbox.counts(since=START, until=START + DAY) == (5, 5, 0)
+    assert [row[0] for row in outbox._ledger.all("SELECT attempts FROM outbox ORDER BY id")] == [1, 1, 1, 2, 1]
+    assert outbox._ledger.all("SELECT sent_at FROM outbox")[0][0].startswith("2026-11-21T01:00")
+
+
+def test_a_mail_that_ends_its_sender_again_and_again_holds_the_others_back_no_longer(
+    outbox: Outbox, clock: FakeClock
+) -> None:
+    outbox.put([letter(subject="poison"), letter(subject="wholesome")], at=START)
+    poison = outbox.queued()[0].message_id
+
+    class Killed(BaseException):
+        """The end of the process."""
+
+    class Killing(MemoryMail):
+        def deliver(self, message: EmailMessage, *, to: str) -> None:
+            if message["Subject"] == "poison":
+                raise Killed
+            super().deliver(message, to=to)
+
+    mail = Killing()
+    for _ in range(4):
+        with pytest.raises(Killed):
+            Post(outbox, mail, clock).once()
+    assert Post(outbox, mail, clock).once() == 1
+    assert [message["Subject"] for _, message in mail.delivered] == ["wholesome"]
+    (waiting,) = outbox.queued()
+    assert (waiting.message_id, waiting.error) == (poison, "opsrunner ended while it was handed over")
+    assert waiting.next_try_at > clock.now()
+
+
+def test_the_journal_of_another_ledger_says_nothing(outbox: Outbox, clock: FakeClock) -> None:
+    outbox.put([letter()], at=START)
+    left_off(outbox, "0123456789abcdef0123456789abcdef.fedcba987654", then="f" * 32 + ".fedcba987654")
+    mail = MemoryMail()
+    assert Post(outbox, mail, clock).once() == 1
+    assert len(mail.delivered) == 1
+
+
+def test_two_senders_at_once_hand_nothing_over_twice(outbox: Outbox, clock: FakeClock) -> None:
+    outbox.put([letter(subject=f"{number}") for number in range(200)], at=START)
+    mail = MemoryMail()
+    threads = [threading.Thread(target=Post(outbox, mail, clock).once) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    Post(outbox, mail, clock).once()
+    assert sorted(int(message["Subject"]) for _, message in mail.delivered) == list(range(200))
+
+
+def test_a_ledger_that_cannot_take_the_ends_makes_nothing_go_twice(
+    outbox: Outbox, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that is full for the ledger has room in the journal: its place was taken before."""
+    outbox.put([letter(subject=f"{number}") for number in range(3)], at=START)
+    mail = MemoryMail()
+
+    def full(self: Outbox, ends: Any) -> None:
+        raise StateError("ledger.db: database or disk is full; make room on the disk")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Outbox, "settle", full)
+        for _ in range(3):
+            with pytest.raises(StateError):
+                Post(outbox, mail, clock).once()
+    assert len(mail.delivered) == 3
+    Post(outbox, mail, clock).once()
+    assert len(mail.delivered) == 3
+    assert outbox.waiting() == 0
+
+
+def test_an_alert_goes_before_ten_thousand_notices(outbox: Outbox, clock: FakeClock) -> None:
+    outbox.put([letter(subject="notice", bulk=True)] * 500, at=START)
+    mail = MemoryMail()
+
+    class Asked(MemoryMail):
+        def deliver(self, message: EmailMessage, *, to: str) -> None:
+            mail.deliver(message, to=to)
+            if len(mail.delivered) == 20:
+                outbox.put([letter(subject="alert")], at=clock.now())
+
+    Post(outbox, Asked(), clock).once()
+    subjects = [message["Subject"] for _, message in mail.delivered]
+    assert len(subjects) == 501
+    assert subjects.index("alert") <= 16 + 32
+
+
+def test_a_sender_that_is_told_to_stop_ends_between_batches(outbox: Outbox, clock: FakeClock) -> None:
+    outbox.put([letter(bulk=True)] * 100, at=START)
+    tried = deliver_due(outbox, MemoryMail(), from_="ops@example.com", clock=clock, goes_on=lambda: False)
+    assert tried == 16
+    assert outbox.waiting() == 84
+
+
+def test_a_slow_server_is_given_a_second_and_then_the_ledger_knows(outbox: Outbox, clock: FakeClock) -> None:
+    outbox.put([letter(bulk=True)] * 10, at=START)
+    known: list[int] = []
+
+    class Slow(MemoryMail):
+        def deliver(self, message: EmailMessage, *, to: str) -> None:
+            known.append(10 - outbox.waiting())
+            clock.move(seconds=0.4)
+            super().deliver(message, to=to)
+
+    Post(outbox, Slow(), clock).once()
+    assert known == [0, 0, 0, 3, 3, 3, 6, 6, 6, 9]
+
+
+def test_b76_three_hundred_recipients_wait_six_hours_for_a_server(
+    outbox: Outbox, clock: FakeClock, closed_port: int, start_smtp: Any, vault: Vault
+) -> None:
+    hold_through_an_outage(outbox, clock, start_smtp=start_smtp, port=closed_port, vault=vault, count=300)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(600)
+def test_b76_at_ten_thousand(
+    outbox: Outbox, clock: FakeClock, closed_port: int, start_smtp: Any, vault: Vault
+) -> None:
+    hold_through_an_outage(outbox, clock, start_smtp=start_smtp, port=closed_port, vault=vault, count=10_000)
+
+
+def hold_through_an_outage(
+    outbox: Outbox, clock: FakeClock, *, start_smtp: Any, port: int, vault: Vault, count: int
+) -> None:
+    """Queue a notice for `count` recipients, be without a server for six hours, and see that each gets one mail."""
+    settings = SmtpSettings(host="127.0.0.1", port=port, security="none")
+    post = Post(outbox, SmtpTransport(settings, vault=vault), clock)
+    outbox.put([letter(f"c{number}@example.com", bulk=True) for number in range(count)], at=START)
+    ids = {mail.to: mail.message_id for mail in outbox.queued()}
+    post.through(6 * HOUR)
+    assert outbox.waiting() == count
+    server = start_smtp(port=port)
+    post.through(2 * HOUR)
+    assert_each_has_one(server.mailbox.mails, ids)
+    assert outbox.waiting() == 0
+
+
+def assert_each_has_one(mails: list[Any], ids: dict[str, str]) -> None:
+    """Each recipient has one mail, with the Message-ID and the date that it was queued with."""
+    assert sorted(mail.rcpt_tos[0] for mail in mails) == sorted(ids)
+    for mail in mails:
+        message = read(mail)
+        assert message["Message-ID"] == f"<{ids[mail.rcpt_tos[0]]}@example.com>"
+        assert message["Date"].datetime == START
+
+
+def refuse_some(
+    outbox: Outbox, clock: FakeClock, *, start_smtp: Any, vault: Vault, count: int
+) -> None:
+    """Queue a notice for `count` recipients of whom a third is greylisted and a third refused for good."""
+    server = start_smtp()
+    outbox.put([letter(f"c{number}@example.com", bulk=True) for number in range(count)], at=START)
+    ids = {mail.to: mail.message_id for mail in outbox.queued()}
+    grey, gone = [f"c{number}@example.com" for number in range(0, count, 3)], set[str]()
+    for to in grey:
+        server.mailbox.recipient_answers[to] = ["451 4.7.1 greylisted"]
+    for number in range(1, count, 3):
+        gone.add(f"c{number}@example.com")
+        server.mailbox.recipient_answers[f"c{number}@example.com"] = ["550 5.1.1 no such user"] * 9
+    post_to(server, outbox, clock, vault).through(10 * MINUTE)
+    assert_each_has_one(server.mailbox.mails, {to: name for to, name in ids.items() if to not in gone})
+    assert {mail.to for mail in outbox.given_up(since=START)} == gone
+    assert outbox.waiting() == 0
+    assert server.mailbox.tries == count + len(grey)
+
+
+def test_b77_refusals_for_now_and_for_good_stop_no_other(
+    outbox: Outbox, clock: FakeClock, start_smtp: Any, vault: Vault
+) -> None:
+    refuse_some(outbox, clock, start_smtp=start_smtp, vault=vault, count=300)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(600)
+def test_b77_at_ten_thousand(outbox: Outbox, clock: FakeClock, start_smtp: Any, vault: Vault) -> None:
+    refuse_some(outbox, clock, start_smtp=start_smtp, vault=vault, count=10_000)

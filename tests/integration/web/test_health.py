@@ -80,7 +80,6 @@ def test_the_queue_tells_what_waits_and_why_but_no_address(app: App, signed_in: 
     outbox, now = app.books.outbox, clock.now()
     mails = [NewMail(to=to, subject="s", text="t", about="welcome") for to in ("ops1@example.com", "anna@example.net")]
     for mail_id in outbox.put(mails, at=now - timedelta(hours=3)):
-        outbox.claim(mail_id, now)
         outbox.retry(mail_id, now, now + timedelta(hours=1), f"450 <anna@example.net> {HOSTILE}")
     (lost,) = outbox.put([NewMail(to="gone@example.net", subject="s", text="t", about="x")], at=now - timedelta(days=6))
     outbox.failed(lost, now - timedelta(hours=1), "550 gone@example.net: unknown")

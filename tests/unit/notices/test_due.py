@@ -182,7 +182,7 @@ def test_which_rung_goes(name: str, now: str, since: datetime, told: dict[str, s
     judged = judge(moments, now=oslo(now), since=since, told=settled)
     assert said(judged) == expected
     if not any(one.verdict is not Verdict.WAIT for one in judged):
-        assert is_settled(moments, now=oslo(now), told=settled) or not judged
+        assert is_settled(moments, now=oslo(now), since=since, told=settled) or not judged
 
 
 def test_a_rung_later_than_the_notice_allows_is_missed() -> None:
