@@ -97,5 +97,5 @@ def _told_words(app: OpenSite, one: Stand) -> str:
     if told:
         return f"{told} of {len(row.people)} told"
     if row.is_incident:
-        return f"nobody told yet of {len(row.people)}"
+        return f"nobody told yet of {len(row.people)}" if row.people else "nobody told yet"
     return "approved, nobody told yet" if row.approved_at else "not approved: nobody is told"

@@ -74,7 +74,12 @@ def open_it(
                 session.screen.line(f"Affected: {who}. Nobody was told.")
             return 0
         row = app.downtime_acts.open_incident(
-            hosts, title=title, about=about, since=_since(since, app, now=now), by=By(actor=person, at=now)
+            hosts,
+            title=title,
+            about=about,
+            since=_since(since, app, now=now),
+            people=found.people,
+            by=By(actor=person, at=now),
         )
         tell_done(session, app, row, f"incident {row.id} is open; it affects {who}.", now=now)
         if not session.as_json:

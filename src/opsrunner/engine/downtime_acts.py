@@ -17,6 +17,7 @@ from opsrunner.ledger.downtimes import Downtimes
 from opsrunner.mail.headers import clean_line
 from opsrunner.mail.message import clean_text
 from opsrunner.model.downtime import INCIDENT, Downtime, NewDowntime
+from opsrunner.model.outcome import Row
 from opsrunner.model.person import Person
 from opsrunner.schedules.day_names import moment_words
 from opsrunner.schedules.windows import MARGIN
@@ -103,9 +104,10 @@ class DowntimeActs:
         title: str,
         about: str = "",
         since: datetime | None = None,
+        people: Sequence[Row] = (),
         by: By,
     ) -> Downtime:
-        """Open an incident on hosts; those whom it affects are told at once."""
+        """Open an incident on hosts; those whom it affects are told at once. `people` are they, as just read."""
         self._require_staff(by.actor)
         line, began = clean_line(title, length=TITLE_LENGTH), since or by.at
         if not line:
@@ -126,9 +128,10 @@ class DowntimeActs:
         )
         with self._desk.books.transaction():
             row = self._books.see(new, at=by.at)
+            self._books.keep_people(row.id, people)
             detail = f"{line} ({', '.join(new.hosts)})"
             self._desk.books.audit.add("open", row.name, actor=by.actor.id, at=by.at, detail=detail, address=by.address)
-        return row
+        return self._books.get(row.id)
 
     @property
     def _books(self) -> Downtimes:

@@ -23,6 +23,7 @@ from opsrunner.engine.downtimes import (
 from opsrunner.errors import NotFound, OpsrunnerError, Refused, StateError, StepFailed, UsageError
 from opsrunner.model.downtime import Downtime, Post
 from opsrunner.model.notice import Told
+from opsrunner.model.outcome import Row
 from opsrunner.web.visit import Fields, Visit, local_day, local_moment, status_of
 
 HERE = "/maintenance"
@@ -118,9 +119,11 @@ async def open_one(visit: Visit) -> Response:
     sent = await visit.form(_NewIncident)
     hosts = tuple(word for word in sent.hosts.replace(",", " ").split() if word)
     try:
-        await visit.look_up(lambda: _require_known(visit, hosts))
+        people = await visit.look_up(lambda: _affected(visit, hosts))
         await visit.write(
-            lambda: visit.app.downtime_acts.open_incident(hosts, title=sent.title, about=sent.about, by=_by(visit))
+            lambda: visit.app.downtime_acts.open_incident(
+                hosts, title=sent.title, about=sent.about, people=people, by=_by(visit)
+            )
         )
     except (NotFound, Refused, StateError, UsageError) as exc:
         return await _page(visit, opens="incident", sent=sent, refusal=exc)
@@ -152,7 +155,8 @@ def _do(visit: Visit, name: str, sent: _WindowAct) -> Downtime:
     return does[sent.act]()
 
 
-def _require_known(visit: Visit, hosts: tuple[str, ...]) -> None:
+def _affected(visit: Visit, hosts: tuple[str, ...]) -> tuple[Row, ...]:
+    """Return whom an incident on these hosts affects. Raises UsageError for a host that nothing knows of."""
     app = visit.app
     try:
         found = affected(
@@ -162,8 +166,9 @@ def _require_known(visit: Visit, hosts: tuple[str, ...]) -> None:
             read=app.sources.read,
         )
     except StepFailed:
-        return  # it is opened all the same; a task says that nobody knows whom it affects
+        return ()  # it is opened all the same; a task says that nobody knows whom it affects
     require_known(hosts, found, app.site)
+    return found.people
 
 
 async def _page(

@@ -277,7 +277,7 @@ def test_a_moved_window_is_told_to_those_who_had_heard_with_a_higher_sequence(sc
     assert site.look() == 0
 
     moved = site.mails()[-1]
-    assert str(moved["Subject"]).startswith("New time: Kernel updates, Thursday 3 December 2026")
+    assert str(moved["Subject"]).strip().startswith("New time: Kernel updates, Thursday 3 December 2026")
     assert "Thursday 3 December 2026, 02:00 to 04:00 (CET)" in text_of(moved)
     assert "Before: Tuesday 1 December 2026, 02:00" in text_of(moved)
     assert "A storm is forecast." in text_of(moved)
