@@ -36,7 +36,6 @@ from opsrunner.engine.runner import Runner
 from opsrunner.engine.scheduler import AlarmClock
 from opsrunner.engine.service import Face, Service
 from opsrunner.engine.settling import Settling
-from opsrunner.engine.site_sources import SiteSources
 from opsrunner.engine.state import ENTERED
 from opsrunner.engine.tasks import TaskOpener
 from opsrunner.engine.trial import Trial, TryResult
@@ -66,11 +65,6 @@ class App(OpenSite):
         super().__init__(root, state, clock=clock, is_trial=mails_stay)
         self._mails_stay = mails_stay
         self.draining, self.hurry = threading.Event(), threading.Event()
-
-    @cached_property
-    def sources(self) -> SiteSources:
-        """Where rows come from."""
-        return SiteSources(site=lambda: self.site, state=self.state, vault=self.vault, clock=self.clock)
 
     @cached_property
     def alerts(self) -> Alerts:
@@ -253,6 +247,7 @@ class App(OpenSite):
             by_hand=self.by_hand,
             digests=self.digests,
             deliver=self.deliver,
+            announce=lambda: self.announcer.work(self.clock.now()),
         )
         return trial.run(actor=actor, on_event=on_event)
 
@@ -305,6 +300,7 @@ class App(OpenSite):
             outage=self.outage,
             workers=workers,
             deliver=self.deliver,
+            announce=lambda: self.announcer.work(self.clock.now()),
             pinger=self.pinger,
             grace_seconds=lambda: self.site.limits.grace_seconds,
             draining=self.draining,

@@ -15,6 +15,7 @@ from opsrunner.packaged import library
 STARTER = Path(__file__).resolve().parent / "starter"
 WAITING_FOR_DATA = frozenset(
     {
+        "maintenance-eve.yaml",
         "abuse.yaml",
         "books.yaml",
         "disputes.yaml",
@@ -38,7 +39,7 @@ WAITING_FOR_DATA = frozenset(
         "support-shift.yaml",
     }
 )
-"""Routines that are nothing without the company's own data; they come switched off."""
+"""Routines that are nothing without the company's own data or windows; they come switched off."""
 _BLANK = re.compile(r"@(company|timezone|owner_name|owner_email)@")
 SECRETS = "secrets"
 GIT_IGNORE = f"/var/\n/.opsrunner-state\n/{SECRETS}/\n"

@@ -11,7 +11,9 @@ from opsrunner.model.routine import StepPlan
 from opsrunner.schedules.working_time import AROUND_THE_CLOCK
 from opsrunner.steps.task import TaskDefaults, TaskOptions
 
-Noun: TypeAlias = Literal["holder", "person", "host", "source", "store", "mail template", "routine", "calendar"]
+Noun: TypeAlias = Literal[
+    "holder", "person", "host", "source", "store", "mail template", "routine", "window", "calendar"
+]
 
 WORDS: Mapping[Noun, str] = {
     "holder": "role, roster or person",
@@ -21,6 +23,7 @@ WORDS: Mapping[Noun, str] = {
     "store": "store",
     "mail template": "mail template",
     "routine": "routine",
+    "window": "maintenance window",
     "calendar": "calendar",
 }
 

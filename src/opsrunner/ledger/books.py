@@ -11,6 +11,7 @@ from opsrunner.ledger.database import Ledger
 from opsrunner.ledger.dates import Dates
 from opsrunner.ledger.days import Days
 from opsrunner.ledger.digests import Digests
+from opsrunner.ledger.downtimes import Downtimes
 from opsrunner.ledger.ends import Ends
 from opsrunner.ledger.finding_counts import FindingCounts
 from opsrunner.ledger.findings import Findings
@@ -70,6 +71,7 @@ class Books:
         self.host_facts = HostFactsTable(ledger)
         self.tickets = Tickets(ledger)
         self.digests = Digests(ledger)
+        self.downtimes = Downtimes(ledger)
         self.absences = Absences(ledger)
         self.notes = Notes(ledger)
         self.audit = Audit(ledger)

@@ -22,6 +22,7 @@ from opsrunner.ledger.service import Gap
 from opsrunner.ledger.setting_back import set_back
 from opsrunner.model.backup import Drill, Gone, NewCopy, Reread
 from opsrunner.model.expiry import DateAnswer, KeptText, Resting
+from opsrunner.model.downtime import Downtime, NewDowntime
 from opsrunner.model.finding import Acceptance, Audited, Cause, Finding, HostReport, Sample, Severity
 from opsrunner.model.foreign import Checked, ForeignBackup, ForeignDrill, ForeignState
 from opsrunner.model.look import Look
@@ -136,6 +137,10 @@ AUDITED = Audited(
     hosts=frozenset({"web1"}),
     causes={"reboot": Cause(name="reboot", title="Restart", how="Restart it.")},
 )
+WINDOW = NewDowntime(
+    window="kernel", nominal_at=NOW, title="t", hosts=("web1",), begins_at=NOW, ends_at=LATER, by="boss"
+)
+KNOWN_DOWNTIME = Downtime(**{**vars(WINDOW), "id": 1, "made_at": NOW})
 TOLD = Told(
     notice="nightly.notice",
     key="17",
@@ -155,6 +160,17 @@ BATCH = NoticeBatch(
 GONE = Suppression(address="a@example.com", why="x", by="boss", at=NOW)
 TICKET = TicketState(ticket="T1", began_at=NOW, ended_at=NOW)
 OWN: dict[str, dict[str, Any]] = {
+    "Downtimes.see": {"new": WINDOW},
+    "Downtimes.of_window": {"window": "kernel"},
+    "Downtimes.update_plan": {"new": WINDOW, "downtime_id": 1},
+    "Downtimes.move": {"one": KNOWN_DOWNTIME, "begins_at": LATER, "ends_at": LATER, "before": (), "said": ""},
+    "Downtimes.cancel": {"downtime_id": 1, "said": ""},
+    "Downtimes.ask": {"new": WINDOW, "downtime_id": 1, "task": 1, "fingerprint": "x", "people": ()},
+    "Downtimes.keep_people": {"downtime_id": 1, "people": ()},
+    "Downtimes.note_task": {"downtime_id": 1, "purpose": "status_task", "task": None},
+    "Downtimes.posts": {"downtime_ids": [1]},
+    **{f"Downtimes.{name}": {"downtime_id": 1} for name in ("get", "start", "begin", "end", "announced", "close")},
+    **{f"Downtimes.{name}": {"downtime_id": 1} for name in ("drop", "approve", "post")},
     "Notices.write": {"batch": BATCH},
     "Notices.settle": {"told": (TOLD,), "status": ToldStatus.WATCHED},
     "Copies.note": {"notes": (*NOTES, CHECKED, PROVEN)},
