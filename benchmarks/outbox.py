@@ -1,7 +1,7 @@
 """How fast the outbox hands over, beside a bare loop of smtplib that keeps its connection and writes nothing down.
 
 Both make each mail (3 kB of text and HTML) for its recipient and hand it to the same server, turn by turn. Ours reads
-it from the ledger, notes each hand-over on the disk before the next one, and knows after any kill what went.
+it from the ledger, notes each hand-over before the next one, and knows after any kill what went.
 """
 
 from __future__ import annotations
@@ -54,7 +54,11 @@ def figures() -> Iterator[Figure]:
         name = f"outbox: {MAILS:,} mails of 3 kB to a server here"
         yield Figure(name=name, ours=rate, unit="/s", theirs=statistics.median(bare), peer=peer, least=LEAST)
         yield Figure(
-            name=f"{name}, made before", ours=rate, unit="/s", theirs=statistics.median(ready), peer=f"{peer}, only sends"
+            name=f"{name}, made before",
+            ours=rate,
+            unit="/s",
+            theirs=statistics.median(ready),
+            peer=f"{peer}, only sends",
         )
 
 
