@@ -99,9 +99,10 @@ class Looks:
         if wanted is None:
             return 0
         source = self.desk.site().sources.get(wanted.source)
+        if source is None:
+            self._failed(routine, f"there is no source '{wanted.source}'", at=at)
+            return 0
         try:
-            if source is None:
-                raise StepFailed(f"there is no source '{wanted.source}'", permanent=True)
             rows = self.read_source(source, {**wanted.query, "timeout_seconds": LOOK_TIMEOUT_SECONDS})
             found = keyed(rows, wanted.key, source=wanted.source)
         except StepFailed as exc:

@@ -72,10 +72,6 @@ def follow_ups(site: Any) -> list[Any]:
     return [task for task in site.app.books.tasks.opened() if task.kind is TaskKind.FOLLOW_UP]
 
 
-def output(site: Any, run: Any) -> str:
-    return (site.app.state / "runs" / str(run.id) / "run.log").read_text()
-
-
 def test_the_first_look_is_a_baseline_and_each_new_row_gets_its_run(shop: Callable[..., Any]) -> None:
     site = shop([1, 2, 3])
     assert site.runs("orders") == []
@@ -410,7 +406,7 @@ def test_a_failure_is_about_its_row_and_no_other_row_mends_it(shop: Callable[...
     orders = (
         HEAD
         + ON_ROWS
-        + 'steps:\n  - id: act\n    run: test "$NUMBER" != 7 -o -e ok\n    env: {NUMBER: "{{ row.number }}"}\n    cwd: "."\n'
+        + 'steps:\n  - id: act\n    run: test "$N" != 7 -o -e ok\n    cwd: .\n    env: {N: "{{ row.number }}"}\n'
     )
     site = shop([], orders=orders)
     write_orders(site, [7])

@@ -1,4 +1,4 @@
-"""The journal of hand-overs: what it holds after any end of its sender, and what it makes of a file that is not whole."""
+"""The journal of hand-overs: what it holds after any end of its sender, and what it makes of a file that is damaged."""
 
 from __future__ import annotations
 
@@ -119,10 +119,14 @@ def test_a_disk_that_fails_is_named_before_the_next_mail_goes(
     monkeypatch.setattr(os, "fdatasync", fail)
     with SentJournal(path) as journal:
         assert journal.take()
-        with pytest.raises(StateError, match=r"ledger\.db-sent: Input/output error; "):
+
+        def hand_over_some() -> None:
             for number in range(MOST_UNSYNCED + 1):
                 journal.begin(f"{number}.1", now)
                 journal.note(f"{number}.1", now)
+
+        with pytest.raises(StateError, match=r"ledger\.db-sent: Input/output error; "):
+            hand_over_some()
 
 
 def test_a_folder_that_is_gone_is_named(path: Path) -> None:
