@@ -18,10 +18,14 @@ import pytest
 from hypothesis import settings
 
 if TYPE_CHECKING:
+    from .databases import DatabaseServer
     from .farm import Farm, Quirks
     from .seaweed import S3Server
 
-SYSTEM_FOLDERS = ("/usr/sbin", "/sbin", "/usr/local/sbin", "/usr/lib/dovecot")
+SYSTEM_FOLDERS = (
+    *("/usr/sbin", "/sbin", "/usr/local/sbin", "/usr/lib/dovecot"),
+    *(str(path) for path in Path("/usr/lib/postgresql").glob("*/bin")),
+)
 MINIMAL_SITE = """\
 site: Example Hosting
 timezone: Europe/Oslo
@@ -41,6 +45,7 @@ TOGETHER = {
     "tests/integration/app/test_ask.py": "ask",
     **{f"tests/integration/stores/{name}.py": "s3" for name in ("test_s3", "test_s3_answers", "test_s3_certificates")},
     **{f"tests/integration/stores/{name}.py": "s3" for name in ("test_s3_lines", "test_whole_way")},
+    **{f"tests/integration/sources/{name}.py": "sql" for name in ("test_reading", "test_sql_servers", "test_whmcs")},
 }
 """Files whose tests one worker runs, by what they share."""
 BY_FILE = ("tests/unit/", "tests/integration/")
@@ -173,6 +178,24 @@ def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
     from .seaweed import serving  # noqa: PLC0415 - few tests need boto3
 
     with serving(tmp_path_factory.mktemp("s3")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def mariadb_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DatabaseServer]:
+    """MariaDB. Mark tests with needs("mariadbd", "openssl"); what uses it most stands in TOGETHER."""
+    from .databases import mariadb  # noqa: PLC0415 - few tests need a database
+
+    with mariadb(tmp_path_factory.mktemp("db")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[DatabaseServer]:
+    """PostgreSQL. Mark tests with needs("postgres", "openssl"); what uses it most stands in TOGETHER."""
+    from .databases import postgres  # noqa: PLC0415 - few tests need a database
+
+    with postgres() as server:
         yield server
 
 

@@ -24,6 +24,7 @@ from opsrunner.engine.heartbeat import Pinger
 from opsrunner.engine.human import Human
 from opsrunner.engine.known_ledgers import KnownLedgers
 from opsrunner.engine.looks import Looks
+from opsrunner.engine.notices import NoticeHouse
 from opsrunner.engine.occasions import Occasions
 from opsrunner.engine.outage import Outage
 from opsrunner.engine.outbox import deliver_due, reach_mail
@@ -86,6 +87,17 @@ class App(OpenSite):
         """The tasks about what audits find."""
         return FindingTasks(self.desk)
 
+    @cached_property
+    def notices(self) -> NoticeHouse:
+        """What notices to customers are given."""
+        return NoticeHouse(
+            desk=self.desk,
+            leave=self.leave,
+            stream=self.sources.stream,
+            is_trial=self._mails_stay,
+            now=self.clock.now,
+        )
+
     def routine(self, name: str) -> Routine:
         """Return a routine in force. Raises NotFound with the closest name."""
         return find_routine(self.site, name)
@@ -127,9 +139,12 @@ class App(OpenSite):
             vault=self.vault,
             fleet=self.fleet,
             read_source=self.sources.read,
+            stream_source=self.sources.stream,
             people=self.people,
+            almanac=self.desk.almanac,
             follow_ups=self.follow_ups,
             findings=self.findings,
+            notices=self.notices,
             alerts=self.alerts,
             open_store=self.open_store,
         )

@@ -64,6 +64,8 @@ class Reply:
     truncated: bool
     certificate: bytes | None
     """The server's certificate in DER form, where the connection was TLS."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """By their names in small letters."""
 
 
 class Exchange:
@@ -147,6 +149,7 @@ class Exchange:
                 body=body,
                 truncated=truncated,
                 certificate=tls.getpeercert(True) if tls is not None else None,
+                headers={name.lower(): value for name, value in response.headers.items()},
             )
 
     def _body(self, response: httpx2.Response) -> tuple[bytes, bool]:

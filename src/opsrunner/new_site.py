@@ -14,7 +14,21 @@ from opsrunner.packaged import library
 
 STARTER = Path(__file__).resolve().parent / "starter"
 WAITING_FOR_DATA = frozenset(
-    {"order-intake.yaml", "overnight-orders.yaml", "others-backups.yaml", "others-drill.yaml", "offer.yaml"}
+    {
+        "abuse.yaml",
+        "books.yaml",
+        "disputes.yaml",
+        "feedback.yaml",
+        "letters.yaml",
+        "offer.yaml",
+        "order-intake.yaml",
+        "others-backups.yaml",
+        "others-drill.yaml",
+        "overnight-orders.yaml",
+        "reminders.yaml",
+        "retention.yaml",
+        "rewards.yaml",
+    }
 )
 """Routines that are nothing without the company's own data; they come switched off."""
 _BLANK = re.compile(r"@(company|timezone|owner_name|owner_email)@")

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from opsrunner.engine.accepting import Accepting
     from opsrunner.engine.backups import Backups
     from opsrunner.engine.digest import DigestWriter
+    from opsrunner.engine.leaving import Leave
     from opsrunner.engine.routine_acts import RoutineActs
     from opsrunner.engine.sign_in import SignIn
     from opsrunner.engine.ticks import Ticks
@@ -163,6 +164,13 @@ class OpenSite:
         return SignIn(self.desk)
 
     @cached_property
+    def leave(self) -> Leave:
+        """How recipients leave notices."""
+        from opsrunner.engine.leaving import Leave  # noqa: PLC0415 - as above
+
+        return Leave(self.desk)
+
+    @cached_property
     def digests(self) -> DigestWriter:
         """The digests."""
         from opsrunner.engine.digest import DigestWriter  # noqa: PLC0415 - as above
@@ -227,6 +235,7 @@ class OpenSite:
         """Write the data of a sample site as they stand now; any other site has none."""
         if self.site.sample_seed is None:
             return
-        from opsrunner.sample import write_samples  # noqa: PLC0415 - as above
+        from opsrunner.sample.writing import write_samples  # noqa: PLC0415 - as above
 
-        write_samples(self.site.root, self.state, seed=self.site.sample_seed, now=self.clock.now())
+        seed, now = self.site.sample_seed, self.clock.now()
+        write_samples(self.site.root, self.state, seed=seed, now=now, name=self.site.name)

@@ -229,7 +229,7 @@ def ask_by_http(host: str, port: int, root: Path) -> str:
 def read_source(host: str, port: int, root: Path) -> str:
     where = {"url": f"https://{host}:{port}/{SECRET}", "headers": {"Authorization": SECRET}}
     source = Source(name="orders", kind="http_json", where=where)
-    return said(lambda: open_http_json(source, Request(vault=Vault(root), site_root=root)).__enter__())
+    return said(lambda: open_http_json(source, Request(vault=Vault(root), site_root=root, now=NOW)).__enter__())
 
 
 def ping(host: str, port: int, root: Path) -> str:

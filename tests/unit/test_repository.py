@@ -9,7 +9,7 @@ from typing import get_args
 import jsonschema
 import pytest
 
-from opsrunner.config import calendars, data_keys, rosters, site_keys
+from opsrunner.config import calendars, data_keys, page_keys, rosters, site_keys, sql_keys
 from opsrunner.config.fields import Keys
 from opsrunner.config.json_schema import SchemaName, schema_of
 from opsrunner.config.site_file import SiteKeys
@@ -23,18 +23,19 @@ SOURCES = sorted((ROOT / "src").rglob("*.py"))
 SHIPPED = sorted([ROOT / "opsrunner.yaml", *ROOT.glob("routines/*.yaml"), *ROOT.glob("checklists/*.yaml")])
 SITE_MODELS = [
     model
-    for module in (site_keys, data_keys, rosters, calendars)
+    for module in (site_keys, data_keys, sql_keys, page_keys, rosters, calendars)
     for model in vars(module).values()
     if isinstance(model, type) and issubclass(model, Keys) and model.__module__ == module.__name__
 ]
 LONGEST_FILE_LINES = 300
 ROUTINES_TEXT = (ROOT / "docs/routines.md").read_text(encoding="utf-8")
+SOURCES_TEXT = (ROOT / "docs/sources.md").read_text(encoding="utf-8")
 
 
-def section(title: str) -> str:
+def section(title: str, text: str = ROUTINES_TEXT) -> str:
     """Return what stands under a heading of docs/routines.md, up to the next heading of its level or above."""
-    found = re.search(rf"^(#+) {re.escape(title)}\n(.*?)(?=^#{{1,3}} |\Z)", ROUTINES_TEXT, re.MULTILINE | re.DOTALL)
-    assert found, f"docs/routines.md has no section '{title}'"
+    found = re.search(rf"^(#+) {re.escape(title)}\n(.*?)(?=^#{{1,3}} |\Z)", text, re.MULTILINE | re.DOTALL)
+    assert found, f"the docs have no section '{title}'"
     return found[2]
 
 
@@ -94,7 +95,7 @@ def test_every_key_of_the_site_file_stands_in_the_docs() -> None:
 
 
 def test_every_key_of_a_source_stands_in_the_docs() -> None:
-    assert names_in_tables(section("Sources")) == set(data_keys.SourceKeys.model_fields)
+    assert names_in_tables(section("Keys of a source", SOURCES_TEXT)) == set(data_keys.SourceKeys.model_fields)
 
 
 @pytest.mark.parametrize("name", get_args(SchemaName))
@@ -116,7 +117,7 @@ def test_every_shipped_file_points_at_its_schema_and_fits_it(path: Path) -> None
 
 @pytest.mark.parametrize("model", SITE_MODELS, ids=lambda model: model.__name__)
 def test_every_key_within_the_site_file_is_named_in_the_docs(model: type[Keys]) -> None:
-    told = set(re.findall(r"[a-z0-9_]+", "".join(map(section, ("The site file", "Sources", "Secrets")))))
+    told = set(re.findall(r"[a-z0-9_]+", "".join(map(section, ("The site file", "Secrets"))) + SOURCES_TEXT))
 
     assert {field.alias or name for name, field in model.model_fields.items()} - told == set()
 

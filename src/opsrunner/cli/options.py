@@ -29,9 +29,11 @@ def verb(
     return decorate
 
 
-def group_of_verbs(example: str, *, name: str) -> Callable[[Callable[..., Any]], click.Group]:
-    """Make a function a group of verbs, as `verb` does."""
-    return click.group(name=name, epilog=_shown(example), context_settings=_HELP)
+def group_of_verbs(
+    example: str, *, name: str, shape: type[click.Group] = click.Group
+) -> Callable[[Callable[..., Any]], click.Group]:
+    """Make a function a group of verbs, as `verb` does; `shape` is its class."""
+    return click.group(name=name, cls=shape, epilog=_shown(example), context_settings=_HELP)
 
 
 def _shown(example: str) -> str:

@@ -53,6 +53,9 @@ SECTIONS: Mapping[str, Mapping[str, Verb]] = {
             place="findings:findings", summary="Show what the audits found on the hosts and still stands."
         ),
         "accept": Verb(place="findings:accept", summary="Let a finding stand until a day, with a reason."),
+        "notices": Verb(
+            place="notices:notices", summary="Show what customers will be told, to whom and when; suppress addresses."
+        ),
         "person": Verb(place="person:person", summary="Show who holds what; enter leave, swaps and cover."),
     },
 }

@@ -7,9 +7,13 @@ from typing import Annotated, Any, Literal, TypeAlias, cast
 
 from pydantic import AfterValidator, Field, model_validator
 
-from opsrunner.config.fields import Flag, HostName, Keys, PositiveSeconds, Text, Url, Zone
+from opsrunner.config.fields import Flag, HostName, Keys, PositiveSeconds, SourceName, Text, Url, Zone
+from opsrunner.config.page_keys import PageKeys
+from opsrunner.config.sql_keys import SqlKeys
 from opsrunner.model.site import Column, Source
 from opsrunner.model.store import LocalStore, S3Store, SftpStore, StoreSettings
+from opsrunner.sources.json_paths import check_path
+from opsrunner.sources.ready_queries import ready_query
 from opsrunner.steps.fields import Secret, TextOrSecret
 
 _COLUMN = re.compile(r"(text|number|moment|date|flag)(\??)\Z")
@@ -85,12 +89,14 @@ class StoreKeys(Keys):
         return chosen.to_settings()
 
 
-SourceKind: TypeAlias = Literal["csv", "sqlite", "http_json"]
+SourceKind: TypeAlias = Literal["csv", "sqlite", "sql", "http_json", "tables"]
 
 SOURCE_KEYS: dict[SourceKind, frozenset[str]] = {
     "csv": frozenset({"delimiter", "encoding", "decimal"}),
-    "sqlite": frozenset({"table", "sql"}),
-    "http_json": frozenset({"items", "headers", "timeout"}),
+    "sqlite": frozenset({"table", "query", "sql"}),
+    "sql": frozenset({"table", "query", "ready"}),
+    "http_json": frozenset({"items", "pages", "headers", "timeout"}),
+    "tables": frozenset({"query"}),
 }
 
 
@@ -99,12 +105,24 @@ def _column(name: str, written: str) -> Column:
     return Column(name=name, type=type_, optional=written.endswith("?"))
 
 
+def _check_ready(name: str) -> str:
+    ready_query(name)
+    return name
+
+
+def _check_items(path: str) -> str:
+    check_path(path)
+    return path
+
+
 class SourceKeys(Keys):
-    """Where rows come from; one of `csv`, `sqlite` and `http_json`."""
+    """Where rows come from; one of `csv`, `sqlite`, `sql`, `http_json` and `tables`."""
 
     csv: Text | None = Field(default=None, description="Path of a file.")
     sqlite: Text | None = Field(default=None, description="Path of a database.")
+    sql: SqlKeys | Text | None = Field(default=None, description="A database server.")
     http_json: Url | None = Field(default=None, description="Address that answers with JSON.")
+    tables: tuple[SourceName, ...] = Field(default=(), description="Other sources, side by side, for SQL over all of them.")
     columns: dict[Text, ColumnType] = Field(default_factory=dict)
     timezone: Zone | None = Field(default=None, description="Of moments without one. Default: the site's.")
     expect_rows: Flag = Field(default=False, description="No rows at all is an error.")
@@ -112,33 +130,80 @@ class SourceKeys(Keys):
     encoding: Text | None = None
     decimal: Literal[".", ","] | None = Field(default=None, description="Sign of decimals. Default: a point.")
     table: Text | None = None
-    sql: Text | None = None
-    items: Text | None = Field(default=None, description="Where in the answer the rows lie: data.orders")
+    query: Text | None = Field(default=None, description="SQL that starts with SELECT or WITH.")
+    ready: Annotated[Text, AfterValidator(_check_ready)] | None = Field(
+        default=None, description="A query that comes with opsrunner: whmcs/domains"
+    )
+    items: Annotated[Text, AfterValidator(_check_items)] | None = Field(
+        default=None, description="Where in the answer the rows lie, in JMESPath: data.orders"
+    )
+    pages: PageKeys | None = Field(default=None, description="How the answer goes on.")
     headers: dict[Text, TextOrSecret] = Field(default_factory=dict)
     timeout: PositiveSeconds | None = None
 
     @model_validator(mode="after")
     def _fitting_keys(self) -> SourceKeys:
-        kinds = self.model_fields_set & set(SOURCE_KEYS)
+        kinds = [kind for kind in SOURCE_KEYS if kind in self.model_fields_set]
+        if kinds == ["sqlite", "sql"] and isinstance(self.sql, str):
+            kinds = ["sqlite"]
         if len(kinds) != 1:
             raise ValueError(f"must be one of: {', '.join(SOURCE_KEYS)}")
-        (kind,) = cast("set[SourceKind]", kinds)
+        kind = kinds[0]
+        if kind == "sql" and not isinstance(self.sql, SqlKeys):
+            raise ValueError("sql must be a mapping: {url: …}, or {driver, host, database, user, password}")
         for other, keys in SOURCE_KEYS.items():
             strange = self.model_fields_set & (keys - SOURCE_KEYS[kind])
-            if other != kind and strange:
+            if other != kind and strange - {kind}:
                 raise ValueError(f"'{min(strange)}' does not go with {kind}")
+        self._check_what_is_read()
         return self
 
+    def _check_what_is_read(self) -> None:
+        read = [key for key in ("table", "query", "ready") if getattr(self, key) is not None]
+        if isinstance(self.sql, str) and self.sqlite is not None:
+            read.append("sql")
+        if len(read) > 1:
+            raise ValueError(f"{read[0]} and {read[1]} both say what is read\nkeep one of them")
+        if self.ready is not None and self._is_surely_no_mysql():
+            raise ValueError(f"ready: {self.ready} is for MariaDB and MySQL")
+
+    def _is_surely_no_mysql(self) -> bool:
+        if not isinstance(self.sql, SqlKeys):
+            return False
+        if self.sql.file is not None:
+            return True
+        return self.sql.to_database().url is None and self.sql.to_database().engine != "mysql"
+
     def to_source(self, name: str, timezone: str) -> Source:
-        """Return the source; `where` holds `path` or `url` and what else was given for its kind."""
-        kind: SourceKind = "csv" if self.csv else "sqlite" if self.sqlite else "http_json"
-        where: dict[str, Any] = {"url" if kind == "http_json" else "path": getattr(self, kind)}
-        given = self.model_fields_set & SOURCE_KEYS[kind]
+        """Return the source; `where` holds `path`, `url` or `database`, and what else was given for its kind."""
+        kind, where = self._place()
+        given = {key for key in self.model_fields_set & SOURCE_KEYS[kind] if key != "sql"}
+        ready = ready_query(self.ready).columns if self.ready else ()
+        columns = {column.name: column for column in ready} | {
+            column: _column(column, type_) for column, type_ in self.columns.items()
+        }
         return Source(
             name=name,
             kind=kind,
-            where=where | {key: getattr(self, key) for key in sorted(given)},
-            columns=tuple(_column(column, type_) for column, type_ in self.columns.items()),
+            where=where | {key: _setting(getattr(self, key)) for key in sorted(given)},
+            columns=tuple(columns.values()),
             timezone=self.timezone or timezone,
             expect_rows=self.expect_rows,
         )
+
+    def _place(self) -> tuple[SourceKind, dict[str, Any]]:
+        """Return the kind of reader and where it reads. A SQLite file may be named as a database, too."""
+        if self.csv is not None:
+            return "csv", {"path": self.csv}
+        if self.http_json is not None:
+            return "http_json", {"url": self.http_json}
+        if self.tables:
+            return "tables", {"tables": self.tables}
+        if isinstance(self.sql, SqlKeys):
+            path = self.sql.file
+            return ("sqlite", {"path": path}) if path is not None else ("sql", {"database": self.sql.to_database()})
+        return "sqlite", {"path": self.sqlite} | ({"query": self.sql} if self.sql else {})
+
+
+def _setting(value: Any) -> Any:
+    return value.to_pages() if isinstance(value, PageKeys) else value

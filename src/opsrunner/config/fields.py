@@ -56,6 +56,13 @@ def _check_step_id(text: str) -> str:
     return text
 
 
+def _check_source_name(text: str) -> str:
+    """Return `text` if it can name a source, which may be a table in SQL. Raises ValueError."""
+    if not _STEP_ID.match(text) or len(text) > 60:
+        raise ValueError(f"'{text[:60]}' cannot be a name\nuse small letters, digits, '-' and '_'")
+    return text
+
+
 def check_host(text: str) -> str:
     """Return `text` if it can name a host or a group. Raises ValueError."""
     if not _HOST.match(text) or len(text) > 253:
@@ -124,6 +131,7 @@ def _read_hours(value: object) -> tuple[time, time]:
 Text: TypeAlias = Annotated[str, StringConstraints(min_length=1)]
 Flag: TypeAlias = StrictBool
 Name: TypeAlias = Annotated[str, AfterValidator(check_name)]
+SourceName: TypeAlias = Annotated[str, AfterValidator(_check_source_name)]
 StepId: TypeAlias = Annotated[str, AfterValidator(_check_step_id)]
 HostName: TypeAlias = Annotated[str, AfterValidator(check_host)]
 Variable: TypeAlias = Annotated[str, AfterValidator(_check_variable)]

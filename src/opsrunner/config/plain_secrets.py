@@ -23,6 +23,7 @@ _ADVICE = (
     ({"heartbeat"}, "put the whole address into a file with mode 0600 and write {file: secrets/NAME}"),
     ({"headers"}, "put all of it, such as 'Bearer …', into a file with mode 0600 and write {file: secrets/NAME}"),
     ({"http", "http_json"}, "sign in with headers: {Authorization: {file: secrets/NAME}}"),
+    ({"sql"}, "put the whole address into a file with mode 0600 and write url: {file: secrets/NAME}"),
     ({"run", "command"}, "hand it over with env: {PASSWORD: {file: secrets/NAME}}, and write $PASSWORD here"),
 )
 _FOR_PEOPLE = "write where it is kept instead"

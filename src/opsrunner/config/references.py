@@ -35,6 +35,8 @@ _OPTIONS: Mapping[str, Mapping[str, Noun]] = {
     "backup_check": {"store": "store", "host": "host", "expect.source": "source", "expect.hosts": "host"},
     "restore_drill": {"store": "store"},
     "offer_check": {"source": "source"},
+    "cover": {"calendar": "calendar"},
+    "notice": {"source": "source", "template": "mail template", "log.source": "source"},
     "email": {"template": "mail template", "to": "holder"},
 }
 """Options of step kinds that name something of the site; `a.b` is b of the mapping a."""

@@ -12,10 +12,11 @@ from pydantic import Field, ValidationError
 from opsrunner.config.calendars import CalendarKeys, DigestKeys, FreezeKeys
 from opsrunner.config.cross_checks import Known
 from opsrunner.config.data_keys import SourceKeys, StoreKeys
-from opsrunner.config.fields import HostName, Keys, Name, Text, Zone
+from opsrunner.config.fields import HostName, Keys, Name, SourceName, Text, Zone
 from opsrunner.config.folder import SITE_FILE, Signature
 from opsrunner.config.inventories.keys import InventoryKeys
 from opsrunner.config.inventories.reading import Inventories, Inventory
+from opsrunner.config.joined_sources import note_tables
 from opsrunner.config.jumps import with_jumps
 from opsrunner.config.permissions import note_open_secrets, problem_of_mode
 from opsrunner.config.plain_secrets import note_plain_secrets
@@ -52,7 +53,7 @@ class SiteKeys(Keys):
     inventory: InventoryKeys | tuple[InventoryKeys, ...] = ()
     mail: MailKeys | None = None
     stores: dict[Name, StoreKeys] = Field(default_factory=dict)
-    sources: dict[Name, SourceKeys] = Field(default_factory=dict)
+    sources: dict[SourceName, SourceKeys] = Field(default_factory=dict)
     digest: DigestKeys = Field(default_factory=lambda: DigestKeys.model_validate(USUAL_DIGESTS))
     limits: LimitKeys = Field(default_factory=LimitKeys)
     heartbeat: HeartbeatKeys | None = None
@@ -108,6 +109,7 @@ def read_site_text(text: str, root: Path, *, inventories: Inventories) -> SiteDr
     if keys is None:
         return SiteDraft(problems=(*report.problems(), *inventory.problems), warnings=inventory.warnings, names=names)
     _note_missing_addresses(keys, inventory, report)
+    note_tables(keys.sources, report)
     note_open_secrets(secrets_in(keys), root=root, report=doubts)
     note_plain_secrets(data, text=text, doubts=doubts)
     problems = (*report.problems(), *inventory.problems)

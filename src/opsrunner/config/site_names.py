@@ -76,6 +76,10 @@ class SiteNames:
             if isinstance(sftp, Mapping) and isinstance(sftp.get("host"), str):
                 yield Reference(path=("stores", id_, "sftp", "host"), noun="host", name=sftp["host"])
 
+        for id_, source in self.sections["sources"].items():
+            for position, table in enumerate(words_of(source.get("tables"))):
+                yield Reference(path=("sources", id_, "tables", position), noun="source", name=table)
+
     def note_clashes(self, report: Report) -> None:
         """Note names that stand for two things, and an owner that is missing."""
         people, roles = self.sections["people"], self.roles

@@ -66,6 +66,9 @@ def texts_of(step: StepPlan, path: Path, *, beside: bool, verbatim: frozenset[st
         source = options.get(own) if isinstance(options, dict) else None
         if isinstance(source, str):
             yield StepText(path=(*inside, *place), source=source, is_template=False)
+    of = step.options.get("of")
+    if step.kind == "notice" and isinstance(of, str) and of:
+        yield StepText(path=(*inside, "of"), source=f"steps[{of!r}].rows", is_template=False)
     for option, value in step.options.items():
         if not (isinstance(value, str) and ("{" not in value or option in verbatim)):
             yield from _templates(value, (*inside, option))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
@@ -14,6 +14,7 @@ from opsrunner.engine.alerts import Alerts
 from opsrunner.engine.findings import FindingTasks
 from opsrunner.engine.follow_ups import FollowUps
 from opsrunner.engine.masking import mask_failure, mask_outcome
+from opsrunner.engine.notices import NoticeHouse
 from opsrunner.engine.outputs import output_file
 from opsrunner.engine.people import People
 from opsrunner.engine.stopping import StopWord
@@ -30,10 +31,13 @@ from opsrunner.model.outcome import Outcome, Row, StepStatus
 from opsrunner.model.routine import Routine, StepPlan
 from opsrunner.model.run import Run
 from opsrunner.model.site import Host, Site, Source
+from opsrunner.notices.reporting import NoticeReport
 from opsrunner.packaged import library
+from opsrunner.schedules.almanac import Almanac
 from opsrunner.secrets import Vault
 from opsrunner.steps.base import Means, StepCall
 from opsrunner.steps.kinds import KINDS
+from opsrunner.steps.team import Team
 from opsrunner.stores.base import Store
 from opsrunner.templates.environments import render_options, render_text
 
@@ -52,9 +56,12 @@ class Automated:
     vault: Vault
     fleet: Fleet
     read_source: Callable[[Source, Mapping[str, Any]], tuple[Row, ...]]
+    stream_source: Callable[[Source, Mapping[str, Any]], Generator[Row]]
     people: People
+    almanac: Callable[[], Almanac]
     follow_ups: FollowUps
     findings: FindingTasks
+    notices: NoticeHouse
     alerts: Alerts
     open_store: Callable[[str], Store]
     """Open a store of the site; raises NotFound, StoreFailed."""
@@ -77,7 +84,12 @@ class Automated:
         mails: list[NewMail] = []
         notes: list[CopyNote] = []
         audits: list[Audited] = []
-        means = replace(self._means(self.site(), stop, mails, notes), found=audits.append)
+        told: list[NoticeReport] = []
+        means = replace(
+            self._means(self.site(), stop, mails, notes),
+            found=audits.append,
+            notices=self.notices.means(routine, told.append) if plan.kind == "notice" else None,
+        )
 
         def attempt(turn: Turn) -> tuple[Outcome, Sequence[NewMail]]:
             call = ahead.pop() if ahead else self._call(run, routine, plan, turn=turn, workdir=workdir)
@@ -89,7 +101,12 @@ class Automated:
 
         is_mailed = self.books.outbox.knows
         tools = Tools(clock=self.clock, stopping=stop, attempt=attempt, begin_act=begin_act, is_mailed=is_mailed)
-        return lambda: replace(run_step(plan, context=context, tools=tools), notes=tuple(notes), audits=tuple(audits))
+        return lambda: replace(
+            run_step(plan, context=context, tools=tools),
+            notes=tuple(notes),
+            audits=tuple(audits),
+            notices=tuple(told[-1:]),
+        )
 
     def report(self, run: Run, routine: Routine, plan: StepPlan, done: Done, *, at: datetime) -> None:
         """Queue the step's mails, open or close its follow-ups, tell the accountable; in the caller's transaction."""
@@ -98,6 +115,8 @@ class Automated:
         self.books.copies.note(done.notes)
         for audited in done.audits:
             self.findings.audited(run, routine, plan, audited, at=at)
+        for told in done.notices:
+            self.notices.tasks.reported(run, routine, plan, told, at=at)
         if outcome.status is StepStatus.INTERRUPTED:
             return
         bad = [(part.key, part.message) for part in outcome.parts if part.status.is_bad]
@@ -105,9 +124,9 @@ class Automated:
             bad = [("", outcome.message)]
         if plan.follow_up and bad:
             self.follow_ups.failed_for(run, routine, plan, bad=bad, at=at)
-        if outcome.status is not StepStatus.SKIPPED:
+        if outcome.status is not StepStatus.SKIPPED and not plan.acts_once:
             self.follow_ups.succeeded(run, routine, plan, keys=_mended(outcome), at=at)
-        if outcome.status.is_bad and outcome.parts:
+        if outcome.status.is_bad and outcome.parts and not plan.acts_once:
             self.follow_ups.unlisted(run, routine, plan, listed={part.key for part in outcome.parts}, at=at)
         if plan.urgent and outcome.status.is_bad:
             self.alerts.urgent_failure(run, routine, plan, outcome.message, at)
@@ -172,9 +191,11 @@ class Automated:
             fleet=self.fleet,
             sources=site.sources,
             read_source=self.read_source,
+            stream_source=self.stream_source,
             send=mails.extend,
             addresses=lambda name: self.people.addresses(name, at=self.clock.now()),
             reports=_reports(site.root),
+            team=lambda: self._team(site),
             open_store=self.open_store,
             copy_state=lambda to: copy_ledger(self.books.ledger.path, to),
             copies=self.books.copies,
@@ -184,6 +205,10 @@ class Automated:
             ),
             note=notes.append,
         )
+
+    def _team(self, site: Site) -> Team:
+        absences = self.books.absences.live(since=self.clock.now())
+        return Team(site=site, absences=absences, tasks=self.books.tasks.opened(), almanac=self.almanac())
 
     @staticmethod
     def needs_folders(plan: StepPlan) -> bool:
@@ -198,7 +223,9 @@ class Automated:
             return done
         message = f"its {len(done.outcome.rows)} rows are {size // 1_000_000} MB, more than a step may pass on"
         refused = Outcome(status=StepStatus.FAILED, reason="too_large", message=message)
-        return Done(outcome=refused, notes=done.notes, audits=done.audits)  # what was found out is found out
+        return replace(
+            Done(outcome=refused), notes=done.notes, audits=done.audits, notices=done.notices
+        )  # what was found out is found out
 
 
 def _mended(outcome: Outcome) -> list[str]:

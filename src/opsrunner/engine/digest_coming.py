@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 from opsrunner.engine.desk import Desk, RoutineNames
 from opsrunner.engine.digest_accepted import accepted_lines, accepted_together, ending_words
+from opsrunner.engine.digest_notices import notices_ahead
 from opsrunner.engine.digest_words import count_words, plural
 from opsrunner.engine.forecast import Forecast, forecast
 from opsrunner.engine.people import People
@@ -41,6 +42,7 @@ def coming_lines(desk: Desk, *, from_: datetime, until: datetime, tasks: Sequenc
     lines = [*_runs(desk, from_=from_, until=until), *_rosters(desk, from_=from_, until=until)]
     lines += _freezes(desk, from_=from_, until=until)
     lines += _accepted(desk, from_=from_, until=until)
+    lines += _notices(desk, from_=from_, until=until)
     lines += _due(desk, tasks, from_=from_, until=until)
     return tuple(sorted(lines, key=lambda line: (line.at, line.text)))
 
@@ -195,6 +197,12 @@ def _accepted(desk: Desk, *, from_: datetime, until: datetime) -> list[Coming]:
     zone = ZoneInfo(desk.site().timezone)
     ending = [one for one in accepted_together(desk, at=from_) if from_ < one.until <= until]
     return [Coming(at=one.until, when=_when(one.until, from_, zone), text=ending_words(one)) for one in ending]
+
+
+def _notices(desk: Desk, *, from_: datetime, until: datetime) -> list[Coming]:
+    zone = ZoneInfo(desk.site().timezone)
+    ahead = notices_ahead(desk, from_=from_, until=until)
+    return [Coming(at=at, when=_when(at, from_, zone), text=text) for at, text in ahead]
 
 
 def _when(moment: datetime, from_: datetime, zone: ZoneInfo) -> str:

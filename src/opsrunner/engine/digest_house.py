@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 from opsrunner.engine.desk import Desk
 from opsrunner.engine.digest_copies import copies_figure
+from opsrunner.engine.digest_notices import notices_figure
 from opsrunner.engine.digest_words import count_words, plural
 from opsrunner.engine.finding_words import since_words
 from opsrunner.engine.host_audits import REBOOT, waiting_since
@@ -33,6 +34,7 @@ def house_figures(desk: Desk, *, from_: datetime, until: datetime) -> tuple[Figu
         tickets,
         orders,
         _mails(desk, from_=from_, until=until),
+        notices_figure(desk, from_=from_, until=until),
         missing if unwatched else None,
     )
     return tuple(figure for figure in found if figure is not None)

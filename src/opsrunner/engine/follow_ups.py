@@ -133,7 +133,7 @@ class FollowUps:
 
 def _look_at(run: Run, routine: Routine, plan: StepPlan, *, key: str, message: str, at: datetime) -> NewTask:
     place = clean_line(key, length=60)
-    how = (
+    how = _once_how(run, plan, below_words(routine)) or (
         f"1. See what happened: `opsrunner show {run.id}` and `opsrunner logs {run.id} {plan.id}`.\n"
         "2. Put the cause right.\n"
         f"3. {again_words(routine, run_it='Run it again')} This closes by itself when the step succeeds."
@@ -145,7 +145,7 @@ def _look_at(run: Run, routine: Routine, plan: StepPlan, *, key: str, message: s
 
 def _cut_off(run: Run, routine: Routine, plan: StepPlan, *, key: str, message: str, at: datetime) -> NewTask:
     closes = "" if plan.is_human else " This closes by itself when the step succeeds."
-    how = (
+    how = _once_how(run, plan, below_words(routine)) or (
         f"1. See how far it came: `opsrunner logs {run.id} {plan.id}`, and look at what it works on.\n"
         "2. Put right what is half done.\n"
         f"3. {again_words(routine, run_it='Run it again if it is safe')}{closes}{below_words(routine)}"
@@ -153,6 +153,17 @@ def _cut_off(run: Run, routine: Routine, plan: StepPlan, *, key: str, message: s
     place = "" if key == INTERRUPTED_KEY else f" for {clean_line(key, length=60)}"
     title = f"See how far {_what(routine, plan)} came{place} before it was cut off"
     return _follow_up(run, routine, plan, key=key, title=title, how=how, message=message, at=at)
+
+
+def _once_how(run: Run, plan: StepPlan, below: str) -> str:
+    """Return what to do about an act that is never repeated; nothing for any other step."""
+    if not plan.acts_once:
+        return ""
+    return (
+        f"1. See whether it happened after all: `opsrunner logs {run.id} {plan.id}`, and look there where it acts.\n"
+        "2. Do by hand what is missing: it is an act that must not happen twice, so no run does it again.\n"
+        f"3. Tick this. No later success closes it: that would say nothing about this one.{below}"
+    )
 
 
 def _what(routine: Routine, plan: StepPlan) -> str:

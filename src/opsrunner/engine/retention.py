@@ -85,6 +85,7 @@ class Retention:
             forget.forget_requests(before=now - KEEP_REQUESTS)
             or forget.forget_gaps(before=runs)
             or forget.forget_findings(before=tasks)
+            or forget.forget_notices(before=tasks)
             or forget.forget_acceptances(before=tasks)
             or forget.forget_holds(before=runs)
             or forget.forget_digest_pages(before=now - KEEP_PAGES)

@@ -16,6 +16,7 @@ from opsrunner.model.finding import Audited
 from opsrunner.model.mail import NewMail
 from opsrunner.model.outcome import Attempt, Outcome, Part, Row, StepStatus, worst
 from opsrunner.model.routine import StepPlan
+from opsrunner.notices.reporting import NoticeReport
 from opsrunner.steps.base import Stopping
 from opsrunner.templates.environments import render_text
 from opsrunner.templates.expressions import evaluate, names_in
@@ -63,6 +64,8 @@ class Done:
     """What the step found out about copies, in every try of it."""
     audits: tuple[Audited, ...] = ()
     """What the step found on hosts, in every try of it."""
+    notices: tuple[NoticeReport, ...] = ()
+    """What a notice came to, in the last try of it."""
 
 
 def run_step(plan: StepPlan, *, context: Mapping[str, Any], tools: Tools) -> Done:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from opsrunner.model.database import Database
 from opsrunner.model.site import Site
 from opsrunner.model.store import S3Store
 
@@ -16,6 +17,12 @@ def unverified_lines(site: Site) -> list[str]:
         if isinstance(store, S3Store) and not store.verify:
             lines.append(
                 f"Copies go to {name} without checking the certificate of its store (stores.{name}.s3.verify: false)."
+            )
+    for name, source in site.sources.items():
+        database = source.where.get("database")
+        if isinstance(database, Database) and not database.verify and not database.socket:
+            lines.append(
+                f"Rows of {name} are read without checking its server's certificate (sources.{name}.sql.verify: false)."
             )
     for routine in site.routines.values():
         steps = [step for step in routine.steps if step.kind == "http" and step.options.get("verify") is False]

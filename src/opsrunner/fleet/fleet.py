@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from opsrunner.clock import Clock
 from opsrunner.errors import StepFailed, StoreFailed, StoreRefused
+from opsrunner.fleet.lean_import import load_paramiko
 from opsrunner.fleet.local import run_here
 from opsrunner.fleet.taker import Take, Taker
 from opsrunner.model.fleet import HostAnswer, Stopping
@@ -108,6 +109,7 @@ class Fleet:
 
     def open_sftp(self, host: Host) -> SftpSession:
         """Open an SFTP session on `host`; who asked for it closes it. Raises StoreFailed, StoreRefused."""
+        load_paramiko()
         from opsrunner.fleet.sftp import SftpSession  # noqa: PLC0415  paramiko costs 100 ms; not all have such a store
 
         if host.is_local:
@@ -120,6 +122,7 @@ class Fleet:
 
     def scan(self, host: Host) -> list[HostKey]:
         """Return the keys that `host` shows, without signing in there. Raises StepFailed where it does not answer."""
+        load_paramiko()
         from opsrunner.fleet.scan import scan  # noqa: PLC0415  as above
 
         way = self._pool().way_to(host, stopping=threading.Event())
@@ -133,6 +136,7 @@ class Fleet:
             opened.close()
 
     def _over_ssh(self) -> SshHosts:
+        load_paramiko()
         from opsrunner.fleet.ssh import SshHosts  # noqa: PLC0415  see there
 
         return SshHosts(self._pool(), clock=self._clock, limit_bytes=self._limit_bytes, vault=self._vault)
@@ -140,6 +144,7 @@ class Fleet:
     def _pool(self) -> Pool:
         with self._lock:
             if self._opened is None:
+                load_paramiko()
                 from opsrunner.fleet.connections import Connections  # noqa: PLC0415  paramiko costs 100 ms
                 from opsrunner.fleet.pool import Pool  # noqa: PLC0415  as above
 

@@ -19,6 +19,7 @@ from opsrunner.ledger.host_facts import HostFactsTable
 from opsrunner.ledger.host_parts import HostParts
 from opsrunner.ledger.known_rows import KnownRows
 from opsrunner.ledger.mail_queue import MailQueue
+from opsrunner.ledger.notices import Notices
 from opsrunner.ledger.outbox import Outbox
 from opsrunner.ledger.people import Absences, Notes
 from opsrunner.ledger.requests import Requests
@@ -32,6 +33,7 @@ from opsrunner.ledger.sessions import Links, Sessions
 from opsrunner.ledger.standing import ActiveRuns
 from opsrunner.ledger.steps import Steps
 from opsrunner.ledger.strips import Strips
+from opsrunner.ledger.suppressions import Suppressions
 from opsrunner.ledger.tasks import Tasks
 
 
@@ -52,6 +54,8 @@ class Books:
         self.requests = Requests(ledger)
         self.outbox = Outbox(ledger)
         self.mail_queue = MailQueue(ledger)
+        self.notices = Notices(ledger)
+        self.suppressions = Suppressions(ledger)
         self.acts = Acts(ledger)
         self.copies = Copies(ledger)
         self.foreign = ForeignBackups(ledger)

@@ -116,6 +116,19 @@ class Forgetting:
             (moment, SLICE),
         )
 
+    def forget_notices(self, *, before: datetime) -> int:
+        """Remove what was told of occasions that ended before a moment: the rungs first, then the occasions."""
+        sql = 'SELECT notice, "key", edition FROM occasions WHERE ended_at < ? ORDER BY ended_at LIMIT ?'
+        ended = [tuple(row) for row in self._ledger.all(sql, (to_text(before), SLICE))]
+        of = 'WHERE notice = ? AND "key" = ? AND edition = ?'
+        with self._ledger.transaction():
+            rungs = f"DELETE FROM notices WHERE id IN (SELECT id FROM notices {of} LIMIT ?)"  # noqa: S608 (fixed words)
+            gone = sum(self._ledger.change(rungs, (*one, SLICE)) for one in ended)
+            if gone:
+                return gone
+            self._ledger.insert_many(f"DELETE FROM occasions {of}", ended)  # noqa: S608 (fixed words)
+            return len(ended)
+
     def forget_gaps(self, *, before: datetime) -> int:
         """Remove the times without planning."""
         return self._slice(

@@ -9,6 +9,7 @@ from datetime import datetime
 
 from opsrunner.ledger.codec import optional_moment, to_moment, to_text
 from opsrunner.ledger.database import Ledger
+from opsrunner.ledger.notices import rename_notices
 
 _AUDITED = ("findings", "causes", "examinations", "samples", "host_facts")
 """Tables with what audits left, by their routine."""
@@ -106,6 +107,7 @@ class Routines:
             ):
                 sql = f"UPDATE {table} SET {column} = ? WHERE {column} = ?"  # noqa: S608 (fixed words)
                 self._ledger.change(sql, (new, old))
+            rename_notices(self._ledger, old, new)
             self._ledger.change("UPDATE OR REPLACE last_good SET routine = ? WHERE routine = ?", (new, old))
         return True
 

@@ -45,6 +45,8 @@ def build(mail: NewMail | QueuedMail, *, from_: str, message_id: str, date: date
         _add_address(letter, "Reply-To", parse_address(mail.reply_to))
     if mail.list_unsubscribe:
         letter.add_line("List-Unsubscribe", f"<{parse_leave(mail.list_unsubscribe)}>")
+        if mail.list_unsubscribe.startswith("https://"):
+            letter.add_line("List-Unsubscribe-Post", "List-Unsubscribe=One-Click")  # RFC 8058: by POST, and at once
     letter.add_line("MIME-Version", "1.0")
     letter.take(_content(mail, boundary=hashlib.sha256(identity.encode("ascii")).hexdigest()[:24]))
     return letter

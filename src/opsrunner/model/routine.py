@@ -125,6 +125,14 @@ class StepPlan:
     """Line of the step in its file, counted from 1."""
 
     @property
+    def acts_once(self) -> bool:
+        """Tell whether it does something elsewhere that is never repeated: no later success tells how it went.
+
+        A mail is none: it is queued with the end of its step, or not at all.
+        """
+        return self.once is not None and self.kind != "email"
+
+    @property
     def is_human(self) -> bool:
         """Tell whether people do this step."""
         return self.kind in HUMAN_KINDS

@@ -68,11 +68,30 @@ class Column:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Pages:
+    """How an answer over HTTP goes on; one of `next`, `page`, `offset` and `link_header` is set."""
+
+    next: str = ""
+    """JMESPath of the next page's address, or of what goes into `parameter`."""
+    parameter: str = ""
+    page: str = ""
+    """Parameter that counts pages."""
+    offset: str = ""
+    """Parameter that counts items."""
+    link_header: bool = False
+    """The header `Link` names the next page (RFC 8288)."""
+    first: int = 0
+    """Where `page` or `offset` begins."""
+    most: int = 1000
+    """More pages are an error."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Source:
     """Where rows come from. `kind` names the reader, `where` is its plain settings."""
 
     name: str
-    kind: Literal["csv", "sqlite", "http_json"]
+    kind: Literal["csv", "sqlite", "sql", "http_json", "tables"]
     where: Mapping[str, Any]
     columns: tuple[Column, ...] = ()
     timezone: str = "UTC"

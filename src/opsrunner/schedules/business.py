@@ -57,3 +57,16 @@ def due_moment(due: Due, *, opened_at: datetime, zone: str, almanac: Almanac) ->
         calendar = almanac.calendar("business")
         return add_business_seconds(opened_at, due.after_seconds, calendar=calendar, almanac=almanac, zone=zone)
     return add_offset(opened_at, due.after_seconds, place)
+
+
+def working_moment(moment: datetime, *, calendar: Calendar, almanac: Almanac, zone: str) -> datetime:
+    """Return `moment` where people work then, else the last moment before it when they did, in UTC.
+
+    The end of a working day counts as one of its moments. Raises ConfigurationError for a calendar without
+    business days.
+    """
+    place = load_zone(zone)
+    day = local_date(moment, place)
+    if not almanac.is_business_day(day, calendar.name) or moment < _hours(day, calendar, place)[0]:
+        day = almanac.previous_business_day(day, calendar.name)
+    return min(moment, _hours(day, calendar, place)[1])

@@ -12,21 +12,24 @@ from opsrunner.errors import NoAnswer, StepFailed
 from opsrunner.exchange import Ask, Exchange, Reply
 from opsrunner.model.site import Source
 from opsrunner.secrets import SecretRef, Vault
-from opsrunner.sources.request import RawRow, RawTable, Request
+from opsrunner.sources.http_pages import PageTurner
+from opsrunner.sources.json_paths import items_in
+from opsrunner.sources.request import MOST_STREAMED_ROWS, RawRow, RawTable, Request
 
 LIMIT_BYTES = 20_000_000
+"""Of one page."""
+LIMIT_ALL_BYTES = 100_000_000
 DEFAULT_SECONDS = 30.0
 
 
 @contextmanager
 def open_http_json(source: Source, request: Request) -> Iterator[RawTable]:
-    """Get `url` with `headers`; the rows are the objects of the list at the dotted path `items`.
+    """Get `url` with `headers`, page by page; the rows are the objects of the lists at `items`.
 
-    Redirects are not followed: headers may hold secrets. Nested values of a row become JSON text.
+    Redirects are not followed, and no page of another server is: headers may hold secrets. Nested values of a
+    row become JSON text.
     """
-    seconds = min(request.timeout_seconds, float(source.where.get("timeout") or DEFAULT_SECONDS))
-    body = _get(source, request.vault, seconds=seconds)
-    items = _items(_parse(body, source.name), source)
+    items = _items(source, request)
     for number, item in enumerate(items, start=1):
         if not isinstance(item, dict):
             raise StepFailed(f"{source.name} item {number}: is not an object")
@@ -42,18 +45,55 @@ def open_http_json(source: Source, request: Request) -> Iterator[RawTable]:
     )
 
 
-def _get(source: Source, vault: Vault, *, seconds: float) -> bytes:
-    given: Mapping[str, str | SecretRef] = source.where.get("headers") or {}
-    headers = {"Accept": "application/json", **{name: _plain(value, vault) for name, value in given.items()}}
-    ask = Ask(url=_plain(source.where["url"], vault), headers=headers, most_bytes=LIMIT_BYTES)
-    try:
-        reply = Exchange(ask, clock=SystemClock()).run(timeout_seconds=seconds)
-    except NoAnswer as exc:
-        raise _failed(exc, source.name, vault=vault, seconds=seconds) from exc
-    _require_success(reply, source.name)
-    if reply.truncated:
-        raise StepFailed(f"{source.name}: the answer is longer than {LIMIT_BYTES:,} bytes", permanent=True)
-    return reply.body
+def _items(source: Source, request: Request) -> list[Any]:
+    """Return the items of all pages, which `timeout_seconds` holds for together, and `timeout` for each."""
+    getting = _Getting(source, request)
+    path, pages = str(source.where.get("items") or ""), source.where.get("pages")
+    turner = PageTurner(pages, url=getting.url, source=source.name) if pages else None
+    items: list[Any] = []
+    url: str | None = turner.first() if turner else getting.url
+    while url is not None:
+        reply = getting.get(url)
+        answer = _parse(reply.body, source.name)
+        found = items_in(answer, path, source=source.name)
+        items += found
+        if len(items) > MOST_STREAMED_ROWS:
+            raise StepFailed(f"{source.name}: more than {MOST_STREAMED_ROWS:,} items; narrow the query", permanent=True)
+        url = turner.after(reply, answer, found) if turner else None
+    return items
+
+
+class _Getting:
+    """Gets the pages of one source, all with the same headers and within one time."""
+
+    def __init__(self, source: Source, request: Request) -> None:
+        self._name = source.name
+        self._vault = request.vault
+        self._clock = SystemClock()
+        self._ends_at = self._clock.monotonic() + request.timeout_seconds
+        self._page_seconds = float(source.where.get("timeout") or DEFAULT_SECONDS)
+        self._left_bytes = LIMIT_ALL_BYTES
+        given: Mapping[str, str | SecretRef] = source.where.get("headers") or {}
+        self._headers = {name: _plain(value, request.vault) for name, value in given.items()}
+        self.url = _plain(source.where["url"], request.vault)
+
+    def get(self, url: str) -> Reply:
+        """Return an answer with success. Raises StepFailed."""
+        seconds = min(self._page_seconds, self._ends_at - self._clock.monotonic())
+        if seconds <= 0:
+            raise StepFailed(f"{self._name}: its pages took more time than there is", status="timed_out")
+        headers = {"Accept": "application/json", **self._headers}
+        ask = Ask(url=url, headers=headers, most_bytes=LIMIT_BYTES)
+        try:
+            reply = Exchange(ask, clock=self._clock).run(timeout_seconds=seconds)
+        except NoAnswer as exc:
+            raise _failed(exc, self._name, vault=self._vault, seconds=seconds) from exc
+        _require_success(reply, self._name)
+        self._left_bytes -= len(reply.body)
+        if reply.truncated or self._left_bytes < 0:
+            most = LIMIT_BYTES if reply.truncated else LIMIT_ALL_BYTES
+            raise StepFailed(f"{self._name}: the answer is longer than {most:,} bytes", permanent=True)
+        return reply
 
 
 def _failed(failure: NoAnswer, name: str, *, vault: Vault, seconds: float) -> StepFailed:
@@ -83,20 +123,6 @@ def _parse(body: bytes, name: str) -> Any:
 
 def _refuse_constant(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is no number of JSON")
-
-
-def _items(answer: Any, source: Source) -> list[Any]:
-    path = str(source.where.get("items") or "")
-    for name in path.split(".") if path else ():
-        if not isinstance(answer, dict) or name not in answer:
-            there = f"; there are: {', '.join(answer)}" if isinstance(answer, dict) else ""
-            raise StepFailed(f"{source.name}: the answer has no '{path}': '{name}' is missing{there}")
-        answer = answer[name]
-    if not isinstance(answer, list):
-        where = f"'{path}' of the answer" if path else "the answer"
-        hint = "" if path else "; say with items where the list lies"
-        raise StepFailed(f"{source.name}: {where} is not a list{hint}")
-    return answer
 
 
 def _flat(item: Mapping[str, Any], columns: tuple[str, ...]) -> dict[str, Any]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import AbstractContextManager, closing
 from dataclasses import replace
 from datetime import datetime
+from itertools import islice
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -16,7 +17,7 @@ from opsrunner.model.outcome import Row
 from opsrunner.model.site import Source
 from opsrunner.secrets import Vault
 from opsrunner.sources.csv_file import open_csv
-from opsrunner.sources.request import DEFAULT_SECONDS, MOST_ROWS, RawTable, Request
+from opsrunner.sources.request import DEFAULT_SECONDS, MOST_ROWS, MOST_STREAMED_ROWS, RawTable, Request
 from opsrunner.sources.selection import ConditionMaker, Conditions, ordered, require_known
 from opsrunner.sources.sqlite_file import open_sqlite
 from opsrunner.sources.typing_rows import typed_rows
@@ -28,9 +29,27 @@ def _open_http_json(source: Source, request: Request) -> AbstractContextManager[
     return open_http_json(source, request)
 
 
+def _open_sql(source: Source, request: Request) -> AbstractContextManager[RawTable]:
+    from opsrunner.sources.sql_database import open_sql  # noqa: PLC0415  SQLAlchemy costs 200 ms
+
+    return open_sql(source, request)
+
+
+def _open_tables(source: Source, request: Request) -> AbstractContextManager[RawTable]:
+    from opsrunner.sources.joined import open_tables  # noqa: PLC0415  who joins nothing needs none of it
+
+    def read(table: Source, seconds: float) -> tuple[Row, ...]:
+        options = {"timeout_seconds": max(seconds, 0.001)}
+        return read_source(table, options, vault=request.vault, site_root=request.site_root, now=request.now)
+
+    return open_tables(source, request, read)
+
+
 Reader = Callable[[Source, Request], AbstractContextManager[RawTable]]
-READERS: Mapping[str, Reader] = MappingProxyType({"csv": open_csv, "sqlite": open_sqlite, "http_json": _open_http_json})
-SPEAK_SQL = frozenset({"sqlite"})
+READERS: Mapping[str, Reader] = MappingProxyType(
+    {"csv": open_csv, "sqlite": open_sqlite, "sql": _open_sql, "http_json": _open_http_json, "tables": _open_tables}
+)
+SPEAK_SQL = frozenset({"sqlite", "sql", "tables"})
 
 
 def read_source(
@@ -42,25 +61,50 @@ def read_source(
     `params` for sources that speak SQL, `timeout_seconds`. `now` is what `now`, `today` and `-14d` in
     `where` count from. Raises StepFailed, with file, line and column where a value is bad.
     """
-    request = _request(options, vault=vault, site_root=site_root)
+    request = _request(options, vault=vault, site_root=site_root, now=now)
+    with closing(_rows(source, request, most=MOST_ROWS)) as rows:
+        return tuple(ordered(list(rows), request.order_by)[: request.limit])
+
+
+def stream_source(
+    source: Source, options: Mapping[str, Any], *, vault: Vault, site_root: Path, now: datetime
+) -> Generator[Row]:
+    """Give the typed rows of `source` one by one, as `read_source` has them; none is kept here.
+
+    The source is open while they come: take them all, or `close()` what this returns. What is wrong with a
+    value is told when all rows before it have been given, so do nothing for good before the last one has
+    come. Raises StepFailed, also for `order_by`, which needs all rows at once.
+    """
+    request = _request(options, vault=vault, site_root=site_root, now=now)
+    if request.order_by:
+        raise StepFailed(f"{source.name}: rows that come one by one are not sorted; leave order_by out", permanent=True)
+    with closing(_rows(source, request, most=MOST_STREAMED_ROWS)) as rows:
+        yield from rows if request.limit is None else islice(rows, request.limit)
+
+
+def _rows(source: Source, request: Request, *, most: int) -> Generator[Row]:
     if request.sql is not None and source.kind not in SPEAK_SQL:
         raise StepFailed(f"{source.name}: a {source.kind} source speaks no SQL; use where", permanent=True)
-    zone = ZoneInfo(source.timezone)
-    decimal = str(source.where.get("decimal") or ".")
-    maker = ConditionMaker(source.columns, zone=zone, now=now, decimal=decimal)
-    conditions = maker.make(request.where)
+    conditions = _conditions(source, request)
+    request = replace(request, comparisons=conditions.comparisons)
     with READERS[source.kind](source, request) as table:
         _require_columns_of(request, table)
         typed = typed_rows(table, source if request.sql is None else _declared_in(source, table))
-        rows = _wanted(_counted(typed, source, table.name), conditions, table.name)
-    return tuple(ordered(rows, request.order_by)[: request.limit])
+        yield from _wanted(_counted(typed, source, table), conditions, name=table.name, most=most)
 
 
-def _request(options: Mapping[str, Any], *, vault: Vault, site_root: Path) -> Request:
+def _conditions(source: Source, request: Request) -> Conditions:
+    decimal = str(source.where.get("decimal") or ".")
+    zone = ZoneInfo(source.timezone)
+    return ConditionMaker(source.columns, zone=zone, now=request.now, decimal=decimal).make(request.where)
+
+
+def _request(options: Mapping[str, Any], *, vault: Vault, site_root: Path, now: datetime) -> Request:
     order_by = options.get("order_by") or ()
     return Request(
         vault=vault,
         site_root=site_root,
+        now=now,
         where=options.get("where") or {},
         sql=options.get("sql"),
         params=options.get("params") or {},
@@ -83,22 +127,22 @@ def _declared_in(source: Source, table: RawTable) -> Source:
     return replace(source, columns=tuple(column for column in source.columns if column.name in table.columns))
 
 
-def _counted(rows: Iterator[Row], source: Source, name: str) -> Iterator[Row]:
+def _counted(rows: Iterator[Row], source: Source, table: RawTable) -> Iterator[Row]:
     """Pass the rows on; none at all is an error where the source expects some."""
-    count = 0
+    is_empty = True
     for row in rows:
-        count += 1
+        is_empty = False
         yield row
-    if count == 0 and source.expect_rows:
-        raise StepFailed(f"{name}: has no rows, and this source always has some")
+    if is_empty and source.expect_rows and not table.has_others():
+        raise StepFailed(f"{table.name}: has no rows, and this source always has some")
 
 
-def _wanted(rows: Iterator[Row], conditions: Conditions, name: str) -> list[Row]:
-    wanted = []
+def _wanted(rows: Iterator[Row], conditions: Conditions, *, name: str, most: int) -> Iterator[Row]:
+    count = 0
     for row in rows:
         if not conditions.hold(row):
             continue
-        wanted.append(row)
-        if len(wanted) > MOST_ROWS:
-            raise StepFailed(f"{name}: more than {MOST_ROWS:,} rows; narrow the query", permanent=True)
-    return wanted
+        count += 1
+        if count > most:
+            raise StepFailed(f"{name}: more than {most:,} rows; narrow the query", permanent=True)
+        yield row

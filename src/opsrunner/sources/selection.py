@@ -31,10 +31,25 @@ OPERATORS = ("not", *_ORDERINGS)
 
 
 @dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """One condition on a column as data, for a reader that sorts out rows before it gives them.
+
+    `operator` is `equal`, `not` or one of the orderings; `operand` is of the column's declared type, a list of
+    such, or None for what is empty.
+    """
+
+    column: str
+    type: ColumnType
+    operator: str
+    operand: Any
+
+
+@dataclass(frozen=True, kw_only=True)
 class Conditions:
-    """All tests that a row must pass."""
+    """All tests that a row must pass; `comparisons` are those on declared columns."""
 
     tests: tuple[tuple[str, Test], ...]
+    comparisons: tuple[Comparison, ...] = ()
 
     def hold(self, row: Row) -> bool:
         """Tell whether `row` is wanted."""
@@ -52,18 +67,36 @@ class ConditionMaker:
 
     def make(self, where: Mapping[str, Any]) -> Conditions:
         """Return the tests. Raises StepFailed (permanent) for a condition that cannot be."""
-        tests = []
+        tests: list[tuple[str, Test]] = []
+        comparisons: list[Comparison] = []
         for column, condition in where.items():
             try:
                 tests += [(column, test) for test in self._tests(column, condition)]
+                comparisons += self._comparisons(column, condition)
             except BadValue as exc:
                 raise StepFailed(f"where: {column}: {exc}", permanent=True) from exc
-        return Conditions(tests=tuple(tests))
+        return Conditions(tests=tuple(tests), comparisons=tuple(comparisons))
 
     def _tests(self, column: str, condition: Any) -> list[Test]:
         if not isinstance(condition, Mapping):
             return [self._equal(column, condition)]
         return [self._operation(column, name, operand) for name, operand in condition.items()]
+
+    def _comparisons(self, column: str, condition: Any) -> list[Comparison]:
+        """Return the conditions on a column as data; none for a column whose type is not declared."""
+        type_ = self._types.get(column)
+        if type_ is None:
+            return []
+        parts = condition.items() if isinstance(condition, Mapping) else (("equal", condition),)
+        return [
+            Comparison(column=column, type=type_, operator=name, operand=self._operands(column, operand))
+            for name, operand in parts
+        ]
+
+    def _operands(self, column: str, operand: Any) -> Any:
+        if isinstance(operand, (list, tuple)):
+            return tuple(self._operands(column, one) for one in operand)
+        return None if operand is None else self._operand(column, operand)
 
     def _operation(self, column: str, name: str, operand: Any) -> Test:
         if name == "not":

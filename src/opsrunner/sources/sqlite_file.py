@@ -22,7 +22,7 @@ _TABLES = "select name from sqlite_master where type in ('table', 'view') and na
 
 @contextmanager
 def open_sqlite(source: Source, request: Request) -> Iterator[RawTable]:
-    """Read what the query's `sql` gives, else the source's `sql`, else its `table`. Values are bound only."""
+    """Read what the query's `sql` gives, else the source's `query`, else its `table`. Values are bound only."""
     name = str(source.where["path"])
     path = find_file(name, site_root=request.site_root)
     try:
@@ -52,7 +52,7 @@ def _limit_time(connection: sqlite3.Connection, seconds: float) -> None:
 
 
 def _table(connection: sqlite3.Connection, source: Source, request: Request, *, name: str) -> RawTable:
-    sql = request.sql or source.where.get("sql") or _whole_table(connection, source, name)
+    sql = request.sql or source.where.get("query") or _whole_table(connection, source, name)
     cursor = connection.execute(sql, _bindable(request.params))
     if cursor.description is None:
         raise StepFailed(f"{name}: the SQL gives no rows; a query starts with SELECT", permanent=True)

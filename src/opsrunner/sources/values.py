@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from typing import Any, Literal, TypeAlias, TypeVar
 from zoneinfo import ZoneInfo
 
 ColumnType: TypeAlias = Literal["text", "number", "moment", "date", "flag"]
 Value: TypeAlias = str | int | float | bool | datetime | date
+Reader: TypeAlias = Callable[[Any], Value | None]
 
+NO_DATE = "0000-00-00"
+"""What MariaDB keeps, and programs written for it export, where there is no date."""
 _NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]{1,3})?\Z")
 _NUMBER_WITH_COMMA = re.compile(r"[+-]?([0-9]+|[0-9]{1,3}([.\u00a0\u202f ][0-9]{3})+)(,[0-9]+)?\Z")
 _WITHOUT_GROUPS = str.maketrans({".": None, "\u00a0": None, "\u202f": None, " ": None, ",": "."})
@@ -25,6 +30,7 @@ _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _FLAGS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 _LONGEST_NUMBER = 400
 _LONGEST_SHOWN = 60
+_OF_TIME = frozenset({"moment", "date"})
 
 Parsed = TypeVar("Parsed")
 
@@ -33,21 +39,63 @@ class BadValue(ValueError):
     """The value is not of the type; the message completes "column 'x': …"."""
 
 
-def parse_value(raw: Any, type_: ColumnType, *, zone: ZoneInfo, decimal: str = ".") -> Value:
-    """Return `raw` as a value of `type_`. Raises BadValue; nothing is guessed."""
-    if isinstance(raw, (list, dict, bytes)):
-        raise BadValue(f"{_shown(raw)} is not {_called(type_)}")
+def value_reader(type_: ColumnType, *, optional: bool, zone: ZoneInfo, decimal: str = ".") -> Reader:
+    """Return what reads the values of one column: None where one is empty and may be. It raises BadValue."""
+    parse = value_parser(type_, zone=zone, decimal=decimal)
+    is_of_time = type_ in _OF_TIME
+
+    def read(raw: Any) -> Value | None:
+        if raw is None or (isinstance(raw, str) and (not raw or raw.isspace() or (is_of_time and is_no_date(raw)))):
+            if optional:
+                return None
+            shown = f" ('{raw.strip()}')" if raw and not raw.isspace() else ""
+            raise BadValue(f"is empty{shown}; declare it as '{type_}?' where that may be")
+        return parse(raw)
+
+    return read
+
+
+def is_no_date(text: str) -> bool:
+    """Tell whether a text is a date or a moment of all noughts."""
+    return NO_DATE in text and not text.strip("0-:. T")
+
+
+def value_parser(type_: ColumnType, *, zone: ZoneInfo, decimal: str = ".") -> Callable[[Any], Value]:
+    """Return what reads a value that is not empty as `type_`. It raises BadValue; nothing is guessed."""
     match type_:
         case "text":
-            return _text(raw)
+            return _text
         case "number":
-            return _number(raw, decimal)
+            return lambda raw: _number(raw, decimal)
         case "moment":
-            return _moment(raw, zone)
+            return lambda raw: _moment(raw, zone)
         case "date":
-            return _date(raw)
+            return _date
         case "flag":
-            return _flag(raw)
+            return _flag
+
+
+def parse_value(raw: Any, type_: ColumnType, *, zone: ZoneInfo, decimal: str = ".") -> Value:
+    """Return `raw` as a value of `type_`. Raises BadValue; nothing is guessed."""
+    return value_parser(type_, zone=zone, decimal=decimal)(raw)
+
+
+def plain_value(raw: Any, zone: ZoneInfo) -> Value | None:
+    """Return what a database gave in a column that nobody declared as what a row may hold. Raises BadValue.
+
+    A number stays one, a moment without a zone is one of `zone`; what is none of a row's types becomes text.
+    """
+    if raw is None or isinstance(raw, (bool, int, float, str)):
+        return raw
+    if isinstance(raw, Decimal):
+        return _number(raw, ".")
+    if isinstance(raw, datetime):
+        return _moment(raw, zone)
+    if isinstance(raw, date):
+        return raw
+    if isinstance(raw, (bytes, bytearray, memoryview)):
+        return _from_bytes(bytes(raw))
+    return json.dumps(raw, ensure_ascii=False, default=str) if isinstance(raw, (list, dict)) else str(raw)
 
 
 def relative_moment(text: str, *, now: datetime, zone: ZoneInfo) -> datetime | None:
@@ -69,17 +117,40 @@ def relative_moment(text: str, *, now: datetime, zone: ZoneInfo) -> datetime | N
 
 
 def _text(raw: Any) -> str:
-    if isinstance(raw, bool) or not isinstance(raw, (str, int, float)):
+    if isinstance(raw, str):
+        return raw
+    if isinstance(raw, Decimal):
+        return format(raw, "f")
+    if isinstance(raw, (bytes, bytearray, memoryview)):
+        return _from_bytes(bytes(raw))
+    if isinstance(raw, (bool, date, timedelta, list, dict)):
         raise BadValue(f"{_shown(raw)} is not a text")
     return str(raw)
 
 
+def _from_bytes(raw: bytes) -> str:
+    """Return the text that bytes are, of a column that its database calls binary."""
+    try:
+        text = raw.decode()
+    except UnicodeDecodeError:
+        text = "\0"
+    if "\0" in text:
+        raise BadValue("holds bytes, not text; leave it out by SQL")
+    return text
+
+
 def _number(raw: Any, decimal: str) -> int | float:
-    if isinstance(raw, bool):
+    if isinstance(raw, bool) or not isinstance(raw, (str, int, float, Decimal)):
         raise BadValue(f"{_shown(raw)} is not a number")
-    if isinstance(raw, (int, float)):
-        return _finite(raw, raw)
-    text = str(raw).strip()
+    if isinstance(raw, str):
+        return _number_in(raw, decimal)
+    if isinstance(raw, Decimal) and raw.is_finite() and raw == raw.to_integral_value():
+        return int(raw)
+    return _finite(float(raw) if isinstance(raw, Decimal) else raw, raw)
+
+
+def _number_in(raw: str, decimal: str) -> int | float:
+    text = raw.strip()
     if len(text) > _LONGEST_NUMBER:
         raise BadValue(f"{_shown(raw)} is too long for a number")
     if decimal == ",":
@@ -115,7 +186,9 @@ def _moment(raw: Any, zone: ZoneInfo) -> datetime:
 
 
 def _date(raw: Any) -> date:
-    if isinstance(raw, date) and not isinstance(raw, datetime):
+    if isinstance(raw, datetime):
+        raise BadValue(f"{_shown(raw)} is a moment; declare it so, or leave its hours out by SQL")
+    if isinstance(raw, date):
         return raw
     if not isinstance(raw, str) or not _DATE.match(raw.strip()):
         raise BadValue(f"{_shown(raw)} is not a date")
@@ -123,8 +196,10 @@ def _date(raw: Any) -> date:
 
 
 def _flag(raw: Any) -> bool:
-    flag = _FLAGS.get(str(raw).strip().lower())
-    if flag is None or isinstance(raw, float):
+    if isinstance(raw, bytes) and raw in (b"\0", b"\1"):
+        return raw == b"\1"
+    flag = None if isinstance(raw, (float, bytes)) else _FLAGS.get(str(raw).strip().lower())
+    if flag is None:
         raise BadValue(f"{_shown(raw)} is not a flag (true or false, yes or no, 1 or 0)")
     return flag
 
@@ -136,10 +211,6 @@ def _parsed(parse: Callable[[str], Parsed], text: str, raw: Any, what: str) -> P
         raise BadValue(f"{_shown(raw)} is not {what}") from exc
 
 
-def _called(type_: ColumnType) -> str:
-    return f"a {type_}"
-
-
 def _shown(raw: Any) -> str:
-    shown = repr(raw)
+    shown = str(raw) if isinstance(raw, (date, Decimal)) else repr(raw)
     return shown if len(shown) <= _LONGEST_SHOWN else f"{shown[:_LONGEST_SHOWN]}…"

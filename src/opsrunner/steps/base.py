@@ -8,7 +8,7 @@ stands in the table of `kinds.py`. It never retries, never writes the ledger and
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -25,7 +25,9 @@ from opsrunner.model.foreign import KnownForeign
 from opsrunner.model.mail import NewMail
 from opsrunner.model.outcome import Outcome, Row
 from opsrunner.model.site import Host, Source
+from opsrunner.notices.means import NoticeMeans
 from opsrunner.secrets import SecretRef, Vault
+from opsrunner.steps.team import Team
 from opsrunner.stores.base import Store
 
 __all__ = [
@@ -132,8 +134,16 @@ def _nothing_measured(_routine: str, _step: str) -> Mapping[str, Mapping[str, Se
     return {}
 
 
+def _no_rows(_source: Source, _options: Mapping[str, Any]) -> Generator[Row]:
+    yield from ()
+
+
 def _not_told(_audited: Audited) -> None:
     raise StepFailed("nobody writes down what an audit finds", permanent=True)
+
+
+def _no_team() -> Team:
+    raise StepFailed("nobody says who is there", permanent=True)
 
 
 def _no_state(to: Path) -> None:
@@ -168,10 +178,17 @@ class Means:
     addresses: Callable[[str], tuple[str, ...]] = _as_it_stands
     """Turn a role, roster, person or mail address into mail addresses; raises StepFailed for a name
     that is not known. An address stands for itself."""
+    team: Callable[[], Team] = _no_team
+    """Tell who is away, who holds what, and what is open."""
     reports: tuple[Path, ...] = ()
     """Folders of report templates, the site's own first."""
     open_store: Callable[[str], Store] = _no_store
     """Open a store of the site by its name; raises NotFound, StoreFailed, SecretUnavailable."""
+    stream_source: Callable[[Source, Mapping[str, Any]], Generator[Row]] = _no_rows
+    """Give a source's rows one by one, none kept: take them all, or close it. It raises StepFailed, also after it
+    has given rows: what a step does for good, it does after the last one."""
+    notices: NoticeMeans | None = None
+    """What notices to customers need."""
     copy_state: Callable[[Path], object] = _no_state
     """Write a copy of the ledger, in use as it is, to a new file; raises StateError."""
 

@@ -8,6 +8,7 @@ from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
 from opsrunner.errors import MailFailed, OpsrunnerError, StepFailed
 from opsrunner.mail.headers import clean_line, parse_address
+from opsrunner.mail.styles import inline_styles
 from opsrunner.model.mail import NewMail
 from opsrunner.model.outcome import Outcome, StepStatus
 from opsrunner.steps.base import Kind, Means, StepCall, StepOptions
@@ -111,6 +112,7 @@ def _texts(options: Options, call: StepCall, means: Means) -> tuple[str, str, st
     try:
         subject, text = render_mail_page(plain, call.context, folders=folders)
         html = render_page(rich, call.context, folders=folders, html=True) if has_page(rich, folders) else ""
+        html = inline_styles(html) if "<style" in html else html
     except OpsrunnerError as exc:
         raise StepFailed(exc.message, permanent=True) from exc
     return subject, text, html

@@ -135,12 +135,12 @@ def render_page(name: str, context: Mapping[str, Any], *, folders: Sequence[Path
     if ".html" in name and not html:
         raise ExpressionError(f"{name}: an HTML template is rendered with escaping only")
     environment = _pages(tuple(folders), html)
-    source = _page_source(environment, name, folders)
+    source = page_source(environment, name, folders)
     try:
         template = environment.get_template(name)
     except FOREIGN as exc:
         raise ExpressionError(f"{name}: {describe_error(exc, source=source)}") from exc
-    return _render_template(template, context, name)
+    return rendered(template, context, name)
 
 
 def render_mail_page(name: str, context: Mapping[str, Any], *, folders: Sequence[Path]) -> tuple[str, str]:
@@ -150,7 +150,7 @@ def render_mail_page(name: str, context: Mapping[str, Any], *, folders: Sequence
     `render_page` does.
     """
     environment = _pages(tuple(folders), False)
-    source = _page_source(environment, name, folders)
+    source = page_source(environment, name, folders)
     first, _, rest = source.partition("\n")
     if not first.startswith("Subject:"):
         raise ExpressionError(f"{name}:1: the first line must be 'Subject: …'")
@@ -159,7 +159,7 @@ def render_mail_page(name: str, context: Mapping[str, Any], *, folders: Sequence
         template = environment.from_string(rest.lstrip("\n"))
     except FOREIGN as exc:
         raise ExpressionError(f"{name}: {describe_error(exc, source=rest)}") from exc
-    return subject, _render_template(template, context, name)
+    return subject, rendered(template, context, name)
 
 
 def has_page(name: str, folders: Sequence[Path]) -> bool:
@@ -199,7 +199,7 @@ def _render_verbatim(value: Any, context: Mapping[str, Any]) -> Any:
 def _render(mode: Mode, source: str, context: Mapping[str, Any]) -> str:
     if not any(mark in source for mark in _MARKS):
         return source
-    return _render_template(_compiled(mode, source), context, quoted(source), source)
+    return rendered(_compiled(mode, source), context, quoted(source), source)
 
 
 @lru_cache(maxsize=4096)
@@ -210,7 +210,8 @@ def _compiled(mode: Mode, source: str) -> Template:
         raise ExpressionError(f"{quoted(source)}: {describe_error(exc, source=source)}") from exc
 
 
-def _render_template(template: Template, context: Mapping[str, Any], name: str, source: str = "\n") -> str:
+def rendered(template: Template, context: Mapping[str, Any], name: str, source: str = "\n") -> str:
+    """Return what a template makes of `context`. Raises ExpressionError, which begins with `name`."""
     pieces: list[str] = []
     length = 0
     try:
@@ -229,12 +230,18 @@ def _loader(folders: tuple[Path, ...]) -> FileSystemLoader:
     return FileSystemLoader([str(folder) for folder in folders])
 
 
+def page_environment(folders: Sequence[Path], *, html: bool) -> Environment:
+    """Return the environment of the report templates in `folders`; with `html` everything is escaped."""
+    return _pages(tuple(folders), html)
+
+
 @lru_cache(maxsize=16)
 def _pages(folders: tuple[Path, ...], html: bool) -> Environment:
     return (HTML if html else TEXT).overlay(loader=_loader(folders))
 
 
-def _page_source(environment: Environment, name: str, folders: Sequence[Path]) -> str:
+def page_source(environment: Environment, name: str, folders: Sequence[Path]) -> str:
+    """Return what the report template `name` says. Raises NotFound, ExpressionError."""
     if not _PAGE_NAME.fullmatch(name):
         raise ExpressionError(f"{quoted(name)} is not the name of a report template")
     try:

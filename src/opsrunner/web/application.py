@@ -59,6 +59,12 @@ class _Link(StringConvertor):
     regex = "[A-Za-z0-9_-]{20,100}"
 
 
+class _Leave(StringConvertor):
+    """The word of a link by which a recipient leaves."""
+
+    regex = "[A-Za-z0-9_-]{30,1200}"
+
+
 class _Name(StringConvertor):
     """The id of a routine, or the name of a host."""
 
@@ -73,6 +79,7 @@ class _Number(IntegerConvertor):
 
 register_url_convertor("name", _Name())
 register_url_convertor("token", _Link())
+register_url_convertor("leave", _Leave())
 register_url_convertor("int", _Number())
 
 

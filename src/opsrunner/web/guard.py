@@ -20,6 +20,8 @@ from opsrunner.model.site import WebSettings
 Needs = Literal["nobody", "anyone", "staff", "inside", "team", "owner"]
 """Who may come in: strangers too; every person; who works on tasks; those without partners; or an owner."""
 SAFE_METHODS = ("GET", "HEAD")
+OPEN_TO_ALL = "/leave/"
+"""Mail providers post here for their readers (RFC 8058): the link itself says who may, and no session has a part."""
 BODY_BYTES = 21_000_000
 """A file of 20 MB with the form around it."""
 TOO_MUCH = "That is too much: a file may have 20 MB."
@@ -117,18 +119,19 @@ class Guard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        refusal = self._refusal(scope["method"], Headers(scope=scope))
+        refusal = self._refusal(scope["method"], scope["path"], Headers(scope=scope))
         if refusal is not None:
             await refusal(scope, receive, _with_headers(send))
             return
         await self._app(scope, _bounded(receive), _with_headers(send))
 
-    def _refusal(self, method: str, headers: Headers) -> Response | None:
+    def _refusal(self, method: str, path: str, headers: Headers) -> Response | None:
         place, host = self._place(), headers.get("host", "")
         if not place.knows_host(host):
             said = f"This page is at {place.address}. To reach it by another name, set web.url in opsrunner.yaml."
             return PlainTextResponse(said, status_code=421)
-        if method not in SAFE_METHODS and not _is_of_this_page(headers, place, host=host):
+        is_guarded = method not in SAFE_METHODS and not path.startswith(OPEN_TO_ALL)
+        if is_guarded and not _is_of_this_page(headers, place, host=host):
             return PlainTextResponse("This came from another page, and was not done.", status_code=403)
         length = headers.get("content-length", "0")
         if not length.isdecimal() or int(length) > BODY_BYTES:

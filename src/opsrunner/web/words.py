@@ -46,6 +46,7 @@ NAVIGATION = (
     NavEntry(path="/team", label="Team", needs="inside", is_near=True),
     NavEntry(path="/hosts", label="Hosts", needs="inside"),
     NavEntry(path="/backups", label="Backups", needs="inside"),
+    NavEntry(path="/notices", label="Notices", needs="inside"),
     NavEntry(path="/digests", label="Digests", needs="owner"),
     NavEntry(path="/health", label="Health", needs="owner"),
     NavEntry(path="/search", label="Search", needs="team", is_near=True),

@@ -15,6 +15,7 @@ from opsrunner.errors import OpsrunnerError
 from opsrunner.ledger.books import Books
 from opsrunner.ledger.database import Ledger
 from opsrunner.ledger.digests import SentDigest
+from opsrunner.ledger.notices import NoticeBatch, Telling
 from opsrunner.ledger.runs import NewRun
 from opsrunner.ledger.search import Place, TaskFilter
 from opsrunner.ledger.service import Gap
@@ -23,6 +24,8 @@ from opsrunner.model.backup import Drill, Gone, NewCopy, Reread
 from opsrunner.model.finding import Acceptance, Audited, Cause, Finding, HostReport, Sample, Severity
 from opsrunner.model.foreign import Checked, ForeignBackup, ForeignDrill, ForeignState
 from opsrunner.model.mail import MailEnd, NewMail
+from opsrunner.model.mail import NewMail
+from opsrunner.model.notice import KnownOccasion, Suppression, Told, ToldStatus
 from opsrunner.model.outcome import Outcome, Part, StepStatus
 from opsrunner.model.person import Absence
 from opsrunner.model.routine import StepPlan
@@ -34,6 +37,9 @@ NOW = datetime(2026, 11, 20, 6, tzinfo=UTC)
 LATER = NOW + timedelta(days=1)
 SMALL = {"routines", "holds", "frozen", "requests", "absences", "acceptances", "hosts_seen", "host_facts", "digests",
          "old", "meta", "links", "sessions", "sqlite_sequence", "looks"}  # fmt: skip
+SMALL = {"approvals", "suppressions",
+         "routines", "holds", "frozen", "requests", "absences", "acceptances", "hosts_seen", "host_facts", "digests",
+         "old", "meta", "links", "sessions", "sqlite_sequence"}  # fmt: skip
 """What is bounded by the site's files, by what people enter, or by retention; `old` are digests."""
 LIVE = {"copies_lying", "outbox_due", "outbox_texts", "tasks_open", "tasks_key", "requests_open"}
 """Indices of what is still to be done: walking over all of that is meant."""
@@ -49,6 +55,8 @@ ENDS = (
 )
 ACCEPTED = Acceptance(host="web1", cause="reboot", subject="", until=LATER, reason="x", by="boss", at=NOW)
 GIVEN: dict[str, Any] = {
+    "addresses": ("a@example.com",), "fingerprint": "f", "keys": ("17",), "notice": "nightly.notice",
+    "recipient": "a@example.com", "why": "x",
     "about": None, "acceptances": (ACCEPTED,), "cause": "reboot", "copy": 1, "most": 9, "number": 1, "store": "offsite",
     "absence": ABSENCE, "absence_id": 1, "action": "tick", "actor": "boss", "address": "cli",
     "after": 0, "agent": "x", "answer": "", "at": NOW, "author": "boss", "before": LATER, "body": "text",
@@ -124,7 +132,26 @@ AUDITED = Audited(
     hosts=frozenset({"web1"}),
     causes={"reboot": Cause(name="reboot", title="Restart", how="Restart it.")},
 )
+TOLD = Told(
+    notice="nightly.notice",
+    key="17",
+    edition=1,
+    rung="7d",
+    recipient="a@example.com",
+    status=ToldStatus.SENT,
+    due_at=NOW,
+    at=NOW,
+    id=1,
+)
+OCCASION = KnownOccasion(key="17", edition=1, at=NOW, until=None, since=NOW)
+LETTER = NewMail(to="a@example.com", subject="s", text="t", about="x", bulk=True)
+BATCH = NoticeBatch(
+    notice="nightly.notice", begun=(OCCASION,), ended=(OCCASION,), tellings=(Telling(told=TOLD, mail=LETTER),)
+)
+GONE = Suppression(address="a@example.com", why="x", by="boss", at=NOW)
 OWN: dict[str, dict[str, Any]] = {
+    "Notices.write": {"batch": BATCH},
+    "Notices.settle": {"told": (TOLD,), "status": ToldStatus.WATCHED},
     "Copies.note": {"notes": (*NOTES, CHECKED, PROVEN)},
     "ForeignBackups.check": {"checked": CHECKED},
     "ForeignBackups.drill": {"drill": PROVEN},
@@ -145,6 +172,7 @@ OWN: dict[str, dict[str, Any]] = {
     "Digests.listed": {"before": 9},
     "Strips.days": {"bounds": (1, 2, 9)},
     "Routines.rename": {"new": "weekly"},
+    "Suppressions.add": {"suppressions": (GONE,)},
     "Forgetting.forget_texts": {"names": ["x"]},
 }
 Statement = tuple[str, Sequence[Any]]

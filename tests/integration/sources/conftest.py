@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -16,7 +16,7 @@ import pytest
 from opsrunner.model.outcome import Row
 from opsrunner.model.site import Source
 from opsrunner.secrets import Vault
-from opsrunner.sources.reading import read_source
+from opsrunner.sources.reading import read_source, stream_source
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 
@@ -67,5 +67,15 @@ def read(tmp_path: Path) -> Callable[..., tuple[Row, ...]]:
 
     def do(source: Source, **options: Any) -> tuple[Row, ...]:
         return read_source(source, options, vault=Vault(tmp_path), site_root=tmp_path, now=NOW)
+
+    return do
+
+
+@pytest.fixture
+def stream(tmp_path: Path) -> Callable[..., Generator[Row]]:
+    """Read a source row by row: `stream(source, where={…})`."""
+
+    def do(source: Source, **options: Any) -> Generator[Row]:
+        return stream_source(source, options, vault=Vault(tmp_path), site_root=tmp_path, now=NOW)
 
     return do

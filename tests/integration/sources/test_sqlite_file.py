@@ -46,7 +46,9 @@ def test_sql_need_not_give_every_declared_column(database: Path, read: Read) -> 
     assert read(source, sql="select id, total from orders where id = 1") == ({"id": "1", "total": 9.5},)
 
 
-@pytest.mark.parametrize("where", [{"table": "unpaid"}, {"sql": "select id from orders"}], ids=["table", "its own sql"])
+@pytest.mark.parametrize(
+    "where", [{"table": "unpaid"}, {"query": "select id from orders"}], ids=["table", "its own sql"]
+)
 def test_what_the_source_itself_reads_has_every_declared_column(
     database: Path, read: Read, where: dict[str, str]
 ) -> None:
@@ -65,7 +67,7 @@ def test_a_value_that_looks_like_sql_is_a_value(database: Path, read: Read) -> N
     [
         ({"table": "unpaid"}, ({"id": 1},)),  # a view is as good as a table
         ({"table": 'odd " name'}, ({"a": 1},)),
-        ({"sql": "select count(*) as n from orders"}, ({"n": 2},)),  # the source's own statement
+        ({"query": "select count(*) as n from orders"}, ({"n": 2},)),  # the source's own statement
     ],
 )
 def test_without_sql_of_the_query_the_source_says_what_to_read(

@@ -39,6 +39,8 @@ def parse(line: str) -> None:
     context = click.Context(opsrunner, obj=Session())
     name = "opsrunner"
     while isinstance(group, click.Group) and len(words) > 1:
+        if spelled_out := getattr(group, "spelled_out", None):  # a group may mean one of its verbs where none is said
+            words = [words[0], *spelled_out(words[1:])]
         name = words[1]
         found = group.get_command(context, name)
         assert found is not None, line

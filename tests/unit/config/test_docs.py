@@ -16,8 +16,10 @@ from pydantic.fields import FieldInfo
 from opsrunner.config.checklist import ChecklistKeys, ItemKeys
 from opsrunner.config.data_keys import SourceKeys
 from opsrunner.config.loader import Loaded
+from opsrunner.config.page_keys import PageKeys
 from opsrunner.config.routine_file import RoutineKeys
 from opsrunner.config.schedule import CronKeys, EveryKeys, OffsetKeys, OnceKeys
+from opsrunner.config.sql_keys import SqlKeys
 from opsrunner.config.step_keys import SharedKeys
 from opsrunner.config.yaml12 import read_yaml
 from opsrunner.schedules.almanac import Almanac
@@ -28,7 +30,7 @@ from opsrunner.steps.kinds import KINDS
 
 Load = Callable[[Mapping[str, str]], Loaded]
 ROOT = Path(__file__).parents[3]
-ROUTINES = (ROOT / "docs/routines.md").read_text(encoding="utf-8")
+ROUTINES = "\n".join((ROOT / f"docs/{page}.md").read_text(encoding="utf-8") for page in ("routines", "sources"))
 PROSE = re.sub(r"^(`{3,4})\w*\n.*?^\1$", "", ROUTINES, flags=re.MULTILINE | re.DOTALL)
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 HEAD = "name: A routine\naccountable: sysadmin\n"
@@ -45,9 +47,12 @@ hosts:
   web1: {address: 192.0.2.1, groups: [shared]}
   backup1: {address: 192.0.2.2}
 sources:
-  orders: {csv: data/orders.csv}
+  orders: {csv: data/orders.csv, columns: {number: text}}
   accounts: {csv: data/accounts.csv}
   templates: {csv: data/templates.csv}
+  company: {tables: [orders], columns: {activated_at: "moment?"}}
+  domains: {csv: data/domains.csv}
+  mail-log: {csv: data/mail_log.csv}
 stores:
   offsite: {local: {path: copies}}
   panel: {local: {path: panel}}
@@ -162,7 +167,9 @@ def told_of(text: str, name: str) -> list[str]:
 MODELS: list[tuple[str, str, type[BaseModel]]] = [
     ("The file", "", RoutineKeys),
     ("Keys of every step", "", SharedKeys),
-    ("Sources", "", SourceKeys),
+    ("Keys of a source", "", SourceKeys),
+    ("Databases", "", SqlKeys),
+    ("Pages", "", PageKeys),
     ("http", "expect.", Expect),
     *((name, "", kind.options) for name, kind in KINDS.items()),
 ]

@@ -155,7 +155,8 @@ def test_it_says_where_answers_go_and_where_to_leave() -> None:
     assert f"\r\nList-Unsubscribe: <{leave}>\r\n".encode() in message.as_bytes()
     mail = read(message)
     assert mail["Reply-To"] == "Support desk <support@example.com>"
-    assert set(mail.keys()) == {*HEADERS, "Reply-To", "List-Unsubscribe"}
+    assert set(mail.keys()) == {*HEADERS, "Reply-To", "List-Unsubscribe", "List-Unsubscribe-Post"}
+    assert mail["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
 
 
 @pytest.mark.parametrize(

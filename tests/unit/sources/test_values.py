@@ -1,10 +1,11 @@
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 
-from opsrunner.sources.values import BadValue, ColumnType, parse_value, relative_moment
+from opsrunner.sources.values import BadValue, ColumnType, parse_value, plain_value, relative_moment, value_reader
 
 OSLO = ZoneInfo("Europe/Oslo")
 
@@ -31,6 +32,15 @@ def utc(year: int, month: int, day: int, hour: int, minute: int = 0) -> datetime
         ("2026-11-21T10:00:00.25+0300", "moment", datetime(2026, 11, 21, 7, 0, 0, 250_000, tzinfo=UTC)),
         ("2026-11-21 10:00:00 +03:00", "moment", utc(2026, 11, 21, 7)),
         ("2026-10-25 02:30", "moment", utc(2026, 10, 25, 0, 30)),  # the hour that comes twice: its first
+        (Decimal("99.50"), "number", 99.5),
+        (Decimal("12.00"), "number", 12),
+        (Decimal("12.00"), "text", "12.00"),
+        (Decimal("1E+3"), "text", "1000"),
+        (datetime(2026, 11, 21, 10), "moment", utc(2026, 11, 21, 9)),  # of a database that knows no zone
+        (datetime(2026, 11, 21, 10, tzinfo=UTC), "moment", utc(2026, 11, 21, 10)),
+        (date(2026, 11, 21), "date", date(2026, 11, 21)),
+        (b"\xc3\xa6", "text", "æ"),  # a column that its database calls binary
+        (b"\x01", "flag", True),  # a bit
         ("Yes", "flag", True),
         (0, "flag", False),
         (True, "flag", True),
@@ -65,6 +75,15 @@ def test_it_reads_a_value_as_its_column_says(raw: Any, type_: ColumnType, value:
         (2, "flag", "2 is not a flag (true or false, yes or no, 1 or 0)"),
         ({"a": 1}, "text", "{'a': 1} is not a text"),
         (False, "text", "False is not a text"),
+        (
+            datetime(2026, 11, 21),
+            "date",
+            "2026-11-21 00:00:00 is a moment; declare it so, or leave its hours out by SQL",
+        ),
+        (b"\xff\x00", "text", "holds bytes, not text; leave it out by SQL"),
+        (b"\x02", "flag", "b'\\x02' is not a flag (true or false, yes or no, 1 or 0)"),
+        (Decimal("NaN"), "number", "NaN is not a finite number"),
+        ("2026-00-00", "date", "'2026-00-00' is not a date"),
         ("x" * 200, "number", f"'{'x' * 59}… is not a number"),
         ("9" * 5000, "number", f"'{'9' * 59}… is too long for a number"),
     ],
@@ -73,6 +92,36 @@ def test_it_names_what_is_wrong_and_guesses_nothing(raw: Any, type_: ColumnType,
     with pytest.raises(BadValue) as bad:
         parse_value(raw, type_, zone=OSLO)
     assert str(bad.value) == message
+
+
+@pytest.mark.parametrize("raw", [None, "", "  \t", "0000-00-00", " 0000-00-00 00:00:00", "0000-00-00T00:00:00.000"])
+def test_what_is_empty_is_none_or_an_error(raw: Any) -> None:
+    assert value_reader("moment", optional=True, zone=OSLO)(raw) is None
+
+    with pytest.raises(BadValue, match=r"^is empty.*; declare it as 'moment\?' where that may be$"):
+        value_reader("moment", optional=False, zone=OSLO)(raw)
+
+
+def test_noughts_are_a_text_in_a_column_of_texts() -> None:
+    assert value_reader("text", optional=True, zone=OSLO)("0000-00-00") == "0000-00-00"
+
+
+@pytest.mark.parametrize(
+    ("raw", "value"),
+    [
+        (None, None),
+        (True, True),
+        (Decimal("1.5"), 1.5),
+        (datetime(2026, 7, 1, 10), utc(2026, 7, 1, 8)),
+        (date(2026, 7, 1), date(2026, 7, 1)),
+        ({"a": [1, "é"]}, '{"a": [1, "é"]}'),
+        (timedelta(hours=2), "2:00:00"),
+        (memoryview(b"abc"), "abc"),
+    ],
+    ids=lambda item: "memoryview" if isinstance(item, memoryview) else repr(item),
+)
+def test_what_nobody_declared_becomes_what_a_row_may_hold(raw: Any, value: Any) -> None:
+    assert plain_value(raw, OSLO) == value
 
 
 @pytest.mark.parametrize(

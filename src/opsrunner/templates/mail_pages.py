@@ -1,0 +1,67 @@
+"""Mail templates that are compiled once and rendered many times: subject, text and HTML of one name in `reports/`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, overload
+
+from jinja2 import Template
+
+from opsrunner.errors import ExpressionError
+from opsrunner.templates.environments import FOREIGN, describe_error, has_page, page_environment, page_source, rendered
+
+_SUBJECT = "Subject:"
+
+
+@dataclass(frozen=True, kw_only=True)
+class MailPage:
+    """`NAME.txt.j2`, whose first line is the subject, and `NAME.html.j2` where it is there."""
+
+    name: str
+    sources: tuple[str, ...]
+    """What the files say."""
+    subject: Template
+    text: Template
+    html: Template | None
+
+    def render(self, context: Mapping[str, Any]) -> tuple[str, str, str]:
+        """Return subject, text and HTML, each rendered apart, so that no value moves from one into the other.
+
+        Raises ExpressionError.
+        """
+        plain = f"{self.name}.txt.j2"
+        subject = rendered(self.subject, context, plain)
+        html = "" if self.html is None else rendered(self.html, context, f"{self.name}.html.j2")
+        return subject, rendered(self.text, context, plain), html
+
+
+@overload
+def open_mail_page(name: str, *, folders: Sequence[Path]) -> MailPage: ...
+@overload
+def open_mail_page(name: str, *, folders: Sequence[Path], missing_ok: Literal[True]) -> MailPage | None: ...
+def open_mail_page(name: str, *, folders: Sequence[Path], missing_ok: bool = False) -> MailPage | None:
+    """Return a mail template. Raises NotFound where it is not there, unless that may be; ExpressionError."""
+    plain, rich = f"{name}.txt.j2", f"{name}.html.j2"
+    if missing_ok and not has_page(plain, folders):
+        return None
+    environment = page_environment(folders, html=False)
+    source = page_source(environment, plain, folders)
+    first, _, rest = source.partition("\n")
+    if not first.startswith(_SUBJECT):
+        raise ExpressionError(f"{plain}:1: the first line must be 'Subject: …'")
+    sources, html = [source], None
+    try:
+        subject = environment.from_string(first.removeprefix(_SUBJECT).strip())
+        text = environment.from_string(rest.lstrip("\n"))
+    except FOREIGN as exc:
+        raise ExpressionError(f"{plain}: {describe_error(exc, source=source)}") from exc
+    if has_page(rich, folders):
+        environment = page_environment(folders, html=True)
+        sources.append(page_source(environment, rich, folders))
+        try:
+            html = environment.get_template(rich)
+        except FOREIGN as exc:
+            raise ExpressionError(f"{rich}: {describe_error(exc, source=sources[-1])}") from exc
+    return MailPage(name=name, sources=tuple(sources), subject=subject, text=text, html=html)

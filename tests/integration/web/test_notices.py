@@ -1,0 +1,154 @@
+"""Notices on the page: what is to come, each mail as it would go, and the door by which recipients leave."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+
+from opsrunner.app import App
+
+SignedIn = Callable[[str], Any]
+HOSTILE = "<script>alert(1)</script>"
+WEB = 'web: {url: "https://ops.example.com"}\n'
+SOURCES = """\
+sources:
+  domains:
+    csv: domains.csv
+    columns: {domain: text, name: text, email: text?, expires_at: date?}
+"""
+ROUTINE = """\
+name: Domain renewals
+accountable: boss
+schedule: {every: day, at: "08:00"}
+steps:
+  - notice:
+      source: domains
+      key: domain
+      at: expires_at
+      to: email
+      name: name
+      ladder: [30d, 14d]
+      template: renewal
+"""
+ROWS = f"""\
+domain,name,email,expires_at
+a.example,Kari,kari@example.com,2026-12-25
+{HOSTILE},{HOSTILE},ola@example.com,2026-12-25
+b.example,Nobody,,2026-12-25
+"""
+
+
+@pytest.fixture
+def app(app: App) -> App:
+    """The site with a notice that is not live."""
+    site = app.root / "opsrunner.yaml"
+    site.write_text(site.read_text() + SOURCES)
+    files = {
+        "routines/renewals.yaml": ROUTINE,
+        "domains.csv": ROWS,
+        "reports/renewal.txt.j2": "Subject: {{ key }} ends\nDear {{ name }}\n",
+        "reports/renewal.html.j2": "<p>Dear <b>{{ name }}</b></p>",
+    }
+    (app.root / "reports").mkdir(mode=0o700)
+    for name, text in files.items():
+        (app.root / name).write_text(text)
+        (app.root / name).chmod(0o600)
+    app.in_force.refresh()
+    return app
+
+
+@pytest.fixture
+def open_app(app: App) -> App:
+    """The same, reached from outside by HTTPS."""
+    site = app.root / "opsrunner.yaml"
+    site.write_text(site.read_text() + WEB)
+    app.in_force.refresh()
+    return app
+
+
+@pytest.fixture
+def mail_of() -> Callable[..., str]:
+    """Return the query of one mail."""
+
+    def make(key: str = "a.example", to: str = "kari@example.com", rung: str = "30d") -> str:
+        return urlencode({"notice": "renewals.notice", "key": key, "to": to, "rung": rung})
+
+    return make
+
+
+def test_the_page_says_who_gets_what_and_what_holds_it(app: App, signed_in: SignedIn) -> None:
+    page = signed_in("boss").get("/notices").text
+    assert "Domain renewals" in page
+    assert "not live" in page
+    assert "4 mails to come" in page
+    assert "nobody can be told of 1 row; first: b.example: the row says no mail address" in page
+    assert HOSTILE not in page
+    assert "&lt;script&gt;" in page
+
+
+def test_a_mail_is_shown_as_it_would_go(app: App, signed_in: SignedIn, mail_of: Callable[..., str]) -> None:
+    browser = signed_in("ops1")
+    page = browser.get(f"/notices/mail?{mail_of()}").text
+    assert "a.example ends" in page
+    assert 'sandbox="allow-popups' in page
+    letter = browser.get(f"/notices/letter?{mail_of()}")
+    assert "<b>Kari</b>" in letter.text
+    assert "default-src 'none'" in letter.headers["content-security-policy"]
+
+
+def test_a_hostile_name_does_nothing_in_the_shown_mail(
+    app: App, signed_in: SignedIn, mail_of: Callable[..., str]
+) -> None:
+    """C22: data of customers are text in the letter and around it."""
+    query = mail_of(key=HOSTILE, to="ola@example.com")
+    browser = signed_in("boss")
+    for path in ("mail", "letter"):
+        assert HOSTILE not in browser.get(f"/notices/{path}?{query}").text
+
+
+@pytest.mark.parametrize("key", ["c.example", "x" * 301], ids=["unknown", "long"])
+def test_a_mail_that_is_not_to_come_is_said_so(
+    app: App, signed_in: SignedIn, mail_of: Callable[..., str], key: str
+) -> None:
+    assert signed_in("boss").get(f"/notices/mail?{mail_of(key=key)}").status_code in (400, 404)
+
+
+def leave_path(app: App) -> str:
+    url = app.leave.by("renewals.notice", "kari@example.com").url
+    return url.removeprefix("https://ops.example.com")
+
+
+def test_looking_at_the_way_out_changes_nothing_and_its_button_does(open_app: App, browser: Any) -> None:
+    """C15: a mail scanner that follows every link unsubscribes nobody."""
+    path = leave_path(open_app)
+    for _ in range(2):
+        page = browser.get(path)
+        assert (page.status_code, "kari@example.com" in page.text) == (200, True)
+    assert open_app.books.suppressions.listed() == []
+    answer = browser.post(path)
+    assert (answer.status_code, "That is done" in answer.text) == (200, True)
+    (left,) = open_app.books.suppressions.listed()
+    assert (left.address, left.notice, left.by) == ("kari@example.com", "renewals.notice", "recipient")
+    assert browser.post(path).status_code == 200
+
+
+def test_a_mail_provider_leaves_for_its_reader_with_one_click(open_app: App, browser: Any) -> None:
+    """RFC 8058: a POST without cookies, origin or token; the link itself is the proof."""
+    answer = browser.client.post(leave_path(open_app), data={"List-Unsubscribe": "One-Click"})
+    assert (answer.status_code, answer.text) == (200, "done")
+    assert len(open_app.books.suppressions.listed()) == 1
+
+
+def test_a_forged_word_leaves_nothing(open_app: App, browser: Any) -> None:
+    path = leave_path(open_app)
+    forged = f"{path[:-4]}{'AAAA' if not path.endswith('AAAA') else 'BBBB'}"
+    assert browser.client.post(forged, data={"List-Unsubscribe": "One-Click"}).status_code == 404
+    assert browser.get(forged).status_code == 404
+    assert open_app.books.suppressions.listed() == []
+
+
+def test_without_a_page_by_https_one_leaves_by_mail(app: App) -> None:
+    assert app.leave.by("renewals.notice", "kari@example.com").url == ""

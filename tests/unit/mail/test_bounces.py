@@ -1,0 +1,106 @@
+"""Delivery reports: of real servers' making, broken, and hostile."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from opsrunner.mail.bounces import Bounce, read_bounces
+
+POSTFIX = b"""\
+Return-Path: <>
+Date: Mon, 23 Nov 2026 03:00:00 +0100 (CET)
+From: MAILER-DAEMON@mail.example.com (Mail Delivery System)
+Subject: Undelivered Mail Returned to Sender
+To: ops@example.com
+Auto-Submitted: auto-replied
+MIME-Version: 1.0
+Content-Type: multipart/report; report-type=delivery-status;
+\tboundary="4E2F1.1/mail.example.com"
+
+--4E2F1.1/mail.example.com
+Content-Description: Notification
+Content-Type: text/plain; charset=us-ascii
+
+<kari@example.com>: host mx.example.com said: 550 5.1.1 no such user
+
+--4E2F1.1/mail.example.com
+Content-Description: Delivery report
+Content-Type: message/delivery-status
+
+Reporting-MTA: dns; mail.example.com
+X-Postfix-Queue-ID: 4E2F1
+Arrival-Date: Mon, 23 Nov 2026 02:59:58 +0100 (CET)
+
+Final-Recipient: rfc822; Kari@Example.com
+Original-Recipient: rfc822;kari@example.com
+Action: failed
+Status: 5.1.1
+Remote-MTA: dns; mx.example.com
+Diagnostic-Code: smtp; 550 5.1.1 <kari@example.com>: Recipient
+    address rejected: User unknown
+
+Final-Recipient: rfc822; ola@example.com
+Action: delayed
+Status: 4.4.1
+Diagnostic-Code: X-Postfix; connect to mx2: timed out
+
+--4E2F1.1/mail.example.com
+Content-Description: Undelivered Message Headers
+Content-Type: text/rfc822-headers
+
+Message-ID: <abc.def@example.com>
+Subject: Your domain runs out
+
+--4E2F1.1/mail.example.com--
+"""
+
+
+def test_a_report_tells_of_each_recipient() -> None:
+    failed, delayed = read_bounces(POSTFIX)
+    assert failed == Bounce(
+        address="kari@example.com",
+        action="failed",
+        status="5.1.1",
+        diagnostic="550 5.1.1 <kari@example.com>: Recipient address rejected: User unknown",
+        reported_at=datetime(2026, 11, 23, 2, 0, tzinfo=UTC),
+        message_id="<abc.def@example.com>",
+    )
+    assert failed.is_permanent
+    assert (delayed.address, delayed.action, delayed.status, delayed.is_permanent) == (
+        "ola@example.com",
+        "delayed",
+        "4.4.1",
+        False,
+    )
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"Subject: hello\n\nNo report at all.",
+        b"Content-Type: multipart/report; boundary=x\n\n--x\nContent-Type: message/delivery-status\n\n--x--",
+        POSTFIX.replace(b"Kari@Example.com", b"nobody").replace(b"ola@example.com", b"a, b@c.example"),
+        POSTFIX.replace(b"message/delivery-status", b"text/plain"),
+    ],
+    ids=["empty", "a mail", "no fields", "no addresses", "not declared"],
+)
+def test_what_says_nothing_of_a_recipient_is_no_report(data: bytes) -> None:
+    assert read_bounces(data) == ()
+
+
+def test_a_report_holds_no_line_of_its_own() -> None:
+    """C26: what a strange server says stays one line, without controls."""
+    said = b"Diagnostic-Code: smtp; 550 \x1b[31mred\x07\x00 =?utf-8?q?=0aBcc:_x?="
+    hostile = POSTFIX.replace(b"Diagnostic-Code: smtp; 550 5.1.1", said)
+    assert all(bounce.diagnostic.isprintable() for bounce in read_bounces(hostile))
+
+
+@given(st.binary(max_size=400), st.integers(0, len(POSTFIX)), st.integers(0, 40))
+def test_whatever_comes_is_read_without_a_fault(noise: bytes, at: int, cut: int) -> None:
+    read_bounces(POSTFIX[:at] + noise + POSTFIX[at + cut :])
+    read_bounces(noise)
