@@ -25,12 +25,12 @@ from opsrunner.engine.human import Human
 from opsrunner.engine.known_ledgers import KnownLedgers
 from opsrunner.engine.looks import Looks
 from opsrunner.engine.notices import NoticeHouse
-from opsrunner.engine.occasions import Occasions
 from opsrunner.engine.outage import Outage
 from opsrunner.engine.outbox import deliver_due, reach_mail
 from opsrunner.engine.planning import Planning
 from opsrunner.engine.recovery import Recovery
 from opsrunner.engine.retention import Retention
+from opsrunner.engine.row_choice import RowChoice
 from opsrunner.engine.rungs import Rungs
 from opsrunner.engine.runner import Runner
 from opsrunner.engine.scheduler import AlarmClock
@@ -181,7 +181,7 @@ class App(OpenSite):
             recovery=self.recovery,
             lock=self.lock,
             deliver=self.deliver,
-            occasions=Occasions(site=lambda: self.site, read_source=self.sources.read),
+            row_choice=RowChoice(site=lambda: self.site, read_source=self.sources.read),
         )
 
     @cached_property

@@ -24,12 +24,11 @@ from opsrunner.model.backup import Drill, Gone, NewCopy, Reread
 from opsrunner.model.finding import Acceptance, Audited, Cause, Finding, HostReport, Sample, Severity
 from opsrunner.model.foreign import Checked, ForeignBackup, ForeignDrill, ForeignState
 from opsrunner.model.mail import MailEnd, NewMail
-from opsrunner.model.mail import NewMail
 from opsrunner.model.notice import KnownOccasion, Suppression, Told, ToldStatus
 from opsrunner.model.outcome import Outcome, Part, StepStatus
 from opsrunner.model.person import Absence
 from opsrunner.model.routine import StepPlan
-from opsrunner.model.rows import LookStanding, Occasion
+from opsrunner.model.rows import KeyedRow, LookStanding
 from opsrunner.model.run import RunStatus, Trigger
 from opsrunner.model.task import Evidence, NewTask, TaskKind, TaskStatus
 
@@ -61,7 +60,7 @@ GIVEN: dict[str, Any] = {
     "absence": ABSENCE, "absence_id": 1, "action": "tick", "actor": "boss", "address": "cli",
     "after": 0, "agent": "x", "answer": "", "at": NOW, "author": "boss", "before": LATER, "body": "text",
     "ends": ENDS,
-    "keys": ("17", "18"), "message_ids": ("x.1",), "occasion": Occasion(key="17", row={"number": "17"}),
+    "message_ids": ("x.1",), "occasion": KeyedRow(key="17", row={"number": "17"}),
     "bounds": (NOW, LATER, LATER + (LATER - NOW)), "by": "boss", "detail": "", "digest_id": 1, "error": "x",
     "evidence": Evidence(), "expires_at": LATER, "first": "sign-in ", "frozen": None,
     "gap": Gap(from_=NOW, until=LATER, reason="x"),
