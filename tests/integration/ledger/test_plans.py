@@ -23,6 +23,7 @@ from opsrunner.ledger.setting_back import set_back
 from opsrunner.model.backup import Drill, Gone, NewCopy, Reread
 from opsrunner.model.finding import Acceptance, Audited, Cause, Finding, HostReport, Sample, Severity
 from opsrunner.model.foreign import Checked, ForeignBackup, ForeignDrill, ForeignState
+from opsrunner.model.look import Look
 from opsrunner.model.mail import MailEnd, NewMail
 from opsrunner.model.notice import KnownOccasion, Suppression, Told, ToldStatus
 from opsrunner.model.outcome import Outcome, Part, StepStatus
@@ -31,12 +32,16 @@ from opsrunner.model.routine import StepPlan
 from opsrunner.model.rows import KeyedRow, LookStanding
 from opsrunner.model.run import RunStatus, Trigger
 from opsrunner.model.task import Evidence, NewTask, TaskKind, TaskStatus
+from opsrunner.model.ticket import TicketLook, TicketState
 
 NOW = datetime(2026, 11, 20, 6, tzinfo=UTC)
 LATER = NOW + timedelta(days=1)
 SMALL = {"approvals", "suppressions",
          "routines", "holds", "frozen", "requests", "absences", "acceptances", "hosts_seen", "host_facts", "digests",
          "old", "meta", "links", "sessions", "sqlite_sequence", "looks"}  # fmt: skip
+SMALL = {"approvals", "suppressions", "looks",
+         "routines", "holds", "frozen", "requests", "absences", "acceptances", "hosts_seen", "host_facts", "digests",
+         "old", "meta", "links", "sessions", "sqlite_sequence", "ticket_looks"}  # fmt: skip
 """What is bounded by the site's files, by what people enter, or by retention; `old` are digests."""
 LIVE = {"copies_lying", "outbox_due", "outbox_texts", "tasks_open", "tasks_key", "requests_open"}
 """Indices of what is still to be done: walking over all of that is meant."""
@@ -52,7 +57,7 @@ ENDS = (
 )
 ACCEPTED = Acceptance(host="web1", cause="reboot", subject="", until=LATER, reason="x", by="boss", at=NOW)
 GIVEN: dict[str, Any] = {
-    "addresses": ("a@example.com",), "fingerprint": "f", "keys": ("17",), "notice": "nightly.notice",
+    "addresses": ("a@example.com",), "fingerprint": "f", "notice": "nightly.notice",
     "recipient": "a@example.com", "why": "x",
     "about": None, "acceptances": (ACCEPTED,), "cause": "reboot", "copy": 1, "most": 9, "number": 1, "store": "offsite",
     "absence": ABSENCE, "absence_id": 1, "action": "tick", "actor": "boss", "address": "cli",
@@ -66,6 +71,9 @@ GIVEN: dict[str, Any] = {
     "link": "", "made_by": "boss", "mail_id": 1, "mails": (MAIL, MANY, MANY), "message": "m", "moment": NOW,
     "name": "known", "names": {"nightly": "Nightly"}, "new": None, "next_try_at": LATER, "nominal_at": NOW,
     "not_before": None, "note_id": 1, "now": NOW, "numbers": (1, 9), "occasions": [("nightly", NOW)],
+    "name": "known",
+    "names": {"nightly": "Nightly"}, "new": None, "next_try_at": LATER, "nominal_at": NOW, "not_before": None,
+    "note_id": 1, "now": NOW, "numbers": (1, 9), "occasions": [("nightly", NOW)],
     "old": "nightly", "outcome": OUTCOME, "person": "boss",
     "place": Place(at=LATER, id=9), "plan": StepPlan(id="audit", kind="ssh"), "position": 0, "reason": "x",
     "request_id": 1, "rerun_of": None, "role": "boss", "routine": "nightly", "routines": ("nightly",), "rows": 9,
@@ -146,6 +154,7 @@ BATCH = NoticeBatch(
     notice="nightly.notice", begun=(OCCASION,), ended=(OCCASION,), tellings=(Telling(told=TOLD, mail=LETTER),)
 )
 GONE = Suppression(address="a@example.com", why="x", by="boss", at=NOW)
+TICKET = TicketState(ticket="T1", began_at=NOW, ended_at=NOW)
 OWN: dict[str, dict[str, Any]] = {
     "Notices.write": {"batch": BATCH},
     "Notices.settle": {"told": (TOLD,), "status": ToldStatus.WATCHED},
@@ -169,6 +178,9 @@ OWN: dict[str, dict[str, Any]] = {
     "Digests.listed": {"before": 9},
     "Strips.days": {"bounds": (1, 2, 9)},
     "Routines.rename": {"new": "weekly"},
+    "Tickets.write": {"look": TicketLook(routine="nightly", step="audit", at=NOW, source="tickets", changed=(TICKET,))},
+    "SeenRows.known": {"digests": (b"a", b"b")},
+    "SeenRows.write": {"look": Look(routine="nightly", step="audit", digests=frozenset([b"a", b"b"]))},
     "Suppressions.add": {"suppressions": (GONE,)},
     "Forgetting.forget_texts": {"names": ["x"]},
 }
