@@ -95,7 +95,7 @@ SourceKind: TypeAlias = Literal["csv", "sqlite", "sql", "http_json", "tables", "
 SOURCE_KEYS: dict[SourceKind, frozenset[str]] = {
     "csv": frozenset({"delimiter", "encoding", "decimal"}),
     "sqlite": frozenset({"table", "query", "sql"}),
-    "sql": frozenset({"table", "query", "ready"}),
+    "sql": frozenset({"table", "query", "ready", "timeout"}),
     "http_json": frozenset({"items", "pages", "headers", "timeout"}),
     "tables": frozenset({"query"}),
     "feeds": frozenset(),

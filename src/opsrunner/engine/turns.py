@@ -17,6 +17,7 @@ from opsrunner.model.look import Look
 from opsrunner.model.mail import NewMail
 from opsrunner.model.outcome import Attempt, Outcome, Part, Row, StepStatus, worst
 from opsrunner.model.routine import StepPlan
+from opsrunner.model.ticket import TicketLook
 from opsrunner.notices.reporting import NoticeReport
 from opsrunner.steps.base import Stopping
 from opsrunner.templates.environments import render_text
@@ -65,6 +66,8 @@ class Done:
     """What the step found out about copies, in every try of it."""
     audits: tuple[Audited, ...] = ()
     """What the step found on hosts, in every try of it."""
+    ticket_looks: tuple[TicketLook, ...] = ()
+    """How the step found tickets, in every try of it."""
     looks: tuple[Look, ...] = ()
     """The rows that the step has shown, in every try of it."""
     notices: tuple[NoticeReport, ...] = ()
