@@ -12,6 +12,7 @@ from opsrunner.config.page_keys import PageKeys
 from opsrunner.config.sql_keys import SqlKeys
 from opsrunner.model.site import Column, Source
 from opsrunner.model.store import LocalStore, S3Store, SftpStore, StoreSettings
+from opsrunner.sources.bounce_columns import BOUNCE_COLUMNS
 from opsrunner.sources.json_paths import check_path
 from opsrunner.sources.ready_queries import ready_query
 from opsrunner.steps.fields import Secret, TextOrSecret
@@ -89,7 +90,7 @@ class StoreKeys(Keys):
         return chosen.to_settings()
 
 
-SourceKind: TypeAlias = Literal["csv", "sqlite", "sql", "http_json", "tables"]
+SourceKind: TypeAlias = Literal["csv", "sqlite", "sql", "http_json", "tables", "bounces"]
 
 SOURCE_KEYS: dict[SourceKind, frozenset[str]] = {
     "csv": frozenset({"delimiter", "encoding", "decimal"}),
@@ -97,6 +98,7 @@ SOURCE_KEYS: dict[SourceKind, frozenset[str]] = {
     "sql": frozenset({"table", "query", "ready"}),
     "http_json": frozenset({"items", "pages", "headers", "timeout"}),
     "tables": frozenset({"query"}),
+    "bounces": frozenset(),
 }
 
 
@@ -116,13 +118,14 @@ def _check_items(path: str) -> str:
 
 
 class SourceKeys(Keys):
-    """Where rows come from; one of `csv`, `sqlite`, `sql`, `http_json` and `tables`."""
+    """Where rows come from; one of `csv`, `sqlite`, `sql`, `http_json`, `tables` and `bounces`."""
 
     csv: Text | None = Field(default=None, description="Path of a file.")
     sqlite: Text | None = Field(default=None, description="Path of a database.")
     sql: SqlKeys | Text | None = Field(default=None, description="A database server.")
     http_json: Url | None = Field(default=None, description="Address that answers with JSON.")
     tables: tuple[SourceName, ...] = Field(default=(), description="Other sources, side by side, for SQL over all of them.")
+    bounces: Text | None = Field(default=None, description="Path of a Maildir with delivery reports.")
     columns: dict[Text, ColumnType] = Field(default_factory=dict)
     timezone: Zone | None = Field(default=None, description="Of moments without one. Default: the site's.")
     expect_rows: Flag = Field(default=False, description="No rows at all is an error.")
@@ -178,7 +181,7 @@ class SourceKeys(Keys):
         """Return the source; `where` holds `path`, `url` or `database`, and what else was given for its kind."""
         kind, where = self._place()
         given = {key for key in self.model_fields_set & SOURCE_KEYS[kind] if key != "sql"}
-        ready = ready_query(self.ready).columns if self.ready else ()
+        ready = BOUNCE_COLUMNS if self.bounces else ready_query(self.ready).columns if self.ready else ()
         columns = {column.name: column for column in ready} | {
             column: _column(column, type_) for column, type_ in self.columns.items()
         }
@@ -197,6 +200,8 @@ class SourceKeys(Keys):
             return "csv", {"path": self.csv}
         if self.http_json is not None:
             return "http_json", {"url": self.http_json}
+        if self.bounces is not None:
+            return "bounces", {"path": self.bounces}
         if self.tables:
             return "tables", {"tables": self.tables}
         if isinstance(self.sql, SqlKeys):

@@ -35,6 +35,12 @@ def _open_sql(source: Source, request: Request) -> AbstractContextManager[RawTab
     return open_sql(source, request)
 
 
+def _open_bounces(source: Source, request: Request) -> AbstractContextManager[RawTable]:
+    from opsrunner.sources.bounces import open_bounces  # noqa: PLC0415  the mail library is for who reads mails
+
+    return open_bounces(source, request)
+
+
 def _open_tables(source: Source, request: Request) -> AbstractContextManager[RawTable]:
     from opsrunner.sources.joined import open_tables  # noqa: PLC0415  who joins nothing needs none of it
 
@@ -47,7 +53,7 @@ def _open_tables(source: Source, request: Request) -> AbstractContextManager[Raw
 
 Reader = Callable[[Source, Request], AbstractContextManager[RawTable]]
 READERS: Mapping[str, Reader] = MappingProxyType(
-    {"csv": open_csv, "sqlite": open_sqlite, "sql": _open_sql, "http_json": _open_http_json, "tables": _open_tables}
+    {"csv": open_csv, "sqlite": open_sqlite, "sql": _open_sql, "http_json": _open_http_json, "tables": _open_tables, "bounces": _open_bounces}
 )
 SPEAK_SQL = frozenset({"sqlite", "sql", "tables"})
 

@@ -53,6 +53,7 @@ sources:
   company: {tables: [orders], columns: {activated_at: "moment?"}}
   domains: {csv: data/domains.csv}
   mail-log: {csv: data/mail_log.csv}
+  bounces: {bounces: /var/mail/bounces}
 stores:
   offsite: {local: {path: copies}}
   panel: {local: {path: panel}}
