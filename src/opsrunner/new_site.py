@@ -20,14 +20,20 @@ WAITING_FOR_DATA = frozenset(
         "disputes.yaml",
         "feedback.yaml",
         "letters.yaml",
+        "new-orders.yaml",
         "offer.yaml",
         "order-intake.yaml",
         "others-backups.yaml",
         "others-drill.yaml",
         "overnight-orders.yaml",
-        "reminders.yaml",
+        "partner-desk.yaml",
+        "partner-scorecard.yaml",
+        "repeat-tickets.yaml",
         "retention.yaml",
         "rewards.yaml",
+        "support-quality.yaml",
+        "support-queue.yaml",
+        "support-shift.yaml",
     }
 )
 """Routines that are nothing without the company's own data; they come switched off."""

@@ -176,9 +176,7 @@ class ByHand:
             self.runner.execute(left, StopWord(), ignore)
         found = wish.question or self.in_force.site.routines[wish.routine]
         now = self.clock.now()
-        run = claim_by_hand(
-            self.books, found, actor=wish.actor, at=now, rerun_of=wish.rerun_of, occasion=wish.occasion
-        )
+        run = claim_by_hand(self.books, found, actor=wish.actor, at=now, rerun_of=wish.rerun_of, occasion=wish.occasion)
         stop = StopWord()
         with _stopped_by_signals(stop):
             ended = self.runner.execute(run.id, stop, on_event)

@@ -28,6 +28,7 @@ from opsrunner.ledger.routines import Routines
 from opsrunner.ledger.runs import Runs
 from opsrunner.ledger.samples import Samples
 from opsrunner.ledger.search import Search
+from opsrunner.ledger.seen_rows import SeenRows
 from opsrunner.ledger.service import Service
 from opsrunner.ledger.sessions import Links, Sessions
 from opsrunner.ledger.standing import ActiveRuns
@@ -35,6 +36,7 @@ from opsrunner.ledger.steps import Steps
 from opsrunner.ledger.strips import Strips
 from opsrunner.ledger.suppressions import Suppressions
 from opsrunner.ledger.tasks import Tasks
+from opsrunner.ledger.tickets import Tickets
 
 
 class Books:
@@ -61,8 +63,10 @@ class Books:
         self.foreign = ForeignBackups(ledger)
         self.findings = Findings(ledger)
         self.samples = Samples(ledger)
+        self.seen_rows = SeenRows(ledger)
         self.finding_counts = FindingCounts(ledger)
         self.host_facts = HostFactsTable(ledger)
+        self.tickets = Tickets(ledger)
         self.digests = Digests(ledger)
         self.absences = Absences(ledger)
         self.notes = Notes(ledger)

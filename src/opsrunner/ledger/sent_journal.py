@@ -57,7 +57,9 @@ class SentJournal:
     def __enter__(self) -> SentJournal:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if self._syncer is not None:
             self._syncer.shutdown()
         if self._descriptor is not None:

@@ -91,7 +91,7 @@ class Source:
     """Where rows come from. `kind` names the reader, `where` is its plain settings."""
 
     name: str
-    kind: Literal["csv", "sqlite", "sql", "http_json", "tables", "bounces"]
+    kind: Literal["csv", "sqlite", "sql", "http_json", "tables", "feeds", "imap", "bounces"]
     where: Mapping[str, Any]
     columns: tuple[Column, ...] = ()
     timezone: str = "UTC"

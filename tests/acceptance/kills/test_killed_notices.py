@@ -19,11 +19,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.acceptance.kills.conftest import strace
 
 import opsrunner
 from opsrunner.app import open_app
 from opsrunner.model.mail import NewMail
-from tests.acceptance.kills.conftest import strace
 
 pytestmark = pytest.mark.needs("strace")
 KINDS = ("chance", "chance", "chance", "mail", "sync")

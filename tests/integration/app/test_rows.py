@@ -407,7 +407,11 @@ def test_what_one_row_opened_does_not_expire_when_the_next_one_comes(shop: Calla
 
 
 def test_a_failure_is_about_its_row_and_no_other_row_mends_it(shop: Callable[..., Any]) -> None:
-    orders = HEAD + ON_ROWS + 'steps:\n  - id: act\n    run: test "$NUMBER" != 7 -o -e ok\n    env: {NUMBER: "{{ row.number }}"}\n    cwd: "."\n'
+    orders = (
+        HEAD
+        + ON_ROWS
+        + 'steps:\n  - id: act\n    run: test "$NUMBER" != 7 -o -e ok\n    env: {NUMBER: "{{ row.number }}"}\n    cwd: "."\n'
+    )
     site = shop([], orders=orders)
     write_orders(site, [7])
     later(site)

@@ -388,9 +388,7 @@ def test_b76_three_hundred_recipients_wait_six_hours_for_a_server(
 
 @pytest.mark.soak
 @pytest.mark.timeout(600)
-def test_b76_at_ten_thousand(
-    outbox: Outbox, clock: FakeClock, closed_port: int, start_smtp: Any, vault: Vault
-) -> None:
+def test_b76_at_ten_thousand(outbox: Outbox, clock: FakeClock, closed_port: int, start_smtp: Any, vault: Vault) -> None:
     hold_through_an_outage(outbox, clock, start_smtp=start_smtp, port=closed_port, vault=vault, count=10_000)
 
 
@@ -419,9 +417,7 @@ def assert_each_has_one(mails: list[Any], ids: dict[str, str]) -> None:
         assert message["Date"].datetime == START
 
 
-def refuse_some(
-    outbox: Outbox, clock: FakeClock, *, start_smtp: Any, vault: Vault, count: int
-) -> None:
+def refuse_some(outbox: Outbox, clock: FakeClock, *, start_smtp: Any, vault: Vault, count: int) -> None:
     """Queue a notice for `count` recipients of whom a third is greylisted and a third refused for good."""
     server = start_smtp()
     outbox.put([letter(f"c{number}@example.com", bulk=True) for number in range(count)], at=START)

@@ -50,6 +50,10 @@ sources:
   orders: {csv: data/orders.csv, columns: {number: text}}
   accounts: {csv: data/accounts.csv}
   templates: {csv: data/templates.csv}
+  tickets: {csv: data/tickets.csv}
+  customers: {csv: data/customers.csv}
+  forum: {csv: data/forum.csv}
+  support: {csv: data/support.csv}
   company: {tables: [orders], columns: {activated_at: "moment?"}}
   domains: {csv: data/domains.csv}
   mail-log: {csv: data/mail_log.csv}
