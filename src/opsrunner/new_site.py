@@ -28,6 +28,7 @@ WAITING_FOR_DATA = frozenset(
         "overnight-orders.yaml",
         "partner-desk.yaml",
         "partner-scorecard.yaml",
+        "reminders.yaml",
         "repeat-tickets.yaml",
         "retention.yaml",
         "rewards.yaml",
