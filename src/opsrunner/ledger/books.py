@@ -8,8 +8,10 @@ from opsrunner.ledger.acts import Acts
 from opsrunner.ledger.audit import Audit
 from opsrunner.ledger.copies import Copies
 from opsrunner.ledger.database import Ledger
+from opsrunner.ledger.dates import Dates
 from opsrunner.ledger.days import Days
 from opsrunner.ledger.digests import Digests
+from opsrunner.ledger.downtimes import Downtimes
 from opsrunner.ledger.ends import Ends
 from opsrunner.ledger.finding_counts import FindingCounts
 from opsrunner.ledger.findings import Findings
@@ -61,6 +63,7 @@ class Books:
         self.acts = Acts(ledger)
         self.copies = Copies(ledger)
         self.foreign = ForeignBackups(ledger)
+        self.dates = Dates(ledger)
         self.findings = Findings(ledger)
         self.samples = Samples(ledger)
         self.seen_rows = SeenRows(ledger)
@@ -68,6 +71,7 @@ class Books:
         self.host_facts = HostFactsTable(ledger)
         self.tickets = Tickets(ledger)
         self.digests = Digests(ledger)
+        self.downtimes = Downtimes(ledger)
         self.absences = Absences(ledger)
         self.notes = Notes(ledger)
         self.audit = Audit(ledger)

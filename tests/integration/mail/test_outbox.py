@@ -269,8 +269,8 @@ def test_what_a_killed_sender_handed_over_goes_no_second_time(outbox: Outbox, cl
     mail = MemoryMail()
     clock.move(minutes=1)
     Post(outbox, mail, clock).once()
-    assert [message["Subject"] for _, message in mail.delivered] == ["3", "4"]
-    assert mail.delivered[0][1]["Message-ID"] == f"<{ids[3]}@example.com>"
+    assert [message["Subject"] for _, message in mail.delivered] == ["4", "3"]
+    assert mail.delivered[1][1]["Message-ID"] == f"<{ids[3]}@example.com>"
     assert outbox.counts(since=START, until=START + DAY) == (5, 5, 0)
     assert [row[0] for row in outbox._ledger.all("SELECT attempts FROM outbox ORDER BY id")] == [1, 1, 1, 2, 1]
     assert outbox._ledger.all("SELECT sent_at FROM outbox")[0][0].startswith("2026-11-21T01:00")

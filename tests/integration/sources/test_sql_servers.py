@@ -122,7 +122,6 @@ class TestReading:
         source = billing(server, database={"socket": server.socket, "user": user, "password": None})
         assert len(read(source)) == 4
 
-
     def test_nothing_of_the_environment_goes_along(
         self, server: DatabaseServer, read: Read, monkeypatch: pytest.MonkeyPatch
     ) -> None:
