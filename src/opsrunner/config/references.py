@@ -11,7 +11,9 @@ from opsrunner.model.routine import StepPlan
 from opsrunner.schedules.working_time import AROUND_THE_CLOCK
 from opsrunner.steps.task import TaskDefaults, TaskOptions
 
-Noun: TypeAlias = Literal["holder", "person", "host", "source", "store", "mail template", "routine", "calendar"]
+Noun: TypeAlias = Literal[
+    "holder", "person", "host", "source", "store", "mail template", "routine", "window", "calendar"
+]
 
 WORDS: Mapping[Noun, str] = {
     "holder": "role, roster or person",
@@ -21,6 +23,7 @@ WORDS: Mapping[Noun, str] = {
     "store": "store",
     "mail template": "mail template",
     "routine": "routine",
+    "window": "maintenance window",
     "calendar": "calendar",
 }
 
@@ -65,6 +68,8 @@ def of_options(step: StepPlan, path: Path, *, beside: bool) -> Iterator[Referenc
             yield from _named(options[own], (*inside, *option.split(".")), noun)
     yield from _of_lists(step, inside)
     yield from _of_finding_tasks(step.options.get("tasks"), (*inside, "tasks", "escalate"))
+    if step.kind == "expiries":
+        yield from _of_places(step.options.get("from"), (*inside, "from"))
 
 
 def _of_lists(step: StepPlan, path: Path) -> Iterator[Reference]:
@@ -87,6 +92,16 @@ def _of_finding_tasks(tasks: Any, path: Path) -> Iterator[Reference]:
     for position, rung in enumerate(rungs or ()):
         if isinstance(rung, Mapping) and "to" in rung:
             yield from _named(rung["to"], (*path, position, "to"), "holder")
+
+
+def _of_places(places: Any, path: Path) -> Iterator[Reference]:
+    """Return the sources that places take names and dates from."""
+    for position, place in enumerate(places if isinstance(places, list | tuple) else ()):
+        for form in ("", "rdap", "tls"):
+            keys = place.get(form) if form and isinstance(place, Mapping) else place
+            if isinstance(keys, Mapping) and "source" in keys:
+                where = (*path, position, form, "source") if form else (*path, position, "source")
+                yield from _named(keys["source"], where, "source")
 
 
 def of_people(options: TaskDefaults, path: Path) -> Iterator[Reference]:

@@ -26,6 +26,7 @@ from opsrunner.ledger.codec import outcome_to_text
 from opsrunner.ledger.whole_copies import copy_ledger
 from opsrunner.model.backup import CopyNote
 from opsrunner.model.finding import Audited
+from opsrunner.model.look import Look
 from opsrunner.model.mail import NewMail
 from opsrunner.model.outcome import Outcome, Row, StepStatus
 from opsrunner.model.routine import Routine, StepPlan
@@ -86,12 +87,14 @@ class Automated:
         mails: list[NewMail] = []
         notes: list[CopyNote] = []
         audits: list[Audited] = []
-        looks: list[TicketLook] = []
+        tickets: list[TicketLook] = []
         told: list[NoticeReport] = []
+        looks: list[Look] = []
         means = replace(
             self._means(self.site(), stop, mails, notes),
             found=audits.append,
             looked=looks.append,
+            looked_at_tickets=tickets.append,
             notices=self.notices.means(routine, told.append) if plan.kind == "notice" else None,
         )
 
@@ -109,8 +112,9 @@ class Automated:
             run_step(plan, context=context, tools=tools),
             notes=tuple(notes),
             audits=tuple(audits),
-            looks=tuple(looks),
+            ticket_looks=tuple(tickets),
             notices=tuple(told[-1:]),
+            looks=tuple(looks),
         )
 
     def report(self, run: Run, routine: Routine, plan: StepPlan, done: Done, *, at: datetime) -> None:
@@ -120,12 +124,14 @@ class Automated:
         self.books.copies.note(done.notes)
         for audited in done.audits:
             self.findings.audited(run, routine, plan, audited, at=at)
-        for look in done.looks:
-            self.books.tickets.write(look)
+        for ticket_look in done.ticket_looks:
+            self.books.tickets.write(ticket_look)
         for told in done.notices:
             self.notices.tasks.reported(run, routine, plan, told, at=at)
         if outcome.status is StepStatus.INTERRUPTED:
             return
+        for look in done.looks if not outcome.status.is_bad else ():
+            self.books.seen_rows.write(look, run=run.id, at=at)
         bad = [(part.key, part.message) for part in outcome.parts if part.status.is_bad]
         if outcome.status.is_bad and not bad:
             bad = [("", outcome.message)]
@@ -206,10 +212,13 @@ class Automated:
             open_store=self.open_store,
             copy_state=lambda to: copy_ledger(self.books.ledger.path, to),
             copies=self.books.copies,
+            dates=self.books.dates,
+            rdap=site.rdap,
             samples=self.books.samples.of,
             tickets=self.books.tickets.known,
             working_time=lambda name: time_of(name, almanac=self.almanac(), zone=site.timezone),
             timezone=site.timezone,
+            seen_rows=self.books.seen_rows.known,
             findings=lambda routine, step: self.books.findings.standing(
                 at=self.clock.now(), routine=routine, step=step
             ),

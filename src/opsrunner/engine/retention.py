@@ -97,6 +97,7 @@ class Retention:
             or forget.forget_notes(before=tasks)
             or forget.forget_hosts(before=runs)
             or forget.forget_facts(before=runs)
+            or self._books.dates.forget(before=runs)
             or forget.forget_rows(before=runs)
             or forget.forget_routines(before=tasks)
         )

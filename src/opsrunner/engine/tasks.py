@@ -99,7 +99,7 @@ class TaskOpener:
         """Tell whether a run can speak of a task of another run: keyed ones live on, but each row has its own."""
         if task.key is None or task.run is None:
             return task.key is not None
-        own = context["run"].get("key")
+        own = context.get("run", {}).get("key")
         return own is None or self._desk.books.known_rows.keys_of([task.run]).get(task.run) == own
 
     def _open_one(self, new: NewTask) -> Task | None:

@@ -28,6 +28,7 @@ _KEYS = {
     "host_facts": "routine, step, host",
     "ticket_states": "routine, step, ticket",
     "ticket_looks": "routine, step",
+    "seen_rows": "routine, step, digest",
     "known_rows": 'routine, "key"',
     "looks": "routine",
 }

@@ -134,7 +134,7 @@ def run(call: StepCall, means: Means) -> Outcome:
         looked = look(tickets, known, clocks, promises, now=now, most_first=options.most_first)
     except ConfigurationError as exc:
         raise StepFailed(exc.message, permanent=True) from exc
-    means.looked(_told(looked, call, options, now=now))
+    means.looked_at_tickets(_told(looked, call, options, now=now))
     return _outcome(looked, call, means, read=len(tickets), now=now)
 
 

@@ -45,6 +45,7 @@ NAVIGATION = (
     NavEntry(path="/calendar", label="Calendar", needs="owner"),
     NavEntry(path="/team", label="Team", needs="inside", is_near=True),
     NavEntry(path="/hosts", label="Hosts", needs="inside"),
+    NavEntry(path="/maintenance", label="Maintenance", needs="team"),
     NavEntry(path="/backups", label="Backups", needs="inside"),
     NavEntry(path="/notices", label="Notices", needs="inside"),
     NavEntry(path="/digests", label="Digests", needs="owner"),
