@@ -37,7 +37,7 @@ class _Tick(Fields):
     number: str = ""
     choice: str = ""
     answer: Annotated[tuple[str, ...], BeforeValidator(_as_list)] = ()
-    """Those of the task's form, in its order, '' for none. (A field called `form` would hide what a browser calls so.)"""
+    """Those of the task's form, in its order, '' for none. (A field named `form` would hide what browsers call so.)"""
     file: UploadFile | Literal[""] = ""
     struck: Annotated[tuple[int, ...], BeforeValidator(_as_list)] = ()
     back: str = "/"
