@@ -15,7 +15,6 @@ from opsrunner.engine.checklists import Checklists
 from opsrunner.engine.clock_guard import ClockGuard
 from opsrunner.engine.course import CourseTools
 from opsrunner.engine.daemon import Daemon, Parts
-from opsrunner.engine.doctor_patient import Patient
 from opsrunner.engine.entry_marks import EntryMarks
 from opsrunner.engine.events import RunEvent, ignore
 from opsrunner.engine.findings import FindingTasks
@@ -27,7 +26,7 @@ from opsrunner.engine.looks import Looks
 from opsrunner.engine.notices import NoticeHouse
 from opsrunner.engine.occasions import Occasions
 from opsrunner.engine.outage import Outage
-from opsrunner.engine.outbox import deliver_due, reach_mail
+from opsrunner.engine.outbox import deliver_due
 from opsrunner.engine.planning import Planning
 from opsrunner.engine.recovery import Recovery
 from opsrunner.engine.retention import Retention
@@ -40,7 +39,6 @@ from opsrunner.engine.state import ENTERED
 from opsrunner.engine.tasks import TaskOpener
 from opsrunner.engine.trial import Trial, TryResult
 from opsrunner.engine.workers import Workers
-from opsrunner.fleet.host_keys import KnownHosts
 from opsrunner.mail.maildir import MaildirTransport
 from opsrunner.mail.smtp import SmtpTransport
 from opsrunner.mail.transport import Transport
@@ -203,23 +201,6 @@ class App(OpenSite):
             return SmtpTransport(self.site.mail.smtp, vault=self.vault)
         folder = self.site.mail.maildir
         return MaildirTransport(self.root / folder if folder else self.state / "maildir")
-
-    def patient(self, *, every_page: bool = False, brief: bool = False) -> Patient:
-        """Return what the doctor looks at; see Patient for `every_page` and `brief`."""
-        known = KnownHosts(self.known_hosts)
-        return Patient(
-            site=self.site,
-            problems=self.loaded.problems,
-            warnings=self.loaded.warnings,
-            state=self.state,
-            books=self.books,
-            lock=self.lock,
-            now=self.clock.now(),
-            pinned=lambda host: bool(known.keys_of(host)),
-            every_page=every_page,
-            try_mail=lambda: reach_mail(self.site, state=self.state, vault=self.vault),
-            brief=brief,
-        )
 
     def run_by_hand(
         self,

@@ -17,8 +17,8 @@ from opsrunner.errors import UsageError
 
 if TYPE_CHECKING:
     from opsrunner.engine.in_force import SiteInForce
-    from opsrunner.ledger.holds import Hold
     from opsrunner.ledger.books import Books
+    from opsrunner.ledger.holds import Hold
     from opsrunner.model.rows import LookStanding
     from opsrunner.model.schedule import Occurrence, Schedule
     from opsrunner.schedules.almanac import Almanac
