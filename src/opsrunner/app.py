@@ -24,12 +24,12 @@ from opsrunner.engine.human import Human
 from opsrunner.engine.known_ledgers import KnownLedgers
 from opsrunner.engine.looks import Looks
 from opsrunner.engine.notices import NoticeHouse
-from opsrunner.engine.occasions import Occasions
 from opsrunner.engine.outage import Outage
-from opsrunner.engine.outbox import deliver_due
+from opsrunner.engine.outbox import deliver_due, way_out
 from opsrunner.engine.planning import Planning
 from opsrunner.engine.recovery import Recovery
 from opsrunner.engine.retention import Retention
+from opsrunner.engine.row_choice import RowChoice
 from opsrunner.engine.rungs import Rungs
 from opsrunner.engine.runner import Runner
 from opsrunner.engine.scheduler import AlarmClock
@@ -39,8 +39,6 @@ from opsrunner.engine.state import ENTERED
 from opsrunner.engine.tasks import TaskOpener
 from opsrunner.engine.trial import Trial, TryResult
 from opsrunner.engine.workers import Workers
-from opsrunner.mail.maildir import MaildirTransport
-from opsrunner.mail.smtp import SmtpTransport
 from opsrunner.mail.transport import Transport
 from opsrunner.model.routine import Routine
 from opsrunner.model.run import Run
@@ -82,13 +80,8 @@ class App(OpenSite):
     @cached_property
     def notices(self) -> NoticeHouse:
         """What notices to customers are given."""
-        return NoticeHouse(
-            desk=self.desk,
-            leave=self.leave,
-            stream=self.sources.stream,
-            is_trial=self._mails_stay,
-            now=self.clock.now,
-        )
+        stays, now = self._mails_stay, self.clock.now
+        return NoticeHouse(desk=self.desk, leave=self.leave, stream=self.sources.stream, is_trial=stays, now=now)
 
     def routine(self, name: str) -> Routine:
         """Return a routine in force. Raises NotFound with the closest name."""
@@ -173,7 +166,7 @@ class App(OpenSite):
             recovery=self.recovery,
             lock=self.lock,
             deliver=self.deliver,
-            occasions=Occasions(site=lambda: self.site, read_source=self.sources.read),
+            row_choice=RowChoice(site=lambda: self.site, read_source=self.sources.read),
         )
 
     @cached_property
@@ -195,12 +188,7 @@ class App(OpenSite):
 
     def transport(self) -> Transport:
         """Return how mails leave this site now."""
-        if self._mails_stay:
-            return MaildirTransport(self.state / "maildir")
-        if self.site.mail.smtp is not None:
-            return SmtpTransport(self.site.mail.smtp, vault=self.vault)
-        folder = self.site.mail.maildir
-        return MaildirTransport(self.root / folder if folder else self.state / "maildir")
+        return way_out(self.site, state=self.state, vault=self.vault, stays=self._mails_stay)
 
     def run_by_hand(
         self,

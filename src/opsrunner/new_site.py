@@ -21,14 +21,22 @@ WAITING_FOR_DATA = frozenset(
         "disputes.yaml",
         "feedback.yaml",
         "letters.yaml",
+        "new-orders.yaml",
+        "licences.yaml",
         "offer.yaml",
         "order-intake.yaml",
         "others-backups.yaml",
         "others-drill.yaml",
         "overnight-orders.yaml",
-        "reminders.yaml",
+        "partner-desk.yaml",
+        "partner-scorecard.yaml",
+        "repeat-tickets.yaml",
+        "renewals.yaml",
         "retention.yaml",
         "rewards.yaml",
+        "support-quality.yaml",
+        "support-queue.yaml",
+        "support-shift.yaml",
     }
 )
 """Routines that are nothing without the company's own data or windows; they come switched off."""

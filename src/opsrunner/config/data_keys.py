@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, TypeAlias, cast
 from pydantic import AfterValidator, Field, model_validator
 
 from opsrunner.config.fields import Flag, HostName, Keys, PositiveSeconds, SourceName, Text, Url, Zone
+from opsrunner.config.inbox_keys import FeedsKeys, ImapKeys
 from opsrunner.config.page_keys import PageKeys
 from opsrunner.config.sql_keys import SqlKeys
 from opsrunner.model.site import Column, Source
@@ -89,14 +90,16 @@ class StoreKeys(Keys):
         return chosen.to_settings()
 
 
-SourceKind: TypeAlias = Literal["csv", "sqlite", "sql", "http_json", "tables"]
+SourceKind: TypeAlias = Literal["csv", "sqlite", "sql", "http_json", "tables", "feeds", "imap"]
 
 SOURCE_KEYS: dict[SourceKind, frozenset[str]] = {
     "csv": frozenset({"delimiter", "encoding", "decimal"}),
     "sqlite": frozenset({"table", "query", "sql"}),
-    "sql": frozenset({"table", "query", "ready"}),
+    "sql": frozenset({"table", "query", "ready", "timeout"}),
     "http_json": frozenset({"items", "pages", "headers", "timeout"}),
     "tables": frozenset({"query"}),
+    "feeds": frozenset(),
+    "imap": frozenset(),
 }
 
 
@@ -116,13 +119,17 @@ def _check_items(path: str) -> str:
 
 
 class SourceKeys(Keys):
-    """Where rows come from; one of `csv`, `sqlite`, `sql`, `http_json` and `tables`."""
+    """Where rows come from; one of `csv`, `sqlite`, `sql`, `http_json`, `tables`, `feeds` and `imap`."""
 
     csv: Text | None = Field(default=None, description="Path of a file.")
     sqlite: Text | None = Field(default=None, description="Path of a database.")
     sql: SqlKeys | Text | None = Field(default=None, description="A database server.")
     http_json: Url | None = Field(default=None, description="Address that answers with JSON.")
-    tables: tuple[SourceName, ...] = Field(default=(), description="Other sources, side by side, for SQL over all of them.")
+    tables: tuple[SourceName, ...] = Field(
+        default=(), description="Other sources, side by side, for SQL over all of them."
+    )
+    feeds: FeedsKeys | None = Field(default=None, description="RSS and Atom feeds.")
+    imap: ImapKeys | None = Field(default=None, description="A mailbox.")
     columns: dict[Text, ColumnType] = Field(default_factory=dict)
     timezone: Zone | None = Field(default=None, description="Of moments without one. Default: the site's.")
     expect_rows: Flag = Field(default=False, description="No rows at all is an error.")
@@ -158,6 +165,12 @@ class SourceKeys(Keys):
         self._check_what_is_read()
         return self
 
+    @model_validator(mode="after")
+    def _own_shape(self) -> SourceKeys:
+        if self.columns and (self.feeds or self.imap):
+            raise ValueError("columns are not given for feeds and imap: they have columns of their own")
+        return self
+
     def _check_what_is_read(self) -> None:
         read = [key for key in ("table", "query", "ready") if getattr(self, key) is not None]
         if isinstance(self.sql, str) and self.sqlite is not None:
@@ -176,6 +189,9 @@ class SourceKeys(Keys):
 
     def to_source(self, name: str, timezone: str) -> Source:
         """Return the source; `where` holds `path`, `url` or `database`, and what else was given for its kind."""
+        own = self.feeds or self.imap
+        if own is not None:
+            return own.to_source(name, timezone=self.timezone or timezone, expect_rows=self.expect_rows)
         kind, where = self._place()
         given = {key for key in self.model_fields_set & SOURCE_KEYS[kind] if key != "sql"}
         ready = ready_query(self.ready).columns if self.ready else ()

@@ -28,7 +28,7 @@ from opsrunner.engine.workers import Workers
 from opsrunner.errors import ConfigurationError, NotFound, OpsrunnerError, Refused
 from opsrunner.ledger.books import Books
 from opsrunner.ledger.requests import Request
-from opsrunner.model.rows import Occasion
+from opsrunner.model.rows import KeyedRow
 from opsrunner.model.run import Run, RunStatus
 
 LOGGER = logging.getLogger("opsrunner")
@@ -241,7 +241,7 @@ class Daemon:
             actor=request.actor,
             at=now,
             rerun_of=request.detail.get("rerun_of"),
-            occasion=Occasion(key=said["key"], row=said["row"]) if said else None,
+            occasion=KeyedRow(key=said["key"], row=said["row"]) if said else None,
         )
 
     def _cancel(self, request: Request, now: datetime) -> Run:

@@ -11,7 +11,7 @@ from opsrunner.engine.by_hand import ByHand
 from opsrunner.engine.digest import DigestWriter
 from opsrunner.engine.events import RunEvent
 from opsrunner.engine.in_force import SiteInForce
-from opsrunner.engine.occasions import needs_row
+from opsrunner.engine.row_choice import needs_row
 from opsrunner.errors import NotFound, Refused
 from opsrunner.ledger.books import Books
 from opsrunner.model.run import Run
@@ -85,7 +85,7 @@ class Trial:
     def _row_for(self, name: str) -> str | None:
         """Return the key of a row for a routine that runs for rows alone. Raises Refused where there is none."""
         routine = self.in_force.site.routines[name]
-        return self.by_hand.occasions.first(routine).key if needs_row(routine) else None
+        return self.by_hand.row_choice.first(routine).key if needs_row(routine) else None
 
     def _drills_another(self, name: str) -> bool:
         steps = self.in_force.site.routines[name].steps

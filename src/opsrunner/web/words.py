@@ -18,7 +18,7 @@ from opsrunner.engine.moment_words import (
     when_words,
 )
 from opsrunner.engine.status_words import reason_words, status_word, tone_of
-from opsrunner.engine.task_words import STATUS_WORDS, evidence_words
+from opsrunner.engine.task_words import STATUS_WORDS, evidence_words, marks_of
 from opsrunner.model.person import Person
 from opsrunner.model.sizes import size_words
 from opsrunner.web.guard import Needs, may_enter
@@ -80,6 +80,7 @@ NAMES: dict[str, Any] = {
     "reason_words": reason_words,
     "status_word": status_word,
     "evidence_words": evidence_words,
+    "marks_of": marks_of,
     "task_status_words": STATUS_WORDS,
     "size_words": size_words,
     "hosts_of": hosts_of,

@@ -50,9 +50,15 @@ sources:
   orders: {csv: data/orders.csv, columns: {number: text}}
   accounts: {csv: data/accounts.csv}
   templates: {csv: data/templates.csv}
+  tickets: {csv: data/tickets.csv}
+  customers: {csv: data/customers.csv}
+  forum: {csv: data/forum.csv}
+  support: {csv: data/support.csv}
   services: {csv: data/services.csv}
   company: {tables: [orders], columns: {activated_at: "moment?"}}
   domains: {csv: data/domains.csv}
+  services: {csv: data/services.csv}
+  licences: {csv: data/licences.csv}
   mail-log: {csv: data/mail_log.csv}
 stores:
   offsite: {local: {path: copies}}
