@@ -122,7 +122,9 @@ class SourceKeys(Keys):
     sqlite: Text | None = Field(default=None, description="Path of a database.")
     sql: SqlKeys | Text | None = Field(default=None, description="A database server.")
     http_json: Url | None = Field(default=None, description="Address that answers with JSON.")
-    tables: tuple[SourceName, ...] = Field(default=(), description="Other sources, side by side, for SQL over all of them.")
+    tables: tuple[SourceName, ...] = Field(
+        default=(), description="Other sources, side by side, for SQL over all of them."
+    )
     columns: dict[Text, ColumnType] = Field(default_factory=dict)
     timezone: Zone | None = Field(default=None, description="Of moments without one. Default: the site's.")
     expect_rows: Flag = Field(default=False, description="No rows at all is an error.")
@@ -155,6 +157,8 @@ class SourceKeys(Keys):
             strange = self.model_fields_set & (keys - SOURCE_KEYS[kind])
             if other != kind and strange - {kind}:
                 raise ValueError(f"'{min(strange)}' does not go with {kind}")
+        if kind == "tables" and not self.tables:
+            raise ValueError("tables names the sources that are put side by side\nlist at least one")
         self._check_what_is_read()
         return self
 
