@@ -165,6 +165,8 @@ class SourceKeys(Keys):
             strange = self.model_fields_set & (keys - SOURCE_KEYS[kind])
             if other != kind and strange - {kind}:
                 raise ValueError(f"'{min(strange)}' does not go with {kind}")
+        if kind == "tables" and not self.tables:
+            raise ValueError("tables names the sources that are put side by side\nlist at least one")
         self._check_what_is_read()
         return self
 
