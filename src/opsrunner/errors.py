@@ -15,7 +15,7 @@
     ├── ExpressionError            an expression or template cannot be evaluated
     ├── MailFailed                 a mail could not be handed over
     │   └── MailServerUnavailable  no mail can be handed over now
-    ├── NoAnswer                   an HTTP request came to no answer
+    ├── NoAnswer                   an HTTP request, or a TLS handshake, came to no answer
     ├── StoreFailed                a store of copies did not do what was asked
     │   ├── StoreRefused           it refuses us: no right, wrong secret, a lock on the object
     │   └── NotStored              there is no such object

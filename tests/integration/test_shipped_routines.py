@@ -68,46 +68,7 @@ def put_program(folder: Path, name: str, script: str) -> None:
     path.chmod(0o700)
 
 
-def make_certificate(path: Path, *, days: int) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    subject = '/CN=shop.example.com/O=Fjord, "and" Sons'
-    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
-    subprocess.run(
-        [*command, "-subj", subject, "-days", str(days), "-keyout", str(path.with_suffix(".key")), "-out", str(path)],
-        check=True,
-        capture_output=True,
-    )
-
-
 Finder = Callable[[str, str], StepPlan]
-
-
-@pytest.mark.needs("openssl")
-def test_certificates_are_found_with_the_days_they_have_left(step: Finder, tmp_path: Path) -> None:
-    make_certificate(tmp_path / "live/shop.example.com/cert.pem", days=400)
-    make_certificate(tmp_path / "live/old.example.com/cert.pem", days=10)
-    (tmp_path / "live/broken.pem").write_text("-----BEGIN CERTIFICATE-----\nnonsense\n")
-    (tmp_path / "live/notes.pem").write_text("no certificate at all\n")
-
-    code, rows, _ = run(step("certificates", "files"), {"FOLDERS": str(tmp_path / "live"), "FILES": ""})
-
-    assert code == 0
-    by_folder = {Path(row["file"]).parent.name: row for row in rows}
-    states = {folder: row["state"] for folder, row in by_folder.items()}
-    assert states == {"shop.example.com": "fine", "old.example.com": "ending", "live": "unknown"}
-    assert int(by_folder["old.example.com"]["days_left"]) in (9, 10)  # whole days; it may be a second younger
-    assert by_folder["live"]["days_left"] == ""
-    assert all("shop.example.com" in row["subject"] for row in rows if row["state"] != "unknown")
-
-
-def test_certificates_that_nobody_can_find_are_not_fine(step: Finder, tmp_path: Path) -> None:
-    plan = step("certificates", "files")
-
-    code, rows, complaint = run(plan, {"FOLDERS": str(tmp_path), "FILES": ""})
-
-    assert code in plan.options["warn_codes"]
-    assert rows == []
-    assert "no certificate found" in complaint
 
 
 UNITS = """\

@@ -30,6 +30,7 @@ from opsrunner.config.site_keys import (
     LimitKeys,
     MailKeys,
     PersonKeys,
+    RdapKeys,
     SampleKeys,
     WebKeys,
 )
@@ -58,6 +59,7 @@ class SiteKeys(Keys):
     limits: LimitKeys = Field(default_factory=LimitKeys)
     heartbeat: HeartbeatKeys | None = None
     web: WebKeys = Field(default_factory=WebKeys)
+    rdap: RdapKeys = Field(default_factory=RdapKeys)
     sample: SampleKeys | None = None
 
 
@@ -188,6 +190,7 @@ def _site(keys: SiteKeys, root: Path, inventory: Inventory) -> Site:
         limits=keys.limits.to_limits(),
         heartbeat=Heartbeat(url=keys.heartbeat.url) if keys.heartbeat else None,
         web=WebSettings(listen=keys.web.listen, url=keys.web.url),
+        rdap=keys.rdap.to_settings(),
         sample_seed=keys.sample.seed if keys.sample else None,
     )
 

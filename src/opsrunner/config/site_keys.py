@@ -21,6 +21,9 @@ from opsrunner.config.fields import (
     Text,
     Url,
 )
+from opsrunner.expiries.bootstrap import is_trusted
+from opsrunner.expiries.names import BadName, to_ascii
+from opsrunner.model.expiry import IANA_RDAP, RdapSettings
 from opsrunner.model.person import Person
 from opsrunner.model.site import Host, Limits, MailSettings, SmtpSettings
 from opsrunner.steps.fields import Bytes, Seconds, Secret
@@ -220,6 +223,39 @@ class WebKeys(Keys):
                 "the page, or listen at 127.0.0.1"
             )
         return self
+
+
+def _check_suffix(name: str) -> str:
+    """Return a top-level domain, or a longer suffix, in its ASCII form."""
+    try:
+        return to_ascii(name.removeprefix("."))
+    except BadName as exc:
+        raise ValueError(f"'{name[:60]}' is no top-level domain: {exc}") from exc
+
+
+def _check_trust(address: str) -> str:
+    if not is_trusted(address):
+        raise ValueError(f"'{address[:60]}' has no TLS: anybody on the way could write what it answers\nuse https://")
+    return address
+
+
+TrustedUrl: TypeAlias = Annotated[Url, AfterValidator(_check_trust)]
+
+
+class RdapKeys(Keys):
+    """Whom to ask for the dates of domains."""
+
+    bases: dict[Annotated[Text, AfterValidator(_check_suffix)], TrustedUrl | None] = Field(
+        default_factory=dict,
+        description="By top-level domain: the address that questions begin with; null: nobody is asked.",
+    )
+    bootstrap: TrustedUrl | Literal[""] = Field(
+        default=IANA_RDAP, description="The list of all registries. Empty: it is not fetched, the packaged one holds."
+    )
+
+    def to_settings(self) -> RdapSettings:
+        """Return whom to ask."""
+        return RdapSettings(bases=self.bases, bootstrap=self.bootstrap)
 
 
 class SampleKeys(Keys):

@@ -19,13 +19,18 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from opsrunner.clock import Clock
 from opsrunner.errors import NotFound, StepFailed
 from opsrunner.model.backup import Copy, CopyNote
+from opsrunner.model.expiry import AskedPlace, DateAnswer, KeptText, RdapSettings, Resting
 from opsrunner.model.finding import Audited, KnownFinding
 from opsrunner.model.fleet import HostAnswer, Stopping
 from opsrunner.model.foreign import KnownForeign
+from opsrunner.model.look import Look
 from opsrunner.model.mail import NewMail
 from opsrunner.model.outcome import Outcome, Row
 from opsrunner.model.site import Host, Source
+from opsrunner.model.ticket import KnownTickets, TicketLook
 from opsrunner.notices.means import NoticeMeans
+from opsrunner.schedules.almanac import Almanac
+from opsrunner.schedules.working_time import WorkingTime, time_of
 from opsrunner.secrets import SecretRef, Vault
 from opsrunner.steps.team import Team
 from opsrunner.stores.base import Store
@@ -118,12 +123,59 @@ class Catalogue(Protocol):
         """Return what the last check of a step knew of backups that another tool makes."""
 
 
+class DateBook(Protocol):
+    """What is known of places that were asked when things end. What is kept here is kept at once: it is no act."""
+
+    def answers(self, place: AskedPlace, names: Sequence[str]) -> Mapping[str, DateAnswer]:
+        """Return what a place said of names, by name; those that it was never asked for are left out."""
+
+    def keep(self, answers: Sequence[DateAnswer]) -> None:
+        """Keep answers, each instead of the one before."""
+
+    def resting(self) -> Mapping[str, Resting]:
+        """Return the servers that had to be left alone when they were asked last, by name."""
+
+    def rest(self, resting: Sequence[Resting], *, recovered: Sequence[str]) -> None:
+        """Keep which servers are to be left alone until when, and which answer again."""
+
+    def text(self, name: str) -> KeptText | None:
+        """Return a text that was fetched, None where nobody tried."""
+
+    def keep_text(self, name: str, text: KeptText) -> None:
+        """Keep a text that was fetched, or that one tried to."""
+
+
 def _as_it_stands(name: str) -> tuple[str, ...]:
     return (name,)
 
 
 def _no_store(name: str) -> Store:
     raise NotFound(f"there is no store '{name}'")
+
+
+class _NothingKept:
+    """A book that forgets."""
+
+    def answers(self, place: AskedPlace, names: Sequence[str]) -> Mapping[str, DateAnswer]:  # noqa: ARG002
+        return {}
+
+    def keep(self, answers: Sequence[DateAnswer]) -> None:
+        pass
+
+    def resting(self) -> Mapping[str, Resting]:
+        return {}
+
+    def rest(self, resting: Sequence[Resting], *, recovered: Sequence[str]) -> None:
+        pass
+
+    def text(self, name: str) -> KeptText | None:  # noqa: ARG002
+        return None
+
+    def keep_text(self, name: str, text: KeptText) -> None:
+        pass
+
+
+NOTHING_KEPT: DateBook = _NothingKept()
 
 
 def _nothing_known(_routine: str, _step: str) -> list[KnownFinding]:
@@ -134,12 +186,32 @@ def _nothing_measured(_routine: str, _step: str) -> Mapping[str, Mapping[str, Se
     return {}
 
 
+def _none_known(_routine: str, _step: str, _digests: Collection[bytes]) -> frozenset[bytes]:
+    return frozenset()
+
+
+def _not_kept(_look: Look) -> None:
+    raise StepFailed("nobody writes down what was looked at", permanent=True)
+
+
 def _no_rows(_source: Source, _options: Mapping[str, Any]) -> Generator[Row]:
     yield from ()
 
 
 def _not_told(_audited: Audited) -> None:
     raise StepFailed("nobody writes down what an audit finds", permanent=True)
+
+
+def _no_tickets(_routine: str, _step: str) -> KnownTickets:
+    return KnownTickets()
+
+
+def _not_looked(_look: TicketLook) -> None:
+    raise StepFailed("nobody remembers how tickets stand", permanent=True)
+
+
+def _time_of(name: str) -> WorkingTime:
+    return time_of(name, almanac=Almanac(), zone="UTC")
 
 
 def _no_team() -> Team:
@@ -175,9 +247,25 @@ class Means:
     moment, the used bytes and the size in bytes."""
     found: Callable[[Audited], None] = _not_told
     """Tell what an audit found; it is written together with the step's outcome, whatever that is."""
+    tickets: Callable[[str, str], KnownTickets] = _no_tickets
+    """What a routine's step remembers of tickets."""
+    looked_at_tickets: Callable[[TicketLook], None] = _not_looked
+    """Tell how tickets stand; it is written together with the step's outcome, whatever that is."""
+    working_time: Callable[[str], WorkingTime] = _time_of
+    """Give the working time of a calendar of the site, or that around the clock; raises ConfigurationError."""
+    timezone: str = "UTC"
+    """The site's."""
+    seen_rows: Callable[[str, str, Collection[bytes]], frozenset[bytes]] = _none_known
+    """Of digests of rows, those that a routine's step has shown before."""
+    looked: Callable[[Look], None] = _not_kept
+    """Tell what rows are shown; it is written together with the step's outcome, if that is good."""
     addresses: Callable[[str], tuple[str, ...]] = _as_it_stands
     """Turn a role, roster, person or mail address into mail addresses; raises StepFailed for a name
     that is not known. An address stands for itself."""
+    dates: DateBook = NOTHING_KEPT
+    """What asked places said of when things end."""
+    rdap: RdapSettings = RdapSettings()
+    """Whom to ask for the dates of domains."""
     team: Callable[[], Team] = _no_team
     """Tell who is away, who holds what, and what is open."""
     reports: tuple[Path, ...] = ()

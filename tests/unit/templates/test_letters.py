@@ -58,6 +58,9 @@ LETTERS: list[tuple[str, str, dict[str, Any], str]] = [
     ("renewal", "tomorrow", NOTICE | {"days": 1}, "fjord.example ends tomorrow"),
     ("renewal", "today", NOTICE | {"days": 0}, "fjord.example ends today"),
     ("renewal", "over", NOTICE | {"days": -2}, "fjord.example has ended"),
+    ("hosting", "weeks ahead", NOTICE, "Your hosting of fjord.example ends in 14 days"),
+    ("hosting", "tomorrow", NOTICE | {"days": 1}, "ends tomorrow"),
+    ("hosting", "over", NOTICE | {"days": -2}, "has ended"),
     ("maintenance", "announced", DOWNTIME, WINDOW["when"]),
     ("maintenance", "begins", DOWNTIME | {"rung": "start"}, "It begins: Kernel on web3"),
     ("maintenance", "post", DOWNTIME | {"rung": "post", "post": POST}, "The second disk is in."),
@@ -76,6 +79,8 @@ LETTERS: list[tuple[str, str, dict[str, Any], str]] = [
 ]
 ROW: dict[str, Any] = {
     "account": "fjord01",
+    "product": "Business",
+    "domain": "fjord.example",
     "ticket": "T261121-02",
     "subject": "No mail since this morning",
     "credit": 250,
