@@ -29,6 +29,7 @@ TOPICS: tuple[str, ...] = (
     "backup",
     "backup_large",
     "fleet",
+    "feeds",
     "renewals",
 )
 """One module each; its `figures()` yields what it measured."""

@@ -15,7 +15,6 @@ from opsrunner.engine.checklists import Checklists
 from opsrunner.engine.clock_guard import ClockGuard
 from opsrunner.engine.course import CourseTools
 from opsrunner.engine.daemon import Daemon, Parts
-from opsrunner.engine.doctor_patient import Patient
 from opsrunner.engine.entry_marks import EntryMarks
 from opsrunner.engine.events import RunEvent, ignore
 from opsrunner.engine.findings import FindingTasks
@@ -25,25 +24,21 @@ from opsrunner.engine.human import Human
 from opsrunner.engine.known_ledgers import KnownLedgers
 from opsrunner.engine.looks import Looks
 from opsrunner.engine.notices import NoticeHouse
-from opsrunner.engine.occasions import Occasions
 from opsrunner.engine.outage import Outage
-from opsrunner.engine.outbox import deliver_due, reach_mail
+from opsrunner.engine.outbox import deliver_due, way_out
 from opsrunner.engine.planning import Planning
 from opsrunner.engine.recovery import Recovery
 from opsrunner.engine.retention import Retention
+from opsrunner.engine.row_choice import RowChoice
 from opsrunner.engine.rungs import Rungs
 from opsrunner.engine.runner import Runner
 from opsrunner.engine.scheduler import AlarmClock
 from opsrunner.engine.service import Face, Service
 from opsrunner.engine.settling import Settling
-from opsrunner.engine.site_sources import SiteSources
 from opsrunner.engine.state import ENTERED
 from opsrunner.engine.tasks import TaskOpener
 from opsrunner.engine.trial import Trial, TryResult
 from opsrunner.engine.workers import Workers
-from opsrunner.fleet.host_keys import KnownHosts
-from opsrunner.mail.maildir import MaildirTransport
-from opsrunner.mail.smtp import SmtpTransport
 from opsrunner.mail.transport import Transport
 from opsrunner.model.routine import Routine
 from opsrunner.model.run import Run
@@ -68,11 +63,6 @@ class App(OpenSite):
         self.draining, self.hurry = threading.Event(), threading.Event()
 
     @cached_property
-    def sources(self) -> SiteSources:
-        """Where rows come from."""
-        return SiteSources(site=lambda: self.site, state=self.state, vault=self.vault, clock=self.clock)
-
-    @cached_property
     def alerts(self) -> Alerts:
         """The mails that go at once."""
         return Alerts(self.desk)
@@ -90,13 +80,8 @@ class App(OpenSite):
     @cached_property
     def notices(self) -> NoticeHouse:
         """What notices to customers are given."""
-        return NoticeHouse(
-            desk=self.desk,
-            leave=self.leave,
-            stream=self.sources.stream,
-            is_trial=self._mails_stay,
-            now=self.clock.now,
-        )
+        stays, now = self._mails_stay, self.clock.now
+        return NoticeHouse(desk=self.desk, leave=self.leave, stream=self.sources.stream, is_trial=stays, now=now)
 
     def routine(self, name: str) -> Routine:
         """Return a routine in force. Raises NotFound with the closest name."""
@@ -181,7 +166,7 @@ class App(OpenSite):
             recovery=self.recovery,
             lock=self.lock,
             deliver=self.deliver,
-            occasions=Occasions(site=lambda: self.site, read_source=self.sources.read),
+            row_choice=RowChoice(site=lambda: self.site, read_source=self.sources.read),
         )
 
     @cached_property
@@ -203,29 +188,7 @@ class App(OpenSite):
 
     def transport(self) -> Transport:
         """Return how mails leave this site now."""
-        if self._mails_stay:
-            return MaildirTransport(self.state / "maildir")
-        if self.site.mail.smtp is not None:
-            return SmtpTransport(self.site.mail.smtp, vault=self.vault)
-        folder = self.site.mail.maildir
-        return MaildirTransport(self.root / folder if folder else self.state / "maildir")
-
-    def patient(self, *, every_page: bool = False, brief: bool = False) -> Patient:
-        """Return what the doctor looks at; see Patient for `every_page` and `brief`."""
-        known = KnownHosts(self.known_hosts)
-        return Patient(
-            site=self.site,
-            problems=self.loaded.problems,
-            warnings=self.loaded.warnings,
-            state=self.state,
-            books=self.books,
-            lock=self.lock,
-            now=self.clock.now(),
-            pinned=lambda host: bool(known.keys_of(host)),
-            every_page=every_page,
-            try_mail=lambda: reach_mail(self.site, state=self.state, vault=self.vault),
-            brief=brief,
-        )
+        return way_out(self.site, state=self.state, vault=self.vault, stays=self._mails_stay)
 
     def run_by_hand(
         self,
@@ -253,6 +216,7 @@ class App(OpenSite):
             by_hand=self.by_hand,
             digests=self.digests,
             deliver=self.deliver,
+            announce=lambda: self.announcer.work(self.clock.now()),
         )
         return trial.run(actor=actor, on_event=on_event)
 
@@ -305,6 +269,7 @@ class App(OpenSite):
             outage=self.outage,
             workers=workers,
             deliver=self.deliver,
+            announce=lambda: self.announcer.work(self.clock.now()),
             pinger=self.pinger,
             grace_seconds=lambda: self.site.limits.grace_seconds,
             draining=self.draining,

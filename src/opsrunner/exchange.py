@@ -6,6 +6,7 @@ are answers like any other; who asked decides.
 
 from __future__ import annotations
 
+import ipaddress
 import logging
 import socket
 import ssl
@@ -49,6 +50,8 @@ class Ask:
     json: Any = None
     verify: bool = True
     """Whether the server's certificate must be valid."""
+    public_only: bool = False
+    """Whether a server in a network of our own is left alone: an address that somebody else chose leads anywhere."""
     most_bytes: int
 
 
@@ -66,6 +69,8 @@ class Reply:
     """The server's certificate in DER form, where the connection was TLS."""
     headers: Mapping[str, str] = field(default_factory=dict)
     """By their names in small letters."""
+    peer: str = ""
+    """The address of the server, as the network has it."""
 
 
 class Exchange:
@@ -75,9 +80,12 @@ class Exchange:
     would never meet them.
     """
 
-    def __init__(self, ask: Ask, *, clock: Clock) -> None:
+    def __init__(self, ask: Ask, *, clock: Clock, tls: ssl.SSLContext | None = None) -> None:
+        """`tls` goes before `ask.verify`: one context for many exchanges, since each takes 10 ms to make."""
         self._ask = ask
         self._clock = clock
+        self._tls = tls
+        self._peer = ""
         self._sockets: list[socket.socket] = []
         self._lock = threading.Lock()
         self._over = threading.Event()
@@ -112,7 +120,7 @@ class Exchange:
         logging.getLogger("httpx2").setLevel(logging.WARNING)  # at INFO it writes whole URLs into the log
         timeout = httpx2.Timeout(timeout_seconds)
         try:
-            context = client_context(verify=self._ask.verify)
+            context = self._tls or client_context(verify=self._ask.verify)
             with httpx2.Client(verify=context, trust_env=False, timeout=timeout) as client:
                 self._reply = self._send(client)
         except NoAnswer as exc:
@@ -150,6 +158,7 @@ class Exchange:
                 truncated=truncated,
                 certificate=tls.getpeercert(True) if tls is not None else None,
                 headers={name.lower(): value for name, value in response.headers.items()},
+                peer=self._peer,
             )
 
     def _body(self, response: httpx2.Response) -> tuple[bytes, bool]:
@@ -166,6 +175,10 @@ class Exchange:
             opened: socket.socket = details["return_value"].get_extra_info("socket")
             with self._lock:
                 self._sockets.append(opened.dup())  # TLS takes the first one over
+            self._peer = str(opened.getpeername()[0])
+            if self._ask.public_only and not is_public(self._peer):
+                details["return_value"].close()
+                raise NoAnswer(f"it leads into a network of our own, to {self._peer}", kind="unsendable")
             if self._aborted:
                 self._hang_up()
         if event in ("connection.connect_tcp.complete", "connection.start_tls.complete"):
@@ -210,6 +223,13 @@ class Exchange:
 
     def _failed(self, reason: str) -> NoAnswer:
         return NoAnswer(reason, was_sent=self._sent)
+
+
+def is_public(address: str) -> bool:
+    """Tell whether an IP address is one of the Internet: neither this machine nor a private network."""
+    found = ipaddress.ip_address(address.partition("%")[0])
+    mapped = found.ipv4_mapped if isinstance(found, ipaddress.IPv6Address) else None
+    return (mapped or found).is_global
 
 
 def _decoded(pieces: Iterable[bytes], encoding: str) -> Iterator[bytes]:

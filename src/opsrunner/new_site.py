@@ -15,23 +15,32 @@ from opsrunner.packaged import library
 STARTER = Path(__file__).resolve().parent / "starter"
 WAITING_FOR_DATA = frozenset(
     {
+        "maintenance-eve.yaml",
         "abuse.yaml",
         "books.yaml",
         "disputes.yaml",
         "feedback.yaml",
         "letters.yaml",
+        "new-orders.yaml",
         "licences.yaml",
         "offer.yaml",
         "order-intake.yaml",
         "others-backups.yaml",
         "others-drill.yaml",
         "overnight-orders.yaml",
+        "partner-desk.yaml",
+        "partner-scorecard.yaml",
+        "reminders.yaml",
+        "repeat-tickets.yaml",
         "renewals.yaml",
         "retention.yaml",
         "rewards.yaml",
+        "support-quality.yaml",
+        "support-queue.yaml",
+        "support-shift.yaml",
     }
 )
-"""Routines that are nothing without the company's own data; they come switched off."""
+"""Routines that are nothing without the company's own data or windows; they come switched off."""
 _BLANK = re.compile(r"@(company|timezone|owner_name|owner_email)@")
 SECRETS = "secrets"
 GIT_IGNORE = f"/var/\n/.opsrunner-state\n/{SECRETS}/\n"

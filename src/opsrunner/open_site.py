@@ -27,11 +27,15 @@ from opsrunner.secrets import Vault
 if TYPE_CHECKING:
     from opsrunner.engine.absences import Absences
     from opsrunner.engine.accepting import Accepting
+    from opsrunner.engine.announcer import Announcer
     from opsrunner.engine.backups import Backups
     from opsrunner.engine.digest import DigestWriter
+    from opsrunner.engine.doctor_patient import Patient
+    from opsrunner.engine.downtime_acts import DowntimeActs
     from opsrunner.engine.leaving import Leave
     from opsrunner.engine.routine_acts import RoutineActs
     from opsrunner.engine.sign_in import SignIn
+    from opsrunner.engine.site_sources import SiteSources
     from opsrunner.engine.ticks import Ticks
     from opsrunner.fleet.fleet import Fleet
     from opsrunner.stores.base import Store
@@ -81,7 +85,7 @@ class OpenSite:
 
         The state of a trial is made anew each time, and not remembered.
         """
-        self.root, self.state, self.clock = root, state, clock
+        self.root, self.state, self.clock, self.is_trial = root, state, clock, is_trial
         self.vault = Vault(root)
         known = None if is_trial else KnownLedgers(root)
         if known is not None:
@@ -148,6 +152,27 @@ class OpenSite:
         from opsrunner.engine.routine_acts import RoutineActs  # noqa: PLC0415 - as above
 
         return RoutineActs(self.desk)
+
+    @cached_property
+    def downtime_acts(self) -> DowntimeActs:
+        """What staff do about windows and incidents."""
+        from opsrunner.engine.downtime_acts import DowntimeActs  # noqa: PLC0415 - as above
+
+        return DowntimeActs(self.desk)
+
+    @cached_property
+    def sources(self) -> SiteSources:
+        """Where rows come from."""
+        from opsrunner.engine.site_sources import SiteSources  # noqa: PLC0415 - as above
+
+        return SiteSources(site=lambda: self.site, state=self.state, vault=self.vault, clock=self.clock)
+
+    @cached_property
+    def announcer(self) -> Announcer:
+        """What keeps maintenance windows and incidents."""
+        from opsrunner.engine.announcer import Announcer  # noqa: PLC0415 - as above
+
+        return Announcer(self.desk, read=self.sources.read, is_trial=self.is_trial)
 
     @cached_property
     def accepting(self) -> Accepting:
@@ -220,6 +245,27 @@ class OpenSite:
     def lock(self) -> StateLock:
         """The lock of the state folder."""
         return StateLock(self.state)
+
+    def patient(self, *, every_page: bool = False, brief: bool = False) -> Patient:
+        """Return what the doctor looks at; see Patient for `every_page` and `brief`."""
+        from opsrunner.engine.doctor_patient import Patient  # noqa: PLC0415 - as above
+        from opsrunner.engine.outbox import reach_mail  # noqa: PLC0415 - as above
+        from opsrunner.fleet.host_keys import KnownHosts  # noqa: PLC0415 - as above
+
+        known = KnownHosts(self.known_hosts)
+        return Patient(
+            site=self.site,
+            problems=self.loaded.problems,
+            warnings=self.loaded.warnings,
+            state=self.state,
+            books=self.books,
+            lock=self.lock,
+            now=self.clock.now(),
+            pinned=lambda host: bool(known.keys_of(host)),
+            every_page=every_page,
+            try_mail=lambda: reach_mail(self.site, state=self.state, vault=self.vault),
+            brief=brief,
+        )
 
     def daemon_lives(self) -> bool:
         """Tell whether a daemon works on this state."""

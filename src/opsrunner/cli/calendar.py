@@ -39,6 +39,7 @@ def calendar(session: Session, from_: str, until: str | None) -> int:
     What the ledger knows of the past stands in the place of what was planned.
     """
     from opsrunner.cli.moments import parse_moment
+    from opsrunner.engine.calendar_downtimes import downtime_forecasts
     from opsrunner.engine.forecast import forecast
 
     with session.opened() as app:
@@ -56,6 +57,8 @@ def calendar(session: Session, from_: str, until: str | None) -> int:
             books=app.books,
             people=app.people,
         )
+        windows = downtime_forecasts(app.desk, from_=start - ONE_MICROSECOND, until=end - ONE_MICROSECOND, now=now)
+        found = sorted([*found, *windows], key=lambda item: (item.planned_at, item.routine, item.nominal_at))
         if session.as_json:
             session.print_json([_view(item) for item in found])
         else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,6 +13,7 @@ from opsrunner.cli.session import Session
 from opsrunner.errors import UsageError
 
 if TYPE_CHECKING:
+    from opsrunner.config.json_schema import SchemaName
     from opsrunner.model.site import Problem, Site
 
 EXAMPLE = """
@@ -20,7 +21,7 @@ opsrunner check
 opsrunner check routines/nightly-backups.yaml
 opsrunner check --schema routine > routine.json
 """
-SCHEMAS = ("routine", "site", "checklist")
+SCHEMAS = ("routine", "site", "checklist", "maintenance")
 
 
 @verb(EXAMPLE)
@@ -35,7 +36,7 @@ SCHEMAS = ("routine", "site", "checklist")
 @json_option
 @site_options
 @click.pass_obj
-def check(session: Session, path: Path | None, schema: Literal["routine", "site", "checklist"] | None) -> int:
+def check(session: Session, path: Path | None, schema: SchemaName | None) -> int:
     """Say every mistake in the site's files, each with file, line, column and a hint.
 
     PATH is a site's folder or one of its files; by default the whole site. Exit code 2 where there is a
@@ -83,7 +84,7 @@ def _what_is_fine(site: Site | None, path: Path | None) -> str:
     return f"{count_words(len(site.routines), 'routine')}, {count_words(len(lists), 'checklist')}"
 
 
-def _print_schema(name: Literal["routine", "site", "checklist"]) -> int:
+def _print_schema(name: SchemaName) -> int:
     import json
 
     from opsrunner.config.json_schema import schema_of

@@ -16,10 +16,12 @@ from opsrunner.cli.session import Session
 from opsrunner.errors import UsageError
 
 if TYPE_CHECKING:
+    from opsrunner.engine.in_force import SiteInForce
     from opsrunner.ledger.books import Books
     from opsrunner.ledger.holds import Hold
     from opsrunner.model.rows import LookStanding
-    from opsrunner.model.schedule import Occurrence
+    from opsrunner.model.schedule import Occurrence, Schedule
+    from opsrunner.schedules.almanac import Almanac
 
 EXAMPLE = """
 opsrunner next nightly-backups --count 10
@@ -84,7 +86,8 @@ def _next_of_routine(session: Session, routine_id: str, *, after: str | None, co
     zone = _zone_of(routine.schedule.rules, force.site.timezone)
     start = _after(after, now=now, zone=ZoneInfo(zone))
     holds = _holds(session, routine_id, since=min(start, now))
-    found = next_times(routine, holds=holds, world=world_of(force.site, force.almanac), after=start, count=count)
+    almanac = _almanac(session, force, routine.schedule)
+    found = next_times(routine, holds=holds, world=world_of(force.site, almanac), after=start, count=count)
     if session.as_json:
         _print_occurrences(session, found, zone=zone)
         return 0
@@ -125,6 +128,17 @@ def _books(session: Session) -> Iterator[Books | None]:
         yield books
     finally:
         books.ledger.close()
+
+
+def _almanac(session: Session, force: SiteInForce, schedule: Schedule) -> Almanac:
+    """Return the site's calendars; where the schedule goes by windows, with what was changed of these."""
+    from opsrunner.engine.in_force import FIRST_MOMENT, almanac_of
+    from opsrunner.schedules.window_rules import windows_of
+
+    if not windows_of(schedule):
+        return force.almanac
+    with _books(session) as books:
+        return force.almanac if books is None else almanac_of(force.site, books.downtimes.changes(since=FIRST_MOMENT))
 
 
 def _after(text: str | None, *, now: datetime, zone: ZoneInfo) -> datetime:
@@ -170,6 +184,8 @@ def _note(occurrence: Occurrence, held: str) -> str:
         "frozen": "left out: frozen",
         "holiday": "left out: holiday",
         "coalesced": "left out: a later one stands for it",
+        "outside": "left out: outside of its maintenance window",
+        "cancelled": "left out: its maintenance window was cancelled",
     }
     return "; ".join(part for part in (occurrence.shift, reasons.get(held, held)) if part)
 

@@ -13,8 +13,8 @@ from opsrunner.cli.views import task_view
 from opsrunner.engine.finding_words import times_came
 from opsrunner.engine.moment_words import due_words, when_words
 from opsrunner.engine.status_words import status_word, tone_of
-from opsrunner.engine.task_words import evidence_words
-from opsrunner.model.routine import EvidenceSpec
+from opsrunner.engine.task_words import evidence_words, field_words
+from opsrunner.model.routine import EvidenceSpec, FormField
 from opsrunner.model.task import Task, TaskKind
 
 if TYPE_CHECKING:
@@ -100,6 +100,7 @@ def _asks_for(spec: EvidenceSpec | None) -> str:
         (spec.number, number + _bounds(spec)),
         ("required" if spec.choice else None, f"one of {', '.join(spec.choice)}"),
         (spec.file, "a file"),
+        *((field.need, field_words(field)) for field in spec.form),
     )
     return ", ".join(words if need == "required" else f"{words} if you like" for need, words in asked if need)
 
@@ -119,8 +120,15 @@ def _options(spec: EvidenceSpec | None) -> str:
         " --number N" if spec.number == "required" else "",
         f" --choice '{spec.choice[0]}'" if spec.choice else "",
         " --file PATH" if spec.file == "required" else "",
+        *(f" --evidence {field.name}={_example(field)}" for field in spec.form if field.need == "required"),
     )
     return "".join(options)
+
+
+def _example(field: FormField) -> str:
+    if field.kind == "choice":
+        return f"'{field.choice[0]}'"
+    return "'…'" if field.kind == "text" or field.maximum is None else f"{field.maximum:g}"
 
 
 def _rows_table(task: Task) -> tuple[list[Column], list[Sequence[CellLike]]]:

@@ -91,7 +91,7 @@ def _preview(session: Session, app: App, routine: str, *, row: str | None) -> in
     from opsrunner.engine.preview import preview_run
 
     found = routine_named(app, routine)
-    occasion = None if row is None else app.by_hand.occasions.named(found, row)
+    occasion = None if row is None else app.by_hand.row_choice.named(found, row)
     steps = preview_run(found, app.site, state=app.state, now=app.clock.now(), occasion=occasion)
     if session.as_json:
         session.print_json({"routine": routine, "name": found.name, "steps": steps})

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 EXAMPLE = """
 opsrunner tick 12 --note "read it; all databases are there"
 opsrunner tick 13 --number 41.5 --file drill.txt
+opsrunner tick 16 --evidence knowledge=4 --evidence courtesy=5 --note "clear and kind"
 opsrunner tick 14 --could-not --note "the panel is down"
 opsrunner tick 15 --strike 2 --strike 5
 """
@@ -30,6 +31,13 @@ opsrunner tick 15 --strike 2 --strike 5
 @click.option("--note", default="", help="What you found and did; a line is enough.")
 @click.option("--number", type=float, help="The number that the task asks for.")
 @click.option("--choice", default="", help="One of the choices that the task gives.")
+@click.option(
+    "--evidence",
+    "answers",
+    multiple=True,
+    metavar="FIELD=ANSWER",
+    help="An answer of the form that the task asks for; once for each field.",
+)
 @click.option("--file", "file_", type=click.Path(path_type=Path), help="A file as evidence; a copy is kept.")
 @click.option("--not-applicable", is_flag=True, help="There was nothing to do.")
 @click.option("--could-not", is_flag=True, help="It could not be done; say why with --note.")
@@ -52,6 +60,7 @@ def tick(
     note: str,
     number: float | None,
     choice: str,
+    answers: tuple[str, ...],
     file_: Path | None,
     not_applicable: bool,
     could_not: bool,
@@ -61,7 +70,7 @@ def tick(
     from opsrunner.cli.lookup import acting_person
     from opsrunner.model.task import Evidence
 
-    status = _mark(not_applicable=not_applicable, could_not=could_not)
+    status, form = _mark(not_applicable=not_applicable, could_not=could_not), _form(answers)
     with session.opened() as app:
         actor = acting_person(session, app)
         task = app.books.tasks.get(task_id)
@@ -70,12 +79,25 @@ def tick(
             task_id,
             actor=actor,
             status=status,
-            evidence=Evidence(note=note, number=number, choice=choice, file=kept),
+            evidence=Evidence(note=note, number=number, choice=choice, file=kept, form=form),
             struck=[position - 1 for position in struck],
             at=app.clock.now(),
         )
         _tell(session, app, ticked, actor=actor)
     return 0
+
+
+def _form(answers: tuple[str, ...]) -> dict[str, float | str]:
+    """Return `knowledge=4` and the like by field."""
+    form: dict[str, float | str] = {}
+    for answer in answers:
+        name, equals, value = answer.partition("=")
+        if not equals or not name.strip():
+            raise UsageError(f"--evidence {answer[:60]!r}: write FIELD=ANSWER, such as knowledge=4")
+        if name.strip() in form:
+            raise UsageError(f"--evidence {name.strip()[:40]} is given twice")
+        form[name.strip()] = value
+    return form
 
 
 def _mark(*, not_applicable: bool, could_not: bool) -> TaskStatus:

@@ -30,6 +30,10 @@ SECTIONS: Mapping[str, Mapping[str, Verb]] = {
     "Time": {
         "next": Verb(place="next:next_times", summary="Show when a routine, or a cron expression, is due."),
         "calendar": Verb(place="calendar:calendar", summary="Show all that is due in a period, with its tasks."),
+        "maintenance": Verb(
+            place="maintenance:maintenance", summary="Show maintenance windows; start, end and move them."
+        ),
+        "incident": Verb(place="incident:incident", summary="Open an incident, say how it stands, end it."),
         "pause": Verb(place="holds:pause", summary="Leave a routine out until a day; it resumes by itself."),
         "resume": Verb(place="holds:resume", summary="End a pause now."),
         "skip": Verb(place="holds:skip", summary="Leave out one due time of a routine."),

@@ -75,6 +75,7 @@ def task_view(task: Task, *, now: datetime, person: str | None = None) -> dict[s
         "link": task.link,
         "wait": task.wait,
         "approve_by": task.approve_by,
+        "not_by": task.not_by,
         "rows": task.rows,
         "struck": task.struck,
         "opened_at": task.opened_at,

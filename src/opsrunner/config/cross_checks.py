@@ -12,6 +12,7 @@ from opsrunner.config.report import Report
 from opsrunner.config.routine_file import RoutineDraft
 from opsrunner.model.schedule import Calendar, OffsetRule
 from opsrunner.model.site import Problem
+from opsrunner.schedules.window_rules import is_of_window
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +55,7 @@ def routine_problems(drafts: Mapping[str, RoutineDraft], known: Known) -> dict[s
             report.add(("schedule",), f"the offsets go in a circle: {circles[id_]}")
         _note_rename(draft, drafts, renamed, report)
         _note_drills(draft, drafts, report)
+        _note_windows_of_others(draft, drafts, report)
         if report:
             found[id_] = report.problems()
     return found
@@ -85,6 +87,17 @@ def _note_rename(
     elif former in renamed:
         report.add(("renamed_from",), f"'{renamed[former]}' says too that it was '{former}'")
     renamed.setdefault(former, draft.id)
+
+
+def _note_windows_of_others(draft: RoutineDraft, drafts: Mapping[str, RoutineDraft], report: Report) -> None:
+    """Note what goes by a routine that goes by a window: it would not move with that."""
+    for position, rule in enumerate(draft.routine.schedule.rules if draft.routine else ()):
+        other = drafts.get(rule.of) if isinstance(rule, OffsetRule) else None
+        rules = other.routine.schedule.rules if other is not None and other.routine is not None else ()
+        window = next((one.of for one in rules if is_of_window(one)), None)
+        if other is not None and window is not None:
+            message = f"'{other.id}' goes by {window}, and what goes by it would not move with the window"
+            report.add(("schedule", position, "of"), message, f"write of: {window}, with the whole offset")
 
 
 def _note_drills(draft: RoutineDraft, drafts: Mapping[str, RoutineDraft], report: Report) -> None:

@@ -8,10 +8,12 @@ from typing import Annotated, Any, Literal, TypeAlias, cast
 from pydantic import AfterValidator, Field, model_validator
 
 from opsrunner.config.fields import Flag, HostName, Keys, PositiveSeconds, SourceName, Text, Url, Zone
+from opsrunner.config.inbox_keys import FeedsKeys, ImapKeys
 from opsrunner.config.page_keys import PageKeys
 from opsrunner.config.sql_keys import SqlKeys
 from opsrunner.model.site import Column, Source
 from opsrunner.model.store import LocalStore, S3Store, SftpStore, StoreSettings
+from opsrunner.sources.bounce_columns import BOUNCE_COLUMNS
 from opsrunner.sources.json_paths import check_path
 from opsrunner.sources.ready_queries import ready_query
 from opsrunner.steps.fields import Secret, TextOrSecret
@@ -89,14 +91,17 @@ class StoreKeys(Keys):
         return chosen.to_settings()
 
 
-SourceKind: TypeAlias = Literal["csv", "sqlite", "sql", "http_json", "tables"]
+SourceKind: TypeAlias = Literal["csv", "sqlite", "sql", "http_json", "tables", "feeds", "imap", "bounces"]
 
 SOURCE_KEYS: dict[SourceKind, frozenset[str]] = {
     "csv": frozenset({"delimiter", "encoding", "decimal"}),
     "sqlite": frozenset({"table", "query", "sql"}),
-    "sql": frozenset({"table", "query", "ready"}),
+    "sql": frozenset({"table", "query", "ready", "timeout"}),
     "http_json": frozenset({"items", "pages", "headers", "timeout"}),
     "tables": frozenset({"query"}),
+    "feeds": frozenset(),
+    "imap": frozenset(),
+    "bounces": frozenset(),
 }
 
 
@@ -116,13 +121,18 @@ def _check_items(path: str) -> str:
 
 
 class SourceKeys(Keys):
-    """Where rows come from; one of `csv`, `sqlite`, `sql`, `http_json` and `tables`."""
+    """Where rows come from; one of `csv`, `sqlite`, `sql`, `http_json`, `tables`, `feeds`, `imap` and `bounces`."""
 
     csv: Text | None = Field(default=None, description="Path of a file.")
     sqlite: Text | None = Field(default=None, description="Path of a database.")
     sql: SqlKeys | Text | None = Field(default=None, description="A database server.")
     http_json: Url | None = Field(default=None, description="Address that answers with JSON.")
-    tables: tuple[SourceName, ...] = Field(default=(), description="Other sources, side by side, for SQL over all of them.")
+    tables: tuple[SourceName, ...] = Field(
+        default=(), description="Other sources, side by side, for SQL over all of them."
+    )
+    feeds: FeedsKeys | None = Field(default=None, description="RSS and Atom feeds.")
+    imap: ImapKeys | None = Field(default=None, description="A mailbox.")
+    bounces: Text | None = Field(default=None, description="Path of a Maildir with delivery reports.")
     columns: dict[Text, ColumnType] = Field(default_factory=dict)
     timezone: Zone | None = Field(default=None, description="Of moments without one. Default: the site's.")
     expect_rows: Flag = Field(default=False, description="No rows at all is an error.")
@@ -158,6 +168,12 @@ class SourceKeys(Keys):
         self._check_what_is_read()
         return self
 
+    @model_validator(mode="after")
+    def _own_shape(self) -> SourceKeys:
+        if self.columns and (self.feeds or self.imap):
+            raise ValueError("columns are not given for feeds and imap: they have columns of their own")
+        return self
+
     def _check_what_is_read(self) -> None:
         read = [key for key in ("table", "query", "ready") if getattr(self, key) is not None]
         if isinstance(self.sql, str) and self.sqlite is not None:
@@ -176,9 +192,12 @@ class SourceKeys(Keys):
 
     def to_source(self, name: str, timezone: str) -> Source:
         """Return the source; `where` holds `path`, `url` or `database`, and what else was given for its kind."""
+        own = self.feeds or self.imap
+        if own is not None:
+            return own.to_source(name, timezone=self.timezone or timezone, expect_rows=self.expect_rows)
         kind, where = self._place()
         given = {key for key in self.model_fields_set & SOURCE_KEYS[kind] if key != "sql"}
-        ready = ready_query(self.ready).columns if self.ready else ()
+        ready = BOUNCE_COLUMNS if self.bounces else ready_query(self.ready).columns if self.ready else ()
         columns = {column.name: column for column in ready} | {
             column: _column(column, type_) for column, type_ in self.columns.items()
         }
@@ -197,6 +216,8 @@ class SourceKeys(Keys):
             return "csv", {"path": self.csv}
         if self.http_json is not None:
             return "http_json", {"url": self.http_json}
+        if self.bounces is not None:
+            return "bounces", {"path": self.bounces}
         if self.tables:
             return "tables", {"tables": self.tables}
         if isinstance(self.sql, SqlKeys):

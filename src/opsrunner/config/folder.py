@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import TypeAlias
 
 SITE_FILE = "opsrunner.yaml"
+MAINTENANCE_FILE = "maintenance.yaml"
+TOP_FILES = (SITE_FILE, MAINTENANCE_FILE)
 ROUTINES = "routines"
 FOLDERS = (ROUTINES, "checklists", "reports")
 ENDINGS = (".yaml", ".yml", ".md", ".j2")
@@ -49,7 +51,7 @@ def look_at(root: Path, *, beside: Iterable[Path] = ()) -> Folder:
     """Return what lies in the site's folder now, and `beside` it; hidden files are not part of it."""
     elsewhere = {path: signature_at(path) for path in beside}
     files: dict[str, Signature] = {}
-    links = [root / name for name in (*FOLDERS, SITE_FILE)] + list(elsewhere)
+    links = [root / name for name in (*FOLDERS, *TOP_FILES)] + list(elsewhere)
     closed: list[tuple[str, str]] = []
     missing: list[str] = []
     for name in FOLDERS:
@@ -59,8 +61,9 @@ def look_at(root: Path, *, beside: Iterable[Path] = ()) -> Folder:
             missing.append(name)
         except OSError as exc:
             closed.append((name, exc.strerror or type(exc).__name__))
-    with suppress(OSError):
-        files[SITE_FILE] = _signature((root / SITE_FILE).stat())
+    for name in TOP_FILES:
+        with suppress(OSError):
+            files[name] = _signature((root / name).stat())
     beneath = dict.fromkeys(Path(os.path.realpath(folder)) for folder in {path.parent: None for path in elsewhere})
     above = [folder for inner in beneath for folder in (inner, *inner.parents)]
     folders = dict.fromkeys([*(root / name for name in FOLDERS), root, *root.parents, *_above_targets(links), *above])

@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from opsrunner.config.checklist import ChecklistKeys
+from opsrunner.config.maintenance_keys import MaintenanceKeys
 from opsrunner.config.routine_file import RoutineKeys
 from opsrunner.config.site_file import SiteKeys
 from opsrunner.config.step_keys import SharedKeys
@@ -17,17 +18,28 @@ from opsrunner.steps.kinds import KINDS
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 Schema: TypeAlias = dict[str, Any]
-SchemaName: TypeAlias = Literal["site", "routine", "checklist"]
+SchemaName: TypeAlias = Literal["site", "routine", "checklist", "maintenance"]
 
 
 def schema_of(name: SchemaName) -> Schema:
     """Return the schema of one kind of file."""
-    return {"site": site_schema, "routine": routine_schema, "checklist": checklist_schema}[name]()
+    schemas = {
+        "site": site_schema,
+        "routine": routine_schema,
+        "checklist": checklist_schema,
+        "maintenance": maintenance_schema,
+    }
+    return schemas[name]()
 
 
 def site_schema() -> Schema:
     """Return the schema of `opsrunner.yaml`."""
     return _plain(SiteKeys, "The site: people, rosters, machines, mail, data")
+
+
+def maintenance_schema() -> Schema:
+    """Return the schema of `maintenance.yaml`."""
+    return _plain(MaintenanceKeys, "Maintenance windows, and what holds for incidents")
 
 
 def checklist_schema() -> Schema:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
@@ -12,9 +12,11 @@ from typing import TypeAlias
 from opsrunner import packaged
 from opsrunner.clock import Clock, SystemClock
 from opsrunner.config.cross_checks import Known, idle_holidays, list_problems, routine_problems
-from opsrunner.config.folder import FOLDERS, SITE_FILE, Folder, look_at
+from opsrunner.config.folder import FOLDERS, MAINTENANCE_FILE, SITE_FILE, TOP_FILES, Folder, look_at
 from opsrunner.config.inventories.reading import Inventories
+from opsrunner.config.maintenance_file import NONE, MaintenanceContext, MaintenanceDraft, MaintenanceFile
 from opsrunner.config.permissions import folder_problems
+from opsrunner.config.references import Noun
 from opsrunner.config.report_templates import ReportTemplates, mail_names
 from opsrunner.config.routine_file import RoutineContext
 from opsrunner.config.routine_files import RoutineFiles, missing_folder, read_routine_file
@@ -23,6 +25,8 @@ from opsrunner.config.site_file import SiteDraft, read_site, read_site_text
 from opsrunner.config.yaml12 import BadYaml
 from opsrunner.model.routine import Routine
 from opsrunner.model.site import Problem, Site
+from opsrunner.model.window import Maintenance
+from opsrunner.schedules.window_rules import windows_of
 
 Problems: TypeAlias = tuple[Problem, ...]
 
@@ -45,6 +49,8 @@ class Loaded:
     """The text of `opsrunner.yaml` that is in force; empty without `site`."""
     inventory_text: str = ""
     """The hosts of inventories that are in force, as `last_inventory` takes them; empty without any."""
+    maintenance_text: str = ""
+    """The text of `maintenance.yaml` that is in force; empty without one."""
 
 
 class SiteLoader:
@@ -61,6 +67,7 @@ class SiteLoader:
         last_good: Mapping[str, Routine] | None = None,
         last_site: Callable[[], str] | None = None,
         last_inventory: Callable[[], str] | None = None,
+        last_maintenance: Callable[[], str] | None = None,
         clock: Clock | None = None,
     ) -> None:
         self._root = Path(os.path.realpath(root))
@@ -75,6 +82,8 @@ class SiteLoader:
         self._reports = ReportTemplates(self._root)
         self._inventories = Inventories(self._root, last_good=last_inventory)
         self._routines = RoutineFiles(self._root)
+        self._maintenance = MaintenanceFile(self._root, last_text=last_maintenance)
+        self._windows = NONE
 
     def load(self) -> Loaded:
         """Return the site as its files are now; cheap where nothing has changed."""
@@ -86,6 +95,7 @@ class SiteLoader:
         self._shelf.refresh(seen)
         self._reports.refresh(seen)
         self._routines.refresh(seen, within=self._context())
+        self._windows = self._maintenance.read(seen.files.get(MAINTENANCE_FILE), within=self._of_windows())
         self._loaded = self._judged(seen, draft)
         self._seen = seen
         return self._loaded
@@ -100,6 +110,10 @@ class SiteLoader:
     def _context(self) -> RoutineContext:
         timezone = self._good_site.timezone if self._good_site else "UTC"
         return RoutineContext(timezone=timezone, today=self._clock.now().date(), checklists=self._shelf)
+
+    def _of_windows(self) -> MaintenanceContext:
+        within = self._context()
+        return MaintenanceContext(timezone=within.timezone, today=within.today, checklists=within.checklists)
 
     def _site_draft(self, seen: Folder) -> SiteDraft:
         if self._draft is None or self._seen is None or not _is_same_site(seen, self._seen):
@@ -124,15 +138,17 @@ class SiteLoader:
         return None if self._good is None else self._good.site
 
     def _judged(self, seen: Folder, draft: SiteDraft) -> Loaded:
-        lists, among = self._among_each_other()
+        lists, among, of_windows = self._among_each_other()
         missing = missing_folder(seen)
-        broken = dict.fromkeys(self._last_good, missing) if missing else self._broken(among)
+        windows = self._maintenance.in_force(self._windows, is_sound=not of_windows, within=self._of_windows())
+        broken = dict.fromkeys(self._last_good, missing) if missing else self._broken(among, windows)
         unsafe = folder_problems(self._root, seen)
-        site = self._loaded.site if unsafe else self._in_force(broken)
+        site = self._loaded.site if unsafe else self._in_force(broken, windows)
         text = self._loaded.site_text if unsafe or self._good is None else self._good.text
         own_lists = (checklist.problems for checklist in self._shelf.own.values())
         of_lists = chain(*own_lists, *lists.values())
-        problems = chain(unsafe, missing, draft.problems, of_lists, self._reports.problems, *broken.values())
+        others = (of_lists, self._windows.problems, of_windows, self._reports.problems)
+        problems = chain(unsafe, missing, draft.problems, *others, *broken.values())
         drafts = self._routines.drafts.values()
         warnings = chain(draft.warnings, *(routine.warnings for routine in drafts), self._idle_holidays())
         return Loaded(
@@ -142,6 +158,7 @@ class SiteLoader:
             broken=broken,
             site_text=text,
             inventory_text=self._loaded.inventory_text if unsafe else self._inventories.kept,
+            maintenance_text=self._loaded.maintenance_text if unsafe else windows.text,
         )
 
     def _idle_holidays(self) -> Iterator[Problem]:
@@ -150,31 +167,49 @@ class SiteLoader:
         calendars = {"business": self._good_site.business, **self._good_site.calendars}
         return idle_holidays(self._routines.drafts.values(), calendars)
 
-    def _among_each_other(self) -> tuple[dict[str, Problems], dict[str, Problems]]:
-        """Return what is wrong with checklists and routines where they name what the site does not have."""
+    def _among_each_other(self) -> tuple[dict[str, Problems], dict[str, Problems], Problems]:
+        """Return what is wrong with checklists, routines and windows where they name what the site does not have."""
         site = self._good or self._draft
         if site is None or site.names is None:
-            return {}, {}
+            return {}, {}, ()
         mails = self._reports.mails | mail_names(path.name for path in (packaged.library() / "reports").glob("*.j2"))
-        known = Known(names={**site.names.defined(), "mail template": mails, "routine": self._routines.drafts})
+        windows: dict[Noun, Collection[str]] = {}
+        if self._windows.names is not None:
+            windows["window"] = self._windows.names
+        routines = self._routines.drafts
+        known = Known(names={**site.names.defined(), "mail template": mails, "routine": routines, **windows})
         lists = list_problems(self._shelf.own.values(), known)
-        return lists, routine_problems(self._routines.drafts, known)
+        report = self._windows.report()
+        has_hosts = bool(site.names.sections["hosts"] or site.names.inventory)
+        meant = [one for one in self._windows.references if one.noun != "host" or has_hosts]
+        known.note_unknown(meant, report)  # without an inventory the hosts of windows are those of customers' data
+        return lists, routine_problems(routines, known), report.problems()
 
-    def _broken(self, among: Mapping[str, Problems]) -> dict[str, Problems]:
+    def _broken(self, among: Mapping[str, Problems], windows: MaintenanceDraft) -> dict[str, Problems]:
         broken = dict(self._routines.stray)
         for id_, draft in self._routines.drafts.items():
             found = (*draft.problems, *among.get(id_, ()))
+            if not found and draft.routine is not None and not _has_its_windows(draft.routine, windows.maintenance):
+                found = self._windows.problems  # it goes by a window of a file that never was good
             if found:
                 broken[id_] = found
         return broken
 
-    def _in_force(self, broken: Mapping[str, Problems]) -> Site | None:
+    def _in_force(self, broken: Mapping[str, Problems], windows: MaintenanceDraft) -> Site | None:
         good = {id_: routine for id_, routine in self._routines.good() if id_ not in broken}
         kept = {id_: routine for id_ in broken if (routine := self._last_good.get(id_)) is not None}
         self._last_good = good | kept
         if self._good_site is None:
             return None
-        return replace(self._good_site, routines=dict(sorted(self._last_good.items())), broken=broken)
+        maintenance = windows.maintenance or Maintenance()
+        sound = {id_: one for id_, one in sorted(self._last_good.items()) if _has_its_windows(one, maintenance)}
+        return replace(self._good_site, routines=sound, broken=broken, maintenance=maintenance)
+
+
+def _has_its_windows(routine: Routine, maintenance: Maintenance | None) -> bool:
+    """Tell whether the windows are there that a routine goes by."""
+    windows = maintenance.windows if maintenance is not None else {}
+    return all(name in windows for name in windows_of(routine.schedule))
 
 
 def _is_same_site(seen: Folder, before: Folder) -> bool:
@@ -192,7 +227,7 @@ def check_path(path: Path) -> Loaded:
     if path.is_dir():
         return SiteLoader(path).load()
     root = path.parent.parent if path.parent.name in FOLDERS else path.parent
-    if not (root / SITE_FILE).is_file() or not (path.name == SITE_FILE or root != path.parent):
+    if not (root / SITE_FILE).is_file() or not (path.name in TOP_FILES or root != path.parent):
         return _check_alone(path)
     loaded = SiteLoader(root).load()
     file = path.relative_to(root).as_posix()

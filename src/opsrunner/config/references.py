@@ -8,9 +8,12 @@ from typing import Any, Literal, TypeAlias
 
 from opsrunner.config.positions import Path
 from opsrunner.model.routine import StepPlan
+from opsrunner.schedules.working_time import AROUND_THE_CLOCK
 from opsrunner.steps.task import TaskDefaults, TaskOptions
 
-Noun: TypeAlias = Literal["holder", "person", "host", "source", "store", "mail template", "routine", "calendar"]
+Noun: TypeAlias = Literal[
+    "holder", "person", "host", "source", "store", "mail template", "routine", "window", "calendar"
+]
 
 WORDS: Mapping[Noun, str] = {
     "holder": "role, roster or person",
@@ -20,6 +23,7 @@ WORDS: Mapping[Noun, str] = {
     "store": "store",
     "mail template": "mail template",
     "routine": "routine",
+    "window": "maintenance window",
     "calendar": "calendar",
 }
 
@@ -35,6 +39,9 @@ _OPTIONS: Mapping[str, Mapping[str, Noun]] = {
     "backup_check": {"store": "store", "host": "host", "expect.source": "source", "expect.hosts": "host"},
     "restore_drill": {"store": "store"},
     "offer_check": {"source": "source"},
+    "ticket_clocks": {"source": "source", "customers": "source", "calendar": "calendar"},
+    "sample_rows": {"source": "source"},
+    "scorecard": {"source": "source", "contract.calendar": "calendar"},
     "cover": {"calendar": "calendar"},
     "notice": {"source": "source", "template": "mail template", "log.source": "source"},
     "email": {"template": "mail template", "to": "holder"},
@@ -59,9 +66,24 @@ def of_options(step: StepPlan, path: Path, *, beside: bool) -> Iterator[Referenc
         options = step.options.get(above) if above else step.options
         if isinstance(options, Mapping) and own in options:
             yield from _named(options[own], (*inside, *option.split(".")), noun)
+    yield from _of_lists(step, inside)
     yield from _of_finding_tasks(step.options.get("tasks"), (*inside, "tasks", "escalate"))
     if step.kind == "expiries":
         yield from _of_places(step.options.get("from"), (*inside, "from"))
+
+
+def _of_lists(step: StepPlan, path: Path) -> Iterator[Reference]:
+    """Return the names in mappings that an option holds several of: what a trend counts, targets by priority."""
+    if step.kind == "trend":
+        counted = step.options.get("of")
+        one_by_one = [((*path, "of", at), one) for at, one in enumerate(counted)] if isinstance(counted, list) else []
+        for where, one in one_by_one or [((*path, "of"), counted)]:
+            if isinstance(one, Mapping) and "source" in one:
+                yield from _named(one["source"], (*where, "source"), "source")
+    targets = step.options.get("targets") if step.kind == "ticket_clocks" else None
+    for name, target in targets.items() if isinstance(targets, Mapping) else ():
+        if isinstance(target, Mapping) and "calendar" in target:
+            yield from _named(target["calendar"], (*path, "targets", name, "calendar"), "calendar")
 
 
 def _of_finding_tasks(tasks: Any, path: Path) -> Iterator[Reference]:
@@ -99,6 +121,9 @@ def _named(value: Any, path: Path, noun: Noun) -> Iterator[Reference]:
         else [(path, value)]
     )
     for where, name in names:
-        is_name = isinstance(name, str) and "{{" not in name and "{%" not in name
-        if is_name and not (noun == "holder" and "@" in name):
+        if not isinstance(name, str):
+            continue
+        is_name = "{{" not in name and "{%" not in name
+        is_known = (noun == "holder" and "@" in name) or (noun == "calendar" and name == AROUND_THE_CLOCK)
+        if is_name and not is_known:
             yield Reference(path=where, noun=noun, name=name)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from opsrunner.config.checklist import Checklist
 from opsrunner.config.fields import Keys, Name, Text, Texts
@@ -16,13 +16,14 @@ from opsrunner.config.plain_secrets import note_plain_secrets
 from opsrunner.config.positions import Path
 from opsrunner.config.references import Reference
 from opsrunner.config.report import Report
-from opsrunner.config.schedule import CatchUpField, ScheduleField, to_schedule
+from opsrunner.config.schedule import CatchUpField, ScheduleField, WindowNames, to_schedule
 from opsrunner.config.secret_places import SecretPlace
 from opsrunner.config.step_file import StepReader, Steps
 from opsrunner.config.yaml12 import Document, read_document
 from opsrunner.model.routine import Routine
 from opsrunner.model.schedule import CatchUp, OffsetRule, Schedule
 from opsrunner.model.site import Problem
+from opsrunner.model.window import MAINTENANCE
 
 MOST_STEPS = 200
 ONE_DAY = timedelta(days=1)
@@ -39,8 +40,17 @@ class RoutineKeys(Keys):
     on_rows: OnRowsKeys | None = None
     catch_up: CatchUpField = Field(default_factory=CatchUp)
     overlap: Literal["skip", "queue"] = "skip"
+    only_in: WindowNames = Field(default=(), description="maintenance.NAME: due times outside of it are left out.")
+    avoid: WindowNames = Field(default=(), description="maintenance.NAME: due times in it wait for its end.")
     steps: tuple[Any, ...] = Field(min_length=1, max_length=MOST_STEPS)
     renamed_from: Name | None = None
+
+    @model_validator(mode="after")
+    def _windows_need_a_schedule(self) -> RoutineKeys:
+        if (self.only_in or self.avoid) and self.schedule is None:
+            key = "only_in" if self.only_in else "avoid"
+            raise ValueError(f"`{key}` says when a schedule counts, and there is none\nadd a schedule, or leave it out")
+        return self
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +92,7 @@ def read_routine(text: str, *, file: str, id_: str, within: RoutineContext) -> R
     reader = StepReader(report=report, doubts=doubts, checklists=within.checklists)
     steps = _steps(document, reader)
     note_plain_secrets(data, text=text, doubts=doubts)
-    schedule = to_schedule(keys.schedule, timezone=within.timezone) if keys else Schedule()
+    schedule = _schedule(keys, within) if keys else Schedule()
     _note_past(schedule, doubts, today=within.today)
     routine = None
     if keys is not None and not report:
@@ -129,6 +139,11 @@ def _keys(data: Any, report: Report, within: RoutineContext) -> RoutineKeys | No
         return None
 
 
+def _schedule(keys: RoutineKeys, within: RoutineContext) -> Schedule:
+    schedule = to_schedule(keys.schedule, timezone=within.timezone)
+    return replace(schedule, only_in=keys.only_in, avoid=keys.avoid)
+
+
 def _steps(document: Document, reader: StepReader) -> Steps:
     raw_steps = document.value.get("steps") if isinstance(document.value, dict) else None
     if not isinstance(raw_steps, list):
@@ -146,8 +161,17 @@ def _names(data: Any, schedule: Schedule) -> tuple[Reference, ...]:
         if rule.frame.calendar != "business":
             names.append(Reference(path=(*path, "calendar"), noun="calendar", name=rule.frame.calendar))
         if isinstance(rule, OffsetRule):
-            names.append(Reference(path=(*path, "of"), noun="routine", name=rule.of))
+            names.append(_of(rule.of, (*path, "of")))
+    for key, windows in (("only_in", schedule.only_in), ("avoid", schedule.avoid)):
+        names += [_of(window, (key, position)) for position, window in enumerate(windows)]
     return tuple(names)
+
+
+def _of(name: str, path: Path) -> Reference:
+    """Return the reference to a routine, or to a maintenance window."""
+    if name.startswith(MAINTENANCE):
+        return Reference(path=path, noun="window", name=name.removeprefix(MAINTENANCE))
+    return Reference(path=path, noun="routine", name=name)
 
 
 def _names_of_rows(keys: RoutineKeys | None) -> tuple[Reference, ...]:

@@ -31,6 +31,7 @@ from opsrunner.model.schedule import (
     Schedule,
     ShortMonths,
 )
+from opsrunner.model.window import MAINTENANCE
 from opsrunner.schedules.cron import parse_cron
 from opsrunner.schedules.parsing import as_written, not_a_duration, parse_duration, parse_offset
 
@@ -162,14 +163,21 @@ class OnceKeys(FrameKeys):
 
 
 class OffsetKeys(SpanKeys):
-    """Relative to the nominal moments of another routine; whole days are days on the wall."""
+    """Relative to the nominal moments of another routine, or to a window; whole days are days on the wall."""
 
-    of: Text
+    of: Text = Field(description="A routine, or maintenance.NAME.")
     offset: Annotated[
         int,
         PlainValidator(_read_offset),
         WithJsonSchema({"type": "string", "examples": ["-8d", "+4h"]}),
     ]
+
+    @field_validator("of")
+    @classmethod
+    def _windows_know_no_holidays(cls, of: str, info: ValidationInfo) -> str:
+        if of.startswith(MAINTENANCE) and info.data.get("on_holiday", "run") != "run":
+            raise ValueError(f"`on_holiday` does not go with a window: it moves with {of}\nleave it out")
+        return of
 
     def to_rule(self, *, timezone: str, calendar: str) -> Rule:
         """Return the rule for the planner."""
@@ -230,6 +238,15 @@ class CatchUpKeys(Keys):
     ] = None
 
 
+def _read_windows(value: object) -> tuple[str, ...]:
+    items = value if isinstance(value, list | tuple) else [value]
+    for item in items:
+        if not isinstance(item, str) or not item.startswith(MAINTENANCE):
+            near = f"{MAINTENANCE}{item}" if isinstance(item, str) else f"{MAINTENANCE}NAME"
+            raise ValueError(f"{as_written(item)} is no maintenance window\nwrite {near[:80]}")
+    return tuple(dict.fromkeys(items))
+
+
 def _read_catch_up(value: object) -> CatchUp:
     keys = CatchUpKeys.model_validate(value if isinstance(value, Mapping) else {"policy": value})
     return CatchUp(policy=keys.policy, within_seconds=keys.within)
@@ -247,6 +264,11 @@ _SCHEDULE_INPUT: Any = RuleKeys | list[RuleKeys] | None
 
 ScheduleField: TypeAlias = Annotated[
     RuleKeys | tuple[RuleKeys, ...] | None, PlainValidator(_read_schedule, json_schema_input_type=_SCHEDULE_INPUT)
+]
+WindowNames: TypeAlias = Annotated[
+    tuple[str, ...],
+    PlainValidator(_read_windows),
+    WithJsonSchema({"type": ["string", "array"], "examples": ["maintenance.kernel"]}),
 ]
 CatchUpField: TypeAlias = Annotated[
     CatchUp,

@@ -75,6 +75,10 @@ class SiteNames:
             sftp = store.get("sftp")
             if isinstance(sftp, Mapping) and isinstance(sftp.get("host"), str):
                 yield Reference(path=("stores", id_, "sftp", "host"), noun="host", name=sftp["host"])
+        for id_, source in self.sections["sources"].items():
+            imap = source.get("imap")
+            if isinstance(imap, Mapping) and isinstance(imap.get("match"), str):
+                yield Reference(path=("sources", id_, "imap", "match"), noun="source", name=imap["match"])
 
         for id_, source in self.sections["sources"].items():
             for position, table in enumerate(words_of(source.get("tables"))):

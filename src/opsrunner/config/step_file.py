@@ -145,6 +145,8 @@ class StepReader:
             self._report.add((*path, "expires"), "a task with a key never expires", "leave it out")
         if not keyed and isinstance(options, TaskOptions) and options.closes_when_gone:
             self._report.add((*path, "closes_when_gone"), "needs for_each and key", "such as key: row.number")
+        if not keyed and isinstance(options, TaskOptions) and options.again != 0:
+            self._report.add((*path, "again"), "needs a key", "such as key: row.number")
 
     def _checklist(self, name: str, path: Path) -> Checklist | None:
         checklist = self._checklists.get(name)

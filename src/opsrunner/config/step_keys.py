@@ -55,6 +55,7 @@ _IDLE = {
     "http": frozenset({"env"}),
     "query": frozenset({"env", "rows"}),
     "email": frozenset({"env", "rows"}),
+    **dict.fromkeys(("ticket_clocks", "trend", "sample_rows", "scorecard"), frozenset({"env", "rows"})),
 }
 
 

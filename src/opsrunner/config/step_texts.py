@@ -79,6 +79,10 @@ def expressions_of_task(task: TaskOptions, path: Path) -> Iterator[StepText]:
     if task.done_when is not None:
         where = (*path, "done_when")
         yield StepText(path=where, source=task.done_when, is_template=False, may_use_later=True)
+    if task.due is not None and task.due.row:
+        yield StepText(path=(*path, "due"), source=task.due.row, is_template=False)
+    if task.not_by is not None:
+        yield StepText(path=(*path, "not_by"), source=task.not_by, is_template=False)
     if task.approve is not None:
         yield StepText(path=(*path, "approve", "rows"), source=task.approve.rows, is_template=False)
 

@@ -6,9 +6,10 @@ from collections.abc import Iterable
 from typing import Any, Literal, TypeAlias
 
 from opsrunner.config.checklist import Checklist
-from opsrunner.model.routine import Approval, Escalation, EvidenceSpec, TaskPlan
+from opsrunner.model.routine import Approval, Escalation, EvidenceSpec, FormField, TaskPlan
 from opsrunner.steps.checklist import ChecklistOptions
-from opsrunner.steps.task import EvidenceOptions, NumberEvidence, TaskDefaults, TaskOptions
+from opsrunner.steps.evidence import EvidenceOptions, FieldOptions, NumberEvidence
+from opsrunner.steps.task import TaskDefaults, TaskOptions
 
 Expires: TypeAlias = Literal["next", "due", "never"]
 
@@ -36,6 +37,8 @@ def plan_task(
         evidence=_evidence(options, defaults),
         done_when=options.done_when,
         closes_when_gone=options.closes_when_gone,
+        again_seconds=options.again,
+        not_by=options.not_by,
         expires=expires,
         wait=any(layer.wait for layer in layers),
         approve=Approval(rows=approve.rows, by=approve.by, not_self=approve.not_self) if approve else None,
@@ -83,4 +86,14 @@ def _evidence_spec(options: EvidenceOptions) -> EvidenceSpec:
         maximum=named.maximum if named else None,
         choice=options.choice,
         file=options.file,
+        form=tuple(_field(name, one) for name, one in options.form.items()),
     )
+
+
+def _field(name: str, options: str | FieldOptions) -> FormField:
+    if not isinstance(options, FieldOptions):
+        return FormField(name=name, kind="text", need="required" if options == "required" else "optional")
+    if options.number is None:
+        return FormField(name=name, kind="choice", need=options.need, choice=options.choice)
+    low, high = options.number
+    return FormField(name=name, kind="number", need=options.need, minimum=low, maximum=high)

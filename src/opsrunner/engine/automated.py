@@ -26,14 +26,17 @@ from opsrunner.ledger.codec import outcome_to_text
 from opsrunner.ledger.whole_copies import copy_ledger
 from opsrunner.model.backup import CopyNote
 from opsrunner.model.finding import Audited
+from opsrunner.model.look import Look
 from opsrunner.model.mail import NewMail
 from opsrunner.model.outcome import Outcome, Row, StepStatus
 from opsrunner.model.routine import Routine, StepPlan
 from opsrunner.model.run import Run
 from opsrunner.model.site import Host, Site, Source
+from opsrunner.model.ticket import TicketLook
 from opsrunner.notices.reporting import NoticeReport
 from opsrunner.packaged import library
 from opsrunner.schedules.almanac import Almanac
+from opsrunner.schedules.working_time import time_of
 from opsrunner.secrets import Vault
 from opsrunner.steps.base import Means, StepCall
 from opsrunner.steps.kinds import KINDS
@@ -58,11 +61,11 @@ class Automated:
     read_source: Callable[[Source, Mapping[str, Any]], tuple[Row, ...]]
     stream_source: Callable[[Source, Mapping[str, Any]], Generator[Row]]
     people: People
-    almanac: Callable[[], Almanac]
     follow_ups: FollowUps
     findings: FindingTasks
     notices: NoticeHouse
     alerts: Alerts
+    almanac: Callable[[], Almanac]
     open_store: Callable[[str], Store]
     """Open a store of the site; raises NotFound, StoreFailed."""
 
@@ -84,10 +87,14 @@ class Automated:
         mails: list[NewMail] = []
         notes: list[CopyNote] = []
         audits: list[Audited] = []
+        tickets: list[TicketLook] = []
         told: list[NoticeReport] = []
+        looks: list[Look] = []
         means = replace(
             self._means(self.site(), stop, mails, notes),
             found=audits.append,
+            looked=looks.append,
+            looked_at_tickets=tickets.append,
             notices=self.notices.means(routine, told.append) if plan.kind == "notice" else None,
         )
 
@@ -105,18 +112,15 @@ class Automated:
             run_step(plan, context=context, tools=tools),
             notes=tuple(notes),
             audits=tuple(audits),
+            ticket_looks=tuple(tickets),
             notices=tuple(told[-1:]),
+            looks=tuple(looks),
         )
 
     def report(self, run: Run, routine: Routine, plan: StepPlan, done: Done, *, at: datetime) -> None:
         """Queue the step's mails, open or close its follow-ups, tell the accountable; in the caller's transaction."""
         outcome = done.outcome
-        self.books.outbox.put(done.mails, at=at)
-        self.books.copies.note(done.notes)
-        for audited in done.audits:
-            self.findings.audited(run, routine, plan, audited, at=at)
-        for told in done.notices:
-            self.notices.tasks.reported(run, routine, plan, told, at=at)
+        self._keep(run, routine, plan, done, at=at)
         if outcome.status is StepStatus.INTERRUPTED:
             return
         bad = [(part.key, part.message) for part in outcome.parts if part.status.is_bad]
@@ -130,6 +134,20 @@ class Automated:
             self.follow_ups.unlisted(run, routine, plan, listed={part.key for part in outcome.parts}, at=at)
         if plan.urgent and outcome.status.is_bad:
             self.alerts.urgent_failure(run, routine, plan, outcome.message, at)
+
+    def _keep(self, run: Run, routine: Routine, plan: StepPlan, done: Done, *, at: datetime) -> None:
+        """Write down what a step leaves beside its outcome."""
+        self.books.outbox.put(done.mails, at=at)
+        self.books.copies.note(done.notes)
+        for audited in done.audits:
+            self.findings.audited(run, routine, plan, audited, at=at)
+        for ticket_look in done.ticket_looks:
+            self.books.tickets.write(ticket_look)
+        for told in done.notices:
+            self.notices.tasks.reported(run, routine, plan, told, at=at)
+        was_cut = done.outcome.status.is_bad or done.outcome.status is StepStatus.INTERRUPTED
+        for look in () if was_cut else done.looks:
+            self.books.seen_rows.write(look, run=run.id, at=at)
 
     def _first_call(
         self, run: Run, routine: Routine, plan: StepPlan, *, context: Mapping[str, Any], workdir: Path
@@ -202,6 +220,10 @@ class Automated:
             dates=self.books.dates,
             rdap=site.rdap,
             samples=self.books.samples.of,
+            tickets=self.books.tickets.known,
+            working_time=lambda name: time_of(name, almanac=self.almanac(), zone=site.timezone),
+            timezone=site.timezone,
+            seen_rows=self.books.seen_rows.known,
             findings=lambda routine, step: self.books.findings.standing(
                 at=self.clock.now(), routine=routine, step=step
             ),
@@ -225,9 +247,7 @@ class Automated:
             return done
         message = f"its {len(done.outcome.rows)} rows are {size // 1_000_000} MB, more than a step may pass on"
         refused = Outcome(status=StepStatus.FAILED, reason="too_large", message=message)
-        return replace(
-            Done(outcome=refused), notes=done.notes, audits=done.audits, notices=done.notices
-        )  # what was found out is found out
+        return replace(done, outcome=refused, mails=())  # what was found out is found out
 
 
 def _mended(outcome: Outcome) -> list[str]:

@@ -16,8 +16,8 @@ from opsrunner.config.freezing import freeze
 from opsrunner.engine.asking import is_asked
 from opsrunner.engine.events import RunEvent, ignore
 from opsrunner.engine.in_force import SiteInForce
-from opsrunner.engine.occasions import Occasions, needs_row, no_row_words
 from opsrunner.engine.recovery import Recovery
+from opsrunner.engine.row_choice import RowChoice, needs_row, no_row_words
 from opsrunner.engine.runner import Runner
 from opsrunner.engine.state import StateLock
 from opsrunner.engine.stopping import StopWord
@@ -25,7 +25,7 @@ from opsrunner.errors import NotFound, Refused, StateLocked
 from opsrunner.ledger.books import Books
 from opsrunner.ledger.runs import NewRun
 from opsrunner.model.routine import Routine
-from opsrunner.model.rows import Occasion
+from opsrunner.model.rows import KeyedRow
 from opsrunner.model.run import QUEUED, Run, RunStatus, Trigger
 from opsrunner.model.site import Site
 
@@ -41,7 +41,7 @@ def claim_by_hand(
     actor: str,
     at: datetime,
     rerun_of: int | None = None,
-    occasion: Occasion | None = None,
+    occasion: KeyedRow | None = None,
 ) -> Run:
     """Write a run by hand of `routine` under its overlap policy.
 
@@ -85,7 +85,7 @@ def claim_by_hand(
         return run
 
 
-def _in_its_way(books: Books, routine: Routine, occasion: Occasion | None) -> list[Run]:
+def _in_its_way(books: Books, routine: Routine, occasion: KeyedRow | None) -> list[Run]:
     """Return the runs of a routine that have not ended and that a run by hand has to respect.
 
     Raises Refused where one for the same row is under way.
@@ -102,7 +102,7 @@ def _in_its_way(books: Books, routine: Routine, occasion: Occasion | None) -> li
     return []
 
 
-def _new_key(books: Books, routine: Routine, occasion: Occasion | None, *, at: datetime) -> str | None:
+def _new_key(books: Books, routine: Routine, occasion: KeyedRow | None, *, at: datetime) -> str | None:
     """Return the key under which a run by hand accounts for its row, where that is new; then it is known.
 
     None where the row is known already, and before there is a baseline: it is only run for once more.
@@ -124,7 +124,7 @@ class _Wish:
     question: Routine | None = None
     actor: str
     rerun_of: int | None = None
-    occasion: Occasion | None = None
+    occasion: KeyedRow | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,7 +138,7 @@ class ByHand:
     recovery: Recovery
     lock: StateLock
     deliver: Callable[[], int]
-    occasions: Occasions
+    row_choice: RowChoice
 
     def run(
         self,
@@ -154,7 +154,7 @@ class ByHand:
         Raises NotFound or Refused.
         """
         found = find_routine(self.in_force.site, routine)
-        occasion = None if row is None else self.occasions.named(found, row)
+        occasion = None if row is None else self.row_choice.named(found, row)
         return self._do(_Wish(routine=routine, actor=actor, rerun_of=rerun_of, occasion=occasion), on_event)
 
     def ask(self, question: Routine, *, actor: str, on_event: Callable[[RunEvent], None]) -> Run:
@@ -176,9 +176,7 @@ class ByHand:
             self.runner.execute(left, StopWord(), ignore)
         found = wish.question or self.in_force.site.routines[wish.routine]
         now = self.clock.now()
-        run = claim_by_hand(
-            self.books, found, actor=wish.actor, at=now, rerun_of=wish.rerun_of, occasion=wish.occasion
-        )
+        run = claim_by_hand(self.books, found, actor=wish.actor, at=now, rerun_of=wish.rerun_of, occasion=wish.occasion)
         stop = StopWord()
         with _stopped_by_signals(stop):
             ended = self.runner.execute(run.id, stop, on_event)

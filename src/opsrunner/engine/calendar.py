@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import TypeAlias
 from zoneinfo import ZoneInfo
 
+from opsrunner.engine.calendar_downtimes import downtime_entries
 from opsrunner.engine.calendar_lines import lines_of_day
 from opsrunner.engine.calendar_rosters import roster_days, roster_periods
 from opsrunner.engine.calendar_span import Span
@@ -69,6 +70,11 @@ class CalendarMaker:
             found[tally.day].append(entry)
         for place, items in self._coming(bounds, known_until).items():
             found[place] += [entry_of_line(line) for line in lines_of_day(items)]
+        if self._routine is None:
+            for entry in downtime_entries(
+                self._desk, from_=bounds[0] - ONE_MICROSECOND, until=bounds[-1] - ONE_MICROSECOND, now=self._now
+            ):
+                found[bisect_right(bounds, entry.at) - 1].append(entry)
         return found
 
     def _past(self, bounds: Sequence[datetime], known_until: datetime) -> list[tuple[DayTally, Entry]]:

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from opsrunner.model.outcome import Outcome, StepStatus
 from opsrunner.model.routine import Routine
-from opsrunner.model.rows import Occasion
+from opsrunner.model.rows import KeyedRow
 from opsrunner.model.run import Run, StepRecord
 from opsrunner.model.site import Site
 from opsrunner.templates.views import outcome_view
@@ -24,7 +24,7 @@ def run_context(
     records: Mapping[str, StepRecord],
     workdir: Path,
     now: datetime,
-    occasion: Occasion | None = None,
+    occasion: KeyedRow | None = None,
 ) -> dict[str, Any]:
     """Return the names that every template and expression of a run has.
 

@@ -127,9 +127,8 @@ class Course:
             for folder in (self._workdir.parent, self._workdir):
                 with suppress(FileExistsError):
                     os.mkdir(folder, 0o700)  # noqa: PTH102 (1,000 starts at once: a third of what pathlib costs)
-        except OSError as exc:
-            advice = disk_advice(self._workdir)  # said once, however many runs wait: it names no single one
-            raise StateError(f"{self._workdir.parent.parent}: {exc.strerror}; {advice}") from exc
+        except OSError as exc:  # said once, however many runs wait: it names no single one
+            raise StateError(f"{self._workdir.parent.parent}: {exc.strerror}; {disk_advice(self._workdir)}") from exc
 
     def _has_ended(self, plan: StepPlan) -> bool:
         record = self._records.get(plan.id)
@@ -191,8 +190,8 @@ class Course:
         self._tools.human.write_lists(ticked)
 
     def _is_written(self, position: int) -> bool:
-        records = self._books.steps.of_run(self._run.id)
-        return any(record.position == position and record.finished_at is not None for record in records)
+        of_run = self._books.steps.of_run(self._run.id)
+        return any(record.position == position and record.finished_at is not None for record in of_run)
 
     def _ask_people(self, position: int, plan: StepPlan) -> bool:
         """Open a human step's tasks; return False where the run has to wait for them."""
@@ -209,8 +208,8 @@ class Course:
         return True
 
     def _pass_over(self, position: int, plan: StepPlan) -> None:
-        reason = "not_reached"
-        self._end(position, plan, Outcome(status=StepStatus.SKIPPED, reason=reason, message="not reached"))
+        left_out = Outcome(status=StepStatus.SKIPPED, reason="not_reached", message="not reached")
+        self._end(position, plan, left_out)
 
     def _end(self, position: int, plan: StepPlan, outcome: Outcome) -> None:
         at = self._tools.clock.now()

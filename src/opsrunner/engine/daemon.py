@@ -28,7 +28,7 @@ from opsrunner.engine.workers import Workers
 from opsrunner.errors import ConfigurationError, NotFound, OpsrunnerError, Refused
 from opsrunner.ledger.books import Books
 from opsrunner.ledger.requests import Request
-from opsrunner.model.rows import Occasion
+from opsrunner.model.rows import KeyedRow
 from opsrunner.model.run import Run, RunStatus
 
 LOGGER = logging.getLogger("opsrunner")
@@ -132,6 +132,8 @@ class Daemon:
             return
         if not self._has_begun:
             self._begin(now)
+        if self._parts.in_force.has_news_of_windows():  # what was moved is not to start at its old time
+            self._reload(now)
         if self._passes.is_due(now):  # what was in force until now is accounted for before it changes
             if self._passes.run(now):
                 return  # what was handed over is entered first, the other duties come with the next look
@@ -199,6 +201,7 @@ class Daemon:
             self._parts.looks.put_in_force()
             self._books.service.keep_site_file(force.loaded.site_text)
             self._books.service.keep_inventory(force.loaded.inventory_text)
+            self._books.service.keep_maintenance_file(force.loaded.maintenance_text)
             self._books.audit.add("reload", "site", actor="opsrunner", at=now, detail=count, address="")
         self._is_current = True
         self._passes.call_for_one()
@@ -238,7 +241,7 @@ class Daemon:
             actor=request.actor,
             at=now,
             rerun_of=request.detail.get("rerun_of"),
-            occasion=Occasion(key=said["key"], row=said["row"]) if said else None,
+            occasion=KeyedRow(key=said["key"], row=said["row"]) if said else None,
         )
 
     def _cancel(self, request: Request, now: datetime) -> Run:

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 from opsrunner.engine.desk import Desk, RoutineNames
 from opsrunner.engine.digest_accepted import accepted_lines, accepted_together, ending_words
+from opsrunner.engine.digest_downtimes import coming_downtimes
 from opsrunner.engine.digest_notices import notices_ahead
 from opsrunner.engine.digest_words import count_words, plural
 from opsrunner.engine.forecast import Forecast, forecast
@@ -44,6 +45,7 @@ def coming_lines(desk: Desk, *, from_: datetime, until: datetime, tasks: Sequenc
     lines += _accepted(desk, from_=from_, until=until)
     lines += _notices(desk, from_=from_, until=until)
     lines += _due(desk, tasks, from_=from_, until=until)
+    lines += _downtimes(desk, from_=from_, until=until)
     return tuple(sorted(lines, key=lambda line: (line.at, line.text)))
 
 
@@ -145,6 +147,12 @@ def _due(desk: Desk, tasks: Sequence[Task], *, from_: datetime, until: datetime)
         what = f"{names.of(routine)}, {plural(len(alike), 'task')}" if len(alike) > 1 else alike[0].title
         lines.append(Coming(at=at, when=_when(at, from_, zone), text=f"Yours is due: {what}"))
     return lines
+
+
+def _downtimes(desk: Desk, *, from_: datetime, until: datetime) -> list[Coming]:
+    zone = ZoneInfo(desk.site().timezone)
+    found = coming_downtimes(desk, from_=from_, until=until)
+    return [Coming(at=at, when=_when(at, from_, zone), text=text) for at, text in found]
 
 
 def _rosters(desk: Desk, *, from_: datetime, until: datetime) -> list[Coming]:

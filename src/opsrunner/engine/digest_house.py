@@ -12,6 +12,7 @@ from opsrunner.engine.digest_words import count_words, plural
 from opsrunner.engine.finding_words import since_words
 from opsrunner.engine.host_audits import REBOOT, waiting_since
 from opsrunner.engine.hosts import inventory, steps_that_reach
+from opsrunner.ledger.tickets import TicketStand
 from opsrunner.model.digest import Figure, Tone
 from opsrunner.model.outcome import StepStatus
 from opsrunner.model.routine import Routine
@@ -20,6 +21,8 @@ from opsrunner.model.task import Task
 
 ORDERS, TICKETS = "orders", "tickets"
 """Sources of these names feed the figures of the same name."""
+LOOK_WITHIN = timedelta(days=1)
+"""A look at tickets that is older is said to be."""
 
 
 def house_figures(desk: Desk, *, from_: datetime, until: datetime) -> tuple[Figure, ...]:
@@ -85,6 +88,44 @@ def _orders(desk: Desk) -> Figure | None:
 
 
 def _tickets(desk: Desk, *, until: datetime) -> Figure | None:
+    """Return how tickets stand: by what last looked at all of them, else by the tasks that a query opened."""
+    looked = _looked_at(desk, until=until)
+    return _by_tasks(desk, until=until) if looked is None else looked
+
+
+def _looked_at(desk: Desk, *, until: datetime) -> Figure | None:
+    """Return `oldest ticket 3 h, 2 of 14 over their time`, None where no step looks at the clocks of tickets."""
+    steps = {
+        (routine.id, step.id): step.options.get("source")
+        for routine in desk.site().routines.values()
+        for step in routine.steps
+        if step.kind == "ticket_clocks"
+    }
+    if not steps:
+        return None
+    stands = [one for one in desk.books.tickets.stands() if (one.routine, one.step) in steps]
+    named = [one for one in stands if one.source == TICKETS] or stands
+    if not named:
+        return Figure(name="Tickets", text="tickets not looked at yet", tone="nothing")
+    widest = max(named, key=lambda one: (one.ours + one.theirs, one.routine, one.step))
+    return _stand_words(widest, until=until)
+
+
+def _stand_words(stand: TicketStand, *, until: datetime) -> Figure:
+    words = ["no ticket waits"]
+    tone: Tone = "fine"
+    if stand.oldest_at is not None:
+        age = until - stand.oldest_at
+        whose = "its" if stand.ours == 1 else "their"
+        over = f"{count_words(stand.over)} of {plural(stand.ours, 'ticket')} over {whose} time"
+        words = [f"oldest ticket {span_words(age)}", *([over] if stand.over else [])]
+        tone = "look" if stand.over or age > timedelta(days=1) else "live"
+    if until - stand.at > LOOK_WITHIN:
+        words, tone = [*words, f"looked at {span_words(until - stand.at)} ago"], "look"
+    return Figure(name="Tickets", text=", ".join(words), tone=tone)
+
+
+def _by_tasks(desk: Desk, *, until: datetime) -> Figure | None:
     tasks = _tasks_fed_by(desk, TICKETS)
     if tasks is None:
         return None

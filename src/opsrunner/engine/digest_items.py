@@ -12,6 +12,7 @@ from opsrunner.config.folder import ENDINGS
 from opsrunner.config.loader import Loaded
 from opsrunner.engine.desk import Desk
 from opsrunner.engine.digest_copies import copy_items
+from opsrunner.engine.digest_downtimes import downtime_items
 from opsrunner.engine.digest_names import Names
 from opsrunner.engine.digest_runs import RunWords, that_ran
 from opsrunner.engine.digest_said import MOST_NAMED, listed, sentence
@@ -88,8 +89,10 @@ class _Collector:
         in_trouble = {routine for routine, own in ran.items() if own[-1].status in TROUBLE}
         of_runs = self._from_runs(ran, shown=shown, tasks=tasks)
         told = {task.routine for task in shown if task.kind is TaskKind.FOLLOW_UP or task.is_late(self._until)}
+        copies = copy_items(self._desk, until=self._until)
+        downtimes = downtime_items(self._desk, from_=self._from, until=self._until)
         return Open(
-            needs_you=_ranked(self._linked([*mine, *copy_items(self._desk, until=self._until), *self._from_mails()])),
+            needs_you=_ranked(self._linked([*mine, *copies, *downtimes, *self._from_mails()])),
             in_hand=_ranked(self._linked([*others, *of_runs.values(), *self._from_files(loaded)])),
             routines=frozenset(name for name in (*told, *in_trouble) if name),
             coming=tuple(by_stand[Stand.COMES]),

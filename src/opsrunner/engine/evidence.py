@@ -7,11 +7,13 @@ import os
 import re
 import stat
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
+from opsrunner.engine.task_words import field_words
 from opsrunner.errors import Refused, UsageError
 from opsrunner.mail.message import clean_text
-from opsrunner.model.routine import EvidenceSpec
+from opsrunner.model.routine import EvidenceSpec, FormField
 from opsrunner.model.task import Evidence, Task, TaskStatus
 
 NOTE_LENGTH = 10_000
@@ -35,11 +37,12 @@ def checked_evidence(task: Task, status: TaskStatus, evidence: Evidence, *, stat
         raise Refused(f"'{task.title}' needs a note")
     _check_number(task, spec, evidence.number, is_needed=status is TaskStatus.DONE)
     _check_choice(task, spec, evidence.choice, is_needed=status is TaskStatus.DONE)
+    form = _checked_form(task, spec, evidence.form, is_needed=status is TaskStatus.DONE)
     if not evidence.file and spec.file == "required" and status is TaskStatus.DONE:
         raise Refused(f"'{task.title}' needs a file")
     if evidence.file:
         _check_file(task, evidence.file, state=state)
-    return Evidence(note=note, number=evidence.number, choice=evidence.choice, file=evidence.file)
+    return Evidence(note=note, number=evidence.number, choice=evidence.choice, file=evidence.file, form=form)
 
 
 def keep_file(path: Path, task: Task, *, state: Path) -> str:
@@ -84,6 +87,47 @@ def _check_choice(task: Task, spec: EvidenceSpec, choice: str, *, is_needed: boo
         raise Refused(f"'{choice}' is no choice of '{task.title}' (known: {known})")
     if is_needed and spec.choice and not choice:
         raise Refused(f"'{task.title}' needs a choice: {known}")
+
+
+def _checked_form(
+    task: Task, spec: EvidenceSpec, form: Mapping[str, float | str], *, is_needed: bool
+) -> dict[str, float | str]:
+    """Return the answers of a form, in its order. Raises Refused for one that is missing, or is not as it must be."""
+    known = {field.name: field for field in spec.form}
+    for name in form:
+        if name not in known:
+            named = ", ".join(known) or "none"
+            raise Refused(f"'{task.title}' does not ask for '{name[:40]}' (known: {named})")
+    answers: dict[str, float | str] = {}
+    for field in spec.form:
+        answer = form.get(field.name, "")
+        if answer == "" or (isinstance(answer, str) and not answer.strip()):
+            if is_needed and field.need == "required":
+                raise Refused(f"'{task.title}' needs {field_words(field)}")
+            continue
+        answers[field.name] = _answer(field, answer)
+    return answers
+
+
+def _answer(field: FormField, answer: float | str) -> float | str:
+    """Return an answer of its field's kind. Raises Refused."""
+    if field.kind == "number":
+        return _number_within(field, answer)
+    text = clean_text(str(answer)).strip()[:NOTE_LENGTH]
+    if field.kind == "choice" and text not in field.choice:
+        raise Refused(f"'{text[:40]}' is no choice of {field.name} (known: {', '.join(field.choice)})")
+    return text
+
+
+def _number_within(field: FormField, answer: float | str) -> float:
+    try:
+        number = float(str(answer).strip().replace(",", "."))
+    except ValueError as exc:
+        raise Refused(f"{field.name}: '{str(answer)[:40]}' is no number") from exc
+    low, high = field.minimum, field.maximum
+    if not math.isfinite(number) or (low is not None and number < low) or (high is not None and number > high):
+        raise Refused(f"{field_words(field)}: {number:g} is not within")
+    return number
 
 
 def _check_file(task: Task, name: str, *, state: Path) -> None:

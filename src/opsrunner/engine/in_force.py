@@ -4,19 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from opsrunner.config.freezing import thaw
 from opsrunner.config.loader import Loaded, SiteLoader
 from opsrunner.errors import ConfigurationError, OpsrunnerError
 from opsrunner.model.routine import Routine
 from opsrunner.model.site import Site
+from opsrunner.model.window import PlannedWindow, WindowChange
 from opsrunner.schedules.almanac import Almanac
 
 if TYPE_CHECKING:
     from opsrunner.ledger.books import Books
+
+
+Changes: TypeAlias = Mapping[str, Mapping[datetime, WindowChange]]
+"""What was changed of single times of windows: by window, by nominal moment."""
+CHANGES_MATTER = timedelta(days=400)
+FIRST_MOMENT = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,9 +56,12 @@ class SiteInForce:
                 last_good=_LastGood(books),
                 last_site=books.service.site_file,
                 last_inventory=books.service.inventory,
+                last_maintenance=books.service.maintenance_file,
             )
         )
-        self._now = _in_force(self._loader.load())
+        self._books = books
+        self._version = self._windows_version()
+        self._now = _in_force(self._loader.load(), self._changes())
 
     @property
     def now(self) -> InForce:
@@ -77,18 +88,45 @@ class SiteInForce:
 
         Raises ConfigurationError, and all stays as it was, where the site itself cannot be read.
         """
-        loaded = self._loader.load()
-        if not loaded.changed:
+        loaded, version = self._loader.load(), self._windows_version()
+        if not loaded.changed and version == self._version:
             return False
-        self._now = _in_force(loaded)
+        self._now = _in_force(loaded, self._changes())
+        self._version = version
         return True
 
+    def has_news_of_windows(self) -> bool:
+        """Tell whether a time of a maintenance window was changed since: the planner must not pass over that."""
+        return self._windows_version() != self._version
 
-def _in_force(loaded: Loaded) -> InForce:
+    def _windows_version(self) -> str:
+        return "" if self._books is None else self._books.downtimes.version()
+
+    def _changes(self) -> Changes:
+        if self._books is None:
+            return {}
+        return self._books.downtimes.changes(since=_long_ago(self._books.service.planned_at()))
+
+
+def almanac_of(site: Site, changes: Changes) -> Almanac:
+    """Return the calendars, schedules and windows of a site, with what was changed of single times."""
+    schedules = {routine.id: routine.schedule for routine in site.routines.values()}
+    windows = {
+        name: PlannedWindow(schedule=window.schedule, lasts_seconds=window.lasts_seconds, changes=changes.get(name, {}))
+        for name, window in site.maintenance.windows.items()
+    }
+    return Almanac(site.calendars, schedules, windows)
+
+
+def _in_force(loaded: Loaded, changes: Changes) -> InForce:
     if loaded.site is None:
         raise ConfigurationError("\n".join(str(problem) for problem in loaded.problems))
-    schedules = {routine.id: routine.schedule for routine in loaded.site.routines.values()}
-    return InForce(loaded=loaded, site=loaded.site, almanac=Almanac(loaded.site.calendars, schedules))
+    return InForce(loaded=loaded, site=loaded.site, almanac=almanac_of(loaded.site, changes))
+
+
+def _long_ago(planned_at: datetime | None) -> datetime:
+    """Return since when changes of windows still matter: all that is not accounted for, and what calendars show."""
+    return FIRST_MOMENT if planned_at is None else planned_at - CHANGES_MATTER
 
 
 class _LastGood(Mapping[str, Routine]):

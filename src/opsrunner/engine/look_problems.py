@@ -50,7 +50,8 @@ class LookProblems:
             return
         rows = self._desk.books.known_rows.keys_of({task.run for task in waiting if task.run is not None})
         for task in waiting:
-            if task.run in rows and rows[task.run] not in keys:
+            key = rows.get(task.run or 0)
+            if key is not None and key not in keys:
                 self._close(task, BY_SOURCE, f"no longer listed; last seen: {state_words(task.row)}", at=at)
 
     def _close(self, task: Task, by: str, outcome: str, *, at: datetime) -> None:

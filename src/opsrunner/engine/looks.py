@@ -27,7 +27,7 @@ from opsrunner.errors import StateError, StepFailed
 from opsrunner.ledger.runs import NewRun
 from opsrunner.model.outcome import Row
 from opsrunner.model.routine import Routine
-from opsrunner.model.rows import LookStanding, Occasion, OnRows
+from opsrunner.model.rows import KeyedRow, LookStanding, OnRows
 from opsrunner.model.run import QUEUED, RunStatus, Trigger
 from opsrunner.model.schedule import Occurrence
 from opsrunner.model.site import Source
@@ -99,9 +99,10 @@ class Looks:
         if wanted is None:
             return 0
         source = self.desk.site().sources.get(wanted.source)
+        if source is None:
+            self._failed(routine, f"there is no source '{wanted.source}'", at=at)
+            return 0
         try:
-            if source is None:
-                raise StepFailed(f"there is no source '{wanted.source}'", permanent=True)
             rows = self.read_source(source, {**wanted.query, "timeout_seconds": LOOK_TIMEOUT_SECONDS})
             found = keyed(rows, wanted.key, source=wanted.source)
         except StepFailed as exc:
@@ -171,7 +172,7 @@ class Looks:
         LOGGER.info(said, extra={"action": "baseline", "routine": routine.id, "rows": len(keys)})
 
     def _account_for(
-        self, routine: Routine, occasions: Sequence[Occasion], before: LookStanding, *, at: datetime
+        self, routine: Routine, occasions: Sequence[KeyedRow], before: LookStanding, *, at: datetime
     ) -> int:
         """Write a run for each row that is new; return how many will start."""
         books, keys = self.desk.books, [occasion.key for occasion in occasions]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from opsrunner.config.folder import ROUTINES, SITE_FILE
+from opsrunner.config.folder import ROUTINES, TOP_FILES
 from opsrunner.engine.digest_words import plural
 from opsrunner.model.site import Site
 
@@ -16,7 +16,7 @@ def holds_meanwhile(site: Site, file: str) -> str:
     kept = [routine for routine in touched if routine in site.routines]
     if file == ROUTINES and (touched or not site.routines):
         return _of_all(len(kept), gone=len(touched) - len(kept))
-    if file == SITE_FILE:
+    if file in TOP_FILES:
         return KEPT
     if not touched:
         return ""

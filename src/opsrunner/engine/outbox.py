@@ -20,6 +20,7 @@ from opsrunner.clock import Clock
 from opsrunner.errors import MailFailed, MailServerUnavailable, StateError
 from opsrunner.ledger.outbox import Outbox
 from opsrunner.ledger.sent_journal import MOST_RECORDS, SentJournal
+from opsrunner.mail.maildir import MaildirTransport
 from opsrunner.mail.message import build
 from opsrunner.mail.smtp import SmtpTransport
 from opsrunner.mail.transport import Transport
@@ -119,6 +120,14 @@ def next_try(mail: QueuedMail, *, now: datetime) -> datetime | None:
         return None
     wait_seconds = RETRY_AFTER_SECONDS[min(mail.attempts, len(RETRY_AFTER_SECONDS) - 1)]
     return now + timedelta(seconds=wait_seconds)
+
+
+def way_out(site: Site, *, state: Path, vault: Vault, stays: bool = False) -> Transport:
+    """Return how mails leave a site; with `stays` none does, and all go into the state's Maildir."""
+    settings, folder = site.mail.smtp, site.mail.maildir
+    if settings is not None and not stays:
+        return SmtpTransport(settings, vault=vault)
+    return MaildirTransport(site.root / folder if folder and not stays else state / "maildir")
 
 
 def reach_mail(site: Site, *, state: Path, vault: Vault) -> str:

@@ -58,7 +58,7 @@ class People:
         owner = self.of_task(task, at=at)
         if owner is not None and owner.id == person.id:
             return True
-        if owner is None and person in self.persons(task.role, at=at):
+        if owner is None and not task.is_own_work_of(person) and person in self.persons(task.role, at=at):
             return True
         return self.is_escalated_to(task, person, at=at)
 

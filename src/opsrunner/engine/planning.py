@@ -20,6 +20,7 @@ from opsrunner.model.routine import Routine
 from opsrunner.model.run import Run, RunStatus
 from opsrunner.model.schedule import OffsetRule
 from opsrunner.schedules.almanac import Almanac
+from opsrunner.schedules.window_rules import windows_of
 
 LONGEST_PASS = timedelta(minutes=5)
 """More than this between two passes is a gap that the digest names."""
@@ -93,6 +94,8 @@ class Planning:
             return False
         schedule = routines[name].schedule
         if schedule != self._routines[name].schedule or almanac.calendars != before.calendars:
+            return False
+        if windows_of(schedule) and almanac.windows != before.windows:
             return False
         refers = any(isinstance(rule, OffsetRule) for rule in schedule.rules)
         return not refers or almanac.schedules == before.schedules

@@ -11,7 +11,7 @@ from typing import Any
 from opsrunner.engine.context import run_context
 from opsrunner.errors import ExpressionError, StepFailed
 from opsrunner.model.routine import Routine, StepPlan, TaskPlan
-from opsrunner.model.rows import Occasion
+from opsrunner.model.rows import KeyedRow
 from opsrunner.model.run import Run, RunStatus, Trigger
 from opsrunner.model.site import Site
 from opsrunner.schedules.words import duration_in_words
@@ -32,7 +32,7 @@ class StepPreview:
 
 
 def preview_run(
-    routine: Routine, site: Site, *, state: Path, now: datetime, occasion: Occasion | None = None
+    routine: Routine, site: Site, *, state: Path, now: datetime, occasion: KeyedRow | None = None
 ) -> list[StepPreview]:
     """Return every step of a routine as it would be done now, for a row where one is given. No secret is read."""
     run = Run(

@@ -18,6 +18,8 @@ KEEP_MAIL_TEXTS = timedelta(days=30)
 KEEP_REQUESTS = timedelta(days=30)
 KEEP_PAGES = timedelta(days=90)
 """The HTML of digests; their texts stay as long as tasks do."""
+KEEP_TICKETS = timedelta(days=180)
+"""What is remembered of those that ended: one that is opened again later begins anew."""
 AT_ONCE_SECONDS = 0.03
 """What one call takes at the most, and one step of it more."""
 SWEEP_EVERY = timedelta(days=1)
@@ -84,6 +86,7 @@ class Retention:
         return (
             forget.forget_requests(before=now - KEEP_REQUESTS)
             or forget.forget_gaps(before=runs)
+            or forget.forget_tickets(before=now - KEEP_TICKETS)
             or forget.forget_findings(before=tasks)
             or forget.forget_notices(before=tasks)
             or forget.forget_acceptances(before=tasks)

@@ -43,6 +43,8 @@ class Rights:
     def require_task(self, person: Person, task: Task, *, at: datetime) -> None:
         """Raise Refused unless the person may close the task, now."""
         self.require_staff(person)
+        if task.is_own_work_of(person):
+            raise Refused(f"'{task.title}' is about {person.name}'s own work: somebody else has to do it")
         if not task.approve_by:
             return
         if not person.is_owner and person not in self._approvers(task.approve_by, person, at=at):

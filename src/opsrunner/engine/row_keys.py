@@ -12,7 +12,7 @@ from opsrunner.errors import StepFailed
 from opsrunner.ledger.codec import clean
 from opsrunner.mail.headers import clean_line
 from opsrunner.model.outcome import Row
-from opsrunner.model.rows import Occasion
+from opsrunner.model.rows import KeyedRow
 
 KEY_LENGTH = 300
 MOST_NAMED = 3
@@ -23,7 +23,7 @@ SHOWN_COLUMNS = 3
 class Keyed:
     """What a look found. Of rows that nobody can tell apart, none is an occasion."""
 
-    occasions: tuple[Occasion, ...]
+    occasions: tuple[KeyedRow, ...]
     doubts: tuple[str, ...] = ()
     """What is wrong with the other rows, a sentence each."""
 
@@ -46,7 +46,7 @@ def keyed(rows: Sequence[Row], column: str, *, source: str) -> Keyed:
             found[key] = row
         elif found[key] != row:
             double[key] = None
-    occasions = tuple(Occasion(key=key, row=row) for key, row in found.items() if key not in double)
+    occasions = tuple(KeyedRow(key=key, row=row) for key, row in found.items() if key not in double)
     return Keyed(occasions=occasions, doubts=tuple(_doubts(without, list(double), column, source=source)))
 
 

@@ -22,6 +22,7 @@ from opsrunner.errors import StateError
 LOGGER = logging.getLogger("opsrunner")
 MAIL_SECONDS = 2.0
 HEARTBEAT_LOOK_SECONDS = 1.0
+ANNOUNCE_SECONDS = 5.0
 LAST_MAIL_SECONDS = 5.0
 FIRST_PROCESS = 1
 NO_INIT = (
@@ -51,6 +52,8 @@ class Service:
     workers: Workers
     deliver: Callable[[], int]
     """Hand over the mails that are due."""
+    announce: Callable[[], int]
+    """Look after maintenance windows and incidents; it may wait for sources."""
     pinger: Pinger
     """Tells the heartbeat's watcher that we live; one thread looks after it."""
     grace_seconds: Callable[[], float]
@@ -64,6 +67,7 @@ class Service:
             LOGGER.warning(NO_INIT, extra={"action": "no_init"})
         threads = [
             threading.Thread(target=self._mail, name="mail", daemon=True),
+            threading.Thread(target=self._announcements, name="announcements", daemon=True),
             threading.Thread(target=self._heartbeat, name="heartbeat", daemon=True),
         ]
         try:
@@ -119,6 +123,12 @@ class Service:
         if not self.daemon.knows_the_time():
             return  # quiet hours, and how long a mail has been tried, are told by the clock
         self.deliver()
+
+    def _announcements(self) -> None:
+        """Look after windows and incidents, each time a little later."""
+        while not self.draining.wait(ANNOUNCE_SECONDS):
+            if self.daemon.knows_the_time():
+                self._quietly(self.announce, "announcements")
 
     def _heartbeat(self) -> None:
         """Ping while planner passes succeed; silence is what the watcher listens for."""

@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from opsrunner.clock import Clock
+from opsrunner.errors import StepFailed
 from opsrunner.model.outcome import Row
 from opsrunner.model.site import Site, Source
 from opsrunner.model.store import STATE_WORD
 from opsrunner.sample.writing import write_samples
 from opsrunner.secrets import Vault
 from opsrunner.sources.reading import read_source, stream_source
+from opsrunner.sources.request import Around
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,13 +29,15 @@ class SiteSources:
 
     def read(self, source: Source, options: Mapping[str, Any]) -> tuple[Row, ...]:
         """Return a source's rows with the options of a query. Raises StepFailed."""
-        source = self._ready(source)
-        return read_source(source, options, vault=self.vault, site_root=self.site().root, now=self.clock.now())
+        source, site, now = self._ready(source), self.site(), self.clock.now()
+        around = self._around(source)
+        return read_source(source, options, vault=self.vault, site_root=site.root, now=now, around=around)
 
     def stream(self, source: Source, options: Mapping[str, Any]) -> Generator[Row]:
         """Give a source's rows one by one: take them all, or close it. Raises StepFailed, also after rows."""
-        source = self._ready(source)
-        return stream_source(source, options, vault=self.vault, site_root=self.site().root, now=self.clock.now())
+        source, site, now = self._ready(source), self.site(), self.clock.now()
+        around = self._around(source)
+        return stream_source(source, options, vault=self.vault, site_root=site.root, now=now, around=around)
 
     def write_samples(self) -> None:
         """Write the data of a sample site as they stand now; any other site has none."""
@@ -41,6 +45,19 @@ class SiteSources:
         if site.sample_seed is not None:
             now = self.clock.now()
             write_samples(site.root, self.state, seed=site.sample_seed, now=now, name=site.name)
+
+    def _around(self, source: Source) -> Around:
+        return Around(
+            memory=self.state / "sources" / source.name,
+            hosts={host.address: host.name for host in self.site().hosts.values()},
+            other=lambda name: self._other(name, asked_by=source.name),
+        )
+
+    def _other(self, name: str, *, asked_by: str) -> tuple[Row, ...]:
+        found = self.site().sources.get(name)
+        if found is None or name == asked_by:
+            raise StepFailed(f"{asked_by}: there is no other source '{name}' to look things up in", permanent=True)
+        return self.read(found, {})
 
     def _ready(self, source: Source) -> Source:
         self.write_samples()
@@ -53,9 +70,7 @@ class SiteSources:
     def _in_place(self, source: Source) -> Source:
         return replace(source, where={name: self._placed(value) for name, value in source.where.items()})
 
-    def _ready(self, source: Source) -> Source:
-        self.write_samples()
-        return replace(source, where={name: self._placed(value) for name, value in source.where.items()})
-
     def _placed(self, value: Any) -> Any:
+        if isinstance(value, list | tuple):
+            return tuple(self._placed(item) for item in value)
         return value.replace(STATE_WORD, str(self.state)) if isinstance(value, str) else value

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, date, datetime
 from typing import Any
 from urllib.parse import quote
 
@@ -17,6 +17,7 @@ from opsrunner.model.run import Run
 from opsrunner.model.task import NewTask, TaskKind
 from opsrunner.schedules.almanac import Almanac
 from opsrunner.schedules.business import due_moment
+from opsrunner.schedules.zones import MIDNIGHT, ONE_DAY, load_zone, to_utc
 from opsrunner.templates.environments import render_text
 from opsrunner.templates.expressions import evaluate
 
@@ -83,12 +84,13 @@ def new_task(item: TaskPlan, turn: RowTurn, opening: Opening) -> NewTask:
         link=safe_link(render_text(item.link, turn.context)),
         group=clean_line(render_text(item.group, turn.context), length=TITLE_LENGTH),
         role=item.for_whom(opening.routine.accountable),
-        due_at=_due_at(item, opening),
+        due_at=_due_at(item, turn, opening),
         remind=item.remind,
         escalate=item.escalate,
         evidence_spec=item.evidence,
         done_when=item.done_when,
         closes_when_gone=item.closes_when_gone,
+        not_by=_named(item.not_by, turn),
         expires=item.expires,
         wait=item.wait,
         approve_by=approve.by if approve else "",
@@ -131,10 +133,29 @@ def _key(plan: StepPlan, context: Mapping[str, Any]) -> str | None:
     return key
 
 
-def _due_at(item: TaskPlan, opening: Opening) -> datetime | None:
+def _due_at(item: TaskPlan, turn: RowTurn, opening: Opening) -> datetime | None:
     if item.due is None:
         return None
+    if item.due.row:
+        return _moment_of(evaluate(item.due.row, turn.context), item.due.row, opening)
     return due_moment(item.due, opened_at=opening.at, zone=opening.zone, almanac=opening.almanac)
+
+
+def _moment_of(value: Any, expression: str, opening: Opening) -> datetime | None:
+    """Return the moment that a row has; a date lasts until its midnight. Raises ExpressionError for anything else."""
+    if value is None:
+        return None
+    if isinstance(value, datetime) and value.tzinfo is not None:
+        return value.astimezone(UTC)
+    if isinstance(value, date) and not isinstance(value, datetime):
+        return to_utc(value + ONE_DAY, MIDNIGHT, load_zone(opening.zone))
+    raise ExpressionError(f"due: '{expression}' is no moment or date; declare it in the columns of its source")
+
+
+def _named(expression: str | None, turn: RowTurn) -> str:
+    """Return whom a row names, '' for nobody."""
+    value = None if expression is None else evaluate(expression, turn.context)
+    return "" if value is None else clean_line(str(value), length=TITLE_LENGTH)
 
 
 def _approval_rows(item: TaskPlan, turn: RowTurn) -> tuple[Row, ...]:

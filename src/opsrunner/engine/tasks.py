@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from opsrunner.engine.desk import Desk
@@ -12,7 +12,7 @@ from opsrunner.engine.task_texts import Opening, RowTurn, new_task, state_words,
 from opsrunner.errors import ExpressionError
 from opsrunner.mail.headers import clean_line
 from opsrunner.model.outcome import Row
-from opsrunner.model.routine import Routine, StepPlan
+from opsrunner.model.routine import Routine, StepPlan, TaskPlan
 from opsrunner.model.run import Run
 from opsrunner.model.task import Evidence, NewTask, Task, TaskKind, TaskStatus
 from opsrunner.templates.expressions import evaluate_flag, step_references
@@ -53,10 +53,12 @@ class TaskOpener:
             almanac=self._desk.almanac(),
         )
         turns = turns_of(opening)
-        planned = [new_task(item, turn, opening) for turn in turns for item in plan.tasks]
+        planned = [(item, new_task(item, turn, opening)) for turn in turns for item in plan.tasks]
         with self._desk.books.transaction():
             miss_earlier(self._desk.books, run, at=at)
-            tasks = [task for new in planned if (task := self._open_one(new)) is not None]
+            too_soon = self._too_soon(planned, at=at)
+            fresh = [new for _, new in planned if (new.item, new.key) not in too_soon]
+            tasks = [task for new in fresh if (task := self._open_one(new)) is not None]
             if context.get("row") is None:  # a run for one row knows nothing of the others: the looks close those
                 self._close_gone(opening, turns)
         return tasks
@@ -77,11 +79,27 @@ class TaskOpener:
                 ticked.append(self._desk.books.tasks.get(task.id))
         return ticked
 
+    def _too_soon(self, planned: Sequence[tuple[TaskPlan, NewTask]], *, at: datetime) -> set[tuple[str, str | None]]:
+        """Return the tasks, by item and key, whose key had one that ended too short a time ago (`again`)."""
+        keys: dict[str, list[str]] = {}
+        waits: dict[str, int | None] = {}
+        for item, new in planned:
+            if item.again_seconds != 0 and new.key is not None:
+                keys.setdefault(item.id, []).append(new.key)
+                waits[item.id] = item.again_seconds
+        found: set[tuple[str, str | None]] = set()
+        for item_id, own in keys.items():
+            routine, seconds = planned[0][1].routine or "", waits[item_id]
+            for key, closed_at in self._desk.books.tasks.last_closed(routine, item_id, own).items():
+                if seconds is None or at < closed_at + timedelta(seconds=seconds):
+                    found.add((item_id, key))
+        return found
+
     def _concerns(self, task: Task, context: Mapping[str, Any]) -> bool:
         """Tell whether a run can speak of a task of another run: keyed ones live on, but each row has its own."""
         if task.key is None or task.run is None:
             return task.key is not None
-        own = context["run"].get("key")
+        own = context.get("run", {}).get("key")
         return own is None or self._desk.books.known_rows.keys_of([task.run]).get(task.run) == own
 
     def _open_one(self, new: NewTask) -> Task | None:

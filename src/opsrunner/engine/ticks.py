@@ -220,7 +220,8 @@ def _same_again(task: Task, actor: Person, status: TaskStatus, evidence: Evidenc
 
 
 def _told(evidence: Evidence) -> tuple[object, ...]:
-    return clean_text(evidence.note).strip(), evidence.number, evidence.choice, evidence.file
+    form = sorted((name, str(answer)) for name, answer in evidence.form.items())
+    return clean_text(evidence.note).strip(), evidence.number, evidence.choice, evidence.file, form
 
 
 def _closing_words(task: Task, *, zone: str) -> str:

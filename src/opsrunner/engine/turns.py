@@ -13,9 +13,11 @@ from opsrunner.clock import Clock
 from opsrunner.errors import ExpressionError, OpsrunnerError, StepFailed
 from opsrunner.model.backup import CopyNote
 from opsrunner.model.finding import Audited
+from opsrunner.model.look import Look
 from opsrunner.model.mail import NewMail
 from opsrunner.model.outcome import Attempt, Outcome, Part, Row, StepStatus, worst
 from opsrunner.model.routine import StepPlan
+from opsrunner.model.ticket import TicketLook
 from opsrunner.notices.reporting import NoticeReport
 from opsrunner.steps.base import Stopping
 from opsrunner.templates.environments import render_text
@@ -64,6 +66,10 @@ class Done:
     """What the step found out about copies, in every try of it."""
     audits: tuple[Audited, ...] = ()
     """What the step found on hosts, in every try of it."""
+    ticket_looks: tuple[TicketLook, ...] = ()
+    """How the step found tickets, in every try of it."""
+    looks: tuple[Look, ...] = ()
+    """The rows that the step has shown, in every try of it."""
     notices: tuple[NoticeReport, ...] = ()
     """What a notice came to, in the last try of it."""
 

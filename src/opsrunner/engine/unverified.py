@@ -19,6 +19,11 @@ def unverified_lines(site: Site) -> list[str]:
                 f"Copies go to {name} without checking the certificate of its store (stores.{name}.s3.verify: false)."
             )
     for name, source in site.sources.items():
+        if source.kind == "imap" and source.where.get("verify") is False:
+            lines.append(
+                f"Mails of {name} are read without checking the certificate of {source.where['host']}"
+                f" (sources.{name}.imap.verify: false)."
+            )
         database = source.where.get("database")
         if isinstance(database, Database) and not database.verify and not database.socket:
             lines.append(

@@ -11,6 +11,7 @@ from opsrunner.ledger.database import Ledger
 from opsrunner.ledger.dates import Dates
 from opsrunner.ledger.days import Days
 from opsrunner.ledger.digests import Digests
+from opsrunner.ledger.downtimes import Downtimes
 from opsrunner.ledger.ends import Ends
 from opsrunner.ledger.finding_counts import FindingCounts
 from opsrunner.ledger.findings import Findings
@@ -29,6 +30,7 @@ from opsrunner.ledger.routines import Routines
 from opsrunner.ledger.runs import Runs
 from opsrunner.ledger.samples import Samples
 from opsrunner.ledger.search import Search
+from opsrunner.ledger.seen_rows import SeenRows
 from opsrunner.ledger.service import Service
 from opsrunner.ledger.sessions import Links, Sessions
 from opsrunner.ledger.standing import ActiveRuns
@@ -36,6 +38,7 @@ from opsrunner.ledger.steps import Steps
 from opsrunner.ledger.strips import Strips
 from opsrunner.ledger.suppressions import Suppressions
 from opsrunner.ledger.tasks import Tasks
+from opsrunner.ledger.tickets import Tickets
 
 
 class Books:
@@ -63,9 +66,12 @@ class Books:
         self.dates = Dates(ledger)
         self.findings = Findings(ledger)
         self.samples = Samples(ledger)
+        self.seen_rows = SeenRows(ledger)
         self.finding_counts = FindingCounts(ledger)
         self.host_facts = HostFactsTable(ledger)
+        self.tickets = Tickets(ledger)
         self.digests = Digests(ledger)
+        self.downtimes = Downtimes(ledger)
         self.absences = Absences(ledger)
         self.notes = Notes(ledger)
         self.audit = Audit(ledger)

@@ -11,7 +11,7 @@ from datetime import datetime
 
 from opsrunner.ledger.codec import dumps, loads, optional_moment, optional_text, to_moment, to_text
 from opsrunner.ledger.database import Ledger
-from opsrunner.model.rows import LookStanding, Occasion
+from opsrunner.model.rows import KeyedRow, LookStanding
 
 
 class KnownRows:
@@ -81,15 +81,15 @@ class KnownRows:
         row = self._ledger.one("SELECT count(*) FROM known_rows WHERE routine = ?", (routine,))
         return int(row[0]) if row else 0
 
-    def give(self, run_id: int, occasion: Occasion) -> None:
+    def give(self, run_id: int, occasion: KeyedRow) -> None:
         """Freeze a row with its run."""
         sql = 'INSERT INTO run_rows(run, "key", row) VALUES (?,?,?)'
         self._ledger.change(sql, (run_id, occasion.key, dumps(dict(occasion.row))))
 
-    def of_run(self, run_id: int) -> Occasion | None:
+    def of_run(self, run_id: int) -> KeyedRow | None:
         """Return the row that a run is for; None where it is for none."""
         row = self._ledger.one('SELECT "key", row FROM run_rows WHERE run = ?', (run_id,))
-        return None if row is None else Occasion(key=row["key"], row=loads(row["row"]))
+        return None if row is None else KeyedRow(key=row["key"], row=loads(row["row"]))
 
     def keys_of(self, run_ids: Collection[int]) -> Mapping[int, str]:
         """Return the keys of the rows that these runs are for, by run; runs for no row are not in it."""

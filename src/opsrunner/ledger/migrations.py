@@ -7,6 +7,7 @@ A migration never changes once released; a new one is appended. Moments are text
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -21,6 +22,7 @@ MANY_RUNS = 100_000
 """With more runs than this a migration takes long enough to be announced."""
 
 
+_BEGIN = re.compile(r"\bBEGIN\b", re.IGNORECASE)
 Migration: TypeAlias = Callable[["Database"], None]
 
 
@@ -64,7 +66,7 @@ def _statements(script: str) -> list[str]:
     pending = ""
     for piece in script.split(";"):
         pending += piece + ";"
-        if pending.upper().count("BEGIN") > pending.upper().count("END;"):
+        if len(_BEGIN.findall(pending)) > pending.upper().count("END;"):
             continue
         if pending.strip(" \n;"):
             statements.append(pending.strip())

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from opsrunner.ledger.codec import clean, dumps, loads, optional_moment, optional_text, to_moment, to_text
@@ -185,9 +186,15 @@ def _plain_occasion(notice: str, one: KnownOccasion) -> Sequence[Any]:
     return (notice, one.key, one.edition, *moments, dumps(one.row))
 
 
+@lru_cache(maxsize=4096)
+def _moment(text: str) -> datetime:
+    """Return `to_moment`; the rows of a notice share most of theirs."""
+    return to_moment(text)
+
+
 def _told(row: Iterable[Any]) -> Told:
     notice, key, edition, rung, recipient, status, due_at, at, name, why, outbox, id_ = row
-    moments = (to_moment(due_at), to_moment(at))
+    moments = (_moment(due_at), _moment(at))
     return Told(notice, key, edition, rung, recipient, _STATUSES[status], *moments, name, why, outbox, id_)
 
 
@@ -196,12 +203,12 @@ def _occasion(row: Iterable[Any]) -> KnownOccasion:
     return KnownOccasion(
         key,
         edition,
-        to_moment(at),
-        optional_moment(until),
-        to_moment(since),
-        optional_moment(was_at),
+        _moment(at),
+        None if until is None else _moment(until),
+        _moment(since),
+        None if was_at is None else _moment(was_at),
         loads(said),
-        optional_moment(ended_at),
+        None if ended_at is None else _moment(ended_at),
         why,
     )
 

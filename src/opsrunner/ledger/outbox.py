@@ -16,9 +16,7 @@ from opsrunner.model.mail import MailEnd, NewMail, QueuedMail
 PACE = timedelta(minutes=1)
 """What `per_minute` of a series speaks of."""
 _LIVE = "sent_at IS NULL AND failed_at IS NULL AND withdrawn_at IS NULL"
-_DUE = (
-    f"SELECT * FROM outbox WHERE {_LIVE} AND bulk = ? AND next_try_at <= ?{{more}} ORDER BY next_try_at, id LIMIT ?"  # noqa: S608 (fixed words)
-)
+_DUE = f"SELECT * FROM outbox WHERE {_LIVE} AND bulk = ? AND next_try_at <= ?{{more}} ORDER BY next_try_at, id LIMIT ?"  # noqa: S608 (fixed words)
 
 
 class Outbox:

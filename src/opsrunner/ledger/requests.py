@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from opsrunner.ledger.codec import dumps, loads, optional_moment, to_moment, to_text
 from opsrunner.ledger.database import Ledger
-from opsrunner.model.rows import Occasion
+from opsrunner.model.rows import KeyedRow
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +42,7 @@ class Requests:
         at: datetime,
         rerun_of: int | None = None,
         frozen: str = "",
-        occasion: Occasion | None = None,
+        occasion: KeyedRow | None = None,
     ) -> int:
         """Ask for a run by hand and return the request's id; `frozen` is the routine where no file has it.
 

@@ -26,6 +26,9 @@ _KEYS = {
     "examinations": "routine, step, host, cause",
     "samples": "routine, step, host, subject, hour",
     "host_facts": "routine, step, host",
+    "ticket_states": "routine, step, ticket",
+    "ticket_looks": "routine, step",
+    "seen_rows": "routine, step, digest",
     "known_rows": 'routine, "key"',
     "looks": "routine",
 }
@@ -114,6 +117,15 @@ class Forgetting:
             "DELETE FROM acceptances WHERE id IN (SELECT id FROM acceptances WHERE ended_at IS NULL AND until_at < ?1"
             " UNION SELECT id FROM acceptances WHERE ended_at < ?1 LIMIT ?2)",
             (moment, SLICE),
+        )
+
+    def forget_tickets(self, *, before: datetime) -> int:
+        """Remove what is remembered of tickets that ended."""
+        return self._slice(
+            "DELETE FROM ticket_states WHERE (routine, step, ticket) IN"
+            " (SELECT routine, step, ticket FROM ticket_states"
+            " WHERE ended_at IS NOT NULL AND ended_at < ?1 ORDER BY ended_at LIMIT ?2)",
+            before,
         )
 
     def forget_notices(self, *, before: datetime) -> int:

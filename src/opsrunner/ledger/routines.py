@@ -11,8 +11,8 @@ from opsrunner.ledger.codec import optional_moment, to_moment, to_text
 from opsrunner.ledger.database import Ledger
 from opsrunner.ledger.notices import rename_notices
 
-_AUDITED = ("findings", "causes", "examinations", "samples", "host_facts")
-"""Tables with what audits left, by their routine."""
+_AUDITED = ("findings", "causes", "examinations", "samples", "host_facts", "seen_rows", "ticket_states", "ticket_looks")
+"""Tables with what looks left, audits above all, by their routine."""
 _OF_ROWS = ("looks", "known_rows")
 """Tables with what is known of the rows that it runs for."""
 

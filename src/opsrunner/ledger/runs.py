@@ -115,7 +115,10 @@ class Runs:
 
     def for_rows(self, *, after: datetime, until: datetime) -> list[Run]:
         """Return the runs for rows that were made in (after, until]."""
-        sql = "SELECT * FROM runs WHERE row_key IS NOT NULL AND created_at > ? AND created_at <= ? ORDER BY created_at, id"
+        sql = (
+            "SELECT * FROM runs WHERE row_key IS NOT NULL AND created_at > ? AND created_at <= ?"
+            " ORDER BY created_at, id"
+        )
         return [run_of(row) for row in self._ledger.all(sql, (to_text(after), to_text(until)))]
 
     def recorded(self, occasions: Sequence[tuple[str, datetime]]) -> set[tuple[str, datetime]]:

@@ -1,9 +1,12 @@
 """What was handed over and does not stand in the ledger yet: a small file beside it, written mail by mail.
 
 A commit of the ledger for each mail costs more than handing it over. So each hand-over is one record here, in a
-file of fixed size that is overwritten in place: no disk is too full for it, and its sync writes no more than one
-sector. Many records become one commit of the ledger. Who opens the file next, after whatever end of the one before,
-finds them here. A record that the ledger knows already changes nothing, so that none has ever to be removed.
+file of fixed size that is overwritten in place: no disk is too full for it. Many records become one commit of the
+ledger. Who opens the file next, after whatever end of the one before, finds them here. A record that the ledger knows
+already changes nothing, so that none has ever to be removed.
+
+What is written outlives its process at once, and the machine once it is synced. A thread syncs all the while, and
+nobody waits for it unless MOST_UNSYNCED hand-overs have come together.
 """
 
 from __future__ import annotations
@@ -23,6 +26,8 @@ from opsrunner.ledger.failures import disk_advice
 
 MOST_RECORDS = 256
 """So many hand-overs at most lie here before they are put into the ledger."""
+MOST_UNSYNCED = 8
+"""So many mails at most are handed over again after the end of the machine itself."""
 RECORD_BYTES = 128
 """A disk writes a sector of 512 bytes whole or not at all: no record lies in two."""
 _RECORD = re.compile(rb"([0-9a-zA-Z.]{1,80}) (\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z)")
@@ -51,13 +56,17 @@ class SentJournal:
         self._path = path
         self._descriptor: int | None = None
         self._next = 0
+        self._synced = self._covered = 0
+        """How many records are on the disk, and how many will be when the sync under way has ended."""
         self._syncing: Future[None] | None = None
         self._syncer: ThreadPoolExecutor | None = None
 
     def __enter__(self) -> SentJournal:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if self._syncer is not None:
             self._syncer.shutdown()
         if self._descriptor is not None:
@@ -102,38 +111,42 @@ class SentJournal:
         )
 
     def begin(self, message_id: str, at: datetime) -> None:
-        """Write which mail is handed over next; what was noted before is on the disk then. Raises StateError.
+        """Write which mail is handed over next. Raises StateError, also where what was noted before cannot be synced.
 
         The word itself is not synced: it tells of a process that ended, not of a machine.
         """
-        self._wait()
+        self._see_to_sync(wait=self._next - self._synced >= MOST_UNSYNCED)
         self._write(0, message_id, at)
 
     def note(self, message_id: str, at: datetime) -> None:
-        """Write that a mail was handed over; it is on the disk when the next one begins. Raises StateError."""
+        """Write that a mail was handed over. Raises StateError."""
         self._next += 1
         self._write(self._next, message_id, at)
-        if self._syncer is None:
-            self._syncer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="mail-sync")
-        self._syncing = self._syncer.submit(os.fdatasync, self._open())
+        self._see_to_sync(wait=False)
 
     def settled(self) -> None:
         """Begin anew: the ledger has all that was noted, and no hand-over is under way. Raises StateError."""
-        self._wait()
-        self._next = 0
+        self._see_to_sync(wait=True)
+        self._next = self._synced = self._covered = 0
         try:
             os.pwrite(self._open(), _BLANK, 0)
         except OSError as exc:
             raise self._failed(exc) from exc
 
-    def _wait(self) -> None:
-        syncing, self._syncing = self._syncing, None
-        if syncing is None:
-            return
-        try:
-            syncing.result()
-        except OSError as exc:
-            raise self._failed(exc) from exc
+    def _see_to_sync(self, *, wait: bool) -> None:
+        """Take note of a sync that has ended (or wait for its end), and begin one for what was written since."""
+        if self._syncing is not None and (wait or self._syncing.done()):
+            syncing, self._syncing = self._syncing, None
+            try:
+                syncing.result()
+            except OSError as exc:
+                raise self._failed(exc) from exc
+            self._synced = self._covered
+        if self._syncing is None and self._covered < self._next:
+            if self._syncer is None:
+                self._syncer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="mail-sync")
+            self._covered = self._next
+            self._syncing = self._syncer.submit(os.fdatasync, self._open())
 
     def _write(self, place: int, message_id: str, at: datetime) -> None:
         record = f"{message_id} {to_text(at)}".encode("ascii")

@@ -24,6 +24,9 @@ class Gap:
 SITE_FILE = "site_file"
 """What it calls the text of the site's own file that was last in force."""
 
+MAINTENANCE_FILE = "maintenance_file"
+"""What it calls the text of the site's `maintenance.yaml` that was last in force."""
+
 INVENTORY = "inventory"
 """What it calls the hosts of inventories that were last in force."""
 
@@ -71,6 +74,15 @@ class Service:
         """Keep the text that is in force now."""
         if text != self.site_file():
             self.remember(SITE_FILE, text)
+
+    def maintenance_file(self) -> str:
+        """Return the text of `maintenance.yaml` as the daemon last put it in force; '' where it never did."""
+        return self.recall(MAINTENANCE_FILE) or ""
+
+    def keep_maintenance_file(self, text: str) -> None:
+        """Keep the text that is in force now."""
+        if text != self.maintenance_file():
+            self.remember(MAINTENANCE_FILE, text)
 
     def inventory(self) -> str:
         """Return the hosts of inventories as the daemon last put them in force; '' where it never did."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 # Mails of many: `bulk` ones leave after all others, and by their series no faster than asked for.
+# Tickets: what a step remembers of them. Tasks: whose own work one is about, when a key was last closed.
+# Rows that a step with `only_new` has shown, each by a digest of its key, and the run that showed it first.
 # Notices: `notices` are the rungs that are settled for a recipient, `occasions` what they are about and when; a mail
 # that is given up says so of its rung.
 SEVENTH = """
@@ -16,7 +18,44 @@ DROP INDEX outbox_due;
 CREATE INDEX outbox_due ON outbox(bulk, next_try_at)
   WHERE sent_at IS NULL AND failed_at IS NULL AND withdrawn_at IS NULL;
 CREATE INDEX outbox_series ON outbox(series, sent_at) WHERE series <> '';
+-- Times of maintenance windows and incidents, and what was said while they lasted.
+CREATE TABLE downtimes (
+  id INTEGER PRIMARY KEY AUTOINCREMENT, window TEXT NOT NULL, nominal_at TEXT NOT NULL, title TEXT NOT NULL,
+  about TEXT NOT NULL, hosts TEXT NOT NULL, begins_at TEXT NOT NULL, ends_at TEXT, made_by TEXT NOT NULL,
+  made_at TEXT NOT NULL, sequence INTEGER NOT NULL DEFAULT 0, before TEXT NOT NULL DEFAULT '[]', moved_at TEXT,
+  cancelled_at TEXT, begun_at TEXT, started_at TEXT, ended_at TEXT, announced_at TEXT, closed_at TEXT,
+  fingerprint TEXT NOT NULL DEFAULT '', approval INTEGER, approved_at TEXT, approved_by TEXT NOT NULL DEFAULT '',
+  struck TEXT NOT NULL DEFAULT '[]', people TEXT NOT NULL DEFAULT '[]', said TEXT NOT NULL DEFAULT '',
+  status_task INTEGER, overrun_task INTEGER, stray_task INTEGER, source_task INTEGER
+);
+CREATE UNIQUE INDEX downtimes_times ON downtimes(window, nominal_at) WHERE window <> '';
+CREATE INDEX downtimes_closed ON downtimes(closed_at);
+CREATE TABLE downtime_posts (
+  id INTEGER PRIMARY KEY AUTOINCREMENT, downtime INTEGER NOT NULL REFERENCES downtimes(id) ON DELETE CASCADE,
+  at TEXT NOT NULL, "by" TEXT NOT NULL, text TEXT NOT NULL
+);
+CREATE INDEX downtime_posts_of ON downtime_posts(downtime);
 
+CREATE TABLE ticket_states (
+  routine TEXT NOT NULL, step TEXT NOT NULL, ticket TEXT NOT NULL, round INTEGER NOT NULL, began_at TEXT NOT NULL,
+  answered_at TEXT, asked_at TEXT, waiting_since TEXT, waits TEXT NOT NULL, ended_at TEXT, is_backlog INTEGER NOT NULL,
+  PRIMARY KEY (routine, step, ticket)
+) WITHOUT ROWID;
+CREATE INDEX ticket_states_ended ON ticket_states(ended_at) WHERE ended_at IS NOT NULL;
+CREATE TABLE ticket_looks (
+  routine TEXT NOT NULL, step TEXT NOT NULL, source TEXT NOT NULL, at TEXT NOT NULL, ours INTEGER NOT NULL,
+  theirs INTEGER NOT NULL, over INTEGER NOT NULL, oldest TEXT NOT NULL, oldest_at TEXT, PRIMARY KEY (routine, step)
+) WITHOUT ROWID;
+ALTER TABLE tasks ADD COLUMN not_by TEXT NOT NULL DEFAULT '';
+CREATE INDEX tasks_about ON tasks(routine, item, "key", closed_at) WHERE closed_at IS NOT NULL AND "key" IS NOT NULL;
+CREATE TABLE seen_rows (
+  routine TEXT NOT NULL,
+  step TEXT NOT NULL,
+  digest BLOB NOT NULL,
+  run INTEGER NOT NULL,
+  last_at TEXT NOT NULL,
+  PRIMARY KEY (routine, step, digest)
+) WITHOUT ROWID;
 -- When things end: what registries, servers and files said last, and which servers are to be left alone.
 CREATE TABLE date_answers (
   place TEXT NOT NULL, name TEXT NOT NULL, answered_at TEXT, ends_at TEXT, "by" TEXT NOT NULL, about TEXT NOT NULL,

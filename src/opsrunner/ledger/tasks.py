@@ -14,7 +14,7 @@ from opsrunner.ledger.codec import dumps, loads, optional_moment, optional_text,
 from opsrunner.ledger.database import Ledger
 from opsrunner.ledger.outbox import Outbox
 from opsrunner.model.outcome import Row
-from opsrunner.model.routine import Escalation, EvidenceSpec
+from opsrunner.model.routine import Escalation, EvidenceSpec, FormField
 from opsrunner.model.task import Evidence, NewTask, Task, TaskKind, TaskStatus
 
 _COLUMNS = tuple(field.name for field in dataclasses.fields(NewTask))
@@ -66,6 +66,15 @@ class Tasks:
             (routine, item, kind.value, key),
         )
         return None if row is None else _task(row)
+
+    def last_closed(self, routine: str, item: str, keys: Sequence[str]) -> dict[str, datetime]:
+        """Return when the last task about each of some keys ended; keys that never had one are left out."""
+        sql = (
+            'SELECT "key", max(closed_at) AS closed_at FROM tasks WHERE routine = ? AND item = ?'
+            ' AND closed_at IS NOT NULL AND "key" IN (SELECT value FROM json_each(?)) GROUP BY "key"'
+        )
+        rows = self._ledger.all(sql, (routine, item, dumps(list(keys))))
+        return {row["key"]: to_moment(row["closed_at"]) for row in rows}
 
     def open_of_step(self, routine: str, item: str, kind: TaskKind) -> list[Task]:
         """Return the open tasks of a kind about a step, whatever their keys, oldest first."""
@@ -280,4 +289,5 @@ def _task(row: sqlite3.Row) -> Task:
 
 
 def _spec(data: dict[str, Any]) -> EvidenceSpec:
-    return EvidenceSpec(**{**data, "choice": tuple(data["choice"])})
+    form = tuple(FormField(**{**one, "choice": tuple(one["choice"])}) for one in data.get("form", ()))
+    return EvidenceSpec(**{**data, "choice": tuple(data["choice"]), "form": form})

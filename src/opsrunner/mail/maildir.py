@@ -6,6 +6,7 @@ import hashlib
 import os
 from email.message import EmailMessage
 from email.policy import SMTP
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 
 from opsrunner.errors import MailServerUnavailable
@@ -60,7 +61,7 @@ class MaildirTransport:
 
 def _file_name(message: EmailMessage, recipient: str) -> str:
     identity = f"{message['Message-ID']}\n{recipient}"
-    moment = int(message["Date"].datetime.timestamp())
+    moment = int(parsedate_to_datetime(str(message["Date"])).timestamp())
     return f"{moment}.{hashlib.sha256(identity.encode()).hexdigest()[:32]}.opsrunner"
 
 

@@ -2,14 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Any, TypeAlias
 
 Row: TypeAlias = Mapping[str, Any]
 """One typed row: column → str, int, float, bool, None, date or aware datetime."""
+
+
+class SourceRows(tuple[Row, ...]):
+    """Rows of a source that has parts of its own, such as feeds."""
+
+    problems: tuple[str, ...] = ()
+    """Which parts could not be read, and why, a line each."""
+    parts: Mapping[str, tuple[str, ...]] = MappingProxyType({})
+    """A column that names parts → the parts that were read, also those that had no rows."""
+
+    @classmethod
+    def of(
+        cls, rows: Iterable[Row], *, problems: Iterable[str] = (), parts: Mapping[str, tuple[str, ...]]
+    ) -> SourceRows:
+        """Return `rows` with what is told of their source."""
+        told = cls(rows)
+        told.problems, told.parts = tuple(problems), parts
+        return told
 
 
 class StepStatus(StrEnum):

@@ -26,12 +26,14 @@ class Retry:
 
 @dataclass(frozen=True, kw_only=True)
 class Due:
-    """When a task is due. Either `at` (the first such wall-clock time after it opens), or `after_seconds`."""
+    """When a task is due: `at` (the first such wall-clock time after it opens), `after_seconds`, or as its row says."""
 
     at: time | None = None
     after_seconds: int | None = None
     business: bool = False
     """`after_seconds` counts only the working hours of the site's calendar."""
+    row: str = ""
+    """An expression that gives a moment or a date of the row."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +42,18 @@ class Escalation:
 
     after_seconds: int
     to: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class FormField:
+    """One answer of a form that a tick carries."""
+
+    name: str
+    kind: Literal["number", "choice", "text"]
+    need: Literal["required", "optional"] = "required"
+    minimum: float | None = None
+    maximum: float | None = None
+    choice: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +67,13 @@ class EvidenceSpec:
     maximum: float | None = None
     choice: tuple[str, ...] = ()
     file: Literal["required", "optional"] | None = None
+    form: tuple[FormField, ...] = ()
+
+    @property
+    def is_required(self) -> bool:
+        """Tell whether a tick has to carry something."""
+        needs = (self.note, self.number, self.file, *(field.need for field in self.form))
+        return "required" in needs or bool(self.choice)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,6 +105,10 @@ class TaskPlan:
     evidence: EvidenceSpec | None = None
     done_when: str | None = None
     closes_when_gone: bool = False
+    again_seconds: int | None = 0
+    """How long after its end the same key may open another; None: never."""
+    not_by: str | None = None
+    """An expression that names whose own work it is about."""
     expires: Literal["next", "due", "never"] = "next"
     wait: bool = False
     approve: Approval | None = None

@@ -29,7 +29,7 @@ class OnRows:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Occasion:
+class KeyedRow:
     """One row that a routine runs for."""
 
     key: str

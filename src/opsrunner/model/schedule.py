@@ -68,7 +68,7 @@ class OnceRule:
 
 @dataclass(frozen=True, kw_only=True)
 class OffsetRule:
-    """`{of: NAME, offset: -8d}`: relative to the nominal moments of another routine."""
+    """`{of: NAME, offset: -8d}`: relative to the nominal moments of another routine, or to a maintenance window."""
 
     of: str
     offset_seconds: int
@@ -84,16 +84,25 @@ class Schedule:
     """All rules of a routine; none at all means: by hand only."""
 
     rules: tuple[Rule, ...] = ()
+    only_in: tuple[str, ...] = ()
+    """Maintenance windows; what is due outside of all of them is left out."""
+    avoid: tuple[str, ...] = ()
+    """Maintenance windows; what is due inside one of them waits for its end."""
 
 
 @dataclass(frozen=True, kw_only=True, order=True)
 class Occurrence:
-    """One due time. `planned_at` differs from `nominal_at` only by a holiday shift. Both are UTC."""
+    """One due time. Both moments are UTC.
+
+    `planned_at` differs from `nominal_at` only by a holiday shift, by a maintenance window that was moved, and by one
+    that it waits for.
+    """
 
     planned_at: datetime
     nominal_at: datetime
     skip_reason: str = ""
-    """`holiday` where the rule says `on_holiday: skip` and the day is one."""
+    """`holiday` where the rule says `on_holiday: skip` and the day is one; `outside` of the windows it belongs in;
+    `cancelled` with the window that it goes by."""
     shift: str = ""
     """Why it was moved, in words: `Christmas Day, moved to the next business day`."""
 

@@ -12,6 +12,7 @@ from opsrunner.model.person import Person, Roster
 from opsrunner.model.routine import Routine
 from opsrunner.model.schedule import Calendar, DigestTimes, Freeze
 from opsrunner.model.store import StoreSettings
+from opsrunner.model.window import Maintenance
 from opsrunner.secrets import SecretRef
 
 
@@ -92,7 +93,7 @@ class Source:
     """Where rows come from. `kind` names the reader, `where` is its plain settings."""
 
     name: str
-    kind: Literal["csv", "sqlite", "sql", "http_json", "tables"]
+    kind: Literal["csv", "sqlite", "sql", "http_json", "tables", "feeds", "imap", "bounces"]
     where: Mapping[str, Any]
     columns: tuple[Column, ...] = ()
     timezone: str = "UTC"
@@ -178,6 +179,7 @@ class Site:
     rdap: RdapSettings = RdapSettings()
     routines: Mapping[str, Routine] = field(default_factory=dict)
     broken: Mapping[str, tuple[Problem, ...]] = field(default_factory=dict)
+    maintenance: Maintenance = Maintenance()
     sample_seed: int | None = None
     """Set where the site's data are invented: `sample/*.csv` of the state folder is written anew."""
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
 from opsrunner.model.outcome import Row
+from opsrunner.model.person import Person
 from opsrunner.model.routine import Escalation, EvidenceSpec
 
 UNDO_SECONDS = 30
@@ -39,6 +41,8 @@ class Evidence:
     choice: str = ""
     file: str = ""
     """Path below the state folder."""
+    form: Mapping[str, float | str] = field(default_factory=dict)
+    """The answers of a form, by the names of its fields."""
     outcome: str = ""
     """What the machine saw, where the machine ticked."""
 
@@ -70,6 +74,8 @@ class NewTask:
     evidence_spec: EvidenceSpec | None = None
     done_when: str | None = None
     closes_when_gone: bool = False
+    not_by: str = ""
+    """Whose own work it is about (id, login, name or mail address): they may not tick it."""
     expires: str = "next"
     wait: bool = False
     approve_by: str = ""
@@ -109,6 +115,11 @@ class Task(NewTask):
     def holds_run(self) -> bool:
         """Tell whether its run waits for it (follow-ups, ad-hoc and keyed tasks without `wait` do not)."""
         return self.kind is TaskKind.ROUTINE and (self.wait or self.key is None)
+
+    def is_own_work_of(self, person: Person) -> bool:
+        """Tell whether it is about what that person did, so that somebody else has to tick it."""
+        told = (person.id, person.login, person.name, person.email)
+        return bool(self.not_by) and self.not_by.casefold() in {one.casefold() for one in told if one}
 
     def is_late(self, now: datetime) -> bool:
         """Tell whether it is open past its due time."""

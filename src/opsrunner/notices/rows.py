@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from typing import Any
+from typing import Any, TypeGuard
 from zoneinfo import ZoneInfo
 
 from opsrunner.errors import MailFailed
@@ -20,6 +20,7 @@ KEY_LENGTH = 200
 NAME_LENGTH = 100
 FIRST_YEAR, LAST_YEAR = 1970, 8900
 MOST_ADDRESSES = 20
+MOST_REMEMBERED = 10_000
 _BETWEEN = re.compile(r"[,;\n]+")
 _PLAIN = re.compile(
     r"(?=[^@]{1,64}@.{3,189}\Z)[a-z0-9]+(?:[._+-][a-z0-9]+)*@[a-z0-9]+(?:-+[a-z0-9]+)*(?:\.[a-z0-9]+(?:-+[a-z0-9]+)*)+"
@@ -49,11 +50,14 @@ class RowReader:
     def __init__(self, columns: NoticeColumns, *, notice: str, zone: ZoneInfo) -> None:
         self._columns, self._notice, self._zone = columns, notice, zone
         self._days: dict[date, datetime] = {}
+        self._plain: set[str] = set()
 
     def read(self, row: Row) -> tuple[str, Occasion | None, list[NoticeProblem]]:
         """Return the key that a row says, its occasion where it says all, and what is wrong with it."""
         columns = self._columns
-        key = _text(row.get(columns.key), length=KEY_LENGTH)
+        key = row.get(columns.key)
+        if not (type(key) is str and key.isascii() and key.isprintable() and 0 < len(key) <= KEY_LENGTH):
+            key = _text(key, length=KEY_LENGTH)
         to, bad = self._recipients(row)
         first = to[0].address if to else ""
         if not key or key.endswith("…"):
@@ -63,9 +67,9 @@ class RowReader:
             return "", None, [NoticeProblem(key=key, to=first, problem=problem)]
         problems = [NoticeProblem(key=key, to=address, problem="no mail address") for address in bad]
         at, why = self._moment(row.get(columns.at), columns.at)
-        until, why_until = self._moment(row.get(columns.until), columns.until) if columns.until else (None, "")
-        if row.get(columns.until) in (None, ""):
-            why_until = ""
+        until, why_until = None, ""
+        if columns.until and row.get(columns.until) not in (None, ""):
+            until, why_until = self._moment(row.get(columns.until), columns.until)
         if at is not None and until is not None and until < at:
             why_until = f"{columns.until} is before {columns.at}"
         problems += [NoticeProblem(key=key, to=first, problem=said) for said in (why, why_until) if said]
@@ -83,7 +87,7 @@ class RowReader:
         bad: list[str] = []
         for column in self._columns.to:
             cell = row.get(column)
-            if isinstance(cell, str) and _PLAIN.fullmatch(cell):
+            if self._is_plain(cell):
                 found.setdefault(cell, Recipient(address=cell, name=name, row=row))
                 continue
             for text in _addresses(cell):
@@ -94,6 +98,19 @@ class RowReader:
                 else:
                     found.setdefault(address, Recipient(address=address, name=name, row=row))
         return tuple(found.values()), bad
+
+    def _is_plain(self, cell: Any) -> TypeGuard[str]:
+        """Tell whether a cell is an address as it stands, and remember it: customers have many domains."""
+        if not isinstance(cell, str):
+            return False
+        if cell in self._plain:
+            return True
+        if not _PLAIN.fullmatch(cell):
+            return False
+        if len(self._plain) > MOST_REMEMBERED:
+            self._plain.clear()
+        self._plain.add(cell)
+        return True
 
     def _moment(self, value: Any, column: str) -> tuple[datetime | None, str]:
         """Return what a cell says as a moment, or why it says none."""

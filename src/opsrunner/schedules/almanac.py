@@ -8,11 +8,12 @@ holidays. Half days, bank-only and school holidays do not count.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import date
+from datetime import date, datetime
 from difflib import get_close_matches
 
 from opsrunner.errors import ConfigurationError
 from opsrunner.model.schedule import Calendar, Schedule
+from opsrunner.model.window import PlannedWindow
 from opsrunner.schedules.countries import days_of, is_known, known_countries
 from opsrunner.schedules.zones import ONE_DAY
 
@@ -23,15 +24,21 @@ DAY_OFF = "Day off"
 class Almanac:
     """Answers questions about days for the calendars of a site, from a cache of whole years.
 
-    It also holds the schedules that offsets (`{of: NAME, offset: -8d}`) refer to. Make a new one when the
-    site is read anew.
+    It also holds the schedules that offsets (`{of: NAME, offset: -8d}`) refer to, and the maintenance windows with what
+    was changed of them. Make a new one when the site is read anew, or a window is changed.
     """
 
     def __init__(
-        self, calendars: Mapping[str, Calendar] | None = None, schedules: Mapping[str, Schedule] | None = None
+        self,
+        calendars: Mapping[str, Calendar] | None = None,
+        schedules: Mapping[str, Schedule] | None = None,
+        windows: Mapping[str, PlannedWindow] | None = None,
     ) -> None:
         self.calendars = dict(calendars or {})
         self.schedules = dict(schedules or {})
+        self.windows = dict(windows or {})
+        self.held: dict[tuple[str, date], tuple[tuple[datetime, datetime], ...]] = {}
+        """When windows are on, by their names and the days of UTC that have been asked about."""
         self._years: dict[tuple[str, int], dict[date, str]] = {}
 
     def calendar(self, name: str) -> Calendar:
@@ -44,6 +51,15 @@ class Almanac:
         near = get_close_matches(name, [*self.calendars, "business"], n=1)
         hint = f", did you mean '{near[0]}'?" if near else ""
         raise ConfigurationError(f"there is no calendar '{name}'{hint}")
+
+    def window(self, name: str) -> PlannedWindow:
+        """Return the maintenance window of that name. Raises ConfigurationError where there is none."""
+        found = self.windows.get(name)
+        if found is None:
+            near = get_close_matches(name, self.windows, n=1)
+            hint = f", did you mean '{near[0]}'?" if near else ""
+            raise ConfigurationError(f"there is no maintenance window '{name}'{hint}")
+        return found
 
     def holiday_name(self, day: date, calendar_name: str) -> str:
         """Return the holiday's name, in English where it is known; '' if `day` is none.

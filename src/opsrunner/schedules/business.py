@@ -24,7 +24,7 @@ def add_business_seconds(start: datetime, seconds: int, *, calendar: Calendar, a
     if not almanac.is_business_day(day, calendar.name):
         day = almanac.next_business_day(day, calendar.name)
     while True:
-        opens, closes = _hours(day, calendar, place)
+        opens, closes = working_hours_on(day, calendar, place)
         begin = max(opens, start)
         if begin < closes and left <= closes - begin:
             return begin + left
@@ -32,7 +32,7 @@ def add_business_seconds(start: datetime, seconds: int, *, calendar: Calendar, a
         day = almanac.next_business_day(day, calendar.name)
 
 
-def _hours(day: date, calendar: Calendar, zone: ZoneInfo) -> tuple[datetime, datetime]:
+def working_hours_on(day: date, calendar: Calendar, zone: ZoneInfo) -> tuple[datetime, datetime]:
     """Return when work begins and ends on `day`; an end of 00:00 is midnight."""
     start, end = calendar.working_hours
     last_day = day + ONE_DAY if end == MIDNIGHT else day
@@ -67,6 +67,6 @@ def working_moment(moment: datetime, *, calendar: Calendar, almanac: Almanac, zo
     """
     place = load_zone(zone)
     day = local_date(moment, place)
-    if not almanac.is_business_day(day, calendar.name) or moment < _hours(day, calendar, place)[0]:
+    if not almanac.is_business_day(day, calendar.name) or moment < working_hours_on(day, calendar, place)[0]:
         day = almanac.previous_business_day(day, calendar.name)
-    return min(moment, _hours(day, calendar, place)[1])
+    return min(moment, working_hours_on(day, calendar, place)[1])

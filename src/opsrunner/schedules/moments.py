@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from opsrunner.errors import ConfigurationError
 from opsrunner.model.schedule import CalendarRule, CronRule, Frame, IntervalRule, OffsetRule, OnceRule, Rule, Schedule
+from opsrunner.model.window import MAINTENANCE
 from opsrunner.schedules.almanac import Almanac
 from opsrunner.schedules.cron import cron_times
 from opsrunner.schedules.dates import rule_dates
@@ -144,17 +145,24 @@ def _offset_moments(rule: OffsetRule, span: Span, almanac: Almanac, trail: tuple
     """
     if rule.of in trail:
         raise ConfigurationError(f"offsets go round in a circle: {' → '.join((*trail, rule.of))}")
-    if rule.of not in almanac.schedules:
+    if rule.of not in almanac.schedules and not rule.of.startswith(MAINTENANCE):
         raise ConfigurationError(f"there is no routine '{rule.of}' to be relative to")
     away = timedelta(seconds=rule.offset_seconds)
     others = Span(span.after - away - 2 * ONE_DAY, span.until - away + 2 * ONE_DAY)
-    parents = schedule_moments(almanac.schedules[rule.of], others, almanac, (*trail, rule.of))
+    parents = schedule_moments(_schedule_of(rule.of, almanac), others, almanac, (*trail, rule.of))
     shifted = ((parent.nominal_at + away - ONE_DAY, _shifted(parent.nominal_at, rule)) for parent in parents)
     last = span.after
     for moment in in_order((bound, moment.nominal_at, moment) for bound, moment in shifted):
         if last < moment.nominal_at <= span.until:
             last = moment.nominal_at
             yield moment
+
+
+def _schedule_of(name: str, almanac: Almanac) -> Schedule:
+    """Return the schedule that an offset refers to: of a routine, or of a maintenance window."""
+    if name.startswith(MAINTENANCE):
+        return almanac.window(name.removeprefix(MAINTENANCE)).schedule
+    return almanac.schedules[name]
 
 
 def _shifted(parent: datetime, rule: OffsetRule) -> Moment:

@@ -30,7 +30,9 @@ def in_words(schedule: Schedule) -> str:
     parts = []
     for zone, rules in groupby(schedule.rules, key=lambda rule: rule.frame.timezone):
         parts.append(f"{'; '.join(_rule(rule) for rule in rules)} ({zone})")
-    return "; ".join(parts)
+    windows = [f"only in {listed(list(schedule.only_in))}"] if schedule.only_in else []
+    windows += [f"waits for {listed(list(schedule.avoid))} to end"] if schedule.avoid else []
+    return "; ".join([*parts, *windows])
 
 
 def duration_in_words(seconds: int) -> str:

@@ -33,6 +33,7 @@ _BATCH = 2000
 _CURSOR = "opsrunner"
 _NO_FILE = "/dev/null/none"
 """libpq checks a certificate whenever it finds a file of authorities, told to or not."""
+_NOT_FROM_ENVIRONMENT: Mapping[str, Any] = {"hostaddr": "", "options": "", "passfile": _NO_FILE, "sslcert": ""}
 _KINDS: Mapping[int, CellKind] = {
     **dict.fromkeys((20, 21, 23, 701, 1700), "number"),  # int8, int2, int4, float8, numeric
     **dict.fromkeys((25, 1043), "text"),  # text, varchar
@@ -73,11 +74,12 @@ class PostgresLink:
             port=database.port,
             dbname=database.name,
             user=database.user or None,
-            password=str(database.password or "") or None,
+            password=str(database.password or ""),
             application_name="opsrunner",
             client_encoding="UTF8",
             connect_timeout=max(2, int(min(seconds, CONNECT_SECONDS))),  # libpq takes less as two seconds
             gssencmode="disable",
+            **_NOT_FROM_ENVIRONMENT,
             **_tls(database),
         )
         try:

@@ -13,11 +13,11 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from opsrunner.errors import StepFailed
-from opsrunner.model.outcome import Row
+from opsrunner.model.outcome import Row, SourceRows
 from opsrunner.model.site import Source
 from opsrunner.secrets import Vault
 from opsrunner.sources.csv_file import open_csv
-from opsrunner.sources.request import DEFAULT_SECONDS, MOST_ROWS, MOST_STREAMED_ROWS, RawTable, Request
+from opsrunner.sources.request import DEFAULT_SECONDS, MOST_ROWS, MOST_STREAMED_ROWS, Around, RawTable, Request
 from opsrunner.sources.selection import ConditionMaker, Conditions, ordered, require_known
 from opsrunner.sources.sqlite_file import open_sqlite
 from opsrunner.sources.typing_rows import typed_rows
@@ -29,10 +29,28 @@ def _open_http_json(source: Source, request: Request) -> AbstractContextManager[
     return open_http_json(source, request)
 
 
+def _open_feeds(source: Source, request: Request) -> AbstractContextManager[RawTable]:
+    from opsrunner.sources.feeds import open_feeds  # noqa: PLC0415  as above
+
+    return open_feeds(source, request)
+
+
+def _open_imap(source: Source, request: Request) -> AbstractContextManager[RawTable]:
+    from opsrunner.sources.imap_threads import open_imap  # noqa: PLC0415  imap_tools is for few
+
+    return open_imap(source, request)
+
+
 def _open_sql(source: Source, request: Request) -> AbstractContextManager[RawTable]:
     from opsrunner.sources.sql_database import open_sql  # noqa: PLC0415  SQLAlchemy costs 200 ms
 
     return open_sql(source, request)
+
+
+def _open_bounces(source: Source, request: Request) -> AbstractContextManager[RawTable]:
+    from opsrunner.sources.bounces import open_bounces  # noqa: PLC0415  the mail library is for who reads mails
+
+    return open_bounces(source, request)
 
 
 def _open_tables(source: Source, request: Request) -> AbstractContextManager[RawTable]:
@@ -47,47 +65,79 @@ def _open_tables(source: Source, request: Request) -> AbstractContextManager[Raw
 
 Reader = Callable[[Source, Request], AbstractContextManager[RawTable]]
 READERS: Mapping[str, Reader] = MappingProxyType(
-    {"csv": open_csv, "sqlite": open_sqlite, "sql": _open_sql, "http_json": _open_http_json, "tables": _open_tables}
+    {
+        "csv": open_csv,
+        "sqlite": open_sqlite,
+        "sql": _open_sql,
+        "http_json": _open_http_json,
+        "tables": _open_tables,
+        "feeds": _open_feeds,
+        "imap": _open_imap,
+        "bounces": _open_bounces,
+    }
 )
 SPEAK_SQL = frozenset({"sqlite", "sql", "tables"})
 
 
 def read_source(
-    source: Source, options: Mapping[str, Any], *, vault: Vault, site_root: Path, now: datetime
+    source: Source,
+    options: Mapping[str, Any],
+    *,
+    vault: Vault,
+    site_root: Path,
+    now: datetime,
+    around: Around | None = None,
 ) -> tuple[Row, ...]:
     """Return the typed rows of `source` that `options` ask for.
 
     Options: `where`, `order_by` (a column or several, `-` in front for downwards), `limit`, `sql` with
-    `params` for sources that speak SQL, `timeout_seconds`. `now` is what `now`, `today` and `-14d` in
-    `where` count from. Raises StepFailed, with file, line and column where a value is bad.
+    `params` for sources that speak SQL, `timeout_seconds`, `stopping` (told to end early). `now` is what
+    `now`, `today` and `-14d` in `where` count from; `around` is what readers may use of the site. A source
+    with parts of its own gives SourceRows. Raises StepFailed, with file, line and column where a value is bad.
     """
-    request = _request(options, vault=vault, site_root=site_root, now=now)
-    with closing(_rows(source, request, most=MOST_ROWS)) as rows:
-        return tuple(ordered(list(rows), request.order_by)[: request.limit])
+    request = _request(options, vault=vault, site_root=site_root, now=now, around=around)
+    tables: list[RawTable] = []
+    with closing(_rows(source, request, most=MOST_ROWS, take=tables.append)) as rows:
+        wanted = ordered(list(rows), request.order_by)[: request.limit]
+    (table,) = tables
+    if not (table.problems or table.parts):
+        return tuple(wanted)
+    return SourceRows.of(wanted, problems=table.problems, parts=table.parts)
 
 
 def stream_source(
-    source: Source, options: Mapping[str, Any], *, vault: Vault, site_root: Path, now: datetime
+    source: Source,
+    options: Mapping[str, Any],
+    *,
+    vault: Vault,
+    site_root: Path,
+    now: datetime,
+    around: Around | None = None,
 ) -> Generator[Row]:
     """Give the typed rows of `source` one by one, as `read_source` has them; none is kept here.
 
     The source is open while they come: take them all, or `close()` what this returns. What is wrong with a
     value is told when all rows before it have been given, so do nothing for good before the last one has
-    come. Raises StepFailed, also for `order_by`, which needs all rows at once.
+    come. Raises StepFailed, also for `order_by`, which needs all rows at once, and, after the last row, where
+    a part of the source could not be read.
     """
-    request = _request(options, vault=vault, site_root=site_root, now=now)
+    request = _request(options, vault=vault, site_root=site_root, now=now, around=around)
+    tables: list[RawTable] = []
     if request.order_by:
         raise StepFailed(f"{source.name}: rows that come one by one are not sorted; leave order_by out", permanent=True)
-    with closing(_rows(source, request, most=MOST_STREAMED_ROWS)) as rows:
+    with closing(_rows(source, request, most=MOST_STREAMED_ROWS, take=tables.append)) as rows:
         yield from rows if request.limit is None else islice(rows, request.limit)
+    if any(table.problems for table in tables):
+        raise StepFailed(f"{source.name}: not read: {'; '.join(tables[0].problems[:3])}")
 
 
-def _rows(source: Source, request: Request, *, most: int) -> Generator[Row]:
+def _rows(source: Source, request: Request, *, most: int, take: Callable[[RawTable], None]) -> Generator[Row]:
     if request.sql is not None and source.kind not in SPEAK_SQL:
         raise StepFailed(f"{source.name}: a {source.kind} source speaks no SQL; use where", permanent=True)
     conditions = _conditions(source, request)
     request = replace(request, comparisons=conditions.comparisons)
     with READERS[source.kind](source, request) as table:
+        take(table)
         _require_columns_of(request, table)
         typed = typed_rows(table, source if request.sql is None else _declared_in(source, table))
         yield from _wanted(_counted(typed, source, table), conditions, name=table.name, most=most)
@@ -99,7 +149,9 @@ def _conditions(source: Source, request: Request) -> Conditions:
     return ConditionMaker(source.columns, zone=zone, now=request.now, decimal=decimal).make(request.where)
 
 
-def _request(options: Mapping[str, Any], *, vault: Vault, site_root: Path, now: datetime) -> Request:
+def _request(
+    options: Mapping[str, Any], *, vault: Vault, site_root: Path, now: datetime, around: Around | None
+) -> Request:
     order_by = options.get("order_by") or ()
     return Request(
         vault=vault,
@@ -111,6 +163,8 @@ def _request(options: Mapping[str, Any], *, vault: Vault, site_root: Path, now: 
         order_by=(order_by,) if isinstance(order_by, str) else tuple(order_by),
         limit=options.get("limit"),
         timeout_seconds=options.get("timeout_seconds") or DEFAULT_SECONDS,
+        stopping=options.get("stopping"),
+        around=around or Around(),
     )
 
 
@@ -128,12 +182,12 @@ def _declared_in(source: Source, table: RawTable) -> Source:
 
 
 def _counted(rows: Iterator[Row], source: Source, table: RawTable) -> Iterator[Row]:
-    """Pass the rows on; none at all is an error where the source expects some."""
+    """Pass the rows on; none at all is an error where the source expects some, and has no better excuse."""
     is_empty = True
     for row in rows:
         is_empty = False
         yield row
-    if is_empty and source.expect_rows and not table.has_others():
+    if is_empty and source.expect_rows and not table.has_others() and not table.problems:
         raise StepFailed(f"{table.name}: has no rows, and this source always has some")
 
 

@@ -8,6 +8,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from opsrunner.errors import StepFailed
+from opsrunner.exchange import Stopping
+from opsrunner.model.outcome import Row
 from opsrunner.secrets import Vault
 from opsrunner.sources.selection import Comparison
 
@@ -16,6 +19,22 @@ MOST_ROWS = 100_000
 """What a query may keep: its rows go into the ledger."""
 MOST_STREAMED_ROWS = 1_000_000
 """What is given one by one, to whoever keeps none of them."""
+
+
+def _no_other(name: str) -> tuple[Row, ...]:
+    raise StepFailed(f"there is no source '{name}'", permanent=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Around:
+    """What a reader may use of the site around its source."""
+
+    memory: Path | None = None
+    """Folder where it keeps what it can fetch anew, so that it need not; None: nowhere."""
+    hosts: Mapping[str, str] = field(default_factory=dict)
+    """The names of the site's hosts by their addresses."""
+    other: Callable[[str], tuple[Row, ...]] = _no_other
+    """Reads another source by its name, whole; raises StepFailed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +53,9 @@ class Request:
     """Columns; one with `-` in front is sorted downwards."""
     limit: int | None = None
     timeout_seconds: float = DEFAULT_SECONDS
+    stopping: Stopping | None = None
+    """Told when the reading should end early."""
+    around: Around = Around()
 
 
 class RawRow(NamedTuple):
@@ -55,5 +77,9 @@ class RawTable:
     rows: Iterator[RawRow]
     columns_are_known: bool = True
     """False: the source names no columns and has no rows to learn them from."""
+    problems: tuple[str, ...] = ()
+    """What of the source could not be read, a line each; the rows are those of its other parts."""
+    parts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """A column that names parts of the source → the parts that were read, also those that had no rows."""
     has_others: Callable[[], bool] = lambda: False
     """Tells whether there are rows that the reader sorted out by itself."""

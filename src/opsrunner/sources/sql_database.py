@@ -42,7 +42,8 @@ def open_sql(source: Source, request: Request) -> Iterator[RawTable]:
     query, what `where` asks of declared columns is sorted out by the server as far as it compares as we do.
     """
     database = _resolved(source.where["database"], request.vault, source.name)
-    seconds = request.timeout_seconds
+    seconds = min(request.timeout_seconds, float(source.where.get("timeout") or request.timeout_seconds))
+    request = replace(request, timeout_seconds=seconds)
     link = _connected(database, source, request)
     with Deadline(link, seconds=seconds) as deadline:
         try:

@@ -52,7 +52,10 @@ def value_reader(type_: ColumnType, *, optional: bool, zone: ZoneInfo, decimal: 
             raise BadValue(f"is empty{shown}; declare it as '{type_}?' where that may be")
         return parse(raw)
 
-    return read
+    def read_text(raw: Any) -> Value | None:
+        return raw if type(raw) is str and raw and not raw.isspace() else read(raw)
+
+    return read_text if type_ == "text" else read  # what most values are takes the shortest way
 
 
 def is_no_date(text: str) -> bool:

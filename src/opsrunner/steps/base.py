@@ -23,10 +23,14 @@ from opsrunner.model.expiry import AskedPlace, DateAnswer, KeptText, RdapSetting
 from opsrunner.model.finding import Audited, KnownFinding
 from opsrunner.model.fleet import HostAnswer, Stopping
 from opsrunner.model.foreign import KnownForeign
+from opsrunner.model.look import Look
 from opsrunner.model.mail import NewMail
 from opsrunner.model.outcome import Outcome, Row
 from opsrunner.model.site import Host, Source
+from opsrunner.model.ticket import KnownTickets, TicketLook
 from opsrunner.notices.means import NoticeMeans
+from opsrunner.schedules.almanac import Almanac
+from opsrunner.schedules.working_time import WorkingTime, time_of
 from opsrunner.secrets import SecretRef, Vault
 from opsrunner.steps.team import Team
 from opsrunner.stores.base import Store
@@ -182,12 +186,32 @@ def _nothing_measured(_routine: str, _step: str) -> Mapping[str, Mapping[str, Se
     return {}
 
 
+def _none_known(_routine: str, _step: str, _digests: Collection[bytes]) -> frozenset[bytes]:
+    return frozenset()
+
+
+def _not_kept(_look: Look) -> None:
+    raise StepFailed("nobody writes down what was looked at", permanent=True)
+
+
 def _no_rows(_source: Source, _options: Mapping[str, Any]) -> Generator[Row]:
     yield from ()
 
 
 def _not_told(_audited: Audited) -> None:
     raise StepFailed("nobody writes down what an audit finds", permanent=True)
+
+
+def _no_tickets(_routine: str, _step: str) -> KnownTickets:
+    return KnownTickets()
+
+
+def _not_looked(_look: TicketLook) -> None:
+    raise StepFailed("nobody remembers how tickets stand", permanent=True)
+
+
+def _time_of(name: str) -> WorkingTime:
+    return time_of(name, almanac=Almanac(), zone="UTC")
 
 
 def _no_team() -> Team:
@@ -223,6 +247,18 @@ class Means:
     moment, the used bytes and the size in bytes."""
     found: Callable[[Audited], None] = _not_told
     """Tell what an audit found; it is written together with the step's outcome, whatever that is."""
+    tickets: Callable[[str, str], KnownTickets] = _no_tickets
+    """What a routine's step remembers of tickets."""
+    looked_at_tickets: Callable[[TicketLook], None] = _not_looked
+    """Tell how tickets stand; it is written together with the step's outcome, whatever that is."""
+    working_time: Callable[[str], WorkingTime] = _time_of
+    """Give the working time of a calendar of the site, or that around the clock; raises ConfigurationError."""
+    timezone: str = "UTC"
+    """The site's."""
+    seen_rows: Callable[[str, str, Collection[bytes]], frozenset[bytes]] = _none_known
+    """Of digests of rows, those that a routine's step has shown before."""
+    looked: Callable[[Look], None] = _not_kept
+    """Tell what rows are shown; it is written together with the step's outcome, if that is good."""
     addresses: Callable[[str], tuple[str, ...]] = _as_it_stands
     """Turn a role, roster, person or mail address into mail addresses; raises StepFailed for a name
     that is not known. An address stands for itself."""

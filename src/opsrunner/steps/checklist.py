@@ -5,7 +5,8 @@ from __future__ import annotations
 from pydantic import Field
 
 from opsrunner.steps.base import Kind
-from opsrunner.steps.task import TaskDefaults, Text
+from opsrunner.steps.evidence import Text
+from opsrunner.steps.task import TaskDefaults
 
 
 class ChecklistOptions(TaskDefaults):

@@ -22,8 +22,12 @@ from opsrunner.steps import (
     query,
     restore_drill,
     run,
+    sample_rows,
+    scorecard,
     ssh,
     task,
+    ticket_clocks,
+    trend,
 )
 from opsrunner.steps.base import Kind
 
@@ -45,6 +49,10 @@ _TABLE: dict[str, Kind] = {
         capacity,
         hardening,
         offer_check,
+        ticket_clocks,
+        trend,
+        sample_rows,
+        scorecard,
         cover,
         task,
         checklist,

@@ -88,10 +88,11 @@ class _NoticeRun:
             occasions: list[Occasion] = []
             for row in batch:
                 key, occasion, problems = reader.read(row)
-                desk.keep(key)
                 for problem in problems:
                     desk.unknown(problem)
-                if occasion is not None:
+                if occasion is None:
+                    desk.keep(key)
+                else:
                     occasions.append(occasion)
             passing.take(occasions)
         return count

@@ -10,10 +10,16 @@ from typing import Annotated, Any
 from pydantic import Field, model_validator
 
 from opsrunner.errors import StepFailed
-from opsrunner.model.outcome import Outcome, Row, StepStatus
+from opsrunner.model.outcome import Outcome, Row, SourceRows, StepStatus
 from opsrunner.steps.base import Kind, Means, StepCall, StepOptions
+from opsrunner.steps.new_rows import NewRows, OnlyNew, pick_new
 from opsrunner.steps.output import OutputSink, cut, printable
+from opsrunner.steps.ranking import Rank, ranked
 from opsrunner.steps.suggestions import nearest
+
+MOST_NAMED = 3
+MOST_KEPT = 100
+"""Problems that the outcome keeps of a source that was read in part."""
 
 
 class Options(StepOptions):
@@ -29,6 +35,10 @@ class Options(StepOptions):
     order_by: str | tuple[str, ...] = ()
     """Column, or several; `-` in front sorts downwards."""
     limit: Annotated[int, Field(ge=1, strict=True)] | None = None
+    only_new: OnlyNew | None = None
+    """Of the rows, those that no earlier run has shown."""
+    rank: Rank | None = None
+    """Rows that name certain words come first."""
 
     @model_validator(mode="after")
     def _sql_or_where(self) -> Options:
@@ -46,12 +56,14 @@ def run(call: StepCall, means: Means) -> Outcome:
     if source is None:
         hint = nearest(options.source, means.sources)
         raise StepFailed(f"there is no source '{options.source}'{hint}", permanent=True)
-    wanted = options.model_dump(exclude={"source"}) | {"timeout_seconds": call.timeout_seconds}
-    rows = means.read_source(source, wanted)
+    read = means.read_source(source, _wanted(options, call, means))
+    problems = read.problems if isinstance(read, SourceRows) else ()
+    shown = pick_new(read, options.only_new, call, means) if options.only_new else None
+    rows = _chosen(read if shown is None else shown.rows, options)
     sink = _write(rows, call, means)
-    noun = "row" if len(rows) == 1 else "rows"
-    message = f"{len(rows)} {noun} from {options.source}"
-    return sink.judged(Outcome(status=StepStatus.SUCCEEDED, message=message, rows=rows, facts={"count": len(rows)}))
+    if shown is not None:
+        means.looked(shown.look(rows, call))
+    return sink.judged(_outcome(rows, options, shown=shown, problems=problems))
 
 
 def preview(options: Options) -> str:
@@ -66,7 +78,45 @@ def preview(options: Options) -> str:
         parts.append(f"ordered by {', '.join(by)}")
     if options.limit is not None:
         parts.append(f"at most {options.limit}")
+    if options.only_new is not None:
+        parts.append(f"those whose {options.only_new.key} is new")
+    if options.rank is not None:
+        parts.append(f"first those that name {', '.join(options.rank.words)}")
     return cut(printable("; ".join(parts)))
+
+
+def _wanted(options: Options, call: StepCall, means: Means) -> dict[str, Any]:
+    """Return what the source is asked for; what is to be told from known rows, or ranked, is cut only afterwards."""
+    asked = options.model_dump(exclude={"source", "only_new", "rank"})
+    if options.only_new is not None or options.rank is not None:
+        asked["limit"] = None
+    return asked | {"timeout_seconds": call.timeout_seconds, "stopping": means.stopping}
+
+
+def _chosen(rows: tuple[Row, ...], options: Options) -> tuple[Row, ...]:
+    wanted = ranked(rows, options.rank) if options.rank is not None else rows
+    return tuple(wanted[: options.limit])
+
+
+def _outcome(rows: tuple[Row, ...], options: Options, *, shown: NewRows | None, problems: tuple[str, ...]) -> Outcome:
+    """Return the end; parts of the source that could not be read make it a warning, and its rows not all there are."""
+    noun = "row" if len(rows) == 1 else "rows"
+    message = f"{len(rows)} {'new ' if shown else ''}{noun} from {options.source}"
+    facts: dict[str, Any] = {"count": len(rows)}
+    if shown is not None:
+        message += f" ({shown.words})"
+        facts |= {"known": shown.known, "baseline": shown.baseline}
+    if not problems:
+        return Outcome(status=StepStatus.SUCCEEDED, message=message, rows=rows, facts=facts)
+    named = "; ".join(problems[:MOST_NAMED])
+    more = f" and {len(problems) - MOST_NAMED} more" if len(problems) > MOST_NAMED else ""
+    return Outcome(
+        status=StepStatus.WARNING,
+        reason="partial",
+        message=f"{message}; not read: {named}{more}",
+        rows=rows,
+        facts={**facts, "problems": list(problems[:MOST_KEPT]), "truncated": True},
+    )
 
 
 def _write(rows: tuple[Row, ...], call: StepCall, means: Means) -> OutputSink:

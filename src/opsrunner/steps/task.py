@@ -8,9 +8,8 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import (
     BeforeValidator,
     Field,
+    PlainValidator,
     StrictBool,
-    StrictFloat,
-    StringConstraints,
     ValidationInfo,
     WithJsonSchema,
     field_validator,
@@ -19,10 +18,8 @@ from pydantic import (
 from opsrunner.model.routine import Due
 from opsrunner.schedules.parsing import in_units, parse_clock, parse_duration, parse_offset, shown
 from opsrunner.steps.base import Kind, StepOptions
+from opsrunner.steps.evidence import EvidenceOptions, Text
 from opsrunner.steps.fields import one_or_many
-
-Text: TypeAlias = Annotated[str, StringConstraints(min_length=1)]
-Need: TypeAlias = Literal["required", "optional"]
 
 
 def parse_due(value: object) -> Due:
@@ -62,8 +59,32 @@ def _parse_after(value: object) -> int:
     return parse_offset(value)
 
 
+def _parse_due_of_task(value: object) -> Due:
+    """Return what `parse_due` does, or the moment that a row has: `row.due_at`. Raises ValueError."""
+    if isinstance(value, str) and value.strip().startswith(("row.", "row[")):
+        return Due(row=value.strip())
+    return parse_due(value)
+
+
+def _parse_again(value: object) -> int | None:
+    """Return the seconds of a duration, None for `never`. Raises ValueError."""
+    if value == "never":
+        return None
+    if not isinstance(value, str):
+        raise ValueError("must be a duration such as 4w, or never")  # noqa: TRY004 (pydantic reports ValueError only)
+    return parse_duration(value)
+
+
 DueText: TypeAlias = Annotated[
     Due, BeforeValidator(parse_due), WithJsonSchema({"type": "string", "examples": ["10:00", "+4h", "+4h business"]})
+]
+DueOfTask: TypeAlias = Annotated[
+    Due,
+    BeforeValidator(_parse_due_of_task),
+    WithJsonSchema({"type": "string", "examples": ["10:00", "+4h", "+4h business", "row.due_at"]}),
+]
+AgainText: TypeAlias = Annotated[
+    int | None, PlainValidator(_parse_again), WithJsonSchema({"type": "string", "examples": ["4w", "never"]})
 ]
 OffsetText: TypeAlias = Annotated[
     int, BeforeValidator(_parse_after), WithJsonSchema({"type": "string", "examples": ["-1h", "2h"]})
@@ -75,30 +96,6 @@ class EscalationOptions(StepOptions):
 
     after: OffsetText
     to: Text
-
-
-class NumberEvidence(StepOptions):
-    """A number that a tick carries, with its name and bounds."""
-
-    name: str = ""
-    minimum: StrictFloat | None = None
-    maximum: StrictFloat | None = None
-    need: Need = "required"
-
-
-class EvidenceOptions(StepOptions):
-    """What a tick must or may carry."""
-
-    note: Need | None = None
-    number: Need | NumberEvidence | None = None
-    choice: tuple[Text, ...] = ()
-    file: Need | None = None
-
-    @property
-    def is_required(self) -> bool:
-        """Tell whether a person must give something."""
-        number = self.number.need if isinstance(self.number, NumberEvidence) else self.number
-        return "required" in (self.note, number, self.file) or bool(self.choice)
 
 
 class ApprovalOptions(StepOptions):
@@ -113,7 +110,7 @@ class TaskDefaults(StepOptions):
     """What a task may say, and a checklist for all of its tasks."""
 
     role: Text | None = None
-    due: DueText | None = None
+    due: DueOfTask | None = None
     remind: (
         Annotated[
             tuple[OffsetText, ...],
@@ -141,6 +138,10 @@ class TaskOptions(TaskDefaults):
     link: str = ""
     done_when: Text | None = None
     closes_when_gone: StrictBool = False
+    again: AgainText = 0
+    """Of a keyed task: how long after its end the same key may open another."""
+    not_by: Text | None = None
+    """An expression that names whose own work it is about: they may not tick it."""
     approve: ApprovalOptions | None = None
 
     @field_validator("done_when")

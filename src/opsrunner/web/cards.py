@@ -36,8 +36,7 @@ class Card:
     def asks(self) -> bool:
         """Tell whether a tick has to carry something, so that one touch is not enough."""
         spec, task = self.task.evidence_spec, self.task
-        required = spec is not None and ("required" in (spec.note, spec.number, spec.file) or bool(spec.choice))
-        return required or task.done_when is not None or bool(task.approve_by)
+        return (spec is not None and spec.is_required) or task.done_when is not None or bool(task.approve_by)
 
 
 @dataclass(frozen=True, kw_only=True)

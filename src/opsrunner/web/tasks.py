@@ -36,6 +36,8 @@ class _Tick(Fields):
     note: str = ""
     number: str = ""
     choice: str = ""
+    answer: Annotated[tuple[str, ...], BeforeValidator(_as_list)] = ()
+    """Those of the task's form, in its order, '' for none. (A field named `form` would hide what browsers call so.)"""
     file: UploadFile | Literal[""] = ""
     struck: Annotated[tuple[int, ...], BeforeValidator(_as_list)] = ()
     back: str = "/"
@@ -131,7 +133,8 @@ async def tick(visit: Visit) -> Response:
     task = _task(visit)
     try:
         kept = await _keep(visit, sent.chosen, task) if sent.chosen else ""
-        evidence = Evidence(note=sent.note, number=_number(sent.number), choice=sent.choice, file=kept)
+        form = _form(sent.answer, task)
+        evidence = Evidence(note=sent.note, number=_number(sent.number), choice=sent.choice, file=kept, form=form)
         await visit.write(
             lambda: visit.app.ticks.tick(
                 number,
@@ -255,6 +258,14 @@ async def _keep(visit: Visit, file: UploadFile, task: Task) -> str:
             return visit.app.ticks.attach(path, task)
 
     return await visit.write(keep)
+
+
+def _form(answers: tuple[str, ...], task: Task) -> dict[str, float | str]:
+    """Return the answers of a form by its fields' names. Raises UsageError where they are not one a field."""
+    fields = task.evidence_spec.form if task.evidence_spec else ()
+    if answers and len(answers) != len(fields):
+        raise UsageError("this form is not the task's any more: load the page again")
+    return {field.name: answer for field, answer in zip(fields, answers, strict=False) if answer.strip()}
 
 
 def _file_name(told: str) -> str:

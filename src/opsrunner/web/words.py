@@ -18,7 +18,7 @@ from opsrunner.engine.moment_words import (
     when_words,
 )
 from opsrunner.engine.status_words import reason_words, status_word, tone_of
-from opsrunner.engine.task_words import STATUS_WORDS, evidence_words
+from opsrunner.engine.task_words import STATUS_WORDS, evidence_words, marks_of
 from opsrunner.model.person import Person
 from opsrunner.model.sizes import size_words
 from opsrunner.web.guard import Needs, may_enter
@@ -45,6 +45,7 @@ NAVIGATION = (
     NavEntry(path="/calendar", label="Calendar", needs="owner"),
     NavEntry(path="/team", label="Team", needs="inside", is_near=True),
     NavEntry(path="/hosts", label="Hosts", needs="inside"),
+    NavEntry(path="/maintenance", label="Maintenance", needs="team"),
     NavEntry(path="/backups", label="Backups", needs="inside"),
     NavEntry(path="/notices", label="Notices", needs="inside"),
     NavEntry(path="/digests", label="Digests", needs="owner"),
@@ -79,6 +80,7 @@ NAMES: dict[str, Any] = {
     "reason_words": reason_words,
     "status_word": status_word,
     "evidence_words": evidence_words,
+    "marks_of": marks_of,
     "task_status_words": STATUS_WORDS,
     "size_words": size_words,
     "hosts_of": hosts_of,

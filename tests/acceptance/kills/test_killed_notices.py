@@ -19,11 +19,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.acceptance.kills.conftest import strace
 
 import opsrunner
 from opsrunner.app import open_app
 from opsrunner.model.mail import NewMail
-from tests.acceptance.kills.conftest import strace
 
 pytestmark = pytest.mark.needs("strace")
 KINDS = ("chance", "chance", "chance", "mail", "sync")
@@ -45,7 +45,6 @@ class Notice:
     root: Path
     postbox: Any
     dice: random.Random
-    process: subprocess.Popen[bytes] | None = None
     kills: Counter[str] = field(default_factory=Counter)
 
     def queue(self, count: int) -> None:
@@ -82,20 +81,20 @@ class Notice:
         environment = {"PATH": os.environ["PATH"], "HOME": str(self.root), "PYTHONPATH": str(SOURCE)}
         before = len(self.postbox.received)
         with (self.root / "serve.log").open("wb") as log:
-            self.process = subprocess.Popen(
+            process = subprocess.Popen(
                 [*words, *command], cwd=self.root, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )
-        self._until(lambda: len(self.postbox.received) > before or self.process.poll() is not None)
+        self._until(lambda: len(self.postbox.received) > before or process.poll() is not None)
         if kind == "mail":
-            self.postbox.on_data = self.process.kill
-            self._until(lambda: self.process.poll() is not None)
+            self.postbox.on_data = process.kill
+            self._until(lambda: process.poll() is not None)
             self.postbox.on_data = lambda: None
         elif kind == "sync":
-            self._until(lambda: self.process.poll() is not None, seconds=2)
+            self._until(lambda: process.poll() is not None, seconds=2)
         else:
             time.sleep(self.dice.uniform(0, 0.3))
-        self.process.kill()
-        self.process.wait()
+        process.kill()
+        process.wait()
         self.kills[kind] += 1
 
     def _until(self, is_so: Callable[[], bool], *, seconds: float = 30) -> None:

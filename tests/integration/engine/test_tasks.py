@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 import pytest
 
 from opsrunner.engine.desk import Desk
+from opsrunner.engine.people import People
+from opsrunner.engine.rights import Rights
 from opsrunner.engine.tasks import TaskOpener, approved_rows
-from opsrunner.errors import ExpressionError
+from opsrunner.errors import ExpressionError, Refused
+from opsrunner.model.person import Person
 from opsrunner.model.routine import Approval, Due, Routine, StepPlan, TaskPlan
 from opsrunner.model.run import Run, Trigger
 from opsrunner.model.task import Evidence, NewTask, Task, TaskKind, TaskStatus
@@ -337,3 +340,63 @@ def test_a_task_that_was_ticked_meanwhile_stays_as_the_person_left_it(
     assert opener.tick_by_machine(run, routine, {}, at=now) == []
     closed: Task = desk.books.tasks.get(task.id)
     assert closed.status is TaskStatus.COULD_NOT
+
+
+def test_a_key_may_not_come_again_before_its_time_or_ever(
+    desk: Desk, opener: TaskOpener, start: Start, make_routine: Make, now: datetime
+) -> None:
+    for seconds, days in ((None, ()), (28 * 86400, (28, 40)), (0, (1, 27, 28, 40))):
+        plan = for_orders(again_seconds=seconds)
+        routine = make_routine(plan, routine_id=f"every-{seconds}")
+        (task,) = opener.open(start(routine.id), routine, plan, listing(17), at=now)
+        desk.books.tasks.close(task.id, status=TaskStatus.DONE, by="ops1", evidence=Evidence(), at=now)
+        came = []
+        for day in (1, 27, 28, 40):
+            later = now + day * DAY
+            fresh = opener.open(start(routine.id), routine, plan, listing(17, 18), at=later)
+            if any(one.key == "17" for one in fresh):
+                came.append(day)
+            for one in fresh if seconds == 0 else ():
+                desk.books.tasks.close(one.id, status=TaskStatus.DONE, by="ops1", evidence=Evidence(), at=later)
+        assert tuple(came) == (days[:1] if seconds else days)
+        assert seconds == 0 or "18" in {one.key for one in desk.books.tasks.opened(routine=routine.id)}
+
+
+@pytest.mark.parametrize(
+    ("value", "due"),
+    [
+        (datetime(2026, 11, 21, 9, tzinfo=UTC), datetime(2026, 11, 21, 9, tzinfo=UTC)),
+        (date(2026, 11, 21), datetime(2026, 11, 21, 23, tzinfo=UTC)),  # its midnight in Oslo
+        (None, None),
+    ],
+)
+def test_a_task_is_due_when_its_row_says(
+    opener: TaskOpener, start: Start, make_routine: Make, now: datetime, value: object, due: datetime | None
+) -> None:
+    plan = for_orders(due=Due(row="row.until"))
+    (task,) = opener.open(start(), make_routine(plan), plan, listing(17, until=value), at=now)
+    assert task.due_at == due
+
+
+@pytest.mark.parametrize("value", ["tomorrow", 5, datetime(2026, 11, 21, 9)])
+def test_what_is_no_moment_is_an_error_that_says_so(
+    desk: Desk, opener: TaskOpener, start: Start, make_routine: Make, now: datetime, value: object
+) -> None:
+    plan = for_orders(due=Due(row="row.until"))
+    with pytest.raises(ExpressionError, match=r"due: 'row.until' is no moment or date; declare it"):
+        opener.open(start(), make_routine(plan), plan, listing(17, until=value), at=now)
+    assert desk.books.tasks.opened() == []
+
+
+def test_whose_own_work_it_is_neither_sees_it_on_their_list_nor_may_take_it(
+    desk: Desk, opener: TaskOpener, start: Start, make_routine: Make, now: datetime, team: dict[str, Person]
+) -> None:
+    plan = for_orders(not_by="row.staff", role="support")
+    (task,) = opener.open(start(), make_routine(plan), plan, listing(17, staff="First Technician"), at=now)
+    people, rights = People(desk), Rights(desk)
+    assert not people.is_for(task, team["ops1"], at=now)
+    assert people.is_for(task, team["ops2"], at=now)
+    with pytest.raises(Refused, match="is about First technician's own work"):
+        rights.require_task(team["ops1"], task, at=now)
+    rights.require_task(team["ops2"], task, at=now)
+    assert desk.books.tasks.get(task.id).not_by == "First Technician"

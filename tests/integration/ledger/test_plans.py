@@ -21,24 +21,26 @@ from opsrunner.ledger.search import Place, TaskFilter
 from opsrunner.ledger.service import Gap
 from opsrunner.ledger.setting_back import set_back
 from opsrunner.model.backup import Drill, Gone, NewCopy, Reread
+from opsrunner.model.downtime import Downtime, NewDowntime
 from opsrunner.model.expiry import DateAnswer, KeptText, Resting
 from opsrunner.model.finding import Acceptance, Audited, Cause, Finding, HostReport, Sample, Severity
 from opsrunner.model.foreign import Checked, ForeignBackup, ForeignDrill, ForeignState
+from opsrunner.model.look import Look
 from opsrunner.model.mail import MailEnd, NewMail
-from opsrunner.model.mail import NewMail
 from opsrunner.model.notice import KnownOccasion, Suppression, Told, ToldStatus
 from opsrunner.model.outcome import Outcome, Part, StepStatus
 from opsrunner.model.person import Absence
 from opsrunner.model.routine import StepPlan
-from opsrunner.model.rows import LookStanding, Occasion
+from opsrunner.model.rows import KeyedRow, LookStanding
 from opsrunner.model.run import RunStatus, Trigger
 from opsrunner.model.task import Evidence, NewTask, TaskKind, TaskStatus
+from opsrunner.model.ticket import TicketLook, TicketState
 
 NOW = datetime(2026, 11, 20, 6, tzinfo=UTC)
 LATER = NOW + timedelta(days=1)
-SMALL = {"approvals", "suppressions", "routines", "holds", "frozen", "requests", "absences", "acceptances", "hosts_seen",
-         "host_facts", "digests", "old", "meta", "links", "sessions", "resting_servers", "kept_texts", "looks",
-         "sqlite_sequence"}  # fmt: skip
+SMALL = {"approvals", "suppressions", "routines", "holds", "frozen", "requests", "absences", "acceptances",
+         "hosts_seen", "host_facts", "digests", "old", "meta", "links", "sessions", "resting_servers", "kept_texts",
+         "looks", "ticket_looks", "sqlite_sequence"}  # fmt: skip
 """What is bounded by the site's files, by what people enter, or by retention; `old` are digests."""
 LIVE = {"copies_lying", "outbox_due", "outbox_texts", "tasks_open", "tasks_key", "requests_open"}
 """Indices of what is still to be done: walking over all of that is meant."""
@@ -60,14 +62,14 @@ GIVEN: dict[str, Any] = {
     "absence": ABSENCE, "absence_id": 1, "action": "tick", "actor": "boss", "address": "cli",
     "after": 0, "agent": "x", "answer": "", "at": NOW, "author": "boss", "before": LATER, "body": "text",
     "ends": ENDS,
-    "keys": ("17", "18"), "message_ids": ("x.1",), "occasion": Occasion(key="17", row={"number": "17"}),
+    "message_ids": ("x.1",), "occasion": KeyedRow(key="17", row={"number": "17"}),
     "bounds": (NOW, LATER, LATER + (LATER - NOW)), "by": "boss", "detail": "", "digest_id": 1, "error": "x",
     "evidence": Evidence(), "expires_at": LATER, "first": "sign-in ", "frozen": None,
     "gap": Gap(from_=NOW, until=LATER, reason="x"),
     "host": "web1", "how": "how", "is_meant": bool, "item": "ask", "key": "17", "kind": TaskKind.ROUTINE, "limit": 20,
-    "link": "", "made_by": "boss", "mail_id": 1, "mails": (MAIL, MANY, MANY), "message": "m", "moment": NOW, "name": "known",
-    "names": {"nightly": "Nightly"}, "new": None, "next_try_at": LATER, "nominal_at": NOW, "not_before": None,
-    "note_id": 1, "now": NOW, "numbers": (1, 9), "occasions": [("nightly", NOW)],
+    "link": "", "made_by": "boss", "mail_id": 1, "mails": (MAIL, MANY, MANY), "message": "m", "moment": NOW,
+    "name": "known", "names": {"nightly": "Nightly"}, "new": None, "next_try_at": LATER, "nominal_at": NOW,
+    "not_before": None, "note_id": 1, "now": NOW, "numbers": (1, 9), "occasions": [("nightly", NOW)],
     "old": "nightly", "outcome": OUTCOME, "person": "boss",
     "place": Place(at=LATER, id=9), "plan": StepPlan(id="audit", kind="ssh"), "position": 0, "reason": "x",
     "request_id": 1, "rerun_of": None, "role": "boss", "routine": "nightly", "routines": ("nightly",), "rows": 9,
@@ -131,6 +133,10 @@ AUDITED = Audited(
     hosts=frozenset({"web1"}),
     causes={"reboot": Cause(name="reboot", title="Restart", how="Restart it.")},
 )
+WINDOW = NewDowntime(
+    window="kernel", nominal_at=NOW, title="t", hosts=("web1",), begins_at=NOW, ends_at=LATER, by="boss"
+)
+KNOWN_DOWNTIME = Downtime(**{**vars(WINDOW), "id": 1, "made_at": NOW})
 TOLD = Told(
     notice="nightly.notice",
     key="17",
@@ -148,7 +154,19 @@ BATCH = NoticeBatch(
     notice="nightly.notice", begun=(OCCASION,), ended=(OCCASION,), tellings=(Telling(told=TOLD, mail=LETTER),)
 )
 GONE = Suppression(address="a@example.com", why="x", by="boss", at=NOW)
+TICKET = TicketState(ticket="T1", began_at=NOW, ended_at=NOW)
 OWN: dict[str, dict[str, Any]] = {
+    "Downtimes.see": {"new": WINDOW},
+    "Downtimes.of_window": {"window": "kernel"},
+    "Downtimes.update_plan": {"new": WINDOW, "downtime_id": 1},
+    "Downtimes.move": {"one": KNOWN_DOWNTIME, "begins_at": LATER, "ends_at": LATER, "before": (), "said": ""},
+    "Downtimes.cancel": {"downtime_id": 1, "said": ""},
+    "Downtimes.ask": {"new": WINDOW, "downtime_id": 1, "task": 1, "fingerprint": "x", "people": ()},
+    "Downtimes.keep_people": {"downtime_id": 1, "people": ()},
+    "Downtimes.note_task": {"downtime_id": 1, "purpose": "status_task", "task": None},
+    "Downtimes.posts": {"downtime_ids": [1]},
+    **{f"Downtimes.{name}": {"downtime_id": 1} for name in ("get", "start", "begin", "end", "announced", "close")},
+    **{f"Downtimes.{name}": {"downtime_id": 1} for name in ("drop", "approve", "post")},
     "Notices.write": {"batch": BATCH},
     "Notices.settle": {"told": (TOLD,), "status": ToldStatus.WATCHED},
     "Copies.note": {"notes": (*NOTES, CHECKED, PROVEN)},
@@ -175,6 +193,9 @@ OWN: dict[str, dict[str, Any]] = {
     "Digests.listed": {"before": 9},
     "Strips.days": {"bounds": (1, 2, 9)},
     "Routines.rename": {"new": "weekly"},
+    "Tickets.write": {"look": TicketLook(routine="nightly", step="audit", at=NOW, source="tickets", changed=(TICKET,))},
+    "SeenRows.known": {"digests": (b"a", b"b")},
+    "SeenRows.write": {"look": Look(routine="nightly", step="audit", digests=frozenset([b"a", b"b"]))},
     "Suppressions.add": {"suppressions": (GONE,)},
     "Forgetting.forget_texts": {"names": ["x"]},
 }

@@ -1,16 +1,17 @@
-"""The journal of hand-overs: what it holds after any end of its sender, and what it makes of a file that is not whole."""
+"""The journal of hand-overs: what it holds after any end of its sender, and what it makes of a file that is damaged."""
 
 from __future__ import annotations
 
 import os
 import stat
+import time
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from opsrunner.errors import StateError
-from opsrunner.ledger.sent_journal import MOST_RECORDS, RECORD_BYTES, LeftBehind, SentJournal
+from opsrunner.ledger.sent_journal import MOST_RECORDS, MOST_UNSYNCED, RECORD_BYTES, LeftBehind, SentJournal
 
 SECOND = timedelta(seconds=1)
 NOTHING = LeftBehind(sent={}, tried=None)
@@ -88,17 +89,25 @@ def test_records_that_make_no_sense_are_none(path: Path, now: datetime) -> None:
     assert left_in(path).sent == {"c.1": now + 2 * SECOND}
 
 
-def test_what_was_noted_is_on_the_disk_before_the_next_one_begins(
-    path: Path, now: datetime, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    synced: list[str] = []
-    monkeypatch.setattr(os, "fdatasync", lambda _: synced.append("sync"))
+def test_a_few_hand_overs_at_most_wait_for_the_disk(path: Path, now: datetime, monkeypatch: pytest.MonkeyPatch) -> None:
+    on_disk: list[int] = []
+    noted = 0
+
+    def sync(_: int) -> None:
+        seen = noted
+        time.sleep(0.002)
+        on_disk.append(seen)
+
+    monkeypatch.setattr(os, "fdatasync", sync)
     with SentJournal(path) as journal:
         assert journal.take()
-        for number in range(3):
+        for number in range(100):
             journal.begin(f"{number}.1", now)
-            assert len(synced) == number
+            assert noted - max(on_disk, default=0) <= MOST_UNSYNCED
+            noted += 1
             journal.note(f"{number}.1", now)
+        journal.settled()
+    assert len(on_disk) < 100
 
 
 def test_a_disk_that_fails_is_named_before_the_next_mail_goes(
@@ -110,10 +119,14 @@ def test_a_disk_that_fails_is_named_before_the_next_mail_goes(
     monkeypatch.setattr(os, "fdatasync", fail)
     with SentJournal(path) as journal:
         assert journal.take()
-        journal.begin("a.1", now)
-        journal.note("a.1", now)
+
+        def hand_over_some() -> None:
+            for number in range(MOST_UNSYNCED + 1):
+                journal.begin(f"{number}.1", now)
+                journal.note(f"{number}.1", now)
+
         with pytest.raises(StateError, match=r"ledger\.db-sent: Input/output error; "):
-            journal.begin("b.1", now)
+            hand_over_some()
 
 
 def test_a_folder_that_is_gone_is_named(path: Path) -> None:

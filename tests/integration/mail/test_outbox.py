@@ -269,8 +269,8 @@ def test_what_a_killed_sender_handed_over_goes_no_second_time(outbox: Outbox, cl
     mail = MemoryMail()
     clock.move(minutes=1)
     Post(outbox, mail, clock).once()
-    assert [message["Subject"] for _, message in mail.delivered] == ["3", "4"]
-    assert mail.delivered[0][1]["Message-ID"] == f"<{ids[3]}@example.com>"
+    assert [message["Subject"] for _, message in mail.delivered] == ["4", "3"]
+    assert mail.delivered[1][1]["Message-ID"] == f"<{ids[3]}@example.com>"
     assert outbox.counts(since=START, until=START + DAY) == (5, 5, 0)
     assert [row[0] for row in outbox._ledger.all("SELECT attempts FROM outbox ORDER BY id")] == [1, 1, 1, 2, 1]
     assert outbox._ledger.all("SELECT sent_at FROM outbox")[0][0].startswith("2026-11-21T01:00")
@@ -388,9 +388,7 @@ def test_b76_three_hundred_recipients_wait_six_hours_for_a_server(
 
 @pytest.mark.soak
 @pytest.mark.timeout(600)
-def test_b76_at_ten_thousand(
-    outbox: Outbox, clock: FakeClock, closed_port: int, start_smtp: Any, vault: Vault
-) -> None:
+def test_b76_at_ten_thousand(outbox: Outbox, clock: FakeClock, closed_port: int, start_smtp: Any, vault: Vault) -> None:
     hold_through_an_outage(outbox, clock, start_smtp=start_smtp, port=closed_port, vault=vault, count=10_000)
 
 
@@ -419,9 +417,7 @@ def assert_each_has_one(mails: list[Any], ids: dict[str, str]) -> None:
         assert message["Date"].datetime == START
 
 
-def refuse_some(
-    outbox: Outbox, clock: FakeClock, *, start_smtp: Any, vault: Vault, count: int
-) -> None:
+def refuse_some(outbox: Outbox, clock: FakeClock, *, start_smtp: Any, vault: Vault, count: int) -> None:
     """Queue a notice for `count` recipients of whom a third is greylisted and a third refused for good."""
     server = start_smtp()
     outbox.put([letter(f"c{number}@example.com", bulk=True) for number in range(count)], at=START)

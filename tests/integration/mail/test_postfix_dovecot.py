@@ -2,15 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import pwd
-import shutil
-import subprocess
-import tempfile
-import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -30,186 +22,19 @@ from opsrunner.model.mail import NewMail
 from opsrunner.model.site import SmtpSettings
 from opsrunner.secrets import SecretRef, Vault
 
+from ...mail_house import MailHouse, keeping_house, wait_for
+
 pytestmark = pytest.mark.needs("root", "postfix", "dovecot")  # both start as root only
 
 REPORTS = (Path(__file__).parents[3] / "reports",)
 USER, PASSWORD = "boss@example.com", "correct horse battery"
 UNTIL = datetime(2026, 11, 21, 6, tzinfo=UTC)
-PATIENCE_SECONDS = 30
-
-MAIN_CF = """\
-compatibility_level = 3.6
-queue_directory = {folder}/queue
-data_directory = {folder}/data
-maillog_file = {folder}/postfix.log
-maillog_file_prefixes = {folder}
-myhostname = mail.example.com
-mydestination =
-alias_maps =
-inet_interfaces = 127.0.0.1
-inet_protocols = ipv4
-virtual_mailbox_domains = example.com
-virtual_transport = lmtp:unix:private/dovecot-lmtp
-smtpd_tls_security_level = encrypt
-smtpd_tls_auth_only = yes
-smtpd_tls_cert_file = {chain}
-smtpd_tls_key_file = {key}
-smtpd_sasl_auth_enable = yes
-smtpd_sasl_type = dovecot
-smtpd_sasl_path = private/auth
-smtpd_relay_restrictions = permit_sasl_authenticated, reject
-smtpd_recipient_restrictions = permit_sasl_authenticated, reject
-"""
-MASTER_CF = """\
-127.0.0.1:{port} inet n - n - - smtpd
-cleanup unix n - n - 0 cleanup
-qmgr unix n - n 300 1 qmgr
-tlsmgr unix - - n 1000? 1 tlsmgr
-rewrite unix - - n - - trivial-rewrite
-bounce unix - - n - 0 bounce
-defer unix - - n - 0 bounce
-trace unix - - n - 0 bounce
-error unix - - n - - error
-retry unix - - n - - error
-proxymap unix - - n - - proxymap
-anvil unix - - n - 1 anvil
-scache unix - - n - 1 scache
-lmtp unix - - n - - lmtp
-postlog unix-dgram n - n - 1 postlogd
-"""
-DOVECOT_CONF = """\
-base_dir = {folder}/run
-state_dir = {folder}/state
-log_path = {folder}/dovecot.log
-listen = 127.0.0.1
-protocols = imap lmtp
-auth_failure_delay = 0
-ssl = required
-ssl_cert = <{chain}
-ssl_key = <{key}
-mail_location = maildir:{folder}/mail/%u
-passdb {{
-  driver = passwd-file
-  args = scheme=PLAIN username_format=%u {folder}/users
-}}
-userdb {{
-  driver = static
-  args = uid={uid} gid={gid} home={folder}/mail/%u
-}}
-service imap-login {{
-  inet_listener imap {{
-    port = 0
-  }}
-  inet_listener imaps {{
-    port = {port}
-    ssl = yes
-  }}
-}}
-service auth {{
-  unix_listener {folder}/queue/private/auth {{
-    mode = 0660
-    user = postfix
-  }}
-}}
-service lmtp {{
-  unix_listener {folder}/queue/private/dovecot-lmtp {{
-    mode = 0660
-    user = postfix
-  }}
-}}
-"""
-
-
-@dataclass(frozen=True, kw_only=True)
-class MailHouse:
-    """A running Postfix and Dovecot."""
-
-    folder: Path
-    smtp_port: int
-    imap_port: int
-
-    def logs(self) -> str:
-        return "\n".join(path.read_text(errors="replace") for path in sorted(self.folder.glob("*.log")))
 
 
 @pytest.fixture(scope="module")
-def folder() -> Iterator[Path]:
-    """A folder that the servers' own users can reach and whose paths are short enough for sockets."""
-    path = Path(tempfile.mkdtemp(prefix="mail-"))
-    path.chmod(0o755)
-    yield path
-    shutil.rmtree(path)
-
-
-@pytest.fixture(scope="module")
-def mail_house(folder: Path, certificate: Any, pick_port: Callable[[], int]) -> Iterator[MailHouse]:
-    house = MailHouse(folder=folder, smtp_port=pick_port(), imap_port=pick_port())
-    write_postfix(house, certificate)
-    write_dovecot(house, certificate)
-    postfix = ["/usr/sbin/postfix", "-c", f"{folder}/etc"]
-    dovecot = ["/usr/sbin/dovecot", "-F", "-c", f"{folder}/dovecot.conf"]
-    sockets = folder / "queue/private"
-    with running(house, [*postfix, "start-fg"], [*postfix, "stop"]):
-        wait_for((sockets / "lmtp").exists, house)
-        with running(house, dovecot, None):
-            wait_for((sockets / "dovecot-lmtp").exists, house)
-            yield house
-
-
-def write_postfix(house: MailHouse, certificate: Any) -> None:
-    owner = pwd.getpwnam("postfix")
-    for name in ("etc", "queue", "data"):
-        (house.folder / name).mkdir()
-        (house.folder / name).chmod(0o755)
-    os.chown(house.folder / "data", owner.pw_uid, owner.pw_gid)
-    files = {"folder": house.folder, "chain": certificate.chain, "key": certificate.key}
-    write(house.folder / "etc/main.cf", MAIN_CF.format(**files))
-    write(house.folder / "etc/master.cf", MASTER_CF.format(port=house.smtp_port))
-
-
-def write_dovecot(house: MailHouse, certificate: Any) -> None:
-    nobody = pwd.getpwnam("nobody")
-    (house.folder / "mail").mkdir()
-    os.chown(house.folder / "mail", nobody.pw_uid, nobody.pw_gid)
-    values = {
-        "folder": house.folder,
-        "chain": certificate.chain,
-        "key": certificate.key,
-        "uid": nobody.pw_uid,
-        "gid": nobody.pw_gid,
-        "port": house.imap_port,
-    }
-    write(house.folder / "dovecot.conf", DOVECOT_CONF.format(**values))
-    write(house.folder / "users", f"{USER}:{{PLAIN}}{PASSWORD}\n")
-
-
-def write(path: Path, text: str) -> None:
-    path.write_text(text)
-    path.chmod(0o644)
-
-
-@contextmanager
-def running(house: MailHouse, command: list[str], stop: list[str] | None) -> Iterator[None]:
-    """Keep a server in the foreground; end it by its own stop command, else by SIGTERM."""
-    with (house.folder / "output.log").open("ab") as output:
-        server = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
-        try:
-            yield
-        finally:
-            if stop is None:
-                server.terminate()
-            else:
-                subprocess.run(stop, stdout=output, stderr=output, check=False, timeout=PATIENCE_SECONDS)
-            server.wait(PATIENCE_SECONDS)
-
-
-def wait_for(true: Callable[[], Any], house: MailHouse) -> Any:
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while time.monotonic() < deadline:
-        if answer := true():
-            return answer
-        time.sleep(0.05)
-    raise AssertionError(f"it did not come about in {PATIENCE_SECONDS} s\n{house.logs()}")
+def mail_house(certificate: Any, pick_port: Callable[[], int]) -> Iterator[MailHouse]:
+    with keeping_house(certificate, pick_port, users={USER: PASSWORD}) as house:
+        yield house
 
 
 def digest() -> Digest:

@@ -16,6 +16,8 @@ import pytest
 from opsrunner.errors import StepFailed
 from opsrunner.model.outcome import Row
 from opsrunner.model.site import Column, Source
+from opsrunner.sources import reading
+from opsrunner.sources.request import MOST_ROWS, MOST_STREAMED_ROWS
 
 from ...databases import DatabaseServer
 
@@ -151,12 +153,18 @@ class TestEverySource:
                 read(make_source(), **options)
             assert failed.value.permanent
 
-    def test_more_rows_than_a_run_can_carry_are_refused(self, make_source: MakeSource, read: Read) -> None:
-        many = [(str(number), "", "1", "") for number in range(100_001)]
-        source = make_source(records=many)
+    def test_more_rows_than_a_run_can_carry_are_refused(
+        self, make_source: MakeSource, read: Read, stream: Stream, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        assert (MOST_ROWS, MOST_STREAMED_ROWS) == (100_000, 1_000_000)
+        monkeypatch.setattr(reading, "MOST_ROWS", 1000)
+        monkeypatch.setattr(reading, "MOST_STREAMED_ROWS", 2000)
+        source = make_source(records=[(str(number), "", "1", "") for number in range(2001)])
 
-        with pytest.raises(StepFailed, match="more than 100,000 rows; narrow the query"):
+        with pytest.raises(StepFailed, match="more than 1,000 rows; narrow the query"):
             read(source)
+        with pytest.raises(StepFailed, match="more than 2,000 rows; narrow the query"):
+            list(stream(source))
         assert len(read(source, where={"number": "77"})) == 1
 
     def test_rows_come_one_by_one_too(self, make_source: MakeSource, read: Read, stream: Stream) -> None:

@@ -14,6 +14,7 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
+from random import Random
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -121,6 +122,18 @@ class TestReading:
         source = billing(server, database={"socket": server.socket, "user": user, "password": None})
         assert len(read(source)) == 4
 
+    def test_nothing_of_the_environment_goes_along(
+        self, server: DatabaseServer, read: Read, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        elsewhere = {"PGHOSTADDR": "192.0.2.1", "PGOPTIONS": "-c statement_timeout=1", "PGSSLMODE": "require"}
+        for name, value in {**elsewhere, "PGPASSWORD": "wrong", "MYSQL_PWD": "wrong", "PGDATABASE": "none"}.items():
+            monkeypatch.setenv(name, value)
+
+        assert len(read(billing(server))) == 4
+        monkeypatch.setenv("PGPASSWORD", str(server.database("billing").password))
+        with pytest.raises(StepFailed, match="refuses us: "):
+            read(billing(server, database={"password": None}))
+
 
 class TestWhere:
     @pytest.mark.parametrize(
@@ -157,6 +170,20 @@ class TestWhere:
         by_hand = replace(source, where={**source.where, "table": None, "query": "select * from orders"})
         assert [row["id"] for row in read(by_hand, where=where, order_by="id")] == ids
 
+    def test_whatever_is_asked_gives_the_rows_that_a_file_would_give(self, server: DatabaseServer, read: Read) -> None:
+        """Texts that collations hold for one, hours that come twice or not at all, and conditions drawn by lot."""
+        chance = Random(2026)
+        moment = "datetime" if server.engine == "mysql" else "timestamp"
+        server.say("drop table if exists drawn", TABLE.format(moment=moment).replace("orders", "drawn"), name="billing")
+        server.fill("billing", "drawn", [column.name for column in COLUMNS], [drawn_row(chance, n) for n in range(150)])
+        source = billing(server, table="drawn", columns=COLUMNS)
+        by_hand = replace(source, where={**source.where, "table": None, "query": "select * from drawn"})
+
+        for _ in range(40):
+            where = drawn_where(chance)
+            rows = [read(one, where=where, order_by="id") for one in (source, by_hand)]
+            assert rows[0] == rows[1], where
+
     def test_an_unknown_column_is_named(self, server: DatabaseServer, read: Read) -> None:
         """C30."""
         for options in ({"where": {"amont": 1}}, {"order_by": "amont"}, {"where": {"amont": {"below": 1}}}):
@@ -178,6 +205,20 @@ class TestWhere:
         assert rows == ({plain: 2},)
         assert len(read(billing(server))) == 4
 
+    @pytest.mark.parametrize("hostile", ["\\' or 1=1 -- ", "' or 1=1 -- ", "\\"])
+    def test_a_server_that_takes_strokes_for_nothing_special_is_not_fooled(
+        self, server: DatabaseServer, read: Read, hostile: str
+    ) -> None:
+        if server.engine == "mysql":
+            server.say("set global sql_mode = 'NO_BACKSLASH_ESCAPES,ANSI_QUOTES'")
+        try:
+            assert read(billing(server, columns=COLUMNS), where={"state": hostile}) == ()
+            sql = "select id from orders where state = :state"
+            assert read(billing(server), sql=sql, params={"state": hostile}) == ()
+        finally:
+            if server.engine == "mysql":
+                server.say("set global sql_mode = ''")
+
     def test_expecting_rows_is_about_the_table(self, server: DatabaseServer, read: Read) -> None:
         source = replace(billing(server, columns=COLUMNS), expect_rows=True)
 
@@ -186,6 +227,56 @@ class TestWhere:
         empty = billing(server, table="nothing", columns=COLUMNS[:1])
         with pytest.raises(StepFailed, match="has no rows, and this source always has some"):
             read(replace(empty, expect_rows=True), where={"id": 1})
+
+
+STATES = [
+    "paid",
+    "Paid",
+    "PAID ",
+    "påid",
+    "paid\u0301",
+    "",
+    " ",
+    "straße",
+    "strasse",
+    "a'b",
+    "a\\b",
+    "%",
+    "_",
+    "İ",
+    None,
+]
+MOMENTS = [
+    *("2026-10-25 01:59:59", "2026-10-25 02:00:00", "2026-10-25 02:30:00", "2026-10-25 03:00:00", None),
+    *("2026-03-29 01:30:00", "2026-03-29 02:30:00", "2026-03-29 03:30:00", "2026-11-20 10:00:00"),
+]
+DATES = ["2026-10-25", "2026-11-20", "2026-12-01", None]
+AMOUNTS = [0, 0.1, 5, 99.5, -1.25]
+INSTANTS = ["2026-10-25T00:30Z", "2026-10-25T01:00Z", "2026-10-25T01:30Z", "2026-03-29T01:30Z", "2026-11-20T09:00Z"]
+
+
+def drawn_row(chance: Random, number: int) -> tuple[Any, ...]:
+    return (number, *(chance.choice(values) for values in (STATES, MOMENTS, DATES, AMOUNTS)))
+
+
+def drawn_where(chance: Random) -> dict[str, Any]:
+    orderings = ["at_least", "at_most"]
+    ways: dict[str, tuple[list[Any], list[str]]] = {
+        "state": (STATES, []),
+        "placed": ([*INSTANTS, None], ["before", "after", *orderings]),
+        "due": (DATES, ["before", "after", *orderings]),
+        "amount": ([*AMOUNTS, None], ["below", "above", *orderings]),
+    }
+    where = {}
+    for column in chance.sample(list(ways), chance.choice([1, 1, 2])):
+        values, names = ways[column]
+        name = chance.choice(["", "not", "one of", *names])
+        if name in names:
+            where[column] = {name: chance.choice([value for value in values if value is not None])}
+        else:
+            value = chance.choice(values)
+            where[column] = {"": value, "not": {"not": value}, "one of": chance.sample(values, 2)}[name]
+    return where
 
 
 class TestReadOnly:
@@ -321,6 +412,10 @@ class TestTime:
 
         assert failed.value.status == "timed_out"
         assert time.monotonic() - began < 3
+
+    def test_the_source_may_allow_less_than_the_step(self, server: DatabaseServer, read: Read) -> None:
+        with pytest.raises(StepFailed, match=r"^billing: the query took more than 0\.3 s$"):
+            read(billing(server, timeout=0.3), sql=SLEEP[server.engine], timeout_seconds=3600)
 
     def test_a_server_that_says_nothing_any_more_is_hung_up_on(
         self, server: DatabaseServer, stream: Stream, monkeypatch: pytest.MonkeyPatch

@@ -12,7 +12,7 @@ import pytest
 
 from opsrunner.app import App
 from opsrunner.errors import Refused, StateError
-from opsrunner.model.routine import EvidenceSpec
+from opsrunner.model.routine import EvidenceSpec, FormField
 from opsrunner.model.task import Evidence, Task, TaskStatus
 from opsrunner.testing import FakeClock
 
@@ -323,3 +323,72 @@ def test_a_task_that_is_not_there_is_said_so(signed_in: SignedIn) -> None:
     answer = signed_in("ops1").get("/tasks/77")
     assert answer.status_code == 404
     assert "there is no task 77" in answer.text
+
+
+FORM = EvidenceSpec(
+    note="required",
+    form=(
+        FormField(name="knowledge", kind="number", minimum=1, maximum=5),
+        FormField(name="hours", kind="number", minimum=0, maximum=99.5, need="optional"),
+        FormField(name="verdict", kind="choice", choice=("keep", "<b>end</b>")),
+        FormField(name="in_short", kind="text", need="optional"),
+    ),
+)
+
+
+def test_a_form_has_a_labelled_field_for_each_answer(app: App, signed_in: SignedIn, open_task: Open) -> None:
+    task, browser = open_task(evidence_spec=FORM), signed_in("ops1")
+    page = browser.get(f"/tasks/{task.id}").text
+    for name, label in (
+        ("knowledge", "Knowledge"),
+        ("hours", "Hours"),
+        ("verdict", "Verdict"),
+        ("in_short", "In short"),
+    ):
+        assert f'<label for="form-{task.id}-{name}">{label}' in page
+        assert f'id="form-{task.id}-{name}" name="answer"' in page
+    assert "<option>5</option>" in page
+    assert "from 0 to 99.5" in page
+    assert "&lt;b&gt;end&lt;/b&gt;" in page
+    assert "<b>end" not in page
+
+    answer = browser.post(f"/tasks/{task.id}/tick", note="read", answer=["4", "", "keep", "right at once"])
+    assert answer.status_code == 303
+    assert app.books.tasks.get(task.id).evidence.form == {
+        "knowledge": 4.0,
+        "verdict": "keep",
+        "in_short": "right at once",
+    }
+    assert "knowledge 4, verdict keep, in short right at once; read" in browser.get(f"/tasks/{task.id}").text
+
+
+@pytest.mark.parametrize(
+    ("form", "said"),
+    [
+        (["", "", "keep", ""], "needs knowledge (from 1 to 5)"),
+        (["6", "", "keep", ""], "knowledge (from 1 to 5): 6 is not within"),
+        (["nan", "", "keep", ""], "knowledge (from 1 to 5): nan is not within"),
+        (["four", "", "keep", ""], "knowledge: &#39;four&#39; is no number"),
+        (["4", "", "burn", ""], "&#39;burn&#39; is no choice of verdict"),
+        (["4", "keep"], "this form is not the task&#39;s any more"),
+    ],
+)
+def test_a_form_with_a_slip_says_it_and_keeps_what_was_given(
+    app: App, signed_in: SignedIn, open_task: Open, form: list[str], said: str
+) -> None:
+    task, browser = open_task(evidence_spec=FORM), signed_in("ops1")
+    answer = browser.post(f"/tasks/{task.id}/tick", note="my long note", answer=form)
+    assert answer.status_code in (400, 409)
+    assert said in answer.text
+    assert "my long note" in answer.text
+    assert app.books.tasks.get(task.id).is_open
+    if len(form) == 4 and form[2] == "keep":
+        assert "<option selected>keep</option>" in answer.text
+
+
+def test_what_could_not_be_done_needs_no_answers(app: App, signed_in: SignedIn, open_task: Open) -> None:
+    task = open_task(evidence_spec=FORM)
+    signed_in("ops1").post(
+        f"/tasks/{task.id}/tick", mark="could_not", note="the ticket is gone", answer=["", "", "", ""]
+    )
+    assert app.books.tasks.get(task.id).status is TaskStatus.COULD_NOT

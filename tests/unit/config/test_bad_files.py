@@ -12,7 +12,12 @@ from opsrunner.config.loader import SiteLoader
 
 FOLDER = Path(__file__).parents[2] / "data" / "bad"
 CASES = sorted(FOLDER.glob("*.yaml"))
-PLACES = {"site": "opsrunner.yaml", "checklist": "checklists/x.yaml", "routine": "routines/x.yaml"}
+PLACES = {
+    "site": "opsrunner.yaml",
+    "checklist": "checklists/x.yaml",
+    "routine": "routines/x.yaml",
+    "maintenance": "maintenance.yaml",
+}
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.stem)

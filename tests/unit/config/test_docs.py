@@ -22,7 +22,7 @@ from opsrunner.config.schedule import CronKeys, EveryKeys, OffsetKeys, OnceKeys
 from opsrunner.config.sql_keys import SqlKeys
 from opsrunner.config.step_keys import SharedKeys
 from opsrunner.config.yaml12 import read_yaml
-from opsrunner.schedules.almanac import Almanac
+from opsrunner.engine.in_force import almanac_of
 from opsrunner.schedules.day_words import ORDINALS
 from opsrunner.schedules.due import upcoming
 from opsrunner.steps.http_answer import Expect
@@ -50,14 +50,25 @@ sources:
   orders: {csv: data/orders.csv, columns: {number: text}}
   accounts: {csv: data/accounts.csv}
   templates: {csv: data/templates.csv}
+  tickets: {csv: data/tickets.csv}
+  customers: {csv: data/customers.csv}
+  forum: {csv: data/forum.csv}
+  support: {csv: data/support.csv}
+  services: {csv: data/services.csv}
   company: {tables: [orders], columns: {activated_at: "moment?"}}
   domains: {csv: data/domains.csv}
   services: {csv: data/services.csv}
   licences: {csv: data/licences.csv}
   mail-log: {csv: data/mail_log.csv}
+  bounces: {bounces: /var/mail/bounces}
 stores:
   offsite: {local: {path: copies}}
   panel: {local: {path: panel}}
+"""
+
+
+WINDOWS = """\
+windows: {kernel: {name: Kernel, schedule: {every: month, on: first tuesday, at: "02:00"}, lasts: 2h, hosts: [local]}}
 """
 
 
@@ -81,6 +92,8 @@ def as_file(text: str) -> dict[str, str]:
         return {"routines/x.yaml": text}
     if "tasks" in data:
         return {"checklists/x.yaml": text, "routines/x.yaml": f"{HEAD}steps: [{{checklist: x}}]\n"}
+    if "windows" in data or "incidents" in data:
+        return {"maintenance.yaml": text}
     missing = "".join(part for part in re.split(r"^(?=\w)", CAST, flags=re.MULTILINE) if not _names(part, data))
     return {"opsrunner.yaml": missing + text}
 
@@ -99,7 +112,7 @@ def _with_steps(text: str) -> str:
 
 @pytest.mark.parametrize("text", fenced("yaml"))
 def test_every_block_of_yaml_is_right(load: Load, text: str) -> None:
-    loaded = load({"opsrunner.yaml": CAST, **as_file(text)})
+    loaded = load({"opsrunner.yaml": CAST, "maintenance.yaml": WINDOWS, **as_file(text)})
 
     assert [str(problem) for problem in (*loaded.problems, *loaded.warnings)] == []
 
@@ -128,7 +141,8 @@ def forms() -> list[str]:
 @pytest.mark.parametrize("form", forms())
 def test_every_form_of_schedule_is_right_and_due_some_day(load: Load, clock: Any, form: str) -> None:
     others = {
-        "routines/weekly-review.yaml": HEAD + 'schedule: {every: week, on: mon, at: "09:00"}\nsteps: [{task: T}]\n'
+        "maintenance.yaml": WINDOWS,
+        "routines/weekly-review.yaml": HEAD + 'schedule: {every: week, on: mon, at: "09:00"}\nsteps: [{task: T}]\n',
     }
 
     loaded = load({**others, "routines/x.yaml": f"{HEAD}schedule: {form}\nsteps: [{{task: T}}]\n"})
@@ -136,7 +150,7 @@ def test_every_form_of_schedule_is_right_and_due_some_day(load: Load, clock: Any
     assert [str(problem) for problem in loaded.problems] == []
     assert loaded.site is not None
     schedules = {name: routine.schedule for name, routine in loaded.site.routines.items()}
-    almanac = Almanac(loaded.site.calendars, schedules)
+    almanac = almanac_of(loaded.site, {})
     assert upcoming(schedules["x"], after=clock.now() - timedelta(days=30), count=1, almanac=almanac)
 
 

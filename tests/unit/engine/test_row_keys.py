@@ -57,7 +57,9 @@ def test_many_doubts_are_one_line_each() -> None:
 
 
 def test_a_column_that_is_not_there_is_an_error_with_the_closest() -> None:
-    with pytest.raises(StepFailed, match="orders has no column 'nummer', which on_rows takes as key, did you mean 'number'"):
+    with pytest.raises(
+        StepFailed, match="orders has no column 'nummer', which on_rows takes as key, did you mean 'number'"
+    ):
         keyed([{"number": 1}], "nummer", source="orders")
     assert keyed([], "nummer", source="orders").occasions == ()
 

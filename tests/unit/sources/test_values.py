@@ -118,7 +118,7 @@ def test_noughts_are_a_text_in_a_column_of_texts() -> None:
         (timedelta(hours=2), "2:00:00"),
         (memoryview(b"abc"), "abc"),
     ],
-    ids=repr,
+    ids=lambda item: "memoryview" if isinstance(item, memoryview) else repr(item),
 )
 def test_what_nobody_declared_becomes_what_a_row_may_hold(raw: Any, value: Any) -> None:
     assert plain_value(raw, OSLO) == value

@@ -9,7 +9,8 @@ from pydantic import ValidationError
 
 from opsrunner.model.routine import Due
 from opsrunner.steps import checklist, task
-from opsrunner.steps.task import EvidenceOptions, TaskOptions, parse_due
+from opsrunner.steps.evidence import EvidenceOptions
+from opsrunner.steps.task import TaskOptions, parse_due
 
 DUES = {
     "10:00": Due(at=time(10)),
@@ -44,6 +45,9 @@ REQUIRED = [
     ({"number": {"name": "GB"}}, True),
     ({"file": "required"}, True),
     ({"choice": ["yes", "no"]}, True),
+    ({"form": {"score": {"number": [1, 5]}}}, True),
+    ({"form": {"score": {"number": [1, 5], "need": "optional"}, "why": "optional"}}, False),
+    ({"form": {"note": "required"}}, True),
 ]
 
 
@@ -65,3 +69,33 @@ def test_people_do_both_kinds() -> None:
     assert task.KIND.run is None
     assert checklist.KIND.run is None
     assert task.KIND.preview(TaskOptions(task="Look around")) == "opens the task: Look around"
+
+
+def test_a_task_is_due_when_its_row_says_and_comes_again_after_a_while_or_never() -> None:
+    options = TaskOptions.model_validate({"task": "Look", "due": "row.due_at", "again": "4w"})
+
+    assert options.due == Due(row="row.due_at")
+    assert options.again == 4 * 7 * 86400
+    assert TaskOptions.model_validate({"task": "Look", "again": "never"}).again is None
+    assert TaskOptions.model_validate({"task": "Look"}).again == 0
+
+
+def test_the_note_of_a_form_is_the_note_that_every_tick_has() -> None:
+    evidence = EvidenceOptions.model_validate({"form": {"score": {"number": [1, 5]}, "note": "required"}})
+
+    assert (evidence.note, list(evidence.form)) == ("required", ["score"])
+
+
+@pytest.mark.parametrize(
+    ("form", "said"),
+    [
+        ({"score": {"number": [5, 1]}}, "has no numbers from 5 to 1"),
+        ({"score": {}}, "needs either number"),
+        ({"score": {"number": [1, 5], "choice": ["a"]}}, "needs either number"),
+        ({"How much": "required"}, "is no name of a field"),
+        ({f"f{number}": "required" for number in range(31)}, "has more than 30 fields"),
+    ],
+)
+def test_a_form_that_cannot_be_is_refused(form: dict[str, object], said: str) -> None:
+    with pytest.raises(ValidationError, match=said):
+        EvidenceOptions.model_validate({"form": form})

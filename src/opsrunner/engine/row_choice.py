@@ -10,7 +10,7 @@ from opsrunner.engine.looks import LOOK_TIMEOUT_SECONDS, ReadSource
 from opsrunner.engine.row_keys import keyed
 from opsrunner.errors import NotFound, Refused, StepFailed
 from opsrunner.model.routine import Routine
-from opsrunner.model.rows import Occasion
+from opsrunner.model.rows import KeyedRow
 from opsrunner.model.site import Site
 
 
@@ -26,13 +26,13 @@ def no_row_words(routine: Routine) -> str:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Occasions:
+class RowChoice:
     """Reads the sources of the site in force, when a person asks."""
 
     site: Callable[[], Site]
     read_source: ReadSource
 
-    def named(self, routine: Routine, key: str) -> Occasion:
+    def named(self, routine: Routine, key: str) -> KeyedRow:
         """Return the row with a key as its source shows it now. Raises NotFound with the closest key, or Refused."""
         found = self._all(routine)
         for occasion in found:
@@ -43,14 +43,14 @@ class Occasions:
         source, column = (routine.on_rows.source, routine.on_rows.key) if routine.on_rows else ("", "")
         raise NotFound(f"{source} shows {routine.id} no row with the {column} '{key}'{hint}")
 
-    def first(self, routine: Routine) -> Occasion:
+    def first(self, routine: Routine) -> KeyedRow:
         """Return any row that is there. Raises Refused where there is none."""
         found = self._all(routine)
         if not found:
             raise Refused(f"its source shows {routine.id} no row that it could run for")
         return found[0]
 
-    def _all(self, routine: Routine) -> Sequence[Occasion]:
+    def _all(self, routine: Routine) -> Sequence[KeyedRow]:
         wanted = routine.on_rows
         source = self.site().sources.get(wanted.source) if wanted is not None else None
         if wanted is None or source is None:

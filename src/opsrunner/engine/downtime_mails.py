@@ -1,0 +1,231 @@
+"""The mails about windows and incidents: the ladder of each, what has changed, what was said, and that it is over.
+
+What a recipient was told is settled by the notices of the ledger, so nobody hears a thing twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from opsrunner.engine.affected import recipients
+from opsrunner.engine.downtime_words import span_said, view_of
+from opsrunner.ledger.books import Books
+from opsrunner.mail.calendar_files import Appointment, calendar_file
+from opsrunner.mail.headers import clean_line, parse_address
+from opsrunner.mail.styles import inline_styles
+from opsrunner.model.downtime import Downtime, Post
+from opsrunner.model.mail import Attachment, NewMail
+from opsrunner.model.notice import CANCELLED, MAIL, Ladder, Occasion, Recipient, Rung
+from opsrunner.model.outcome import Row
+from opsrunner.model.site import Site
+from opsrunner.notices.desk import PassDesk
+from opsrunner.notices.due import Rules, RungMoment, moments_of
+from opsrunner.notices.messages import Message, NoticeSettings
+from opsrunner.notices.passing import NoticePass
+from opsrunner.templates.mail_pages import open_mail_page
+
+POST = "post"
+ICS_NAME = "maintenance.ics"
+_END, _POST = ".end", ".post."
+"""What stands behind a downtime's number in the keys of what is told of its end, and of a post."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Telling:
+    """How one downtime is told of."""
+
+    row: Downtime
+    ladder: Ladder
+    template: str
+    ics: bool
+    to_working_time: Callable[[datetime], datetime] | None = None
+
+
+class DowntimeMails:
+    """Tells who has to hear."""
+
+    def __init__(self, books: Books, *, site: Site, folders: Sequence[Path], now: datetime) -> None:
+        self._books, self._site, self._folders, self._now = books, site, folders, now
+        self._zone = ZoneInfo(site.timezone)
+
+    def moments(self, telling: Telling) -> tuple[RungMoment, ...]:
+        """Return when the rungs before and at the beginning are due."""
+        rules = self._rules(telling, _ahead(telling.ladder))
+        return moments_of(rules, at=telling.row.begins_at, until=telling.row.ends_at, now=self._now)
+
+    def tell(self, telling: Telling) -> int:
+        """Tell what is due before and at the beginning, and that its time has changed; return how many mails."""
+        row = telling.row
+        people = recipients(row.people, struck=row.struck)
+        occasion = Occasion(notice=row.notice, key=str(row.id), at=row.begins_at, until=row.ends_at, recipients=people)
+        return self._pass(telling, _ahead(telling.ladder), lambda one: one.take([occasion]))
+
+    def cancel(self, telling: Telling) -> int:
+        """Tell those who had heard that it does not take place; return how many mails."""
+        return self._pass(telling, _ahead(telling.ladder), lambda one: one.cancel([str(telling.row.id)]))
+
+    def end(self, telling: Telling) -> tuple[int, datetime | None]:
+        """Tell those who had heard that it is over; return how many mails, and when the last rung of it is due."""
+        row = telling.row
+        ladder, ended_at = _afterwards(telling.ladder), row.ended_at or self._now
+        if not ladder.rungs:
+            return 0, None
+        is_first = not _ahead(telling.ladder).rungs
+        people = recipients(row.people, struck=row.struck) if is_first else self._who_heard(row)
+        occasion = Occasion(notice=row.notice, key=f"{row.id}{_END}", at=ended_at, recipients=people)
+        sent = self._pass(telling, ladder, lambda one: one.take([occasion]))
+        moments = moments_of(self._rules(telling, ladder), at=ended_at, until=None, now=self._now)
+        return sent, max((moment.due_at for moment in moments), default=None)
+
+    def post(self, telling: Telling, posts: Sequence[Post]) -> int:
+        """Tell those who had heard what was said, where the ladder says so; return how many mails."""
+        if not any(rung.every_seconds and rung.via == MAIL for rung in telling.ladder.rungs) or not posts:
+            return 0
+        row, people = telling.row, self._who_heard(telling.row)
+        ladder = Ladder(rungs=(Rung(name=POST),))
+        sent = 0
+        for post in posts:
+            occasion = Occasion(notice=row.notice, key=f"{row.id}{_POST}{post.id}", at=post.at, recipients=people)
+            sent += self._pass(telling, ladder, partial(_take, occasion), said=post.text)
+        return sent
+
+    def sample(self, telling: Telling, *, rung: str) -> NewMail:
+        """Return the mail that the first recipient would get. Raises ExpressionError, NotFound."""
+        row = telling.row
+        people = recipients(row.people)
+        occasion = Occasion(notice=row.notice, key=str(row.id), at=row.begins_at, until=row.ends_at)
+        message = Message(occasion=occasion, recipient=people[0], rung=rung, due_at=self._now)
+        return self._composer(telling, "")(message)
+
+    def templates(self, telling: Telling) -> list[str]:
+        """Return the texts of the template. Raises NotFound, ExpressionError."""
+        return list(open_mail_page(telling.template, folders=self._folders).sources)
+
+    def heard(self, row: Downtime) -> Collection[str]:
+        """Return the addresses that have heard of it."""
+        return {one.address for one in self._who_heard(row)}
+
+    def _who_heard(self, row: Downtime) -> tuple[Recipient, ...]:
+        known = {person["to"]: person for person in row.people}
+        told = self._books.notices.told(row.notice, [str(row.id)]).get(str(row.id), [])
+        found = {
+            one.recipient: Recipient(
+                address=one.recipient, name=one.name, row=known.get(one.recipient) or _nobody(one.recipient, one.name)
+            )
+            for one in told
+            if one.status.reached
+        }
+        return tuple(found.values())
+
+    def _pass(self, telling: Telling, ladder: Ladder, do: Callable[[NoticePass], None], *, said: str = "") -> int:
+        row = telling.row
+        settings = NoticeSettings(
+            notice=row.notice, rules=self._rules(telling, ladder), contractual=True, tells_moves=True
+        )
+        desk = PassDesk(
+            settings,
+            notices=self._books.notices,
+            suppressions=self._books.suppressions,
+            compose=self._composer(telling, said),
+            now=self._now,
+        )
+        with self._books.transaction():
+            do(NoticePass(desk))
+            if desk.tally.sent and not row.is_incident:
+                self._books.downtimes.announced(row.id, at=self._now)
+        return desk.tally.sent
+
+    def _rules(self, telling: Telling, ladder: Ladder) -> Rules:
+        return Rules(ladder=ladder, zone=self._zone, to_working_time=telling.to_working_time)
+
+    def _composer(self, telling: Telling, said: str) -> Callable[[Message], NewMail]:
+        page = open_mail_page(telling.template, folders=self._folders)
+        row = telling.row
+        known = {person["to"]: person for person in row.people}
+        files = {is_over: self._calendar(row, is_over) for is_over in (False, True)} if telling.ics else {}
+
+        def compose(message: Message) -> NewMail:
+            address = message.recipient.address
+            person = known.get(address) or _nobody(address, message.recipient.name)
+            subject, text, html = page.render(self._context(message, person, row, said))
+            wants_file = bool(files) and message.rung not in (POST, "end") and not row.ended_at
+            return NewMail(
+                to=address,
+                subject=clean_line(subject),
+                text=text,
+                html=inline_styles(html) if html else "",
+                about=f"notice {row.notice}",
+                bulk=True,
+                series=row.notice,
+                attachments=(files[message.change == CANCELLED],) if wants_file else (),
+            )
+
+        return compose
+
+    def _context(self, message: Message, person: Row, row: Downtime, said: str) -> Mapping[str, Any]:
+        was = span_said(message.was_at, None, zone=self._zone) if message.was_at else ""
+        return {
+            "site": {"name": self._site.name, "timezone": self._site.timezone},
+            "row": person,
+            "to": message.recipient.address,
+            "name": person["name"],
+            "services": person["services"],
+            "window": view_of(row, zone=self._zone),
+            "rung": message.rung,
+            "change": message.change,
+            "was": was,
+            "post": said,
+            "reason": row.said if message.change else "",
+            "is_over": row.is_over,
+            "now": self._now.astimezone(self._zone),
+        }
+
+    def _calendar(self, row: Downtime, is_cancelled: bool) -> Attachment:
+        appointment = Appointment(
+            uid=f"maintenance-{row.id}@{self._books.ledger.id}",
+            sequence=row.sequence,
+            title=f"{self._site.name}: {row.title}",
+            about=row.about,
+            begins_at=row.begins_at,
+            ends_at=row.ends_at or row.begins_at,
+            timezone=self._site.timezone,
+            organizer=parse_address(self._site.mail.from_).address,
+            stamped_at=self._now,
+            is_cancelled=is_cancelled,
+        )
+        return calendar_file(appointment, name=ICS_NAME)
+
+
+def _take(occasion: Occasion, one: NoticePass) -> None:
+    one.take([occasion])
+
+
+def _ahead(ladder: Ladder) -> Ladder:
+    """Return the mails that go by the clock: before and at the beginning."""
+    return Ladder(
+        rungs=tuple(
+            rung for rung in ladder.rungs if rung.via == MAIL and rung.anchor == "at" and not rung.every_seconds
+        )
+    )
+
+
+def _afterwards(ladder: Ladder) -> Ladder:
+    """Return the mails that go when it has really ended, counted from then."""
+    return Ladder(
+        rungs=tuple(
+            replace(rung, anchor="at")
+            for rung in ladder.rungs
+            if rung.via == MAIL and rung.anchor == "until" and not rung.is_before
+        )
+    )
+
+
+def _nobody(address: str, name: str) -> Row:
+    """Return somebody who heard of it and is not affected any more."""
+    return {"to": address, "name": name, "customer": "", "services": []}

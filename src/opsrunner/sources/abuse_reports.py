@@ -1,0 +1,209 @@
+"""What an abuse report is about: the addresses and domains that it names, and what kind it is. Pure.
+
+Reports come as ARF (RFC 5965), as X-ARF (YAML or JSON beside the text) and as plain letters. All of them are written
+by strangers: what is found here is looked up among our own hosts and customers, and believed no further.
+"""
+
+from __future__ import annotations
+
+import email
+import ipaddress
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from email.errors import MessageError
+from email.message import Message
+from email.parser import BytesHeaderParser
+from itertools import islice
+from typing import Any
+
+from opsrunner.sources.mail_headers import header_text
+from opsrunner.sources.plain_text import text_of_html
+
+MOST_FOUND = 50
+_MOST_PARTS = 50
+_MOST_DEPTH = 10
+_MOST_TEXT = 60_000
+_IPV4 = re.compile(r"(?<![\w.])(\d{1,3}(?:\.\d{1,3}){3})(?![\w]|\.\d)")
+_IPV6 = re.compile(r"(?<![\w:.])([0-9A-Fa-f]{1,4}:[0-9A-Fa-f:]{2,38}(?:\d{1,3}(?:\.\d{1,3}){3})?)(?![\w:])")
+_DOMAIN = re.compile(r"(?<![\w@.-])((?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.){1,8}[a-z][a-z0-9-]{1,62})(?![\w-])")
+_LINE = re.compile(r"^\s*([A-Za-z][A-Za-z-]{1,40})\s*:\s*['\"]?([^\r\n]{1,500}?)['\"]?\s*$", re.MULTILINE)
+_FANGS = (
+    (re.compile(r"\[(?:\.|dot)\]|\((?:\.|dot)\)", re.IGNORECASE), "."),
+    (re.compile(r"\bhxxp", re.IGNORECASE), "http"),
+)
+_NO_DOMAINS = frozenset(
+    {"eml", "gif", "htm", "html", "jpg", "js", "json", "log", "pdf", "php", "png", "txt", "xml", "yaml"}
+)
+"""Endings of files, which look like domains."""
+_OF_ADDRESS = ("source-ip", "source", "sourceip", "source_identifier", "ip", "src-ip", "source-ips")
+_OF_DOMAIN = ("reported-domain", "reported-uri", "domain", "source", "uri", "url", "source_identifier", "source-uri")
+_OF_KIND = ("feedback-type", "report-type", "category", "reporttype", "type", "reportclass")
+_KINDS = (
+    ("phishing", ("phish", "fraud", "scam")),
+    ("malware", ("malware", "virus", "trojan", "ransom", "webshell", "web shell", "exploit")),
+    ("copyright", ("copyright", "dmca", "trademark", "infring")),
+    ("botnet", ("botnet", "command and control", "c&c", "c2 server")),
+    ("attack", ("attack", "brute", "login attempt", "scan", "intrusion", "ddos", "fail2ban", "ssh", "hack")),
+    ("spam", ("spam", "abuse", "unsolicited", "bulk mail", "messaging", "complaint", "junk", "dnsbl", "blacklist")),
+)
+OTHER = "other"
+_LENGTH_OF_KIND = 2_000
+"""Of a letter, where its kind is guessed from its words."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """What a mail reports, the most certain of each first."""
+
+    addresses: tuple[str, ...]
+    domains: tuple[str, ...]
+    kind: str
+    """`phishing malware copyright botnet attack spam other`."""
+
+
+def read_report(data: bytes) -> Report:
+    """Return what the mail `data`, whole or its begin, is about; anything may be missing."""
+    message = _parsed(data.replace(b"\0", b""))
+    subject = header_text(message, "Subject")
+    said = _Said(texts=[subject])
+    for part in islice(_parts(message), _MOST_PARTS):
+        _take(part, said)
+    fields = said.fields
+    text = _without_fangs("\n".join([*said.texts, *said.attached]))[:_MOST_TEXT]
+    told_addresses = [found for name in _OF_ADDRESS for found in _addresses(fields.get(name, ""))]
+    told_domains = [found for name in _OF_DOMAIN for found in _domains(fields.get(name, ""))]
+    return Report(
+        addresses=_first([*told_addresses, *_addresses(text)]),
+        domains=_first([*told_domains, *_domains(text)]),
+        kind=_kind(fields, subject, text),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Said:
+    """What a mail says: its letter, the fields of its report, and last the mail that it reports."""
+
+    texts: list[str]
+    fields: dict[str, str] = field(default_factory=dict)
+    attached: list[str] = field(default_factory=list)
+
+
+def _parsed(data: bytes) -> Message:
+    try:
+        return email.message_from_bytes(data)
+    except RecursionError:  # a thousand mails in one another
+        return BytesHeaderParser().parsebytes(data)
+
+
+def _parts(message: Message, depth: int = 0) -> Iterator[Message]:
+    """Yield the parts of a mail, but not those of a mail in it."""
+    yield message
+    if message.get_content_maintype() == "multipart" and depth < _MOST_DEPTH:
+        for part in _subparts(message):
+            yield from _parts(part, depth + 1)
+
+
+def _take(part: Message, said: _Said) -> None:
+    """Add what a part of a mail says."""
+    type_, texts, fields = part.get_content_type(), said.texts, said.fields
+    if type_ in ("message/rfc822", "text/rfc822-headers"):
+        whole = "\n".join(_as_text(sub) for sub in _subparts(part)) or _text(part)
+        said.attached.append(whole[:_MOST_TEXT])
+        return
+    if type_ == "message/feedback-report":
+        texts_of_it = [_as_text(sub) for sub in _subparts(part)] or [_text(part)]
+        for text in texts_of_it:
+            _add(fields, _lines_of(text))
+    elif type_ == "application/json" or (part.get_filename() or "").lower().endswith(".json"):
+        _add(fields, _json_of(_text(part)))
+    elif type_ == "text/plain" and (part.get_filename() or "").lower() in ("report.txt", "xarf.txt", "report.yaml"):
+        _add(fields, _lines_of(_text(part)))
+    elif type_ in ("text/plain", "text/html") and "attachment" not in str(part.get("Content-Disposition", "")).lower():
+        text = _text(part)
+        texts.append(text if type_ == "text/plain" else text_of_html(text, keep_lines=True))
+
+
+def _subparts(part: Message) -> list[Message]:
+    payload = part.get_payload()
+    return [sub for sub in payload if isinstance(sub, Message)] if isinstance(payload, list) else []
+
+
+def _as_text(part: Message) -> str:
+    try:
+        return part.as_string()
+    except (ValueError, LookupError, TypeError, AttributeError, MessageError, RecursionError):
+        return "\n".join(f"{name}: {value}" for name, value in part.raw_items())
+
+
+def _text(part: Message) -> str:
+    try:
+        data = part.get_payload(decode=True)
+        raw = data if isinstance(data, bytes) else str(part.get_payload() or "").encode("utf-8", "replace")
+        charset = part.get_content_charset() or "utf-8"
+    except (ValueError, LookupError, AssertionError, TypeError):
+        return ""
+    try:
+        return raw[: 2 * _MOST_TEXT].decode(charset, "replace")
+    except (LookupError, ValueError):
+        return raw[: 2 * _MOST_TEXT].decode("utf-8", "replace")
+
+
+def _lines_of(text: str) -> Iterator[tuple[str, str]]:
+    for match in _LINE.finditer(text[:_MOST_TEXT]):
+        yield match[1].lower(), match[2]
+
+
+def _json_of(text: str) -> Iterator[tuple[str, str]]:
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return
+    report = found.get("Report") if isinstance(found, dict) else None
+    for level in (found, report):
+        for name, value in level.items() if isinstance(level, dict) else ():
+            if isinstance(value, str):
+                yield str(name).lower(), value[:500]
+
+
+def _add(fields: dict[str, str], found: Iterator[tuple[str, str]]) -> None:
+    for name, value in found:
+        fields.setdefault(name, value)
+
+
+def _without_fangs(text: str) -> str:
+    """Undo what keeps people from following a bad address by accident: `hxxp://bad[.]example`."""
+    for pattern, plain in _FANGS:
+        text = pattern.sub(plain, text)
+    return text
+
+
+def _addresses(text: str) -> Iterator[str]:
+    for pattern in (_IPV4, _IPV6):
+        for match in pattern.finditer(text):
+            try:
+                found: Any = ipaddress.ip_address(match[1])
+            except ValueError:
+                continue
+            if not (found.is_loopback or found.is_unspecified or found.is_multicast):
+                yield str(found)
+
+
+def _domains(text: str) -> Iterator[str]:
+    for match in _DOMAIN.finditer(_without_fangs(text).lower()):
+        if match[1].rpartition(".")[2] not in _NO_DOMAINS:
+            yield match[1]
+
+
+def _first(found: list[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(found))[:MOST_FOUND]
+
+
+def _kind(fields: Mapping[str, str], subject: str, text: str) -> str:
+    for said in (*(fields.get(name, "") for name in _OF_KIND), subject, text[:_LENGTH_OF_KIND]):
+        lowered = said.lower()
+        for kind, words in _KINDS:
+            if any(word in lowered for word in words):
+                return kind
+    return OTHER

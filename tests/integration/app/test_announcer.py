@@ -1,0 +1,522 @@
+"""Windows and incidents as customers and staff live through them: mails in a Maildir, tasks in the ledger."""
+
+from __future__ import annotations
+
+import email
+import email.policy
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from email.message import EmailMessage
+from pathlib import Path
+from typing import Any
+
+import pytest
+from icalendar import Calendar
+
+from opsrunner.engine.downtime_acts import By
+from opsrunner.engine.downtimes import open_incident, time_of_window
+from opsrunner.model.task import Evidence, Task, TaskStatus
+from opsrunner.testing import FakeClock
+
+SITE = """\
+site: Example Hosting
+timezone: Europe/Oslo
+people:
+  boss: {name: The owner, email: owner@example.com, roles: [owner], login: boss}
+  ops1: {name: First technician, email: ops1@example.com, roles: [sysadmin]}
+mail: {from: ops@example.com}
+digest: {to: [owner]}
+sources:
+  services:
+    csv: data/services.csv
+    columns:
+      {service: text, customer: text, name: text, email: text, host: text, status: text, amount: number, cycle: text}
+  resellers:
+    csv: data/resellers.csv
+    columns: {service: text, customer: text, name: text, email: text, host: text}
+"""
+WINDOWS = """\
+windows:
+  kernel:
+    name: Kernel updates
+    about: Websites are away for a few minutes.
+    schedule: {every: month, on: first tuesday, at: "02:00"}
+    lasts: 2h
+    hosts: [web1, web2]
+    accountable: sysadmin
+    audience:
+      - {source: services, where: {status: active}}
+      - {source: resellers}
+    ladder: [7d, 24h, start, every 30m via: status_page, end]
+    approve: 8d
+incidents:
+  accountable: sysadmin
+  audience: {source: services, where: {status: active}}
+  ladder: [start, every 3h via: mail, end]
+"""
+SERVICES = """\
+service,customer,name,email,host,status,amount,cycle
+shop.example,C1,Kari Vik,kari@customer.example,web1,active,10.00,monthly
+blog.example,C1,Kari Vik,kari@customer.example,web2,active,120.00,yearly
+mail.example,C2,Ola Moe,OLA@Customer.Example,web2,active,5.00,monthly
+gone.example,C3,Per Dahl,per@customer.example,web1,cancelled,5.00,monthly
+far.example,C4,Lise Ås,lise@customer.example,web9,active,5.00,monthly
+"""
+RESELLERS = """\
+service,customer,name,email,host
+shop.example,R1,Kari Vik,kari@customer.example,web1
+white label,R2,Reseller AS,reseller@customer.example,web1
+"""
+START = datetime(2026, 11, 20, 12, tzinfo=UTC)
+BEGIN = datetime(2026, 12, 1, 1, tzinfo=UTC)  # the first Tuesday of December, 02:00 in Oslo
+
+
+class Scene:
+    """A site with customers, driven moment by moment."""
+
+    def __init__(self, house: Any) -> None:
+        self.house = house
+
+    @property
+    def app(self) -> Any:
+        return self.house.app
+
+    @property
+    def boss(self) -> Any:
+        return self.app.site.people["boss"]
+
+    @property
+    def by(self) -> By:
+        return By(actor=self.boss, at=self.now)
+
+    @property
+    def now(self) -> datetime:
+        return self.house.clock.now()  # type: ignore[no-any-return]
+
+    def at(self, text: str) -> int:
+        """Let time pass until a moment of UTC; return how many mails went to customers."""
+        self.house.clock.set(datetime.fromisoformat(text).replace(tzinfo=UTC))
+        return self.look()
+
+    def look(self) -> int:
+        self.house.daemon.work_once()
+        sent = self.app.announcer.work(self.now)
+        self.app.deliver()
+        return sent  # type: ignore[no-any-return]
+
+    def restart(self) -> None:
+        self.house.close()
+        self.house.open()
+
+    def mails(self) -> list[EmailMessage]:
+        """Return the mails to customers, oldest first."""
+        found = []
+        for folder in ("new", "cur"):
+            for path in sorted((self.app.state / "maildir" / folder).glob("*")):
+                with path.open("rb") as file:
+                    mail = email.message_from_binary_file(file, policy=email.policy.default)
+                if str(mail["To"]).endswith("customer.example"):
+                    found.append((mail["Date"].datetime, mail))
+        return [mail for _, mail in sorted(found, key=lambda one: (one[0], str(one[1]["To"])))]
+
+    def told(self) -> list[str]:
+        """Return `recipient: subject` of every mail to customers."""
+        return [f"{str(mail['To']).partition('@')[0]}: {mail['Subject']}" for mail in self.mails()]
+
+    def tasks(self, word: str = "") -> list[Task]:
+        return [task for task in self.app.books.tasks.opened() if word in task.title]
+
+    def tick(self, task: Task, *, struck: tuple[int, ...] = (), status: TaskStatus = TaskStatus.DONE) -> None:
+        self.app.ticks.tick(task.id, actor=self.boss, status=status, evidence=Evidence(), struck=struck, at=self.now)
+
+    def approve(self, *, struck: tuple[int, ...] = ()) -> None:
+        (task,) = self.tasks("Approve what")
+        self.tick(task, struck=struck)
+        self.house.clock.move(seconds=31)
+        self.look()
+
+    def window(self) -> Any:
+        return time_of_window(self.app.desk, "kernel", at=self.now)
+
+    def row(self) -> Any:
+        return self.window().row
+
+    def act(self, name: str, *words: Any, **more: Any) -> Any:
+        return getattr(self.app.downtime_acts, name)(self.window(), *words, **more, by=self.by)
+
+
+@pytest.fixture
+def scene(make_site: Callable[[Mapping[str, str]], Path], reopened: Callable[..., Any]) -> Callable[..., Scene]:
+    """Open the site; `windows` and `services` may say something else."""
+
+    def build(windows: str = WINDOWS, services: str = SERVICES, extra: Mapping[str, str] | None = None) -> Scene:
+        files = {
+            "opsrunner.yaml": SITE,
+            "maintenance.yaml": windows,
+            "data/services.csv": services,
+            "data/resellers.csv": RESELLERS,
+            "routines/other.yaml": 'name: Other\naccountable: owner\nsteps: [{run: ["true"]}]\n',
+            **(extra or {}),
+        }
+        return Scene(reopened(make_site(files), FakeClock(START)))
+
+    return build
+
+
+def text_of(mail: EmailMessage) -> str:
+    body = mail.get_body(("plain",))
+    assert body is not None
+    return str(body.get_content())
+
+
+def invite_of(mail: EmailMessage) -> Any:
+    (part,) = [part for part in mail.walk() if part.get_content_type() == "text/calendar"]
+    return Calendar.from_ical(bytes(part.get_payload(decode=True)))
+
+
+def test_eight_days_before_the_list_is_laid_before_the_owner_and_nothing_goes_without_a_tick(
+    scene: Callable[..., Scene],
+) -> None:
+    site = scene()
+    site.at("2026-11-23T00:59:00")
+    assert site.tasks() == []
+    site.at("2026-11-23T01:00:10")
+
+    (task,) = site.tasks("Approve what")
+    assert task.approve_by == "owner"
+    assert [row["to"] for row in task.rows] == [
+        "kari@customer.example", "ola@customer.example".replace("ola@", "OLA@"), "reseller@customer.example",
+    ]  # fmt: skip
+    assert task.rows[0]["services"] == "shop.example, blog.example"
+    assert "Tuesday 1 December 2026, 02:00 to 04:00 (CET)" in task.how
+    assert site.at("2026-11-24T01:00:10") == 0
+    assert site.told() == []
+
+
+def test_the_whole_ladder_each_rung_once_and_one_mail_for_two_services_and_two_audiences(
+    scene: Callable[..., Scene],
+) -> None:
+    site = scene()
+    site.at("2026-11-23T02:00:00")
+    site.approve()
+    assert site.told() == []
+    assert site.at("2026-11-24T01:00:05") == 3  # seven days before, 02:00 in Oslo
+    assert site.at("2026-11-24T01:00:35") == 0
+    first = site.mails()[1] if "kari" not in str(site.mails()[0]["To"]) else site.mails()[0]
+    assert "shop.example" in text_of(first)
+    assert "blog.example" in text_of(first)
+    assert site.at("2026-11-30T01:00:05") == 3
+    site.restart()
+    assert site.at("2026-12-01T01:00:05") == 3
+    assert site.at("2026-12-01T01:20:00") == 0
+    site.act("end")
+    assert site.look() == 3
+
+    subjects = sorted({line.partition(": ")[2] for line in site.told()})
+    assert subjects == [
+        "Finished: Kernel updates",
+        "It begins: Kernel updates",
+        "Kernel updates: Tuesday 1 December 2026, 02:00 to 04:00 (CET)",
+    ]
+    assert len(site.told()) == 12
+    assert site.tasks() == []
+    assert site.app.books.downtimes.unclosed() == []
+
+
+def test_who_was_struck_hears_nothing(scene: Callable[..., Scene]) -> None:
+    site = scene()
+    site.at("2026-11-23T02:00:00")
+    site.approve(struck=(0,))
+    site.at("2026-11-24T01:00:05")
+
+    assert [line.partition(":")[0] for line in site.told()] == ["OLA", "reseller"]
+
+
+@pytest.mark.parametrize("answer", [None, TaskStatus.NOT_APPLICABLE, TaskStatus.COULD_NOT])
+def test_without_approval_nothing_ever_goes_and_that_is_loud(
+    scene: Callable[..., Scene], answer: TaskStatus | None
+) -> None:
+    site = scene()
+    site.at("2026-11-23T02:00:00")
+    if answer is not None:
+        site.tick(site.tasks("Approve what")[0], status=answer)
+    for day in range(24, 31):
+        assert site.at(f"2026-11-{day}T01:00:05") == 0
+    assert site.at("2026-12-01T01:00:05") == 0
+    if answer is None:
+        (task,) = site.tasks("Approve what")
+        assert task.is_late(site.now)
+        assert any(rung.startswith("escalat") for rung in site.app.books.tasks.rungs(task.id))
+    text = site.app.digests.preview("daily", site.now).text
+    assert "had not heard" in text
+    site.act("end")
+    assert site.look() == 0
+    assert site.told() == []
+
+
+def test_an_approval_that_comes_late_sends_the_newest_rung_that_is_still_useful(scene: Callable[..., Scene]) -> None:
+    site = scene()
+    site.at("2026-11-23T02:00:00")
+    site.at("2026-11-30T10:00:00")
+    site.approve()
+
+    assert len(site.told()) == 3
+    assert site.at("2026-12-01T01:00:05") == 3
+    assert len(site.told()) == 6
+
+
+def test_a_moved_window_is_told_to_those_who_had_heard_with_a_higher_sequence(scene: Callable[..., Scene]) -> None:
+    site = scene()
+    site.at("2026-11-23T02:00:00")
+    site.approve(struck=(1,))
+    site.at("2026-11-24T01:00:05")
+    first = invite_of(site.mails()[0]).walk("VEVENT")[0]
+    site.house.clock.move(minutes=5)
+    site.act("move", begins_at=BEGIN + timedelta(days=2), ends_at=None, reason="A storm is forecast.")
+    assert site.look() == 2
+    assert site.look() == 0
+
+    moved = site.mails()[-1]
+    assert str(moved["Subject"]).strip().startswith("New time: Kernel updates, Thursday 3 December 2026")
+    assert "Thursday 3 December 2026, 02:00 to 04:00 (CET)" in text_of(moved)
+    assert "Before: Tuesday 1 December 2026, 02:00" in text_of(moved)
+    assert "A storm is forecast." in text_of(moved)
+    again = invite_of(moved).walk("VEVENT")[0]
+    assert (str(again["UID"]), again["SEQUENCE"]) == (str(first["UID"]), first["SEQUENCE"] + 1)
+    assert again["DTSTART"].dt.astimezone(UTC) == BEGIN + timedelta(days=2)
+    assert site.at("2026-11-26T01:00:05") == 2  # a week before the new time
+    assert site.at("2026-11-30T01:00:05") == 0  # the day before the old one
+    assert site.at("2026-12-02T01:00:05") == 2
+
+
+def test_a_cancelled_window_is_told_to_those_who_had_heard_and_to_nobody_else(scene: Callable[..., Scene]) -> None:
+    site = scene()
+    site.at("2026-11-23T02:00:00")
+    site.approve(struck=(0,))
+    site.at("2026-11-24T01:00:05")
+    site.house.clock.move(minutes=5)
+    site.act("cancel", reason="The vendor has withdrawn it.")
+    assert site.look() == 2
+
+    last = site.mails()[-1]
+    assert last["Subject"] == "Cancelled: Kernel updates"
+    calendar = invite_of(last)
+    assert str(calendar["METHOD"]) == "CANCEL"
+    assert not any(line.startswith("kari") for line in site.told())
+    assert "shop.example" not in text_of(last)  # the row of another
+    assert site.at("2026-12-01T01:00:05") == 0
+
+
+def test_a_window_that_nobody_had_heard_of_is_moved_and_cancelled_in_silence(scene: Callable[..., Scene]) -> None:
+    site = scene()
+    site.at("2026-11-23T02:00:00")
+    site.approve()
+    site.act("move", begins_at=BEGIN + timedelta(days=1), ends_at=None, reason="")
+    assert site.look() == 0
+    site.act("cancel", reason="")
+    assert site.look() == 0
+    assert site.told() == []
+
+
+def test_more_time_is_told_and_ends_the_overrun(scene: Callable[..., Scene]) -> None:
+    site = scene()
+    site.at("2026-11-23T02:00:00")
+    site.approve()
+    site.at("2026-11-30T10:00:00")
+    site.at("2026-12-01T01:00:05")
+    site.at("2026-12-01T03:00:05")
+    (task,) = site.tasks("should have ended")
+    assert task.role == "sysadmin"
+    site.act("move", begins_at=None, ends_at=BEGIN + timedelta(hours=3), reason="A disk was slow.")
+    assert site.look() == 3
+    assert site.tasks("should have ended") == []
+    site.at("2026-12-01T04:00:05")
+    assert len(site.tasks("should have ended")) == 1
+
+
+def test_while_it_lasts_a_status_line_is_asked_for_whenever_nothing_was_said_for_long(
+    scene: Callable[..., Scene],
+) -> None:
+    site = scene()
+    site.at("2026-11-23T02:00:00")
+    site.approve()
+    site.at("2026-12-01T01:00:05")
+    assert site.tasks("status line") == []
+    site.at("2026-12-01T01:30:05")
+    (task,) = site.tasks("status line")
+    site.at("2026-12-01T02:00:05")
+    assert [one.count for one in site.tasks("status line")] == [2]
+    site.act("post", "Two of three are done.")
+    site.look()
+    assert site.tasks("status line") == []
+    assert "Two of three are done." in site.app.books.tasks.get(task.id).evidence.outcome
+    site.at("2026-12-01T02:29:00")
+    assert site.tasks("status line") == []
+    site.at("2026-12-01T02:31:00")
+    assert len(site.tasks("status line")) == 1
+    assert not any("Two of three" in text_of(mail) for mail in site.mails())  # via the status page
+
+
+def test_a_clock_that_is_set_back_tells_nobody_twice(scene: Callable[..., Scene]) -> None:
+    site = scene()
+    site.at("2026-11-23T02:00:00")
+    site.approve()
+    site.at("2026-11-24T01:00:05")
+    before = site.told()
+    for text in ("2026-11-23T12:00:00", "2026-11-24T00:59:00", "2026-11-24T01:00:06", "2026-11-24T01:10:00"):
+        assert site.at(text) == 0
+    assert site.told() == before
+
+
+def test_changed_words_are_asked_about_anew(scene: Callable[..., Scene]) -> None:
+    site = scene()
+    site.at("2026-11-23T02:00:00")
+    site.approve()
+    site.house.write("maintenance.yaml", WINDOWS.replace("a few minutes", "an hour"))
+    site.at("2026-11-23T03:00:00")
+    site.look()
+    (task,) = site.tasks("Approve what")
+    assert "an hour" in task.how
+    assert site.at("2026-11-24T01:00:05") == 0
+    site.approve()
+    assert len(site.told()) == 3
+    assert "an hour" in text_of(site.mails()[0])
+
+
+def test_a_time_that_customers_know_and_the_file_no_longer_says_is_a_task(scene: Callable[..., Scene]) -> None:
+    site = scene()
+    site.at("2026-11-23T02:00:00")
+    site.approve()
+    site.at("2026-11-24T01:00:05")
+    site.house.write("maintenance.yaml", WINDOWS.replace("first tuesday", "second tuesday"))
+    site.at("2026-11-24T02:00:00")
+    site.look()
+    assert len(site.tasks("announced otherwise")) == 1
+    assert len(site.told()) == 3
+    site.house.write("maintenance.yaml", WINDOWS)
+    site.at("2026-11-24T03:00:00")
+    site.look()
+    assert site.tasks("announced otherwise") == []
+
+
+def test_a_time_that_nobody_has_heard_of_follows_its_file(scene: Callable[..., Scene]) -> None:
+    site = scene()
+    site.at("2026-11-23T02:00:00")
+    assert len(site.tasks("Approve what")) == 1
+    site.house.write("maintenance.yaml", WINDOWS.replace("first tuesday", "second tuesday"))
+    site.at("2026-11-23T03:00:00")
+    site.look()
+    assert site.tasks("Approve what") == []
+    assert site.app.books.downtimes.unclosed() == []
+
+
+def test_a_source_that_cannot_be_read_is_a_task_and_those_of_the_last_look_are_told(
+    scene: Callable[..., Scene],
+) -> None:
+    site = scene()
+    site.at("2026-11-23T02:00:00")
+    site.approve()
+    (site.house.root / "data/services.csv").rename(site.house.root / "data/away.csv")
+    assert site.at("2026-11-24T01:00:05") == 3
+    assert len(site.tasks("Nobody knows whom")) == 1
+    (site.house.root / "data/away.csv").rename(site.house.root / "data/services.csv")
+    site.at("2026-11-30T01:00:05")
+    assert site.tasks("Nobody knows whom") == []
+
+
+def test_a_row_without_an_address_and_an_audience_of_nobody_are_never_silence(scene: Callable[..., Scene]) -> None:
+    site = scene(services=SERVICES.replace("OLA@Customer.Example", "no address"))
+    site.at("2026-11-23T02:00:00")
+    (task,) = site.tasks("Nobody knows whom")
+    assert "mail.example" in task.how
+    lonely = scene(windows=WINDOWS.replace("[web1, web2]", "[web77]"))
+    lonely.at("2026-11-23T02:00:00")
+    (task,) = lonely.tasks("Nobody knows whom")
+    assert "no row of its audience is on these hosts" in task.how
+
+
+HOSTILE = "Ev{{7*7}}il <script>x</script>\u2028, a@evil.example"
+
+
+def test_hostile_names_and_services_stay_what_they_are(scene: Callable[..., Scene]) -> None:
+    services = SERVICES.replace("Kari Vik,kari", f'"{HOSTILE}",kari').replace(
+        "shop.example,C1", '"<img onerror=1>{{7*7}}",C1'
+    )
+    site = scene(services=services)
+    site.at("2026-11-23T02:00:00")
+    (task,) = site.tasks("Approve what")
+    assert "49" not in task.how.replace("2026", "")
+    site.approve()
+    site.at("2026-11-24T01:00:05")
+    kari = next(mail for mail in site.mails() if "kari" in str(mail["To"]))
+    assert str(kari["To"]) == "kari@customer.example"
+    html = kari.get_body(("html",))
+    assert html is not None
+    page = str(html.get_content())
+    assert "<script>x" not in page
+    assert "<img onerror" not in page
+    assert "{{7*7}}" in text_of(kari)
+
+
+def incident(site: Scene, **more: Any) -> Any:
+    return site.app.downtime_acts.open_incident(["web2"], title="Mail on web2 is slow", by=site.by, **more)
+
+
+def test_an_incident_is_told_at_once_posted_by_mail_and_ended_with_a_review_and_credits(
+    scene: Callable[..., Scene],
+) -> None:
+    site = scene()
+    site.at("2026-11-20T12:00:00")
+    row = incident(site)
+    assert site.look() == 2
+    assert site.look() == 0
+    assert sorted(site.told()) == [
+        "OLA: Mail on web2 is slow: we are on it", "kari: Mail on web2 is slow: we are on it",
+    ]  # fmt: skip
+    assert "Mail on web2 is slow" in site.app.digests.preview("daily", site.now).text
+    site.at("2026-11-20T15:00:10")
+    (task,) = site.tasks("status line")
+    assert "2 customers with 2 services wait since" in task.how
+    site.app.downtime_acts.post(open_incident(site.app.desk, row.id), "The new disk is in.", by=site.by)
+    assert site.look() == 2
+    assert "The new disk is in." in text_of(site.mails()[-1])
+    site.at("2026-11-20T17:00:00")
+    site.app.downtime_acts.end(open_incident(site.app.desk, row.id), by=site.by)
+    assert site.look() == 2
+    assert site.look() == 0
+    assert site.mails()[-1]["Subject"] == "Solved: Mail on web2 is slow"
+    (review,) = site.tasks("Review incident")
+    assert "It lasted 5 h" in review.how
+    assert "- [ ] Name the cause" in review.how
+    (credit,) = site.tasks("Approve the credits")
+    assert [(one["customer"], one["service"], one["minutes_down"]) for one in credit.rows] == [
+        ("C1", "blog.example", 300), ("C2", "mail.example", 300),
+    ]  # fmt: skip
+    assert [one["suggested_credit"] for one in credit.rows] == [0.07, 0.03]
+    assert {task.title.partition(" ")[0] for task in site.tasks()} == {"Review", "Approve"}
+
+
+def test_an_incident_that_was_short_has_no_credits(scene: Callable[..., Scene]) -> None:
+    site = scene()
+    row = incident(site)
+    site.look()
+    site.house.clock.move(seconds=600)
+    site.app.downtime_acts.end(open_incident(site.app.desk, row.id), by=site.by)
+    site.look()
+
+    assert [task.title.partition(" ")[0] for task in site.tasks()] == ["Review"]
+
+
+def test_a_crash_between_two_incidents_tells_nobody_twice(scene: Callable[..., Scene]) -> None:
+    site = scene()
+    incident(site)
+    site.look()
+    site.restart()
+    assert site.look() == 0
+    incident(site)
+    assert site.look() == 2
+
+
+def test_without_a_file_nothing_is_looked_at(scene: Callable[..., Scene]) -> None:
+    site = scene(windows="windows: {}\n")
+    assert site.look() == 0
