@@ -120,18 +120,9 @@ class Automated:
     def report(self, run: Run, routine: Routine, plan: StepPlan, done: Done, *, at: datetime) -> None:
         """Queue the step's mails, open or close its follow-ups, tell the accountable; in the caller's transaction."""
         outcome = done.outcome
-        self.books.outbox.put(done.mails, at=at)
-        self.books.copies.note(done.notes)
-        for audited in done.audits:
-            self.findings.audited(run, routine, plan, audited, at=at)
-        for ticket_look in done.ticket_looks:
-            self.books.tickets.write(ticket_look)
-        for told in done.notices:
-            self.notices.tasks.reported(run, routine, plan, told, at=at)
+        self._keep(run, routine, plan, done, at=at)
         if outcome.status is StepStatus.INTERRUPTED:
             return
-        for look in done.looks if not outcome.status.is_bad else ():
-            self.books.seen_rows.write(look, run=run.id, at=at)
         bad = [(part.key, part.message) for part in outcome.parts if part.status.is_bad]
         if outcome.status.is_bad and not bad:
             bad = [("", outcome.message)]
@@ -143,6 +134,20 @@ class Automated:
             self.follow_ups.unlisted(run, routine, plan, listed={part.key for part in outcome.parts}, at=at)
         if plan.urgent and outcome.status.is_bad:
             self.alerts.urgent_failure(run, routine, plan, outcome.message, at)
+
+    def _keep(self, run: Run, routine: Routine, plan: StepPlan, done: Done, *, at: datetime) -> None:
+        """Write down what a step leaves beside its outcome."""
+        self.books.outbox.put(done.mails, at=at)
+        self.books.copies.note(done.notes)
+        for audited in done.audits:
+            self.findings.audited(run, routine, plan, audited, at=at)
+        for ticket_look in done.ticket_looks:
+            self.books.tickets.write(ticket_look)
+        for told in done.notices:
+            self.notices.tasks.reported(run, routine, plan, told, at=at)
+        was_cut = done.outcome.status.is_bad or done.outcome.status is StepStatus.INTERRUPTED
+        for look in () if was_cut else done.looks:
+            self.books.seen_rows.write(look, run=run.id, at=at)
 
     def _first_call(
         self, run: Run, routine: Routine, plan: StepPlan, *, context: Mapping[str, Any], workdir: Path

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from typing import Any
+from typing import Any, TypeGuard
 from zoneinfo import ZoneInfo
 
 from opsrunner.errors import MailFailed
@@ -99,7 +99,7 @@ class RowReader:
                     found.setdefault(address, Recipient(address=address, name=name, row=row))
         return tuple(found.values()), bad
 
-    def _is_plain(self, cell: Any) -> bool:
+    def _is_plain(self, cell: Any) -> TypeGuard[str]:
         """Tell whether a cell is an address as it stands, and remember it: customers have many domains."""
         if not isinstance(cell, str):
             return False

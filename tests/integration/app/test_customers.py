@@ -187,6 +187,18 @@ def test_disputes_have_their_dates_and_a_last_call(company: Callable[..., Compan
     assert soonest["dispute"] not in made.keys("answer") | made.keys("last_days")
 
 
+def test_the_digest_tells_what_is_open_by_name_and_what_the_routine_found(company: Callable[..., Company]) -> None:
+    made = company("disputes", "2026-11-23T07:30:01")
+    last = [task.title for task in made.tasks("last_days")]
+    made.site.at("2026-11-24T06:00:01")
+
+    (mail,) = [mail for mail in made.mails("digest daily") if "24 Nov" in mail.subject]
+    said = " ".join(mail.text.split())
+    assert last
+    assert all(title in said for title in last), "escalated to the owner, as nobody has answered"
+    assert "Disputes and chargebacks" in said
+
+
 def test_abuse_is_by_host_and_customer_and_closes_when_the_report_does(company: Callable[..., Company]) -> None:
     made = company("abuse", "2026-11-23T08:00:00")
     waiting = {row["report"]: row for row in made.rows("abuse") if not row["closed_at"]}

@@ -17,6 +17,7 @@ from opsrunner.errors import StepFailed
 from opsrunner.model.outcome import Row
 from opsrunner.model.site import Column, Source
 from opsrunner.sources import reading
+from opsrunner.sources.request import MOST_ROWS, MOST_STREAMED_ROWS
 
 from ...databases import DatabaseServer
 
@@ -155,7 +156,7 @@ class TestEverySource:
     def test_more_rows_than_a_run_can_carry_are_refused(
         self, make_source: MakeSource, read: Read, stream: Stream, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        assert (reading.MOST_ROWS, reading.MOST_STREAMED_ROWS) == (100_000, 1_000_000)
+        assert (MOST_ROWS, MOST_STREAMED_ROWS) == (100_000, 1_000_000)
         monkeypatch.setattr(reading, "MOST_ROWS", 1000)
         monkeypatch.setattr(reading, "MOST_STREAMED_ROWS", 2000)
         source = make_source(records=[(str(number), "", "1", "") for number in range(2001)])
