@@ -15,7 +15,6 @@ from opsrunner.engine.checklists import Checklists
 from opsrunner.engine.clock_guard import ClockGuard
 from opsrunner.engine.course import CourseTools
 from opsrunner.engine.daemon import Daemon, Parts
-from opsrunner.engine.doctor_patient import Patient
 from opsrunner.engine.entry_marks import EntryMarks
 from opsrunner.engine.events import RunEvent, ignore
 from opsrunner.engine.findings import FindingTasks
@@ -26,7 +25,7 @@ from opsrunner.engine.known_ledgers import KnownLedgers
 from opsrunner.engine.looks import Looks
 from opsrunner.engine.notices import NoticeHouse
 from opsrunner.engine.outage import Outage
-from opsrunner.engine.outbox import deliver_due, reach_mail, way_out
+from opsrunner.engine.outbox import deliver_due, way_out
 from opsrunner.engine.planning import Planning
 from opsrunner.engine.recovery import Recovery
 from opsrunner.engine.retention import Retention
@@ -40,7 +39,6 @@ from opsrunner.engine.state import ENTERED
 from opsrunner.engine.tasks import TaskOpener
 from opsrunner.engine.trial import Trial, TryResult
 from opsrunner.engine.workers import Workers
-from opsrunner.fleet.host_keys import KnownHosts
 from opsrunner.mail.transport import Transport
 from opsrunner.model.routine import Routine
 from opsrunner.model.run import Run
@@ -191,23 +189,6 @@ class App(OpenSite):
     def transport(self) -> Transport:
         """Return how mails leave this site now."""
         return way_out(self.site, state=self.state, vault=self.vault, stays=self._mails_stay)
-
-    def patient(self, *, every_page: bool = False, brief: bool = False) -> Patient:
-        """Return what the doctor looks at; see Patient for `every_page` and `brief`."""
-        known = KnownHosts(self.known_hosts)
-        return Patient(
-            site=self.site,
-            problems=self.loaded.problems,
-            warnings=self.loaded.warnings,
-            state=self.state,
-            books=self.books,
-            lock=self.lock,
-            now=self.clock.now(),
-            pinned=lambda host: bool(known.keys_of(host)),
-            every_page=every_page,
-            try_mail=lambda: reach_mail(self.site, state=self.state, vault=self.vault),
-            brief=brief,
-        )
 
     def run_by_hand(
         self,

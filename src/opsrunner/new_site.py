@@ -30,6 +30,7 @@ WAITING_FOR_DATA = frozenset(
         "overnight-orders.yaml",
         "partner-desk.yaml",
         "partner-scorecard.yaml",
+        "reminders.yaml",
         "repeat-tickets.yaml",
         "renewals.yaml",
         "retention.yaml",

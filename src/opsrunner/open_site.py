@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from opsrunner.engine.announcer import Announcer
     from opsrunner.engine.backups import Backups
     from opsrunner.engine.digest import DigestWriter
+    from opsrunner.engine.doctor_patient import Patient
     from opsrunner.engine.downtime_acts import DowntimeActs
     from opsrunner.engine.leaving import Leave
     from opsrunner.engine.routine_acts import RoutineActs
@@ -244,6 +245,27 @@ class OpenSite:
     def lock(self) -> StateLock:
         """The lock of the state folder."""
         return StateLock(self.state)
+
+    def patient(self, *, every_page: bool = False, brief: bool = False) -> Patient:
+        """Return what the doctor looks at; see Patient for `every_page` and `brief`."""
+        from opsrunner.engine.doctor_patient import Patient  # noqa: PLC0415 - as above
+        from opsrunner.engine.outbox import reach_mail  # noqa: PLC0415 - as above
+        from opsrunner.fleet.host_keys import KnownHosts  # noqa: PLC0415 - as above
+
+        known = KnownHosts(self.known_hosts)
+        return Patient(
+            site=self.site,
+            problems=self.loaded.problems,
+            warnings=self.loaded.warnings,
+            state=self.state,
+            books=self.books,
+            lock=self.lock,
+            now=self.clock.now(),
+            pinned=lambda host: bool(known.keys_of(host)),
+            every_page=every_page,
+            try_mail=lambda: reach_mail(self.site, state=self.state, vault=self.vault),
+            brief=brief,
+        )
 
     def daemon_lives(self) -> bool:
         """Tell whether a daemon works on this state."""

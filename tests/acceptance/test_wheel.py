@@ -59,6 +59,7 @@ def test_it_carries_the_library_and_no_secret(wheel: Path) -> None:
     for wanted in ("routines/daily-round.yaml", "checklists/weekly-review.md", "reports/digest.html.j2"):
         assert f"opsrunner/shipped/{wanted}" in names
     assert "opsrunner/starter/opsrunner.yaml" in names
+    assert "opsrunner/sources/ready/whmcs/domains.sql" in names
     assert "opsrunner/py.typed" in names
     secret = re.compile(rb"-----BEGIN [A-Z ]*PRIVATE KEY-----\n|(?i:password|secret_key): *[\"']?[a-z0-9]{6,}")
     assert [name for name, text in texts.items() if secret.search(text)] == []

@@ -54,7 +54,12 @@ steps:
   - task: Confirm that the mail queue is empty
     link: https://mail.example.com/queue
   - task: Take a picture of rack 4
-    evidence: {file: required}
+    evidence:
+      file: required
+      form:
+        units_free: {number: [0, 42], need: optional}
+        order: {number: [1, 5], need: optional}
+        door: {choice: [locked, open], need: optional}
 """
 
 

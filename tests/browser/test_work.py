@@ -38,9 +38,13 @@ def test_a_person_ticks_with_a_note_a_photo_and_one_touch(
     page.get_by_role("link", name="Open to mark: Take a picture").click()
     item = page.locator("li.task", has_text=RACK)
     item.get_by_label("Photo or file").set_input_files(picture)
+    item.get_by_label("Units free").fill("7,5")
+    item.get_by_label("Order").select_option("4")
+    item.get_by_label("Door").select_option("locked")
     item.get_by_role("button", name="Done").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Nothing needs you")
     expect(page.get_by_text("all databases are there")).to_be_visible()
+    expect(page.get_by_text("units free 7.5, order 4, door locked")).to_be_visible()
     assert served.ask("tasks").startswith("No open task")
 
 
@@ -124,6 +128,7 @@ def test_every_page_is_for_everybody_and_fits(signed_in: SignedIn, served: Serve
         "/hosts",
         "/hosts/web1",
         "/backups",
+        "/notices",
         "/digests",
         "/health",
         "/search",

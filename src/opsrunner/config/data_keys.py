@@ -13,6 +13,7 @@ from opsrunner.config.page_keys import PageKeys
 from opsrunner.config.sql_keys import SqlKeys
 from opsrunner.model.site import Column, Source
 from opsrunner.model.store import LocalStore, S3Store, SftpStore, StoreSettings
+from opsrunner.sources.bounce_columns import BOUNCE_COLUMNS
 from opsrunner.sources.json_paths import check_path
 from opsrunner.sources.ready_queries import ready_query
 from opsrunner.steps.fields import Secret, TextOrSecret
@@ -90,7 +91,7 @@ class StoreKeys(Keys):
         return chosen.to_settings()
 
 
-SourceKind: TypeAlias = Literal["csv", "sqlite", "sql", "http_json", "tables", "feeds", "imap"]
+SourceKind: TypeAlias = Literal["csv", "sqlite", "sql", "http_json", "tables", "feeds", "imap", "bounces"]
 
 SOURCE_KEYS: dict[SourceKind, frozenset[str]] = {
     "csv": frozenset({"delimiter", "encoding", "decimal"}),
@@ -100,6 +101,7 @@ SOURCE_KEYS: dict[SourceKind, frozenset[str]] = {
     "tables": frozenset({"query"}),
     "feeds": frozenset(),
     "imap": frozenset(),
+    "bounces": frozenset(),
 }
 
 
@@ -119,7 +121,7 @@ def _check_items(path: str) -> str:
 
 
 class SourceKeys(Keys):
-    """Where rows come from; one of `csv`, `sqlite`, `sql`, `http_json`, `tables`, `feeds` and `imap`."""
+    """Where rows come from; one of `csv`, `sqlite`, `sql`, `http_json`, `tables`, `feeds`, `imap` and `bounces`."""
 
     csv: Text | None = Field(default=None, description="Path of a file.")
     sqlite: Text | None = Field(default=None, description="Path of a database.")
@@ -130,6 +132,7 @@ class SourceKeys(Keys):
     )
     feeds: FeedsKeys | None = Field(default=None, description="RSS and Atom feeds.")
     imap: ImapKeys | None = Field(default=None, description="A mailbox.")
+    bounces: Text | None = Field(default=None, description="Path of a Maildir with delivery reports.")
     columns: dict[Text, ColumnType] = Field(default_factory=dict)
     timezone: Zone | None = Field(default=None, description="Of moments without one. Default: the site's.")
     expect_rows: Flag = Field(default=False, description="No rows at all is an error.")
@@ -162,6 +165,8 @@ class SourceKeys(Keys):
             strange = self.model_fields_set & (keys - SOURCE_KEYS[kind])
             if other != kind and strange - {kind}:
                 raise ValueError(f"'{min(strange)}' does not go with {kind}")
+        if kind == "tables" and not self.tables:
+            raise ValueError("tables names the sources that are put side by side\nlist at least one")
         self._check_what_is_read()
         return self
 
@@ -194,7 +199,7 @@ class SourceKeys(Keys):
             return own.to_source(name, timezone=self.timezone or timezone, expect_rows=self.expect_rows)
         kind, where = self._place()
         given = {key for key in self.model_fields_set & SOURCE_KEYS[kind] if key != "sql"}
-        ready = ready_query(self.ready).columns if self.ready else ()
+        ready = BOUNCE_COLUMNS if self.bounces else ready_query(self.ready).columns if self.ready else ()
         columns = {column.name: column for column in ready} | {
             column: _column(column, type_) for column, type_ in self.columns.items()
         }
@@ -213,6 +218,8 @@ class SourceKeys(Keys):
             return "csv", {"path": self.csv}
         if self.http_json is not None:
             return "http_json", {"url": self.http_json}
+        if self.bounces is not None:
+            return "bounces", {"path": self.bounces}
         if self.tables:
             return "tables", {"tables": self.tables}
         if isinstance(self.sql, SqlKeys):

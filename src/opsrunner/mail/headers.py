@@ -75,7 +75,8 @@ def clean_line(text: str, *, length: int = SUBJECT_LENGTH) -> str:
     Longer than `length` characters it ends in an ellipsis.
     """
     start = text[: _READ_AHEAD * length]
-    line = " ".join("".join(map(_visible, start)).split())
+    seen = start if start.isprintable() else "".join(map(_visible, start))  # which changes nothing in what is printable
+    line = " ".join(seen.split())
     if len(line) <= length and len(start) == len(text):
         return line
     return line[: length - 1].rstrip() + "…"

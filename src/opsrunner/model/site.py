@@ -93,7 +93,7 @@ class Source:
     """Where rows come from. `kind` names the reader, `where` is its plain settings."""
 
     name: str
-    kind: Literal["csv", "sqlite", "sql", "http_json", "tables", "feeds", "imap"]
+    kind: Literal["csv", "sqlite", "sql", "http_json", "tables", "feeds", "imap", "bounces"]
     where: Mapping[str, Any]
     columns: tuple[Column, ...] = ()
     timezone: str = "UTC"

@@ -6,13 +6,16 @@ table, and the others are there all the same.
 
 from __future__ import annotations
 
+import logging
 import re
+import threading
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from queue import SimpleQueue
+from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
 from opsrunner.clock import Clock, SystemClock
@@ -35,7 +38,10 @@ UNKNOWN_SECONDS = 1.0
 """What a feed takes of which nobody knows."""
 TIMEOUT_SECONDS = 10.0
 LIMIT_BYTES = 2_000_000
+MOST_HELD_BYTES = 50_000_000
+"""Of feeds that wait to be parsed until all have been asked."""
 MOST_NAMED = 5
+LOGGER = logging.getLogger("opsrunner")
 _WEB = re.compile(r"https?://", re.IGNORECASE)
 
 
@@ -91,6 +97,20 @@ def _without_sign_in(address: str) -> str:
     return f"{scheme}//{rest}" if at and slashes and "/" not in begin.partition("//")[2] else address
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Unread:
+    """A feed as it came."""
+
+    body: bytes
+    address: str = ""
+    charset: str = ""
+    validators: Validators = Validators()
+
+
+_Arrival: TypeAlias = _Unread | Feed | str
+"""What came of asking for a feed: itself, the one that is known still, or why there is none."""
+
+
 class _Reader:
     """Reads many feeds."""
 
@@ -109,62 +129,87 @@ class _Reader:
             stopping=request.stopping,
         )
         self.memory = FeedMemory(request.around.memory)
+        self._lock = threading.Lock()
+        self._left_to_ask = 0
+        self._pace: dict[str, float] = {}
 
     def read_all(self, places: Sequence[Place]) -> list[Feed | str]:
-        """Return each feed, or in one line why it could not be read; in the order of `places`."""
-        ends: dict[str, Feed | str] = {}
-        pace: dict[str, float] = {}
+        """Return each feed, or in one line why it could not be read; in the order of `places`.
 
-        def walk(lane: Sequence[Place]) -> None:
-            for place in lane:
-                if not self._is_stopping():
-                    started = self._clock.monotonic()
-                    ends[place.address] = self._end_of(place)
-                    pace[digest_of(place.address)] = self._clock.monotonic() - started
-
+        They are fetched side by side and parsed one by one in this thread, as soon as all have been asked: parsing
+        takes ten times the work of fetching, and while it goes on nobody is asked.
+        """
+        self._left_to_ask = len(places)
+        arrived: SimpleQueue[tuple[Place, _Arrival]] = SimpleQueue()
         with ThreadPoolExecutor(max_workers=PARALLEL, thread_name_prefix="feeds") as pool:
-            ordered = lanes(places, per_host=self._per_host, pace=self.memory.pace())
-            for done in [pool.submit(walk, lane) for lane in ordered]:
-                done.result()
+            for lane in lanes(places, per_host=self._per_host, pace=self.memory.pace()):
+                pool.submit(self._walk, lane, arrived)
+            ends = self._taken(arrived, count=len(places))
         if self._is_stopping():
             raise StepFailed("stopped before its end", status="interrupted", permanent=True)
-        self.memory.keep_pace(pace)
+        self.memory.keep_pace(self._pace)
         return [ends[place.address] for place in places]
+
+    def _walk(self, lane: Sequence[Place], arrived: SimpleQueue[tuple[Place, _Arrival]]) -> None:
+        for place in lane:
+            with self._lock:
+                self._left_to_ask -= 1
+            started = self._clock.monotonic()
+            arrived.put((place, "" if self._is_stopping() else self._arrival_of(place)))
+            self._pace[digest_of(place.address)] = self._clock.monotonic() - started
+
+    def _taken(self, arrived: SimpleQueue[tuple[Place, _Arrival]], *, count: int) -> dict[str, Feed | str]:
+        ends: dict[str, Feed | str] = {}
+        held: list[tuple[Place, _Unread]] = []
+        for _ in range(count):
+            place, arrival = arrived.get()
+            if isinstance(arrival, _Unread):
+                held.append((place, arrival))
+            else:
+                ends[place.address] = arrival
+            if self._left_to_ask == 0 or sum(len(unread.body) for _, unread in held) > MOST_HELD_BYTES:
+                ends.update((of.address, self._parsed(of, unread)) for of, unread in held)
+                held.clear()
+        ends.update((of.address, self._parsed(of, unread)) for of, unread in held)
+        return ends
 
     def _is_stopping(self) -> bool:
         return self._request.stopping is not None and self._request.stopping.is_set()
 
-    def _end_of(self, place: Place) -> Feed | str:
+    def _arrival_of(self, place: Place) -> _Arrival:
+        """Return what came of asking for a feed; never raises, since nobody would hear it."""
         try:
-            return self._read_web(place) if place.host else self._read_file(place)
-        except BadFeed as exc:
-            return self._request.vault.mask(exc.message)
+            return self._fetched(place) if place.host else self._read_file(place)
         except OpsrunnerError as exc:
             return self._request.vault.mask(exc.message.removeprefix(f"{place.address}: "))
+        except Exception as exc:
+            LOGGER.exception("%s: a feed cannot be read", place.name, extra={"action": "read_source"})
+            return f"cannot be read ({type(exc).__name__})"
 
-    def _read_web(self, place: Place) -> Feed:
+    def _fetched(self, place: Place) -> _Arrival:
         known = self.memory.recall(place.address)
         validators = known.validators if known else Validators()
         fetched = self._fetcher.fetch(place.address, validators, ends_at=self._ends_at)
-        if fetched.body is None and known is not None:
-            return known.feed
-        feed = read_feed(
-            fetched.body or b"",
-            name=place.name,
-            address=_without_sign_in(fetched.address),
-            now=self._request.now,
-            charset=fetched.charset,
-        )
-        self.memory.keep(place.address, Remembered(feed=feed, validators=fetched.validators))
-        return feed
+        if fetched.body is None:
+            return known.feed if known else "answered that nothing is new, to nobody who knows it"
+        address = _without_sign_in(fetched.address)
+        return _Unread(body=fetched.body, address=address, charset=fetched.charset, validators=fetched.validators)
 
-    def _read_file(self, place: Place) -> Feed:
+    def _read_file(self, place: Place) -> _Unread:
         path = find_file(place.address, site_root=self._request.site_root, limit_bytes=self._limit_bytes)
         try:
-            data = path.read_bytes()
+            return _Unread(body=path.read_bytes())
         except OSError as exc:
             raise BadFeed((exc.strerror or "cannot be read").lower()) from exc
-        return read_feed(data, name=place.name, address="", now=self._request.now)
+
+    def _parsed(self, place: Place, unread: _Unread) -> Feed | str:
+        now, charset = self._request.now, unread.charset
+        try:
+            feed = read_feed(unread.body, name=place.name, address=unread.address, now=now, charset=charset)
+        except BadFeed as exc:
+            return self._request.vault.mask(exc.message)
+        self.memory.keep(place.address, Remembered(feed=feed, validators=unread.validators))
+        return feed
 
 
 def lanes(places: Sequence[Place], *, per_host: int, pace: Mapping[str, float]) -> list[list[Place]]:

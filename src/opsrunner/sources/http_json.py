@@ -15,6 +15,7 @@ from opsrunner.secrets import SecretRef, Vault
 from opsrunner.sources.http_pages import PageTurner
 from opsrunner.sources.json_paths import items_in
 from opsrunner.sources.request import MOST_STREAMED_ROWS, RawRow, RawTable, Request
+from opsrunner.tls import client_context
 
 LIMIT_BYTES = 20_000_000
 """Of one page."""
@@ -73,6 +74,7 @@ class _Getting:
         self._ends_at = self._clock.monotonic() + request.timeout_seconds
         self._page_seconds = float(source.where.get("timeout") or DEFAULT_SECONDS)
         self._left_bytes = LIMIT_ALL_BYTES
+        self._tls = client_context()
         given: Mapping[str, str | SecretRef] = source.where.get("headers") or {}
         self._headers = {name: _plain(value, request.vault) for name, value in given.items()}
         self.url = _plain(source.where["url"], request.vault)
@@ -85,7 +87,7 @@ class _Getting:
         headers = {"Accept": "application/json", **self._headers}
         ask = Ask(url=url, headers=headers, most_bytes=LIMIT_BYTES)
         try:
-            reply = Exchange(ask, clock=self._clock).run(timeout_seconds=seconds)
+            reply = Exchange(ask, clock=self._clock, tls=self._tls).run(timeout_seconds=seconds)
         except NoAnswer as exc:
             raise _failed(exc, self._name, vault=self._vault, seconds=seconds) from exc
         _require_success(reply, self._name)

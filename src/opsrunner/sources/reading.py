@@ -47,6 +47,12 @@ def _open_sql(source: Source, request: Request) -> AbstractContextManager[RawTab
     return open_sql(source, request)
 
 
+def _open_bounces(source: Source, request: Request) -> AbstractContextManager[RawTable]:
+    from opsrunner.sources.bounces import open_bounces  # noqa: PLC0415  the mail library is for who reads mails
+
+    return open_bounces(source, request)
+
+
 def _open_tables(source: Source, request: Request) -> AbstractContextManager[RawTable]:
     from opsrunner.sources.joined import open_tables  # noqa: PLC0415  who joins nothing needs none of it
 
@@ -67,6 +73,7 @@ READERS: Mapping[str, Reader] = MappingProxyType(
         "tables": _open_tables,
         "feeds": _open_feeds,
         "imap": _open_imap,
+        "bounces": _open_bounces,
     }
 )
 SPEAK_SQL = frozenset({"sqlite", "sql", "tables"})

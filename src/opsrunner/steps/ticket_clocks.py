@@ -195,7 +195,7 @@ def _outcome(looked: Looked, call: StepCall, means: Means, *, read: int, now: da
                 "oldest": oldest.ticket if oldest else None,
                 "oldest_at": (oldest.asked_at or oldest.began_at) if oldest else None,
                 "rows_left_out": max(0, len(rows) - MOST_ROWS),
-                "truncated": len(rows) > MOST_ROWS,
+                "truncated": over + soon > MOST_ROWS,
             },
         )
     )

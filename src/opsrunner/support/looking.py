@@ -42,8 +42,9 @@ class Looked:
         return sum(one.stand is stand and one.ticket.id not in self.backlog for one in self.wanting)
 
     def rows(self, now: datetime) -> tuple[Row, ...]:
-        """Return the clocks that want somebody as rows."""
-        return tuple(_row(one, now, is_backlog=one.ticket.id in self.backlog) for one in self.wanting)
+        """Return the clocks that want somebody as rows, the backlog last."""
+        told = [_row(one, now, is_backlog=False) for one in self.wanting if one.ticket.id not in self.backlog]
+        return (*told, *(_row(one, now, is_backlog=True) for one in self.wanting if one.ticket.id in self.backlog))
 
 
 def look(

@@ -36,8 +36,8 @@ class _Tick(Fields):
     note: str = ""
     number: str = ""
     choice: str = ""
-    form: Annotated[tuple[str, ...], BeforeValidator(_as_list)] = ()
-    """The answers of the task's form, in its order; '' where there is none."""
+    answer: Annotated[tuple[str, ...], BeforeValidator(_as_list)] = ()
+    """Those of the task's form, in its order, '' for none. (A field named `form` would hide what browsers call so.)"""
     file: UploadFile | Literal[""] = ""
     struck: Annotated[tuple[int, ...], BeforeValidator(_as_list)] = ()
     back: str = "/"
@@ -133,7 +133,7 @@ async def tick(visit: Visit) -> Response:
     task = _task(visit)
     try:
         kept = await _keep(visit, sent.chosen, task) if sent.chosen else ""
-        form = _form(sent.form, task)
+        form = _form(sent.answer, task)
         evidence = Evidence(note=sent.note, number=_number(sent.number), choice=sent.choice, file=kept, form=form)
         await visit.write(
             lambda: visit.app.ticks.tick(

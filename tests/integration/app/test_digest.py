@@ -333,11 +333,14 @@ def test_it_says_in_every_digest_what_is_not_verified(house: Callable[..., Any])
     probe = (
         "name: Panel\naccountable: owner\nsteps:\n  - {id: login, http: {get: 'https://127.0.0.1/', verify: false}}\n"
     )
-    site = house({"panel": probe}, site=SITE.replace("from: ops@example.com", f"from: ops@example.com, {smtp}"))
+    written = SITE.replace("from: ops@example.com", f"from: ops@example.com, {smtp}")
+    written += "sources: {bills: {sql: {url: 'mysql://ops@db1/x', verify: false}, table: t}}\n"
+    site = house({"panel": probe}, site=written)
     for series in ("daily", "weekly", "monthly"):
         muted = preview(site, series).digest.muted
         assert any("certificate of mail.example.com (mail.smtp.verify: false)" in line for line in muted)
         assert any(line.startswith("Panel asks without checking the certificate (login") for line in muted)
+        assert any("(sources.bills.sql.verify: false)" in line for line in muted)
     assert house({}, site=SITE).app.digests.preview("daily", site.clock.now()).digest.muted == ()
 
 

@@ -346,13 +346,13 @@ def test_a_form_has_a_labelled_field_for_each_answer(app: App, signed_in: Signed
         ("in_short", "In short"),
     ):
         assert f'<label for="form-{task.id}-{name}">{label}' in page
-        assert f'id="form-{task.id}-{name}" name="form"' in page
+        assert f'id="form-{task.id}-{name}" name="answer"' in page
     assert "<option>5</option>" in page
     assert "from 0 to 99.5" in page
     assert "&lt;b&gt;end&lt;/b&gt;" in page
     assert "<b>end" not in page
 
-    answer = browser.post(f"/tasks/{task.id}/tick", note="read", form=["4", "", "keep", "right at once"])
+    answer = browser.post(f"/tasks/{task.id}/tick", note="read", answer=["4", "", "keep", "right at once"])
     assert answer.status_code == 303
     assert app.books.tasks.get(task.id).evidence.form == {
         "knowledge": 4.0,
@@ -377,7 +377,7 @@ def test_a_form_with_a_slip_says_it_and_keeps_what_was_given(
     app: App, signed_in: SignedIn, open_task: Open, form: list[str], said: str
 ) -> None:
     task, browser = open_task(evidence_spec=FORM), signed_in("ops1")
-    answer = browser.post(f"/tasks/{task.id}/tick", note="my long note", form=form)
+    answer = browser.post(f"/tasks/{task.id}/tick", note="my long note", answer=form)
     assert answer.status_code in (400, 409)
     assert said in answer.text
     assert "my long note" in answer.text
@@ -388,5 +388,7 @@ def test_a_form_with_a_slip_says_it_and_keeps_what_was_given(
 
 def test_what_could_not_be_done_needs_no_answers(app: App, signed_in: SignedIn, open_task: Open) -> None:
     task = open_task(evidence_spec=FORM)
-    signed_in("ops1").post(f"/tasks/{task.id}/tick", mark="could_not", note="the ticket is gone", form=["", "", "", ""])
+    signed_in("ops1").post(
+        f"/tasks/{task.id}/tick", mark="could_not", note="the ticket is gone", answer=["", "", "", ""]
+    )
     assert app.books.tasks.get(task.id).status is TaskStatus.COULD_NOT

@@ -60,6 +60,7 @@ sources:
   services: {csv: data/services.csv}
   licences: {csv: data/licences.csv}
   mail-log: {csv: data/mail_log.csv}
+  bounces: {bounces: /var/mail/bounces}
 stores:
   offsite: {local: {path: copies}}
   panel: {local: {path: panel}}

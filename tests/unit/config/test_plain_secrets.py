@@ -81,6 +81,7 @@ def test_the_sites_own_file_is_looked_through_as_well(load: Load) -> None:
         "site: X\npeople: {boss: {name: B, email: b@example.com, roles: [owner]}}\n"
         "heartbeat: {url: 'https://u:hunter2@hc.example.com/x'}\n"
         "sources:\n  a: {http_json: 'https://u:hunter2@example.com/'}\n"
+        "  b: {sql: {url: 'mysql://u:hunter2@db.example.com/x'}, table: t}\n"
     )
     loaded = load(
         {"opsrunner.yaml": site, "routines/other.yaml": HEAD.replace("sysadmin", "boss") + "  - run: 'true'\n"}
@@ -90,5 +91,9 @@ def test_the_sites_own_file_is_looked_through_as_well(load: Load) -> None:
         (
             f"opsrunner.yaml:5:18: sources.a.http_json: {ADDRESS}"
             "sign in with headers: {Authorization: {file: secrets/NAME}}"
+        ),
+        (
+            f"opsrunner.yaml:6:18: sources.b.sql.url: {ADDRESS}"
+            "put the whole address into a file with mode 0600 and write url: {file: secrets/NAME}"
         ),
     ]

@@ -191,6 +191,9 @@ def test_the_first_look_asks_for_a_few_and_remembers_the_rest_as_backlog() -> No
     assert len(looked.backlog) == 26
     assert (states.count("breach"), states.count("backlog")) == (8, 52), "each has two clocks: an answer and its end"
     known = KnownTickets(states={state.ticket: state for state in looked.changed}, looked_at=now)
+    fresh = ticket("2026-11-20T11:00", id="fresh")
+    told = look_at([*tickets, fresh], now + timedelta(hours=1), known, most_first=4).rows(now)
+    assert [row["state"] for row in told] == ["breach"] * 9 + ["backlog"] * 52, "what is new is not lost behind it"
     later = look_at(tickets, now + timedelta(hours=1), known, most_first=4)
     assert later.backlog == looked.backlog, "it stays so from look to look"
     answered = [replace(one, waits_for=WaitsFor.CUSTOMER, last_staff_at=now) for one in tickets]

@@ -1,0 +1,72 @@
+"""The source `bounces`: a Maildir into which mail servers report what they could not deliver (RFC 3464)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from opsrunner.errors import StepFailed
+from opsrunner.mail.bounces import MOST_BYTES, Bounce, read_bounces
+from opsrunner.model.site import Source
+from opsrunner.sources.bounce_columns import BOUNCE_COLUMNS
+from opsrunner.sources.request import RawRow, RawTable, Request
+
+LOOKS_BACK = timedelta(days=30)
+"""Older reports tell of addresses that somebody has looked after, or will hear of again."""
+MOST_MAILS = 20_000
+
+
+@contextmanager
+def open_bounces(source: Source, request: Request) -> Iterator[RawTable]:
+    """Read the reports of the last 30 days, the oldest first: a row for each recipient that one tells of.
+
+    Mails that are no reports are passed over.
+    """
+    name = str(source.where["path"])
+    folder = request.site_root / name
+    if not (folder / "new").is_dir() or not (folder / "cur").is_dir():
+        raise StepFailed(f"{name}: is no Maildir: it has no folders new and cur")
+    paths = _recent(folder, name, since=request.now - LOOKS_BACK)
+    columns = tuple(column.name for column in BOUNCE_COLUMNS)
+    yield RawTable(name=name, columns=columns, rows=_rows(paths, name))
+
+
+def _recent(folder: Path, name: str, *, since: datetime) -> list[Path]:
+    try:
+        found = [(path.stat().st_mtime, path) for sub in ("new", "cur") for path in (folder / sub).iterdir()]
+    except OSError as exc:
+        raise StepFailed(f"{name}: {(exc.strerror or 'cannot be read').lower()}") from exc
+    recent = sorted(pair for pair in found if pair[0] >= since.timestamp())
+    if len(recent) > MOST_MAILS:
+        raise StepFailed(f"{name}: has more than {MOST_MAILS:,} mails of the last 30 days; clear it out")
+    return [path for _, path in recent if path.is_file()]
+
+
+def _rows(paths: list[Path], name: str) -> Iterator[RawRow]:
+    for path in paths:
+        for bounce in _read(path, name):
+            yield RawRow(place=f"{name}/{path.name}", values=_values(bounce))
+
+
+def _read(path: Path, name: str) -> tuple[Bounce, ...]:
+    try:
+        with path.open("rb") as file:
+            return read_bounces(file.read(MOST_BYTES))
+    except FileNotFoundError:
+        return ()  # a mail program has just moved or removed it
+    except OSError as exc:
+        raise StepFailed(f"{name}/{path.name}: {(exc.strerror or 'cannot be read').lower()}") from exc
+
+
+def _values(bounce: Bounce) -> dict[str, str | bool | None]:
+    return {
+        "address": bounce.address,
+        "action": bounce.action,
+        "status": bounce.status,
+        "permanent": bounce.is_permanent,
+        "diagnostic": bounce.diagnostic,
+        "reported_at": bounce.reported_at.isoformat() if bounce.reported_at else None,
+        "message_id": bounce.message_id,
+    }
