@@ -81,7 +81,7 @@ class _Reading:
         text, values = bound(sql, self._request.params, self._engine)
         answer = self._link.execute(text, values)
         self._require_names(answer)
-        return RawTable(name=name, columns=answer.columns, rows=self._rows(answer))
+        return RawTable(name=name, columns=answer.columns, rows=self._rows(answer), is_sent=True)
 
     def _origin(self) -> Origin:
         name, table = self._source.where.get("ready"), self._source.where.get("table")
@@ -97,11 +97,13 @@ class _Reading:
         selecting = Selecting(origin, dialect=link.dialect, zone=self._zone, stamp_zone=link.stamp_zone)
         shape = self._shape(selecting, origin)
         self._require_names(shape)
-        asked = selecting.rows(self._request, dict(zip(shape.columns, shape.kinds, strict=True)))
+        kinds = dict(zip(shape.columns, shape.kinds, strict=True))
+        asked = selecting.rows(self._request, kinds, types={one.name: one.type for one in self._source.columns})
         return RawTable(
             name=self._source.name,
             columns=shape.columns,
             rows=self._asked_rows(asked),
+            is_sent=True,
             has_others=lambda: bool(self._request.comparisons) and bool(self._all(selecting.any_row())),
         )
 
