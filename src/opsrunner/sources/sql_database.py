@@ -45,7 +45,7 @@ def open_sql(source: Source, request: Request) -> Iterator[RawTable]:
     seconds = min(request.timeout_seconds, float(source.where.get("timeout") or request.timeout_seconds))
     request = replace(request, timeout_seconds=seconds)
     link = _connected(database, source, request)
-    with Deadline(link, seconds=seconds) as deadline:
+    with Deadline(link, seconds=seconds, stopping=request.stopping) as deadline:
         try:
             yield _Reading(link, database, source, request).table()
         except (UnicodeDecodeError, UnicodeEncodeError) as exc:
@@ -54,6 +54,8 @@ def open_sql(source: Source, request: Request) -> Iterator[RawTable]:
             failure = link.failure(exc, name=source.name)
             if failure is None:
                 raise
+            if deadline.is_stopped:
+                raise StepFailed("stopped before its end", status="interrupted", permanent=True) from exc
             if deadline.is_over or failure.status == "timed_out":
                 raise StepFailed(f"{source.name}: the query took more than {seconds:g} s", status="timed_out") from exc
             raise failure from exc

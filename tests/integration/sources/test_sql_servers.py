@@ -445,6 +445,16 @@ class TestTime:
                     pass
         assert failed.value.status == "timed_out"
 
+    def test_it_ends_early_when_it_is_told_to(self, server: DatabaseServer, read: Read) -> None:
+        stopping, began = threading.Event(), time.monotonic()
+        threading.Timer(0.3, stopping.set).start()
+
+        with pytest.raises(StepFailed, match=r"^stopped before its end$") as failed:
+            read(billing(server), sql=SLEEP[server.engine], stopping=stopping)
+
+        assert (failed.value.status, failed.value.permanent) == ("interrupted", True)
+        assert time.monotonic() - began < 5
+
     def test_a_server_that_goes_in_the_middle_is_one_line(self, server: DatabaseServer, stream: Stream) -> None:
         rows = stream(billing(server), sql=MANY[server.engine])
         next(rows)
