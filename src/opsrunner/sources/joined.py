@@ -26,6 +26,8 @@ ReadTable: TypeAlias = Callable[[Source, float], Iterable[Row]]
 _INSTRUCTIONS_BETWEEN_LOOKS = 10_000
 _READING = frozenset({sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE})
 _MOST_INTEGER = 1 << 63
+_LOOKED_AT = 1_000
+"""How many rows of an index tell how good it is."""
 _OWN_MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}\Z")
 
 
@@ -142,12 +144,14 @@ def _fill(connection: sqlite3.Connection, table: Source, rows: Iterable[Row]) ->
 
 
 def _indexes(tables: Iterable[Source]) -> Iterator[str]:
-    """Yield an index for each text column that two tables have: by these they are joined."""
+    """Yield what makes an index for each text column that two tables have, as by these they are joined."""
     columns = [(table.name, column.name) for table in tables for column in table.columns if column.type == "text"]
     times = Counter(name for _, name in columns)
     for number, (table, name) in enumerate(columns):
         if times[name] > 1:
             yield f"CREATE INDEX i{number} ON {_quoted(table)} ({_quoted(name)})"
+    yield f"PRAGMA analysis_limit = {_LOOKED_AT}"
+    yield "ANALYZE"  # else SQLite takes an index on a status for as good as one on a customer
 
 
 def _cell(value: Any) -> str | int | float | None:

@@ -353,3 +353,33 @@ def test_what_nobody_holds_and_who_is_away_is_seen_before_it_hurts(company: Call
     assert boss.is_owner
     made.site.at("2026-12-17T08:00:01")
     assert made.tasks("gap") == [], "the leave is over"
+
+
+def test_each_order_that_is_not_live_has_its_task_with_its_age_until_it_is(company: Callable[..., Company]) -> None:
+    made = company("order-intake", "2026-11-23T09:00:00")
+    waiting = {row["number"]: row for row in made.rows("orders") if not row["activated_at"] and not row["cancelled_at"]}
+    paid = {number for number, row in waiting.items() if row["paid_at"]}
+    assert paid
+    assert made.keys("paid") == paid
+    assert made.keys("unpaid") == waiting.keys() - paid
+    task = made.tasks("paid")[0]
+    assert " ago, for " in task.how
+    assert "why this order was not self-serve" in task.how
+    assert task.evidence_spec is not None
+
+    made.change("orders", str(task.key), activated_at="2026-11-23T09:10:00Z")
+    made.site.at("2026-11-23T09:15:00")
+
+    assert made.task(task.id).closed_by == "source"
+    assert made.keys("paid") == paid - {task.key}
+
+
+def test_each_new_account_is_looked_at_in_the_morning_and_its_slips_are_said(company: Callable[..., Company]) -> None:
+    made = company("overnight-orders", "2026-11-23T07:15:01")
+    fresh = [row for row in made.rows("accounts") if row["created_at"] > "2026-11-22T07:15:01Z"]
+    assert fresh
+    assert made.keys("review") == {row["username"] for row in fresh}
+    for task in made.tasks("review"):
+        (row,) = [row for row in fresh if row["username"] == task.key]
+        assert ("No welcome letter" in task.how) == (not row["welcome_sent_at"])
+        assert ("and it got" in task.how) == (row["plan"] != row["ordered_plan"])

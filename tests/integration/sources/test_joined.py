@@ -178,3 +178,20 @@ def test_thousands_of_rows_are_joined_in_a_second(ask: Ask, tmp_path: Path) -> N
     )
 
     assert {row["orders"] for row in rows} == {4}
+
+
+def test_an_index_on_a_word_that_all_rows_have_is_not_taken_for_a_good_one(ask: Ask, tmp_path: Path) -> None:
+    customers = "".join(f"C{n},active\n" for n in range(10_000))
+    orders = "".join(f"{n},C{n % 10_000},active\n" for n in range(20_000))
+    (tmp_path / "customers.csv").write_text("customer,status\n" + customers)
+    (tmp_path / "orders.csv").write_text("number,customer,status\n" + orders)
+    tables = (
+        table("orders", number="text", customer="text", status="text"),
+        table("customers", customer="text", status="text"),
+    )
+    sql = (
+        "select count(*) as n from customers c where c.status = 'active'"
+        " and exists (select 1 from orders o where o.customer = c.customer and o.status = 'active' and o.number <> '')"
+    )
+
+    assert ask(sql, tables=tables, timeout_seconds=5) == ({"n": 10_000},)
