@@ -128,6 +128,7 @@ def test_every_page_is_for_everybody_and_fits(signed_in: SignedIn, served: Serve
         "/hosts",
         "/hosts/web1",
         "/backups",
+        "/notices",
         "/digests",
         "/health",
         "/search",

@@ -172,7 +172,10 @@ class Announcer:
             sent += more
         over_at = row.ended_at or row.cancelled_at or now
         if last is None or last <= now or now - over_at > CLOSED_AFTER:
-            self._duties.over(row, rules=self._desk.site().maintenance.incidents, now=now)
+            with self._desk.books.transaction():
+                mails.finish(row)
+                self._duties.over(row, rules=self._desk.site().maintenance.incidents, now=now)
+            self._settled.pop(row.id, None)
         return sent
 
     def _is_worth_a_look(self, look: _Look) -> bool:

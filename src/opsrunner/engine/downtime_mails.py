@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 from opsrunner.engine.affected import recipients
 from opsrunner.engine.downtime_words import span_said, view_of
 from opsrunner.ledger.books import Books
+from opsrunner.ledger.notices import NoticeBatch
 from opsrunner.mail.calendar_files import Appointment, calendar_file
 from opsrunner.mail.headers import clean_line, parse_address
 from opsrunner.mail.styles import inline_styles
@@ -24,6 +25,7 @@ from opsrunner.model.mail import Attachment, NewMail
 from opsrunner.model.notice import CANCELLED, MAIL, Ladder, Occasion, Recipient, Rung
 from opsrunner.model.outcome import Row
 from opsrunner.model.site import Site
+from opsrunner.notices.batch import OVER
 from opsrunner.notices.desk import PassDesk
 from opsrunner.notices.due import Rules, RungMoment, moments_of
 from opsrunner.notices.messages import Message, NoticeSettings
@@ -31,6 +33,8 @@ from opsrunner.notices.passing import NoticePass
 from opsrunner.templates.mail_pages import open_mail_page
 
 POST = "post"
+BATCH = 200
+"""Recipients that share a commit."""
 ICS_NAME = "maintenance.ics"
 _END, _POST = ".end", ".post."
 """What stands behind a downtime's number in the keys of what is told of its end, and of a post."""
@@ -64,7 +68,7 @@ class DowntimeMails:
         row = telling.row
         people = recipients(row.people, struck=row.struck)
         occasion = Occasion(notice=row.notice, key=str(row.id), at=row.begins_at, until=row.ends_at, recipients=people)
-        return self._pass(telling, _ahead(telling.ladder), lambda one: one.take([occasion]))
+        return self._pass(telling, _ahead(telling.ladder), partial(_take, occasion))
 
     def cancel(self, telling: Telling) -> int:
         """Tell those who had heard that it does not take place; return how many mails."""
@@ -79,7 +83,7 @@ class DowntimeMails:
         is_first = not _ahead(telling.ladder).rungs
         people = recipients(row.people, struck=row.struck) if is_first else self._who_heard(row)
         occasion = Occasion(notice=row.notice, key=f"{row.id}{_END}", at=ended_at, recipients=people)
-        sent = self._pass(telling, ladder, lambda one: one.take([occasion]))
+        sent = self._pass(telling, ladder, partial(_take, occasion))
         moments = moments_of(self._rules(telling, ladder), at=ended_at, until=None, now=self._now)
         return sent, max((moment.due_at for moment in moments), default=None)
 
@@ -94,6 +98,14 @@ class DowntimeMails:
             occasion = Occasion(notice=row.notice, key=f"{row.id}{_POST}{post.id}", at=post.at, recipients=people)
             sent += self._pass(telling, ladder, partial(_take, occasion), said=post.text)
         return sent
+
+    def finish(self, row: Downtime) -> None:
+        """Write that nothing more is told of a downtime, so that what was told of it is forgotten with the years."""
+        notices = self._books.notices
+        mine = [key for key in notices.live_keys(row.notice) if key.partition(".")[0] == str(row.id)]
+        known = notices.occasions(row.notice, mine).values()
+        ended = [one._replace(ended_at=self._now, why=OVER) for one in known]
+        notices.write(NoticeBatch(notice=row.notice, ended=ended), at=self._now)
 
     def sample(self, telling: Telling, *, rung: str) -> NewMail:
         """Return the mail that the first recipient would get. Raises ExpressionError, NotFound."""
@@ -135,10 +147,9 @@ class DowntimeMails:
             compose=self._composer(telling, said),
             now=self._now,
         )
-        with self._books.transaction():
-            do(NoticePass(desk))
-            if desk.tally.sent and not row.is_incident:
-                self._books.downtimes.announced(row.id, at=self._now)
+        do(NoticePass(desk))
+        if row.announced_at is None and self._who_heard(row):
+            self._books.downtimes.announced(row.id, at=self._now)
         return desk.tally.sent
 
     def _rules(self, telling: Telling, ladder: Ladder) -> Rules:
@@ -203,7 +214,10 @@ class DowntimeMails:
 
 
 def _take(occasion: Occasion, one: NoticePass) -> None:
-    one.take([occasion])
+    """Settle an occasion, some recipients a commit: who else writes to the ledger is not kept waiting for long."""
+    people = occasion.recipients
+    for start in range(0, max(1, len(people)), BATCH):
+        one.take([replace(occasion, recipients=people[start : start + BATCH])])
 
 
 def _ahead(ladder: Ladder) -> Ladder:

@@ -89,6 +89,7 @@ class Retention:
             or forget.forget_tickets(before=now - KEEP_TICKETS)
             or forget.forget_findings(before=tasks)
             or forget.forget_notices(before=tasks)
+            or forget.forget_downtimes(before=tasks)
             or forget.forget_acceptances(before=tasks)
             or forget.forget_holds(before=runs)
             or forget.forget_digest_pages(before=now - KEEP_PAGES)

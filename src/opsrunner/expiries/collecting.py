@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any, TypeAlias
+from itertools import chain
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from opsrunner.expiries.names import BadName, to_domain
@@ -14,8 +16,6 @@ from opsrunner.schedules.zones import MIDNIGHT, to_utc
 
 FIRST_YEAR, LAST_YEAR = 1970, 8999
 DOMAIN, CERTIFICATE = "domain", "certificate"
-Key: TypeAlias = tuple[str, str]
-"""Kind, and the name in its one form."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,26 +54,26 @@ class Collected:
     def __init__(self, *, zone: ZoneInfo, columns: Sequence[str]) -> None:
         self._zone = zone
         self._midnights: dict[date, datetime] = {}
-        self._entries: dict[Key, Entry] = {}
+        self._entries: defaultdict[str, dict[str, Entry]] = defaultdict(dict)
         self.columns = tuple(columns)
 
     def __len__(self) -> int:
-        return len(self._entries)
+        return sum(map(len, self._entries.values()))
 
     def __iter__(self) -> Iterator[Entry]:
-        return iter(self._entries.values())
+        return chain.from_iterable(entries.values() for entries in self._entries.values())
 
     def entry(self, kind: str, name: str) -> Entry:
         """Return the entry of a name, made where there is none; names of domains are one in each spelling."""
-        key = (kind, _plain(kind, name))
-        entry = self._entries.get(key)
+        entries, plain = self._entries[kind], _plain(kind, name)
+        entry = entries.get(plain)
         if entry is None:
-            entry = self._entries[key] = Entry(kind, name)
+            entry = entries[name if plain == name else plain] = Entry(kind, name)
         return entry
 
     def of_kind(self, kind: str) -> list[Entry]:
         """Return the entries of a kind."""
-        return [entry for entry in self._entries.values() if entry.kind == kind]
+        return list(self._entries[kind].values())
 
     def describe(self, entry: Entry, row: Mapping[str, Any]) -> None:
         """Keep what a row says of an entry; the first that says anything counts."""

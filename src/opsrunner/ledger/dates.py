@@ -99,15 +99,17 @@ def _values(one: DateAnswer) -> Sequence[str | None]:
 
 
 def _answer(row: sqlite3.Row, place: AskedPlace) -> DateAnswer:
+    tried_at = to_moment(row["tried_at"])
+    answered_at = tried_at if row["answered_at"] == row["tried_at"] else optional_moment(row["answered_at"])
     return DateAnswer(
         place=place,
         name=row["name"],
-        answered_at=optional_moment(row["answered_at"]),
+        answered_at=answered_at,
         ends_at=optional_moment(row["ends_at"]),
         by=intern(row["by"]),
         about=row["about"],
         wrong=row["wrong"],
-        tried_at=to_moment(row["tried_at"]),
+        tried_at=tried_at,
         failure=row["failure"],
     )
 

@@ -128,6 +128,14 @@ class Forgetting:
             before,
         )
 
+    def forget_downtimes(self, *, before: datetime) -> int:
+        """Remove the times of windows and incidents about which nothing was to be done any more, with their posts."""
+        return self._slice(
+            "DELETE FROM downtimes WHERE id IN"
+            " (SELECT id FROM downtimes WHERE closed_at < ?1 ORDER BY closed_at LIMIT ?2)",
+            before,
+        )
+
     def forget_notices(self, *, before: datetime) -> int:
         """Remove what was told of occasions that ended before a moment: the rungs first, then the occasions."""
         sql = 'SELECT notice, "key", edition FROM occasions WHERE ended_at < ? ORDER BY ended_at LIMIT ?'

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from opsrunner.errors import StepFailed
 from opsrunner.model.notice import Ladder
 from opsrunner.model.outcome import Row
 from opsrunner.notices.messages import Message
@@ -31,18 +32,20 @@ class MailLog:
         self._within, self._words_of = within, words_of
         self._sent: dict[str, list[tuple[datetime, str]]] = defaultdict(list)
 
-    def read(self, rows: Iterable[Row], columns: LogColumns) -> int:
-        """Take over the rows of a log; return how many said whom and when."""
-        count = 0
+    def read(self, rows: Iterable[Row], columns: LogColumns) -> None:
+        """Take over the rows of a log. Raises StepFailed where one does not say whom, what and when."""
         for row in rows:
-            to, sent_at = row.get(columns.to), row.get(columns.sent_at)
-            if not isinstance(to, str) or not isinstance(sent_at, datetime):
+            for column in (columns.to, columns.subject, columns.sent_at):
+                if column not in row:
+                    raise StepFailed(f"the log has no column '{column}'; there are: {', '.join(row)}", permanent=True)
+            to, sent_at = row[columns.to], row[columns.sent_at]
+            if not isinstance(sent_at, datetime):
+                raise StepFailed(f"the log's {columns.sent_at} is no moment: declare it as one", permanent=True)
+            if not isinstance(to, str):
                 continue
-            count += 1
             subject = str(row.get(columns.subject) or "").casefold()
             for address in to.lower().replace(";", ",").split(","):
                 self._sent[_bare(address)].append((sent_at, subject))
-        return count
 
     def went(self, message: Message, *, now: datetime) -> bool | None:
         """Tell whether the mail of a rung went; None while it still may."""

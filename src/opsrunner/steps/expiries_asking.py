@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Any
 
 from opsrunner.errors import NoAnswer, StepFailed
-from opsrunner.expiries.asking import plan_questions
+from opsrunner.expiries.asking import Turns
 from opsrunner.expiries.bootstrap import MOST_BYTES, PACKAGED_OF, base_for, packaged, read_bootstrap
 from opsrunner.expiries.collecting import Collected, Entry
 from opsrunner.expiries.handshake import shown_by
@@ -27,6 +28,8 @@ BOOTSTRAP = "rdap bootstrap"
 BOOTSTRAP_FRESH = timedelta(days=7)
 BOOTSTRAP_AGAIN = timedelta(hours=6)
 """After a try that failed."""
+NAMES_AT_ONCE = 2_000
+"""Names of which the known answers are looked up together."""
 KEPT_AT_ONCE = 200
 """Answers that are written together."""
 SHARE_OF_TIME = 0.8
@@ -101,46 +104,46 @@ class AskRegistries:
 
     def run(self, entries: Mapping[str, Entry], wanted: RdapNames, options: Options) -> None:
         """Put what registries say into the entries: what they said before, and what they say today."""
-        known = self._means.dates.answers("rdap", list(entries))
         trust_for = timedelta(seconds=options.trust_for)
-        for name, answer in known.items():
-            self._collected.answer(entries[name], answer, is_trusted=self._is_young(answer, trust_for))
-        refresh = timedelta(seconds=wanted.refresh)
-        plan = plan_questions(entries, known, judge=self._judge, refresh=refresh, most=wanted.most)
-        questions = self._questions(plan.names, entries, known)
-        resting = self._means.dates.resting()
-        ends_at = self._means.clock.monotonic() + self._time.left_seconds * SHARE_OF_TIME
+        turns = Turns(judge=self._judge, refresh=timedelta(seconds=wanted.refresh), most=wanted.most)
+        for names in _pieces(entries, NAMES_AT_ONCE):
+            known = self._means.dates.answers("rdap", names)
+            for name in names:
+                if (answer := known.get(name)) is not None:
+                    self._collected.answer(entries[name], answer, is_trusted=self._is_young(answer, trust_for))
+                turns.offer(name, entries[name], answer)
+        turn = turns.names()
         asked = RdapRound(
             self._client.ask,
             clock=self._means.clock,
             stopping=self._means.stopping,
-            ends_at=ends_at,
-            resting=resting,
+            ends_at=self._means.clock.monotonic() + self._time.left_seconds * SHARE_OF_TIME,
+            resting=self._means.dates.resting(),
         )
-        tried, failed = self._ask(asked, questions, known, entries, options)
+        tried, failed = self._ask(asked, self._questions(turn, entries), entries, options)
         for name, why in asked.left.items():
             self._collected.fail(entries[name], why)
         self._means.dates.rest(asked.rests(), recovered=asked.recovered())
-        self.facts |= {"asked": tried, "failed": failed, "not_asked": plan.left + len(asked.left)}
+        self.facts |= {"asked": tried, "failed": failed, "not_asked": turns.left + len(asked.left)}
 
     def _ask(
         self,
         asked: RdapRound,
         questions: Sequence[Question],
-        known: Mapping[str, DateAnswer],
         entries: Mapping[str, Entry],
         options: Options,
     ) -> tuple[int, int]:
         """Ask, keep the answers as they come; return how many names were asked for, and how many in vain."""
         tried = failed = 0
         trust_for = timedelta(seconds=options.trust_for)
+        before = {one.name: one.known for one in questions}
         fresh: list[DateAnswer] = []
         for answer in asked.run(questions, most_at_once=options.max_parallel):
             tried += 1
             failed += bool(answer.failure)
             entry = entries[answer.name]
-            if answer.name in known:
-                self._collected.forget(entry, known[answer.name])
+            if (known := before[answer.name]) is not None:
+                self._collected.forget(entry, known)
             self._collected.answer(entry, answer, is_trusted=self._is_young(answer, trust_for))
             fresh.append(answer)
             if len(fresh) >= KEPT_AT_ONCE:
@@ -152,15 +155,13 @@ class AskRegistries:
     def _is_young(self, answer: DateAnswer, trust_for: timedelta) -> bool:
         return answer.answered_at is not None and self._judge.now - answer.answered_at <= trust_for
 
-    def _questions(
-        self, names: Sequence[str], entries: Mapping[str, Entry], known: Mapping[str, DateAnswer]
-    ) -> list[Question]:
+    def _questions(self, turn: Mapping[str, DateAnswer | None], entries: Mapping[str, Entry]) -> list[Question]:
         """Return the questions to ask; a name whose registry is not known is noted as such."""
-        if not names:
+        if not turn:
             return []
-        bases = self._bases(names)
+        bases = self._bases(turn)
         questions: list[Question] = []
-        for name in names:
+        for name, known in turn.items():
             try:
                 base = base_for(name, bases)
             except KeyError as exc:
@@ -170,10 +171,10 @@ class AskRegistries:
             if base is None:
                 self._collected.fail(entries[name], "`rdap.bases` says that its registry is not asked")
                 continue
-            questions.append(Question(name=name, base=base, known=known.get(name)))
+            questions.append(Question(name=name, base=base, known=known))
         return questions
 
-    def _bases(self, names: Sequence[str]) -> Mapping[str, str | None]:
+    def _bases(self, names: Iterable[str]) -> Mapping[str, str | None]:
         """Return the addresses of registries: the site's own before all lists."""
         own = self._means.rdap.bases
         if all(_has_base(name, own) for name in names):
@@ -216,3 +217,10 @@ def _has_base(name: str, bases: Mapping[str, str | None]) -> bool:
     except KeyError:
         return False
     return True
+
+
+def _pieces(names: Iterable[str], size: int) -> Iterator[list[str]]:
+    """Yield the names in lists of that size; the last may be shorter."""
+    left = iter(names)
+    while piece := list(islice(left, size)):
+        yield piece

@@ -357,6 +357,57 @@ def test_while_it_lasts_a_status_line_is_asked_for_whenever_nothing_was_said_for
     assert not any("Two of three" in text_of(mail) for mail in site.mails())  # via the status page
 
 
+def test_what_is_posted_goes_by_mail_where_the_ladder_says_so_and_to_those_who_had_heard(
+    scene: Callable[..., Scene],
+) -> None:
+    site = scene(windows=WINDOWS.replace("every 30m via: status_page", "every 30m via: mail"))
+    site.at("2026-11-23T02:00:00")
+    site.approve(struck=(1,))
+    site.at("2026-12-01T01:00:05")
+    site.at("2026-12-01T01:10:00")
+    site.act("post", "One of two is done.")
+    assert site.look() == 2
+    assert site.look() == 0
+    site.restart()
+    assert site.look() == 0
+
+    said = [mail for mail in site.mails() if "One of two is done." in text_of(mail)]
+    assert sorted(str(mail["To"]).partition("@")[0] for mail in said) == ["kari", "reseller"]
+    assert all(part.get_content_type() != "text/calendar" for mail in said for part in mail.walk())
+
+
+def test_where_hours_are_those_of_business_a_mail_goes_on_the_working_day_before(scene: Callable[..., Scene]) -> None:
+    site = scene(windows=WINDOWS.replace("approve: 8d", "approve: 8d\n    hours: business"))
+    site.at("2026-11-23T01:00:10")
+    site.approve()
+    assert len(site.told()) == 0
+    assert site.at("2026-11-23T15:59:00") == 0
+    assert site.at("2026-11-23T16:00:05") == 3  # Monday 17:00 in Oslo, and not Tuesday 02:00
+
+
+def test_half_of_a_list_that_went_before_a_crash_does_not_go_again(scene: Callable[..., Scene]) -> None:
+    many = SERVICES + "".join(f"s{n},X{n},N{n},n{n}@customer.example,web1,active,1.00,monthly\n" for n in range(500))
+    site = scene(services=many)
+    site.at("2026-11-23T02:00:00")
+    site.approve()
+    put, calls = site.app.books.notices.write, []
+
+    def dies(*words: Any, **more: Any) -> Any:
+        calls.append(1)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return put(*words, **more)
+
+    site.app.books.notices.write = dies  # the process ends within the second commit
+    with pytest.raises(KeyboardInterrupt):
+        site.at("2026-11-24T01:00:05")
+    site.restart()
+    site.look()
+    addresses = [line.partition(":")[0] for line in site.told()]
+    assert len(addresses) == len(set(addresses)) == 503
+    assert site.row().announced_at is not None
+
+
 def test_a_clock_that_is_set_back_tells_nobody_twice(scene: Callable[..., Scene]) -> None:
     site = scene()
     site.at("2026-11-23T02:00:00")

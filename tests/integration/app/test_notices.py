@@ -268,6 +268,15 @@ def test_the_reminder_of_another_is_proven_or_chased(told: Open) -> None:
     assert outcome(own, "watch").status is StepStatus.SUCCEEDED
 
 
+def test_a_log_that_says_no_moment_is_a_mistake_and_loses_nothing(told: Open) -> None:
+    site = SITE.replace("sent_at: moment}", "sent_at: text}")
+    own = told({"watch": WATCH}, row("a.example", "2026-12-22"), site=site)
+    own.write("mail_log.csv", "to,subject,sent_at\nkari@example.com,a.example,2026-11-22T03:00\n")
+    own.at("2026-11-22 08:00")
+    assert outcome(own, "watch").message == "the log's sent_at is no moment: declare it as one"
+    assert own.app.books.notices.live_keys("watch.notice") == []
+
+
 def test_many_lost_reminders_are_one_task(told: Open) -> None:
     rows = [row(f"d{number}.example", "2026-12-22", f"c{number}@example.com") for number in range(30)]
     own = told({"watch": WATCH}, *rows)

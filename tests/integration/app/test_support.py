@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from opsrunner.cli.main import call
 from opsrunner.errors import Refused
 from opsrunner.model.run import Run, RunStatus
 from opsrunner.model.task import Evidence, Task, TaskStatus
@@ -463,3 +465,41 @@ def test_who_joins_and_leaves_has_a_list_that_names_every_access(support: Callab
         desk.house.app.routine_acts.ask_for_run(name, actor="boss", at=desk.house.clock.now())
         desk.house.work()
         assert len(desk.opened(name)) >= 6
+
+
+def test_a_form_is_filled_on_the_command_line(
+    support: Callable[..., Support], capsys: pytest.CaptureFixture[str]
+) -> None:
+    desk = support("support-quality")
+    desk.put(*closed_tickets(("ops1",), count=1))
+    desk.look("24T10:00")
+    (task,) = desk.opened("support-quality")
+    desk.house.close()
+
+    def say(*words: str) -> tuple[int, str]:
+        code = call([words[0], *words[1:], "--site", str(desk.house.root)])
+        told = capsys.readouterr()
+        return code, told.out + told.err
+
+    code, shown = say("task", "show", str(task.id))
+    assert code == 0
+    assert "knowledge (from 1 to 5)" in " ".join(shown.split())
+    assert "--evidence knowledge=5 --evidence courtesy=5" in " ".join(shown.split())
+
+    tick = ("tick", str(task.id), "--as", "ops2", "--note", "kind")
+    scores = [word for name in SCORES for word in ("--evidence", f"{name}=4")]
+    for words, said in (
+        (("--evidence", "knowledge"), "--evidence 'knowledge': write FIELD=ANSWER, such as knowledge=4"),
+        (("--evidence", "knowledge=4", "--evidence", "knowledge=5"), "--evidence knowledge is given twice"),
+        ((*scores, "--evidence", "spede=4"), "does not ask for 'spede' (known: knowledge, courtesy"),
+        (scores[:-2], "needs speed (from 1 to 5)"),
+    ):
+        code, told = say(*tick, *words)
+        assert code != 0
+        assert said in " ".join(told.split())
+        assert "Traceback" not in told
+    code, told = say(*tick, *scores)
+    assert (code, "Saved: Score ticket ops1-0" in told) == (0, True)
+    _, shown = say("task", "show", str(task.id), "--json")
+    assert json.loads(shown)["evidence"]["form"] == dict.fromkeys(SCORES, 4.0)
+    desk.house.open()

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from opsrunner.expiries.asking import Plan, plan_questions
+from opsrunner.expiries.asking import Turns
 from opsrunner.expiries.collecting import DOMAIN, Collected, Entry
 from opsrunner.expiries.judging import Judge
 from opsrunner.model.expiry import DateAnswer
@@ -44,8 +44,14 @@ class Book:
         )
         self.collected.answer(entry, self.known[name], is_trusted=True)
 
-    def plan(self, most: int = 100) -> Plan:
-        return plan_questions(self.entries, self.known, judge=JUDGE, refresh=timedelta(days=30), most=most)
+    def turns(self, most: int = 100) -> Turns:
+        turns = Turns(judge=JUDGE, refresh=timedelta(days=30), most=most)
+        for name, entry in self.entries.items():
+            turns.offer(name, entry, self.known.get(name))
+        return turns
+
+    def names(self, most: int = 100) -> list[str]:
+        return list(self.turns(most).names())
 
 
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
@@ -68,7 +74,7 @@ CASES = [
 def test_a_name_is_asked_for_when_it_matters(billing: date | None, rdap: dict, is_asked: bool) -> None:  # type: ignore[type-arg]
     book = Book()
     book.add("a.no", billing, **rdap)
-    assert (book.plan().names == ("a.no",)) is is_asked
+    assert (book.names() == ["a.no"]) is is_asked
 
 
 def test_what_nobody_knows_goes_first_then_what_is_near_then_what_is_oldest() -> None:
@@ -78,15 +84,24 @@ def test_what_nobody_knows_goes_first_then_what_is_near_then_what_is_oldest() ->
     book.add("new.no", FAR)
     book.add("near.no", date(2026, 12, 1))
     book.add("unknown.no", None)
-    assert book.plan().names == ("unknown.no", "near.no", "new.no", "older.no", "old.no")
-    assert book.plan(most=2) == Plan(names=("unknown.no", "near.no"), left=3)
+    assert book.names() == ["unknown.no", "near.no", "new.no", "older.no", "old.no"]
+    turns = book.turns(most=2)
+    assert turns.names() == {"unknown.no": None, "near.no": None}
+    assert turns.left == 3
 
 
 def test_a_hundred_thousand_names_have_each_their_turn() -> None:
     book = Book()
     for number in range(500):
         book.add(f"n{number}.no", FAR)
-    first = set(book.plan(most=200).names)
-    for name in first:
-        book.known[name] = DateAnswer(place="rdap", name=name, answered_at=NOW, ends_at=None, tried_at=NOW)
-    assert not first & set(book.plan(most=200).names)
+    seen: set[str] = set()
+    for _ in range(10):
+        turns = book.turns(most=50)
+        names = set(turns.names())
+        assert len(names) == 50
+        assert turns.left == 500 - len(seen) - 50
+        assert not names & seen
+        seen |= names
+        for name in names:
+            book.known[name] = DateAnswer(place="rdap", name=name, answered_at=NOW, ends_at=None, tried_at=NOW)
+    assert book.names() == []
