@@ -31,11 +31,8 @@ from opsrunner.model.ticket import KnownTickets, TicketLook
 from opsrunner.notices.means import NoticeMeans
 from opsrunner.schedules.working_time import WorkingTime
 from opsrunner.secrets import SecretRef, Vault
-<<<<<<< HEAD
 from opsrunner.steps import no_means
-=======
 from opsrunner.steps.date_book import NOTHING_KEPT, DateBook
->>>>>>> company
 from opsrunner.steps.team import Team
 from opsrunner.stores.base import Store
 
@@ -125,106 +122,6 @@ class Catalogue(Protocol):
 
     def foreign(self, routine: str, step: str) -> list[KnownForeign]:
         """Return what the last check of a step knew of backups that another tool makes."""
-
-
-<<<<<<< HEAD
-class DateBook(Protocol):
-    """What is known of places that were asked when things end. What is kept here is kept at once: it is no act."""
-
-    def answers(self, place: AskedPlace, names: Sequence[str]) -> Mapping[str, DateAnswer]:
-        """Return what a place said of names, by name; those that it was never asked for are left out."""
-
-    def keep(self, answers: Sequence[DateAnswer]) -> None:
-        """Keep answers, each instead of the one before."""
-
-    def resting(self) -> Mapping[str, Resting]:
-        """Return the servers that had to be left alone when they were asked last, by name."""
-
-    def rest(self, resting: Sequence[Resting], *, recovered: Sequence[str]) -> None:
-        """Keep which servers are to be left alone until when, and which answer again."""
-
-    def text(self, name: str) -> KeptText | None:
-        """Return a text that was fetched, None where nobody tried."""
-
-    def keep_text(self, name: str, text: KeptText) -> None:
-        """Keep a text that was fetched, or that one tried to."""
-
-
-class _NothingKept:
-    """A book that forgets."""
-
-    def answers(self, place: AskedPlace, names: Sequence[str]) -> Mapping[str, DateAnswer]:  # noqa: ARG002
-        return {}
-
-    def keep(self, answers: Sequence[DateAnswer]) -> None:
-        pass
-
-    def resting(self) -> Mapping[str, Resting]:
-        return {}
-
-    def rest(self, resting: Sequence[Resting], *, recovered: Sequence[str]) -> None:
-        pass
-
-    def text(self, name: str) -> KeptText | None:  # noqa: ARG002
-        return None
-
-    def keep_text(self, name: str, text: KeptText) -> None:
-        pass
-
-
-NOTHING_KEPT: DateBook = _NothingKept()
-=======
-def _as_it_stands(name: str) -> tuple[str, ...]:
-    return (name,)
-
-
-def _no_store(name: str) -> Store:
-    raise NotFound(f"there is no store '{name}'")
-
-
-def _nothing_known(_routine: str, _step: str) -> list[KnownFinding]:
-    return []
-
-
-def _nothing_measured(_routine: str, _step: str) -> Mapping[str, Mapping[str, Sequence[tuple[datetime, int, int]]]]:
-    return {}
-
-
-def _none_known(_routine: str, _step: str, _digests: Collection[bytes]) -> frozenset[bytes]:
-    return frozenset()
-
-
-def _not_kept(_look: Look) -> None:
-    raise StepFailed("nobody writes down what was looked at", permanent=True)
-
-
-def _no_rows(_source: Source, _options: Mapping[str, Any]) -> Generator[Row]:
-    yield from ()
-
-
-def _not_told(_audited: Audited) -> None:
-    raise StepFailed("nobody writes down what an audit finds", permanent=True)
-
-
-def _no_tickets(_routine: str, _step: str) -> KnownTickets:
-    return KnownTickets()
-
-
-def _not_looked(_look: TicketLook) -> None:
-    raise StepFailed("nobody remembers how tickets stand", permanent=True)
-
-
-def _time_of(name: str) -> WorkingTime:
-    return time_of(name, almanac=Almanac(), zone="UTC")
-
-
-def _no_team() -> Team:
-    raise StepFailed("nobody says who is there", permanent=True)
-
-
-def _no_state(to: Path) -> None:
-    raise StepFailed(f"there is no ledger to copy to {to}", permanent=True)
->>>>>>> company
 
 
 @dataclass(frozen=True, kw_only=True)
