@@ -34,7 +34,6 @@ WAITING_FOR_DATA = frozenset(
         "partner-scorecard.yaml",
         "repeat-tickets.yaml",
         "renewals.yaml",
-        "repeat-tickets.yaml",
         "retention.yaml",
         "rewards.yaml",
         "support-quality.yaml",
