@@ -57,7 +57,6 @@ sources:
   services: {csv: data/services.csv}
   company: {tables: [orders], columns: {activated_at: "moment?"}}
   domains: {csv: data/domains.csv}
-  services: {csv: data/services.csv}
   licences: {csv: data/licences.csv}
   mail-log: {csv: data/mail_log.csv}
   bounces: {bounces: /var/mail/bounces}
