@@ -54,7 +54,6 @@ sources:
   customers: {csv: data/customers.csv}
   forum: {csv: data/forum.csv}
   support: {csv: data/support.csv}
-  services: {csv: data/services.csv}
   company: {tables: [orders], columns: {activated_at: "moment?"}}
   domains: {csv: data/domains.csv}
   services: {csv: data/services.csv}
