@@ -46,12 +46,17 @@ MailCount: TypeAlias = Annotated[int, Field(ge=1, le=200_000, strict=True)]
 Port: TypeAlias = Annotated[int, Field(ge=1, le=65535, strict=True)]
 
 
+Feeds: TypeAlias = Annotated[
+    tuple[Feed, ...],
+    BeforeValidator(one_or_many, json_schema_input_type=Feed | tuple[Feed, ...]),
+    Field(min_length=1, max_length=MOST_FEEDS),
+]
+
+
 class FeedsKeys(Keys):
     """RSS and Atom feeds, a row an entry."""
 
-    urls: Annotated[tuple[Feed, ...], BeforeValidator(one_or_many), Field(min_length=1, max_length=MOST_FEEDS)] = Field(
-        description="Addresses, and paths of files."
-    )
+    urls: Feeds = Field(description="Addresses, and paths of files.")
     per_host: Count = Field(default=2, description="How many feeds of one host are asked at once.")
     timeout: PositiveSeconds = Field(default=10, description="For any one feed.")
     limit: Bytes = Field(default=2_000_000, description="How long a feed may be.")

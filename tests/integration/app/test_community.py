@@ -170,8 +170,10 @@ def test_one_feed_that_is_gone_is_a_warning_and_hides_no_other(community: tuple[
 
 def test_a_question_in_our_forum_waits_until_the_forum_tells_of_an_answer(community: tuple[House, Forum]) -> None:
     own, forum = community
-    forum.put("1", "How do I move?", replies=0)
-    forum.put("2", "Answered", replies=3)
+    today = datetime(2026, 11, 23, 8, tzinfo=UTC)
+    forum.put("1", "How do I move?", replies=0, at=today)
+    forum.put("2", "Answered", replies=3, at=today)
+    forum.put("3", "Years ago", replies=0)
     own.at("2026-11-23 09:10")
     assert titles(own) == ["Nobody has answered in our forum: How do I move?"]
 
@@ -182,7 +184,7 @@ def test_a_question_in_our_forum_waits_until_the_forum_tells_of_an_answer(commun
     own.at("2026-11-25 09:10")
     assert [one.id for one in own.app.books.tasks.opened()] == [task.id]
 
-    forum.put("1", "How do I move?", replies=1)
+    forum.put("1", "How do I move?", replies=1, at=today)
     own.at("2026-11-26 09:10")
     assert own.app.books.tasks.opened() == []
     closed = own.app.books.tasks.get(task.id)
