@@ -30,7 +30,6 @@ WAITING_FOR_DATA = frozenset(
         "overnight-orders.yaml",
         "partner-desk.yaml",
         "partner-scorecard.yaml",
-        "reminders.yaml",
         "repeat-tickets.yaml",
         "renewals.yaml",
         "retention.yaml",
