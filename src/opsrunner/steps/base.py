@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from opsrunner.clock import Clock
 from opsrunner.errors import NotFound, StepFailed
 from opsrunner.model.backup import Copy, CopyNote
-from opsrunner.model.expiry import AskedPlace, DateAnswer, KeptText, RdapSettings, Resting
+from opsrunner.model.expiry import RdapSettings
 from opsrunner.model.finding import Audited, KnownFinding
 from opsrunner.model.fleet import HostAnswer, Stopping
 from opsrunner.model.foreign import KnownForeign
@@ -32,6 +32,7 @@ from opsrunner.notices.means import NoticeMeans
 from opsrunner.schedules.almanac import Almanac
 from opsrunner.schedules.working_time import WorkingTime, time_of
 from opsrunner.secrets import SecretRef, Vault
+from opsrunner.steps.date_book import NOTHING_KEPT, DateBook
 from opsrunner.steps.team import Team
 from opsrunner.stores.base import Store
 
@@ -123,59 +124,12 @@ class Catalogue(Protocol):
         """Return what the last check of a step knew of backups that another tool makes."""
 
 
-class DateBook(Protocol):
-    """What is known of places that were asked when things end. What is kept here is kept at once: it is no act."""
-
-    def answers(self, place: AskedPlace, names: Sequence[str]) -> Mapping[str, DateAnswer]:
-        """Return what a place said of names, by name; those that it was never asked for are left out."""
-
-    def keep(self, answers: Sequence[DateAnswer]) -> None:
-        """Keep answers, each instead of the one before."""
-
-    def resting(self) -> Mapping[str, Resting]:
-        """Return the servers that had to be left alone when they were asked last, by name."""
-
-    def rest(self, resting: Sequence[Resting], *, recovered: Sequence[str]) -> None:
-        """Keep which servers are to be left alone until when, and which answer again."""
-
-    def text(self, name: str) -> KeptText | None:
-        """Return a text that was fetched, None where nobody tried."""
-
-    def keep_text(self, name: str, text: KeptText) -> None:
-        """Keep a text that was fetched, or that one tried to."""
-
-
 def _as_it_stands(name: str) -> tuple[str, ...]:
     return (name,)
 
 
 def _no_store(name: str) -> Store:
     raise NotFound(f"there is no store '{name}'")
-
-
-class _NothingKept:
-    """A book that forgets."""
-
-    def answers(self, place: AskedPlace, names: Sequence[str]) -> Mapping[str, DateAnswer]:  # noqa: ARG002
-        return {}
-
-    def keep(self, answers: Sequence[DateAnswer]) -> None:
-        pass
-
-    def resting(self) -> Mapping[str, Resting]:
-        return {}
-
-    def rest(self, resting: Sequence[Resting], *, recovered: Sequence[str]) -> None:
-        pass
-
-    def text(self, name: str) -> KeptText | None:  # noqa: ARG002
-        return None
-
-    def keep_text(self, name: str, text: KeptText) -> None:
-        pass
-
-
-NOTHING_KEPT: DateBook = _NothingKept()
 
 
 def _nothing_known(_routine: str, _step: str) -> list[KnownFinding]:
