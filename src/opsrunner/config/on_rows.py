@@ -8,7 +8,6 @@ from typing import Any
 from pydantic import Field, field_validator, model_validator
 
 from opsrunner.config.fields import Keys, Text
-from opsrunner.config.references import Reference
 from opsrunner.model.rows import OnRows
 from opsrunner.steps.fields import Seconds
 
@@ -60,7 +59,3 @@ class OnRowsKeys(Keys):
             params=self.params,
             every_seconds=self.every,
         )
-
-    def references(self) -> tuple[Reference, ...]:
-        """Return the names of the site that it uses."""
-        return (Reference(path=("on_rows", "source"), noun="source", name=self.source),)

@@ -104,7 +104,7 @@ def read_routine(text: str, *, file: str, id_: str, within: RoutineContext) -> R
         routine=routine,
         problems=report.problems(),
         warnings=doubts.problems(),
-        references=(*_names(data, schedule), *_names_of_rows(keys), *steps.references),
+        references=(*_names(data, schedule), *_names_of_rows(data), *steps.references),
         secrets=tuple(steps.secrets),
         checklists=steps.checklists,
         timezone=within.timezone,
@@ -174,8 +174,10 @@ def _of(name: str, path: Path) -> Reference:
     return Reference(path=path, noun="routine", name=name)
 
 
-def _names_of_rows(keys: RoutineKeys | None) -> tuple[Reference, ...]:
-    return keys.on_rows.references() if keys is not None and keys.on_rows is not None else ()
+def _names_of_rows(data: Any) -> tuple[Reference, ...]:
+    rows = data.get("on_rows") if isinstance(data, dict) else None
+    source = rows.get("source") if isinstance(rows, dict) else None
+    return (Reference(path=("on_rows", "source"), noun="source", name=source),) if isinstance(source, str) else ()
 
 
 def _note_past(schedule: Schedule, doubts: Report, *, today: date) -> None:

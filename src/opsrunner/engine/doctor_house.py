@@ -70,8 +70,9 @@ def check_looks(patient: Patient) -> Iterator[Finding]:
             where=routine.file,
             advice=f"put right the source {source}, or on_rows in that file; nothing is lost meanwhile",
         )
+    begun = sum(name in standings for name in looking)
     if not wrong:
-        yield Finding(level="fine", what=f"rows are looked at for {len(looking)} of {len(looking)} routines")
+        yield Finding(level="fine", what=f"the rows of {begun} of {len(looking)} routines were looked at")
 
 
 def check_clock(patient: Patient) -> Iterator[Finding]:

@@ -67,7 +67,10 @@ def _text(value: Any) -> str:
         return value.isoformat()
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    return "" if value is None else clean_line(clean(str(value)), length=KEY_LENGTH)
+    text = "" if value is None else str(value)
+    if text.isascii() and text.isprintable() and len(text) <= KEY_LENGTH:  # nearly all, and a look may have 100,000
+        return " ".join(text.split())
+    return clean_line(clean(text), length=KEY_LENGTH)
 
 
 def _short(row: Row) -> str:

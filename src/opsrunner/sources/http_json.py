@@ -75,6 +75,7 @@ class _Getting:
         self._page_seconds = float(source.where.get("timeout") or DEFAULT_SECONDS)
         self._left_bytes = LIMIT_ALL_BYTES
         self._tls = client_context()
+        self._stopping = request.stopping
         given: Mapping[str, str | SecretRef] = source.where.get("headers") or {}
         self._headers = {name: _plain(value, request.vault) for name, value in given.items()}
         self.url = _plain(source.where["url"], request.vault)
@@ -87,7 +88,9 @@ class _Getting:
         headers = {"Accept": "application/json", **self._headers}
         ask = Ask(url=url, headers=headers, most_bytes=LIMIT_BYTES)
         try:
-            reply = Exchange(ask, clock=self._clock, tls=self._tls).run(timeout_seconds=seconds)
+            reply = Exchange(ask, clock=self._clock, tls=self._tls).run(
+                timeout_seconds=seconds, stopping=self._stopping
+            )
         except NoAnswer as exc:
             raise _failed(exc, self._name, vault=self._vault, seconds=seconds) from exc
         _require_success(reply, self._name)
@@ -99,6 +102,8 @@ class _Getting:
 
 
 def _failed(failure: NoAnswer, name: str, *, vault: Vault, seconds: float) -> StepFailed:
+    if failure.kind == "stopped":
+        return StepFailed("stopped before its end", status="interrupted", permanent=True)
     if failure.kind == "timed_out":
         return StepFailed(f"{name}: no answer in {seconds:g} s", status="timed_out")
     if failure.kind == "unsendable":

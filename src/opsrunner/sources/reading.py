@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Mapping
+import sys
+from collections import deque
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing
 from dataclasses import replace
 from datetime import datetime
@@ -18,7 +20,7 @@ from opsrunner.model.site import Source
 from opsrunner.secrets import Vault
 from opsrunner.sources.csv_file import open_csv
 from opsrunner.sources.request import DEFAULT_SECONDS, MOST_ROWS, MOST_STREAMED_ROWS, Around, RawTable, Request
-from opsrunner.sources.selection import ConditionMaker, Conditions, ordered, require_known
+from opsrunner.sources.selection import ConditionMaker, Conditions, first_ordered, ordered, require_known
 from opsrunner.sources.sqlite_file import open_sqlite
 from opsrunner.sources.typing_rows import typed_rows
 
@@ -97,12 +99,28 @@ def read_source(
     """
     request = _request(options, vault=vault, site_root=site_root, now=now, around=around)
     tables: list[RawTable] = []
-    with closing(_rows(source, request, most=MOST_ROWS, take=tables.append)) as rows:
-        wanted = ordered(list(rows), request.order_by)[: request.limit]
+    most = MOST_ROWS if request.limit is None or request.limit > MOST_ROWS else sys.maxsize
+    with closing(_rows(source, request, most=most, take=tables.append)) as rows:
+        wanted = _kept(rows, request, tables)
     (table,) = tables
     if not (table.problems or table.parts):
         return tuple(wanted)
     return SourceRows.of(wanted, problems=table.problems, parts=table.parts)
+
+
+def _kept(rows: Iterator[Row], request: Request, tables: Sequence[RawTable]) -> list[Row]:
+    """Return the rows that the query wants, in its order, and keep no others while they come.
+
+    What is over the limit is read all the same, so that a bad value in it is told; but not from a server.
+    """
+    if request.limit is None:
+        return ordered(list(rows), request.order_by)
+    if request.order_by:
+        return first_ordered(rows, request.order_by, limit=request.limit)
+    wanted = list(islice(rows, request.limit))
+    if not any(table.is_sent for table in tables):
+        deque(rows, maxlen=0)
+    return wanted
 
 
 def stream_source(

@@ -81,5 +81,7 @@ class RawTable:
     """What of the source could not be read, a line each; the rows are those of its other parts."""
     parts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """A column that names parts of the source → the parts that were read, also those that had no rows."""
+    is_sent: bool = False
+    """A server sends the rows as they are taken: those that nobody wants any more are not read."""
     has_others: Callable[[], bool] = lambda: False
     """Tells whether there are rows that the reader sorted out by itself."""

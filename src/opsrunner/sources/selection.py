@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import heapq
 import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -164,6 +165,38 @@ def ordered(rows: list[Row], order_by: Sequence[str]) -> list[Row]:
         filled.sort(key=lambda row: _rank(row[column]), reverse=name.startswith("-"))
         rows = [*filled, *empty]
     return rows
+
+
+def first_ordered(rows: Iterable[Row], order_by: Sequence[str], *, limit: int) -> list[Row]:
+    """Return the first rows as `ordered` has them, and keep no more than these while they come."""
+    columns = tuple((name.removeprefix("-"), name.startswith("-")) for name in order_by)
+    return heapq.nsmallest(limit, rows, key=lambda row: _Place(row, columns))
+
+
+class _Place:
+    """Where a row stands among others."""
+
+    __slots__ = ("_columns", "_row")
+
+    def __init__(self, row: Row, columns: tuple[tuple[str, bool], ...]) -> None:
+        self._row = row
+        self._columns = columns
+
+    def __lt__(self, other: _Place) -> bool:
+        for name, is_downwards in self._columns:
+            mine, its = self._row.get(name), other._row.get(name)
+            if mine is None or its is None:
+                if mine is its:
+                    continue
+                return its is None
+            if mine != its:
+                return _rank(its) < _rank(mine) if is_downwards else _rank(mine) < _rank(its)
+        return False
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Place) and not self < other and not other < self
+
+    __hash__ = None  # type: ignore[assignment]  # it is what it is beside others
 
 
 def _is_comparable(cell: Any, bound: Any, column: str) -> bool:

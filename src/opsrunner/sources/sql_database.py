@@ -45,7 +45,7 @@ def open_sql(source: Source, request: Request) -> Iterator[RawTable]:
     seconds = min(request.timeout_seconds, float(source.where.get("timeout") or request.timeout_seconds))
     request = replace(request, timeout_seconds=seconds)
     link = _connected(database, source, request)
-    with Deadline(link, seconds=seconds) as deadline:
+    with Deadline(link, seconds=seconds, stopping=request.stopping) as deadline:
         try:
             yield _Reading(link, database, source, request).table()
         except (UnicodeDecodeError, UnicodeEncodeError) as exc:
@@ -54,6 +54,8 @@ def open_sql(source: Source, request: Request) -> Iterator[RawTable]:
             failure = link.failure(exc, name=source.name)
             if failure is None:
                 raise
+            if deadline.is_stopped:
+                raise StepFailed("stopped before its end", status="interrupted", permanent=True) from exc
             if deadline.is_over or failure.status == "timed_out":
                 raise StepFailed(f"{source.name}: the query took more than {seconds:g} s", status="timed_out") from exc
             raise failure from exc
@@ -81,7 +83,7 @@ class _Reading:
         text, values = bound(sql, self._request.params, self._engine)
         answer = self._link.execute(text, values)
         self._require_names(answer)
-        return RawTable(name=name, columns=answer.columns, rows=self._rows(answer))
+        return RawTable(name=name, columns=answer.columns, rows=self._rows(answer), is_sent=True)
 
     def _origin(self) -> Origin:
         name, table = self._source.where.get("ready"), self._source.where.get("table")
@@ -97,11 +99,13 @@ class _Reading:
         selecting = Selecting(origin, dialect=link.dialect, zone=self._zone, stamp_zone=link.stamp_zone)
         shape = self._shape(selecting, origin)
         self._require_names(shape)
-        asked = selecting.rows(self._request, dict(zip(shape.columns, shape.kinds, strict=True)))
+        kinds = dict(zip(shape.columns, shape.kinds, strict=True))
+        asked = selecting.rows(self._request, kinds, types={one.name: one.type for one in self._source.columns})
         return RawTable(
             name=self._source.name,
             columns=shape.columns,
             rows=self._asked_rows(asked),
+            is_sent=True,
             has_others=lambda: bool(self._request.comparisons) and bool(self._all(selecting.any_row())),
         )
 

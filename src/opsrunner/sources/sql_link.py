@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from datetime import tzinfo
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
+from opsrunner.clock import SystemClock
 from opsrunner.errors import StepFailed
+from opsrunner.exchange import Stopping
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Dialect
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 CONNECT_SECONDS = 10.0
 GRACE_SECONDS = 3.0
 """How much longer than the time that the server was told we wait for its own word that it is over."""
+LOOK_SECONDS = 0.2
 LONGEST_SAID = 300
 CellKind: TypeAlias = Literal["number", "date", "moment", "instant", "text", "other"]
 """What a column of an answer holds, as far as its values compare as ours do. An `instant` knows its zone."""
@@ -61,26 +64,34 @@ class Link(Protocol):
 
 
 class Deadline:
-    """Hangs up when the time is over, whatever the server does: also one that answers nothing any more."""
+    """Hangs up when the time is over or when told to stop, whatever the server does: also one that answers nothing."""
 
-    def __init__(self, link: Link, *, seconds: float) -> None:
+    def __init__(self, link: Link, *, seconds: float, stopping: Stopping | None) -> None:
         self.is_over = False
+        self.is_stopped = False
         self._link = link
-        self._timer = threading.Timer(seconds + GRACE_SECONDS, self._end)
-        self._timer.daemon = True
+        self._stopping = stopping
+        self._clock = SystemClock()
+        self._ends_at = self._clock.monotonic() + seconds + GRACE_SECONDS
+        self._done = threading.Event()
+        self._watch = threading.Thread(target=self._look, daemon=True, name="sql")
 
     def __enter__(self) -> Deadline:
-        self._timer.start()
+        self._watch.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._timer.cancel()
-        self._timer.join()
+        self._done.set()
+        self._watch.join()
         self._link.close()
 
-    def _end(self) -> None:
-        self.is_over = True
-        self._link.hang_up()
+    def _look(self) -> None:
+        while not self._done.wait(LOOK_SECONDS):
+            self.is_stopped = self._stopping is not None and self._stopping.is_set()
+            self.is_over = self._clock.monotonic() >= self._ends_at
+            if self.is_stopped or self.is_over:
+                self._link.hang_up()
+                return
 
 
 def shut_down(descriptor: int) -> None:

@@ -20,6 +20,7 @@ from sqlalchemy.sql.elements import quoted_name
 from opsrunner.sources.request import Request
 from opsrunner.sources.selection import Comparison
 from opsrunner.sources.sql_link import CellKind
+from opsrunner.sources.values import ColumnType
 
 Clause: TypeAlias = sa.ColumnElement[bool]
 AMBIGUOUS = timedelta(hours=3)
@@ -94,16 +95,35 @@ class Selecting:
         """Ask for one row, whichever."""
         return self._asked(self._all().limit(1))
 
-    def rows(self, request: Request, kinds: Mapping[str, CellKind]) -> Asked:
-        """Ask for the rows that the request may want, and no fewer."""
-        statement = self._all()
+    def rows(self, request: Request, kinds: Mapping[str, CellKind], *, types: Mapping[str, ColumnType]) -> Asked:
+        """Ask for the rows that the request may want, and no fewer; `types` are those of the declared columns.
+
+        Where nothing of `where` is left to us, the server sorts and counts, too: the hour that no wall has in
+        spring apart, in which a moment may come before one that it is said to follow.
+        """
+        compared = {name: self._compared(name, type_, kinds) for name, type_ in types.items()}
+        statement, is_whole = self._all(), {one.column for one in request.comparisons} >= set(request.where)
         for comparison in request.comparisons:
-            compared = _COMPARED.get((comparison.type, kinds.get(comparison.column, "other")))
-            if compared is not None and comparison.column not in self._origin.not_compared:
-                statement = statement.where(*self._clauses(comparison, compared))
-        if request.limit is not None and not request.where and not request.order_by:
-            statement = statement.limit(request.limit)
-        return self._asked(statement)
+            way = compared[comparison.column]
+            clauses = self._clauses(comparison, way) if way else []
+            statement = statement.where(*clauses)
+            is_whole = is_whole and bool(clauses) and _is_exact(comparison, way)
+        order = [self._in_order(name, compared.get(name.removeprefix("-"), "")) for name in request.order_by]
+        if request.limit is None or not is_whole or not all(order):
+            return self._asked(statement)
+        return self._asked(statement.order_by(*(part for parts in order for part in parts)).limit(request.limit))
+
+    def _compared(self, name: str, type_: ColumnType, kinds: Mapping[str, CellKind]) -> str:
+        """Return how a column is compared there; '' where only we can."""
+        return "" if name in self._origin.not_compared else _COMPARED.get((type_, kinds.get(name, "other")), "")
+
+    def _in_order(self, name: str, compared: str) -> list[sa.ColumnElement[Any]]:
+        """Return what sorts by a column as we do, empty values last; nothing where only we can."""
+        column: sa.ColumnClause[Any] = sa.column(quoted_name(name.removeprefix("-"), quote=True))
+        is_empty = _empty(column, compared) if compared else None
+        if is_empty is None:
+            return []
+        return [sa.case((is_empty, 1), else_=0), column.desc() if name.startswith("-") else column.asc()]
 
     def _all(self) -> sa.Select[Any]:
         return sa.select(sa.text("*")).select_from(self._origin.clause())
@@ -149,6 +169,13 @@ class Selecting:
         if compared == "instant" and isinstance(operand, datetime):
             operand = operand.astimezone(self._stamp_zone)
         return _literal(operand, compared)
+
+
+def _is_exact(comparison: Comparison, compared: str) -> bool:
+    """Tell whether the server finds just what we do. MariaDB's 0000-00-00 comes before every date."""
+    if compared == "number":
+        return True
+    return compared in ("date", "instant") and comparison.operator in ("after", "at_least")
 
 
 def _not(column: sa.ColumnClause[Any], operand: Any, compared: str, value: Any) -> list[Clause]:

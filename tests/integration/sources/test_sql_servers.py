@@ -180,9 +180,13 @@ class TestWhere:
         by_hand = replace(source, where={**source.where, "table": None, "query": "select * from drawn"})
 
         for _ in range(40):
-            where = drawn_where(chance)
-            rows = [read(one, where=where, order_by="id") for one in (source, by_hand)]
-            assert rows[0] == rows[1], where
+            asked = {
+                "where": chance.choice([{}, drawn_where(chance)]),
+                "order_by": [*chance.choice([[], ["-due"], ["amount", "-due"], ["-amount", "state"], ["-id"]]), "id"],
+                "limit": chance.choice([None, 1, 7, 100]),
+            }
+            rows = [read(one, **asked) for one in (source, by_hand)]
+            assert rows[0] == rows[1], asked
 
     def test_an_unknown_column_is_named(self, server: DatabaseServer, read: Read) -> None:
         """C30."""
@@ -218,6 +222,18 @@ class TestWhere:
         finally:
             if server.engine == "mysql":
                 server.say("set global sql_mode = ''")
+
+    def test_a_few_of_very_many_are_found(
+        self, server: DatabaseServer, read: Read, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("opsrunner.sources.reading.MOST_ROWS", 3)
+        source = billing(server, columns=COLUMNS)
+
+        assert [row["id"] for row in read(source, order_by="-placed", limit=2)] == [2, 1]
+        assert [row["id"] for row in read(source, where={"state": {"not": "paid"}}, order_by="amount", limit=1)] == [3]
+        assert len(read(source, where={"state": {"not": "none"}}, limit=3)) == 3
+        with pytest.raises(StepFailed, match="more than 3 rows"):
+            read(source, limit=4, where={"state": {"not": "none"}})
 
     def test_expecting_rows_is_about_the_table(self, server: DatabaseServer, read: Read) -> None:
         source = replace(billing(server, columns=COLUMNS), expect_rows=True)
@@ -428,6 +444,16 @@ class TestTime:
                 for _ in rows:
                     pass
         assert failed.value.status == "timed_out"
+
+    def test_it_ends_early_when_it_is_told_to(self, server: DatabaseServer, read: Read) -> None:
+        stopping, began = threading.Event(), time.monotonic()
+        threading.Timer(0.3, stopping.set).start()
+
+        with pytest.raises(StepFailed, match=r"^stopped before its end$") as failed:
+            read(billing(server), sql=SLEEP[server.engine], stopping=stopping)
+
+        assert (failed.value.status, failed.value.permanent) == ("interrupted", True)
+        assert time.monotonic() - began < 5
 
     def test_a_server_that_goes_in_the_middle_is_one_line(self, server: DatabaseServer, stream: Stream) -> None:
         rows = stream(billing(server), sql=MANY[server.engine])

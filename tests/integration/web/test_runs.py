@@ -12,6 +12,7 @@ from opsrunner.app import App
 from opsrunner.engine.outputs import output_file
 from opsrunner.model.outcome import Attempt, Outcome, Part, StepStatus
 from opsrunner.model.routine import StepPlan
+from opsrunner.model.rows import KeyedRow
 from opsrunner.model.run import Run, RunStatus
 from opsrunner.model.task import Evidence, Task, TaskKind, TaskStatus
 from opsrunner.testing import FakeClock
@@ -185,3 +186,15 @@ def test_today_of_an_empty_site_is_calm(signed_in: SignedIn) -> None:
     answer = signed_in("boss").get("/today")
     assert answer.status_code == 200
     assert "never ran" in answer.text
+
+
+def test_a_run_for_a_row_shows_its_key_and_what_the_row_held(
+    app: App, signed_in: SignedIn, start_run: Callable[..., Run]
+) -> None:
+    run = start_run(RunStatus.SUCCEEDED)
+    app.books.known_rows.give(run.id, KeyedRow(key=f"17 {HOSTILE}", row={"number": 17, "note": HOSTILE}))
+    text = signed_in("boss").get(f"/runs/{run.id}").text
+    assert f"Run {run.id} for 17 &lt;script&gt;" in text
+    assert "number 17, note &lt;script&gt;" in text
+    assert "<script>alert" not in text
+    assert "for 17 &lt;script&gt;" in signed_in("boss").get(f"/routines/{run.routine}").text

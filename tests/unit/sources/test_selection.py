@@ -1,4 +1,5 @@
 from datetime import UTC, date, datetime
+from random import Random
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -7,7 +8,7 @@ import pytest
 from opsrunner.errors import StepFailed
 from opsrunner.model.outcome import Row
 from opsrunner.model.site import Column
-from opsrunner.sources.selection import ConditionMaker, ordered, require_known
+from opsrunner.sources.selection import ConditionMaker, first_ordered, ordered, require_known
 
 OSLO = ZoneInfo("Europe/Oslo")
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -111,3 +112,18 @@ def test_an_unknown_column_is_named_with_the_nearest() -> None:
     with pytest.raises(StepFailed) as failed:
         require_known(["payd_at"], columns=["amount", "paid_at"], table="orders.csv", option="where")
     assert failed.value.message == "where: orders.csv has no column 'payd_at', did you mean 'paid_at'?"
+
+
+ORDERS = [("amount",), ("-amount",), ("paid_at", "-id"), ("-paid_at", "id"), ("state", "-note"), ("due_on", "urgent")]
+
+
+@pytest.mark.parametrize("order_by", ORDERS, ids=str)
+@pytest.mark.parametrize("limit", [1, 2, 3, 7, 50])
+def test_the_first_of_many_are_those_of_all_sorted(order_by: tuple[str, ...], limit: int) -> None:
+    chance = Random(7)
+    rows: list[Row] = [
+        {name: chance.choice([row[name] for row in ROWS]) for name in NAMES} | {"number": number}
+        for number in range(40)
+    ]
+
+    assert first_ordered(iter(rows), order_by, limit=limit) == ordered(rows, order_by)[:limit]

@@ -45,7 +45,9 @@ def asked(
     )
     stamp_zone = timezone(timedelta(hours=1)) if engine == "mysql" else UTC
     origin = origin or Origin(table="t")
-    return Selecting(origin, dialect=dialect(engine), zone=OSLO, stamp_zone=stamp_zone).rows(request, kinds)
+    return Selecting(origin, dialect=dialect(engine), zone=OSLO, stamp_zone=stamp_zone).rows(
+        request, kinds, types={column.name: column.type for column in COLUMNS}
+    )
 
 
 def one_line(sql: str) -> str:
@@ -114,11 +116,29 @@ def test_a_ready_query_stands_as_it_is() -> None:
     assert one_line(found.sql) == ("SELECT * FROM (SELECT ':x', 1 %% 2 AS n FROM t ) AS ready WHERE `n` = %(param_1)s")
 
 
+EMPTY_LAST = "CASE WHEN (`n` IS NULL) THEN %(param_1)s ELSE %(param_2)s END"
+
+
 @pytest.mark.parametrize(
-    ("where", "more", "is_limited"),
-    [({}, {"limit": 3}, True), ({"n": 1}, {"limit": 3}, False), ({}, {"limit": 3, "order_by": ("n",)}, False)],
+    ("where", "order_by", "tail"),
+    [
+        ({}, (), "LIMIT %(param_1)s"),
+        ({}, ("-n",), f"ORDER BY {EMPTY_LAST}, `n` DESC LIMIT %(param_3)s"),
+        ({"n": {"below": 5}}, (), "WHERE `n` < %(param_1)s LIMIT %(param_2)s"),
+        ({"i": {"after": "2026-01-01"}}, (), "WHERE `i` > %(param_1)s LIMIT %(param_2)s"),
+        ({"i": {"before": "2026-01-01"}}, (), "WHERE `i` < %(param_1)s"),  # 0000-00-00 comes before it
+        ({"m": {"after": "2026-01-01"}}, (), "WHERE `m` > %(param_1)s"),  # three hours too many
+        ({"s": "x"}, (), "WHERE `s` = %(param_1)s"),
+        ({"n": 5, "other": 1}, (), "WHERE `n` = %(param_1)s"),
+        ({}, ("n", "s"), ""),
+        ({}, ("other",), ""),
+    ],
+    ids=str,
 )
-def test_the_server_counts_only_where_nothing_is_left_to_us(
-    where: dict[str, Any], more: dict[str, Any], is_limited: bool
+def test_the_server_sorts_and_counts_only_where_nothing_is_left_to_us(
+    where: dict[str, Any], order_by: tuple[str, ...], tail: str
 ) -> None:
-    assert ("LIMIT" in asked(where, **more).sql) is is_limited
+    found = asked(where, limit=3, order_by=order_by)
+
+    assert one_line(found.sql).removeprefix("SELECT * FROM `t`").strip() == tail
+    assert "LIMIT" not in asked(where, order_by=order_by).sql
