@@ -54,6 +54,7 @@ sources:
   customers: {csv: data/customers.csv}
   forum: {csv: data/forum.csv}
   support: {csv: data/support.csv}
+  services: {csv: data/services.csv}
   company: {tables: [orders], columns: {activated_at: "moment?"}}
   domains: {csv: data/domains.csv}
   licences: {csv: data/licences.csv}
