@@ -18,6 +18,8 @@ WAITING_FOR_DATA = frozenset(
         "maintenance-eve.yaml",
         "abuse.yaml",
         "books.yaml",
+        "community-weekly.yaml",
+        "community.yaml",
         "disputes.yaml",
         "feedback.yaml",
         "letters.yaml",
