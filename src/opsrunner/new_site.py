@@ -15,7 +15,6 @@ from opsrunner.packaged import library
 STARTER = Path(__file__).resolve().parent / "starter"
 WAITING_FOR_DATA = frozenset(
     {
-        "maintenance-eve.yaml",
         "abuse.yaml",
         "books.yaml",
         "community-weekly.yaml",
@@ -23,8 +22,9 @@ WAITING_FOR_DATA = frozenset(
         "disputes.yaml",
         "feedback.yaml",
         "letters.yaml",
-        "new-orders.yaml",
         "licences.yaml",
+        "maintenance-eve.yaml",
+        "new-orders.yaml",
         "offer.yaml",
         "order-intake.yaml",
         "others-backups.yaml",

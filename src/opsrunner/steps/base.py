@@ -17,7 +17,7 @@ from typing import Any, Protocol
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from opsrunner.clock import Clock
-from opsrunner.errors import NotFound, StepFailed
+from opsrunner.errors import StepFailed
 from opsrunner.model.backup import Copy, CopyNote
 from opsrunner.model.expiry import RdapSettings
 from opsrunner.model.finding import Audited, KnownFinding
@@ -29,9 +29,9 @@ from opsrunner.model.outcome import Outcome, Row
 from opsrunner.model.site import Host, Source
 from opsrunner.model.ticket import KnownTickets, TicketLook
 from opsrunner.notices.means import NoticeMeans
-from opsrunner.schedules.almanac import Almanac
-from opsrunner.schedules.working_time import WorkingTime, time_of
+from opsrunner.schedules.working_time import WorkingTime
 from opsrunner.secrets import SecretRef, Vault
+from opsrunner.steps import no_means
 from opsrunner.steps.date_book import NOTHING_KEPT, DateBook
 from opsrunner.steps.team import Team
 from opsrunner.stores.base import Store
@@ -124,58 +124,6 @@ class Catalogue(Protocol):
         """Return what the last check of a step knew of backups that another tool makes."""
 
 
-def _as_it_stands(name: str) -> tuple[str, ...]:
-    return (name,)
-
-
-def _no_store(name: str) -> Store:
-    raise NotFound(f"there is no store '{name}'")
-
-
-def _nothing_known(_routine: str, _step: str) -> list[KnownFinding]:
-    return []
-
-
-def _nothing_measured(_routine: str, _step: str) -> Mapping[str, Mapping[str, Sequence[tuple[datetime, int, int]]]]:
-    return {}
-
-
-def _none_known(_routine: str, _step: str, _digests: Collection[bytes]) -> frozenset[bytes]:
-    return frozenset()
-
-
-def _not_kept(_look: Look) -> None:
-    raise StepFailed("nobody writes down what was looked at", permanent=True)
-
-
-def _no_rows(_source: Source, _options: Mapping[str, Any]) -> Generator[Row]:
-    yield from ()
-
-
-def _not_told(_audited: Audited) -> None:
-    raise StepFailed("nobody writes down what an audit finds", permanent=True)
-
-
-def _no_tickets(_routine: str, _step: str) -> KnownTickets:
-    return KnownTickets()
-
-
-def _not_looked(_look: TicketLook) -> None:
-    raise StepFailed("nobody remembers how tickets stand", permanent=True)
-
-
-def _time_of(name: str) -> WorkingTime:
-    return time_of(name, almanac=Almanac(), zone="UTC")
-
-
-def _no_team() -> Team:
-    raise StepFailed("nobody says who is there", permanent=True)
-
-
-def _no_state(to: Path) -> None:
-    raise StepFailed(f"there is no ledger to copy to {to}", permanent=True)
-
-
 @dataclass(frozen=True, kw_only=True)
 class Means:
     """What a step may use of the world."""
@@ -194,44 +142,46 @@ class Means:
     copies: Catalogue
     note: Callable[[CopyNote], None]
     """Tell the catalogue of copies; it is written together with the step's outcome, whatever that is."""
-    findings: Callable[[str, str], Sequence[KnownFinding]] = _nothing_known
+    findings: Callable[[str, str], Sequence[KnownFinding]] = no_means.nothing_known
     """What stands of what a routine's step found before."""
-    samples: Callable[[str, str], Mapping[str, Mapping[str, Sequence[tuple[datetime, int, int]]]]] = _nothing_measured
+    samples: Callable[[str, str], Mapping[str, Mapping[str, Sequence[tuple[datetime, int, int]]]]] = (
+        no_means.nothing_measured
+    )
     """How full file systems were at earlier runs of a routine's step: by host and mount point, oldest first, the
     moment, the used bytes and the size in bytes."""
-    found: Callable[[Audited], None] = _not_told
+    found: Callable[[Audited], None] = no_means.not_told
     """Tell what an audit found; it is written together with the step's outcome, whatever that is."""
-    tickets: Callable[[str, str], KnownTickets] = _no_tickets
+    tickets: Callable[[str, str], KnownTickets] = no_means.no_tickets
     """What a routine's step remembers of tickets."""
-    looked_at_tickets: Callable[[TicketLook], None] = _not_looked
+    looked_at_tickets: Callable[[TicketLook], None] = no_means.not_looked
     """Tell how tickets stand; it is written together with the step's outcome, whatever that is."""
-    working_time: Callable[[str], WorkingTime] = _time_of
+    working_time: Callable[[str], WorkingTime] = no_means.plain_time
     """Give the working time of a calendar of the site, or that around the clock; raises ConfigurationError."""
     timezone: str = "UTC"
     """The site's."""
-    seen_rows: Callable[[str, str, Collection[bytes]], frozenset[bytes]] = _none_known
+    seen_rows: Callable[[str, str, Collection[bytes]], frozenset[bytes]] = no_means.none_known
     """Of digests of rows, those that a routine's step has shown before."""
-    looked: Callable[[Look], None] = _not_kept
+    looked: Callable[[Look], None] = no_means.not_kept
     """Tell what rows are shown; it is written together with the step's outcome, if that is good."""
-    addresses: Callable[[str], tuple[str, ...]] = _as_it_stands
+    addresses: Callable[[str], tuple[str, ...]] = no_means.as_it_stands
     """Turn a role, roster, person or mail address into mail addresses; raises StepFailed for a name
     that is not known. An address stands for itself."""
     dates: DateBook = NOTHING_KEPT
     """What asked places said of when things end."""
     rdap: RdapSettings = RdapSettings()
     """Whom to ask for the dates of domains."""
-    team: Callable[[], Team] = _no_team
+    team: Callable[[], Team] = no_means.no_team
     """Tell who is away, who holds what, and what is open."""
     reports: tuple[Path, ...] = ()
     """Folders of report templates, the site's own first."""
-    open_store: Callable[[str], Store] = _no_store
+    open_store: Callable[[str], Store] = no_means.no_store
     """Open a store of the site by its name; raises NotFound, StoreFailed, SecretUnavailable."""
-    stream_source: Callable[[Source, Mapping[str, Any]], Generator[Row]] = _no_rows
+    stream_source: Callable[[Source, Mapping[str, Any]], Generator[Row]] = no_means.no_rows
     """Give a source's rows one by one, none kept: take them all, or close it. It raises StepFailed, also after it
     has given rows: what a step does for good, it does after the last one."""
     notices: NoticeMeans | None = None
     """What notices to customers need."""
-    copy_state: Callable[[Path], object] = _no_state
+    copy_state: Callable[[Path], object] = no_means.no_state
     """Write a copy of the ledger, in use as it is, to a new file; raises StateError."""
 
 

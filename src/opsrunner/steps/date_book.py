@@ -1,4 +1,4 @@
-"""What steps know of places that were asked when things end, and one that knows nothing."""
+"""What a step knows of places that were asked when things end."""
 
 from __future__ import annotations
 

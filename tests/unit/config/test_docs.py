@@ -56,7 +56,6 @@ sources:
   support: {csv: data/support.csv}
   company: {tables: [orders], columns: {activated_at: "moment?"}}
   domains: {csv: data/domains.csv}
-  services: {csv: data/services.csv}
   licences: {csv: data/licences.csv}
   mail-log: {csv: data/mail_log.csv}
   bounces: {bounces: /var/mail/bounces}
