@@ -268,8 +268,9 @@ def test_certificates_and_dates_by_hand_stand_beside_each_other(
     assert {task.title for task in own.app.books.tasks.opened()} == before  # what it showed before still stands
     (record,) = [one for one in own.app.books.steps.of_run(own.runs("renewals")[-1].id) if one.id == "ends"]
     told = {row["name"]: row["message"] for row in record.outcome.rows}
-    assert told[f"localhost:{server.port}"].endswith("connection refused")
-    assert told[f"{tmp_path}/live/a.pem"].endswith("its certificate cannot be read")
+    name = f"localhost:{server.port}"
+    assert told[name] == f"{name}: ends in 9 days, on 2026-11-30; {name}: connection refused"
+    assert told[f"{tmp_path}/live/a.pem"].endswith("ends in 19 days, on 2026-12-10; its certificate cannot be read")
     (tmp_path / "live/a.pem").write_bytes(make("x", by=authority, names=("a.example",), days=(-1, 200)).pem())
     own.at("2026-11-22 13:00")
     assert {task.title for task in own.app.books.tasks.opened()} == {
