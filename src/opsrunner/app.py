@@ -132,6 +132,7 @@ class App(OpenSite):
             notices=self.notices,
             alerts=self.alerts,
             open_store=self.open_store,
+            is_trial=self.is_trial,
         )
 
     @cached_property

@@ -67,6 +67,7 @@ def write_site(target: Path, *, company: str, owner_name: str, owner_email: str,
 
 def _files(words: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     yield "opsrunner.yaml", _filled("opsrunner.yaml", {key: _quoted(value) for key, value in words.items()})
+    yield "maintenance.yaml", _filled("maintenance.yaml", words)
     yield "README.md", _filled("README.md", words)
     yield ".gitignore", GIT_IGNORE
     for folder in ("routines", "checklists"):

@@ -21,6 +21,7 @@ def site(tmp_path: Path) -> Path:
     root = tmp_path / "site"
     root.mkdir(mode=0o700)
     shutil.copy(ROOT / "opsrunner.yaml", root)
+    shutil.copy(ROOT / "maintenance.yaml", root)
     for folder in ("routines", "checklists", "reports"):
         shutil.copytree(ROOT / folder, root / folder)
     for path in root.rglob("*"):
@@ -54,7 +55,13 @@ def test_every_routine_runs_and_its_people_get_their_tasks(opsrunner: Callable[.
     assert len(by_routine["daily-round"]) >= 10
     assert len(by_routine["weekly-review"]) >= 10
     assert {task["key"] for task in by_routine["order-intake"]} == orders_that_wait(site)
+    for name in ("renewals", "support-queue", "overnight-orders", "community", "disputes", "feedback", "abuse"):
+        assert by_routine[name], f"{name} finds nothing in the sample company"
     assert all(task["person"] or task["role"] for task in tasks)
+    windows = json.loads(opsrunner("maintenance", "list", "--state", "var/try", "--json", site=site).stdout)
+    assert windows[0]["told"] > 0, "customers hear of the next window"
+    letters = [path.read_text(errors="replace") for path in (site / "var/try/maildir/new").iterdir()]
+    assert any("text/calendar" in letter for letter in letters)
     (sign,) = by_routine["full-drill"]
     assert len(re.findall(r"succeeded: restored all of it, \d+ files?, ", sign["how"])) == 2
     assert len(re.findall(r"- Files: \d+, bytes: \d+, seconds: [\d.]+", sign["how"])) == 2

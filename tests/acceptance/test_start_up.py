@@ -33,6 +33,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("routines", "checklists", "reports"):
         shutil.copytree(ROOT / name, folder / name)
     shutil.copy(ROOT / "opsrunner.yaml", folder)
+    shutil.copy(ROOT / "maintenance.yaml", folder)
     imported(folder, "task", "add", "Look at the shelf", "--for", "sysadmin", "--as", "boss")
     return folder
 

@@ -197,6 +197,9 @@ def _affected(session: Session, app: OpenSite, hosts: tuple[str, ...]) -> Affect
     from opsrunner.engine.downtimes import expand_hosts
 
     rules = app.site.maintenance.incidents
+    if not rules.audience and not session.as_json:
+        words = "Nobody will be told: `incidents` in maintenance.yaml names no audience."
+        session.screen.line(words, tone="look")
     try:
         found = affected(rules.audience, expand_hosts(hosts, app.site), site=app.site, read=app.sources.read)
     except StepFailed as exc:

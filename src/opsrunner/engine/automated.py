@@ -68,6 +68,8 @@ class Automated:
     almanac: Callable[[], Almanac]
     open_store: Callable[[str], Store]
     """Open a store of the site; raises NotFound, StoreFailed."""
+    is_trial: bool = False
+    """Mails stay here, whatever the site says."""
 
     def prepare(
         self,
@@ -224,6 +226,7 @@ class Automated:
             working_time=lambda name: time_of(name, almanac=self.almanac(), zone=site.timezone),
             timezone=site.timezone,
             seen_rows=self.books.seen_rows.known,
+            is_trial=self.is_trial,
             findings=lambda routine, step: self.books.findings.standing(
                 at=self.clock.now(), routine=routine, step=step
             ),

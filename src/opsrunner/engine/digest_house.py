@@ -12,6 +12,7 @@ from opsrunner.engine.digest_words import count_words, plural
 from opsrunner.engine.finding_words import since_words
 from opsrunner.engine.host_audits import REBOOT, waiting_since
 from opsrunner.engine.hosts import inventory, steps_that_reach
+from opsrunner.engine.row_choice import needs_row
 from opsrunner.ledger.tickets import TicketStand
 from opsrunner.model.digest import Figure, Tone
 from opsrunner.model.outcome import StepStatus
@@ -150,8 +151,13 @@ def _mails(desk: Desk, *, from_: datetime, until: datetime) -> Figure:
 
 
 def _tasks_fed_by(desk: Desk, source: str) -> list[Task] | None:
-    """Return the open keyed tasks of routines that query a source, or None where no routine does."""
-    fed = [routine.id for routine in desk.site().routines.values() if _queries(routine, source)]
+    """Return the open keyed tasks of routines that query a source, or None where no routine does.
+
+    One that runs for single rows asks for something about them beside; that they stand open is told by the others.
+    """
+    fed = [
+        routine.id for routine in desk.site().routines.values() if _queries(routine, source) and not needs_row(routine)
+    ]
     if not fed:
         return None
     return [task for routine in fed for task in desk.books.tasks.opened(routine=routine) if task.key is not None]

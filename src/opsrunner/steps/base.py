@@ -159,6 +159,8 @@ class Means:
     """Give the working time of a calendar of the site, or that around the clock; raises ConfigurationError."""
     timezone: str = "UTC"
     """The site's."""
+    is_trial: bool = False
+    """Nothing leaves the house, and nothing was there before: `opsrunner try`."""
     seen_rows: Callable[[str, str, Collection[bytes]], frozenset[bytes]] = no_means.none_known
     """Of digests of rows, those that a routine's step has shown before."""
     looked: Callable[[Look], None] = no_means.not_kept

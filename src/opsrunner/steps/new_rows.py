@@ -71,6 +71,8 @@ def pick_new(rows: Sequence[Row], only_new: OnlyNew, call: StepCall, means: Mean
     without_rows = {_digest("group", part) for part in _parts(rows, only_new)}
     digests = frozenset([*of_rows, *of_groups, *without_rows])
     known = means.seen_rows(call.routine, call.step, digests)
+    if means.is_trial:  # it looks once: a baseline would show nothing of what the step is for
+        known |= frozenset(of_groups)
     new: dict[bytes, Row] = {}
     began: Counter[str] = Counter()
     for row, group, of_row, of_group in zip(rows, groups, of_rows, of_groups, strict=True):
