@@ -11,6 +11,7 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 
 import click
 
@@ -35,6 +36,7 @@ OF_THE_MACHINE = {
     errno.EAGAIN: "allow more processes (ulimit -u)",
 }
 """What is wrong with the machine, not with the program, and what to do about it."""
+NO_MEMORY = b"opsrunner: no memory is left; make some free (ulimit -v, free -m)\n"
 LONGEST_LINE = 1_000
 COLLECTED_AFTER = 100_000
 """Objects. Most verbs end sooner, and looking for circles among what they import is a tenth of their time."""
@@ -135,6 +137,13 @@ def _complain(message: str, code: int) -> int:
     return code
 
 
+def _without_memory() -> int:
+    """Say that there is no memory, in bytes that lie ready: any other sentence would have to be made."""
+    with suppress(OSError):
+        os.write(2, NO_MEMORY)
+    return 1
+
+
 def _shortened(line: str) -> str:
     """Return the beginning of what somebody gave far too long."""
     return line if len(line) <= LONGEST_LINE else f"{line[:LONGEST_LINE]}…"
@@ -150,14 +159,14 @@ def _forget_output() -> None:
 
 
 def _crash(session: Session, exc: Exception) -> int:
+    if isinstance(exc, MemoryError):
+        return _without_memory()
     if isinstance(exc, OSError) and exc.errno in NAMED_WRONGLY:
         return _complain(f"{exc.filename}: {exc.strerror}", 1)
     if isinstance(exc, OSError) and exc.errno in OF_THE_MACHINE:
         _forget_output()
         place = exc.filename or "standard output"  # all else is written through its name
         return _complain(f"{place}: {exc.strerror}; {OF_THE_MACHINE[exc.errno]}", 1)
-    if isinstance(exc, MemoryError):
-        return _complain("no memory is left; make some free (ulimit -v, free -m)", 1)
     from opsrunner.cli.crash import write_crash  # only when something broke
 
     place = write_crash(exc, folder=session.state_folder, mask=session.mask)

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-from opsrunner.ledger.notices import Notices
-from opsrunner.ledger.suppressions import Suppressions
 from opsrunner.model.outcome import Row
 from opsrunner.model.site import Source
 from opsrunner.notices.composing import Leaving
 from opsrunner.notices.reporting import NoticeReport
+
+if TYPE_CHECKING:
+    from opsrunner.ledger.notices import Notices  # SQLite is not for who only checks files
+    from opsrunner.ledger.suppressions import Suppressions
 
 
 @dataclass(frozen=True, kw_only=True)

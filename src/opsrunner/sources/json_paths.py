@@ -5,9 +5,6 @@ from __future__ import annotations
 import re
 from typing import Any
 
-import jmespath
-from jmespath.exceptions import JMESPathError
-
 from opsrunner.errors import StepFailed
 
 _PLAIN = re.compile(r"[^.\[\]{}()|&*?@'\"`!<>=,\\\s]+(\.[^.\[\]{}()|&*?@'\"`!<>=,\\\s]+)*\Z")
@@ -18,9 +15,11 @@ def check_path(path: str) -> None:
     """Raise ValueError for a path that cannot be read."""
     if _PLAIN.match(path):
         return
+    import jmespath  # noqa: PLC0415 - most sites name their places without it
+
     try:
         jmespath.compile(path)
-    except JMESPathError as exc:
+    except jmespath.exceptions.JMESPathError as exc:
         said = str(exc).partition("\n")[0].rstrip(":")
         raise ValueError(
             f"'{path[:60]}' is no path: {said[:120]}\nsee jmespath.org, or write names: data.orders"
@@ -35,9 +34,11 @@ def find_in(answer: Any, path: str, *, source: str) -> Any:
         for name in path.split("."):
             answer = answer.get(name) if isinstance(answer, dict) else None
         return answer
+    import jmespath  # noqa: PLC0415 - as above
+
     try:
         return jmespath.search(path, answer)
-    except JMESPathError as exc:
+    except jmespath.exceptions.JMESPathError as exc:
         said = " ".join(str(exc).split())
         raise StepFailed(f"{source}: '{path}' does not suit the answer: {said[:200]}", permanent=True) from exc
 

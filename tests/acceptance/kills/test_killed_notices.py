@@ -145,8 +145,8 @@ def kill_through(notice: Notice, *, count: int, kills: int) -> None:
     notice.check(count)
 
 
-def test_each_of_600_recipients_has_one_mail_through_8_kills(notice: Callable[[int], Notice]) -> None:
-    kill_through(notice(600), count=600, kills=8)
+def test_each_of_300_recipients_has_one_mail_through_5_kills(notice: Callable[[int], Notice]) -> None:
+    kill_through(notice(300), count=300, kills=5)
 
 
 @pytest.mark.soak

@@ -450,11 +450,8 @@ def test_a_row_that_is_being_run_is_not_run_beside(shop: Callable[..., Any]) -> 
 
 
 def test_runs_for_rows_are_in_nobodys_way(shop: Callable[..., Any]) -> None:
-    slow = (
-        HEAD
-        + ON_ROWS
-        + "schedule: {every: 1h}\nsteps:\n  - run: while test ! -e go; do sleep 0.05; done\n    cwd: .\n    when: row\n"
-    )
+    waits = "  - run: while test ! -e go; do sleep 0.05; done\n    cwd: .\n    timeout: 9h\n    when: row\n"
+    slow = f"{HEAD}{ON_ROWS}schedule: {{every: 1h}}\nsteps:\n{waits}"
     site = shop([], orders=slow)
     write_orders(site, [7])
     site.app.looks.look(site.app.site.routines["orders"])

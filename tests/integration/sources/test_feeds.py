@@ -74,10 +74,10 @@ class Handler(BaseHTTPRequestHandler):
             server.most_at_once[host] = max(server.most_at_once[host], server.at_once[host])
         try:
             server.over.wait(server.wait_seconds)
-            self.answer(server.pages.get(self.path, (404, {}, b"nothing here")))
         finally:
-            with server.lock:
+            with server.lock:  # before the answer: who has it may ask again at once
                 server.at_once[host] -= 1
+        self.answer(server.pages.get(self.path, (404, {}, b"nothing here")))
 
     def answer(self, page: Page | Callable[[Any], None]) -> None:
         if callable(page):
