@@ -109,4 +109,9 @@ CREATE TABLE approvals (
 CREATE TRIGGER notices_failed AFTER UPDATE OF failed_at ON outbox WHEN NEW.failed_at IS NOT NULL BEGIN
   UPDATE notices SET status = 'failed', why = NEW.error WHERE outbox = NEW.id AND status = 'sent';
 END;
+-- What was taken back while it was handed over has gone.
+CREATE TRIGGER notices_sent AFTER UPDATE OF sent_at ON outbox
+WHEN NEW.sent_at IS NOT NULL AND OLD.withdrawn_at IS NOT NULL BEGIN
+  UPDATE notices SET status = 'sent', why = '' WHERE outbox = NEW.id AND status = 'suppressed';
+END;
 """

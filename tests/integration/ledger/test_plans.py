@@ -196,6 +196,7 @@ OWN: dict[str, dict[str, Any]] = {
     "Tickets.write": {"look": TicketLook(routine="nightly", step="audit", at=NOW, source="tickets", changed=(TICKET,))},
     "SeenRows.known": {"digests": (b"a", b"b")},
     "SeenRows.write": {"look": Look(routine="nightly", step="audit", digests=frozenset([b"a", b"b"]))},
+    "Notices.take_back": {"gone": GONE, "contractual": True},
     "Suppressions.add": {"suppressions": (GONE,)},
     "Forgetting.forget_texts": {"names": ["x"]},
 }

@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 import pytest
 
 from opsrunner.app import App
+from opsrunner.model.mail import NewMail
 
 SignedIn = Callable[[str], Any]
 HOSTILE = "<script>alert(1)</script>"
@@ -133,6 +134,14 @@ def test_looking_at_the_way_out_changes_nothing_and_its_button_does(open_app: Ap
     (left,) = open_app.books.suppressions.listed()
     assert (left.address, left.notice, left.by) == ("kari@example.com", "renewals.notice", "recipient")
     assert browser.post(path).status_code == 200
+
+
+def test_who_leaves_does_not_get_what_still_waits(open_app: App, browser: Any) -> None:
+    for notice in ("renewals.notice", "other.notice"):
+        mail = NewMail(to="kari@example.com", subject="x", text="t", bulk=True, series=notice, list_unsubscribe="x")
+        open_app.books.outbox.put([mail], at=open_app.clock.now())
+    browser.post(leave_path(open_app))
+    assert [mail.series for mail in open_app.books.outbox.queued()] == ["other.notice"]
 
 
 def test_a_mail_provider_leaves_for_its_reader_with_one_click(open_app: App, browser: Any) -> None:
