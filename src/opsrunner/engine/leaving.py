@@ -62,7 +62,10 @@ class Leave:
         return Leaver(notice=notice, address=address)
 
     def leave(self, leaver: Leaver, *, at: datetime, address: str) -> None:
-        """Let a recipient leave, and take back what has not left; a second time changes nothing. `address` is where the request came from."""
+        """Let a recipient leave, and take back what has not left; a second time changes nothing.
+
+        `address` is where the request came from.
+        """
         gone = Suppression(address=leaver.address, notice=leaver.notice, why=LEFT, by=RECIPIENT, at=at)
         with self._desk.books.transaction():
             self._desk.books.notices.take_back(gone, contractual=False)

@@ -577,8 +577,23 @@ def test_a_crash_between_two_incidents_tells_nobody_twice(scene: Callable[..., S
     site.look()
     site.restart()
     assert site.look() == 0
-    incident(site)
+    site.app.downtime_acts.open_incident(["web2"], title="Mail on web2 is lost", by=site.by)
     assert site.look() == 2
+
+
+def test_an_incident_that_is_opened_twice_is_one_until_it_ends(scene: Callable[..., Scene]) -> None:
+    site = scene()
+    first = incident(site)
+    site.look()
+    site.house.clock.move(seconds=20)
+    assert incident(site) == site.app.books.downtimes.get(first.id)
+    assert site.look() == 0
+    assert [one.action for one in site.app.books.audit.about(first.name)] == ["open"]
+    elsewhere = site.app.downtime_acts.open_incident(["web1"], title=first.title, by=site.by)
+    site.app.downtime_acts.end(open_incident(site.app.desk, first.id), by=site.by)
+    again = incident(site)
+
+    assert len({first.id, elsewhere.id, again.id}) == 3
 
 
 def test_without_a_file_nothing_is_looked_at(scene: Callable[..., Scene]) -> None:

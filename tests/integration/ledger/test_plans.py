@@ -157,6 +157,7 @@ GONE = Suppression(address="a@example.com", why="x", by="boss", at=NOW)
 TICKET = TicketState(ticket="T1", began_at=NOW, ended_at=NOW)
 OWN: dict[str, dict[str, Any]] = {
     "Downtimes.see": {"new": WINDOW},
+    "Downtimes.open_like": {"new": WINDOW},
     "Downtimes.of_window": {"window": "kernel"},
     "Downtimes.update_plan": {"new": WINDOW, "downtime_id": 1},
     "Downtimes.move": {"one": KNOWN_DOWNTIME, "begins_at": LATER, "ends_at": LATER, "before": (), "said": ""},
