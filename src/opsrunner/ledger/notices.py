@@ -143,6 +143,12 @@ class Notices:
             self._ledger.change(_SILENCE, (clean(gone.why), *values[1:]))
             return self._ledger.change(_TAKE_BACK, values)
 
+    def renamed(self, notice: str) -> str | None:
+        """Return how a notice is called now whose routine had another name; None where that is not so."""
+        routine, _, step = notice.partition(".")
+        row = self._ledger.one("SELECT is_now FROM notice_renames WHERE was = ?", (routine,))
+        return None if row is None else f"{row['is_now']}.{step}"
+
     def between(self, *, since: datetime, until: datetime) -> dict[tuple[str, ToldStatus, str], int]:
         """Return how many rungs were settled in a period, by notice, status and reason."""
         sql = "SELECT notice, status, why, count(*) AS rungs FROM notices WHERE at >= ? AND at < ? GROUP BY 1, 2, 3"
@@ -238,3 +244,11 @@ def rename_notices(ledger: Ledger, old: str, new: str) -> None:
     for table in ("notices", "occasions", "suppressions", "approvals"):
         sql = f"UPDATE OR REPLACE {table} SET notice = ? || substr(notice, ?) WHERE notice >= ? AND notice < ?"  # noqa: S608 (fixed words)
         ledger.change(sql, (new, len(old) + 1, f"{old}.", f"{old}/"))
+    sql = (
+        "UPDATE outbox SET series = ? || substr(series, ?) WHERE series >= ? AND series < ?"
+        " AND bulk = 1 AND sent_at IS NULL AND failed_at IS NULL AND withdrawn_at IS NULL"
+    )
+    ledger.change(sql, (new, len(old) + 1, f"{old}.", f"{old}/"))
+    ledger.change("UPDATE notice_renames SET is_now = ? WHERE is_now = ?", (new, old))
+    ledger.change("DELETE FROM notice_renames WHERE was = ?", (new,))
+    ledger.change("INSERT OR REPLACE INTO notice_renames VALUES (?,?)", (old, new))
