@@ -94,6 +94,7 @@ def list_notices(session: Session, name: str, *, until: str, show: int | None) -
 @click.pass_obj
 def suppress(session: Session, address: str, *, reason: str) -> int:
     """Send no notice to ADDRESS any more, contractual ones included, until `unsuppress`."""
+    from opsrunner.engine.digest_words import plural
     from opsrunner.mail.headers import clean_line
     from opsrunner.model.notice import Suppression
 
@@ -104,11 +105,16 @@ def suppress(session: Session, address: str, *, reason: str) -> int:
         person, now = _staff(session, app), app.clock.now()
         bare = _address(address)
         with app.books.transaction():
-            added = app.books.suppressions.add([Suppression(address=bare, why=why, by=person.id, at=now)])
-            if not added:
+            gone = Suppression(address=bare, why=why, by=person.id, at=now)
+            if not app.books.suppressions.add([gone]):
                 raise Refused(f"{bare} is suppressed already")
+            back = app.books.notices.take_back(gone, contractual=True)
             app.books.audit.add("suppress", f"address {bare}", actor=person.id, at=now, detail=why)
-        _say(session, f"{bare} gets no notices any more.", {"address": bare, "suppressed": True})
+        waiting = (
+            f" {plural(back, 'mail')} that had not left {'is' if back == 1 else 'are'} taken back." if back else ""
+        )
+        view = {"address": bare, "suppressed": True, "taken_back": back}
+        _say(session, f"{bare} gets no notices any more.{waiting}", view)
     return 0
 
 

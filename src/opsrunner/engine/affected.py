@@ -82,8 +82,9 @@ def require_known(hosts: Sequence[str], found: Affected, site: Site) -> None:
 
 def recipients(people: Sequence[Row], *, struck: Sequence[str] = ()) -> tuple[Recipient, ...]:
     """Return people as recipients of a notice, without those who were struck."""
-    left_out = set(struck)
-    return tuple(Recipient(address=one["to"], name=one["name"], row=one) for one in people if one["to"] not in left_out)
+    left_out = {address.lower() for address in struck}
+    told = [one for one in people if one["to"].lower() not in left_out]
+    return tuple(Recipient(address=one["to"], name=one["name"], row=one) for one in told)
 
 
 def service_words(services: Sequence[Row]) -> str:
@@ -131,10 +132,9 @@ def _addresses(text: str) -> tuple[list[str], str]:
         if not word:
             continue
         try:
-            local, _, domain = parse_address(word).address.rpartition("@")
+            found.append(parse_address(word).address.lower())
         except MailFailed:
             return [], f"'{clean_line(word, length=80)}' is no mail address"
-        found.append(f"{local}@{domain.lower()}")
     return list(dict.fromkeys(found)), "" if found else "no mail address"
 
 

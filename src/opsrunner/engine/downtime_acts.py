@@ -107,7 +107,10 @@ class DowntimeActs:
         people: Sequence[Row] = (),
         by: By,
     ) -> Downtime:
-        """Open an incident on hosts; those whom it affects are told at once. `people` are they, as just read."""
+        """Open an incident on hosts; those whom it affects are told at once. `people` are they, as just read.
+
+        One of the same title and hosts that has not ended is returned as it is: whoever presses twice tells once.
+        """
         self._require_staff(by.actor)
         line, began = clean_line(title, length=TITLE_LENGTH), since or by.at
         if not line:
@@ -127,6 +130,8 @@ class DowntimeActs:
             by=by.actor.id,
         )
         with self._desk.books.transaction():
+            if (open_one := self._books.open_like(new)) is not None:
+                return open_one
             row = self._books.see(new, at=by.at)
             self._books.keep_people(row.id, people)
             detail = f"{line} ({', '.join(new.hosts)})"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hmac
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import quote
@@ -12,8 +13,9 @@ from urllib.parse import quote
 from opsrunner.engine.desk import Desk
 from opsrunner.errors import NotFound
 from opsrunner.mail.headers import parse_address
-from opsrunner.model.notice import RECIPIENT, Suppression
+from opsrunner.model.notice import EVERYWHERE, RECIPIENT, Suppression
 from opsrunner.notices.composing import Leaving
+from opsrunner.steps.notice_name import notice_name
 
 LEFT = "left by the link of a mail"
 LONGEST_WORD = 1_200
@@ -62,15 +64,29 @@ class Leave:
         return Leaver(notice=notice, address=address)
 
     def leave(self, leaver: Leaver, *, at: datetime, address: str) -> None:
-        """Let a recipient leave; a second time changes nothing. `address` is where the request came from."""
-        gone = Suppression(address=leaver.address, notice=leaver.notice, why=LEFT, by=RECIPIENT, at=at)
-        with self._desk.books.transaction():
-            if self._desk.books.suppressions.add([gone]):
-                detail = f"{leaver.address} left by the link of a mail"
-                subject = f"notice {leaver.notice}"
-                self._desk.books.audit.add(
-                    "leave notice", subject, actor=RECIPIENT, at=at, detail=detail, address=address
-                )
+        """Let a recipient leave, and take back what has not left; a second time changes nothing.
+
+        `address` is where the request came from.
+        """
+        books = self._desk.books
+        with books.transaction():
+            for notice in self._meant(leaver.notice):
+                gone = Suppression(address=leaver.address, notice=notice, why=LEFT, by=RECIPIENT, at=at)
+                books.notices.take_back(gone, contractual=False)
+                if books.suppressions.add([gone]):
+                    subject, detail = f"notice {notice or leaver.notice}", f"{leaver.address} {LEFT}"
+                    detail += "" if notice else "; it is no longer known, so that all notices are meant"
+                    books.audit.add("leave notice", subject, actor=RECIPIENT, at=at, detail=detail, address=address)
+
+    def _meant(self, notice: str) -> Sequence[str]:
+        """Return which notices a link leaves: routines may be called otherwise by now.
+
+        All of them, where none is known: whoever leaves does not hear the same under another name.
+        """
+        routines = self._desk.site().routines.values()
+        known = {notice_name(one.id, plan.id) for one in routines for plan in one.steps if plan.kind == "notice"}
+        names = (notice, self._desk.books.notices.renamed(notice))
+        return [name for name in names if name in known and name is not None] or [EVERYWHERE]
 
     def _mac(self, said: bytes) -> bytes:
         if not self._key:

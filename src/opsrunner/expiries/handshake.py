@@ -5,7 +5,8 @@ from __future__ import annotations
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -69,6 +70,9 @@ class _Probe:
     def __init__(self, target: Target, *, seconds: float) -> None:
         self._target, self._seconds = target, seconds
         self._over = threading.Event()
+        self._lock = threading.Lock()
+        self._line: socket.socket | None = None
+        self._is_left = False
         self._failure = ""
         self.chain: Sequence[Certificate] = ()
         self.distrust = ""
@@ -79,11 +83,35 @@ class _Probe:
         threading.Thread(target=self._work, daemon=True, name="handshake").start()
         while not self._over.wait(LOOK_SECONDS):
             if stopping.is_set():
+                self._hang_up()
                 raise NoAnswer("stopped", kind="stopped")
             if clock.monotonic() > ends_at:
+                self._hang_up()
                 raise NoAnswer(f"no answer in {self._seconds:g} s", kind="timed_out")
         if self._failure or not self.chain:
             raise NoAnswer(self._failure or "it showed no certificate")
+
+    def _hang_up(self) -> None:
+        """End what the thread waits for: a server that answers byte by byte would keep it for hours."""
+        with self._lock:
+            self._is_left = True
+            if self._line is not None:
+                with suppress(OSError):
+                    self._line.shutdown(socket.SHUT_RDWR)
+
+    @contextmanager
+    def _on_the_line(self, connection: socket.socket) -> Iterator[None]:
+        """Let the connection be hung up on, also while TLS has taken it over. Raises TimeoutError once that is so."""
+        with connection.dup() as line:
+            with self._lock:
+                if self._is_left:
+                    raise TimeoutError
+                self._line = line
+            try:
+                yield
+            finally:
+                with self._lock:
+                    self._line = None
 
     def _work(self) -> None:
         try:
@@ -94,7 +122,7 @@ class _Probe:
             self._failure = refusal(exc)
         except OSError as exc:
             self._failure = _reason(exc, seconds=self._seconds)
-        except UnicodeError:
+        except ValueError:
             self._failure = "its name cannot be looked up"
         finally:
             self._over.set()
@@ -111,7 +139,10 @@ class _Probe:
 
     def _chain(self, context: ssl.SSLContext, *, of_trust: bool) -> list[Certificate]:
         target = self._target
-        with socket.create_connection((target.host, target.port), timeout=self._seconds) as plain:
+        with (
+            socket.create_connection((target.host, target.port), timeout=self._seconds) as plain,
+            self._on_the_line(plain),
+        ):
             begin_tls(plain, target.way)
             with context.wrap_socket(plain, server_hostname=target.host) as connection:
                 return [read_der(der) for der in _shown(connection, of_trust=of_trust)]

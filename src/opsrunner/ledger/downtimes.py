@@ -76,6 +76,12 @@ class Downtimes:
         row = self._ledger.one(sql, (window, to_text(nominal_at)))
         return None if row is None else _downtime(row)
 
+    def open_like(self, new: NewDowntime) -> Downtime | None:
+        """Return the incident of the same title and hosts that has not ended, if there is one."""
+        wanted = (INCIDENT, clean(new.title), set(new.hosts))
+        same = [one for one in self.unclosed() if (one.window, one.title, set(one.hosts)) == wanted]
+        return next((one for one in same if not one.is_over), None)
+
     def unclosed(self) -> list[Downtime]:
         """Return those about which something may still be to do, the first to begin first."""
         rows = self._ledger.all("SELECT * FROM downtimes WHERE closed_at IS NULL ORDER BY +begins_at, +id")

@@ -14,7 +14,7 @@ from opsrunner.ledger.codec import clean, dumps, loads, optional_moment, optiona
 from opsrunner.ledger.database import Ledger
 from opsrunner.ledger.outbox import Outbox
 from opsrunner.model.mail import NewMail
-from opsrunner.model.notice import KnownOccasion, NoticeApproval, Told, ToldStatus
+from opsrunner.model.notice import EVERYWHERE, KnownOccasion, NoticeApproval, Suppression, Told, ToldStatus
 
 _INSERT = """
 INSERT INTO notices(notice, "key", edition, rung, recipient, name, status, due_at, at, why)
@@ -27,6 +27,15 @@ INSERT INTO occasions(notice, "key", edition, at, until_at, since, was_at, row)
 _END = """
 UPDATE occasions SET ended_at = ?, why = ? WHERE notice = ? AND "key" = ? AND ended_at IS NULL
 """
+_UNSENT_TO = """
+bulk = 1 AND sent_at IS NULL AND failed_at IS NULL AND withdrawn_at IS NULL AND lower("to") = ?2
+  AND (?3 OR list_unsubscribe <> '') AND ?5 IN (?4, series)
+"""
+_SILENCE = f"""
+UPDATE notices SET status = 'suppressed', why = ?1
+  WHERE outbox IN (SELECT id FROM outbox WHERE {_UNSENT_TO}) AND status = 'sent'
+"""  # noqa: S608 (fixed words)
+_TAKE_BACK = f"UPDATE outbox SET withdrawn_at = ?1 WHERE {_UNSENT_TO}"  # noqa: S608 (fixed words)
 MOST_TOGETHER = 50
 """More than this in one batch shares its commit with nobody."""
 _TOLD = 'notice, "key", edition, rung, recipient, status, due_at, at, name, why, outbox, id'
@@ -123,6 +132,23 @@ class Notices:
         rows = [(status.value, why, one.id) for one in told]
         self._ledger.insert_many("UPDATE notices SET status = ?, why = ? WHERE id = ?", rows)
 
+    def take_back(self, gone: Suppression, *, contractual: bool) -> int:
+        """Take back the mails that have not left to an address that gets them no more; return how many.
+
+        They are those of all notices, or of one; and with `contractual` also those that nobody leaves by a link.
+        One that is just being handed over goes all the same, and its rung is `sent` again.
+        """
+        values = (to_text(gone.at), gone.address.lower(), contractual, EVERYWHERE, gone.notice)
+        with self._ledger.transaction():
+            self._ledger.change(_SILENCE, (clean(gone.why), *values[1:]))
+            return self._ledger.change(_TAKE_BACK, values)
+
+    def renamed(self, notice: str) -> str | None:
+        """Return how a notice is called now whose routine had another name; None where that is not so."""
+        routine, _, step = notice.partition(".")
+        row = self._ledger.one("SELECT is_now FROM notice_renames WHERE was = ?", (routine,))
+        return None if row is None else f"{row['is_now']}.{step}"
+
     def between(self, *, since: datetime, until: datetime) -> dict[tuple[str, ToldStatus, str], int]:
         """Return how many rungs were settled in a period, by notice, status and reason."""
         sql = "SELECT notice, status, why, count(*) AS rungs FROM notices WHERE at >= ? AND at < ? GROUP BY 1, 2, 3"
@@ -218,3 +244,11 @@ def rename_notices(ledger: Ledger, old: str, new: str) -> None:
     for table in ("notices", "occasions", "suppressions", "approvals"):
         sql = f"UPDATE OR REPLACE {table} SET notice = ? || substr(notice, ?) WHERE notice >= ? AND notice < ?"  # noqa: S608 (fixed words)
         ledger.change(sql, (new, len(old) + 1, f"{old}.", f"{old}/"))
+    sql = (
+        "UPDATE outbox SET series = ? || substr(series, ?) WHERE series >= ? AND series < ?"
+        " AND bulk = 1 AND sent_at IS NULL AND failed_at IS NULL AND withdrawn_at IS NULL"
+    )
+    ledger.change(sql, (new, len(old) + 1, f"{old}.", f"{old}/"))
+    ledger.change("UPDATE notice_renames SET is_now = ? WHERE is_now = ?", (new, old))
+    ledger.change("DELETE FROM notice_renames WHERE was = ?", (new,))
+    ledger.change("INSERT OR REPLACE INTO notice_renames VALUES (?,?)", (old, new))

@@ -106,7 +106,14 @@ CREATE TABLE approvals (
   notice TEXT NOT NULL, fingerprint TEXT NOT NULL, task INTEGER NOT NULL, asked_at TEXT NOT NULL,
   "by" TEXT NOT NULL DEFAULT '', at TEXT, PRIMARY KEY (notice, fingerprint)
 ) WITHOUT ROWID;
+-- How routines with notices were called before: links to leave in old mails say so.
+CREATE TABLE notice_renames (was TEXT PRIMARY KEY, is_now TEXT NOT NULL) WITHOUT ROWID;
 CREATE TRIGGER notices_failed AFTER UPDATE OF failed_at ON outbox WHEN NEW.failed_at IS NOT NULL BEGIN
   UPDATE notices SET status = 'failed', why = NEW.error WHERE outbox = NEW.id AND status = 'sent';
+END;
+-- What was taken back while it was handed over has gone.
+CREATE TRIGGER notices_sent AFTER UPDATE OF sent_at ON outbox
+WHEN NEW.sent_at IS NOT NULL AND OLD.withdrawn_at IS NOT NULL BEGIN
+  UPDATE notices SET status = 'sent', why = '' WHERE outbox = NEW.id AND status = 'suppressed';
 END;
 """

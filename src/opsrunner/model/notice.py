@@ -88,7 +88,7 @@ class Recipient:
     """One address that hears of an occasion, with the row that says why."""
 
     address: str
-    """Normal: lower case in its domain, no name."""
+    """Normal: lower case, no name."""
     name: str = ""
     row: Row = field(default_factory=dict)
 

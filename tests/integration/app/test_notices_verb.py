@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from opsrunner.cli.main import call
+from opsrunner.ledger.books import Books
+from opsrunner.model.mail import NewMail
 
 SITE = """\
 site: Example Hosting
@@ -83,6 +86,17 @@ def test_an_address_is_suppressed_and_let_in_again(site: Path, capsys: pytest.Ca
     assert [(each["state"], each["why"]) for each in notice["coming"]] == [("suppressed", "asked us")]
     assert ask(site, "unsuppress", "kari@example.com", "--as", "boss") == 0
     assert ask(site, "unsuppress", "kari@example.com", "--as", "boss") == 1
+
+
+def test_what_waits_for_a_suppressed_address_is_taken_back(site: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    ask(site, "suppressed")  # makes the ledger
+    with closing(Books.open(next(site.parent.rglob("ledger.db"))).ledger) as ledger:
+        mail = NewMail(to="kari@example.com", subject="x", text="t", bulk=True, series="renewals.notice")
+        Books(ledger).outbox.put([mail], at=datetime.now(UTC))
+    capsys.readouterr()
+    assert ask(site, "suppress", "kari@example.com", "--reason", "asked us", "--as", "boss") == 0
+    said = "kari@example.com gets no notices any more. 1 mail that had not left is taken back."
+    assert said in " ".join(capsys.readouterr().out.split())
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from aiosmtpd.controller import Controller
 from opsrunner.clock import SystemClock
 from opsrunner.errors import NoAnswer
 from opsrunner.expiries.handshake import Shown, shown_by
-from opsrunner.expiries.targets import read_target
+from opsrunner.expiries.targets import Target, read_target
 from opsrunner.testing import FakeClock
 
 from .authority import NOW, Made, TlsServer, context, imap, make, pop3, smtp
@@ -163,6 +163,47 @@ def test_a_server_that_says_nothing_is_left_in_time(serve: Serve) -> None:
     with pytest.raises(NoAnswer, match=r"no answer in 0.5 s"):
         shown_by(read_target(f"127.0.0.1:{server.port}"), clock=SystemClock(), stopping=threading.Event(), seconds=0.5)
     over.set()
+
+
+@pytest.mark.parametrize("way", ["smtp", "tls"])
+def test_a_server_that_answers_without_an_end_is_hung_up_on(serve: Serve, way: str) -> None:
+    """A tarpit: a byte now and then, so that no single wait is too long."""
+    left = threading.Event()
+
+    def drip(connection: socket.socket) -> None:
+        begin = b"" if way == "smtp" else b"\x16\x03\x03\x3f\x00"  # a record of TLS, of which little comes
+        try:
+            connection.sendall(begin)
+            for _ in range(100):
+                connection.sendall(b"2")
+                threading.Event().wait(0.05)
+        except OSError:
+            left.set()
+
+    server = serve(None, drip)
+    with pytest.raises(NoAnswer, match=r"no answer in 0.3 s"):
+        shown_by(
+            read_target(f"{way}://127.0.0.1:{server.port}"),
+            clock=SystemClock(),
+            stopping=threading.Event(),
+            seconds=0.3,
+        )
+    assert left.wait(3)
+    for thread in threading.enumerate():
+        if thread.name == "handshake":
+            thread.join(3)
+            assert not thread.is_alive()
+
+
+def test_a_name_that_cannot_be_one_is_told(serve: Serve) -> None:
+    server = serve(None, lambda one: one.recv(1) and None)
+    with pytest.raises(NoAnswer, match="its name cannot be looked up"):
+        shown_by(
+            Target(host=".localhost", port=server.port, way="tls"),
+            clock=FakeClock(NOW),
+            stopping=threading.Event(),
+            seconds=5,
+        )
 
 
 def test_a_look_ends_with_the_word_to_stop(serve: Serve) -> None:

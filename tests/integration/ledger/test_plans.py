@@ -40,7 +40,7 @@ NOW = datetime(2026, 11, 20, 6, tzinfo=UTC)
 LATER = NOW + timedelta(days=1)
 SMALL = {"approvals", "suppressions", "routines", "holds", "frozen", "requests", "absences", "acceptances",
          "hosts_seen", "host_facts", "digests", "old", "meta", "links", "sessions", "resting_servers", "kept_texts",
-         "looks", "ticket_looks", "sqlite_sequence"}  # fmt: skip
+         "looks", "ticket_looks", "notice_renames", "sqlite_sequence"}  # fmt: skip
 """What is bounded by the site's files, by what people enter, or by retention; `old` are digests."""
 LIVE = {"copies_lying", "outbox_due", "outbox_texts", "tasks_open", "tasks_key", "requests_open"}
 """Indices of what is still to be done: walking over all of that is meant."""
@@ -157,6 +157,7 @@ GONE = Suppression(address="a@example.com", why="x", by="boss", at=NOW)
 TICKET = TicketState(ticket="T1", began_at=NOW, ended_at=NOW)
 OWN: dict[str, dict[str, Any]] = {
     "Downtimes.see": {"new": WINDOW},
+    "Downtimes.open_like": {"new": WINDOW},
     "Downtimes.of_window": {"window": "kernel"},
     "Downtimes.update_plan": {"new": WINDOW, "downtime_id": 1},
     "Downtimes.move": {"one": KNOWN_DOWNTIME, "begins_at": LATER, "ends_at": LATER, "before": (), "said": ""},
@@ -196,6 +197,7 @@ OWN: dict[str, dict[str, Any]] = {
     "Tickets.write": {"look": TicketLook(routine="nightly", step="audit", at=NOW, source="tickets", changed=(TICKET,))},
     "SeenRows.known": {"digests": (b"a", b"b")},
     "SeenRows.write": {"look": Look(routine="nightly", step="audit", digests=frozenset([b"a", b"b"]))},
+    "Notices.take_back": {"gone": GONE, "contractual": True},
     "Suppressions.add": {"suppressions": (GONE,)},
     "Forgetting.forget_texts": {"names": ["x"]},
 }

@@ -378,3 +378,39 @@ def test_a_pass_of_many_stays_linear(books: Books) -> None:
     assert books.outbox.waiting() == 1_200
     later = utc("2026-12-02T08:00") + timedelta(hours=1)
     assert look(books, later.isoformat()[:16], rows).tally == NoticeTally(waiting=1_200)
+
+
+def gone(address: str = KARI, notice: str = NOTICE) -> Suppression:
+    return Suppression(address=address, notice=notice, why="left", by="recipient", at=utc("2026-12-02T09:00"))
+
+
+def test_what_has_not_left_to_who_gets_no_more_is_taken_back(books: Books) -> None:
+    look(books, "2026-12-02T08:00", [domain("a.example", "2026-12-31T12:00", KARI, OLA)])
+    other = NewMail(to=KARI, subject="other", text="t", bulk=True, series="other.notice", list_unsubscribe="x")
+    books.outbox.put([other], at=utc("2026-12-02T08:00"))
+
+    assert books.notices.take_back(gone(), contractual=False) == 0, "nobody leaves what is contractual"
+    assert books.notices.take_back(gone(), contractual=True) == 1
+    assert mails(books) == [f"{OLA} 30d a.example", f"{KARI} other"]
+    assert told(books, "a.example") == [f"1 30d {KARI} suppressed left", f"1 30d {OLA} sent"]
+    assert books.notices.take_back(gone(notice=""), contractual=False) == 1, "of all notices"
+    assert mails(books) == [f"{OLA} 30d a.example"]
+
+
+def test_a_mail_that_was_taken_back_while_it_was_handed_over_was_sent(books: Books) -> None:
+    look(books, "2026-12-02T08:00", [domain("a.example", "2026-12-31T12:00")])
+    (flying,) = books.outbox.queued()
+    books.notices.take_back(gone(KARI.upper()), contractual=True)
+    books.outbox.sent(flying.id, utc("2026-12-02T09:01"))
+
+    assert told(books, "a.example") == [f"1 30d {KARI} sent"]
+
+
+def test_a_mail_that_was_taken_back_and_refused_stays_taken_back(books: Books) -> None:
+    look(books, "2026-12-02T08:00", [domain("a.example", "2026-12-31T12:00")])
+    (flying,) = books.outbox.queued()
+    books.notices.take_back(gone(), contractual=True)
+    books.outbox.retry(flying.id, utc("2026-12-02T09:01"), utc("2026-12-02T09:02"), "451")
+
+    assert books.outbox.due(utc("2026-12-03T09:00")) == []
+    assert told(books, "a.example") == [f"1 30d {KARI} suppressed left"]

@@ -9,6 +9,8 @@ from urllib.parse import urlencode
 import pytest
 
 from opsrunner.app import App
+from opsrunner.engine.planning import Planning
+from opsrunner.model.mail import NewMail
 
 SignedIn = Callable[[str], Any]
 HOSTILE = "<script>alert(1)</script>"
@@ -133,6 +135,48 @@ def test_looking_at_the_way_out_changes_nothing_and_its_button_does(open_app: Ap
     (left,) = open_app.books.suppressions.listed()
     assert (left.address, left.notice, left.by) == ("kari@example.com", "renewals.notice", "recipient")
     assert browser.post(path).status_code == 200
+
+
+def test_who_leaves_does_not_get_what_still_waits(open_app: App, browser: Any) -> None:
+    for notice in ("renewals.notice", "other.notice"):
+        mail = NewMail(to="kari@example.com", subject="x", text="t", bulk=True, series=notice, list_unsubscribe="x")
+        open_app.books.outbox.put([mail], at=open_app.clock.now())
+    browser.post(leave_path(open_app))
+    assert [mail.series for mail in open_app.books.outbox.queued()] == ["other.notice"]
+
+
+def test_a_link_of_an_old_mail_leaves_the_notice_by_its_new_name(open_app: App, browser: Any) -> None:
+    """The word in the mail says the old routine; `renamed_from` may be gone again from its file."""
+    path, routines = leave_path(open_app), open_app.root / "routines"
+    planning = Planning(open_app.books, keep_time=lambda: None)
+    planning.put_in_force(open_app.site.routines, almanac=open_app.desk.almanac(), at=open_app.clock.now())
+    mail = NewMail(
+        to="kari@example.com", subject="x", text="t", bulk=True, series="renewals.notice", list_unsubscribe="x"
+    )
+    open_app.books.outbox.put([mail], at=open_app.clock.now())
+    for old, new in (("renewals", "domain-ends"), ("domain-ends", "ends")):
+        file = routines / f"{new}.yaml"
+        (routines / f"{old}.yaml").rename(file)
+        file.write_text(f"renamed_from: {old}\n{ROUTINE}")
+        open_app.in_force.refresh()
+        planning.put_in_force(open_app.site.routines, almanac=open_app.desk.almanac(), at=open_app.clock.now())
+        file.write_text(ROUTINE)
+        open_app.in_force.refresh()
+    browser.post(path)
+
+    (left,) = open_app.books.suppressions.listed()
+    assert (left.address, left.notice) == ("kari@example.com", "ends.notice")
+    assert open_app.books.outbox.queued() == []
+
+
+def test_a_link_of_a_notice_that_is_gone_leaves_all(open_app: App, browser: Any) -> None:
+    path = leave_path(open_app)
+    (open_app.root / "routines" / "renewals.yaml").unlink()
+    open_app.in_force.refresh()
+    browser.post(path)
+
+    (left,) = open_app.books.suppressions.listed()
+    assert (left.notice, left.by) == ("", "recipient")
 
 
 def test_a_mail_provider_leaves_for_its_reader_with_one_click(open_app: App, browser: Any) -> None:
