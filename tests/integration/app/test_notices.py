@@ -374,6 +374,27 @@ def test_what_is_foretold_can_be_shown_and_says_what_holds_it(told: Open) -> Non
         foresee_notices(own.app.notices, until=own.clock.now(), vault=own.app.vault, name="nothing")
 
 
+def test_an_answer_that_has_not_settled_is_not_asked_for_again(told: Open) -> None:
+    own = told(
+        {"renewals": RENEWALS}, row("a.example", "2026-12-15"), row("b.example", "2026-12-15", "ola@example.com")
+    )
+    own.at("2026-11-21 08:00")
+    (task,) = open_tasks(own)
+    struck = [one["to"] for one in task.rows].index("ola@example.com")
+    boss = own.app.people.named("boss")
+    own.app.ticks.tick(
+        task.id, status=TaskStatus.DONE, evidence=Evidence(), actor=boss, at=own.clock.now(), struck=(struck,)
+    )
+    own.app.books.requests.ask_for_run("renewals", actor="boss", at=own.clock.now())
+    own.work()
+    assert (open_tasks(own), mails(own)) == ([], [])
+    own.clock.move(minutes=1)
+    own.app.books.requests.ask_for_run("renewals", actor="boss", at=own.clock.now())
+    own.work()
+    assert open_tasks(own) == []
+    assert mails(own) == ["kari@example.com a.example runs out in 24 days"]
+
+
 def test_looking_ahead_changes_nothing(told: Open) -> None:
     own = told({"renewals": RENEWALS}, row("a.example", "2026-12-15"))
     before = own.app.books.ledger.version()
