@@ -139,7 +139,7 @@ class NoticeTasks:
             how.append(f"The list names {len(report.held)} of them; {more} more are made in the same way.")
         how += [
             "Strike who is not to hear of it: the others go.",
-            "A change of the template, of the ladder or of who is meant asks again.",
+            "A change of the template, of the ladder, of when or of who is meant asks again.",
             f"Approved mails go with the next run of the routine; at once by `opsrunner run {told.routine.id}`.",
         ]
         title = f"Approve the mails of {told.name}: {report.tally.held} to go"
