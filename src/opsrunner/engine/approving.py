@@ -10,6 +10,7 @@ from opsrunner.engine.downtime_mails import DowntimeMails, Telling
 from opsrunner.engine.downtime_tasks import DowntimeTasks
 from opsrunner.engine.downtime_words import person_row
 from opsrunner.engine.downtimes import expand_hosts
+from opsrunner.engine.source_words import source_words
 from opsrunner.errors import NotFound
 from opsrunner.model.downtime import Downtime
 from opsrunner.model.task import Task, TaskStatus
@@ -78,8 +79,9 @@ class Approving:
             self._books.ask(row, downtime_id=row.id, task=task.id, fingerprint=wanted, people=row.people)
 
     def _fingerprint(self, telling: Telling, window: Window) -> str:
-        hosts = expand_hosts(window.hosts, self._desk.site())
-        about = [window.name, window.about, hosts, [asdict(audience) for audience in window.audience]]
+        site = self._desk.site()
+        audience = [[asdict(one), source_words(site, one.source)] for one in window.audience]
+        about = [window.name, window.about, window.hours, expand_hosts(window.hosts, site), audience]
         return fingerprint(templates=self._mails.templates(telling), ladder=telling.ladder, audience=about)
 
     def _task(self, row: Downtime) -> Task | None:

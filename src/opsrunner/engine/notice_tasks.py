@@ -14,6 +14,7 @@ from opsrunner.engine.desk import Desk
 from opsrunner.engine.digest_words import plural
 from opsrunner.engine.plain_markdown import plain_markdown
 from opsrunner.engine.tasks import BY_CHECK, OUTCOME_LENGTH
+from opsrunner.errors import NotFound
 from opsrunner.mail.headers import clean_line
 from opsrunner.model.outcome import Row
 from opsrunner.model.routine import Routine, StepPlan
@@ -63,7 +64,8 @@ class NoticeTasks:
         wanted = {new.key: new for new in self._wanted(told) if new.key is not None}
         for key, new in wanted.items():
             if key not in opened:
-                self._open(told, new)
+                if not (new.approve_by and self._is_answered(report)):
+                    self._open(told, new)
             elif not new.approve_by:
                 self._desk.books.tasks.renew(opened[key].id, new)
         for key in opened.keys() - wanted.keys():
@@ -89,6 +91,16 @@ class NoticeTasks:
         if new.approve_by:
             report = told.report
             self._desk.books.notices.ask(report.notice, report.fingerprint, task_id=task.id, at=told.at)
+
+    def _is_answered(self, report: NoticeReport) -> bool:
+        """Tell whether the owner has said yes to the list already; until that settles, nobody is asked again."""
+        asked = self._desk.books.notices.approval(report.notice, report.fingerprint)
+        if asked is None or asked.at is not None:
+            return asked is not None
+        try:
+            return self._desk.books.tasks.get(asked.task).status is TaskStatus.DONE
+        except NotFound:  # long done, and forgotten
+            return False
 
     def _close(self, task: Task, outcome: str, *, at: datetime) -> None:
         evidence = Evidence(outcome=clean_line(outcome, length=OUTCOME_LENGTH))
@@ -127,7 +139,7 @@ class NoticeTasks:
             how.append(f"The list names {len(report.held)} of them; {more} more are made in the same way.")
         how += [
             "Strike who is not to hear of it: the others go.",
-            "A change of the template, of the ladder or of who is meant asks again.",
+            "A change of the template, of the ladder, of when or of who is meant asks again.",
             f"Approved mails go with the next run of the routine; at once by `opsrunner run {told.routine.id}`.",
         ]
         title = f"Approve the mails of {told.name}: {report.tally.held} to go"

@@ -10,6 +10,7 @@ from typing import Any
 from opsrunner.engine.desk import Desk
 from opsrunner.engine.leaving import Leave
 from opsrunner.engine.notice_tasks import NoticeTasks
+from opsrunner.engine.source_words import plain_options, source_words
 from opsrunner.errors import NotFound
 from opsrunner.ledger.codec import dumps
 from opsrunner.model.notice import Suppression
@@ -81,12 +82,13 @@ class NoticeHouse:
         return working_moment(moment, calendar=calendar, almanac=almanac, zone=self.desk.site().timezone)
 
     def _audience(self, routine: Routine, name: str) -> object:
-        """Return what a step before is told to look for, or what a source is."""
+        """Return what a step before is told to look for, with the source that it reads; or what a source is."""
+        site = self.desk.site()
         for plan in routine.steps:
             if plan.id == name:
-                return [plan.kind, dumps(_plain(plan.options))]
-        source = self.desk.site().sources.get(name)
-        return None if source is None else [source.kind, dumps(_plain(source.where))]
+                source = source_words(site, str(plan.options.get("source", "")))
+                return [plan.kind, dumps(plain_options(plan.options)), source]
+        return source_words(site, name)
 
 
 def _struck(task: Task, notice: str, *, at: datetime) -> list[Suppression]:
@@ -96,12 +98,3 @@ def _struck(task: Task, notice: str, *, at: datetime) -> list[Suppression]:
         Suppression(address=str(row["to"]), notice=notice, key=str(row["about"]), why=why, by=task.closed_by, at=at)
         for row in rows
     ]
-
-
-def _plain(value: Any) -> Any:
-    """Return options with whatever JSON does not know, such as references to secrets, as text."""
-    if isinstance(value, Mapping):
-        return {str(name): _plain(one) for name, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(one) for one in value]
-    return value if isinstance(value, str | int | float | bool | None) else str(value)

@@ -207,9 +207,13 @@ def open_composer(
 
 
 def notice_fingerprint(options: Options, composer: Composer, means: NoticeMeans) -> str:
-    """Return what an approval of a notice's list is about: its templates, its ladder, and who is told what of."""
-    names = ("source", "of", "where", "sql", "params", "key", "at", "until", "to", "name", "contractual", "reply_to")
-    audience = [{name: getattr(options, name) for name in names}, means.audience_of(options.of or options.source)]
+    """Return what an approval of a notice's list is about: its templates, its ladder, and who is told what of, when."""
+    columns = ("source", "of", "where", "sql", "params", "key", "at", "until", "to", "name")
+    manner = ("contractual", "reply_to", "moved", "late", "hours")
+    audience = [
+        {name: getattr(options, name) for name in (*columns, *manner)},
+        means.audience_of(options.of or options.source),
+    ]
     return fingerprint(templates=composer.sources, ladder=options.rungs, audience=audience)
 
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, overload
 
-from jinja2 import Template
+from jinja2 import Template, meta
+from jinja2.environment import Environment
 
 from opsrunner.errors import ExpressionError
 from opsrunner.templates.environments import FOREIGN, describe_error, has_page, page_environment, page_source, rendered
@@ -21,7 +22,7 @@ class MailPage:
 
     name: str
     sources: tuple[str, ...]
-    """What the files say."""
+    """What the files say, with all that they extend, include and import."""
     subject: Template
     text: Template
     html: Template | None
@@ -51,7 +52,7 @@ def open_mail_page(name: str, *, folders: Sequence[Path], missing_ok: bool = Fal
     first, _, rest = source.partition("\n")
     if not first.startswith(_SUBJECT):
         raise ExpressionError(f"{plain}:1: the first line must be 'Subject: …'")
-    sources, html = [source], None
+    sources, html = page_texts(environment, plain, folders), None
     try:
         subject = environment.from_string(first.removeprefix(_SUBJECT).strip())
         text = environment.from_string(rest.lstrip("\n"))
@@ -59,9 +60,33 @@ def open_mail_page(name: str, *, folders: Sequence[Path], missing_ok: bool = Fal
         raise ExpressionError(f"{plain}: {describe_error(exc, source=source)}") from exc
     if has_page(rich, folders):
         environment = page_environment(folders, html=True)
-        sources.append(page_source(environment, rich, folders))
+        sources += page_texts(environment, rich, folders)
         try:
             html = environment.get_template(rich)
         except FOREIGN as exc:
-            raise ExpressionError(f"{rich}: {describe_error(exc, source=sources[-1])}") from exc
+            said = page_source(environment, rich, folders)
+            raise ExpressionError(f"{rich}: {describe_error(exc, source=said)}") from exc
     return MailPage(name=name, sources=tuple(sources), subject=subject, text=text, html=html)
+
+
+def page_texts(environment: Environment, name: str, folders: Sequence[Path]) -> list[str]:
+    """Return what a template says, and after it each one that it is made of, in the order in which they are named.
+
+    Raises NotFound where it is not there itself, and ExpressionError where one names another by what data say: who
+    approves its text could not be asked again when that changes.
+    """
+    texts: dict[str, str] = {}
+    left = [name]
+    while left:
+        one = left.pop(0)
+        if one in texts or (one != name and not has_page(one, folders)):
+            continue  # what is not there is told when the mail is made, unless it may be missing
+        source = texts[one] = page_source(environment, one, folders)
+        try:
+            named = list(meta.find_referenced_templates(environment.parse(source)))
+        except FOREIGN as exc:
+            raise ExpressionError(f"{one}: {describe_error(exc, source=source)}") from exc
+        if None in named:
+            raise ExpressionError(f"{one}: a mail names what it extends, includes or imports in plain words")
+        left += [other for other in named if other is not None]
+    return list(texts.values())

@@ -374,6 +374,72 @@ def test_what_is_foretold_can_be_shown_and_says_what_holds_it(told: Open) -> Non
         foresee_notices(own.app.notices, until=own.clock.now(), vault=own.app.vault, name="nothing")
 
 
+def test_an_answer_that_has_not_settled_is_not_asked_for_again(told: Open) -> None:
+    own = told(
+        {"renewals": RENEWALS}, row("a.example", "2026-12-15"), row("b.example", "2026-12-15", "ola@example.com")
+    )
+    own.at("2026-11-21 08:00")
+    (task,) = open_tasks(own)
+    struck = [one["to"] for one in task.rows].index("ola@example.com")
+    boss = own.app.people.named("boss")
+    own.app.ticks.tick(
+        task.id, status=TaskStatus.DONE, evidence=Evidence(), actor=boss, at=own.clock.now(), struck=(struck,)
+    )
+    own.app.books.requests.ask_for_run("renewals", actor="boss", at=own.clock.now())
+    own.work()
+    assert (open_tasks(own), mails(own)) == ([], [])
+    own.clock.move(minutes=1)
+    own.app.books.requests.ask_for_run("renewals", actor="boss", at=own.clock.now())
+    own.work()
+    assert open_tasks(own) == []
+    assert mails(own) == ["kari@example.com a.example runs out in 24 days"]
+
+
+JOINED = """\
+  both:
+    tables: [domains]
+    query: SELECT * FROM domains WHERE status = 'active'
+"""
+BY_STEP = "  - query: {source: both}\n    id: due\n  - notice:\n      of: due\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new"),
+    [
+        ("reports/letter.txt.j2", "Dear", "Dearest"),
+        ("reports/greeting.html.j2", "Yours", "Ours"),
+        ("opsrunner.yaml", "status = 'active'", "status <> 'active'"),
+        ("opsrunner.yaml", "csv: domains.csv", "csv: others.csv"),
+        ("routines/renewals.yaml", "live: true", "live: true\n      hours: business"),
+        ("routines/renewals.yaml", "live: true", "live: true\n      late: 2d"),
+        ("routines/renewals.yaml", "live: true", "live: true\n      moved: tell"),
+    ],
+)
+def test_what_is_behind_a_list_asks_again_when_it_changes(told: Open, name: str, old: str, new: str) -> None:
+    routine = RENEWALS.replace("  - notice:\n      source: domains\n      where: {status: active}\n", BY_STEP)
+    own = told({"renewals": routine}, row("a.example", "2026-12-15"), site=SITE + JOINED)
+    own.write("reports/renewal.txt.j2", "Subject: Soon\n{% extends 'letter.txt.j2' %}{% block said %}Hm{% endblock %}")
+    own.write("reports/letter.txt.j2", "Dear {{ name }}, {% block said %}{% endblock %}\n")
+    own.write("reports/renewal.html.j2", "<p>Hm</p>{% include 'greeting.html.j2' %}\n")
+    own.write("reports/greeting.html.j2", "<p>Yours</p>\n")
+
+    def standing() -> str:
+        (one,) = foresee_notices(own.app.notices, until=own.clock.now(), vault=own.app.vault)
+        assert not one.problem
+        return one.standing
+
+    own.at("2026-11-21 08:00")
+    approve(own)
+    assert standing() == "live"
+    text = (own.root / name).read_text(encoding="utf-8")
+    assert old in text
+    own.write("others.csv", domains())
+    own.write(name, text.replace(old, new))
+    own.clock.move(minutes=1)
+    own.work()
+    assert standing() == "waits for approval"
+
+
 def test_looking_ahead_changes_nothing(told: Open) -> None:
     own = told({"renewals": RENEWALS}, row("a.example", "2026-12-15"))
     before = own.app.books.ledger.version()
