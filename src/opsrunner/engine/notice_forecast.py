@@ -202,7 +202,7 @@ class _Forecast:
                     occasion,
                     recipient,
                     edition=edition,
-                    heard=heard_by(mine, edition=edition.edition),
+                    heard=heard_by(mine, edition=edition),
                     rules=rules,
                     ahead=ahead,
                     tells_moves=tells_moves,

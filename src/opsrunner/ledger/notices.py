@@ -21,8 +21,8 @@ INSERT INTO notices(notice, "key", edition, rung, recipient, name, status, due_a
   VALUES (?,?,?,?,?,?,?,?,?,?) ON CONFLICT DO NOTHING
 """
 _BEGIN = """
-INSERT INTO occasions(notice, "key", edition, at, until_at, since, was_at, row)
-  VALUES (?,?,?,?,?,?,?,?) ON CONFLICT DO NOTHING
+INSERT INTO occasions(notice, "key", edition, at, until_at, since, was_at, row, heard_from)
+  VALUES (?,?,?,?,?,?,?,?,?) ON CONFLICT DO NOTHING
 """
 _END = """
 UPDATE occasions SET ended_at = ?, why = ? WHERE notice = ? AND "key" = ? AND ended_at IS NULL
@@ -39,7 +39,7 @@ _TAKE_BACK = f"UPDATE outbox SET withdrawn_at = ?1 WHERE {_UNSENT_TO}"  # noqa: 
 MOST_TOGETHER = 50
 """More than this in one batch shares its commit with nobody."""
 _TOLD = 'notice, "key", edition, rung, recipient, status, due_at, at, name, why, outbox, id'
-_OCCASION = '"key", edition, at, until_at, since, was_at, row, ended_at, why'
+_OCCASION = '"key", edition, at, until_at, since, was_at, row, ended_at, why, heard_from'
 _STATUSES = {status.value: status for status in ToldStatus}
 _OF_KEYS = 'notice = ? AND "key" IN (SELECT value FROM json_each(?))'
 
@@ -209,7 +209,7 @@ def _plain(told: Told) -> Sequence[Any]:
 
 def _plain_occasion(notice: str, one: KnownOccasion) -> Sequence[Any]:
     moments = (to_text(one.at), optional_text(one.until), to_text(one.since), optional_text(one.was_at))
-    return (notice, one.key, one.edition, *moments, dumps(one.row))
+    return (notice, one.key, one.edition, *moments, dumps(one.row), one.heard_from)
 
 
 @lru_cache(maxsize=4096)
@@ -225,7 +225,7 @@ def _told(row: Iterable[Any]) -> Told:
 
 
 def _occasion(row: Iterable[Any]) -> KnownOccasion:
-    key, edition, at, until, since, was_at, said, ended_at, why = row
+    key, edition, at, until, since, was_at, said, ended_at, why, heard_from = row
     return KnownOccasion(
         key,
         edition,
@@ -236,6 +236,7 @@ def _occasion(row: Iterable[Any]) -> KnownOccasion:
         loads(said),
         None if ended_at is None else _moment(ended_at),
         why,
+        heard_from,
     )
 
 

@@ -118,11 +118,13 @@ class KnownOccasion(NamedTuple):
     since: datetime
     """When this edition was first seen."""
     was_at: datetime | None = None
-    """The moment of the edition before."""
+    """The moment of the edition before, where this one began because that was moved; None where it began anew."""
     row: Row = MappingProxyType({})
     """The first recipient's row, where those are told who had heard of what is cancelled."""
     ended_at: datetime | None = None
     why: str = ""
+    heard_from: int = 1
+    """The first edition of which what was heard still holds: what ended and comes back another time begins anew."""
 
 
 class Told(NamedTuple):

@@ -9,7 +9,7 @@ from opsrunner.ledger.notices import NoticeBatch, Telling
 from opsrunner.model.notice import CANCELLED, MOVED, KnownOccasion, Occasion, Recipient, Suppression, Told, ToldStatus
 from opsrunner.notices.desk import PassDesk
 from opsrunner.notices.due import TOO_LATE, Judged, RungMoment, Verdict, is_settled, judge
-from opsrunner.notices.editions import Heard, edition_of, has_passed, heard_by
+from opsrunner.notices.editions import Heard, edition_of, has_passed, heard_by, is_moved
 from opsrunner.notices.messages import NOT_SEEN, Message
 from opsrunner.notices.silence import why_silent
 
@@ -61,7 +61,7 @@ class Batch:
         occasion = Occasion(notice=self._settings.notice, key=known.key, at=known.at, until=known.until)
         for key, address in mine:
             told = self._told[key, address]
-            heard = heard_by(told, edition=known.edition)
+            heard = heard_by(told, edition=known)
             has_heard = heard.before or any(one.status.reached for one in told if one.edition == known.edition)
             if CANCELLED not in heard.told and has_heard:
                 recipient = Recipient(address=address, name=told[-1].name, row=known.row)
@@ -95,7 +95,7 @@ class Batch:
 
     def _take(self, occasion: Occasion, recipient: Recipient, edition: KnownOccasion) -> None:
         told = self._told.get((occasion.key, recipient.address), ())
-        heard = heard_by(told, edition=edition.edition)
+        heard = heard_by(told, edition=edition)
         moments = self._desk.moments(occasion)
         if moments and moments[-1].due_at > self._now:
             self._waiting += 1
@@ -138,7 +138,7 @@ class Batch:
         """Tell whether a recipient heard of an earlier edition and not yet of the change."""
         if not self._settings.tells_moves or self._settings.holds or self._desk.watcher is not None:
             return False
-        return bool(heard.before) and MOVED not in heard.told and not has_passed(edition, now=self._now)
+        return is_moved(edition, heard, now=self._now)
 
     def _settle(self, judged: Judged, occasion: Occasion, recipient: Recipient, *, edition: int) -> None:
         moment = judged.moment

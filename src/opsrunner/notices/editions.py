@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from opsrunner.model.notice import CANCELLED, KnownOccasion, Occasion, Told
+from opsrunner.model.notice import CANCELLED, MOVED, KnownOccasion, Occasion, Told
 from opsrunner.model.outcome import Row
 
 
@@ -28,34 +28,52 @@ def edition_of(occasion: Occasion, known: KnownOccasion | None, *, now: datetime
 
     `row` is kept with a new edition.
     """
-    if known is not None and known.ended_at is None and (known.at, known.until) == (occasion.at, occasion.until):
+    if known is None:
+        return KnownOccasion(key=occasion.key, edition=1, at=occasion.at, until=occasion.until, since=now, row=row)
+    is_live, is_same = known.ended_at is None, (known.at, known.until) == (occasion.at, occasion.until)
+    if is_live and is_same:
         return known
+    edition = known.edition + 1
     return KnownOccasion(
         key=occasion.key,
-        edition=known.edition + 1 if known else 1,
+        edition=edition,
         at=occasion.at,
         until=occasion.until,
         since=now,
-        was_at=known.at if known else None,
+        was_at=known.at if is_live else None,
         row=row,
+        heard_from=known.heard_from if is_live or is_same else edition,
     )
 
 
-def heard_by(told: Sequence[Told], *, edition: int) -> Heard:
+def heard_by(told: Sequence[Told], *, edition: KnownOccasion) -> Heard:
     """Return what one recipient heard; `told` is all that was settled for that recipient, in the order of writing.
 
-    What was told of an edition that was then cancelled holds no longer.
+    What was told of an edition that was then cancelled holds no longer, nor what was told of one that ended where this
+    one is about another time.
     """
     mine: dict[str, datetime] = {}
     before: set[str] = set()
     for one in told:
-        if one.edition == edition:
+        if one.edition < edition.heard_from:
+            continue
+        if one.edition == edition.edition:
             mine[one.rung] = one.due_at
         elif one.rung == CANCELLED:
             before.clear()
         elif one.status.reached:
             before.add(one.rung)
     return Heard(told=mine, before=frozenset(before) if before else NOTHING)
+
+
+def is_moved(edition: KnownOccasion, heard: Heard, *, now: datetime) -> bool:
+    """Tell whether somebody heard of an earlier edition, and not yet that its moments changed."""
+    return (
+        edition.was_at is not None
+        and bool(heard.before)
+        and MOVED not in heard.told
+        and not has_passed(edition, now=now)
+    )
 
 
 def has_passed(known: KnownOccasion, *, now: datetime) -> bool:

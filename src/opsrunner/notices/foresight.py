@@ -9,7 +9,7 @@ from datetime import datetime
 
 from opsrunner.model.notice import MOVED, KnownOccasion, Occasion, Recipient
 from opsrunner.notices.due import Rules, RungMoment, Verdict, judge, moments_of
-from opsrunner.notices.editions import Heard, has_passed
+from opsrunner.notices.editions import Heard, is_moved
 from opsrunner.notices.messages import Message
 
 
@@ -55,8 +55,7 @@ def foresee(
     """Yield the mails that one recipient gets of an occasion, by the passes to come, in their order."""
     told = dict(heard.told)
     first = ahead.first_at(ahead.now)
-    is_moved = tells_moves and bool(heard.before) and MOVED not in told
-    if is_moved and first is not None and not has_passed(edition, now=first):
+    if tells_moves and first is not None and is_moved(edition, heard, now=first):
         moved = Message(occasion=occasion, recipient=recipient, rung=MOVED, due_at=first, change=MOVED)
         yield Foreseen(message=moved, goes_at=first)
         told[MOVED] = first

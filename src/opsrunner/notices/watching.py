@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from opsrunner.errors import StepFailed
 from opsrunner.model.notice import Ladder
 from opsrunner.model.outcome import Row
+from opsrunner.notices.due import Rules, moments_of
 from opsrunner.notices.messages import Message
 
 _SHORTEST_LOOK_BACK = timedelta(days=7)
+_INSTANT = timedelta(microseconds=1)
+_LAST = datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,11 +29,11 @@ class LogColumns:
 
 
 class MailLog:
-    """The mails that went, by recipient. A mail counts for a rung that was due by then, or not much later."""
+    """The mails that went, by recipient. Each proves one rung of an occasion at most."""
 
-    def __init__(self, *, within: timedelta, words_of: Callable[[Message], str]) -> None:
-        """`words_of` gives what the subject of a rung's mail has to hold; '' takes any subject."""
-        self._within, self._words_of = within, words_of
+    def __init__(self, *, within: timedelta, words_of: Callable[[Message], str], rules: Rules) -> None:
+        """`words_of` gives what the subject of a rung's mail has to hold; where it gives no word, nothing is proven."""
+        self._within, self._words_of, self._rules = within, words_of, rules
         self._sent: dict[str, list[tuple[datetime, str]]] = defaultdict(list)
 
     def read(self, rows: Iterable[Row], columns: LogColumns) -> None:
@@ -49,12 +53,47 @@ class MailLog:
 
     def went(self, message: Message, *, now: datetime) -> bool | None:
         """Tell whether the mail of a rung went; None while it still may."""
-        words = self._words_of(message).casefold()
-        earliest, latest = message.due_at - self._within, message.due_at + self._within
+        holds = whole_words(self._words_of(message))
+        earliest, latest, end = self._span(message)
         for sent_at, subject in self._sent.get(message.recipient.address, ()):
-            if sent_at >= earliest and words in subject:
+            if earliest <= sent_at < end and holds(subject):
                 return True
         return None if now <= latest else False
+
+    def _span(self, message: Message) -> tuple[datetime, datetime, datetime]:
+        """Return from when on a mail counts for a rung, when it is missed, and from when on it counts no more.
+
+        Rungs beside each other share no moment: what goes late for the one is not what goes early for the next.
+        """
+        due_at, occasion = message.due_at, message.occasion
+        all_due = {
+            moment.due_at
+            for at in (due_at - _INSTANT, due_at)  # of a rung that comes again and again, the one before and the next
+            for moment in moments_of(self._rules, at=occasion.at, until=occasion.until, now=at)
+        }
+        before = max((one for one in all_due if one < due_at), default=None)
+        after = min((one for one in all_due if one > due_at), default=None)
+        early = self._within if before is None else min(self._within, (due_at - before) / 2)
+        if after is None:
+            return due_at - early, due_at + self._within, _LAST
+        late = min(self._within, (after - due_at) / 2)
+        return due_at - early, due_at + late, after - late
+
+
+def has_words(text: str) -> bool:
+    """Tell whether a text says anything that a subject could be asked for."""
+    return any(sign.isalnum() for sign in text)
+
+
+def whole_words(text: str) -> Callable[[str], bool]:
+    """Return what tells whether a subject, in small letters, holds a text as whole words.
+
+    12 is not in 1234, and neither a.example nor example.com in a.example.com; a full stop behind it ends a sentence.
+    """
+    if not has_words(text):
+        return lambda _subject: False
+    found = re.compile(rf"(?<!\w)(?<![\w-][.-]){re.escape(text.strip().casefold())}(?!\w)(?![.-]+\w)")
+    return lambda subject: found.search(subject) is not None
 
 
 def look_back(ladder: Ladder, *, within: timedelta) -> timedelta:

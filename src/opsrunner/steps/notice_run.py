@@ -22,7 +22,7 @@ from opsrunner.notices.messages import Message, NoticeProblem, NoticeSettings
 from opsrunner.notices.passing import BATCH, NoticePass
 from opsrunner.notices.reporting import NoticeReport
 from opsrunner.notices.rows import NoticeColumns, RowReader
-from opsrunner.notices.watching import LogColumns, MailLog, look_back
+from opsrunner.notices.watching import LogColumns, MailLog, has_words, look_back
 from opsrunner.secrets import Vault
 from opsrunner.steps.base import Means, StepCall
 from opsrunner.steps.notice import LogOptions, Options
@@ -82,12 +82,16 @@ class _NoticeRun:
         rows, count = self._rows(), 0
         while batch := list(islice(rows, BATCH)):
             if not count:
-                _require_columns(batch[0], columns)
+                _require_columns(batch[0], (*columns.all, *filter(None, [self._looked_for])))
             count += len(batch)
             self._time.require()
             occasions: list[Occasion] = []
             for row in batch:
                 key, occasion, problems = reader.read(row)
+                if occasion is not None and self._looked_for and not has_words(_said(row, self._looked_for)):
+                    first = next((one.address for one in occasion.recipients), "")
+                    said = f"the row says no {self._looked_for}, by which its mail is looked for"
+                    occasion, problems = None, [*problems, NoticeProblem(key=key, to=first, problem=said)]
                 for problem in problems:
                     desk.unknown(problem)
                 if occasion is None:
@@ -96,6 +100,12 @@ class _NoticeRun:
                     occasions.append(occasion)
             passing.take(occasions)
         return count
+
+    @property
+    def _looked_for(self) -> str:
+        """The column whose text another's mail has in its subject; '' where the notice itself sends."""
+        log = self._options.log
+        return (log.subject_has or self._options.key) if log is not None else ""
 
     def _rows_are_whole(self) -> bool:
         """Tell whether a row that did not come is no more: not where the step that gives them was passed over."""
@@ -161,8 +171,8 @@ class _NoticeRun:
 
     def _mail_log(self, log: LogOptions) -> MailLog:
         within = timedelta(seconds=log.within)
-        column = log.subject_has or self._options.key
-        mails = MailLog(within=within, words_of=lambda message: str(message.recipient.row.get(column) or ""))
+        column = self._looked_for
+        mails = MailLog(within=within, words_of=lambda message: _said(message.recipient.row, column), rules=self._rules)
         source = _source(log.source, self._means)
         since = self._now - look_back(self._rules.ladder, within=within)
         typed = {one.name for one in source.columns if one.type == "moment"}
@@ -234,12 +244,17 @@ def _source(name: str, means: Means) -> Source:
     return source
 
 
-def _require_columns(row: Row, columns: NoticeColumns) -> None:
+def _require_columns(row: Row, columns: Sequence[str]) -> None:
     """Raise StepFailed where a row has not even the columns: that is a mistake of the file, not of the data."""
-    for name in columns.all:
+    for name in columns:
         if name not in row:
             hint = nearest(name, row) or f"; there are: {', '.join(row)}"
             raise StepFailed(f"the rows have no column '{name}'{hint}", permanent=True)
+
+
+def _said(row: Row, column: str) -> str:
+    value = row.get(column)
+    return "" if value is None else str(value)
 
 
 def _nothing_to_send(_message: Message) -> Any:

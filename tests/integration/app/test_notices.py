@@ -277,6 +277,23 @@ def test_a_log_that_says_no_moment_is_a_mistake_and_loses_nothing(told: Open) ->
     assert own.app.books.notices.live_keys("watch.notice") == []
 
 
+def test_a_row_without_the_word_to_look_for_is_never_proven(told: Open) -> None:
+    watch = WATCH.replace("subject_has: domain", "subject_has: name")
+    rows = [("a.example", "", "kari@example.com", "2026-12-22", "active")]
+    own = told({"watch": watch}, *rows, site=SITE.replace("name: text,", "name: text?,"))
+    own.write("mail_log.csv", "to,subject,sent_at\nkari@example.com,Your invoice,2026-11-22T03:00\n")
+    own.at("2026-11-22 08:00")
+    assert (outcome(own, "watch").status, outcome(own, "watch").facts["watched"]) == (StepStatus.WARNING, 0)
+    (only,) = outcome(own, "watch").rows
+    assert only["message"] == "a.example: the row says no name, by which its mail is looked for"
+
+
+def test_a_column_to_look_for_that_is_not_there_is_named(told: Open) -> None:
+    own = told({"watch": WATCH.replace("subject_has: domain", "subject_has: domian")}, row("a.example", "2026-12-22"))
+    own.at("2026-11-22 08:00")
+    assert outcome(own, "watch").message == "the rows have no column 'domian', did you mean 'domain'?"
+
+
 def test_many_lost_reminders_are_one_task(told: Open) -> None:
     rows = [row(f"d{number}.example", "2026-12-22", f"c{number}@example.com") for number in range(30)]
     own = told({"watch": WATCH}, *rows)

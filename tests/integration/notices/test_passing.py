@@ -220,6 +220,26 @@ def test_what_is_cancelled_and_comes_back_is_told_again(books: Books) -> None:
     assert mails(books) == [f"{KARI} 7d w", f"{KARI} cancelled w", f"{KARI} 7d w"]
 
 
+def test_what_ended_and_comes_back_another_month_begins_anew(books: Books) -> None:
+    """Nobody is told that it moved, and no rung of the old one stands for one of the new."""
+    words = ["7d", "24h"]
+    look(books, "2026-12-03T13:00", [domain("w", "2026-12-10T12:00")], words=words, tells=True)
+    look(books, "2026-12-09T13:00", [domain("w", "2026-12-10T12:00")], words=words, tells=True)
+    look(books, "2026-12-10T13:00", [], words=words, tells=True)
+    for now in ("2027-01-03T13:00", "2027-01-03T14:00", "2027-01-09T13:00"):
+        look(books, now, [domain("w", "2027-01-10T12:00")], words=words, tells=True)
+    assert mails(books) == [f"{KARI} 7d w", f"{KARI} 24h w"] * 2
+
+
+def test_what_was_gone_for_a_while_and_is_as_it_was_says_nothing_again(books: Books) -> None:
+    window = domain("w", "2026-12-10T12:00")
+    look(books, "2026-12-03T13:00", [window], words=["7d", "24h"])
+    look(books, "2026-12-03T14:00", [], words=["7d", "24h"])
+    for now in ("2026-12-03T15:00", "2026-12-03T16:00"):
+        look(books, now, [window], words=["7d", "24h"], tells=True)
+    assert mails(books) == [f"{KARI} 7d w"]
+
+
 def test_what_is_over_is_not_cancelled(books: Books) -> None:
     look(books, "2026-12-03T13:00", [domain("w", "2026-12-10T12:00", KARI)], words=["7d"], tells=True)
     look(books, "2026-12-10T13:00", [], words=["7d"], tells=True)
