@@ -142,21 +142,28 @@ def unsuppress(session: Session, address: str) -> int:
 @site_options
 @click.pass_obj
 def suppressed(session: Session) -> int:
-    """Show the addresses that get no notices, or none of one."""
+    """Show the addresses that get no notices, none of one, or none about one thing."""
     from opsrunner.cli.screen import Column
     from opsrunner.schedules.day_names import moment_words
 
     with session.opened() as app:
-        zone, found = ZoneInfo(app.site.timezone), app.books.suppressions.listed()
+        zone, found = ZoneInfo(app.site.timezone), app.books.suppressions.listed(at=app.clock.now())
         if session.as_json:
             session.print_json([vars(one) for one in found])
             return 0
         if not found:
             session.screen.line("No address is suppressed.")
             return 0
-        columns = [Column(title=title) for title in ("address", "of", "since", "by")]
+        columns = [Column(title=title) for title in ("address", "of", "since", "until", "by")]
         rows = [
-            (one.address, one.notice or "all notices", moment_words(one.at, zone=zone), one.by, one.why)
+            (
+                one.address,
+                f"{one.notice}: {one.key}" if one.key else one.notice or "all notices",
+                moment_words(one.at, zone=zone),
+                moment_words(one.until, zone=zone) if one.until else "",
+                one.by,
+                one.why,
+            )
             for one in found
         ]
         session.screen.table([*columns, Column(title="why", grows=True)], rows)

@@ -207,9 +207,11 @@ class _Forecast:
                     ahead=ahead,
                     tells_moves=tells_moves,
                 )
-                why = why_silent(silent.get(recipient.address, ()), occasion.key)
-                own = state if why is None else "suppressed"
-                self._coming += [replace(one, state=own, why=why or "") for one in found]
+                of = silent.get(recipient.address, ())
+                for one in found:
+                    why = why_silent(of, occasion.key, at=one.goes_at)
+                    own = state if why is None else "suppressed"
+                    self._coming.append(replace(one, state=own, why=why or ""))
         if len(self._coming) > MOST_FORESEEN:
             raise StepFailed(f"more than {MOST_FORESEEN:,} mails; look less far ahead", permanent=True)
 

@@ -31,6 +31,8 @@ MOST_TEXTS = 20
 MOST_NAMED = 40
 TITLE_LENGTH, TEXT_LENGTH = 200, 2_000
 UNKNOWN, LOST, APPROVE = "unknown", "lost", "approve"
+ENDS = "ends"
+"""Until when a strike counts, row by row, in the row that a list's task is about."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,7 +140,7 @@ class NoticeTasks:
         if more > 0:
             how.append(f"The list names {len(report.held)} of them; {more} more are made in the same way.")
         how += [
-            "Strike who is not to hear of it: the others go.",
+            "Strike who is not to hear of it, until it is over: the others go.",
             "A change of the template, of the ladder, of when or of who is meant asks again.",
             f"Approved mails go with the next run of the routine; at once by `opsrunner run {told.routine.id}`.",
         ]
@@ -148,7 +150,7 @@ class NoticeTasks:
             f"{APPROVE} {report.fingerprint}",
             title=title,
             how="\n\n".join(how),
-            row={"held": report.tally.held, "coming": len(report.coming)},
+            row={"held": report.tally.held, "coming": len(report.coming), ENDS: [one.useful_until for one in shown]},
             rows=rows,
             approve_by="owner",
         )

@@ -9,7 +9,7 @@ from typing import Any
 
 from opsrunner.engine.desk import Desk
 from opsrunner.engine.leaving import Leave
-from opsrunner.engine.notice_tasks import NoticeTasks
+from opsrunner.engine.notice_tasks import ENDS, NoticeTasks
 from opsrunner.engine.source_words import plain_options, source_words
 from opsrunner.errors import NotFound
 from opsrunner.ledger.codec import dumps
@@ -93,8 +93,20 @@ class NoticeHouse:
 
 def _struck(task: Task, notice: str, *, at: datetime) -> list[Suppression]:
     why = f"struck from the list by {task.closed_by}"
-    rows = [task.rows[position] for position in task.struck]
+    ends = (task.row or {}).get(ENDS, ())
     return [
-        Suppression(address=str(row["to"]), notice=notice, key=str(row["about"]), why=why, by=task.closed_by, at=at)
-        for row in rows
+        Suppression(
+            address=str(row["to"]),
+            notice=notice,
+            key=str(row["about"]),
+            why=why,
+            by=task.closed_by,
+            at=at,
+            until=_moment(ends[position]) if position < len(ends) else None,
+        )
+        for position, row in ((position, task.rows[position]) for position in task.struck)
     ]
+
+
+def _moment(end: Any) -> datetime | None:
+    return datetime.fromisoformat(end) if isinstance(end, str) else end

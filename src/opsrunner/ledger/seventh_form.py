@@ -100,7 +100,7 @@ CREATE UNIQUE INDEX occasions_live ON occasions(notice, "key") WHERE ended_at IS
 CREATE INDEX occasions_ended ON occasions(ended_at) WHERE ended_at IS NOT NULL;
 CREATE TABLE suppressions (
   id INTEGER PRIMARY KEY AUTOINCREMENT, address TEXT NOT NULL, notice TEXT NOT NULL, "key" TEXT NOT NULL,
-  why TEXT NOT NULL, "by" TEXT NOT NULL, at TEXT NOT NULL, lifted_at TEXT
+  why TEXT NOT NULL, "by" TEXT NOT NULL, at TEXT NOT NULL, until_at TEXT, lifted_at TEXT
 );
 CREATE UNIQUE INDEX suppressions_live ON suppressions(address, notice, "key") WHERE lifted_at IS NULL;
 CREATE TABLE approvals (

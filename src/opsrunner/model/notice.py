@@ -156,6 +156,12 @@ class Suppression:
     by: str
     """A person, or `recipient`: who left by the link of a mail; contractual notices go on."""
     at: datetime
+    until: datetime | None = None
+    """When it counts no more, as what it is about is over then; None: as long as nobody lifts it."""
+
+    def counts(self, at: datetime) -> bool:
+        """Tell whether it holds at a moment."""
+        return self.until is None or at < self.until
 
 
 @dataclass(frozen=True, kw_only=True)

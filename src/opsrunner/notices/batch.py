@@ -151,7 +151,7 @@ class Batch:
             self._put(message, edition=edition, status=ToldStatus.MISSED, why=judged.why)
 
     def _send(self, message: Message, *, edition: int) -> None:
-        why = why_silent(self._suppressed.get(message.recipient.address, ()), message.occasion.key)
+        why = why_silent(self._suppressed.get(message.recipient.address, ()), message.occasion.key, at=self._now)
         if why is not None:
             if not self._settings.holds:
                 self._put(message, edition=edition, status=ToldStatus.SUPPRESSED, why=why)

@@ -77,6 +77,12 @@ class PassDesk:
             self._moments[of] = found
         return found
 
+    def useful_until(self, occasion: Occasion) -> datetime | None:
+        """Return when no rung of an occasion is of use any more; None where one comes again and again."""
+        if occasion.until is None and any(rung.every_seconds for rung in self.settings.rules.ladder.rungs):
+            return None
+        return max([occasion.until or occasion.at, *(one.useful_until for one in self.moments(occasion))])
+
     def count(self, **figures: int) -> None:
         """Add to the figures of the pass."""
         self._figures.update(figures)
@@ -121,14 +127,14 @@ class PassDesk:
             self.count(held=1)
         elif mail := self.composed(message):
             self.count(held=1)
-            self.held.append(Held(message=message, mail=mail))
+            self.held.append(Held(message=message, mail=mail, useful_until=self.useful_until(message.occasion)))
 
     def foresee(self, message: Message) -> None:
         """List what would go next, with its text."""
         if message.due_at <= self.now + FORESIGHT and len(self.coming) < MOST_COMING:
             mail = self.composed(message)
             if mail is not None:
-                self.coming.append(Held(message=message, mail=mail))
+                self.coming.append(Held(message=message, mail=mail, useful_until=self.useful_until(message.occasion)))
 
 
 def problem_of(message: Message, problem: str) -> NoticeProblem:

@@ -35,6 +35,8 @@ class Held:
 
     message: Message
     mail: NewMail
+    useful_until: datetime | None = None
+    """When the last rung of its occasion is of no use any more; None: it goes on until its row comes no more."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
 
 from opsrunner.ledger.suppressions import Suppressions
 from opsrunner.model.notice import EVERYWHERE, RECIPIENT, Suppression
@@ -20,6 +21,6 @@ def silenced(
     return found
 
 
-def why_silent(suppressions: Sequence[Suppression], key: str) -> str | None:
-    """Return why one address gets no mail about an occasion; None where it does."""
-    return next((one.why for one in suppressions if one.key in (EVERYWHERE, key)), None)
+def why_silent(suppressions: Sequence[Suppression], key: str, *, at: datetime) -> str | None:
+    """Return why one address gets no mail about an occasion at a moment; None where it does."""
+    return next((one.why for one in suppressions if one.key in (EVERYWHERE, key) and one.counts(at)), None)

@@ -124,7 +124,7 @@ def _looked_up(visit: Visit) -> _Page:
     since: datetime = visit.now - BEHIND
     return _Page(
         lines=tuple(_line(visit, one, since) for one in found),
-        suppressed=tuple(app.books.suppressions.listed()[:MOST_SHOWN]),
+        suppressed=tuple(app.books.suppressions.listed(at=visit.now)[:MOST_SHOWN]),
     )
 
 

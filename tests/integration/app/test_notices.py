@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
@@ -177,6 +178,26 @@ def test_who_is_struck_from_the_list_hears_nothing_of_that(told: Open) -> None:
     own.at("2026-11-22 08:00")
     assert mails(own) == ["kari@example.com a.example runs out in 23 days"]
     assert outcome(own).facts["suppressed"] == 1
+
+
+def test_a_strike_counts_until_that_is_over(told: Open) -> None:
+    own = told({"renewals": RENEWALS}, row("a.example", "2026-12-15", "ola@example.com"))
+    own.at("2026-11-21 08:00")
+    approve(own, 0)
+    own.at("2026-11-22 08:00")
+    (struck,) = own.app.books.suppressions.listed(at=own.clock.now())
+    assert (struck.key, struck.until) == ("a.example", datetime(2026, 12, 14, 23, tzinfo=UTC))
+    own.write("domains.csv", domains(row("a.example", "2027-12-15", "ola@example.com")))
+    (ahead,) = foresee_notices(own.app.notices, until=own.clock.now() + timedelta(days=380), vault=own.app.vault)
+    assert {one.state for one in ahead.coming} == {"goes"}
+    assert mails(own) == []
+    own.at("2027-11-16 08:00")
+    assert mails(own) == ["ola@example.com a.example runs out in 29 days"]
+    assert own.app.books.suppressions.listed(at=own.clock.now()) == []
+    until = datetime(2027, 12, 14, 23, tzinfo=UTC)
+    again, shorter = replace(struck, until=until), replace(struck, until=until - timedelta(days=1))
+    assert [own.app.books.suppressions.add([one]) for one in (again, shorter, replace(again, until=None))] == [1, 0, 1]
+    assert own.app.books.suppressions.add([again]) == 0, "what has no end is not shortened"
 
 
 def test_a_change_of_the_template_or_of_who_is_meant_asks_again(told: Open) -> None:
@@ -481,7 +502,7 @@ def test_a_recipient_leaves_by_a_word_of_ours_alone(told: Open) -> None:
     own.app.leave.leave(own.app.leave.read(word), at=own.clock.now(), address="web 192.0.2.1")
     own.at("2026-11-21 08:00")
     assert outcome(own).facts["held"] == 0
-    (kept,) = own.app.books.suppressions.listed()
+    (kept,) = own.app.books.suppressions.listed(at=own.clock.now())
     assert (kept.address, kept.notice, kept.by) == ("kari@example.com", "renewals.notice", "recipient")
 
 

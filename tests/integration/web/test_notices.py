@@ -129,10 +129,10 @@ def test_looking_at_the_way_out_changes_nothing_and_its_button_does(open_app: Ap
     for _ in range(2):
         page = browser.get(path)
         assert (page.status_code, "kari@example.com" in page.text) == (200, True)
-    assert open_app.books.suppressions.listed() == []
+    assert open_app.books.suppressions.listed(at=open_app.clock.now()) == []
     answer = browser.post(path)
     assert (answer.status_code, "That is done" in answer.text) == (200, True)
-    (left,) = open_app.books.suppressions.listed()
+    (left,) = open_app.books.suppressions.listed(at=open_app.clock.now())
     assert (left.address, left.notice, left.by) == ("kari@example.com", "renewals.notice", "recipient")
     assert browser.post(path).status_code == 200
 
@@ -164,7 +164,7 @@ def test_a_link_of_an_old_mail_leaves_the_notice_by_its_new_name(open_app: App, 
         open_app.in_force.refresh()
     browser.post(path)
 
-    (left,) = open_app.books.suppressions.listed()
+    (left,) = open_app.books.suppressions.listed(at=open_app.clock.now())
     assert (left.address, left.notice) == ("kari@example.com", "ends.notice")
     assert open_app.books.outbox.queued() == []
 
@@ -175,7 +175,7 @@ def test_a_link_of_a_notice_that_is_gone_leaves_all(open_app: App, browser: Any)
     open_app.in_force.refresh()
     browser.post(path)
 
-    (left,) = open_app.books.suppressions.listed()
+    (left,) = open_app.books.suppressions.listed(at=open_app.clock.now())
     assert (left.notice, left.by) == ("", "recipient")
 
 
@@ -183,7 +183,7 @@ def test_a_mail_provider_leaves_for_its_reader_with_one_click(open_app: App, bro
     """RFC 8058: a POST without cookies, origin or token; the link itself is the proof."""
     answer = browser.client.post(leave_path(open_app), data={"List-Unsubscribe": "One-Click"})
     assert (answer.status_code, answer.text) == (200, "done")
-    assert len(open_app.books.suppressions.listed()) == 1
+    assert len(open_app.books.suppressions.listed(at=open_app.clock.now())) == 1
 
 
 def test_a_forged_word_leaves_nothing(open_app: App, browser: Any) -> None:
@@ -191,7 +191,7 @@ def test_a_forged_word_leaves_nothing(open_app: App, browser: Any) -> None:
     forged = f"{path[:-4]}{'AAAA' if not path.endswith('AAAA') else 'BBBB'}"
     assert browser.client.post(forged, data={"List-Unsubscribe": "One-Click"}).status_code == 404
     assert browser.get(forged).status_code == 404
-    assert open_app.books.suppressions.listed() == []
+    assert open_app.books.suppressions.listed(at=open_app.clock.now()) == []
 
 
 def test_without_a_page_by_https_one_leaves_by_mail(app: App) -> None:
