@@ -22,6 +22,7 @@ from opsrunner.notices.messages import Message, NoticeProblem, NoticeSettings
 from opsrunner.notices.passing import BATCH, NoticePass
 from opsrunner.notices.reporting import NoticeReport
 from opsrunner.notices.rows import NoticeColumns, RowReader
+from opsrunner.notices.vanishing import VanishGuard
 from opsrunner.notices.watching import LogColumns, MailLog, has_words, look_back
 from opsrunner.secrets import Vault
 from opsrunner.steps.base import Means, StepCall
@@ -55,9 +56,10 @@ class _NoticeRun:
 
     def run(self) -> Outcome:
         desk = self._watching_desk() if self._options.log is not None else self._sending_desk()
-        passing = NoticePass(desk)
+        passing, guard = NoticePass(desk), VanishGuard(desk)
         count = self._take_all(passing)
         if self._rows_are_whole():
+            guard.require(rows=count)
             passing.finish()
         self._notices.report(
             NoticeReport(
@@ -184,7 +186,7 @@ class _NoticeRun:
     def _outcome(self, desk: PassDesk, count: int) -> Outcome:
         tally = desk.tally
         facts = {"rows_read": count, **tally.facts}
-        if not count:
+        if not count and not tally.sent:
             return Outcome(status=StepStatus.SKIPPED, reason="no_rows", message="no rows: nobody to tell", facts=facts)
         problems = [_row_of(one, "unknown") for one in desk.problems] + [_row_of(one, "lost") for one in desk.lost]
         looks = tally.unknown or tally.lost or (tally.too_late)

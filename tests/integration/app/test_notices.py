@@ -539,6 +539,50 @@ def test_no_row_at_all_is_no_success(told: Open) -> None:
     assert (outcome(own).status, outcome(own).message) == (StepStatus.SKIPPED, "no rows: nobody to tell")
 
 
+TELLING = RENEWALS.replace("live: true", "live: true\n      moved: tell").replace("ladder: [30d", "ladder: [60d, 30d")
+
+
+def test_a_source_that_is_empty_cancels_nothing(told: Open) -> None:
+    own = told({"renewals": TELLING}, row("a.example", "2027-01-10"), row("b.example", "2027-01-11"))
+    own.at("2026-11-21 08:00")
+    approve(own)
+    own.at("2026-11-22 08:00")
+    assert len(mails(own)) == 2
+    own.write("domains.csv", domains())
+    own.at("2026-11-23 08:00")
+    assert outcome(own).status is StepStatus.FAILED
+    assert outcome(own).message.startswith("no row came, and 2 that are still to come would be cancelled; nobody is")
+    assert len(mails(own)) == 2
+    own.write("domains.csv", domains(row("a.example", "2027-01-10")))
+    own.at("2026-11-24 08:00")
+    assert mails(own)[2:] == ["kari@example.com b.example runs out in 48 days"], "one of them is really cancelled"
+
+
+def test_a_source_that_was_half_written_cancels_nothing(told: Open) -> None:
+    rows = [row(f"d{number}.example", "2027-01-10", f"c{number}@example.com") for number in range(110)]
+    own = told({"renewals": TELLING}, *rows)
+    own.at("2026-11-21 08:00")
+    approve(own)
+    own.at("2026-11-22 08:00")
+    own.write("domains.csv", domains(*rows[:87]))
+    own.at("2026-11-23 08:00")
+    assert outcome(own).message.startswith("23 of 110 that are still to come came no more at once; nobody is told")
+    assert len(mails(own)) == 110
+    own.write("domains.csv", domains(*rows[:88]))
+    own.at("2026-11-24 08:00")
+    assert len(mails(own)) == 132
+
+
+def test_what_is_over_may_vanish_with_the_last_row(told: Open) -> None:
+    own = told({"renewals": TELLING}, row("a.example", "2026-12-10"))
+    own.at("2026-11-21 08:00")
+    approve(own)
+    own.at("2026-11-22 08:00")
+    own.write("domains.csv", domains())
+    own.at("2026-12-11 08:00")
+    assert (outcome(own).status, len(mails(own))) == (StepStatus.SKIPPED, 1)
+
+
 def test_a_restart_in_the_middle_goes_on_where_it_was(told: Open, reopened: Callable[[Path, FakeClock], House]) -> None:
     own = told({"renewals": RENEWALS}, row("a.example", "2026-12-15"))
     own.at("2026-11-21 08:00")
