@@ -192,7 +192,7 @@ class _Forecast:
             contractual=bool(self._plan.options.get("contractual")),
         )
         for occasion in occasions:
-            edition = edition_of(occasion, known.get(occasion.key), now=self._now, row={})
+            edition = edition_of(occasion, known.get(occasion.key), now=self._now, rows={})
             for recipient in occasion.recipients:
                 if (occasion.key, recipient.address) in done:
                     continue

@@ -21,7 +21,7 @@ INSERT INTO notices(notice, "key", edition, rung, recipient, name, status, due_a
   VALUES (?,?,?,?,?,?,?,?,?,?) ON CONFLICT DO NOTHING
 """
 _BEGIN = """
-INSERT INTO occasions(notice, "key", edition, at, until_at, since, was_at, row, heard_from)
+INSERT INTO occasions(notice, "key", edition, at, until_at, since, was_at, rows, heard_from)
   VALUES (?,?,?,?,?,?,?,?,?) ON CONFLICT DO NOTHING
 """
 _END = """
@@ -39,7 +39,7 @@ _TAKE_BACK = f"UPDATE outbox SET withdrawn_at = ?1 WHERE {_UNSENT_TO}"  # noqa: 
 MOST_TOGETHER = 50
 """More than this in one batch shares its commit with nobody."""
 _TOLD = 'notice, "key", edition, rung, recipient, status, due_at, at, name, why, outbox, id'
-_OCCASION = '"key", edition, at, until_at, since, was_at, row, ended_at, why, heard_from'
+_OCCASION = '"key", edition, at, until_at, since, was_at, rows, ended_at, why, heard_from'
 _STATUSES = {status.value: status for status in ToldStatus}
 _OF_KEYS = 'notice = ? AND "key" IN (SELECT value FROM json_each(?))'
 
@@ -209,7 +209,7 @@ def _plain(told: Told) -> Sequence[Any]:
 
 def _plain_occasion(notice: str, one: KnownOccasion) -> Sequence[Any]:
     moments = (to_text(one.at), optional_text(one.until), to_text(one.since), optional_text(one.was_at))
-    return (notice, one.key, one.edition, *moments, dumps(one.row), one.heard_from)
+    return (notice, one.key, one.edition, *moments, dumps(one.rows), one.heard_from)
 
 
 @lru_cache(maxsize=4096)

@@ -92,7 +92,7 @@ CREATE INDEX notices_at ON notices(at);
 CREATE INDEX notices_outbox ON notices(outbox) WHERE outbox IS NOT NULL;
 CREATE TABLE occasions (
   notice TEXT NOT NULL, "key" TEXT NOT NULL, edition INTEGER NOT NULL, at TEXT NOT NULL, until_at TEXT,
-  since TEXT NOT NULL, was_at TEXT, row TEXT NOT NULL, ended_at TEXT, why TEXT NOT NULL DEFAULT '',
+  since TEXT NOT NULL, was_at TEXT, rows TEXT NOT NULL, ended_at TEXT, why TEXT NOT NULL DEFAULT '',
   heard_from INTEGER NOT NULL DEFAULT 1,
   PRIMARY KEY (notice, "key", edition)
 ) WITHOUT ROWID;

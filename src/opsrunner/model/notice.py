@@ -119,8 +119,8 @@ class KnownOccasion(NamedTuple):
     """When this edition was first seen."""
     was_at: datetime | None = None
     """The moment of the edition before, where this one began because that was moved; None where it began anew."""
-    row: Row = MappingProxyType({})
-    """The first recipient's row, where those are told who had heard of what is cancelled."""
+    rows: Mapping[str, Row] = MappingProxyType({})
+    """Each recipient's row by address, where those are told who had heard of what is cancelled: to each its own."""
     ended_at: datetime | None = None
     why: str = ""
     heard_from: int = 1

@@ -64,7 +64,7 @@ class Batch:
             heard = heard_by(told, edition=known)
             has_heard = heard.before or any(one.status.reached for one in told if one.edition == known.edition)
             if CANCELLED not in heard.told and has_heard:
-                recipient = Recipient(address=address, name=told[-1].name, row=known.row)
+                recipient = Recipient(address=address, name=told[-1].name, row=known.rows.get(address, {}))
                 message = Message(
                     occasion=occasion, recipient=recipient, rung=CANCELLED, due_at=self._now, change=CANCELLED
                 )
@@ -85,9 +85,9 @@ class Batch:
 
     def _edition(self, occasion: Occasion) -> KnownOccasion:
         """Return the edition that holds; a new one is written with the batch."""
-        row = occasion.recipients[0].row if self._settings.tells_moves and occasion.recipients else {}
+        rows = {one.address: one.row for one in occasion.recipients} if self._settings.tells_moves else {}
         known = self.known.get(occasion.key)
-        edition = edition_of(occasion, known, now=self._now, row=row)
+        edition = edition_of(occasion, known, now=self._now, rows=rows)
         if edition is not known and self._settings.remembers:
             self._begun.append(edition)
         self.known[occasion.key] = edition

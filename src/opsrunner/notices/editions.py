@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -23,13 +23,15 @@ class Heard:
 NOTHING = frozenset[str]()
 
 
-def edition_of(occasion: Occasion, known: KnownOccasion | None, *, now: datetime, row: Row) -> KnownOccasion:
+def edition_of(
+    occasion: Occasion, known: KnownOccasion | None, *, now: datetime, rows: Mapping[str, Row]
+) -> KnownOccasion:
     """Return the edition that holds: the known one, or a new one where nothing is known or its moments changed.
 
-    `row` is kept with a new edition.
+    `rows`, the recipients' own by their addresses, are kept with a new edition.
     """
     if known is None:
-        return KnownOccasion(key=occasion.key, edition=1, at=occasion.at, until=occasion.until, since=now, row=row)
+        return KnownOccasion(key=occasion.key, edition=1, at=occasion.at, until=occasion.until, since=now, rows=rows)
     is_live, is_same = known.ended_at is None, (known.at, known.until) == (occasion.at, occasion.until)
     if is_live and is_same:
         return known
@@ -41,7 +43,7 @@ def edition_of(occasion: Occasion, known: KnownOccasion | None, *, now: datetime
         until=occasion.until,
         since=now,
         was_at=known.at if is_live else None,
-        row=row,
+        rows=rows,
         heard_from=known.heard_from if is_live or is_same else edition,
     )
 

@@ -39,7 +39,8 @@ def compose(message: Message) -> NewMail:
     if "broken" in message.recipient.row:
         raise ExpressionError("renewal.txt.j2: 'colour' is undefined")
     subject = f"{message.change or message.rung} {message.occasion.key}"
-    return NewMail(to=message.recipient.address, subject=subject, text="t", about=NOTICE, bulk=True, series=NOTICE)
+    text = str(message.recipient.row.get("of", "t"))
+    return NewMail(to=message.recipient.address, subject=subject, text=text, about=NOTICE, bulk=True, series=NOTICE)
 
 
 class Watched:
@@ -210,6 +211,15 @@ def test_who_had_heard_is_told_that_it_is_cancelled_once(books: Books) -> None:
         look(books, f"2026-12-03T{hour}:00", [], words=["7d"], tells=True)
     assert mails(books) == [f"{KARI} 7d w", f"{KARI} cancelled w"]
     assert books.notices.live_keys(NOTICE) == []
+
+
+def test_who_hears_that_it_is_cancelled_reads_of_its_own_row_alone(books: Books) -> None:
+    both = tuple(Recipient(address=address, name="N", row={"of": address}) for address in (KARI, OLA))
+    occasion = Occasion(notice=NOTICE, key="w", at=utc("2026-12-10T12:00"), recipients=both)
+    look(books, "2026-12-03T13:00", [occasion], words=["7d"], tells=True)
+    look(books, "2026-12-03T14:00", [], words=["7d"], tells=True)
+    cancelled = [mail for mail in books.outbox.queued() if mail.subject == "cancelled w"]
+    assert [(mail.to, mail.text) for mail in cancelled] == [(KARI, KARI), (OLA, OLA)]
 
 
 def test_what_is_cancelled_and_comes_back_is_told_again(books: Books) -> None:
