@@ -6,18 +6,16 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from opsrunner.errors import ConfigurationError, StepFailed
 from opsrunner.model.outcome import Outcome, StepStatus
 from opsrunner.steps.base import Kind, Means, StepCall, StepOptions
-from opsrunner.steps.fields import Seconds, Words
+from opsrunner.steps.fields import Seconds
 from opsrunner.steps.output import OutputSink
-from opsrunner.steps.source_rows import SourceOptions, read_rows
-from opsrunner.steps.ticket_clocks import known_columns
+from opsrunner.steps.ticket_source import TicketSourceOptions, tickets_of
 from opsrunner.support.sampling import months_before
 from opsrunner.support.scorecard import Contract, Measure, Month, Verdict, month_of
-from opsrunner.support.tickets import COLUMNS, Reading, read_tickets
 
 Percent = Annotated[int, Field(ge=1, le=100, strict=True)]
 
@@ -43,37 +41,22 @@ class ContractOptions(StepOptions):
         return self
 
 
-class Options(SourceOptions):
+class Options(TicketSourceOptions):
     """What stands in `scorecard:`."""
 
     contract: ContractOptions
     """What was promised."""
-    waiting: Words = ("answered",)
-    """Words of the column `status`: the ticket waits for its customer."""
-    closed: Words = ("closed",)
-    """Words of the column `status`: the ticket has ended."""
     months: Annotated[int, Field(ge=1, le=24, strict=True)] = 3
     """How many months that are over."""
     fewest: Annotated[int, Field(ge=1, strict=True)] = 10
     """Fewer tickets in a month say nothing."""
-
-    @field_validator("columns")
-    @classmethod
-    def _known_columns(cls, value: Mapping[str, str]) -> Mapping[str, str]:
-        return known_columns(value, COLUMNS)
 
 
 def run(call: StepCall, means: Means) -> Outcome:
     """Measure. Raises StepFailed where the tickets cannot be read."""
     options: Options = call.options
     now = means.clock.now()
-    reading = Reading(
-        source=options.source,
-        columns=options.columns,
-        waiting=frozenset(word.casefold() for word in options.waiting),
-        closed=frozenset(word.casefold() for word in options.closed),
-    )
-    tickets = read_tickets(read_rows(options, call, means), reading, now=now)
+    tickets = tickets_of(options, call, means, now=now)
     periods = months_before(options.months, now=now, zone=ZoneInfo(means.timezone))
     contract = Contract(
         first_seconds=options.contract.first,

@@ -15,12 +15,13 @@ from opsrunner.model.ticket import TicketLook
 from opsrunner.schedules.parsing import parse_duration
 from opsrunner.schedules.working_time import AROUND_THE_CLOCK, WorkingTime
 from opsrunner.steps.base import Kind, Means, StepCall, StepOptions
-from opsrunner.steps.fields import Seconds, Words
+from opsrunner.steps.fields import Seconds
 from opsrunner.steps.output import OutputSink, printable
 from opsrunner.steps.source_rows import SourceOptions, read_rows
+from opsrunner.steps.ticket_source import TicketSourceOptions, tickets_of
 from opsrunner.support.clocks import Clocks, Promise, Promises, Stand
 from opsrunner.support.looking import Looked, look
-from opsrunner.support.tickets import COLUMNS, Reading, read_tickets, weights_by_customer
+from opsrunner.support.tickets import weights_by_customer
 
 MOST_ROWS = 2_000
 MOST_FIRST = 10
@@ -57,13 +58,9 @@ class TargetOptions(StepOptions):
         return self
 
 
-class Options(SourceOptions):
+class Options(TicketSourceOptions):
     """What stands in `ticket_clocks:`."""
 
-    waiting: Words = ("answered",)
-    """Words of the column `status`: the ticket waits for its customer, and no clock goes."""
-    closed: Words = ("closed",)
-    """Words of the column `status`: the ticket has ended."""
     calendar: str = "business"
     """Whose working hours count; or `around the clock`."""
     targets: Mapping[str, TargetOptions] = Field(default_factory=dict)
@@ -78,11 +75,6 @@ class Options(SourceOptions):
     """How long before its end a clock warns."""
     most_first: Annotated[int, Field(ge=0, strict=True)] = MOST_FIRST
     """How many tickets that are over already become rows of their own at the very first look."""
-
-    @field_validator("columns")
-    @classmethod
-    def _known_columns(cls, value: Mapping[str, str]) -> Mapping[str, str]:
-        return known_columns(value, COLUMNS)
 
     @field_validator("targets")
     @classmethod
@@ -107,26 +99,11 @@ class Options(SourceOptions):
         )
 
 
-def known_columns(value: Mapping[str, str], known: tuple[str, ...]) -> Mapping[str, str]:
-    """Return a mapping of columns. Raises ValueError for a name that nothing asks for."""
-    strange = [name for name in value if name not in known]
-    if strange:
-        raise ValueError(f"'{strange[0][:40]}' is no column that is asked for; those are {', '.join(known)}")
-    return value
-
-
 def run(call: StepCall, means: Means) -> Outcome:
     """Look at all tickets once. Raises StepFailed where they cannot be read."""
     options: Options = call.options
     now = means.clock.now()
-    reading = Reading(
-        source=options.source,
-        columns=options.columns,
-        waiting=frozenset(word.casefold() for word in options.waiting),
-        closed=frozenset(word.casefold() for word in options.closed),
-        weights=_weights(options, call, means),
-    )
-    tickets = read_tickets(read_rows(options, call, means), reading, now=now)
+    tickets = tickets_of(options, call, means, now=now, weights=_weights(options, call, means))
     known = means.tickets(call.routine, call.step)
     promises = options.promises()
     try:
