@@ -19,6 +19,7 @@ from opsrunner.config.inventories.reading import Inventories
 from opsrunner.config.routine_file import RoutineContext, read_routine
 from opsrunner.config.site_file import read_site
 from opsrunner.config.yaml12 import BadYaml
+from opsrunner.durable import sync_folder
 from opsrunner.engine.asking import Question
 from opsrunner.errors import Refused, UsageError
 from opsrunner.ledger.books import Books
@@ -84,7 +85,7 @@ def write_file(new: NewFile, *, site: Site, today: date) -> Path:
     except OSError as exc:
         raise Refused(f"{path} cannot be written: {exc.strerror}") from exc
     with suppress(OSError):
-        _sync(path.parent)
+        sync_folder(path.parent)
     return path
 
 
@@ -99,14 +100,6 @@ def _mode_beside(folder: Path) -> int:
             if stat.S_ISREG(status.st_mode):
                 return stat.S_IMODE(status.st_mode) & 0o644 | stat.S_IRUSR | stat.S_IWUSR
     return stat.S_IRUSR | stat.S_IWUSR
-
-
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _path(root: Path, name: str) -> Path:

@@ -20,6 +20,7 @@ from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 
+from opsrunner.durable import sync_folder
 from opsrunner.errors import StateError
 from opsrunner.ledger.codec import to_moment, to_text
 from opsrunner.ledger.failures import disk_advice
@@ -93,7 +94,7 @@ class SentJournal:
         while written < len(_EMPTY):
             written += os.pwrite(descriptor, _EMPTY[written:], written)
         os.fsync(descriptor)
-        _sync_folder(self._path.parent)
+        sync_folder(self._path.parent)
 
     def left_behind(self) -> LeftBehind:
         """Return what the last sender wrote. Raises StateError."""
@@ -169,11 +170,3 @@ def _moment(text: bytes) -> datetime | None:
         return to_moment(text.decode("ascii"))
     except ValueError:
         return None
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -9,6 +9,7 @@ from email.policy import SMTP
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 
+from opsrunner.durable import sync_folder
 from opsrunner.errors import MailServerUnavailable
 from opsrunner.mail.headers import parse_address
 
@@ -56,18 +57,10 @@ class MaildirTransport:
         except OSError:
             unfinished.unlink(missing_ok=True)
             raise
-        _sync_folder(self._folder / "new")
+        sync_folder(self._folder / "new")
 
 
 def _file_name(message: EmailMessage, recipient: str) -> str:
     identity = f"{message['Message-ID']}\n{recipient}"
     moment = int(parsedate_to_datetime(str(message["Date"])).timestamp())
     return f"{moment}.{hashlib.sha256(identity.encode()).hexdigest()[:32]}.opsrunner"
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -12,11 +12,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO
 
+from opsrunner.durable import sync_folder
 from opsrunner.errors import NotStored, StoreFailed
 from opsrunner.model.store import Stored
 from opsrunner.stores.base import READ_BYTES, check_name, check_surveyed, is_name
 from opsrunner.stores.local_errors import failed, followed
-from opsrunner.stores.local_upload import PART, LocalUpload, sync_folder
+from opsrunner.stores.local_upload import PART, LocalUpload
 
 BEGINNINGS = 3
 """How often `begin` makes the folders of an object anew, where somebody's `remove` takes an empty one away."""

@@ -8,6 +8,7 @@ import secrets
 from contextlib import suppress
 from pathlib import Path
 
+from opsrunner.durable import sync_folder
 from opsrunner.errors import StoreFailed
 from opsrunner.model.store import Received
 from opsrunner.stores.base import READ_BYTES
@@ -82,15 +83,6 @@ class LocalUpload:
             raise StoreFailed(f"{self._path}: the disk has {size} bytes of the {self._size} written; it may be failing")
         if sha256 != self._digest.digest():
             raise StoreFailed(f"{self._path}: the disk gives back other bytes than were written; it may be failing")
-
-
-def sync_folder(folder: Path) -> None:
-    """Make durable which names stand in a folder. Raises OSError."""
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _read_back(file: int) -> tuple[int, bytes]:
