@@ -6,7 +6,7 @@ puts it back; the next pass begins at the earliest moment that the list then hol
 fill the list with 10,000 next due times, the second the passes of one day, the third their sum. Nothing is run, logged
 or written, no YAML is read. Times are those of the processor: both sides only compute.
 
-Ours is `next_due` and `plan_ahead`, which the daemon asks, with catching up, overlap, holds and freezes in place, over
+Ours is `plan_ahead`, which the daemon asks, with catching up, overlap, holds and freezes in place, over
 a dictionary of moments; the peer is APScheduler's memory store with its own triggers of the same meaning
 (`peer_schedules.py`), in a process of its own. No zone changes its clock on that day: around such a change the peer's
 triggers mean something else. Both sides must find the same number of due times. Median of several turns.

@@ -87,13 +87,6 @@ def recipients(people: Sequence[Row], *, struck: Sequence[str] = ()) -> tuple[Re
     return tuple(Recipient(address=one["to"], name=one["name"], row=one) for one in told)
 
 
-def service_words(services: Sequence[Row]) -> str:
-    """Return the services of a person in one line."""
-    named = [str(one["service"]) for one in services[:5]]
-    more = [f"{len(services) - 5} more"] if len(services) > 5 else []
-    return ", ".join([*named, *more])
-
-
 def _rows(audience: Audience, site: Site, read: ReadSource) -> Iterator[Row]:
     source = site.sources.get(audience.source)
     if source is None:

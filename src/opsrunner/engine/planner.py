@@ -152,14 +152,6 @@ def accounted_until(own: datetime, planned_at: datetime | None) -> datetime:
     return own if planned_at is None else max(own, planned_at)
 
 
-def next_due(watch: Watch, *, world: World, now: datetime) -> datetime | None:
-    """Return when the routine is next due, or None where it never is again."""
-    after = max(watch.watermark, now)
-    coming = occurrences(watch.routine.schedule, after=after, until=after + LOOK_AHEAD, almanac=world.almanac)
-    first = next(coming, None)
-    return first.planned_at if first else None
-
-
 def held_because(routine: Routine, occurrence: Occurrence, holds: Sequence[Hold], world: World) -> str:
     """Return why an occurrence is left out (`holiday asked paused frozen`), or '' where it is not."""
     if occurrence.skip_reason:

@@ -75,11 +75,6 @@ class Routines:
             (routine, name, to_text(at)),
         )
 
-    def advance(self, routine: str, *, to: datetime) -> None:
-        """Move a watermark forward, never back."""
-        sql = "UPDATE routines SET watermark_at = ? WHERE id = ? AND watermark_at < ?"
-        self._ledger.change(sql, (to_text(to), routine, to_text(to)))
-
     def keep(self, routine: str, *, frozen: str) -> None:
         """Remember the newest good version of a routine's file."""
         self._ledger.change("UPDATE routines SET frozen = ? WHERE id = ?", (frozen, routine))

@@ -33,11 +33,6 @@ def check_template(source: str) -> None:
     step_references(source, template=True)
 
 
-def check_expression(source: str) -> None:
-    """Raise ExpressionError with one line when `source` is not an expression."""
-    step_references(source)
-
-
 def evaluate(source: str, context: Mapping[str, Any]) -> Any:
     """Return the value of an expression as a native type; what is lazy comes as a list.
 

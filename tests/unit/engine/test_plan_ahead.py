@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from opsrunner.engine.planner import Watch, World, next_due, plan, plan_ahead
+from opsrunner.engine.planner import Watch, World, plan, plan_ahead
 from opsrunner.model.routine import Routine
 from opsrunner.model.schedule import (
     Calendar,
@@ -23,6 +23,7 @@ from opsrunner.model.schedule import (
     Schedule,
 )
 from opsrunner.schedules.almanac import Almanac
+from opsrunner.schedules.due import LOOK_AHEAD, occurrences
 
 ZONES = st.sampled_from(["UTC", "Europe/Oslo", "America/New_York", "Australia/Lord_Howe", "Pacific/Apia"])
 HOLIDAYS: st.SearchStrategy[OnHoliday] = st.sampled_from(["run", "skip", "next business day", "previous business day"])
@@ -54,7 +55,9 @@ def test_one_walk_says_what_two_do(rule: Rule, watermark: datetime, later: timed
     decisions, following = plan_ahead(watch, world=WORLD, now=now)
 
     assert list(decisions) == list(plan(watch, world=WORLD, now=now))
-    assert following == next_due(watch, world=WORLD, now=now)
+    after = max(watermark, now)
+    coming = occurrences(routine.schedule, after=after, until=after + LOOK_AHEAD, almanac=WORLD.almanac)
+    assert following == next((one.planned_at for one in coming), None)
 
 
 def test_a_schedule_that_is_over_is_due_no_more() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from opsrunner.engine.planner import MOST_HELD, Decision, Verdict, Watch, World, next_due, plan, plan_ahead
+from opsrunner.engine.planner import MOST_HELD, Decision, Verdict, Watch, World, plan, plan_ahead
 from opsrunner.ledger.holds import Hold
 from opsrunner.model.routine import Routine
 from opsrunner.model.run import Trigger
@@ -50,7 +50,7 @@ def test_it_starts_what_is_due_now() -> None:
 def test_it_decides_nothing_before_the_due_time() -> None:
     watch = Watch(routine=routine(), watermark=moment("2026-11-20 12:00"))
     assert decide(watch, "2026-11-21 02:29:59") == []
-    assert next_due(watch, world=WORLD, now=moment("2026-11-21 02:29:59")) == moment("2026-11-21 02:30")
+    assert plan_ahead(watch, world=WORLD, now=moment("2026-11-21 02:29:59"))[1] == moment("2026-11-21 02:30")
 
 
 def test_it_never_decides_twice_on_the_same_due_time() -> None:
@@ -203,13 +203,13 @@ def test_an_edit_accounts_from_the_watermark_under_the_new_schedule_and_never_ah
     earlier = Schedule(rules=(CalendarRule(every="day", at=(time(1),), frame=UTC_FRAME),))
     watch = Watch(routine=routine(schedule=earlier), watermark=moment("2026-11-21 09:00"))
     assert decide(watch, "2026-11-21 12:00") == []
-    assert next_due(watch, world=WORLD, now=moment("2026-11-21 12:00")) == moment("2026-11-22 01:00")
+    assert plan_ahead(watch, world=WORLD, now=moment("2026-11-21 12:00"))[1] == moment("2026-11-22 01:00")
 
 
 def test_a_clock_set_back_repeats_nothing() -> None:
     watch = Watch(routine=routine(schedule=EVERY_15), watermark=moment("2026-11-21 10:00"))
     assert decide(watch, "2026-11-21 09:30") == []
-    assert next_due(watch, world=WORLD, now=moment("2026-11-21 09:30")) == moment("2026-11-21 10:15")
+    assert plan_ahead(watch, world=WORLD, now=moment("2026-11-21 09:30"))[1] == moment("2026-11-21 10:15")
 
 
 def test_every_due_time_gets_exactly_one_decision() -> None:

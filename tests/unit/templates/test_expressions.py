@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from opsrunner.errors import ExpressionError
 from opsrunner.model.outcome import Outcome, Part, StepStatus
 from opsrunner.templates.expressions import (
-    check_expression,
     check_template,
     evaluate,
     evaluate_flag,
@@ -109,13 +108,13 @@ UNCHECKED = [
 @pytest.mark.parametrize(("source", "message"), UNCHECKED, ids=[source[:20] for source, _ in UNCHECKED])
 def test_it_finds_a_mistake_without_any_values(source: str, message: str) -> None:
     with pytest.raises(ExpressionError) as caught:
-        check_expression(source)
+        step_references(source)
     assert message in str(caught.value)
     assert len(str(caught.value)) < 200
 
 
 def test_it_accepts_an_expression_whose_names_are_not_known_yet() -> None:
-    check_expression("steps.later.rows | selectattr('x') | list and row.y is not none")
+    step_references("steps.later.rows | selectattr('x') | list and row.y is not none")
 
 
 TEMPLATES = [
@@ -185,12 +184,12 @@ def test_it_counts_the_whole_days_until_a_date(day: date, days: int) -> None:
 def test_it_meets_any_text_with_a_value_or_with_its_own_error(source: str) -> None:
     with suppress(ExpressionError):
         check_template(source)
-        check_expression(source)
+        step_references(source)
         evaluate(source, CONTEXT)
 
 
 @given(st.text(alphabet="{}%#'\"()[]|.,:*+-~=<> abrowstep019_if", max_size=60))
 def test_it_meets_any_text_of_jinja_signs_with_a_value_or_with_its_own_error(source: str) -> None:
-    for check in (check_template, check_expression):
+    for check in (check_template, step_references):
         with suppress(ExpressionError):
             check(source)
