@@ -29,7 +29,7 @@ from typing import Any
 
 from benchmarks.measure import Figure
 
-from opsrunner.engine.planner import Watch, World, next_due, plan_ahead
+from opsrunner.engine.planner import Watch, World, plan_ahead
 from opsrunner.model.routine import Routine
 from opsrunner.model.schedule import CalendarRule, CronRule, Frame, IntervalRule, Rule, Schedule
 from opsrunner.schedules.almanac import Almanac
@@ -72,7 +72,7 @@ def run_day(rules: list[Rule]) -> dict[str, float]:
     before = time.process_time()
     agenda: dict[datetime, list[Routine]] = defaultdict(list)
     for routine in routines:
-        at = next_due(Watch(routine=routine, watermark=START), world=world, now=START)
+        _, at = plan_ahead(Watch(routine=routine, watermark=START), world=world, now=START)
         agenda[at or NEVER].append(routine)
     moments = list(agenda)
     heapq.heapify(moments)
