@@ -132,7 +132,7 @@ def test_a_spam_that_is_only_attached_still_tells_its_way() -> None:
     ],
 )
 def test_reports_made_to_hurt_do_not(data: bytes) -> None:
-    started = time.monotonic()
+    started = time.process_time()
     report = read_report(data[:200_000])
-    assert time.monotonic() - started < 2
+    assert time.process_time() - started < 2
     assert len(report.addresses) <= 50

@@ -249,7 +249,7 @@ def test_a_flood_of_entries_is_cut_and_said() -> None:
     ],
 )
 def test_two_megabytes_made_to_take_long_do_not(text: str) -> None:
-    started = time.monotonic()
+    started = time.process_time()
     with suppress(BadFeed):
         read(text[:2_000_000])
-    assert time.monotonic() - started < 5
+    assert time.process_time() - started < 5

@@ -34,6 +34,6 @@ def test_lines_can_stay_lines() -> None:
 
 @pytest.mark.parametrize("piece", ["<", "<script", "<!--", "<a ", "&", "</", "<script>", "\n", "<p><"])
 def test_markup_made_to_take_long_does_not(piece: str) -> None:
-    started = time.monotonic()
+    started = time.process_time()
     text_of_html(piece * (2_000_000 // len(piece)))
-    assert time.monotonic() - started < 1
+    assert time.process_time() - started < 1
