@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -25,13 +24,14 @@ from opsrunner.sources.ready_queries import ready_query
 from opsrunner.testing import FakeClock
 
 from ...databases import PASSWORD, USER
-from ...whmcs import Filling, Tables, as_whmcs_keeps_it
+from ...whmcs import Filling
+from ...whmcs_company import Tables, as_whmcs_keeps_it, wall_text
 
 if TYPE_CHECKING:
     from ...databases import DatabaseServer
     from .conftest import House
 
-pytestmark = pytest.mark.needs("mariadbd", "postgres", "openssl")
+
 ROOT = Path(__file__).parents[3]
 MOMENT = datetime(2026, 12, 2, 9, 15, tzinfo=UTC)  # the second business day of December, 10:15 in Oslo
 READY = (
@@ -90,8 +90,11 @@ class Place:
         """Return every open task by routine, step and key, with all that a person reads of it."""
         return {
             (task.routine, task.step, task.key): {
-                **{"title": task.title, "how": task.how, "link": task.link, "due": task.due_at},
-                **{"rows": [dict(row) for row in task.rows]},
+                "title": task.title,
+                "how": task.how,
+                "link": task.link,
+                "due": task.due_at,
+                "rows": [dict(row) for row in task.rows],
             }
             for task in self.tasks()
         }
@@ -145,7 +148,9 @@ def settle(make_site: Callable[[Mapping[str, str]], Path], reopened: Any, tables
             columns = ready_query(f"whmcs/{name}").columns
             declared = {column.name: f"{column.type}{'?' if column.optional else ''}" for column in columns}
             site["sources"][name] = sources.get(name) or {"csv": f"data/{name}.csv", "columns": declared}
-        files = {f"routines/{name}.yaml": (ROOT / f"routines/{name}.yaml").read_text(encoding="utf-8") for name in routines}
+        files = {
+            f"routines/{name}.yaml": (ROOT / f"routines/{name}.yaml").read_text(encoding="utf-8") for name in routines
+        }
         for path in (ROOT / "reports").rglob("*"):
             if path.is_file():
                 files[str(path.relative_to(ROOT))] = path.read_text(encoding="utf-8")
@@ -181,6 +186,7 @@ def require_same(real: Place, files: Place, routines: Iterable[str]) -> None:
     assert {routine for routine, _, _ in found} >= set(routines), "each has found something on the sample"
 
 
+@pytest.mark.needs("mariadbd", "openssl")
 def test_whmcs_in_mariadb_tells_every_routine_what_the_files_tell(
     settle: Settle, whmcs: dict[str, Any], mariadb_server: DatabaseServer
 ) -> None:
@@ -221,9 +227,16 @@ def change_files(place: Place, done: Mapping[str, str]) -> None:
     tables["mail_log"].append({**mail, "sent_at": "2026-12-02T09:18:00Z"})
     next(row for row in tables["feedback"] if row["feedback"] == done["answer"])["handled_at"] = "2026-12-02T09:18:00Z"
     new = dict.fromkeys(orders[done["paid"]], "") | {
-        **{"number": "900001", "customer": "Blåbær & Søn", "email": "post@new.example", "domain": "new.example"},
-        **{"product": "Server M", "amount": "8900", "method": "card", "channel": "self-serve"},
-        **{"placed_at": "2026-12-02T09:17:00Z", "paid_at": "2026-12-02T09:18:00Z"},
+        "number": "900001",
+        "customer": "Blåbær & Søn",
+        "email": "post@new.example",
+        "domain": "new.example",
+        "product": "Server M",
+        "amount": "8900",
+        "method": "card",
+        "channel": "self-serve",
+        "placed_at": "2026-12-02T09:17:00Z",
+        "paid_at": "2026-12-02T09:18:00Z",
     }
     tables["orders"].append(new)
     for name in ("orders", "mail_log", "feedback"):
@@ -258,7 +271,7 @@ def plain(postgres_server: DatabaseServer, tables: Tables) -> dict[str, Any]:
     types = {"text": "text", "number": "numeric(12, 2)", "date": "date", "moment": "timestamptz", "flag": "boolean"}
     place = {"driver": "postgresql", "host": "127.0.0.1", "port": postgres_server.port, "database": "billing"}
     database = {**place, "user": USER, "password": {"file": "secrets/billing"}}
-    sources, statements, zone = {}, [], ZoneInfo("Europe/Oslo")
+    sources, statements = {}, []
     for name in READY:
         columns = ready_query(f"whmcs/{name}").columns
         stamp = "timestamp" if name == "tickets" else "timestamptz"
@@ -268,19 +281,17 @@ def plain(postgres_server: DatabaseServer, tables: Tables) -> dict[str, Any]:
         sources[name] = {"sql": database, "table": name, "columns": declared}
     postgres_server.fresh("billing", *statements)
     for name in READY:
-        columns = [one.name for one in ready_query(f"whmcs/{name}").columns]
-        on_wall = {one.name for one in ready_query("whmcs/tickets").columns if one.type == "moment"}
-        records = [[row[column] or None for column in columns] for row in tables[name]]
-        if name == "tickets":
-            for record in records:
-                for place_, column in enumerate(columns):
-                    if column in on_wall and record[place_]:
-                        moment = datetime.fromisoformat(record[place_]).astimezone(zone)
-                        record[place_] = moment.replace(tzinfo=None).isoformat()
-        postgres_server.fill("billing", name, columns, records)
+        columns = ready_query(f"whmcs/{name}").columns
+        walls = {one.name for one in columns if one.type == "moment"} if name == "tickets" else set()
+        names = [one.name for one in columns]
+        records = (
+            [wall_text(row[it]) if it in walls and row[it] else row[it] or None for it in names] for row in tables[name]
+        )
+        postgres_server.fill("billing", name, names, records)
     return sources
 
 
+@pytest.mark.needs("postgres", "openssl")
 def test_plain_tables_in_postgresql_tell_what_the_files_tell(settle: Settle, plain: dict[str, Any]) -> None:
     files, real = settle(FEW), settle(FEW, **plain)
     for place in (files, real):
