@@ -264,7 +264,7 @@ def _row(kind: str, key: str, *, words: str, **more: object) -> dict[str, Any]:
 
 KIND = Kind(
     name="cover",
-    summary="Look ahead: duties that nobody holds, tasks of people who are away, busy seasons and room for them, holidays.",
+    summary="Look ahead: duties that nobody holds, tasks of people who are away, seasons and room for them, holidays.",
     options=Options,
     run=run,
     preview=preview,

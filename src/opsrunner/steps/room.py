@@ -77,7 +77,7 @@ def room_of(
         found = [one for one in standing if one.finding.host == host and _counts(one)]
         why = [
             *_full(measured[host], options.disk_percent, newest=newest, now=now, until=until),
-            *(one.finding.detail for one in found),
+            *(f"{one.finding.name}: {one.finding.detail}" for one in found),
         ]
         if why:
             lacking.append({"host": host, "why": "; ".join(dict.fromkeys(why))})
