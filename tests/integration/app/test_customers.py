@@ -328,8 +328,11 @@ def test_the_month_of_keeping_customers_has_its_notes_lists_and_figures(company:
 def test_what_nobody_holds_and_who_is_away_is_seen_before_it_hurts(company: Callable[..., Company]) -> None:
     text = (ROOT / "routines/cover.yaml").read_text(encoding="utf-8")
     made = company("cover", "2026-11-26T08:00:01", text=text)
-    assert made.told("cover") == "succeeded schedule"
-    assert made.tasks() == [], "every duty is held, and the freeze of the season is declared"
+    assert made.keys("gap") | made.keys("freeze") == set(), "every duty is held, and the freeze is declared"
+    (room,) = made.tasks("room")
+    assert room.title == "Black Friday and the weeks to Christmas: 1 of 1 host not measured"
+    assert "- local: never measured. Nobody knows" in room.how
+    assert made.told("cover").startswith("warning"), "what nobody measured is never fine"
 
     app, now = made.site.app, made.site.clock.now()
     boss, ops2 = app.people.named("boss"), app.people.named("ops2")
@@ -355,6 +358,36 @@ def test_what_nobody_holds_and_who_is_away_is_seen_before_it_hurts(company: Call
     assert boss.is_owner
     made.site.at("2026-12-17T08:00:01")
     assert made.tasks("gap") == [], "the leave is over"
+
+
+CHANGES = """\
+name: Changes
+accountable: on-call
+tags: [changes]
+schedule: {every: day, at: "03:00"}
+steps: [{run: ["true"]}]
+"""
+
+
+def test_a_freeze_that_a_person_declares_ends_its_task_and_holds_what_is_tagged(
+    company: Callable[..., Company],
+) -> None:
+    made = company("cover", "2027-10-28T07:00:01")
+    (task,) = made.tasks("freeze")
+    assert task.title.startswith("Black Friday and the weeks to Christmas begins 20 Nov: declare the freeze")
+
+    text = (made.site.root / "opsrunner.yaml").read_text(encoding="utf-8")
+    word = "{from: 2027-11-20, until: 2027-12-24, tags: [changes], reason: Black Friday}"
+    made.site.write("opsrunner.yaml", text.replace("freezes:\n", f"freezes:\n  - {word}\n"))
+    made.site.write("routines/changes.yaml", CHANGES)
+    made.site.clock.move(seconds=31)
+    made.site.work()
+    made.site.at("2027-11-04T08:00:01")
+    assert made.task(task.id).closed_by == "source"
+
+    for day, told in (("19", "succeeded schedule"), ("20", "skipped frozen")):
+        made.site.at(f"2027-11-{day}T02:00:01")
+        assert made.told("changes") == told
 
 
 def test_each_order_that_is_not_live_has_its_task_with_its_age_until_it_is(company: Callable[..., Company]) -> None:

@@ -235,7 +235,7 @@ def test_a_ticket_that_is_opened_again_has_a_clock_of_its_own(support: Callable[
     desk.look("20T12:15")
     opened = "2026-11-20T12:00:00Z"
     desk.put(ticket("T1", opened, priority="critical"))
-    desk.look("20T13:00")
+    desk.look("20T12:30")
     assert {task.key for task in desk.opened()} == {"T1 first"}
 
     answered = {"first_answer_at": "2026-11-20T13:10:00Z", "last_staff_at": "2026-11-20T13:10:00Z"}
@@ -247,10 +247,49 @@ def test_a_ticket_that_is_opened_again_has_a_clock_of_its_own(support: Callable[
     desk.put(ticket("T1", opened, priority="critical", last_customer_at=written, **answered))
     desk.look("20T20:15")
     assert desk.opened() == [], "it was opened again a quarter of an hour ago, and not eight hours"
-    desk.look("20T21:00")
+    desk.look("20T20:30")
     assert {task.key for task in desk.opened()} == {"T1 next 2026-11-20T20:00Z"}
-    desk.look("20T23:30")
+    desk.look("20T20:45")
     assert {task.key for task in desk.opened()} == {"T1 next 2026-11-20T20:00Z", "T1 solved 2"}
+
+
+def test_what_is_critical_is_dealt_with_in_an_hour_and_warned_of_before(support: Callable[..., Support]) -> None:
+    """R11, on a Saturday: what is critical waits for nobody's working hours."""
+    desk = support("support-queue")
+    desk.look("21T11:45")
+    desk.put(ticket("T1", "2026-11-21T12:00:00Z", priority="critical"))
+    desk.look("21T12:30")
+    desk.look("21T12:45")
+    (task,) = [one for one in desk.opened() if one.key == "T1 solved"]
+    assert task.due_at == datetime(2026, 11, 21, 13, tzinfo=UTC)
+    assert task.title == "Solve ticket T1 of Fjord Bakery: No mail"
+    for quarter in range(20):
+        desk.look(f"21T{13 + quarter // 4}:{quarter % 4 * 15:02}")
+    of_task = [
+        row["to"] for row in desk.house.app.books.ledger.all('SELECT "to" FROM outbox WHERE task = ?', (task.id,))
+    ]
+    assert of_task == ["ops1@example.com", "owner@example.com"], "reminded once, escalated once"
+    assert [one.key for one in desk.ever()].count("T1 solved") == 1
+
+
+def test_nothing_that_waits_for_us_lies_untouched_for_a_day_whatever_it_was_promised(
+    support: Callable[..., Support],
+) -> None:
+    """R11: from Friday evening on no clock of working hours goes, and still somebody looks on Saturday."""
+    desk = support("support-queue")
+    desk.look("20T16:00")
+    desk.put(ticket("T1", "2026-11-20T17:00:00Z", priority="low"))
+    desk.look("21T10:45")
+    assert desk.opened() == []
+    desk.look("21T11:00")  # six hours are left
+    (task,) = desk.opened()
+    assert task.title == "Look at ticket T1 of Fjord Bakery: No mail"
+    assert task.due_at == datetime(2026, 11, 21, 17, tzinfo=UTC)
+    word = "2026-11-21T12:00:00Z"
+    desk.put(ticket("T1", "2026-11-20T17:00:00Z", priority="low", first_answer_at=word, last_staff_at=word))
+    desk.look("21T12:15")
+    assert desk.house.app.books.tasks.get(task.id).closed_by == "source"
+    assert desk.opened() == []
 
 
 def test_who_counts_more_is_asked_for_first_and_earlier(support: Callable[..., Support]) -> None:
