@@ -43,6 +43,12 @@ class Company:
         row.update(cells)
         self.write(table, rows)
 
+    def change_where(self, table: str, column: str, value: str, **cells: str) -> None:
+        """Change the rows that have a value in a column."""
+        rows = self.rows(table)
+        assert [row.update(cells) for row in rows if row[column] == value]
+        self.write(table, rows)
+
     def add(self, table: str, **cells: str) -> None:
         rows = self.rows(table)
         self.write(table, [*rows, dict.fromkeys(rows[0], "") | cells])
@@ -238,7 +244,18 @@ def test_the_reward_goes_to_whom_the_owner_left_on_the_list_and_once(company: Ca
     assert sorted(mail.to for mail in letters) == sorted(emails[one] for one in picked if one != picked[1])
     assert all("250" in mail.text and "250" in mail.html for mail in letters)
     (verdict,) = made.tasks("verdict")
-    assert "still here" in verdict.title
+    given = {row["customer"] for row in made.rows("credits") if row["given_at"].startswith("2026-06")}
+    customers = {row["customer"]: row for row in made.rows("customers")}
+    here = sum(customers[one]["status"] == "active" for one in given)
+    assert given
+    assert f"{here} of {len(given)} are still here" in verdict.title
+    for one in given:
+        since = {"tickets": ("customer", one, "opened_at"), "orders": ("email", customers[one]["email"], "placed_at")}
+        counts = [
+            sum(row[column] == value and row[at] > "2026-06-03T09:00:00Z" for row in made.rows(table))
+            for table, (column, value, at) in sorted(since.items())
+        ]
+        assert f"| {customers[one]['status']} | {counts[0]} | {counts[1]} |" in verdict.how
 
     again = made.site.app.books.requests.ask_for_run("rewards", actor="desk", at=made.site.clock.now())
     made.site.clock.move(seconds=6)
@@ -249,6 +266,40 @@ def test_the_reward_goes_to_whom_the_owner_left_on_the_list_and_once(company: Ca
     made.tick(next(task for task in made.tasks("credit") if task.run == run))
     told = [mail.to for mail in made.mails("rewards letter")]
     assert len(told) == len(set(told)) == 5, "who had a letter gets no second one; who was struck then gets it now"
+
+
+def test_what_is_ordered_and_lies_there_empty_is_not_in_use_and_earns_nothing(company: Callable[..., Company]) -> None:
+    made = company("rewards", "2026-12-02T09:00:01")
+    (ok,) = made.tasks("ok")
+    by_mail = {str(row["email"]): str(row["customer"]) for row in ok.rows}
+    order = next(row for row in made.rows("orders") if row["email"] in by_mail and row["activated_at"])
+    made.change_where("accounts", "order", order["number"], disk_mb="0")
+    made.tick(ok)
+    made.site.app.books.requests.ask_for_run("rewards", actor="desk", at=made.site.clock.now())
+    made.site.clock.move(seconds=6)
+    made.site.work()
+    assert by_mail[order["email"]] not in {row["customer"] for row in made.tasks("ok")[-1].rows}
+
+
+def test_a_letter_in_flight_when_all_stops_is_asked_about_and_not_written_twice(
+    company: Callable[..., Company],
+) -> None:
+    made = company("rewards", "2026-12-02T09:00:01")
+    made.tick(made.tasks("ok")[0])
+    (credit,) = made.tasks("credit")
+    app, at = made.site.app, made.site.clock.now()
+    boss = app.people.named("boss")
+    app.ticks.tick(credit.id, actor=boss, status=TaskStatus.DONE, evidence=Evidence(note="given"), at=at)
+    made.site.close()
+    made.site.clock.move(seconds=60)
+    made.site.open()
+    made.site.work()
+    letters = [mail.to for mail in made.mails("rewards letter")]
+    assert len(letters) == len(set(letters)) == 5, "the letters that were still to be written go once"
+    made.site.close()
+    made.site.open()
+    made.site.work()
+    assert [mail.to for mail in made.mails("rewards letter")] == letters
 
 
 def test_whoever_had_the_reward_is_not_picked_for_twelve_months(company: Callable[..., Company]) -> None:
@@ -322,6 +373,14 @@ def test_the_month_of_keeping_customers_has_its_notes_lists_and_figures(company:
     november = [row for row in made.rows("invoices") if row["due_at"].startswith("2026-11")]
     renewed = [row for row in november if row["status"] == "paid"]
     assert f"{len(renewed)} of {len(november)} renewals paid" in sign.title
+    paid_lately = {row["customer"] for row in made.rows("invoices") if row["paid_at"] >= "2025-12-01"}
+    left = sum(row["status"] != "active" and number in paid_lately for number, row in customers.items())
+    assert left, "somebody always leaves"
+    assert (
+        f"- **Churn** of the last twelve months: {round(100 * left / (active + left), 1)} % ({left} who paid"
+        in sign.how
+    )
+    assert f"- **Renewal rate** of last month: {round(100 * len(renewed) / len(november), 1)} %" in sign.how
     assert {task.step for task in made.tasks()} >= {"talk", "renewals", "upgrade"}
 
 

@@ -55,6 +55,7 @@ sources:
   orders:
     csv: data/orders.csv
     columns: {number: text, product: text, channel: text, placed_at: moment}
+  company: {tables: [tickets]}
   ledger: {sqlite: $STATE/ledger.db}
 """
 HOSTILE = '{{7*7}} <script>alert(1)</script>\r\nBcc: x@evil.example, "a, b@evil" \u2028 \' OR 1=1; $(touch P)'
@@ -476,6 +477,18 @@ def test_the_partners_desk_is_shown_at_each_shift_and_judged_each_month(support:
             for number, day in enumerate(october)
         ),
         ticket("P90", "2026-11-20T08:00:00Z", **partner),
+        *(
+            ticket(
+                f"P8{hours}",
+                "2026-11-05T08:00:00Z",
+                status="closed",
+                first_answer_at=f"2026-11-05T{8 + hours:02}:00:00Z",
+                last_staff_at=f"2026-11-05T{8 + hours:02}:00:00Z",
+                closed_at="2026-11-06T08:00:00Z" if hours == 1 else "2026-11-09T08:00:00Z",
+                **partner | {"staff": "partner-b"},
+            )
+            for hours in (1, 9)
+        ),
         ticket("T1", "2026-11-02T08:00:00Z"),
     )
     desk.look("20T15:00")
@@ -491,10 +504,12 @@ def test_the_partners_desk_is_shown_at_each_shift_and_judged_each_month(support:
     assert desk.last("partner-scorecard").status is RunStatus.WAITING
     rows = desk.rows("partner-scorecard", "card")
     assert [(row["month"], row["verdict"], row["first_percent"]) for row in rows[:2]] == [
-        ("2026-11", "too few", 0),
+        ("2026-11", "too few", 33),
         ("2026-10", "broken", 80),
     ]
     assert "| 2026-10 | broken | 25 | 80 % | 540 min | 100 % | 20 h | 80 % |" in verdict.how
+    assert "| partner-b | 2 | 50 % | 50 % |" in verdict.how, "who answers since November is on trial"
+    assert "| partner-a |" not in verdict.how
     assert desk.tick(verdict, "boss", choice="trial month", note="until January").evidence.choice == "trial month"
 
 
@@ -504,6 +519,9 @@ def test_who_joins_and_leaves_has_a_list_that_names_every_access(support: Callab
         desk.house.app.routine_acts.ask_for_run(name, actor="boss", at=desk.house.clock.now())
         desk.house.work()
         assert len(desk.opened(name)) >= 6
+    (trial,) = [task for task in desk.opened("partner-joins") if "trial month" in task.title]
+    assert trial.due_at is not None
+    assert trial.due_at - desk.house.clock.now() > timedelta(days=30)
 
 
 def test_a_form_is_filled_on_the_command_line(
