@@ -281,7 +281,7 @@ def test_what_is_ordered_and_lies_there_empty_is_not_in_use_and_earns_nothing(co
     assert by_mail[order["email"]] not in {row["customer"] for row in made.tasks("ok")[-1].rows}
 
 
-def test_a_letter_in_flight_when_all_stops_is_asked_about_and_not_written_twice(
+def test_letters_of_the_reward_that_a_stop_held_back_go_after_it_and_once(
     company: Callable[..., Company],
 ) -> None:
     made = company("rewards", "2026-12-02T09:00:01")
