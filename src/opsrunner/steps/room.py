@@ -71,8 +71,8 @@ def room_of(
     for host in hosts:
         newest = max((samples[-1][0] for samples in measured.get(host, {}).values() if samples), default=None)
         if newest is None or now - newest > timedelta(seconds=options.measured_within):
-            why = "never measured" if newest is None else f"last measured {(now - newest).days} days ago"
-            unknown.append({"host": host, "why": why})
+            since = "never measured" if newest is None else f"last measured {(now - newest).days} days ago"
+            unknown.append({"host": host, "why": since})
             continue
         found = [one for one in standing if one.finding.host == host and _counts(one)]
         why = [

@@ -19,9 +19,9 @@ LIVE = (ROOT / "routines/letters.yaml").read_text(encoding="utf-8").replace("liv
 def outcome(made: Company, routine: str, step: str) -> Outcome:
     """Return what came of a step of the last run."""
     records = made.site.app.books.steps.of_run(made.site.runs(routine)[-1].id)
-    (found,) = [record.outcome for record in records if record.id == step]
-    assert found is not None
-    return found
+    found: list[Outcome] = [record.outcome for record in records if record.id == step]
+    (one,) = found
+    return one
 
 
 def letters(made: Company) -> list[tuple[str, str]]:
