@@ -22,7 +22,7 @@ from opsrunner.notices.editions import edition_of, heard_by
 from opsrunner.notices.foresight import Ahead, Foreseen, foresee
 from opsrunner.notices.passing import BATCH
 from opsrunner.notices.rows import NoticeColumns, RowReader
-from opsrunner.notices.silence import silenced, why_silent
+from opsrunner.notices.silence import prolonged, silenced, why_silent
 from opsrunner.schedules.due import occurrences
 from opsrunner.secrets import Vault
 from opsrunner.steps.kinds import KINDS
@@ -208,8 +208,10 @@ class _Forecast:
                     tells_moves=tells_moves,
                 )
                 of = silent.get(recipient.address, ())
+                if tells_moves and edition.was_at is not None:
+                    of = [*prolonged(of, occasion, at=self._now, until=None), *of]
                 for one in found:
-                    why = why_silent(of, occasion.key, at=one.goes_at)
+                    why = why_silent(of, occasion, at=one.goes_at)
                     own = state if why is None else "suppressed"
                     self._coming.append(replace(one, state=own, why=why or ""))
         if len(self._coming) > MOST_FORESEEN:
