@@ -53,6 +53,8 @@ def test_a_redirect_is_not_followed_with_our_secrets(http_answers: Any, read: Re
         (b"\xff\xfe\xff", "", "orders: the answer is not usable JSON"),
         (b"[" * 100_000, "", "orders: the answer is not usable JSON"),
         (b'[{"a": NaN}]', "", "orders: the answer is not usable JSON"),
+        (b'[{"a": 1e999}]', "", "orders: the answer is not usable JSON"),
+        (b'[{"a": -1e999}]', "", "orders: the answer is not usable JSON"),
         (b'{"data": []}', "", "orders: the answer is not a list; say with items where the list lies"),
         (b'{"data": {"rows": []}}', "data.orders", "orders: the answer has no 'data.orders': 'orders' is missing"),
         (b'{"data": {}}', "data", "orders: 'data' of the answer is not a list"),
@@ -67,6 +69,27 @@ def test_an_answer_that_is_no_list_of_objects_is_named(
     with pytest.raises(StepFailed) as failed:
         read(orders(http_answers, items=items))
     assert failed.value.message.startswith(message)
+
+
+def test_half_a_character_is_no_text_that_anybody_could_send(http_answers: Any, read: Read) -> None:
+    http_answers.body = (
+        b'[{"a": "x\\ud800y", "\\uDFFF": 1, "b": ["\\ud83d\\ude00", "\\udc00"], "c": 1.5, "d": "\\\\ud800"}]'
+    )
+
+    (row,) = read(orders(http_answers))
+    assert row == {"a": "x\ufffdy", "\ufffd": 1, "b": '["\U0001f600", "\ufffd"]', "c": 1.5, "d": "\\ud800"}
+
+
+def test_a_value_that_is_nested_without_end_is_one_line(http_answers: Any, read: Read) -> None:
+    for depth in range(100, 1000, 20):
+        http_answers.body = b'[{"a": ' + b"[" * depth + b"]" * depth + b"}]"
+        try:
+            assert read(orders(http_answers))
+        except StepFailed as failed:
+            assert failed.message in (  # noqa: PT017  either may be, by how deep the caller stands
+                "orders: the answer is not usable JSON",
+                "orders item 1: is nested too deeply",
+            )
 
 
 def test_an_error_of_the_server_is_named_and_may_pass(http_answers: Any, read: Read) -> None:
