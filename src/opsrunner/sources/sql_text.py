@@ -42,7 +42,7 @@ _REACHES: Mapping[Engine, re.Pattern[str]] = {
     "mysql": re.compile(r"LOAD_FILE|GET_LOCK|SYS_EXEC|SYS_EVAL"),
     "postgresql": re.compile(
         r"PG_(?:(?:TRY_)?ADVISORY|READ|LS|STAT_FILE|FILE|TERMINATE|CANCEL|RELOAD|ROTATE|LOGICAL|CREATE|SWITCH|PROMOTE"
-        r"|NOTIFY|REPLICATION|DROP|COPY)\w*|LO_\w+|DBLINK\w*|SET_CONFIG"
+        r"|NOTIFY|REPLICATION|DROP|COPY)\w*|LO_\w+|DBLINK\w*"
     ),
 }
 """Functions that a transaction which only reads keeps from nothing: files of the server, other sessions, other
