@@ -118,7 +118,10 @@ class Story:
         for number, (when, act) in enumerate(acts[first:], start=first):
             self.place.write_text(str(number))
             moment = datetime.fromisoformat(when).replace(tzinfo=UTC)
-            house = house or House(self.root, FakeClock(max(START, moment - timedelta(seconds=1))))
+            if house is None:
+                clock = FakeClock(START)
+                clock.set(moment - timedelta(seconds=1))
+                house = House(self.root, clock)
             house.at(when)
             act(house)
             house.app.announcer.work(house.clock.now())

@@ -42,7 +42,7 @@ SMALL = {"approvals", "suppressions", "routines", "holds", "frozen", "requests",
          "hosts_seen", "host_facts", "digests", "old", "meta", "links", "sessions", "resting_servers", "kept_texts",
          "looks", "ticket_looks", "notice_renames", "sqlite_sequence"}  # fmt: skip
 """What is bounded by the site's files, by what people enter, or by retention; `old` are digests."""
-LIVE = {"copies_lying", "outbox_due", "outbox_texts", "tasks_open", "tasks_key", "requests_open"}
+LIVE = {"copies_lying", "occasions_live", "outbox_due", "outbox_texts", "tasks_open", "tasks_key", "requests_open"}
 """Indices of what is still to be done: walking over all of that is meant."""
 OUTCOME = Outcome(status=StepStatus.FAILED, parts=(Part(key="web1", status=StepStatus.FAILED),))
 ABSENCE = Absence(id=0, kind="leave", person="boss", other=None, roster=None, from_=NOW, until=LATER, reason="",
