@@ -12,7 +12,7 @@ from opsrunner.engine.notices import NoticeHouse
 from opsrunner.engine.planner import left_out_because, world_of
 from opsrunner.errors import NotFound, OpsrunnerError, StepFailed
 from opsrunner.model.mail import NewMail
-from opsrunner.model.notice import Occasion
+from opsrunner.model.notice import Occasion, Suppression
 from opsrunner.model.outcome import Row
 from opsrunner.model.routine import Routine, StepPlan
 from opsrunner.model.site import Source
@@ -210,10 +210,7 @@ class _Forecast:
                 of = silent.get(recipient.address, ())
                 if tells_moves and edition.was_at is not None:
                     of = [*prolonged(of, occasion, at=self._now, until=None), *of]
-                for one in found:
-                    why = why_silent(of, occasion, at=one.goes_at)
-                    own = state if why is None else "suppressed"
-                    self._coming.append(replace(one, state=own, why=why or ""))
+                self._coming += [_stated(one, of, state) for one in found]
         if len(self._coming) > MOST_FORESEEN:
             raise StepFailed(f"more than {MOST_FORESEEN:,} mails; look less far ahead", permanent=True)
 
@@ -240,6 +237,11 @@ class _Forecast:
         assert isinstance(query, QueryOptions)  # noqa: S101  the kind's own
         wanted = {"where": query.where, "sql": query.sql, "params": query.params}
         return self._means.stream(_known(sources, query.source), wanted)
+
+
+def _stated(one: Foreseen, suppressions: Sequence[Suppression], state: str) -> Foreseen:
+    why = why_silent(suppressions, one.message.occasion, at=one.goes_at)
+    return replace(one, state=state if why is None else "suppressed", why=why or "")
 
 
 def _known(sources: Mapping[str, Source], name: str) -> Source:
