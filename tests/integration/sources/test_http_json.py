@@ -1,5 +1,6 @@
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +91,34 @@ def test_a_value_that_is_nested_without_end_is_one_line(http_answers: Any, read:
                 "orders: the answer is not usable JSON",
                 "orders item 1: is nested too deeply",
             )
+
+
+@pytest.mark.parametrize(
+    ("items", "body"),
+    [
+        ("[?contains(name, n)]", b'[{"name": "a", "n": 1}]'),
+        ("[sum(@)]", b"[1" + b"0" * 400 + b", 1.5]"),
+        ("[avg(@)]", b"[1" + b"0" * 400 + b"]"),
+    ],
+)
+def test_values_that_a_path_does_not_expect_are_one_line(
+    items: str, body: bytes, http_answers: Any, read: Read
+) -> None:
+    http_answers.body = body
+    with pytest.raises(StepFailed, match="does not suit the answer") as failed:
+        read(orders(http_answers, items=items))
+    assert failed.value.message.isprintable()
+
+
+@pytest.mark.parametrize("items", ["", "rows"])
+def test_what_a_server_names_is_told_on_one_line(items: str, http_answers: Any, read: Read) -> None:
+    hostile = {"a\nFINE: all is well\x1b[31m": 1, "x" * 50_000: 2}
+    http_answers.body = json.dumps(hostile if items else [hostile]).encode()
+    source = replace(orders(http_answers, items=items), columns=(Column(name="id", type="text"),))
+    with pytest.raises(StepFailed, match="there are: a FINE: all is well") as failed:
+        read(source)
+    assert failed.value.message.isprintable()
+    assert len(failed.value.message) <= 2_000
 
 
 def test_an_error_of_the_server_is_named_and_may_pass(http_answers: Any, read: Read) -> None:
