@@ -252,7 +252,7 @@ def torture(make_site: Callable[..., Path], tmp_path: Path, *, kills: int | None
 def test_a_week_of_notices_ends_the_same_wherever_it_is_killed(
     make_site: Callable[[Mapping[str, str]], Path], tmp_path: Path
 ) -> None:
-    torture(make_site, tmp_path, kills=6)
+    torture(make_site, tmp_path, kills=4)
 
 
 @pytest.mark.soak
