@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import re
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -22,6 +24,9 @@ LIMIT_BYTES = 20_000_000
 """Of one page."""
 LIMIT_ALL_BYTES = 100_000_000
 DEFAULT_SECONDS = 30.0
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+_HALF_PAIR = re.compile("[\ud800-\udfff]")
+"""What JSON may spell and no text may hold: no mail and no ledger could be written with it."""
 _BUSY = frozenset({429, 503})
 
 
@@ -42,7 +47,7 @@ def open_http_json(source: Source, request: Request) -> Iterator[RawTable]:
         columns=columns,
         columns_are_known=bool(items),
         rows=(
-            RawRow(place=f"{source.name} item {number}", values=_flat(item, columns))
+            RawRow(place=(place := f"{source.name} item {number}"), values=_flat(item, columns, place))
             for number, item in enumerate(items, start=1)
         ),
     )
@@ -138,22 +143,38 @@ def _require_success(reply: Reply, name: str) -> None:
 
 def _parse(body: bytes, name: str) -> Any:
     try:
-        return json.loads(body, parse_constant=_refuse_constant)
+        found = json.loads(body, parse_constant=_refuse_constant, parse_float=_finite)
+        return found if not _SURROGATE.search(body) else json.loads(_whole(json.dumps(found, ensure_ascii=False)))
     except json.JSONDecodeError as exc:
         raise StepFailed(f"{name}: the answer is not JSON: line {exc.lineno}, column {exc.colno}: {exc.msg}") from exc
     except (ValueError, RecursionError) as exc:
         raise StepFailed(f"{name}: the answer is not usable JSON") from exc
 
 
+def _whole(text: str) -> str:
+    return _HALF_PAIR.sub("\ufffd", text)
+
+
 def _refuse_constant(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is no number of JSON")
 
 
-def _flat(item: Mapping[str, Any], columns: tuple[str, ...]) -> dict[str, Any]:
+def _finite(number: str) -> float:
+    found = float(number)
+    return found if math.isfinite(found) else _refuse_constant(number)
+
+
+def _flat(item: Mapping[str, Any], columns: tuple[str, ...], place: str) -> dict[str, Any]:
     return {
-        name: json.dumps(value, ensure_ascii=False) if isinstance(value := item.get(name), (dict, list)) else value
-        for name in columns
+        name: _as_text(value, place) if isinstance(value := item.get(name), (dict, list)) else value for name in columns
     }
+
+
+def _as_text(value: Any, place: str) -> str:
+    try:
+        return json.dumps(value, ensure_ascii=False)
+    except RecursionError as exc:
+        raise StepFailed(f"{place}: is nested too deeply") from exc
 
 
 def _plain(value: str | SecretRef, vault: Vault) -> str:
