@@ -259,7 +259,7 @@ def letter(subject: str, users: Mapping[str, str]) -> dict[str, str]:
         text = f"<p>Domain: {words[1]}<br />Username: {users.get(words[1], 'gone')}<br /></p>"
         return {"subject": "New Account Information", "message": text}
     if subject.startswith("Your domain "):
-        text = f"<ul><li>{words[2]} - {words[5]}</li></ul>"
+        text = f"<ul><li>{words[2].upper()} - {words[5]}</li></ul>"  # as it is written in tbldomains
         return {"subject": "Upcoming Domain Renewal Notice", "message": text}
     return {"subject": as_html(subject), "message": "<p>Log in to read it.</p>"}
 
