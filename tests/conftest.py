@@ -20,6 +20,7 @@ from hypothesis import settings
 if TYPE_CHECKING:
     from .databases import DatabaseServer
     from .farm import Farm, Quirks
+    from .front_door import FrontDoor
     from .seaweed import S3Server
 
 SYSTEM_FOLDERS = (
@@ -170,6 +171,15 @@ def is_loopback(host: str) -> bool:
         return ip_address(host.partition("%")[0]).is_loopback
     except ValueError:
         return False
+
+
+@pytest.fixture(scope="session")
+def front_door() -> Iterator[FrontDoor]:
+    """The program, imported once for all that call it."""
+    from .front_door import keeping  # noqa: PLC0415 - few tests call the program
+
+    with keeping() as door:
+        yield door
 
 
 @pytest.fixture(scope="session")
