@@ -56,6 +56,7 @@ BY_FILE = ("tests/unit/", "tests/integration/")
 WAITING = (
     "clock",
     *(f"tests/acceptance/{name}.py" for name in ("test_serve", "test_no_network", "test_runs_by_hand")),
+    *("tests/browser/test_day.py::test_a_row_of_an_approval", "tests/browser/test_day.py::test_a_live_run"),
     *(f"tests/acceptance/{folder}/" for folder in ("kills", "disk/daemon")),
     *(f"tests/integration/{name}" for name in ("fleet/", "sources/test_imap", "sources/test_feeds", "mail/")),
     *(f"tests/integration/steps/{name}.py" for name in ("test_run_time", "test_escapes", "test_ssh")),
