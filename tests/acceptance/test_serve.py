@@ -94,7 +94,7 @@ class Served:
         shown = json.loads(self.ask("show", str(run), "--json").stdout)
         return [f"{step['id']} {step['status']}" for step in shown["steps"]]
 
-    def until(self, is_so: Callable[[], object], what: str, *, seconds: float = 20) -> None:
+    def until(self, is_so: Callable[[], object], what: str, *, seconds: float = 40) -> None:
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             if is_so():
