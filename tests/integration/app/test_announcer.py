@@ -15,6 +15,7 @@ from icalendar import Calendar
 
 from opsrunner.engine.downtime_acts import By
 from opsrunner.engine.downtimes import open_incident, time_of_window
+from opsrunner.errors import UsageError
 from opsrunner.model.notice import Suppression
 from opsrunner.model.task import Evidence, Task, TaskStatus
 from opsrunner.testing import FakeClock
@@ -221,6 +222,30 @@ def test_the_whole_ladder_each_rung_once_and_one_mail_for_two_services_and_two_a
     assert len(site.told()) == 12
     assert site.tasks() == []
     assert site.app.books.downtimes.unclosed() == []
+
+
+@pytest.mark.parametrize("of", ["kernel", "incidents"])
+def test_no_more_mails_of_a_window_or_of_incidents_leave_in_a_minute_than_it_says(
+    scene: Callable[..., Scene], of: str
+) -> None:
+    own = {"kernel": "    approve: 8d\n", "incidents": "incidents:\n"}[of]
+    indent = "    " if of == "kernel" else "  "
+    site = scene(WINDOWS.replace(own, f"{own}{indent}per_minute: 1\n"))
+    assert site.app.loaded.problems == ()
+    if of == "kernel":
+        site.at("2026-11-23T02:00:00")
+        site.approve()
+        assert site.at("2026-11-24T01:00:05") == 3
+    else:
+        incident(site)
+        assert site.look() == 2
+    most = {"kernel": 3, "incidents": 2}[of]
+    left = []
+    for _ in range(most + 1):
+        left.append(len(site.told()))
+        site.house.clock.move(seconds=61)
+        site.app.deliver()
+    assert left == [*range(1, most + 1), most]
 
 
 def test_who_was_struck_hears_nothing(scene: Callable[..., Scene]) -> None:
@@ -594,6 +619,13 @@ def test_an_incident_that_is_opened_twice_is_one_until_it_ends(scene: Callable[.
     again = incident(site)
 
     assert len({first.id, elsewhere.id, again.id}) == 3
+
+
+@pytest.mark.parametrize("hosts", [[], [""], ["web1", " \n"]])
+def test_an_incident_is_about_hosts_that_have_a_name(scene: Callable[..., Scene], hosts: list[str]) -> None:
+    site = scene()
+    with pytest.raises(UsageError, match="name the hosts"):
+        site.app.downtime_acts.open_incident(hosts, title="Mail is lost", by=site.by)
 
 
 def test_without_a_file_nothing_is_looked_at(scene: Callable[..., Scene]) -> None:

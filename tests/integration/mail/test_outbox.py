@@ -5,7 +5,7 @@ from __future__ import annotations
 import email
 import email.policy
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
@@ -19,10 +19,12 @@ from opsrunner.engine.outbox import deliver_due
 from opsrunner.errors import MailFailed, StateError
 from opsrunner.ledger.database import Ledger
 from opsrunner.ledger.outbox import Outbox
+from opsrunner.ledger.suppressions import Suppressions
 from opsrunner.mail.maildir import MaildirTransport
 from opsrunner.mail.smtp import SmtpTransport
-from opsrunner.mail.transport import Transport
+from opsrunner.mail.transport import Transport, nothing
 from opsrunner.model.mail import NewMail, QueuedMail
+from opsrunner.model.notice import RECIPIENT, Suppression
 from opsrunner.model.site import SmtpSettings
 from opsrunner.secrets import Vault
 from opsrunner.testing import FakeClock, MemoryMail
@@ -37,10 +39,15 @@ def clock() -> FakeClock:
 
 
 @pytest.fixture
-def outbox(tmp_path: Path) -> Iterator[Outbox]:
-    ledger = Ledger(tmp_path / "ledger.db")
-    yield Outbox(ledger)
-    ledger.close()
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    found = Ledger(tmp_path / "ledger.db")
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def outbox(ledger: Ledger) -> Outbox:
+    return Outbox(ledger)
 
 
 class Post:
@@ -189,7 +196,7 @@ def test_it_goes_on_when_a_mail_trips_up_the_program_itself(
     smtp = SmtpTransport(server.settings, vault=vault)
 
     class Tripping:
-        def deliver(self, message: EmailMessage, *, to: str) -> None:
+        def deliver(self, message: EmailMessage, *, to: str, **_: Any) -> None:
             if message["Subject"] == "poison":
                 raise KeyError("a mistake of ours")
             smtp.deliver(message, to=to)
@@ -286,7 +293,7 @@ def test_a_mail_that_ends_its_sender_again_and_again_holds_the_others_back_no_lo
         """The end of the process."""
 
     class Killing(MemoryMail):
-        def deliver(self, message: EmailMessage, *, to: str) -> None:
+        def deliver(self, message: EmailMessage, *, to: str, **_: Any) -> None:
             if message["Subject"] == "poison":
                 raise Killed
             super().deliver(message, to=to)
@@ -348,7 +355,7 @@ def test_an_alert_goes_before_ten_thousand_notices(outbox: Outbox, clock: FakeCl
     mail = MemoryMail()
 
     class Asked(MemoryMail):
-        def deliver(self, message: EmailMessage, *, to: str) -> None:
+        def deliver(self, message: EmailMessage, *, to: str, **_: Any) -> None:
             mail.deliver(message, to=to)
             if len(mail.delivered) == 20:
                 outbox.put([letter(subject="alert")], at=clock.now())
@@ -357,6 +364,45 @@ def test_an_alert_goes_before_ten_thousand_notices(outbox: Outbox, clock: FakeCl
     subjects = [message["Subject"] for _, message in mail.delivered]
     assert len(subjects) == 501
     assert subjects.index("alert") <= 16 + 32
+
+
+@pytest.mark.parametrize(
+    ("gone", "goes"),
+    [
+        (Suppression(address="kari@example.com", notice="n.n", why="left", by=RECIPIENT, at=START), ["a", "c"]),
+        (Suppression(address="kari@example.com", notice="o.o", why="left", by=RECIPIENT, at=START), ["a", "b", "c"]),
+        (Suppression(address="kari@example.com", why="bounces", by="boss", at=START), ["c"]),
+        (Suppression(address="kari@example.com", why="late", by="boss", at=START, until=START), ["a", "b", "c"]),
+        (Suppression(address="kari@example.com", notice="n.n", key="k", why="x", by="boss", at=START), ["a", "b", "c"]),
+    ],
+    ids=["left this notice", "left another", "gets none at all", "is over", "one occasion alone"],
+)
+def test_who_left_while_a_pass_was_queueing_gets_nothing(
+    outbox: Outbox, ledger: Ledger, clock: FakeClock, gone: Suppression, goes: list[str]
+) -> None:
+    outbox.put(
+        [
+            letter("Kari@example.com", "a", bulk=True, series="n.n"),  # contractual: there is no link to leave by
+            letter("Kari@example.com", "b", bulk=True, series="n.n", list_unsubscribe="https://x.example/leave/y"),
+            letter("kari@example.com", "c"),  # hers by name, and not one of many
+        ],
+        at=START,
+    )
+    Suppressions(ledger).add([gone])
+    post = MemoryMail()
+    Post(outbox, post, clock).once()
+    assert sorted(mail["Subject"] for _, mail in post.delivered) == goes
+    assert outbox.waiting() == 0
+
+
+def test_thousands_who_left_hold_nobody_up(outbox: Outbox, ledger: Ledger, clock: FakeClock) -> None:
+    outbox.put([letter(f"c{number}@example.com", bulk=True, series="n.n") for number in range(2_000)], at=START)
+    gone = (Suppression(address=f"c{number}@example.com", why="x", by="boss", at=START) for number in range(1_999))
+    Suppressions(ledger).add(gone)
+    post = MemoryMail()
+    assert Post(outbox, post, clock).once() == 1
+    assert [to for to, _ in post.delivered] == ["c1999@example.com"]
+    assert outbox.waiting() == 0
 
 
 def test_a_sender_that_is_told_to_stop_ends_between_batches(outbox: Outbox, clock: FakeClock) -> None:
@@ -371,7 +417,7 @@ def test_a_slow_server_is_given_a_second_and_then_the_ledger_knows(outbox: Outbo
     known: list[int] = []
 
     class Slow(MemoryMail):
-        def deliver(self, message: EmailMessage, *, to: str) -> None:
+        def deliver(self, message: EmailMessage, *, to: str, **_: Any) -> None:
             known.append(10 - outbox.waiting())
             clock.move(seconds=0.4)
             super().deliver(message, to=to)
@@ -445,3 +491,34 @@ def test_b77_refusals_for_now_and_for_good_stop_no_other(
 @pytest.mark.timeout(600)
 def test_b77_at_ten_thousand(outbox: Outbox, clock: FakeClock, start_smtp: Any, vault: Vault) -> None:
     refuse_some(outbox, clock, start_smtp=start_smtp, vault=vault, count=10_000)
+
+
+def test_a_notice_is_made_while_the_one_before_is_taken_and_a_mail_that_people_wait_for_is_not(
+    outbox: Outbox, clock: FakeClock
+) -> None:
+    """A sign-in link is made for each try; one that was made too early would have been made for nothing."""
+    events: list[str] = []
+
+    class Listening(MemoryMail):
+        def deliver(self, message: EmailMessage, *, to: str, meanwhile: Callable[[], None] = nothing) -> None:
+            events.append(f"begin {message['Subject']}")
+            super().deliver(message, to=to, meanwhile=meanwhile)
+            events.append(f"end {message['Subject']}")
+
+    def complete(mail: QueuedMail) -> QueuedMail:
+        events.append(f"make {mail.subject}")
+        return mail
+
+    for bulk in (False, True):
+        outbox.put([letter(subject=f"{name}", bulk=bulk) for name in "ab"], at=START)
+        deliver_due(outbox, Listening(), from_="ops@example.com", clock=clock, complete=complete)
+    assert events[:6] == ["make a", "begin a", "end a", "make b", "begin b", "end b"]
+    assert events[6:] == ["make a", "begin a", "make b", "end a", "begin b", "end b"]
+
+
+def test_a_notice_that_cannot_be_made_ahead_fails_in_its_own_turn(outbox: Outbox, clock: FakeClock) -> None:
+    outbox.put([letter(subject="first", bulk=True), letter(to="nobody", bulk=True), letter(bulk=True)], at=START)
+    mail = MemoryMail()
+    assert deliver_due(outbox, mail, from_="ops@example.com", clock=clock) == 3
+    assert len(mail.delivered) == 2
+    assert [one.to for one in outbox.given_up(since=START)] == ["nobody"]
