@@ -80,6 +80,20 @@ def require_known(hosts: Sequence[str], found: Affected, site: Site) -> None:
             raise UsageError(f"neither the inventory nor the customers' data know a host '{said}'{hint}")
 
 
+def why_unknown(found: Affected) -> str:
+    """Return why nobody can be told of some; '' where all is well."""
+    if found.people and not found.nowhere:
+        return ""
+    if not found.people and not found.nowhere:
+        some = ", ".join(sorted(found.hosts)[:5])
+        return f"no row of its audience is on these hosts{f'; there are rows on {some}' if some else ''}"
+    first = found.nowhere[0]
+    others = f", and {len(found.nowhere) - 1} more" if len(found.nowhere) > 1 else ""
+    return (
+        f"nobody can be told of {first['service']} ({first['customer'] or 'no customer'}): {first['problem']}{others}"
+    )
+
+
 def recipients(people: Sequence[Row], *, struck: Sequence[str] = ()) -> tuple[Recipient, ...]:
     """Return people as recipients of a notice, without those who were struck."""
     left_out = {address.lower() for address in struck}
