@@ -40,6 +40,20 @@ class Affected:
         return sum(len(one["services"]) for one in self.people) + len(self.nowhere)
 
 
+class ReadOnce:
+    """Reads each source once, with the same options: many windows have one audience. For one look alone."""
+
+    def __init__(self, read: ReadSource) -> None:
+        self._read = read
+        self._rows: dict[tuple[str, str], tuple[Row, ...]] = {}
+
+    def __call__(self, source: Source, options: Mapping[str, Any]) -> tuple[Row, ...]:
+        about = (source.name, repr(options))
+        if about not in self._rows:
+            self._rows[about] = self._read(source, options)
+        return self._rows[about]
+
+
 def affected(audiences: Sequence[Audience], hosts: Sequence[str], *, site: Site, read: ReadSource) -> Affected:
     """Return who has something on these hosts. Raises StepFailed where a source cannot be read.
 

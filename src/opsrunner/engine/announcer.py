@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TypeAlias
 
-from opsrunner.engine.affected import ReadSource, affected, why_unknown
+from opsrunner.engine.affected import ReadOnce, ReadSource, affected, why_unknown
 from opsrunner.engine.approving import Approving
 from opsrunner.engine.desk import Desk
 from opsrunner.engine.downtime_duties import DowntimeDuties
@@ -56,6 +56,7 @@ class Announcer:
         self._tasks = DowntimeTasks(desk)
         self._duties = DowntimeDuties(desk, self._tasks)
         self._settled: dict[int, Settled] = {}
+        self._read_once = ReadOnce(read)
 
     def work(self, now: datetime) -> int:
         """Do what is due now for every window and incident; return how many mails were queued.
@@ -75,6 +76,7 @@ class Announcer:
             except OpsrunnerError as exc:
                 self._postpone(row, now)
                 LOGGER.error("%s: %s", row.notice, exc, extra={"action": "announcement_failed"})  # noqa: TRY400 (a sentence is enough)
+        self._read_once = ReadOnce(self._read)
         return sent
 
     def _see_windows(self, now: datetime) -> None:
@@ -200,7 +202,7 @@ class Announcer:
         row, now = look.row, look.now
         hosts = row.hosts if look.window is None else expand_hosts(look.window.hosts, self._desk.site())
         try:
-            found = affected(look.audience, hosts, site=self._desk.site(), read=self._read)
+            found = affected(look.audience, hosts, site=self._desk.site(), read=self._read_once)
         except StepFailed as exc:
             self._duties.unknown(row, f"who is affected cannot be read: {exc}", accountable=look.accountable, now=now)
             if not row.people:

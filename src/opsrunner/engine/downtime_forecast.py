@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import datetime, timedelta
-from typing import Any
 
-from opsrunner.engine.affected import Affected, affected
+from opsrunner.engine.affected import Affected, ReadOnce, affected
 from opsrunner.engine.announcer import CLOSED_AFTER
 from opsrunner.engine.downtime_outlook import Outlook, notice_of
 from opsrunner.engine.downtime_rules import rules_of
@@ -14,8 +13,7 @@ from opsrunner.engine.downtimes import LOOK_BACK, Stand, downtimes_between
 from opsrunner.engine.foretold import NoticeForecast
 from opsrunner.engine.notices import NoticeHouse
 from opsrunner.model.downtime import INCIDENTS, Downtime
-from opsrunner.model.outcome import Row
-from opsrunner.model.site import Site, Source
+from opsrunner.model.site import Site
 from opsrunner.model.window import MAINTENANCE
 
 
@@ -51,8 +49,7 @@ class _Memory:
     """Sources that were read: many times of a window have one audience."""
 
     def __init__(self, house: NoticeHouse) -> None:
-        self._house = house
-        self._rows: dict[tuple[str, str], tuple[Row, ...]] = {}
+        self._house, self._read = house, ReadOnce(house.read)
         self._found: dict[tuple[str, tuple[str, ...]], Affected] = {}
 
     def affected(self, row: Downtime) -> Affected:
@@ -62,9 +59,3 @@ class _Memory:
             audience = rules_of(row, desk).audience
             self._found[about] = affected(audience, row.hosts, site=desk.site(), read=self._read)
         return self._found[about]
-
-    def _read(self, source: Source, options: Mapping[str, Any]) -> tuple[Row, ...]:
-        about = (source.name, repr(options))
-        if about not in self._rows:
-            self._rows[about] = self._house.read(source, options)
-        return self._rows[about]
