@@ -257,7 +257,7 @@ def _line(number: int, forecast: NoticeForecast, one: Foreseen, *, zone: ZoneInf
 def _tell_notice(session: Session, one: NoticeForecast) -> None:
     if one.problem:
         session.screen.line(f"{one.label} cannot look ahead: {one.problem}", tone="look")
-    elif not one.coming:
+    elif not one.coming and not one.notes:
         session.screen.line(f"{one.label}: nothing to tell in that time.")
     if one.standing != "live" and not one.problem:
         session.screen.line(f"{one.label}: {one.standing}, so that nothing of it goes.", tone="look")

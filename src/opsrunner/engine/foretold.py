@@ -45,4 +45,6 @@ class NoticeForecast:
     @property
     def label(self) -> str:
         """What lines about it begin with."""
-        return f"{self.notice} {self.occasion}".rstrip()
+        return (
+            self.occasion if self.occasion.startswith(f"{self.notice} ") else f"{self.notice} {self.occasion}".rstrip()
+        )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -99,6 +100,17 @@ def test_a_window_is_moved_called_off_and_started_by_forms(
     (first, second) = app.books.audit.about("maintenance kernel")
     assert (first.action, second.action) == ("move", "cancel")
     assert first.address.startswith("web")
+
+
+def test_a_window_can_be_started_when_its_time_is_near(
+    app: App, clock: FakeClock, signed_in: Callable[[str], Any]
+) -> None:
+    look(app, clock)
+    assert 'value="start"' not in signed_in("ops1").get("/maintenance").text
+    clock.set(datetime(2026, 11, 24, 0, 20, tzinfo=UTC))
+    page = signed_in("ops1").get("/maintenance").text
+    assert page.count('value="start"') == 1
+    assert signed_in("ops1").post("/maintenance/kernel", act="start", on="2026-11-24").status_code == 303
 
 
 def test_what_makes_no_sense_is_said_above_the_list(app: App, signed_in: Callable[[str], Any]) -> None:
