@@ -37,6 +37,7 @@ def rules_of(row: Downtime, desk: Desk) -> DowntimeRules:
             ladder=rules.ladder if rules else site.maintenance.incidents.ladder,
             template=rules.template if rules else "maintenance",
             ics=window.ics if window is not None else False,
+            per_minute=rules.per_minute if rules else None,
             to_working_time=_working_time(desk) if window is not None and window.hours else None,
         ),
         audience=rules.audience if rules else (),
