@@ -192,7 +192,11 @@ class DowntimeMails:
     def _pass(self, word: Word, do: Callable[[NoticePass], None]) -> int:
         row = word.telling.row
         settings = NoticeSettings(
-            notice=row.notice, rules=self.rules(word.telling, word.ladder), contractual=True, tells_moves=True
+            notice=row.notice,
+            rules=self.rules(word.telling, word.ladder),
+            contractual=True,
+            tells_moves=True,
+            has_rows_elsewhere=True,
         )
         desk = PassDesk(
             settings,

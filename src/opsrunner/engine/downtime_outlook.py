@@ -203,14 +203,13 @@ class Outlook:
 
     def _settled(self, word: Word, mails: Sequence[Foreseen], *, state: str) -> tuple[Foreseen, ...]:
         """Say of each mail whether it goes, under the name by which people know what it is about."""
-        notice, key = word.occasion.notice, word.occasion.key
         suppressions = self._desk.books.suppressions
         addresses = {one.message.recipient.address for one in mails}
-        silent = silenced(suppressions, addresses, notice=notice, contractual=True)
+        silent = silenced(suppressions, addresses, notice=word.occasion.notice, contractual=True)
         shown = replace(word.occasion, key=self._shown_key(), recipients=())
         found = []
         for one in mails:
-            why = why_silent(silent.get(one.message.recipient.address, ()), key, at=one.goes_at)
+            why = why_silent(silent.get(one.message.recipient.address, ()), word.occasion, at=one.goes_at)
             own = state if why is None else "suppressed"
             found.append(replace(one, message=replace(one.message, occasion=shown), state=own, why=why or ""))
         return tuple(found)

@@ -24,7 +24,7 @@ from opsrunner.notices.foresight import Ahead, Foreseen, foresee, foresee_cancel
 from opsrunner.notices.messages import NoticeProblem
 from opsrunner.notices.passing import BATCH
 from opsrunner.notices.rows import NoticeColumns, RowReader
-from opsrunner.notices.silence import silenced, why_silent
+from opsrunner.notices.silence import prolonged, silenced, why_silent
 from opsrunner.notices.vanishing import why_not_all
 from opsrunner.schedules.due import occurrences
 from opsrunner.secrets import Vault
@@ -218,7 +218,10 @@ class _Forecast:
                     ahead=ahead,
                     tells_moves=tells_moves,
                 )
-                self._keep(found, silent=silent, state=state)
+                of = silent.get(recipient.address, ())
+                if tells_moves and edition.was_at is not None:
+                    of = [*prolonged(of, occasion, at=self._now, until=None), *of]
+                self._keep(found, silent={recipient.address: of}, state=state)
         if len(self._coming) > MOST_FORESEEN:
             raise StepFailed(f"more than {MOST_FORESEEN:,} mails; look less far ahead", permanent=True)
 
@@ -230,7 +233,7 @@ class _Forecast:
         """Keep mails that are to come, each with whether it goes."""
         for one in found:
             of = silent.get(one.message.recipient.address, ())
-            why = why_silent(of, one.message.occasion.key, at=one.goes_at)
+            why = why_silent(of, one.message.occasion, at=one.goes_at)
             own = state if why is None else "suppressed"
             self._coming.append(replace(one, state=own, why=why or ""))
 
