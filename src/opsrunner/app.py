@@ -80,8 +80,14 @@ class App(OpenSite):
     @cached_property
     def notices(self) -> NoticeHouse:
         """What notices to customers are given."""
-        stays, now = self._mails_stay, self.clock.now
-        return NoticeHouse(desk=self.desk, leave=self.leave, stream=self.sources.stream, is_trial=stays, now=now)
+        return NoticeHouse(
+            desk=self.desk,
+            leave=self.leave,
+            stream=self.sources.stream,
+            read=self.sources.read,
+            is_trial=self._mails_stay,
+            now=self.clock.now,
+        )
 
     def routine(self, name: str) -> Routine:
         """Return a routine in force. Raises NotFound with the closest name."""

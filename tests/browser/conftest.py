@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
@@ -40,8 +41,22 @@ hosts:
 {hosts}rosters:
   on-call: {{rotate: week, handover: mon 09:00, from: 2026-01-05, people: [boss, ops1]}}
   desk: {{shifts: [{{hours: "07:00-15:00", person: ops1}}, {{hours: "15:00-23:00", person: boss}}]}}
+sources:
+  services: {{csv: services.csv, columns: {{service: text, customer: text, name: text, email: text, host: text}}}}
 web: {{listen: "127.0.0.1:{port}"}}
 """
+WINDOWS = """\
+windows:
+  kernel:
+    name: Updates of the shared servers
+    schedule: {once: "%s"}
+    lasts: 2h
+    hosts: [web1]
+    audience: {source: services}
+incidents:
+  audience: {source: services}
+"""
+SERVICES = "service,customer,name,email,host\nshop.example,C1,Kari Vik,kari@customer.example,web1\n"
 REVIEW = """\
 name: Weekly review
 accountable: sysadmin
@@ -123,6 +138,7 @@ def served(
     (root / "routines").mkdir(parents=True, mode=0o700)
     root.chmod(0o700)
     files = {"opsrunner.yaml": SITE.format(port=port, hosts=more_hosts) + more_site, "routines/review.yaml": REVIEW}
+    files |= {"maintenance.yaml": WINDOWS % _in_weeks(), "services.csv": SERVICES}
     for name, text in {**files, **more_files}.items():
         (root / name).write_text(text)
         (root / name).chmod(0o600)
@@ -137,6 +153,11 @@ def served(
             daemon.send_signal(signal.SIGTERM)
             daemon.wait(20)
     assert "Traceback" not in (tmp_path / "log").read_text()
+
+
+def _in_weeks() -> str:
+    """Return when a window is of which customers hear within a month, and whose list nobody is asked for yet."""
+    return f"{date.today() + timedelta(days=25)}T02:00"
 
 
 def _until(is_so: Callable[[], bool], what: str, seconds: float = 20) -> None:

@@ -116,6 +116,7 @@ def test_a_tick_is_undone_and_a_task_handed_over(served: Served, signed_in: Sign
 @pytest.mark.parametrize("width", [390, 1280])
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 def test_every_page_is_for_everybody_and_fits(signed_in: SignedIn, served: Served, width: int, dark: bool) -> None:
+    served.ask("incident", "open", "web1", "--title", "Mail on web1 is slow", "--as", "boss")
     page = signed_in("boss", width=width, dark=dark)
     for path in (
         "/?open=1",
@@ -129,6 +130,7 @@ def test_every_page_is_for_everybody_and_fits(signed_in: SignedIn, served: Serve
         "/hosts/web1",
         "/backups",
         "/notices",
+        "/maintenance",
         "/digests",
         "/health",
         "/search",

@@ -14,7 +14,7 @@ from opsrunner.errors import MailFailed, NotFound, Refused, UsageError
 
 if TYPE_CHECKING:
     from opsrunner.cli.screen import CellLike
-    from opsrunner.engine.notice_forecast import NoticeForecast
+    from opsrunner.engine.foretold import NoticeForecast
     from opsrunner.model.person import Person
     from opsrunner.notices.foresight import Foreseen
     from opsrunner.open_site import OpenSite
@@ -26,12 +26,13 @@ opsrunner notices suppress kari@example.com --reason "asked us by telephone"
 """
 LIST_EXAMPLE = """
 opsrunner notices list --until +30d
-opsrunner notices list domain-renewals --json
+opsrunner notices list maintenance.kernel --json
 """
 SUPPRESS_EXAMPLE = 'opsrunner notices suppress kari@example.com --reason "asked us by telephone"'
 UNSUPPRESS_EXAMPLE = "opsrunner notices unsuppress kari@example.com"
 SUPPRESSED_EXAMPLE = "opsrunner notices suppressed"
 MOST_SHOWN = 400
+NOTHING = "No routine of this site has a notice, and no window or incident has somebody to tell in that time."
 LONGEST_DAYS = 400
 
 
@@ -51,7 +52,8 @@ class _ShowsByDefault(click.Group):
 def notices() -> None:
     """Show what customers will be told, to whom and when; and who is told nothing.
 
-    Without a verb it is `list`: all that the notices of the site send until a moment, by the sources as they are now.
+    Without a verb it is `list`: all that notices, maintenance windows and open incidents send until a moment, by the
+    sources as they are now.
     """
 
 
@@ -63,7 +65,7 @@ def notices() -> None:
 @site_options
 @click.pass_obj
 def list_notices(session: Session, name: str, *, until: str, show: int | None) -> int:
-    """Show who would get what, when; NAME is a routine, or one notice of it (`ROUTINE.STEP`).
+    """Show who would get what, when; NAME is a routine, `ROUTINE.STEP`, `maintenance.WINDOW` or `incident`.
 
     The exit code is 1 where rows say nobody or no date, or where a notice cannot look ahead.
     """
@@ -81,7 +83,7 @@ def list_notices(session: Session, name: str, *, until: str, show: int | None) -
         if session.as_json:
             session.print_json([_view(one) for one in found])
         else:
-            _tell(session, found, zone=zone)
+            _tell(session, found, name=name, zone=zone)
     return 1 if any(one.unknown or one.problem for one in found) else 0
 
 
@@ -220,11 +222,11 @@ def _numbered(found: Sequence[NoticeForecast]) -> Iterator[tuple[NoticeForecast,
     yield from sorted(pairs, key=lambda pair: (pair[1].goes_at, pair[0].notice))
 
 
-def _tell(session: Session, found: Sequence[NoticeForecast], *, zone: ZoneInfo) -> None:
+def _tell(session: Session, found: Sequence[NoticeForecast], *, name: str, zone: ZoneInfo) -> None:
     from opsrunner.cli.screen import Column
 
     if not found:
-        session.screen.line("No routine of this site has a notice.")
+        session.screen.line(f"{name}: nothing to tell in that time." if name else NOTHING)
         return
     pairs = list(_numbered(found))
     columns = [Column(title=title) for title in ("no.", "goes", "to", "about", "rung")]
@@ -254,25 +256,29 @@ def _line(number: int, forecast: NoticeForecast, one: Foreseen, *, zone: ZoneInf
 
 def _tell_notice(session: Session, one: NoticeForecast) -> None:
     if one.problem:
-        session.screen.line(f"{one.notice} cannot look ahead: {one.problem}", tone="look")
-        return
-    if not one.coming:
-        session.screen.line(f"{one.notice}: nothing to tell in that time.")
-    if one.standing != "live":
-        session.screen.line(f"{one.notice}: {one.standing}, so that nothing of it goes.", tone="look")
+        session.screen.line(f"{one.label} cannot look ahead: {one.problem}", tone="look")
+    elif not one.coming and not one.notes:
+        session.screen.line(f"{one.label}: nothing to tell in that time.")
+    if one.standing != "live" and not one.problem:
+        session.screen.line(f"{one.label}: {one.standing}, so that nothing of it goes.", tone="look")
+    for note in one.notes:
+        session.screen.line(f"{one.label}: {note}")
     if one.unknown:
         session.screen.line(
-            f"{one.notice}: nobody can be told of {one.unknown} rows; first: {one.first_problem}", tone="look"
+            f"{one.label}: nobody can be told of {one.unknown} rows; first: {one.first_problem}", tone="look"
         )
 
 
 def _view(one: NoticeForecast) -> dict[str, Any]:
     return {
         "notice": one.notice,
+        "occasion": one.occasion,
         "routine": one.routine,
         "name": one.name,
         "mode": one.mode,
         "standing": one.standing,
+        "notes": list(one.notes),
+        "task": one.task,
         "unknown": one.unknown,
         "problem": one.problem,
         "coming": [_one_view(each) for each in one.coming],

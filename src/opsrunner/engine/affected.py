@@ -40,6 +40,20 @@ class Affected:
         return sum(len(one["services"]) for one in self.people) + len(self.nowhere)
 
 
+class ReadOnce:
+    """Reads each source once, with the same options: many windows have one audience. For one look alone."""
+
+    def __init__(self, read: ReadSource) -> None:
+        self._read = read
+        self._rows: dict[tuple[str, str], tuple[Row, ...]] = {}
+
+    def __call__(self, source: Source, options: Mapping[str, Any]) -> tuple[Row, ...]:
+        about = (source.name, repr(options))
+        if about not in self._rows:
+            self._rows[about] = self._read(source, options)
+        return self._rows[about]
+
+
 def affected(audiences: Sequence[Audience], hosts: Sequence[str], *, site: Site, read: ReadSource) -> Affected:
     """Return who has something on these hosts. Raises StepFailed where a source cannot be read.
 
@@ -78,6 +92,20 @@ def require_known(hosts: Sequence[str], found: Affected, site: Site) -> None:
             hint = f", did you mean '{near[0]}'?" if near else ""
             said = clean_line(host, length=80)
             raise UsageError(f"neither the inventory nor the customers' data know a host '{said}'{hint}")
+
+
+def why_unknown(found: Affected) -> str:
+    """Return why nobody can be told of some; '' where all is well."""
+    if found.people and not found.nowhere:
+        return ""
+    if not found.people and not found.nowhere:
+        some = ", ".join(sorted(found.hosts)[:5])
+        return f"no row of its audience is on these hosts{f'; there are rows on {some}' if some else ''}"
+    first = found.nowhere[0]
+    others = f", and {len(found.nowhere) - 1} more" if len(found.nowhere) > 1 else ""
+    return (
+        f"nobody can be told of {first['service']} ({first['customer'] or 'no customer'}): {first['problem']}{others}"
+    )
 
 
 def recipients(people: Sequence[Row], *, struck: Sequence[str] = ()) -> tuple[Recipient, ...]:

@@ -7,23 +7,21 @@ changed, and after a crash the next one goes on.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from functools import partial
 from typing import TypeAlias
 
-from opsrunner.engine.affected import Affected, ReadSource, affected
+from opsrunner.engine.affected import ReadOnce, ReadSource, affected, why_unknown
 from opsrunner.engine.approving import Approving
 from opsrunner.engine.desk import Desk
 from opsrunner.engine.downtime_duties import DowntimeDuties
 from opsrunner.engine.downtime_mails import DowntimeMails, Telling
+from opsrunner.engine.downtime_rules import rules_of
 from opsrunner.engine.downtime_tasks import DowntimeTasks
 from opsrunner.engine.downtimes import LOOK_BACK, expand_hosts, file_time, plan_of
 from opsrunner.errors import OpsrunnerError, StepFailed
 from opsrunner.model.downtime import Downtime
 from opsrunner.model.window import Audience, Window
-from opsrunner.schedules.business import working_moment
 from opsrunner.schedules.moments import Span
 from opsrunner.schedules.windows import window_times
 
@@ -58,6 +56,7 @@ class Announcer:
         self._tasks = DowntimeTasks(desk)
         self._duties = DowntimeDuties(desk, self._tasks)
         self._settled: dict[int, Settled] = {}
+        self._read_once = ReadOnce(read)
 
     def work(self, now: datetime) -> int:
         """Do what is due now for every window and incident; return how many mails were queued.
@@ -77,6 +76,7 @@ class Announcer:
             except OpsrunnerError as exc:
                 self._postpone(row, now)
                 LOGGER.error("%s: %s", row.notice, exc, extra={"action": "announcement_failed"})  # noqa: TRY400 (a sentence is enough)
+        self._read_once = ReadOnce(self._read)
         return sent
 
     def _see_windows(self, now: datetime) -> None:
@@ -95,7 +95,7 @@ class Announcer:
         if not row.is_incident and not self._is_in_file(row, window, now):
             return 0
         row = self._books.get(row.id)
-        look = self._look(row, window, now)
+        look = self._look(row, now)
         if not row.is_over and row.begun_at is None and row.begins_at <= now:
             self._books.begin(row.id, at=now)
             look = replace(look, row=self._books.get(row.id))
@@ -122,23 +122,14 @@ class Announcer:
             self._books.update_plan(plan_of(window, time, site=self._desk.site()), downtime_id=row.id)
         return True
 
-    def _look(self, row: Downtime, window: Window | None, now: datetime) -> _Look:
-        maintenance = self._desk.site().maintenance
-        rules = maintenance.incidents if row.is_incident else window
-        telling = Telling(
-            row=row,
-            ladder=rules.ladder if rules else maintenance.incidents.ladder,
-            template=rules.template if rules else "maintenance",
-            ics=window.ics if window is not None else False,
-            per_minute=rules.per_minute if rules else None,
-            to_working_time=self._working_time() if window is not None and window.hours else None,
-        )
+    def _look(self, row: Downtime, now: datetime) -> _Look:
+        rules = rules_of(row, self._desk)
         return _Look(
             row=row,
-            window=window,
-            telling=telling,
-            audience=rules.audience if rules else (),
-            accountable=rules.accountable if rules else "owner",
+            window=rules.window,
+            telling=rules.telling,
+            audience=rules.audience,
+            accountable=rules.accountable,
             now=now,
         )
 
@@ -211,13 +202,13 @@ class Announcer:
         row, now = look.row, look.now
         hosts = row.hosts if look.window is None else expand_hosts(look.window.hosts, self._desk.site())
         try:
-            found = affected(look.audience, hosts, site=self._desk.site(), read=self._read)
+            found = affected(look.audience, hosts, site=self._desk.site(), read=self._read_once)
         except StepFailed as exc:
             self._duties.unknown(row, f"who is affected cannot be read: {exc}", accountable=look.accountable, now=now)
             if not row.people:
                 raise
             return look
-        self._duties.unknown(row, _why_unknown(found), accountable=look.accountable, now=now)
+        self._duties.unknown(row, why_unknown(found), accountable=look.accountable, now=now)
         if found.people != row.people:
             self._books.keep_people(row.id, found.people)
         return replace(look, row=replace(self._books.get(row.id), people=found.people))
@@ -238,24 +229,6 @@ class Announcer:
     def _mails(self, now: datetime) -> DowntimeMails:
         return DowntimeMails(self._desk.books, site=self._desk.site(), folders=self._desk.reports, now=now)
 
-    def _working_time(self) -> Callable[[datetime], datetime]:
-        site, almanac = self._desk.site(), self._desk.almanac()
-        return partial(working_moment, calendar=site.business, almanac=almanac, zone=site.timezone)
-
 
 def _stray_words(is_gone: bool) -> str:
     return "no longer plans it" if is_gone else "plans another time"
-
-
-def _why_unknown(found: Affected) -> str:
-    """Return why nobody can be told of some; '' where all is well."""
-    if found.people and not found.nowhere:
-        return ""
-    if not found.people and not found.nowhere:
-        some = ", ".join(sorted(found.hosts)[:5])
-        return f"no row of its audience is on these hosts{f'; there are rows on {some}' if some else ''}"
-    first = found.nowhere[0]
-    others = f", and {len(found.nowhere) - 1} more" if len(found.nowhere) > 1 else ""
-    return (
-        f"nobody can be told of {first['service']} ({first['customer'] or 'no customer'}): {first['problem']}{others}"
-    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 
 from opsrunner.engine.desk import Desk
@@ -18,6 +18,17 @@ from opsrunner.model.window import Window
 from opsrunner.notices.composing import fingerprint
 
 IN_TRIAL = "opsrunner try"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Given:
+    """An approval that was given."""
+
+    counts_at: datetime
+    """From when on it holds: an answer may still be taken back before."""
+    by: str
+    struck: tuple[str, ...]
+    """The addresses that it leaves out."""
 
 
 class Approving:
@@ -45,20 +56,46 @@ class Approving:
             return False
         return row.approved_at is not None or self._has_been_approved(row, now=now)
 
+    def given(self, telling: Telling, window: Window, *, now: datetime) -> Given | None:
+        """Return the approval of a window's time as it stands, None where nobody has given it. Writes nothing.
+
+        Raises NotFound, ExpressionError where its template does not do.
+        """
+        row = telling.row
+        if self._is_trial:
+            return Given(counts_at=now, by=IN_TRIAL, struck=row.struck)
+        if row.approval is None or row.fingerprint != self._fingerprint(telling, window):
+            return None
+        if row.approved_at is not None:
+            return Given(counts_at=row.approved_at, by=row.approved_by, struck=row.struck)
+        return self._answer(row, now=now)
+
+    def asked(self, telling: Telling, window: Window) -> Task | None:
+        """Return the task by which a window's time was laid before somebody as it stands, None where none was."""
+        row = telling.row
+        if row.approval is None or row.fingerprint != self._fingerprint(telling, window):
+            return None
+        return self._task(row)
+
     def again_at(self, row: Downtime) -> datetime | None:
         """Return when an answer that was given counts; None where none was."""
         task = self._task(row)
         return None if task is None or task.is_open or row.approved_at is not None else task.settles_at
 
     def _has_been_approved(self, row: Downtime, *, now: datetime) -> bool:
-        task = self._task(row)
-        if task is None or task.is_open or (task.settles_at is not None and task.settles_at > now):
+        given = self._answer(row, now=now)
+        if given is None or given.counts_at > now:
             return False
-        if task.status is not TaskStatus.DONE:
-            return False
-        struck = [str(task.rows[position]["to"]) for position in task.struck]
-        self._books.approve(row.id, by=task.closed_by, struck=struck, at=now)
+        self._books.approve(row.id, by=given.by, struck=given.struck, at=now)
         return True
+
+    def _answer(self, row: Downtime, *, now: datetime) -> Given | None:
+        """Return what whoever was asked has answered, None where that was no yes."""
+        task = self._task(row)
+        if task is None or task.is_open or task.status is not TaskStatus.DONE:
+            return None
+        struck = tuple(str(task.rows[position]["to"]) for position in task.struck)
+        return Given(counts_at=task.settles_at or now, by=task.closed_by, struck=struck)
 
     def _ask(self, telling: Telling, window: Window, wanted: str, *, now: datetime) -> None:
         row = replace(

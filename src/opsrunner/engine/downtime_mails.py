@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import partial
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -53,6 +52,18 @@ class Telling:
     to_working_time: Callable[[datetime], datetime] | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class Word:
+    """Something that customers are told of a downtime, with all who are to hear it."""
+
+    telling: Telling
+    ladder: Ladder
+    occasion: Occasion
+    """As the ledger knows it."""
+    said: str = ""
+    """What staff posted."""
+
+
 class DowntimeMails:
     """Tells who has to hear."""
 
@@ -62,44 +73,66 @@ class DowntimeMails:
 
     def moments(self, telling: Telling) -> tuple[RungMoment, ...]:
         """Return when the rungs before and at the beginning are due."""
-        rules = self._rules(telling, _ahead(telling.ladder))
+        rules = self.rules(telling, _ahead(telling.ladder))
         return moments_of(rules, at=telling.row.begins_at, until=telling.row.ends_at, now=self._now)
 
-    def tell(self, telling: Telling) -> int:
-        """Tell what is due before and at the beginning, and that its time has changed; return how many mails."""
+    def ahead(self, telling: Telling) -> Word:
+        """Return what is told before and at the beginning."""
         row = telling.row
         people = recipients(row.people, struck=row.struck)
         occasion = Occasion(notice=row.notice, key=str(row.id), at=row.begins_at, until=row.ends_at, recipients=people)
-        return self._pass(telling, _ahead(telling.ladder), partial(_take, occasion))
+        return Word(telling=telling, ladder=_ahead(telling.ladder), occasion=occasion)
+
+    def afterwards(self, telling: Telling, *, ended_at: datetime, heard: Sequence[Recipient]) -> Word:
+        """Return what those who `heard` are told of its end; where it is the first word, all who may be told."""
+        row, people = telling.row, tuple(heard)
+        if not _ahead(telling.ladder).rungs:
+            is_allowed = row.is_incident or row.approved_at is not None
+            people = recipients(row.people, struck=row.struck) if is_allowed else ()
+        occasion = Occasion(notice=row.notice, key=f"{row.id}{_END}", at=ended_at, recipients=people)
+        return Word(telling=telling, ladder=_afterwards(telling.ladder), occasion=occasion)
+
+    def posted(self, telling: Telling, posts: Sequence[Post], *, heard: Sequence[Recipient]) -> list[Word]:
+        """Return what was said, as those who `heard` are told it: nothing where the ladder sends no posts."""
+        if not sends_posts(telling.ladder):
+            return []
+        row, ladder = telling.row, Ladder(rungs=(Rung(name=POST),))
+        return [
+            Word(
+                telling=telling,
+                ladder=ladder,
+                occasion=Occasion(
+                    notice=row.notice, key=f"{row.id}{_POST}{post.id}", at=post.at, recipients=tuple(heard)
+                ),
+                said=post.text,
+            )
+            for post in posts
+        ]
+
+    def tell(self, telling: Telling) -> int:
+        """Tell what is due before and at the beginning, and that its time has changed; return how many mails."""
+        return self._take(self.ahead(telling))
 
     def cancel(self, telling: Telling) -> int:
         """Tell those who had heard that it does not take place; return how many mails."""
-        return self._pass(telling, _ahead(telling.ladder), lambda one: one.cancel([str(telling.row.id)]))
+        word = self.ahead(telling)
+        return self._pass(word, lambda one: one.cancel([word.occasion.key]))
 
     def end(self, telling: Telling) -> tuple[int, datetime | None]:
         """Tell those who had heard that it is over; return how many mails, and when the last rung of it is due."""
         row = telling.row
-        ladder, ended_at = _afterwards(telling.ladder), row.ended_at or self._now
-        if not ladder.rungs:
+        word = self.afterwards(telling, ended_at=row.ended_at or self._now, heard=self.who_heard(row))
+        if not word.ladder.rungs:
             return 0, None
-        is_first = not _ahead(telling.ladder).rungs
-        people = recipients(row.people, struck=row.struck) if is_first else self._who_heard(row)
-        occasion = Occasion(notice=row.notice, key=f"{row.id}{_END}", at=ended_at, recipients=people)
-        sent = self._pass(telling, ladder, partial(_take, occasion))
-        moments = moments_of(self._rules(telling, ladder), at=ended_at, until=None, now=self._now)
+        sent = self._take(word)
+        moments = moments_of(self.rules(telling, word.ladder), at=word.occasion.at, until=None, now=self._now)
         return sent, max((moment.due_at for moment in moments), default=None)
 
     def post(self, telling: Telling, posts: Sequence[Post]) -> int:
         """Tell those who had heard what was said, where the ladder says so; return how many mails."""
-        if not any(rung.every_seconds and rung.via == MAIL for rung in telling.ladder.rungs) or not posts:
+        if not posts:
             return 0
-        row, people = telling.row, self._who_heard(telling.row)
-        ladder = Ladder(rungs=(Rung(name=POST),))
-        sent = 0
-        for post in posts:
-            occasion = Occasion(notice=row.notice, key=f"{row.id}{_POST}{post.id}", at=post.at, recipients=people)
-            sent += self._pass(telling, ladder, partial(_take, occasion), said=post.text)
-        return sent
+        return sum(self._take(word) for word in self.posted(telling, posts, heard=self.who_heard(telling.row)))
 
     def finish(self, row: Downtime) -> None:
         """Write that nothing more is told of a downtime, so that what was told of it is forgotten with the years."""
@@ -123,9 +156,10 @@ class DowntimeMails:
 
     def heard(self, row: Downtime) -> Collection[str]:
         """Return the addresses that have heard of it."""
-        return {one.address for one in self._who_heard(row)}
+        return {one.address for one in self.who_heard(row)}
 
-    def _who_heard(self, row: Downtime) -> tuple[Recipient, ...]:
+    def who_heard(self, row: Downtime) -> tuple[Recipient, ...]:
+        """Return those who have heard of it, with what of theirs is affected now."""
         known = {person["to"]: person for person in row.people}
         told = self._books.notices.told(row.notice, [str(row.id)]).get(str(row.id), [])
         found = {
@@ -137,11 +171,29 @@ class DowntimeMails:
         }
         return tuple(found.values())
 
-    def _pass(self, telling: Telling, ladder: Ladder, do: Callable[[NoticePass], None], *, said: str = "") -> int:
-        row = telling.row
+    def rules(self, telling: Telling, ladder: Ladder) -> Rules:
+        """Return how the moments of a ladder are counted."""
+        return Rules(ladder=ladder, zone=self._zone, to_working_time=telling.to_working_time)
+
+    def compose(self, word: Word, message: Message) -> NewMail:
+        """Return one mail of a word. Raises ExpressionError, NotFound."""
+        return self._composer(word.telling, word.said)(message)
+
+    def _take(self, word: Word) -> int:
+        """Settle what is due, some recipients a commit: who else writes to the ledger is not kept waiting for long."""
+        people = word.occasion.recipients
+
+        def do(one: NoticePass) -> None:
+            for start in range(0, max(1, len(people)), BATCH):
+                one.take([replace(word.occasion, recipients=people[start : start + BATCH])])
+
+        return self._pass(word, do)
+
+    def _pass(self, word: Word, do: Callable[[NoticePass], None]) -> int:
+        row = word.telling.row
         settings = NoticeSettings(
             notice=row.notice,
-            rules=self._rules(telling, ladder),
+            rules=self.rules(word.telling, word.ladder),
             contractual=True,
             tells_moves=True,
             has_rows_elsewhere=True,
@@ -150,16 +202,13 @@ class DowntimeMails:
             settings,
             notices=self._books.notices,
             suppressions=self._books.suppressions,
-            compose=self._composer(telling, said),
+            compose=self._composer(word.telling, word.said),
             now=self._now,
         )
         do(NoticePass(desk))
-        if row.announced_at is None and self._who_heard(row):
+        if row.announced_at is None and self.who_heard(row):
             self._books.downtimes.announced(row.id, at=self._now)
         return desk.tally.sent
-
-    def _rules(self, telling: Telling, ladder: Ladder) -> Rules:
-        return Rules(ladder=ladder, zone=self._zone, to_working_time=telling.to_working_time)
 
     def _composer(self, telling: Telling, said: str) -> Callable[[Message], NewMail]:
         page = open_mail_page(telling.template, folders=self._folders)
@@ -220,11 +269,9 @@ class DowntimeMails:
         return calendar_file(appointment, name=ICS_NAME)
 
 
-def _take(occasion: Occasion, one: NoticePass) -> None:
-    """Settle an occasion, some recipients a commit: who else writes to the ledger is not kept waiting for long."""
-    people = occasion.recipients
-    for start in range(0, max(1, len(people)), BATCH):
-        one.take([replace(occasion, recipients=people[start : start + BATCH])])
+def sends_posts(ladder: Ladder) -> bool:
+    """Tell whether what is posted goes by mail."""
+    return any(rung.every_seconds and rung.via == MAIL for rung in ladder.rungs)
 
 
 def _ahead(ladder: Ladder) -> Ladder:

@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from itertools import islice
-from typing import Any
+from typing import Any, TypeAlias
 
+from opsrunner.engine.downtime_forecast import downtime_notices, foresee_downtimes
+from opsrunner.engine.foretold import LIVE, MOST_FORESEEN, NOT_LIVE, WAITS, NoticeForecast
 from opsrunner.engine.notices import NoticeHouse
 from opsrunner.engine.planner import left_out_because, world_of
 from opsrunner.errors import NotFound, OpsrunnerError, StepFailed
-from opsrunner.model.mail import NewMail
 from opsrunner.model.notice import Occasion, Suppression
 from opsrunner.model.outcome import Row
 from opsrunner.model.routine import Routine, StepPlan
 from opsrunner.model.site import Source
 from opsrunner.notices.composing import Composer
 from opsrunner.notices.due import Rules
-from opsrunner.notices.editions import edition_of, heard_by
-from opsrunner.notices.foresight import Ahead, Foreseen, foresee
+from opsrunner.notices.editions import edition_of, has_passed, heard_by
+from opsrunner.notices.foresight import Ahead, Foreseen, foresee, foresee_cancelled
+from opsrunner.notices.messages import NoticeProblem
 from opsrunner.notices.passing import BATCH
 from opsrunner.notices.rows import NoticeColumns, RowReader
 from opsrunner.notices.silence import prolonged, silenced, why_silent
+from opsrunner.notices.vanishing import why_not_all
 from opsrunner.schedules.due import occurrences
 from opsrunner.secrets import Vault
 from opsrunner.steps.kinds import KINDS
@@ -32,51 +35,34 @@ from opsrunner.steps.notice_run import notice_fingerprint, notice_rules, open_co
 from opsrunner.steps.query import Options as QueryOptions
 from opsrunner.templates.environments import render_options
 
-MOST_FORESEEN = 100_000
-LIVE, NOT_LIVE, WAITS = "live", "not live", "waits for approval"
-
-
-@dataclass(frozen=True, kw_only=True)
-class NoticeForecast:
-    """One notice of the site, and what it is to send."""
-
-    notice: str
-    routine: str
-    name: str
-    """How people call it."""
-    standing: str
-    """`live`, `not live`, or `waits for approval`."""
-    mode: str
-    coming: tuple[Foreseen, ...] = ()
-    """In the order in which they go."""
-    unknown: int = 0
-    """Rows of which nobody can be told."""
-    first_problem: str = ""
-    problem: str = ""
-    """Why it cannot be foreseen."""
-    compose: Callable[[Foreseen], NewMail] | None = field(default=None, compare=False, repr=False)
-
 
 def notice_steps(house: NoticeHouse, name: str = "") -> list[tuple[Routine, StepPlan]]:
-    """Return the notices of the site, or those of a routine or of one step. Raises NotFound."""
-    found = [
+    """Return the steps of the site that are notices, or those of a routine, or the one of that name."""
+    return [
         (routine, plan)
         for routine in house.desk.site().routines.values()
         for plan in routine.steps
         if plan.kind == "notice" and name in ("", routine.id, notice_name(routine.id, plan.id))
     ]
-    if name and not found:
-        known = sorted({routine.id for routine, _ in notice_steps(house)})
-        there = f"; there are: {', '.join(known)}" if known else "; no routine has one"
-        raise NotFound(f"there is no notice '{name}'{there}")
-    return found
 
 
 def foresee_notices(house: NoticeHouse, *, until: datetime, vault: Vault, name: str = "") -> list[NoticeForecast]:
-    """Return all notices with what each sends until a moment. Raises NotFound."""
-    return [
-        _Forecast(house, routine, plan, until=until, vault=vault).made() for routine, plan in notice_steps(house, name)
-    ]
+    """Return all notices of routines, windows and incidents with what each sends until a moment. Raises NotFound.
+
+    `name` is a routine, one notice of it, `maintenance.WINDOW` or `incident`; '' for all.
+    """
+    steps, others = notice_steps(house, name), downtime_notices(house.desk.site())
+    downtimes = foresee_downtimes(house, until=until, name=name)
+    if name and not steps and not downtimes and name not in others:
+        known = [*sorted({routine.id for routine, _ in notice_steps(house)}), *others]
+        there = f"; there are: {', '.join(known)}" if known else "; no routine has one"
+        raise NotFound(f"there is no notice '{name}'{there}")
+    routines = [_Forecast(house, routine, plan, until=until, vault=vault).made() for routine, plan in steps]
+    return [*routines, *downtimes]
+
+
+Silent: TypeAlias = Mapping[str, Sequence[Suppression]]
+"""What holds back mails, by address."""
 
 
 class _Forecast:
@@ -160,16 +146,46 @@ class _Forecast:
         reader = RowReader(columns, notice=self._notice, zone=self._means.zone)
         ahead, rows = self._ahead(), self._rows(options)
         done: set[tuple[str, str]] = set()
+        seen: dict[str, tuple[datetime, datetime | None] | None] = {}
+        tells_moves = options.moved == "tell"
+        count = 0
         while batch := list(islice(rows, BATCH)):
+            count += len(batch)
             occasions: list[Occasion] = []
             for row in batch:
-                _, occasion, problems = reader.read(row)
-                self._unknown += len(problems)
-                if problems and not self._first_problem:
-                    self._first_problem = f"{problems[0].key or 'a row'}: {problems[0].problem}"
+                key, occasion, problems = reader.read(row)
+                moments = None if occasion is None else (occasion.at, occasion.until)
+                if moments is not None and (seen.get(key) or moments) != moments:
+                    occasion, problems = None, [_differs(key)]
+                seen[key] = seen.get(key) or moments
+                self._count(problems)
                 if occasion is not None:
                     occasions.append(occasion)
-            self._foresee(occasions, rules, ahead, done=done, state=state, tells_moves=options.moved == "tell")
+            self._foresee(occasions, rules, ahead, done=done, state=state, tells_moves=tells_moves)
+        if tells_moves and state == "goes":
+            self._foresee_gone(seen, ahead, rows=count)
+
+    def _count(self, problems: Sequence[NoticeProblem]) -> None:
+        self._unknown += len(problems)
+        if problems and not self._first_problem:
+            self._first_problem = f"{problems[0].key or 'a row'}: {problems[0].problem}"
+
+    def _foresee_gone(self, seen: Collection[str], ahead: Ahead, *, rows: int) -> None:
+        """Foretell that occasions are cancelled whose rows come no more. Raises StepFailed where that is the source."""
+        first, notices = ahead.first_at(self._now), self._means.notices
+        if first is None or first > self._until:
+            return
+        left = [key for key in notices.live_keys(self._notice) if key not in seen]
+        gone = notices.occasions(self._notice, left)
+        missed = [one for one in gone.values() if not has_passed(one, now=first)]
+        counts = notices.occasion_counts(self._notice)
+        were = sum(one.count for one in counts if first < (one.until or one.at))
+        if why := why_not_all(rows=rows, gone=len(missed), were=were):
+            raise StepFailed(why)
+        told = notices.told(self._notice, [one.key for one in missed])
+        for known in missed:
+            found = list(foresee_cancelled(known, told.get(known.key, ()), notice=self._notice, first=first))
+            self._keep(found, silent=self._silent({one.message.recipient.address for one in found}), state="goes")
 
     def _foresee(
         self,
@@ -184,15 +200,10 @@ class _Forecast:
         keys = [occasion.key for occasion in occasions]
         known = self._means.notices.occasions(self._notice, keys)
         told = self._means.notices.told(self._notice, keys)
-        addresses = {one.address for occasion in occasions for one in occasion.recipients}
-        silent = silenced(
-            self._means.suppressions,
-            addresses,
-            notice=self._notice,
-            contractual=bool(self._plan.options.get("contractual")),
-        )
+        silent = self._silent({one.address for occasion in occasions for one in occasion.recipients})
+        first = ahead.first_at(self._now) or self._now
         for occasion in occasions:
-            edition = edition_of(occasion, known.get(occasion.key), now=self._now, rows={})
+            edition = edition_of(occasion, known.get(occasion.key), now=first, rows={})
             for recipient in occasion.recipients:
                 if (occasion.key, recipient.address) in done:
                     continue
@@ -210,9 +221,21 @@ class _Forecast:
                 of = silent.get(recipient.address, ())
                 if tells_moves and edition.was_at is not None:
                     of = [*prolonged(of, occasion, at=self._now, until=None), *of]
-                self._coming += [_stated(one, of, state) for one in found]
+                self._keep(found, silent={recipient.address: of}, state=state)
         if len(self._coming) > MOST_FORESEEN:
             raise StepFailed(f"more than {MOST_FORESEEN:,} mails; look less far ahead", permanent=True)
+
+    def _silent(self, addresses: Collection[str]) -> Silent:
+        is_contractual = bool(self._plan.options.get("contractual"))
+        return silenced(self._means.suppressions, addresses, notice=self._notice, contractual=is_contractual)
+
+    def _keep(self, found: Iterable[Foreseen], *, silent: Silent, state: str) -> None:
+        """Keep mails that are to come, each with whether it goes."""
+        for one in found:
+            of = silent.get(one.message.recipient.address, ())
+            why = why_silent(of, one.message.occasion, at=one.goes_at)
+            own = state if why is None else "suppressed"
+            self._coming.append(replace(one, state=own, why=why or ""))
 
     def _ahead(self) -> Ahead:
         """Return the passes to come: the times of the routine that are not left out."""
@@ -239,9 +262,8 @@ class _Forecast:
         return self._means.stream(_known(sources, query.source), wanted)
 
 
-def _stated(one: Foreseen, suppressions: Sequence[Suppression], state: str) -> Foreseen:
-    why = why_silent(suppressions, one.message.occasion, at=one.goes_at)
-    return replace(one, state=state if why is None else "suppressed", why=why or "")
+def _differs(key: str) -> NoticeProblem:
+    return NoticeProblem(key=key, to="", problem="two rows give it different moments")
 
 
 def _known(sources: Mapping[str, Source], name: str) -> Source:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from opsrunner.engine.affected import ReadSource
 from opsrunner.engine.desk import Desk
 from opsrunner.engine.leaving import Leave
 from opsrunner.engine.notice_tasks import ENDS, NoticeTasks
@@ -31,6 +32,7 @@ class NoticeHouse:
     desk: Desk
     leave: Leave
     stream: Callable[[Source, Mapping[str, Any]], Iterator[Row]]
+    read: ReadSource
     is_trial: bool
     now: Callable[[], datetime]
 

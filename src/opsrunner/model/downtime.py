@@ -11,6 +11,8 @@ from opsrunner.model.outcome import Row
 
 INCIDENT = ""
 """What stands in the place of a window's name where it is an incident."""
+INCIDENTS = "incident"
+"""What the mails of incidents are known by."""
 Past: TypeAlias = tuple[tuple[datetime, datetime], ...]
 
 
@@ -95,7 +97,7 @@ class Downtime(NewDowntime):
     @property
     def notice(self) -> str:
         """What its mails are known by."""
-        return "incident" if self.is_incident else f"maintenance.{self.window}"
+        return INCIDENTS if self.is_incident else f"maintenance.{self.window}"
 
     @property
     def is_over(self) -> bool:

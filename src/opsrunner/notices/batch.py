@@ -9,7 +9,7 @@ from opsrunner.ledger.notices import NoticeBatch, Telling
 from opsrunner.model.notice import CANCELLED, MOVED, KnownOccasion, Occasion, Recipient, Suppression, Told, ToldStatus
 from opsrunner.notices.desk import PassDesk
 from opsrunner.notices.due import TOO_LATE, Judged, RungMoment, Verdict, is_settled, judge
-from opsrunner.notices.editions import Heard, edition_of, has_passed, heard_by, is_moved
+from opsrunner.notices.editions import Heard, edition_of, has_passed, heard_by, is_moved, is_owed_cancelling
 from opsrunner.notices.messages import NOT_SEEN, Message
 from opsrunner.notices.silence import prolonged, why_silent
 
@@ -66,9 +66,7 @@ class Batch:
         occasion = Occasion(notice=self._settings.notice, key=known.key, at=known.at, until=known.until)
         for key, address in mine:
             told = self._told[key, address]
-            heard = heard_by(told, edition=known)
-            has_heard = heard.before or any(one.status.reached for one in told if one.edition == known.edition)
-            if CANCELLED not in heard.told and has_heard:
+            if is_owed_cancelling(told, edition=known):
                 recipient = Recipient(address=address, name=told[-1].name, row=known.rows.get(address, {}))
                 message = Message(
                     occasion=occasion, recipient=recipient, rung=CANCELLED, due_at=self._now, change=CANCELLED

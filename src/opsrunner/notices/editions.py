@@ -78,6 +78,13 @@ def is_moved(edition: KnownOccasion, heard: Heard, *, now: datetime) -> bool:
     )
 
 
+def is_owed_cancelling(told: Sequence[Told], *, edition: KnownOccasion) -> bool:
+    """Tell whether somebody has heard of an occasion, and not yet that it is cancelled; `told` is all of that one."""
+    heard = heard_by(told, edition=edition)
+    has_heard = heard.before or any(one.status.reached for one in told if one.edition == edition.edition)
+    return bool(has_heard) and CANCELLED not in heard.told
+
+
 def has_passed(known: KnownOccasion, *, now: datetime) -> bool:
     """Tell whether all of an occasion is over: nobody is told any more that it moved or was cancelled."""
     return now >= (known.until or known.at)

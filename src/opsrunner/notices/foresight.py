@@ -7,9 +7,9 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from opsrunner.model.notice import MOVED, KnownOccasion, Occasion, Recipient
+from opsrunner.model.notice import CANCELLED, MOVED, KnownOccasion, Occasion, Recipient, Told
 from opsrunner.notices.due import Rules, RungMoment, Verdict, judge, moments_of
-from opsrunner.notices.editions import Heard, is_moved
+from opsrunner.notices.editions import Heard, has_passed, is_moved, is_owed_cancelling
 from opsrunner.notices.messages import Message
 
 
@@ -21,7 +21,8 @@ class Foreseen:
     goes_at: datetime
     """When the pass is that sends it."""
     state: str = "goes"
-    """`goes`, `held` until somebody approves or it is live, `suppressed`, or `watched`: another sends it."""
+    """`goes`; `held` until somebody approves or it is live; `by hand`, when somebody says that it is over;
+    `suppressed`; or `watched`: another sends it."""
     why: str = ""
 
 
@@ -56,7 +57,14 @@ def foresee(
     told = dict(heard.told)
     first = ahead.first_at(ahead.now)
     if tells_moves and first is not None and is_moved(edition, heard, now=first):
-        moved = Message(occasion=occasion, recipient=recipient, rung=MOVED, due_at=first, change=MOVED)
+        moved = Message(
+            occasion=occasion,
+            recipient=recipient,
+            rung=MOVED,
+            due_at=first,
+            change=MOVED,
+            was_at=edition.was_at,
+        )
         yield Foreseen(message=moved, goes_at=first)
         told[MOVED] = first
     for at in _passes(occasion, rules, told, ahead):
@@ -75,6 +83,23 @@ def foresee(
             told[one.moment.name] = one.moment.due_at
             if one.verdict is Verdict.SEND:
                 yield Foreseen(message=_message(occasion, recipient, one.moment), goes_at=at)
+
+
+def foresee_cancelled(
+    known: KnownOccasion, told: Sequence[Told], *, notice: str, first: datetime
+) -> Iterator[Foreseen]:
+    """Yield the mails by which those who had heard learn, at the `first` pass, that an occasion does not take place."""
+    if known.ended_at is not None or has_passed(known, now=first):
+        return
+    occasion = Occasion(notice=notice, key=known.key, at=known.at, until=known.until)
+    of: dict[str, list[Told]] = {}
+    for one in told:
+        of.setdefault(one.recipient, []).append(one)
+    for address, mine in of.items():
+        if is_owed_cancelling(mine, edition=known):
+            recipient = Recipient(address=address, name=mine[-1].name, row=known.rows.get(address, {}))
+            message = Message(occasion=occasion, recipient=recipient, rung=CANCELLED, due_at=first, change=CANCELLED)
+            yield Foreseen(message=message, goes_at=first)
 
 
 def _passes(occasion: Occasion, rules: Rules, told: Mapping[str, datetime], ahead: Ahead) -> Collection[datetime]:

@@ -26,11 +26,8 @@ class VanishGuard:
         """Raise StepFailed where so many occasions came no more that rather the source is broken."""
         if not self._looks:
             return
-        gone = self._vanished()
-        if gone and not rows:
-            raise StepFailed(f"no row came, and {gone} that {_are(gone)} still to come would be cancelled; {_ADVICE}")
-        if gone > max(FEW, self._were // PART):
-            raise StepFailed(f"{gone} of {self._were} that are still to come came no more at once; {_ADVICE}")
+        if why := why_not_all(rows=rows, gone=self._vanished(), were=self._were):
+            raise StepFailed(why)
 
     def _upcoming(self) -> int:
         desk = self._desk
@@ -45,6 +42,15 @@ class VanishGuard:
             for start in range(0, len(keys), _TOGETHER)
             for known in desk.notices.occasions(desk.settings.notice, keys[start : start + _TOGETHER]).values()
         )
+
+
+def why_not_all(*, rows: int, gone: int, were: int) -> str:
+    """Return why these are not all rows, where `gone` of `were` that are to come came no more; '' where they may be."""
+    if gone and not rows:
+        return f"no row came, and {gone} that {_are(gone)} still to come would be cancelled; {_ADVICE}"
+    if gone > max(FEW, were // PART):
+        return f"{gone} of {were} that are still to come came no more at once; {_ADVICE}"
+    return ""
 
 
 _ADVICE = (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, overload
 
@@ -14,6 +15,8 @@ from opsrunner.errors import ExpressionError
 from opsrunner.templates.environments import FOREIGN, describe_error, has_page, page_environment, page_source, rendered
 
 _SUBJECT = "Subject:"
+MOST_KEPT = 64
+"""So many texts stay compiled: windows and incidents are looked after again and again."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,8 +57,8 @@ def open_mail_page(name: str, *, folders: Sequence[Path], missing_ok: bool = Fal
         raise ExpressionError(f"{plain}:1: the first line must be 'Subject: …'")
     sources, html = page_texts(environment, plain, folders), None
     try:
-        subject = environment.from_string(first.removeprefix(_SUBJECT).strip())
-        text = environment.from_string(rest.lstrip("\n"))
+        subject = _compiled(environment, first.removeprefix(_SUBJECT).strip())
+        text = _compiled(environment, rest.lstrip("\n"))
     except FOREIGN as exc:
         raise ExpressionError(f"{plain}: {describe_error(exc, source=source)}") from exc
     if has_page(rich, folders):
@@ -83,10 +86,22 @@ def page_texts(environment: Environment, name: str, folders: Sequence[Path]) -> 
             continue  # what is not there is told when the mail is made, unless it may be missing
         source = texts[one] = page_source(environment, one, folders)
         try:
-            named = list(meta.find_referenced_templates(environment.parse(source)))
+            named = _named_in(environment, source)
         except FOREIGN as exc:
             raise ExpressionError(f"{one}: {describe_error(exc, source=source)}") from exc
         if None in named:
             raise ExpressionError(f"{one}: a mail names what it extends, includes or imports in plain words")
         left += [other for other in named if other is not None]
     return list(texts.values())
+
+
+@lru_cache(maxsize=MOST_KEPT)
+def _compiled(environment: Environment, source: str) -> Template:
+    """Return a template out of its text. Compiling takes a hundred times as long as a look, so it is done once."""
+    return environment.from_string(source)
+
+
+@lru_cache(maxsize=MOST_KEPT)
+def _named_in(environment: Environment, source: str) -> tuple[str | None, ...]:
+    """Return which templates a text extends, includes or imports; None for one that data would choose."""
+    return tuple(meta.find_referenced_templates(environment.parse(source)))

@@ -10,7 +10,7 @@ from typing import Literal
 from starlette.responses import Response
 
 from opsrunner.engine.affected import affected, require_known
-from opsrunner.engine.downtime_acts import TEXT_LENGTH, TITLE_LENGTH, By
+from opsrunner.engine.downtime_acts import EARLIEST_START, TEXT_LENGTH, TITLE_LENGTH, By
 from opsrunner.engine.downtime_words import people_words, span_short
 from opsrunner.engine.downtimes import (
     Stand,
@@ -66,6 +66,8 @@ class Line:
     posts: tuple[Post, ...]
     told: int
     affected: str
+    may_start: bool
+    """Its time is near enough; one that comes later is moved first."""
 
     @property
     def key(self) -> str:
@@ -220,6 +222,7 @@ def _shown(visit: Visit, found: list[Stand]) -> list[Line]:
             posts=tuple(posts.get(one.row.id, ())) if one.row else (),
             told=len({each.recipient for each in told[one.row.id] if each.status.reached}) if one.row else 0,
             affected=_affected_words(one.row),
+            may_start=one.begins_at - visit.now <= EARLIEST_START,
         )
         for one in found
     ]

@@ -9,8 +9,9 @@ from datetime import datetime, timedelta
 from pydantic import Field
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 
+from opsrunner.engine.foretold import NoticeForecast
 from opsrunner.engine.leaving import Leaver
-from opsrunner.engine.notice_forecast import NoticeForecast, foresee_notices
+from opsrunner.engine.notice_forecast import foresee_notices
 from opsrunner.errors import NotFound
 from opsrunner.model.digest import Tone
 from opsrunner.model.mail import NewMail
@@ -130,6 +131,9 @@ def _looked_up(visit: Visit) -> _Page:
 
 def _line(visit: Visit, one: NoticeForecast, since: datetime) -> NoticeLine:
     told: Sequence[Told] = visit.app.books.notices.newest(since=since, notice=one.notice, most=MOST_SHOWN)
+    if one.occasion:
+        mine = [each for each in told if each.key.partition(".")[0] == one.known_as]
+        told = [each._replace(key=one.occasion) for each in mine]
     tone: Tone = "look" if one.problem or one.unknown else _STANDING_TONES.get(one.standing, "nothing")
     return NoticeLine(forecast=one, tone=tone, shown=one.coming[:MOST_SHOWN], told=tuple(told))
 

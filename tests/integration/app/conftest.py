@@ -14,6 +14,9 @@ from opsrunner.engine.workers import Workers
 from opsrunner.model.run import Run
 from opsrunner.testing import FakeClock
 
+from . import announced
+from .announced import RESELLERS, SERVICES, WINDOWS, Scene
+
 SITE = """\
 site: Example Hosting
 timezone: UTC
@@ -108,3 +111,26 @@ def reopened() -> Iterator[Callable[[Path, FakeClock], House]]:
     yield build
     for one in made:
         one.close()
+
+
+@pytest.fixture
+def scene(make_site: Callable[[Mapping[str, str]], Path], reopened: Callable[..., House]) -> Callable[..., Scene]:
+    """Open a site whose customers hear of windows and incidents; `windows` and `services` may say something else."""
+
+    def build(
+        windows: str = WINDOWS,
+        services: str = SERVICES,
+        extra: Mapping[str, str] | None = None,
+        start: datetime = announced.START,
+    ) -> Scene:
+        files = {
+            "opsrunner.yaml": announced.SITE,
+            "maintenance.yaml": windows,
+            "data/services.csv": services,
+            "data/resellers.csv": RESELLERS,
+            "routines/other.yaml": 'name: Other\naccountable: owner\nsteps: [{run: ["true"]}]\n',
+            **(extra or {}),
+        }
+        return Scene(reopened(make_site(files), FakeClock(start)))
+
+    return build

@@ -14,8 +14,9 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from opsrunner.app import open_app
+from opsrunner.engine.foretold import NoticeForecast
 from opsrunner.engine.leaving import Leaver
-from opsrunner.engine.notice_forecast import NoticeForecast, foresee_notices
+from opsrunner.engine.notice_forecast import foresee_notices
 from opsrunner.errors import NotFound
 from opsrunner.model.notice import Suppression
 from opsrunner.model.outcome import Outcome, StepStatus

@@ -74,6 +74,45 @@ def test_it_shows_a_mail_as_it_would_go(site: Path, capsys: pytest.CaptureFixtur
     assert capsys.readouterr().err == "opsrunner: there is no mail 2; 1 are to come\n"
 
 
+WINDOWS = """\
+windows:
+  kernel:
+    name: Kernel updates
+    schedule: {once: "%s"}
+    lasts: 2h
+    hosts: [web1]
+    audience: {source: services}
+"""
+SERVICES = "  services: {csv: services.csv, columns: {service: text, email: text, host: text}}\n"
+
+
+def test_windows_are_told_of_as_notices_are(site: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    begins = (datetime.now(UTC) + timedelta(days=10)).strftime("%Y-%m-%dT02:00")
+    for name, text in {
+        "opsrunner.yaml": SITE + SERVICES,
+        "maintenance.yaml": WINDOWS % begins,
+        "services.csv": "service,email,host\nshop.example,kari@example.com,web1\n",
+    }.items():
+        (site / name).write_text(text)
+        (site / name).chmod(0o600)
+    begin = begins.replace("T", " ")
+    assert ask(site, "maintenance.kernel", "--until", "+30d") == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert f"kari@example.com {begin} 24h maintenance.kernel held" in said
+    assert f"maintenance.kernel {begin}: Its list is laid before the owner " in said
+    assert f"maintenance.kernel {begin}: Its end is told when somebody says that it is over." in said
+    ask(site, "--json")
+    window = json.loads(capsys.readouterr().out)[-1]
+    assert (window["occasion"], window["standing"], window["task"]) == (begin, "waits for approval", None)
+    assert [(one["rung"], one["about"]) for one in window["coming"]] == [
+        (rung, begin) for rung in ("7d", "24h", "start", "end")
+    ]
+    assert ask(site, "maintenance.kernel", "--show", "3") == 0
+    assert "Subject: It begins: Kernel updates" in capsys.readouterr().out
+    assert ask(site, "maintenance.kernel", "--until", "+1d") == 0
+    assert capsys.readouterr().out == "maintenance.kernel: nothing to tell in that time.\n"
+
+
 def test_an_address_is_suppressed_and_let_in_again(site: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert ask(site, "suppress", "Kari@Example.com", "--reason", "asked us", "--as", "boss") == 0
     assert ask(site, "suppress", "kari@example.com", "--reason", "asked us", "--as", "boss") == 1

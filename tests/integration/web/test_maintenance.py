@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from html import unescape
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from opsrunner.app import App, open_app
+from opsrunner.engine.downtime_acts import By
 from opsrunner.testing import FakeClock
 
 SITE = """\
@@ -98,6 +102,17 @@ def test_a_window_is_moved_called_off_and_started_by_forms(
     assert first.address.startswith("web")
 
 
+def test_a_window_can_be_started_when_its_time_is_near(
+    app: App, clock: FakeClock, signed_in: Callable[[str], Any]
+) -> None:
+    look(app, clock)
+    assert 'value="start"' not in signed_in("ops1").get("/maintenance").text
+    clock.set(datetime(2026, 11, 24, 0, 20, tzinfo=UTC))
+    page = signed_in("ops1").get("/maintenance").text
+    assert page.count('value="start"') == 1
+    assert signed_in("ops1").post("/maintenance/kernel", act="start", on="2026-11-24").status_code == 303
+
+
 def test_what_makes_no_sense_is_said_above_the_list(app: App, signed_in: Callable[[str], Any]) -> None:
     browser = signed_in("ops1")
     browser.get("/maintenance")
@@ -145,3 +160,35 @@ def test_a_form_of_another_page_does_nothing(app: App, signed_in: Callable[[str]
 
     assert browser.post("/maintenance/kernel", act="cancel", on="2026-11-24").status_code == 403
     assert app.books.audit.about("maintenance kernel") == []
+
+
+def test_the_page_of_notices_foretells_it_with_the_task_in_which_it_waits(
+    app: App, clock: FakeClock, signed_in: Callable[[str], Any]
+) -> None:
+    look(app, clock)
+    (task,) = [task for task in app.books.tasks.opened() if "Approve what" in task.title]
+    browser = signed_in("boss")
+    page = browser.get("/notices").text
+    assert f'<a href="/tasks/{task.id}">Its list waits for the owner: task {task.id}.</a>' in page
+    assert "waits for approval" in page
+    assert "Kernel &lt;b&gt;updates&lt;/b&gt;, " in page
+    assert "<b>updates" not in page
+    links = [unescape(link) for link in re.findall(r'href="(/notices/mail[?][^"]+)"', page)]
+    assert "7d · kari@customer.example · held" in page
+    shown = browser.get(links[0]).text
+    assert "Kernel &lt;b&gt;updates&lt;/b&gt;: Tuesday" in shown
+    assert "Kari &lt;script&gt;" in shown
+    assert browser.get(links[0].replace("/mail", "/letter")).status_code == 200
+
+
+def test_the_page_of_notices_says_what_was_told_of_a_window(
+    app: App, clock: FakeClock, signed_in: Callable[[str], Any]
+) -> None:
+    app.downtime_acts.open_incident(
+        ["web1"], title="Mail is slow", by=By(actor=app.site.people["boss"], at=clock.now())
+    )
+    look(app, clock)
+    page = signed_in("boss").get("/notices").text
+    assert "Mail is slow, since " in page
+    assert re.search(r"sent</span> incident 1 <small>start · kari@customer.example", page)
+    assert "Its end is told when somebody says that it is over." in page
