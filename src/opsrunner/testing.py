@@ -10,6 +10,7 @@ from email.message import EmailMessage
 from typing import Any
 
 from opsrunner.errors import MailFailed, StepFailed
+from opsrunner.mail.transport import nothing
 from opsrunner.model.outcome import Outcome, StepStatus
 from opsrunner.steps import kinds
 from opsrunner.steps.base import Kind, Means, StepCall, StepOptions
@@ -66,7 +67,8 @@ class MemoryMail:
         self.delivered: list[tuple[str, EmailMessage]] = []
         self._script = list(script)
 
-    def deliver(self, message: EmailMessage, *, to: str) -> None:
+    def deliver(self, message: EmailMessage, *, to: str, meanwhile: Callable[[], None] = nothing) -> None:
+        meanwhile()
         failure = self._script.pop(0) if self._script else None
         if failure is not None:
             raise failure

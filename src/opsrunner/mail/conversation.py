@@ -5,6 +5,7 @@ from __future__ import annotations
 import smtplib
 import socket
 import ssl
+from collections.abc import Callable
 from contextlib import suppress
 from math import inf
 from typing import TYPE_CHECKING
@@ -93,10 +94,18 @@ class Conversation(smtplib.SMTP):
             self._give_up(code)
             raise smtplib.SMTPRecipientsRefused({recipient: (code, reply)})
 
-    def hand_over(self, content: bytes) -> None:
-        """Give the text of the mail that is open. Raises smtplib.SMTPDataError or HungUp."""
-        code, reply = self.data(content)
-        if code != 250:
+    def hand_over(self, content: bytes, *, meanwhile: Callable[[], None]) -> None:
+        """Give the text of the open mail, which ends with a line break; call `meanwhile` before the last answer.
+
+        Raises smtplib.SMTPDataError or HungUp.
+        """
+        self.send(b"data\r\n")
+        expected, (code, reply) = 354, self.getreply()
+        if code == expected:
+            self.send(_with_dots_doubled(content) + b".\r\n")
+            meanwhile()
+            expected, (code, reply) = 250, self.getreply()
+        if code != expected:
             self._give_up(code)
             raise smtplib.SMTPDataError(code, reply)
 
@@ -168,8 +177,9 @@ class Conversation(smtplib.SMTP):
 
     def _hurried(self) -> socket.socket:
         """Return the socket, which waits for no longer than is left."""
-        opened = self._open_socket()
-        opened.settimeout(self._seconds_left())
+        opened, seconds = self._open_socket(), self._seconds_left()
+        if opened.gettimeout() != seconds:  # to say it again is a call into the system
+            opened.settimeout(seconds)
         return opened
 
     def _open_socket(self) -> socket.socket:
@@ -193,3 +203,9 @@ class Conversation(smtplib.SMTP):
         self.close()
         self._unread = b""
         return HungUp(words)
+
+
+def _with_dots_doubled(content: bytes) -> bytes:
+    """Return a text in which no line is a lone dot, which would end it (RFC 5321, 4.5.2)."""
+    doubled = content.replace(b"\n.", b"\n..")
+    return b"." + doubled if doubled.startswith(b".") else doubled

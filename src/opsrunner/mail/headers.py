@@ -11,6 +11,7 @@ import re
 import unicodedata
 from dataclasses import dataclass
 from email.policy import EmailPolicy
+from functools import lru_cache
 
 from opsrunner.errors import MailFailed
 
@@ -82,6 +83,7 @@ def clean_line(text: str, *, length: int = SUBJECT_LENGTH) -> str:
     return line[: length - 1].rstrip() + "…"
 
 
+@lru_cache(maxsize=1024)
 def parse_address(text: str) -> MailAddress:
     """Read `local@domain` or `Name <local@domain>`: one address, or none at all.
 

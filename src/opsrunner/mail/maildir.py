@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Callable
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import parsedate_to_datetime
@@ -12,6 +13,7 @@ from pathlib import Path
 from opsrunner.durable import sync_folder
 from opsrunner.errors import MailServerUnavailable
 from opsrunner.mail.headers import parse_address
+from opsrunner.mail.transport import nothing
 
 
 class MaildirTransport:
@@ -24,7 +26,7 @@ class MaildirTransport:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def deliver(self, message: EmailMessage, *, to: str) -> None:
+    def deliver(self, message: EmailMessage, *, to: str, meanwhile: Callable[[], None] = nothing) -> None:  # noqa: ARG002 (a disk is not waited for)
         """Write `message` to the disk. Raises MailServerUnavailable when the folder cannot be written."""
         name = _file_name(message, parse_address(to).address)
         try:

@@ -71,6 +71,8 @@ def _content(mail: NewMail | QueuedMail, *, boundary: str) -> Letter:
 
 def clean_text(text: str) -> str:
     """Return `text` with plain line ends, without colour codes, controls and lone surrogates."""
+    if text.replace("\n", "").replace("\t", "").isprintable():
+        return text  # as nearly all are: nothing of what is looked for below is printable
     text = _LINE_ENDS.sub("\n", _COLOUR_CODES.sub("", text))
     return _SURROGATES.sub("\ufffd", _CONTROLS.sub("", text))
 

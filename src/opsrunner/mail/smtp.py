@@ -6,6 +6,7 @@ import ipaddress
 import smtplib
 import socket
 import ssl
+from collections.abc import Callable
 from contextlib import suppress
 from email.message import EmailMessage
 from email.policy import SMTP
@@ -14,6 +15,7 @@ from opsrunner.clock import Clock, SystemClock
 from opsrunner.errors import MailFailed, MailServerUnavailable, SecretUnavailable
 from opsrunner.mail.conversation import Conversation, HungUp
 from opsrunner.mail.headers import clean_line, parse_address
+from opsrunner.mail.transport import nothing
 from opsrunner.model.site import SmtpSettings
 from opsrunner.secrets import Vault
 from opsrunner.tls import client_context, refusal
@@ -48,13 +50,13 @@ class SmtpTransport:
         self._try_seconds = try_seconds
         self._client: Conversation | None = None
 
-    def deliver(self, message: EmailMessage, *, to: str) -> None:
+    def deliver(self, message: EmailMessage, *, to: str, meanwhile: Callable[[], None] = nothing) -> None:
         """Hand `message` over to `to`; a 5xx reply is permanent, a 4xx or a lost connection is not."""
         sender = parse_address(str(message["From"])).address
         recipient = parse_address(to).address
         content = message.as_bytes(policy=SMTP)
         try:
-            self._opened(sender, recipient, size_bytes=len(content)).hand_over(content)
+            self._opened(sender, recipient, size_bytes=len(content)).hand_over(content, meanwhile=meanwhile)
         except smtplib.SMTPRecipientsRefused as exc:
             raise self._refused(*exc.recipients[recipient]) from exc
         except smtplib.SMTPSenderRefused as exc:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import email
 import email.policy
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
@@ -21,7 +21,7 @@ from opsrunner.ledger.database import Ledger
 from opsrunner.ledger.outbox import Outbox
 from opsrunner.mail.maildir import MaildirTransport
 from opsrunner.mail.smtp import SmtpTransport
-from opsrunner.mail.transport import Transport
+from opsrunner.mail.transport import Transport, nothing
 from opsrunner.model.mail import NewMail, QueuedMail
 from opsrunner.model.site import SmtpSettings
 from opsrunner.secrets import Vault
@@ -189,7 +189,7 @@ def test_it_goes_on_when_a_mail_trips_up_the_program_itself(
     smtp = SmtpTransport(server.settings, vault=vault)
 
     class Tripping:
-        def deliver(self, message: EmailMessage, *, to: str) -> None:
+        def deliver(self, message: EmailMessage, *, to: str, **_: Any) -> None:
             if message["Subject"] == "poison":
                 raise KeyError("a mistake of ours")
             smtp.deliver(message, to=to)
@@ -286,7 +286,7 @@ def test_a_mail_that_ends_its_sender_again_and_again_holds_the_others_back_no_lo
         """The end of the process."""
 
     class Killing(MemoryMail):
-        def deliver(self, message: EmailMessage, *, to: str) -> None:
+        def deliver(self, message: EmailMessage, *, to: str, **_: Any) -> None:
             if message["Subject"] == "poison":
                 raise Killed
             super().deliver(message, to=to)
@@ -348,7 +348,7 @@ def test_an_alert_goes_before_ten_thousand_notices(outbox: Outbox, clock: FakeCl
     mail = MemoryMail()
 
     class Asked(MemoryMail):
-        def deliver(self, message: EmailMessage, *, to: str) -> None:
+        def deliver(self, message: EmailMessage, *, to: str, **_: Any) -> None:
             mail.deliver(message, to=to)
             if len(mail.delivered) == 20:
                 outbox.put([letter(subject="alert")], at=clock.now())
@@ -371,7 +371,7 @@ def test_a_slow_server_is_given_a_second_and_then_the_ledger_knows(outbox: Outbo
     known: list[int] = []
 
     class Slow(MemoryMail):
-        def deliver(self, message: EmailMessage, *, to: str) -> None:
+        def deliver(self, message: EmailMessage, *, to: str, **_: Any) -> None:
             known.append(10 - outbox.waiting())
             clock.move(seconds=0.4)
             super().deliver(message, to=to)
@@ -445,3 +445,34 @@ def test_b77_refusals_for_now_and_for_good_stop_no_other(
 @pytest.mark.timeout(600)
 def test_b77_at_ten_thousand(outbox: Outbox, clock: FakeClock, start_smtp: Any, vault: Vault) -> None:
     refuse_some(outbox, clock, start_smtp=start_smtp, vault=vault, count=10_000)
+
+
+def test_a_notice_is_made_while_the_one_before_is_taken_and_a_mail_that_people_wait_for_is_not(
+    outbox: Outbox, clock: FakeClock
+) -> None:
+    """A sign-in link is made for each try; one that was made too early would have been made for nothing."""
+    events: list[str] = []
+
+    class Listening(MemoryMail):
+        def deliver(self, message: EmailMessage, *, to: str, meanwhile: Callable[[], None] = nothing) -> None:
+            events.append(f"begin {message['Subject']}")
+            super().deliver(message, to=to, meanwhile=meanwhile)
+            events.append(f"end {message['Subject']}")
+
+    def complete(mail: QueuedMail) -> QueuedMail:
+        events.append(f"make {mail.subject}")
+        return mail
+
+    for bulk in (False, True):
+        outbox.put([letter(subject=f"{name}", bulk=bulk) for name in "ab"], at=START)
+        deliver_due(outbox, Listening(), from_="ops@example.com", clock=clock, complete=complete)
+    assert events[:6] == ["make a", "begin a", "end a", "make b", "begin b", "end b"]
+    assert events[6:] == ["make a", "begin a", "make b", "end a", "begin b", "end b"]
+
+
+def test_a_notice_that_cannot_be_made_ahead_fails_in_its_own_turn(outbox: Outbox, clock: FakeClock) -> None:
+    outbox.put([letter(subject="first", bulk=True), letter(to="nobody", bulk=True), letter(bulk=True)], at=START)
+    mail = MemoryMail()
+    assert deliver_due(outbox, mail, from_="ops@example.com", clock=clock) == 3
+    assert len(mail.delivered) == 2
+    assert [one.to for one in outbox.given_up(since=START)] == ["nobody"]

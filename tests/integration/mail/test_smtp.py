@@ -102,6 +102,27 @@ def test_it_goes_on_with_a_batch_after_a_refused_recipient(
     assert [mail.rcpt_tos for mail in server.mailbox.mails] == [[BOSS], ["ops1@example.com"]]
 
 
+def test_a_dot_alone_on_a_line_ends_no_mail(start_smtp: Any, vault: Vault) -> None:
+    server = start_smtp()
+    text = ".\r\nmail FROM:<intruder@example.com>\n.\n..\n.hidden\n"
+    mail = NewMail(to=BOSS, subject="Dots", text=text)
+    transport = SmtpTransport(server.settings, vault=vault)
+    at = datetime(2026, 11, 21, tzinfo=UTC)
+    transport.deliver(build(mail, from_="ops@example.com", message_id="1.x", date=at), to=BOSS)
+    transport.close()
+    (arrived,) = server.mailbox.mails
+    assert arrived.content.partition(b"\r\n\r\n")[2] == text.replace("\r\n", "\n").replace("\n", "\r\n").encode()
+
+
+def test_a_server_that_says_yes_before_it_has_the_mail_has_none(
+    old_server: OldServer, vault: Vault, message: EmailMessage
+) -> None:
+    settings = SmtpSettings(host="127.0.0.1", port=old_server.server_address[1], security="none")
+    with pytest.raises(MailServerUnavailable, match="250 OK"):
+        SmtpTransport(settings, vault=vault).deliver(message, to=BOSS)
+    assert not any(b"Subject" in line for line in old_server.heard)
+
+
 @pytest.mark.parametrize(
     ("answer", "permanent"),
     [

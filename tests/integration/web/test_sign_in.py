@@ -200,7 +200,7 @@ def test_no_token_stands_in_the_ledger_where_a_mail_fails_or_is_given_up(
     class Refuses:
         permanent = False
 
-        def deliver(self, message: Any, *, to: str) -> None:
+        def deliver(self, message: Any, *, to: str, **_: Any) -> None:
             seen.extend(re.findall(r"/sign-in/(\S+)", message.get_content()))
             raise MailFailed("not now", permanent=self.permanent)
 
