@@ -142,7 +142,8 @@ class NoticeTasks:
         how += [
             "Strike who is not to hear of it, until it is over: the others go.",
             "A change of the template, of the ladder, of when or of who is meant asks again.",
-            f"Approved mails go with the next run of the routine; at once by `opsrunner run {told.routine.id}`.",
+            "Approved mails go with the next run of the routine that begins half a minute after the tick, or later; "
+            f"without waiting for it by `opsrunner run {told.routine.id}`.",
         ]
         title = f"Approve the mails of {told.name}: {report.tally.held} to go"
         return self._new(
