@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import secrets
 import sqlite3
-import uuid
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
@@ -15,6 +15,7 @@ from opsrunner.model.mail import MailEnd, NewMail, QueuedMail
 
 PACE = timedelta(minutes=1)
 """What `per_minute` of a series speaks of."""
+_MOST_MICROSECONDS = (1 << 56) - 1
 _LIVE = "sent_at IS NULL AND failed_at IS NULL AND withdrawn_at IS NULL"
 _DUE = f"SELECT * FROM outbox WHERE {_LIVE} AND bulk = ? AND next_try_at <= ?{{more}} ORDER BY next_try_at, id LIMIT ?"  # noqa: S608 (fixed words)
 
@@ -24,6 +25,7 @@ class Outbox:
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
+        self._last_id = 0
 
     def put(self, mails: Sequence[NewMail], *, at: datetime) -> list[int]:
         """Queue mails and return the new ids; a `unique` word that is known queues nothing."""
@@ -36,7 +38,7 @@ class Outbox:
                     " not_before, next_try_at, bulk, series, per_minute, reply_to, list_unsubscribe, attachments)"
                     " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT DO NOTHING",
                     (
-                        f"{uuid.uuid4().hex}.{self._ledger.id}",
+                        f"{self._new_id(at)}.{self._ledger.id}",
                         mail.to,
                         mail.subject,
                         mail.text,
@@ -57,6 +59,15 @@ class Outbox:
                 )
                 ids += [] if mail_id is None else [mail_id]
         return ids
+
+    def _new_id(self, at: datetime) -> str:
+        """Return a word for a Message-ID that nobody can guess.
+
+        It begins with the time, or just after the one before: so its index grows at the end, and a mail among very
+        many costs no more than the first.
+        """
+        self._last_id = max(self._last_id + 1, int(at.timestamp() * 1_000_000))
+        return f"{self._last_id & _MOST_MICROSECONDS:014x}{secrets.token_hex(9)}"
 
     def knows(self, unique: str) -> bool:
         """Tell whether a mail with that word was ever queued."""
