@@ -12,7 +12,12 @@ from opsrunner.new_site import WAITING_FOR_DATA, write_site
 
 
 def write(target: Path, **words: str) -> list[Path]:
-    named = {"company": "Fjord Hosting", "owner_name": "Kari Vik", "owner_email": "kari@example.com", "login": "kari"} | words
+    named = {
+        "company": "Fjord Hosting",
+        "owner_name": "Kari Vik",
+        "owner_email": "kari@example.com",
+        "login": "kari",
+    } | words
     return write_site(target, timezone="Europe/Oslo", **named)
 
 

@@ -68,7 +68,11 @@ class Entry:
             return 7
         if self.tone in ("failed", "look", "live"):
             return ("failed", "look", "live").index(self.tone)
-        if self.shift or self.routine.startswith(MAINTENANCE) or (self.status != "due" and self.reason not in _ELSEWHERE):
+        if (
+            self.shift
+            or self.routine.startswith(MAINTENANCE)
+            or (self.status != "due" and self.reason not in _ELSEWHERE)
+        ):
             return 3
         if self.reason in _ELSEWHERE:
             return 6

@@ -140,7 +140,11 @@ class DowntimeMails:
     def _pass(self, telling: Telling, ladder: Ladder, do: Callable[[NoticePass], None], *, said: str = "") -> int:
         row = telling.row
         settings = NoticeSettings(
-            notice=row.notice, rules=self._rules(telling, ladder), contractual=True, tells_moves=True
+            notice=row.notice,
+            rules=self._rules(telling, ladder),
+            contractual=True,
+            tells_moves=True,
+            has_rows_elsewhere=True,
         )
         desk = PassDesk(
             settings,

@@ -142,8 +142,7 @@ class NoticeTasks:
         how += [
             "Strike who is not to hear of it, until it is over: the others go.",
             "A change of the template, of the ladder, of when or of who is meant asks again.",
-            "Approved mails go with the next run of the routine that begins half a minute after the tick, or later; "
-            f"without waiting for it by `opsrunner run {told.routine.id}`.",
+            f"Approved mails go half a minute after the tick, with the next run: `opsrunner run {told.routine.id}` is one.",
         ]
         title = f"Approve the mails of {told.name}: {report.tally.held} to go"
         return self._new(
