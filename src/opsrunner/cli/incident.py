@@ -213,7 +213,7 @@ def _affected(session: Session, app: OpenSite, hosts: tuple[str, ...]) -> Affect
 
 def _tell_next(session: Session, app: OpenSite, row: Downtime) -> None:
     if row.people and not app.daemon_lives():
-        session.screen.line("They are told once `opsrunner serve` works.", tone="look")
+        session.screen.line("They are told once opsrunner serve works.", tone="look")
     session.screen.line(
         f'How it stands: opsrunner incident post {row.id} "…"; over: opsrunner incident end {row.id}', dim=True
     )

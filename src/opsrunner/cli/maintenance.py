@@ -220,7 +220,7 @@ def tell_done(session: Session, app: OpenSite, row: Downtime, said: str, *, now:
     session.screen.line(f"{row.title}, {when}: {said}", tone="fine")
     if told and not app.daemon_lives():
         who = "Who had heard is told" if told == 1 else f"The {told} who had heard are told"
-        session.screen.line(f"{who} once `opsrunner serve` works.", tone="look")
+        session.screen.line(f"{who} once opsrunner serve works.", tone="look")
 
 
 def _named(app: OpenSite, name: str, on: str | None, *, now: datetime) -> Stand:
