@@ -44,18 +44,21 @@ WAITING_FOR_DATA = frozenset(
     }
 )
 """Routines that are nothing without the company's own data or windows; they come switched off."""
-_BLANK = re.compile(r"@(company|timezone|owner_name|owner_email)@")
+_BLANK = re.compile(r"@(company|timezone|owner_name|owner_email|login)@")
 SECRETS = "secrets"
 GIT_IGNORE = f"/var/\n/.opsrunner-state\n/{SECRETS}/\n"
 
 
-def write_site(target: Path, *, company: str, owner_name: str, owner_email: str, timezone: str) -> list[Path]:
+def write_site(
+    target: Path, *, company: str, owner_name: str, owner_email: str, timezone: str, login: str
+) -> list[Path]:
     """Write a site into `target`, a folder that is empty or not there, and return what was written.
 
-    Folders get mode 0700 and files 0600; `secrets/` is there and empty. Raises Refused where something is
-    there already or the folder cannot be written.
+    `login` is the OS user that is the owner on the command line. Folders get mode 0700 and files 0600; `secrets/` is
+    there and empty. Raises Refused where something is there already or the folder cannot be written.
     """
-    words = {"company": company, "owner_name": owner_name, "owner_email": owner_email, "timezone": timezone}
+    owner = {"owner_name": owner_name, "owner_email": owner_email, "login": login}
+    words = {"company": company, "timezone": timezone, **owner}
     try:
         if target.exists() and (not target.is_dir() or any(target.iterdir())):
             raise Refused(f"{target} is there already and not an empty folder; name a new one")

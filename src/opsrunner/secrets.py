@@ -128,6 +128,7 @@ class Vault:
             return path.read_text(encoding="utf-8").rstrip("\r\n")
         except (OSError, UnicodeDecodeError) as exc:
             reason = getattr(exc, "strerror", None) or "not UTF-8 text"
+            reason = f"there is no file {path}" if isinstance(exc, FileNotFoundError) else reason
             raise SecretUnavailable(f"secret {{file: {name}}}: {reason}") from exc
 
     def _from_command(self, argv: tuple[str, ...]) -> str:

@@ -12,7 +12,12 @@ from opsrunner.new_site import WAITING_FOR_DATA, write_site
 
 
 def write(target: Path, **words: str) -> list[Path]:
-    named = {"company": "Fjord Hosting", "owner_name": "Kari Vik", "owner_email": "kari@example.com"} | words
+    named = {
+        "company": "Fjord Hosting",
+        "owner_name": "Kari Vik",
+        "owner_email": "kari@example.com",
+        "login": "kari",
+    } | words
     return write_site(target, timezone="Europe/Oslo", **named)
 
 
@@ -25,6 +30,7 @@ def test_it_checks_without_a_mistake_and_has_the_ready_routines(tmp_path: Path) 
     assert loaded.site is not None
     assert loaded.site.name == "Fjord Hosting"
     assert loaded.site.people["boss"].email == "kari@example.com"
+    assert loaded.site.people["boss"].login == "kari"  # who wrote the site may act in it without --as
     assert {"daily-round", "weekly-review", "capacity", "patch-audit"} <= loaded.site.routines.keys()
 
 

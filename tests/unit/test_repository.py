@@ -18,6 +18,7 @@ from opsrunner.config.step_keys import SHARED
 from opsrunner.config.yaml12 import read_yaml
 from opsrunner.steps.kinds import KINDS
 from opsrunner.version import VERSION
+from opsrunner.web.doors import DOORS
 
 ROOT = Path(__file__).parents[2]
 SOURCES = sorted((ROOT / "src").rglob("*.py"))
@@ -138,6 +139,28 @@ def test_every_link_between_the_docs_leads_somewhere(path: Path) -> None:
     assert [
         (target, anchor) for target, anchor in targets if anchor and anchor not in anchors(path.parent / target)
     ] == []
+
+
+def test_the_readme_leads_to_every_page_of_the_docs() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+
+    assert [path.name for path in sorted(ROOT.glob("docs/*.md")) if f"](docs/{path.name}" not in readme] == []
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob("docs/*.md")) + sorted(ROOT.glob("*.md")), ids=lambda path: path.name)
+def test_every_row_of_a_table_has_the_columns_of_its_head(path: Path) -> None:
+    text = re.sub(r"^(`{3,4}).*?^\1$", "", path.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    tables = re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE)
+    widths = [[len(re.findall(r"(?<!\\)\|", row)) for row in table.splitlines()] for table in tables]
+
+    assert [table for table, width in zip(tables, widths, strict=True) if len(set(width)) > 1] == []
+
+
+def test_every_address_of_the_page_stands_in_its_docs() -> None:
+    told = (ROOT / "docs/page.md").read_text(encoding="utf-8")
+    shown = {f"/{door.path.split('/')[1]}" for door in DOORS if door.method == "GET"}
+
+    assert [path for path in sorted(shown) if f"| `{path}`" not in told and f"| `{path}/" not in told] == []
 
 
 def anchors(page: Path) -> set[str]:

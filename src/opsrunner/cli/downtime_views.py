@@ -96,6 +96,8 @@ def _told_words(app: OpenSite, one: Stand) -> str:
     told = told_of(app, row)
     if told:
         return f"{told} of {len(row.people)} told"
+    if row.is_over:
+        return "nobody was told"
     if row.is_incident:
-        return f"nobody told yet of {len(row.people)}" if row.people else "nobody told yet"
+        return "nobody told yet"
     return "approved, nobody told yet" if row.approved_at else "not approved: nobody is told"

@@ -64,7 +64,7 @@ def open_it(
     from opsrunner.engine.downtime_words import people_words
 
     with session.opened() as app:
-        person, now = acting_person(session, app), app.clock.now()
+        now = app.clock.now()
         found = _affected(session, app, hosts)
         who = people_words(len(found.people), found.services)
         if dry_run:
@@ -73,6 +73,7 @@ def open_it(
             else:
                 session.screen.line(f"Affected: {who}. Nobody was told.")
             return 0
+        person = acting_person(session, app)
         row = app.downtime_acts.open_incident(
             hosts,
             title=title,
@@ -146,7 +147,7 @@ def post(session: Session, words: tuple[str, ...]) -> int:
     from opsrunner.engine.downtime_acts import By
 
     if len(words) > 2 or (len(words) == 2 and not words[0].isdecimal()):
-        raise UsageError('write the text as one word: opsrunner incident post 12 "It is mended."')
+        raise UsageError('put the text in quotes: opsrunner incident post 12 "It is mended."')
     with session.opened() as app:
         person, now = acting_person(session, app), app.clock.now()
         row = _open(app, int(words[0]) if len(words) == 2 else None)

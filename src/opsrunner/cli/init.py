@@ -33,6 +33,7 @@ def init(
 
     On a terminal it asks for what is not given; else it writes examples to replace.
     """
+    from opsrunner.cli.lookup import os_user
     from opsrunner.new_site import write_site
     from opsrunner.schedules.zones import load_zone
 
@@ -44,6 +45,7 @@ def init(
         owner_name=owner or _asked("Name of the owner, who reads the digest", "The owner"),
         owner_email=_address(email or _asked("Address for the digest", "owner@example.com")),
         timezone=zone,
+        login=os_user(),
     )
     screen = session.screen
     screen.line(f"A new site lies in {target}: {len(written)} files, zone {zone}.", tone="fine", sign=True)

@@ -123,7 +123,8 @@ def _refuse(exc: click.ClickException) -> int:
         return 2
     context = exc.ctx if isinstance(exc, click.UsageError) else None
     hint = f"; see: {context.command_path} --help" if context is not None and context.parent is not None else ""
-    return _complain(f"{' '.join(exc.format_message().split()).rstrip('.')}{hint}", 2)
+    said = " ".join(exc.format_message().split()).rstrip(".").replace("a valid integer range", "a whole number")
+    return _complain(f"{said}{hint}", 2)
 
 
 def _complain(message: str, code: int) -> int:

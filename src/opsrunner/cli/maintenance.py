@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
@@ -11,6 +11,7 @@ import click
 
 from opsrunner.cli.options import group_of_verbs, json_option, person_option, site_options, verb
 from opsrunner.cli.session import Session
+from opsrunner.errors import UsageError
 
 if TYPE_CHECKING:
     from opsrunner.engine.downtime_acts import By
@@ -67,7 +68,9 @@ def list_windows(session: Session, until: str) -> int:
     with session.opened() as app:
         now, zone = app.clock.now(), ZoneInfo(app.site.timezone)
         end = parse_moment(until, now=now, zone=zone, edge="end")
-        found = downtimes_between(app.desk, from_=now, until=max(end, now + timedelta(seconds=1)), now=now)
+        if end <= now:
+            raise UsageError("--until must be ahead: +35d, 2026-12-31")
+        found = downtimes_between(app.desk, from_=now, until=end, now=now)
         if session.as_json:
             session.print_json([stand_view(one, told=told_of(app, one.row)) for one in found])
         elif found:
@@ -216,7 +219,8 @@ def tell_done(session: Session, app: OpenSite, row: Downtime, said: str, *, now:
     when = span_short(row.begins_at, row.ended_at or row.ends_at, now=now, zone=ZoneInfo(app.site.timezone))
     session.screen.line(f"{row.title}, {when}: {said}", tone="fine")
     if told and not app.daemon_lives():
-        session.screen.line(f"The {told} who had heard are told once opsrunner serve works.", tone="look")
+        who = "Who had heard is told" if told == 1 else f"The {told} who had heard are told"
+        session.screen.line(f"{who} once opsrunner serve works.", tone="look")
 
 
 def _named(app: OpenSite, name: str, on: str | None, *, now: datetime) -> Stand:

@@ -118,7 +118,7 @@ def _row(app: OpenSite, task: Task, *, me: Person | None, now: datetime) -> Sequ
         _due(app, task, now=now),
         " · ".join(part for part in (task.title, counted) if part),
         whose,
-        Cell(text=origin or "by hand", dim=True),
+        Cell(text=origin or ("maintenance" if task.item == "maintenance" else "by hand"), dim=True),
     )
 
 

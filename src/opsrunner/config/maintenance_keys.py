@@ -54,7 +54,7 @@ class AudienceKeys(Keys):
     to: Text = Field(default="email", description="Column with the address, or several.")
     name: Text = Field(default="name", description="Column with the name that the mail begins with.")
     customer: Text = Field(default="customer", description="Column with the customer's number.")
-    service: Texts = Field(default=("service",), description="Columns that together say which service it is.")
+    service: Texts = Field(default=("product", "domain"), description="Columns that together say which service it is.")
     amount: Text = Field(default="amount", description="Column with the price, for credits.")
     cycle: Text = Field(default="cycle", description="Column with what the price is for: monthly, yearly.")
 

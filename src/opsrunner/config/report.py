@@ -49,7 +49,13 @@ class Report:
 
     def problems(self) -> tuple[Problem, ...]:
         """Return everything noted, in the order of the file."""
-        found = [self._problem(mistake) for mistake in self._mistakes.values()]
+        found: list[Problem] = []
+        said: set[tuple[int, int, str]] = set()
+        for problem in map(self._problem, self._mistakes.values()):
+            place = (problem.line, problem.column, problem.message)
+            if place not in said:  # what an anchor holds is read at each place that names it
+                said.add(place)
+                found.append(problem)
         found.sort(key=lambda problem: (problem.line, problem.column))
         if self._has_more:
             last = found[-1]

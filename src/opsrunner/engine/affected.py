@@ -20,6 +20,8 @@ NAME_LENGTH, SERVICE_LENGTH = 120, 200
 MOST_SERVICES = 500
 """So many services of one person are named."""
 READ_SECONDS = 120
+NUMBER = "service"
+"""The column with a service's own number: two of one product are two, and one that two audiences have is one."""
 _SEPARATORS = re.compile(r"[,;\s]+")
 
 
@@ -63,6 +65,7 @@ def affected(audiences: Sequence[Audience], hosts: Sequence[str], *, site: Site,
     people: dict[str, dict[str, Any]] = {}
     nowhere: list[Row] = []
     seen: set[str] = set()
+    named: set[tuple[str, ...]] = set()
     for audience in audiences:
         for row in _rows(audience, site, read):
             host = _text(row.get(audience.host))
@@ -75,8 +78,9 @@ def affected(audiences: Sequence[Audience], hosts: Sequence[str], *, site: Site,
                 nowhere.append({**service, "customer": _text(row.get(audience.customer)), "problem": problem})
             for address in addresses:
                 person = people.setdefault(address, _person(address, row, audience))
-                known = {(one["service"], one["host"]) for one in person["services"]}
-                if (service["service"], host) not in known and len(known) < MOST_SERVICES:
+                one = (address, str(service["service"]), _text(row.get(NUMBER)), host)
+                if one not in named and len(person["services"]) < MOST_SERVICES:
+                    named.add(one)
                     person["services"].append(service)
     ordered = sorted(people.values(), key=lambda one: (str(one["customer"]), str(one["to"])))
     return Affected(people=tuple(ordered), nowhere=tuple(nowhere), hosts=frozenset(seen - {""}))
@@ -139,7 +143,8 @@ def _person(address: str, row: Row, audience: Audience) -> dict[str, Any]:
 def _service(row: Row, audience: Audience, host: str) -> dict[str, Any]:
     parts = [_text(row.get(name)) for name in audience.service]
     words = clean_line(" ".join(part for part in parts if part), length=SERVICE_LENGTH)
-    found: dict[str, Any] = {"service": words or host, "host": host}
+    number = clean_line(_text(row.get(NUMBER)), length=SERVICE_LENGTH)
+    found: dict[str, Any] = {"service": words or number or host, "host": host}
     for name, column in (("amount", audience.amount), ("cycle", audience.cycle)):
         if row.get(column) is not None:
             found[name] = row[column]

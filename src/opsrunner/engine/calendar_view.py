@@ -21,6 +21,7 @@ from opsrunner.engine.status_words import status_word, tone_of
 from opsrunner.ledger.days import DayTally
 from opsrunner.model.digest import Tone
 from opsrunner.model.schedule import Freeze
+from opsrunner.model.window import MAINTENANCE
 
 LONGEST_FOLD = 100
 """So many lines of a day a page tells of what is folded."""
@@ -67,7 +68,11 @@ class Entry:
             return 7
         if self.tone in ("failed", "look", "live"):
             return ("failed", "look", "live").index(self.tone)
-        if self.shift or (self.status != "due" and self.reason not in _ELSEWHERE):
+        if (
+            self.shift
+            or self.routine.startswith(MAINTENANCE)
+            or (self.status != "due" and self.reason not in _ELSEWHERE)
+        ):
             return 3
         if self.reason in _ELSEWHERE:
             return 6

@@ -157,7 +157,8 @@ class DowntimeActs:
         if begins_at is not None and begin <= at:
             raise UsageError("it can only be moved to a time to come")
         if end <= max(begin, at) or end - begin > LONGEST:
-            raise UsageError(f"it must end after it begins and after now, within {LONGEST.days} days")
+            times = f"from {self._words(begin)} until {self._words(end)}"
+            raise UsageError(f"{times}: it must end after it begins and after now, within {LONGEST.days} days")
         if (begin, end) == (plan.begins_at, planned_end):
             raise UsageError(f"{one.name} is at that time already")
         return begin, end

@@ -67,10 +67,12 @@ class DowntimeTasks:
 
     def status(self, row: Downtime, accountable: str, last: Post | None, *, told: int, at: datetime) -> Task:
         """Ask for a status line: who waits, since when, what was said last."""
-        waits = f"{people_words(len(row.people), _services(row))} wait since {self._near(row.began_at, at)}"
+        who, verb = people_words(len(row.people), _services(row)), "wait" if len(row.people) > 1 else "waits"
+        waits = f"{who} {verb} since {self._near(row.began_at, at)}"
         said = f"The last word, {self._near(last.at, at)}: {last.text}" if last else "Nothing has been said yet."
         command = f'opsrunner {self._verb(row)} post {row.id if row.is_incident else row.window} "…"'
-        how = f"{plain_markdown(waits)}; {told} of them have heard of it.\n\n{plain_markdown(said)}\n\n`{command}`"
+        heard = f"{told} of {len(row.people)} told" if told else "nobody was told yet"
+        how = f"{plain_markdown(waits)}; {heard}.\n\n{plain_markdown(said)}\n\n`{command}`"
         return self._open(
             f"Post a status line: {row.title}", how=how, role=accountable, due_at=at + SOON, remind=(0,), at=at
         )

@@ -76,6 +76,7 @@ def credit_rows(row: Downtime, *, after_seconds: int, times: float) -> list[dict
     return [
         {
             "customer": person["customer"],
+            "name": person["name"],
             "to": person["to"],
             "service": service["service"],
             "minutes_down": round(seconds / 60),
@@ -102,7 +103,7 @@ _CYCLES = (
 
 def _credit(service: Row, *, seconds: float, times: float) -> float | None:
     """Return the price of a time, None where the price or what it is for is not known."""
-    amount, cycle = service.get("amount"), str(service.get("cycle") or "").casefold()
+    amount, cycle = service.get("amount"), str(service.get("cycle") or "").casefold().replace("-", " ")
     days = next((days for words, days in _CYCLES if any(word in cycle for word in words)), 0)
     if not isinstance(amount, int | float) or isinstance(amount, bool) or amount <= 0 or not days:
         return None

@@ -59,7 +59,7 @@ class Stand:
 def downtimes_between(desk: Desk, *, from_: datetime, until: datetime, now: datetime) -> list[Stand]:
     """Return what is planned or was in [from_, until), cancelled ones too, the first to begin first.
 
-    Incidents and windows that nobody has ended are there as long as that lasts.
+    Incidents and windows that nobody has ended are there as long as that lasts. Of the past the ledger alone knows.
     """
     site, known = desk.site(), _rows(desk, since=from_)
     found = [stand_of(site, row, now=now) for row in known if row.is_incident or row.is_touched]
@@ -67,6 +67,8 @@ def downtimes_between(desk: Desk, *, from_: datetime, until: datetime, now: date
     for window in site.maintenance.windows.values():
         for time in window_times(window.id, Span(from_ - LOOK_BACK, until), desk.almanac()):
             row = rows.get((window.id, time.nominal_at))
+            if row is None and time.ends_at <= now:
+                continue  # nobody saw it: the file is younger, or nothing worked here then
             if time.change is None and not (row is not None and row.is_touched):
                 found.append(_planned(site, window, time, row, now=now))
     inside = [one for one in found if one.begins_at < until and (one.is_live or _end(one) > from_)]

@@ -142,7 +142,7 @@ class NoticeTasks:
         how += [
             "Strike who is not to hear of it, until it is over: the others go.",
             "A change of the template, of the ladder, of when or of who is meant asks again.",
-            f"Approved mails go with the next run of the routine; at once by `opsrunner run {told.routine.id}`.",
+            f"Approved mails go half a minute after the tick, with the next run: `opsrunner run {told.routine.id}`.",
         ]
         title = f"Approve the mails of {told.name}: {report.tally.held} to go"
         return self._new(

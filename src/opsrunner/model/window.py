@@ -57,8 +57,8 @@ class Audience:
     to: str = "email"
     name: str = "name"
     customer: str = "customer"
-    service: tuple[str, ...] = ("service",)
-    """The columns that together say which service it is; empty ones are left out."""
+    service: tuple[str, ...] = ("product", "domain")
+    """The columns that together say to customers which service it is; empty ones are left out."""
     amount: str = "amount"
     cycle: str = "cycle"
 

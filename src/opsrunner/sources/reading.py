@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from opsrunner.errors import StepFailed
+from opsrunner.errors import SecretUnavailable, StepFailed
 from opsrunner.mail.headers import clean_line
 from opsrunner.model.outcome import Row, SourceRows
 from opsrunner.model.site import Source
@@ -172,11 +172,14 @@ def _rows(source: Source, request: Request, *, most: int, take: Callable[[RawTab
         raise StepFailed(f"{source.name}: a {source.kind} source speaks no SQL; use where", permanent=True)
     conditions = _conditions(source, request)
     request = replace(request, comparisons=conditions.comparisons)
-    with READERS[source.kind](source, request) as table:
-        take(table)
-        _require_columns_of(request, table)
-        typed = typed_rows(table, source if request.sql is None else _declared_in(source, table))
-        yield from _wanted(_counted(typed, source, table), conditions, name=table.name, most=most)
+    try:
+        with READERS[source.kind](source, request) as table:
+            take(table)
+            _require_columns_of(request, table)
+            typed = typed_rows(table, source if request.sql is None else _declared_in(source, table))
+            yield from _wanted(_counted(typed, source, table), conditions, name=table.name, most=most)
+    except SecretUnavailable as exc:
+        raise StepFailed(f"{source.name}: {exc.message}") from exc
 
 
 def _conditions(source: Source, request: Request) -> Conditions:

@@ -33,7 +33,7 @@ def typed_rows(table: RawTable, source: Source) -> Iterator[Row]:
         if not count:
             yield row
     if count:
-        others = f" (and {count - 1} more values)" if count > 1 else ""
+        others = f" (and {count - 1} more value{'s' if count > 2 else ''})" if count > 1 else ""
         raise StepFailed(first + others, facts={"bad_values": count})
 
 

@@ -8,12 +8,21 @@ from typing import Any
 
 import pytest
 
-from opsrunner.engine.downtimes import open_incident
+from opsrunner.engine.downtimes import downtimes_between, open_incident
 from opsrunner.errors import UsageError
 from opsrunner.model.notice import Suppression
 from opsrunner.model.task import TaskStatus
 
 from .announced import BEGIN, SERVICES, START, WINDOWS, Scene, invite_of, text_of
+
+RENTED = """\
+service,customer,name,email,host,status,amount,cycle,product,domain
+4,C1,Kari Vik,kari@customer.example,web2,active,10.00,monthly,VPS M,
+5,C1,Kari Vik,kari@customer.example,web2,active,10.00,monthly,VPS M,
+6,C1,Kari Vik,kari@customer.example,web2,active,10.00,monthly,Web hosting,shop.example
+6,C1,Kari Vik,kari@customer.example,web2,active,10.00,monthly,Web hosting,shop.example
+7,C1,Kari Vik,kari@customer.example,web2,active,10.00,monthly,,
+"""
 
 
 def test_eight_days_before_the_list_is_laid_before_the_owner_and_nothing_goes_without_a_tick(
@@ -423,6 +432,25 @@ def test_an_incident_is_told_at_once_posted_by_mail_and_ended_with_a_review_and_
     ]  # fmt: skip
     assert [one["suggested_credit"] for one in credit.rows] == [0.07, 0.03]
     assert {task.title.partition(" ")[0] for task in site.tasks()} == {"Review", "Approve"}
+
+
+def test_customers_read_what_they_rent_and_two_of_a_kind_are_two(scene: Callable[..., Scene]) -> None:
+    site = scene(services=RENTED)
+    row = incident(site)
+
+    site.look()
+
+    (person,) = site.app.books.downtimes.get(row.id).people
+    assert [one["service"] for one in person["services"]] == ["VPS M", "VPS M", "Web hosting shop.example", "7"]
+
+
+def test_of_the_past_the_ledger_alone_knows(scene: Callable[..., Scene]) -> None:
+    site = scene()
+    before, after = START - timedelta(days=40), START + timedelta(days=40)
+
+    found = downtimes_between(site.app.desk, from_=before, until=after, now=START)
+
+    assert [one.begins_at for one in found] == [BEGIN]  # no window of November, in which nobody was there
 
 
 def test_an_incident_that_was_short_has_no_credits(scene: Callable[..., Scene]) -> None:

@@ -37,7 +37,7 @@ class Line:
 
     def __call__(self, *words: str, person: str = "boss") -> tuple[int, str]:
         """Type a command, and return its exit code and what it said."""
-        who = ["--as", person] if words[1] not in ("list", "show") and words[0] != "next" else []
+        who = ["--as", person] if person and words[1] not in ("list", "show") and words[0] != "next" else []
         code = call([*words, *who, "--site", str(self.root)])
         said = self._capsys.readouterr()
         return code, said.out + said.err
@@ -81,11 +81,13 @@ def test_a_window_is_shown_moved_and_called_off(line: Line) -> None:
         (("maintenance", "post", "kernel", "It goes well."), 1, "has not begun"),
         (("maintenance", "move", "kernel"), 2, "say where to"),
         (("maintenance", "move", "kernel", "--to", "yesterday"), 2, "to a time to come"),
+        (("maintenance", "move", "kernel", "--until", "+1m"), 2, ": it must end after it begins and after now"),
+        (("maintenance", "list", "--until", "yesterday"), 2, "--until must be ahead"),
         (("maintenance", "end", "kernel", "--on", "2031-01-01"), 1, "not planned on 2031-01-01"),
         (("incident", "open", "wbe1", "--title", "x"), 2, "did you mean 'web1'?"),
         (("incident", "end"), 1, "no incident is open"),
         (("incident", "end", "7"), 1, "there is no incident 7"),
-        (("incident", "post", "a", "b"), 2, "write the text as one word"),
+        (("incident", "post", "a", "b"), 2, "put the text in quotes"),
         (("incident", "open", "web1", "--title", " "), 2, "say in a few words what is wrong"),
     ],
 )
@@ -95,6 +97,12 @@ def test_a_slip_is_answered_with_one_line(line: Line, words: tuple[str, ...], co
     assert found == code
     assert said in told
     assert len(told.strip().splitlines()) == 1
+
+
+def test_whom_an_incident_would_affect_can_be_asked_by_who_is_nobody_here(line: Line) -> None:
+    code, said = line("incident", "open", "web1", "--title", "Mail is slow", "--dry-run", person="")
+
+    assert (code, said) == (0, "Affected: 1 customer with 1 service. Nobody was told.\n")
 
 
 def test_an_incident_is_opened_posted_shown_and_ended(line: Line) -> None:

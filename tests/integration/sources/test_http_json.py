@@ -38,6 +38,13 @@ def test_headers_carry_secrets_that_the_vault_then_masks(http_answers: Any, read
     assert http_answers.asked[0]["x-plain"] == "yes"
 
 
+def test_a_secret_that_is_not_there_is_told_with_its_source(http_answers: Any, read: Read, tmp_path: Path) -> None:
+    with pytest.raises(StepFailed) as caught:
+        read(orders(http_answers, headers={"X-Token": SecretRef(file="tokne")}))
+
+    assert str(caught.value) == f"orders: secret {{file: tokne}}: there is no file {tmp_path}/tokne"
+
+
 def test_a_redirect_is_not_followed_with_our_secrets(http_answers: Any, read: Read) -> None:
     http_answers.status, http_answers.headers = 302, {"Location": http_answers.url}
 

@@ -132,7 +132,7 @@ class TestEverySource:
 
         place, _, rest = failed.value.message.partition(": column ")
         assert place in ("data/orders.csv:6", "data/orders.db row 4", "orders item 4", "orders row 4")
-        assert rest == "'paid_at': '31.02.2026' is not a moment (and 1 more values)"
+        assert rest == "'paid_at': '31.02.2026' is not a moment (and 1 more value)"
 
     def test_an_empty_value_is_an_error_unless_the_column_allows_it(self, make_source: MakeSource, read: Read) -> None:
         with pytest.raises(StepFailed, match=r"column 'amount': is empty; declare it as 'number\?' where that may be"):

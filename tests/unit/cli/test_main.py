@@ -48,6 +48,11 @@ def test_it_says_one_line(
     assert written.out == ""
 
 
+def test_what_is_no_number_is_called_so(capsys: pytest.CaptureFixture[str]) -> None:
+    assert door.call(["tick", "7", "--strike", "kari@example.com"]) == 2
+    assert "'kari@example.com' is not a whole number" in capsys.readouterr().err
+
+
 def test_what_nobody_expected_is_kept_in_a_file(
     failing: list[BaseException],
     capsys: pytest.CaptureFixture[str],
@@ -89,7 +94,7 @@ def test_it_says_so_without_a_state_folder_too(
         (["rnu"], "opsrunner: there is no verb 'rnu'; did you mean 'run'?"),
         (["zzz"], "opsrunner: there is no verb 'zzz'; see: opsrunner --help"),
         (["tick"], "opsrunner: Missing argument 'TASK'; see: opsrunner tick --help"),
-        (["runs", "--limit", "x"], "opsrunner: Invalid value for '--limit': 'x' is not a valid integer range"),
+        (["runs", "--limit", "x"], "opsrunner: Invalid value for '--limit': 'x' is not a whole number"),
         (["runs", "--colour"], "opsrunner: No such option '--colour'"),
         (["task", "fly"], "opsrunner: No such command 'fly'"),
         (["next"], "opsrunner: name a routine, or give --cron 'EXPR'; see: opsrunner next --help"),

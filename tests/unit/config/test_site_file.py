@@ -281,3 +281,11 @@ def test_the_page_is_reached_from_elsewhere_by_https_only(
     loaded = SiteLoader(make_site({"opsrunner.yaml": f"{SMALLEST}web: {web}\n"})).load()
     assert [problem.message for problem in loaded.problems if "is reached from elsewhere" not in problem.message] == []
     assert (loaded.problems == ()) is is_good
+
+
+def test_a_slip_in_what_an_anchor_holds_is_told_once(make_site: Callable[[Mapping[str, str]], Path]) -> None:
+    text = f"{SMALLEST}sources:\n  a: {{sql: &db {{hst: db1, database: x}}, table: t}}\n  b: {{sql: *db, table: u}}\n"
+
+    found = SiteLoader(make_site({"opsrunner.yaml": text})).load().problems
+
+    assert [problem.path for problem in found if "unknown key" in problem.message] == ["sources.a.sql.hst"]

@@ -44,6 +44,13 @@ def names(entries: tuple[Entry, ...]) -> list[str]:
     return [one.name for one in entries]
 
 
+def test_a_maintenance_window_is_named_before_what_is_there_every_day() -> None:
+    window = Entry(at=NOON, routine="maintenance.kernel", name="Kernel", status="due")
+    day = november({1: [*(entry(f"Routine {number}", people="Kari") for number in range(6)), window]}).days[1]
+
+    assert "Kernel" in names(day.entries)
+
+
 def test_what_is_fine_is_counted_and_what_is_not_is_named() -> None:
     entries = [entry("Queues", "succeeded", times=95), entry("Queues", "failed"), entry("Backups", "succeeded")]
     day = november({1: entries}).days[1]
