@@ -16,7 +16,10 @@ READ_SCRIPT = "exec sh"
 that no variable ever stands in a process list."""
 _START_GUARD = '(eval "$ops_guard" &); unset ops_guard; exec 3<&-; '
 _READ_GROUP = "{ read -r ops_a ops_b ops_c ops_d ops_group ops_e </proc/$$/stat; } 2>/dev/null"
-"""The group of processes that the script is in (proc(5)); it stays empty on systems that have no such file."""
+"""The group of processes that the script is in (proc(5)); it stays empty on systems that have no such file.
+
+Where sh is bash or a Korn shell it is not asked for: bash 5.2 loses one of two signals that come while it waits.
+"""
 _NO_REMARKS = "exec 2>/dev/null"
 """The shell's own words about jobs that ended are no output of the command."""
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
@@ -39,8 +42,8 @@ def remote_script(command: str, *, environment: Mapping[str, str], timeout_secon
     """Return a POSIX script that sets the variables and runs `command` under a time limit.
 
     The command is the author's own shell string; only the variables are quoted. The host itself ends it with all its
-    children even when nobody listens any more: `timeout` does, or bash, which costs a program less, where the script
-    leads a group of processes of its own. A line on standard input ends it early; a lost link does not, as half an
+    children even when nobody listens any more: `timeout` does, or bash, which costs a program less, where a plain
+    sh leads a group of processes of its own. A line on standard input ends it early; a lost link does not, as half an
     upgrade is worse than one that nobody watched. All stands in braces: a script that arrives cut short is a syntax
     error and runs nothing. Its first words tell where the command's own output begins; bash reads no ~/.bashrc here,
     as the login shell has done so already.
@@ -55,7 +58,7 @@ def remote_script(command: str, *, environment: Mapping[str, str], timeout_secon
         '[ "$ops_begun" ] || exit 97',  # a startup file has eaten the first words: without them nothing runs
         "exec 3<&0",
         "if command -v bash >/dev/null 2>&1; then set -- bash --norc -o pipefail -c",
-        _READ_GROUP,
+        f'[ "$BASH_VERSION$KSH_VERSION$ZSH_VERSION" ] || {_READ_GROUP}',
         "else set -- sh -c; fi",
         'if [ "$ops_group" = "$$" ]; then',
         *_guarded(limit_seconds),
@@ -94,7 +97,7 @@ def _guard(limit_seconds: int) -> str:
             f"read -rt {limit_seconds} -u 3 ops_word",
             "ops_code=$?",
             f'while [ "$ops_code" = 1 ] && kill -0 "$PPID" && [ "$SECONDS" -lt {limit_seconds} ]; do sleep 1; done',
-            '[ "$ops_code" = 0 ] || kill -USR1 "$PPID" || exit',
+            '[ "$ops_code" = 0 ] || { kill -USR1 "$PPID" || exit; sleep 0.1 || sleep 1; }',
             "kill -TERM 0",
             f'for ops_code in {{1..{KILL_AFTER_SECONDS}}}; do sleep 1; kill -0 "$PPID" || exit; done',
             "kill -KILL 0",

@@ -91,6 +91,13 @@ def await_that(holds: Callable[[], bool], *, seconds: float) -> bool:
     return True
 
 
+def test_it_ends_in_time_where_sh_is_bash(tmp_path: Path) -> None:
+    (tmp_path / "sh").symlink_to("/bin/bash")
+    script = remote_script("trap 'exit 0' TERM; while :; do sleep 0.1; done", environment={}, timeout_seconds=1)
+
+    assert hand_over(script, path=f"{tmp_path}:{PATH}")[0] == 124
+
+
 def test_a_program_that_waits_for_all_its_children_does_not_wait_for_the_guard() -> None:
     program = "import os, contextlib\nwith contextlib.suppress(ChildProcessError): print(os.wait())\nprint('alone')"
     script = remote_script(f"exec {sys.executable} -c {shlex.quote(program)}", environment={}, timeout_seconds=9)
