@@ -43,9 +43,11 @@ TOGETHER = {
     "tests/acceptance/test_clock.py": "clock",  # all its scenes are played at once
     "tests/acceptance/test_wheel.py": "wheel",
     "tests/integration/app/test_ask.py": "ask",
+    **{f"tests/integration/mail/{name}.py": "mail" for name in ("test_postfix_dovecot", "test_notices_arrive")},
     **{f"tests/integration/stores/{name}.py": "s3" for name in ("test_s3", "test_s3_answers", "test_s3_certificates")},
     **{f"tests/integration/stores/{name}.py": "s3" for name in ("test_s3_lines", "test_whole_way")},
     **{f"tests/integration/sources/{name}.py": "sql" for name in ("test_reading", "test_sql_servers", "test_whmcs")},
+    "tests/integration/app/test_real_databases.py": "sql",
 }
 """Files whose tests one worker runs, by what they share."""
 BY_FILE = ("tests/unit/", "tests/integration/")

@@ -16,6 +16,8 @@ import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
 from opsrunner.clock import Clock
@@ -223,6 +225,18 @@ class Exchange:
 
     def _failed(self, reason: str) -> NoAnswer:
         return NoAnswer(reason, was_sent=self._sent)
+
+
+def rest_asked_for(reply: Reply, *, now: datetime) -> timedelta | None:
+    """Return how long a server asks to be left alone (RFC 9110, 10.2.3: seconds, or a date); None where it does not."""
+    text = reply.headers.get("retry-after", "").strip()
+    if text.isascii() and text.isdigit() and len(text) < 9:
+        return timedelta(seconds=int(text))
+    try:
+        until = parsedate_to_datetime(text)
+        return max(until - now, timedelta(0)) if until.tzinfo else None
+    except (ValueError, TypeError, OverflowError):
+        return None
 
 
 def is_public(address: str) -> bool:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from opsrunner.mail.bounces import read_bounces
 from opsrunner.sample.billing import invoice_rows, invoices_of, payment_rows, payments_of
 from opsrunner.sample.company import Company, company_at, customer_rows, months_later, text
 from opsrunner.sample.events import abuse_rows, dispute_rows, feedback_rows, licence_rows
@@ -107,6 +108,21 @@ def test_what_one_table_names_stands_in_the_other(tmp_path: Path) -> None:
     assert {row["email"] for row in tables["orders"]} <= {row["email"] for row in tables["customers"]}
     paid = {row["invoice"] for row in tables["invoices"] if row["status"] == "paid"}
     assert {row["invoice"] for row in tables["payments"] if row["invoice"]} == paid
+
+
+@pytest.mark.parametrize("ahead", [0, 4, 9])
+def test_some_mail_to_a_customer_came_back_for_good_and_another_mailbox_was_full(tmp_path: Path, ahead: int) -> None:
+    now = NOW + timedelta(days=ahead)
+    tables_at(tmp_path, NOW)
+    tables = tables_at(tmp_path, now)
+    reports = sorted((tmp_path / "var/sample/bounces/new").iterdir())
+    found = [bounce for path in reports for bounce in read_bounces(path.read_bytes())]
+
+    assert len(found) == len(reports) >= 6
+    assert {bounce.address for bounce in found} <= {row["email"] for row in tables["customers"]}
+    assert {bounce.status for bounce in found} == {"5.1.1", "4.2.2"}
+    assert all(bounce.reported_at and now - timedelta(days=36) < bounce.reported_at < now for bounce in found)
+    assert all(path.stat().st_mode & 0o077 == 0 for path in reports)
 
 
 def test_names_that_hurt_are_among_the_customers_each_day(tmp_path: Path) -> None:

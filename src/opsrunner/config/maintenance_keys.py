@@ -28,6 +28,10 @@ def _read_audiences(value: object) -> object:
     return one_or_many(value)
 
 
+PerMinute: TypeAlias = Annotated[
+    Annotated[int, Field(ge=1, le=10_000, strict=True)] | None,
+    Field(description="So many of its mails leave in a minute at most; null: as fast as the server takes them."),
+]
 LadderField: TypeAlias = Annotated[
     Ladder,
     PlainValidator(_read_ladder),
@@ -90,6 +94,7 @@ class WindowKeys(Keys):
     hours: Literal["business"] | None = Field(
         default=None, description="Mails before it begins go in working hours, rather earlier."
     )
+    per_minute: PerMinute = None
 
     @field_validator("audience", mode="before")
     @classmethod
@@ -140,6 +145,7 @@ class WindowKeys(Keys):
             template=self.template,
             ics=self.ics,
             hours=self.hours or "",
+            per_minute=self.per_minute,
         )
 
 
@@ -161,6 +167,7 @@ class IncidentKeys(Keys):
     accountable: Text = Field(default="owner", description="Role, roster or person that its tasks are for.")
     approve_by: Text = Field(default="owner", description="Role, roster or person who approves the credits.")
     template: Text = "incident"
+    per_minute: PerMinute = None
     review: Name = Field(default="incident-review", description="Checklist of the review.")
     credit: CreditKeys | None = Field(
         default_factory=lambda: CreditKeys.model_validate({}), description="null: no list of credits."
@@ -184,6 +191,7 @@ class IncidentKeys(Keys):
             accountable=self.accountable,
             approve_by=self.approve_by,
             template=self.template,
+            per_minute=self.per_minute,
             review=review,
             credit=CreditRule(after_seconds=self.credit.after, times=self.credit.times) if self.credit else None,
         )

@@ -130,6 +130,7 @@ class Announcer:
             ladder=rules.ladder if rules else maintenance.incidents.ladder,
             template=rules.template if rules else "maintenance",
             ics=window.ics if window is not None else False,
+            per_minute=rules.per_minute if rules else None,
             to_working_time=self._working_time() if window is not None and window.hours else None,
         )
         return _Look(

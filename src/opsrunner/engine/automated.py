@@ -46,6 +46,8 @@ from opsrunner.templates.environments import render_options, render_text
 
 MOST_OUTCOME_BYTES = 8_000_000
 THIS_MACHINE = Host(name="local", address="127.0.0.1")
+TELLS_CUSTOMERS = frozenset({"notice", "suppress"})
+"""The kinds that are given what notices may use."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,7 +99,7 @@ class Automated:
             found=audits.append,
             looked=looks.append,
             looked_at_tickets=tickets.append,
-            notices=self.notices.means(routine, told.append) if plan.kind == "notice" else None,
+            notices=self.notices.means(routine, told.append) if plan.kind in TELLS_CUSTOMERS else None,
         )
 
         def attempt(turn: Turn) -> tuple[Outcome, Sequence[NewMail]]:

@@ -48,6 +48,8 @@ class Telling:
     ladder: Ladder
     template: str
     ics: bool
+    per_minute: int | None = None
+    """How many of its mails may leave within any minute; None: as fast as the server takes them."""
     to_working_time: Callable[[datetime], datetime] | None = None
 
 
@@ -138,7 +140,11 @@ class DowntimeMails:
     def _pass(self, telling: Telling, ladder: Ladder, do: Callable[[NoticePass], None], *, said: str = "") -> int:
         row = telling.row
         settings = NoticeSettings(
-            notice=row.notice, rules=self._rules(telling, ladder), contractual=True, tells_moves=True
+            notice=row.notice,
+            rules=self._rules(telling, ladder),
+            contractual=True,
+            tells_moves=True,
+            has_rows_elsewhere=True,
         )
         desk = PassDesk(
             settings,
@@ -174,6 +180,7 @@ class DowntimeMails:
                 about=f"notice {row.notice}",
                 bulk=True,
                 series=row.notice,
+                per_minute=telling.per_minute,
                 attachments=(files[message.change == CANCELLED],) if wants_file else (),
             )
 

@@ -117,14 +117,24 @@ class Looks:
 
     def _look_by_itself(self, routine: Routine) -> None:
         try:
-            self.look(routine)
+            self._look_or_say(routine)
         except StateError as exc:
             if not self.draining.is_set():
                 self.outage.failed(exc)
-        except Exception:
-            LOGGER.exception("the rows of %s cannot be looked at", routine.id, extra={"action": "fault"})
         finally:
             self._under_way.discard(routine.id)
+
+    def _look_or_say(self, routine: Routine) -> None:
+        """Look; where that goes wrong by a fault of ours, it is a look that failed, and the log has all of it."""
+        try:
+            self.look(routine)
+        except StateError:
+            raise
+        except Exception as exc:
+            LOGGER.exception("the rows of %s cannot be looked at", routine.id, extra={"action": "fault"})
+            self._failed(
+                routine, f"a fault of opsrunner's own ({type(exc).__name__}); see its log", at=self.clock.now()
+            )
 
     def _is_in_force(self, routine: Routine) -> bool:
         """Tell whether a routine is what it was when its look began."""

@@ -12,7 +12,7 @@ from opsrunner.engine.notices import NoticeHouse
 from opsrunner.engine.planner import left_out_because, world_of
 from opsrunner.errors import NotFound, OpsrunnerError, StepFailed
 from opsrunner.model.mail import NewMail
-from opsrunner.model.notice import Occasion
+from opsrunner.model.notice import Occasion, Suppression
 from opsrunner.model.outcome import Row
 from opsrunner.model.routine import Routine, StepPlan
 from opsrunner.model.site import Source
@@ -22,7 +22,7 @@ from opsrunner.notices.editions import edition_of, heard_by
 from opsrunner.notices.foresight import Ahead, Foreseen, foresee
 from opsrunner.notices.passing import BATCH
 from opsrunner.notices.rows import NoticeColumns, RowReader
-from opsrunner.notices.silence import silenced, why_silent
+from opsrunner.notices.silence import prolonged, silenced, why_silent
 from opsrunner.schedules.due import occurrences
 from opsrunner.secrets import Vault
 from opsrunner.steps.kinds import KINDS
@@ -208,10 +208,9 @@ class _Forecast:
                     tells_moves=tells_moves,
                 )
                 of = silent.get(recipient.address, ())
-                for one in found:
-                    why = why_silent(of, occasion.key, at=one.goes_at)
-                    own = state if why is None else "suppressed"
-                    self._coming.append(replace(one, state=own, why=why or ""))
+                if tells_moves and edition.was_at is not None:
+                    of = [*prolonged(of, occasion, at=self._now, until=None), *of]
+                self._coming += [_stated(one, of, state) for one in found]
         if len(self._coming) > MOST_FORESEEN:
             raise StepFailed(f"more than {MOST_FORESEEN:,} mails; look less far ahead", permanent=True)
 
@@ -238,6 +237,11 @@ class _Forecast:
         assert isinstance(query, QueryOptions)  # noqa: S101  the kind's own
         wanted = {"where": query.where, "sql": query.sql, "params": query.params}
         return self._means.stream(_known(sources, query.source), wanted)
+
+
+def _stated(one: Foreseen, suppressions: Sequence[Suppression], state: str) -> Foreseen:
+    why = why_silent(suppressions, one.message.occasion, at=one.goes_at)
+    return replace(one, state=state if why is None else "suppressed", why=why or "")
 
 
 def _known(sources: Mapping[str, Source], name: str) -> Source:

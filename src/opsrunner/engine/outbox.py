@@ -164,13 +164,21 @@ class _Sender:
     def work(self, goes_on: Callable[[], bool]) -> int:
         """Go on until nothing is due, the server cannot be used, or LONGEST_SECONDS have passed; return the tries."""
         began, tried, size = self.clock.monotonic(), 0, FIRST_BATCH
-        while mails := self.outbox.due(self.clock.now(), size):
+        while mails := self._due(size):
             done, is_usable = self._batch(mails)
             tried += done
             if not is_usable or not goes_on() or self.clock.monotonic() - began > LONGEST_SECONDS:
                 break
             size = min(2 * size, MOST_RECORDS) if done == len(mails) else max(size // 2, 1)
         return tried
+
+    def _due(self, size: int) -> Sequence[QueuedMail]:
+        """Return what is to leave now, without what its recipient wants no more."""
+        while mails := self.outbox.due(now := self.clock.now(), size):
+            silenced = self.outbox.silence([mail.id for mail in mails if mail.bulk], at=now)
+            if len(silenced) < len(mails):
+                return [mail for mail in mails if mail.id not in silenced]
+        return []
 
     def _batch(self, mails: Sequence[QueuedMail]) -> tuple[int, bool]:
         """Try mails for BATCH_SECONDS; return how many were tried, and whether the server can be used."""

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from email.utils import parsedate_to_datetime
 from urllib.parse import quote, urljoin, urlsplit
 
 from opsrunner.clock import Clock
 from opsrunner.errors import NoAnswer
-from opsrunner.exchange import Ask, Exchange, Reply
+from opsrunner.exchange import Ask, Exchange, Reply, is_public, rest_asked_for
 from opsrunner.expiries.bootstrap import is_this_machine, is_trusted
 from opsrunner.expiries.rdap_answer import RdapAnswer, Unusable, read_answer
 from opsrunner.model.fleet import Stopping
@@ -50,15 +49,19 @@ class RdapClient:
     one_seconds: float = ONE_SECONDS
 
     def ask(self, name: str, base: str) -> Said:
-        """Ask the server at `base` for a domain in its ASCII form. Never raises for what servers do."""
+        """Ask the server at `base` for a domain in its ASCII form. Never raises for what servers do.
+
+        From a server of the Internet no redirect leads into a network of our own.
+        """
         url = f"{base.rstrip('/')}/domain/{quote(name)}"
         ends_at = self.clock.monotonic() + self.one_seconds
         seen: set[str] = set()
+        public_only = False
         while url not in seen and len(seen) <= MOST_REDIRECTS:
             seen.add(url)
             host = urlsplit(url).hostname or ""
             try:
-                reply = self._get(url, seconds=ends_at - self.clock.monotonic())
+                reply = self._get(url, seconds=ends_at - self.clock.monotonic(), public_only=public_only)
             except NoAnswer as exc:
                 return _not_answered(exc, host, seconds=self.one_seconds)
             if reply.status not in _REDIRECTS or not reply.location:
@@ -66,7 +69,7 @@ class RdapClient:
             to = _target(url, reply.location)
             if to is None:
                 return Said(by=host, failure=f"{host} sends elsewhere, where no TLS is", is_fault=True)
-            url = to
+            url, public_only = to, public_only or (bool(reply.peer) and is_public(reply.peer))
         host = urlsplit(base).hostname or ""
         return Said(by=host, failure=f"{host} sends from one address to the next without an end", is_fault=True)
 
@@ -85,8 +88,8 @@ class RdapClient:
             url = to
         raise NoAnswer("it sends from one address to the next")
 
-    def _get(self, url: str, *, seconds: float) -> Reply:
-        ask = Ask(url=url, headers=_HEADERS, most_bytes=MOST_BYTES)
+    def _get(self, url: str, *, seconds: float, public_only: bool) -> Reply:
+        ask = Ask(url=url, headers=_HEADERS, most_bytes=MOST_BYTES, public_only=public_only)
         return Exchange(ask, clock=self.clock).run(timeout_seconds=max(0.1, seconds), stopping=self.stopping)
 
 
@@ -99,7 +102,8 @@ def _read(reply: Reply, name: str, host: str, *, now: datetime) -> Said:
     if reply.status == 404:
         return Said(answer=RdapAnswer(ends_at=None, wrong=NO_SUCH_DOMAIN), by=host)
     if reply.status in _BUSY:
-        rest = _rest(reply.headers.get("retry-after", ""), now=now)
+        asked = rest_asked_for(reply, now=now)
+        rest = _USUAL_REST if asked is None else min(asked, LONGEST_REST)
         return Said(by=host, failure=f"{host} wants to be left alone ({reply.status})", is_fault=True, rest=rest)
     if reply.status != 200:
         is_fault = reply.status >= 500 or reply.status in (401, 403)
@@ -129,16 +133,3 @@ def _target(url: str, location: str) -> str | None:
     if not is_trusted(to) or (is_this_machine(there) and not is_this_machine(here)):
         return None
     return to
-
-
-def _rest(retry_after: str, *, now: datetime) -> timedelta:
-    """Return how long a server wants to be left alone (RFC 9110, 10.2.3): seconds, or a date."""
-    text = retry_after.strip()
-    if text.isascii() and text.isdigit() and len(text) < 9:
-        return min(timedelta(seconds=int(text)), LONGEST_REST)
-    try:
-        until = parsedate_to_datetime(text)
-        rest = until - now if until.tzinfo else _USUAL_REST
-    except (ValueError, TypeError, OverflowError):
-        return _USUAL_REST
-    return min(max(rest, timedelta(0)), LONGEST_REST)

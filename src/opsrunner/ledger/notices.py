@@ -27,6 +27,7 @@ INSERT INTO occasions(notice, "key", edition, at, until_at, since, was_at, rows,
 _END = """
 UPDATE occasions SET ended_at = ?, why = ? WHERE notice = ? AND "key" = ? AND ended_at IS NULL
 """
+_GROW = 'UPDATE occasions SET rows = ? WHERE notice = ? AND "key" = ? AND edition = ?'
 _UNSENT_TO = """
 bulk = 1 AND sent_at IS NULL AND failed_at IS NULL AND withdrawn_at IS NULL AND lower("to") = ?2
   AND (?3 OR list_unsubscribe <> '') AND ?5 IN (?4, series)
@@ -59,6 +60,8 @@ class NoticeBatch:
     notice: str
     begun: Sequence[KnownOccasion] = ()
     """New editions; the live one of the same key ends as `moved`."""
+    grown: Sequence[KnownOccasion] = ()
+    """Editions that more recipients hear of; their `rows` are kept."""
     ended: Sequence[KnownOccasion] = ()
     """Editions that end, with `ended_at` and `why`."""
     tellings: Sequence[Telling] = ()
@@ -190,6 +193,7 @@ class Notices:
         ends += [(to_text(at), "moved", batch.notice, one.key) for one in batch.begun if one.edition > 1]
         self._ledger.insert_many(_END, ends)
         self._ledger.insert_many(_BEGIN, [_plain_occasion(batch.notice, one) for one in batch.begun])
+        self._ledger.insert_many(_GROW, [(dumps(one.rows), batch.notice, one.key, one.edition) for one in batch.grown])
 
 
 def _plain(told: Told) -> Sequence[Any]:

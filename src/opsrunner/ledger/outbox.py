@@ -8,15 +8,24 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
 from opsrunner.ledger.attachments import attachments_from_text, attachments_to_text
-from opsrunner.ledger.codec import dumps, optional_moment, optional_text, to_moment, to_text
+from opsrunner.ledger.codec import clean, dumps, optional_moment, optional_text, to_moment, to_text
 from opsrunner.ledger.database import Ledger
 from opsrunner.ledger.sent_journal import SentJournal
 from opsrunner.model.mail import MailEnd, NewMail, QueuedMail
+from opsrunner.model.notice import RECIPIENT
 
 PACE = timedelta(minutes=1)
 """What `per_minute` of a series speaks of."""
 _MOST_MICROSECONDS = (1 << 56) - 1
 _LIVE = "sent_at IS NULL AND failed_at IS NULL AND withdrawn_at IS NULL"
+_SILENCED = """
+SELECT outbox.id, suppressions.why FROM json_each(?) AS one
+  CROSS JOIN outbox ON outbox.id = one.value
+  CROSS JOIN suppressions ON suppressions.address = lower(outbox."to") AND suppressions.lifted_at IS NULL
+    AND suppressions.notice IN ('', outbox.series) AND suppressions."key" = ''
+  WHERE outbox.bulk = 1 AND (suppressions."by" <> ? OR outbox.list_unsubscribe <> '')
+    AND (suppressions.until_at IS NULL OR suppressions.until_at > ?)
+"""
 _DUE = f"SELECT * FROM outbox WHERE {_LIVE} AND bulk = ? AND next_try_at <= ?{{more}} ORDER BY next_try_at, id LIMIT ?"  # noqa: S608 (fixed words)
 
 
@@ -39,11 +48,11 @@ class Outbox:
                     " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT DO NOTHING",
                     (
                         f"{self._new_id(at)}.{self._ledger.id}",
-                        mail.to,
-                        mail.subject,
-                        mail.text,
-                        mail.html,
-                        mail.about,
+                        clean(mail.to),
+                        clean(mail.subject),
+                        clean(mail.text),
+                        clean(mail.html),
+                        clean(mail.about),
                         mail.task,
                         mail.unique,
                         to_text(at),
@@ -106,6 +115,25 @@ class Outbox:
             "SELECT count(*) FROM outbox WHERE series = ? AND series <> '' AND sent_at > ?", (series, to_text(since))
         )
         return int(row[0]) if row else 0
+
+    def silence(self, mail_ids: Sequence[int], *, at: datetime) -> set[int]:
+        """Take back those of some mails that are about to leave, whose recipients get no notices any more; return them.
+
+        Who left while a pass was queueing them hears nothing either. Their rungs are `suppressed`.
+        """
+        rows = self._ledger.all(_SILENCED, (dumps(list(mail_ids)), RECIPIENT, to_text(at)))
+        why = {row["id"]: row["why"] for row in rows}
+        if why:
+            with self._ledger.transaction():
+                for mail_id, said in why.items():
+                    self._ledger.change(
+                        "UPDATE notices SET status = 'suppressed', why = ? WHERE outbox = ? AND status = 'sent'",
+                        (said, mail_id),
+                    )
+                    self._ledger.change(
+                        "UPDATE outbox SET withdrawn_at = ? WHERE id = ? AND sent_at IS NULL", (to_text(at), mail_id)
+                    )
+        return set(why)
 
     def journal(self) -> SentJournal:
         """Return the file beside the ledger in which a sender notes what it hands over."""

@@ -42,7 +42,10 @@ class Bounce:
 
 def read_bounces(data: bytes) -> tuple[Bounce, ...]:
     """Return the recipients that a mail reports about; none where it is no delivery report."""
-    message = message_from_bytes(data[:MOST_BYTES])
+    try:
+        message = message_from_bytes(data[:MOST_BYTES])
+    except RecursionError:  # a thousand mails in one another
+        return ()
     report = next((part for part in message.walk() if part.get_content_type() == "message/delivery-status"), None)
     if report is None:
         return ()
@@ -99,9 +102,9 @@ def _quoted_id(message: Message) -> str:
 def _date(message: Message) -> datetime | None:
     try:
         found = parsedate_to_datetime(_field(message, "Date"))
+        return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
     except (TypeError, ValueError, OverflowError):
         return None
-    return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
 
 
 def _field(message: Message, name: str) -> str:

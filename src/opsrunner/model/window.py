@@ -85,6 +85,8 @@ class Window:
     ics: bool = True
     hours: str = ""
     """`business`: no mail before it begins goes outside of working hours."""
+    per_minute: int | None = None
+    """How many of its mails may leave within any minute; None: as fast as the server takes them."""
 
     @property
     def told_in_advance(self) -> bool:
@@ -117,6 +119,8 @@ class IncidentRules:
     accountable: str = "owner"
     approve_by: str = "owner"
     template: str = "incident"
+    per_minute: int | None = None
+    """As with a window."""
     review: tuple[ReviewItem, ...] = ()
     credit: CreditRule | None = CreditRule()
 

@@ -11,7 +11,7 @@ from opsrunner.notices.desk import PassDesk
 from opsrunner.notices.due import TOO_LATE, Judged, RungMoment, Verdict, is_settled, judge
 from opsrunner.notices.editions import Heard, edition_of, has_passed, heard_by, is_moved
 from opsrunner.notices.messages import NOT_SEEN, Message
-from opsrunner.notices.silence import why_silent
+from opsrunner.notices.silence import prolonged, why_silent
 
 WENT_LATE = "went late"
 OVER, GONE = "over", "gone"
@@ -31,6 +31,7 @@ class Batch:
         self._done: set[tuple[str, str]] = set()
         self._suppressed: Mapping[str, Sequence[Suppression]] = {}
         self._begun: list[KnownOccasion] = []
+        self._grown: dict[str, KnownOccasion] = {}
         self._ended: list[KnownOccasion] = []
         self._tellings: list[Telling] = []
         self._went_late: list[Told] = []
@@ -39,8 +40,12 @@ class Batch:
     def take(self, occasions: Sequence[Occasion]) -> None:
         """Judge occasions; of one address that comes twice for an occasion, the first counts."""
         self._suppressed = self._desk.suppressed({one.address for each in occasions for one in each.recipients})
-        for occasion in occasions:
-            edition = self._edition(occasion)
+        editions = [self._edition(occasion) for occasion in occasions]
+        if self._desk.watcher is not None:
+            self._keep_proofs(occasions, editions)
+        if self._settings.tells_moves and self._settings.remembers:
+            self._prolong_strikes(occasions, editions)
+        for occasion, edition in zip(occasions, editions, strict=True):
             for recipient in occasion.recipients:
                 about = (occasion.key, recipient.address)
                 if about not in self._done:
@@ -75,23 +80,58 @@ class Batch:
         self._desk.count(waiting=self._waiting)
         if self._went_late:
             self._desk.notices.settle(self._went_late, status=ToldStatus.WATCHED, why=WENT_LATE)
-        if not (self._begun or self._ended or self._tellings):
+        if not (self._begun or self._grown or self._ended or self._tellings):
             return
-        batch = NoticeBatch(notice=self._settings.notice, begun=self._begun, ended=self._ended, tellings=self._tellings)
+        batch = NoticeBatch(
+            notice=self._settings.notice,
+            begun=self._begun,
+            grown=list(self._grown.values()),
+            ended=self._ended,
+            tellings=self._tellings,
+        )
         for told in self._desk.notices.write(batch, at=self._now):
             self._desk.count(**{told.status.value: 1})
             if told.why == TOO_LATE:
                 self._desk.count(too_late=1)
 
     def _edition(self, occasion: Occasion) -> KnownOccasion:
-        """Return the edition that holds; a new one is written with the batch."""
-        rows = {one.address: one.row for one in occasion.recipients} if self._settings.tells_moves else {}
+        """Return the edition that holds; a new one is written with the batch, and who hears of a known one besides."""
+        rows = {one.address: one.row for one in occasion.recipients} if self._settings.keeps_rows else {}
         known = self.known.get(occasion.key)
         edition = edition_of(occasion, known, now=self._now, rows=rows)
         if edition is not known and self._settings.remembers:
             self._begun.append(edition)
+        elif not rows.keys() <= edition.rows.keys() and self._settings.remembers:
+            edition = edition._replace(rows={**rows, **edition.rows})
+            self._grown[occasion.key] = edition
         self.known[occasion.key] = edition
         return edition
+
+    def _keep_proofs(self, occasions: Sequence[Occasion], editions: Sequence[KnownOccasion]) -> None:
+        """Let no mail that has proven a rung prove another occasion's."""
+        assert self._desk.watcher is not None  # noqa: S101  asked only where there is one
+        for occasion, edition in zip(occasions, editions, strict=True):
+            for recipient in occasion.recipients:
+                for one in self._told.get((occasion.key, recipient.address), ()):
+                    if one.edition == edition.edition and one.status is ToldStatus.WATCHED:
+                        self._desk.watcher.keep(
+                            Message(occasion=occasion, recipient=recipient, rung=one.rung, due_at=one.due_at)
+                        )
+
+    def _prolong_strikes(self, occasions: Sequence[Occasion], editions: Sequence[KnownOccasion]) -> None:
+        """Let who was struck hear nothing either of what was moved."""
+        longer: dict[str, list[Suppression]] = defaultdict(list)
+        for occasion, edition in zip(occasions, editions, strict=True):
+            if edition.was_at is None:
+                continue
+            for address in {one.address for one in occasion.recipients} & self._suppressed.keys():
+                of, until = self._suppressed[address], self._desk.useful_until(occasion)
+                longer[address] += prolonged(of, occasion, at=self._now, until=until)
+        if longer:
+            self._desk.prolong([one for each in longer.values() for one in each])
+            self._suppressed = {
+                address: [*longer.get(address, ()), *known] for address, known in self._suppressed.items()
+            }
 
     def _take(self, occasion: Occasion, recipient: Recipient, edition: KnownOccasion) -> None:
         told = self._told.get((occasion.key, recipient.address), ())
@@ -151,7 +191,7 @@ class Batch:
             self._put(message, edition=edition, status=ToldStatus.MISSED, why=judged.why)
 
     def _send(self, message: Message, *, edition: int) -> None:
-        why = why_silent(self._suppressed.get(message.recipient.address, ()), message.occasion.key, at=self._now)
+        why = why_silent(self._suppressed.get(message.recipient.address, ()), message.occasion, at=self._now)
         if why is not None:
             if not self._settings.holds:
                 self._put(message, edition=edition, status=ToldStatus.SUPPRESSED, why=why)

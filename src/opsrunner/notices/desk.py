@@ -109,6 +109,10 @@ class PassDesk:
         of, contractual = self.settings.notice, self.settings.contractual
         return silenced(self._suppressions, addresses, notice=of, contractual=contractual)
 
+    def prolong(self, suppressions: Sequence[Suppression]) -> None:
+        """Let strikes of an occasion that was moved last as long as it is told of."""
+        self._suppressions.add(suppressions)
+
     def composed(self, message: Message) -> NewMail | None:
         """Return the mail of a message; None where it cannot be made, which is a problem."""
         try:

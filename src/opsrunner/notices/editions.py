@@ -28,7 +28,7 @@ def edition_of(
 ) -> KnownOccasion:
     """Return the edition that holds: the known one, or a new one where nothing is known or its moments changed.
 
-    `rows`, the recipients' own by their addresses, are kept with a new edition.
+    `rows`, the recipients' own by their addresses, are kept with a new edition, beside those of whom it moved for.
     """
     if known is None:
         return KnownOccasion(key=occasion.key, edition=1, at=occasion.at, until=occasion.until, since=now, rows=rows)
@@ -43,7 +43,7 @@ def edition_of(
         until=occasion.until,
         since=now,
         was_at=known.at if is_live else None,
-        rows=rows,
+        rows={**known.rows, **rows} if is_live else rows,
         heard_from=known.heard_from if is_live or is_same else edition,
     )
 

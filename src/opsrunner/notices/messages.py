@@ -57,6 +57,9 @@ Compose: TypeAlias = Callable[[Message], NewMail]
 class Watcher(Protocol):
     """Looks for the mails that another sends."""
 
+    def keep(self, message: Message) -> None:
+        """Take note of a rung that was proven before: what proves it proves nothing of another occasion."""
+
     def went(self, message: Message, *, now: datetime) -> bool | None:
         """Tell whether the mail of a rung went; None while it still may."""
 
@@ -74,5 +77,12 @@ class NoticeSettings:
     """Those who had heard are told of a moment that moved or was cancelled."""
     holds: bool = False
     """What would go is listed, and nothing goes."""
+    has_rows_elsewhere: bool = False
+    """What a mail says stands in no row: none is kept for who is told of what is cancelled."""
     remembers: bool = True
     """Occasions and what is missed are written down; not so while a notice is not live."""
+
+    @property
+    def keeps_rows(self) -> bool:
+        """Tell whether rows are kept, as those who had heard are told of what comes no more."""
+        return self.tells_moves and not self.has_rows_elsewhere

@@ -1,4 +1,4 @@
-"""Writes the data of the sample site: tables, feeds and the backups of a control panel."""
+"""Writes the data of the sample site: tables, feeds, mails that came back, and the backups of a control panel."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pathlib import Path
 from threading import Lock
 
 from opsrunner.sample.billing import credit_rows, invoice_rows, invoices_of, payment_rows, payments_of
+from opsrunner.sample.bounces import write_bounces
 from opsrunner.sample.company import Company, company_at, customer_rows, text
 from opsrunner.sample.events import abuse_rows, dispute_rows, feedback_rows, licence_rows
 from opsrunner.sample.forum import OTHERS, OWN, atom, rss, threads_of
@@ -20,7 +21,7 @@ from opsrunner.sample.orders import account_rows, order_rows, orders_of, templat
 from opsrunner.sample.panel import write_panel
 from opsrunner.sample.tickets import ticket_rows, tickets_of
 
-FORM = 1
+FORM = 2
 """Raised when the same seed and moment give other data."""
 MINUTES = 5
 """The data stand still for so long: they are made anew in half a second, and asked for at every turn."""
@@ -33,10 +34,11 @@ Rows = Sequence[Mapping[str, object]]
 def write_samples(root: Path, state: Path, *, seed: int, now: datetime, name: str = "our host") -> list[Path]:
     """Write `sample/*.csv` and the feeds of `sample/` below `state`, as they stood at the last full five minutes.
 
-    Beside them stands `sample/panel/`, in which the control panel keeps a backup of each account. `root` is the site's
-    folder; a relative `state` lies in it. `name` is what the company is called in forums. Files that already say the
-    same are left alone, and within the five minutes nothing is looked at again. Returns the paths of tables and feeds.
-    Raises OSError where the folder cannot be written.
+    Beside them stand `sample/panel/`, in which the control panel keeps a backup of each account, and
+    `sample/bounces/`, a Maildir of reports about mails that came back. `root` is the site's folder; a relative `state`
+    lies in it. `name` is what the company is called in forums. Files that already say the same are left alone, and
+    within the five minutes nothing is looked at again. Returns the paths of tables and feeds. Raises OSError where the
+    folder cannot be written.
     """
     folder = root / state / "sample"
     minute = now.replace(minute=now.minute // MINUTES * MINUTES, second=0, microsecond=0)
@@ -64,6 +66,7 @@ def _written(stamp: Path, mark: str) -> list[Path] | None:
 
 def _write_all(folder: Path, company: Company, name: str) -> list[Path]:
     files = []
+    write_bounces(folder / "bounces", company)
     for file, content in _files(company, name):
         if file == "accounts.csv":
             assert not isinstance(content, str)  # noqa: S101 - a table, told to the type checker

@@ -41,6 +41,9 @@ def find_in(answer: Any, path: str, *, source: str) -> Any:
     except jmespath.exceptions.JMESPathError as exc:
         said = " ".join(str(exc).split())
         raise StepFailed(f"{source}: '{path}' does not suit the answer: {said[:200]}", permanent=True) from exc
+    except (TypeError, ValueError, ArithmeticError, RecursionError) as exc:  # its functions do not look at all values
+        said = type(exc).__name__
+        raise StepFailed(f"{source}: '{path}' does not suit the answer ({said})", permanent=True) from exc
 
 
 def items_in(answer: Any, path: str, *, source: str) -> list[Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, closing
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import replace
 from datetime import datetime
 from itertools import islice
@@ -15,6 +15,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from opsrunner.errors import StepFailed
+from opsrunner.mail.headers import clean_line
 from opsrunner.model.outcome import Row, SourceRows
 from opsrunner.model.site import Source
 from opsrunner.secrets import Vault
@@ -65,6 +66,7 @@ def _open_tables(source: Source, request: Request) -> AbstractContextManager[Raw
     return open_tables(source, request, read)
 
 
+LONGEST_MESSAGE = 2_000
 Reader = Callable[[Source, Request], AbstractContextManager[RawTable]]
 READERS: Mapping[str, Reader] = MappingProxyType(
     {
@@ -97,7 +99,11 @@ def read_source(
     `now`, `today` and `-14d` in `where` count from; `around` is what readers may use of the site. A source
     with parts of its own gives SourceRows. Raises StepFailed, with file, line and column where a value is bad.
     """
-    request = _request(options, vault=vault, site_root=site_root, now=now, around=around)
+    with _one_line():
+        return _read(source, _request(options, vault=vault, site_root=site_root, now=now, around=around))
+
+
+def _read(source: Source, request: Request) -> tuple[Row, ...]:
     tables: list[RawTable] = []
     most = MOST_ROWS if request.limit is None or request.limit > MOST_ROWS else sys.maxsize
     with closing(_rows(source, request, most=most, take=tables.append)) as rows:
@@ -143,10 +149,22 @@ def stream_source(
     tables: list[RawTable] = []
     if request.order_by:
         raise StepFailed(f"{source.name}: rows that come one by one are not sorted; leave order_by out", permanent=True)
-    with closing(_rows(source, request, most=MOST_STREAMED_ROWS, take=tables.append)) as rows:
+    with _one_line(), closing(_rows(source, request, most=MOST_STREAMED_ROWS, take=tables.append)) as rows:
         yield from rows if request.limit is None else islice(rows, request.limit)
     if any(table.problems for table in tables):
         raise StepFailed(f"{source.name}: not read: {'; '.join(tables[0].problems[:3])}")
+
+
+@contextmanager
+def _one_line() -> Iterator[None]:
+    """Make one line of what is wrong: names of columns, and what servers say, are anybody's."""
+    try:
+        yield
+    except StepFailed as exc:
+        line = clean_line(exc.message, length=LONGEST_MESSAGE)
+        if line == exc.message:
+            raise
+        raise StepFailed(line, permanent=exc.permanent, status=exc.status, facts=exc.facts) from exc
 
 
 def _rows(source: Source, request: Request, *, most: int, take: Callable[[RawTable], None]) -> Generator[Row]:

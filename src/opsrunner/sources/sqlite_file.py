@@ -15,6 +15,8 @@ from opsrunner.sources.request import RawRow, RawTable, Request
 from opsrunner.sources.site_files import find_file
 
 BUSY_SECONDS = 5
+LIMIT_VALUE_BYTES = 20_000_000
+"""Of one value: a view of somebody else's file may make one of a gigabyte out of nothing."""
 _INSTRUCTIONS_BETWEEN_LOOKS = 10_000
 _READING = frozenset({sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE})
 _TABLES = "select name from sqlite_master where type in ('table', 'view') and name not like 'sqlite_%' order by name"
@@ -37,6 +39,7 @@ def _connect(path: str) -> sqlite3.Connection:
     address = f"file:{quote(path)}?mode=ro"
     connection = sqlite3.connect(address, uri=True, timeout=BUSY_SECONDS, isolation_level=None)
     connection.set_authorizer(_allow_reading)
+    connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LIMIT_VALUE_BYTES)
     return connection
 
 

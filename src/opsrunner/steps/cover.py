@@ -16,15 +16,23 @@ from opsrunner.model.task import Task
 from opsrunner.schedules.day_names import day_words, moment_words
 from opsrunner.schedules.day_words import day_word, parse_days
 from opsrunner.schedules.holding import LOOK_AHEAD, Gap, gaps
-from opsrunner.schedules.zones import ONE_DAY, local_date
+from opsrunner.schedules.zones import MIDNIGHT, ONE_DAY, local_date, to_utc
 from opsrunner.steps.base import Kind, Means, StepCall, StepOptions
+from opsrunner.steps.fan_out import select_hosts
 from opsrunner.steps.fields import Seconds, Words
 from opsrunner.steps.output import OutputSink, printable
+from opsrunner.steps.room import RoomOptions, room_of
 from opsrunner.steps.team import Team
 
 MOST_NAMED = 3
-_WORDS = {"gap": "gap", "task": "task of somebody who is away", "peak": "season", "holiday": "holiday"}
-_MANY = {"gap": "gaps", "task": "tasks of people who are away", "peak": "seasons", "holiday": "holidays"}
+_WORDS = {
+    "gap": ("gap", "gaps"),
+    "task": ("task of somebody who is away", "tasks of people who are away"),
+    "peak": ("season", "seasons"),
+    "room": ("season without room", "seasons without room"),
+    "holiday": ("holiday", "holidays"),
+}
+"""One, and many."""
 
 
 def _check_day(text: str) -> str:
@@ -47,6 +55,8 @@ class Peak(StepOptions):
     """How long before it begins it is told of."""
     tags: Words = ()
     """What a freeze in that season should hold; without tags none is expected."""
+    hosts: Words = ()
+    """Hosts or groups that bear it; default: those of `room`."""
 
 
 class Options(StepOptions):
@@ -59,13 +69,15 @@ class Options(StepOptions):
     calendar: str = Field(default="business", min_length=1)
     """Whose holidays are told."""
     peaks: tuple[Peak, ...] = ()
+    room: RoomOptions | None = None
+    """Whether hosts have room for a season; without it nobody looks."""
 
 
 def run(call: StepCall, means: Means) -> Outcome:
-    """Look ahead. The rows are told by `kind`: gap, task, peak, holiday."""
+    """Look ahead. The rows are told by `kind`: gap, task, peak, room, holiday. Raises StepFailed for unknown hosts."""
     options: Options = call.options
     look = _Look(team=means.team(), options=options, now=means.clock.now(), routine=call.routine)
-    rows = (*look.gaps(), *look.tasks(), *look.peaks(), *look.holidays())
+    rows = (*look.gaps(), *look.tasks(), *look.peaks(), *look.rooms(means), *look.holidays())
     sink = OutputSink(call.output, limit_bytes=call.output_limit_bytes, vault=means.vault)
     try:
         for row in rows:
@@ -74,10 +86,10 @@ def run(call: StepCall, means: Means) -> Outcome:
     finally:
         sink.close()
     counts = {kind: sum(row["kind"] == kind for row in rows) for kind in _WORDS}
-    told = [f"{count} {_WORDS[kind] if count == 1 else _MANY[kind]}" for kind, count in counts.items() if count]
+    told = [f"{count} {_WORDS[kind][count != 1]}" for kind, count in counts.items() if count]
     return sink.judged(
         Outcome(
-            status=StepStatus.WARNING if counts["gap"] or counts["task"] else StepStatus.SUCCEEDED,
+            status=StepStatus.WARNING if counts["gap"] or counts["task"] or counts["room"] else StepStatus.SUCCEEDED,
             message=", ".join(told) or "every duty is held, and nothing is ahead",
             rows=rows,
             facts={f"{kind}s": count for kind, count in counts.items()},
@@ -140,15 +152,31 @@ class _Look:
 
     def peaks(self) -> Iterator[Row]:
         """Yield the seasons that are near and for which nobody has declared the freeze that they should have."""
-        for peak in self.options.peaks:
-            starts_on, ends_on = _season(peak, self._today)
-            is_near = starts_on - self._today <= timedelta(seconds=peak.ahead)
+        for peak, starts_on, ends_on in self._near():
             is_prepared = self._is_frozen(peak, starts_on, ends_on) if peak.tags else starts_on <= self._today
-            if is_near and not is_prepared:
+            if not is_prepared:
                 why = f"no freeze holds {' and '.join(peak.tags)} then" if peak.tags else "no freeze is expected"
                 words = f"{day_words(starts_on)} to {day_words(ends_on)}"
                 row = _row("peak", f"peak/{peak.name}/{starts_on.year}", name=peak.name, words=words, why=why)
                 yield row | {"starts_on": starts_on, "ends_on": ends_on, "tags": ", ".join(peak.tags)}
+
+    def rooms(self, means: Means) -> Iterator[Row]:
+        """Yield the seasons that are near or on, and that some hosts would not stand, or of which nobody knows."""
+        options = self.options.room
+        if options is None:
+            return
+        measured = means.samples(options.routine, options.step)
+        standing = means.findings(options.routine, options.step)
+        every = tuple(name for name in means.hosts if name != "local") or ("local",)
+        for peak, starts_on, ends_on in self._near():
+            chosen = [host.name for host in select_hosts(peak.hosts or options.hosts or every, means.hosts)]
+            until = to_utc(ends_on + ONE_DAY, MIDNIGHT, self._zone)
+            room = room_of(chosen, measured, standing, options=options, now=self.now, until=until)
+            if room.words:
+                why = f"{day_words(starts_on)} to {day_words(ends_on)}"
+                row = _row("room", f"room/{peak.name}/{starts_on.year}", name=peak.name, words=room.words, why=why)
+                hosts = {"lacking": room.lacking, "unknown": room.unknown}
+                yield row | {"starts_on": starts_on, "ends_on": ends_on} | hosts
 
     def holidays(self) -> Iterator[Row]:
         """Yield the holidays and days off ahead."""
@@ -158,6 +186,13 @@ class _Look:
             if name:
                 words = f"{day_words(day)} ({name})"
                 yield _row("holiday", f"holiday/{day}", name=name, words=words) | {"starts_on": day, "ends_on": day}
+
+    def _near(self) -> Iterator[tuple[Peak, date, date]]:
+        """Yield the seasons that are on or begin soon, each with its first and its last day."""
+        for peak in self.options.peaks:
+            starts_on, ends_on = _season(peak, self._today)
+            if starts_on - self._today <= timedelta(seconds=peak.ahead):
+                yield peak, starts_on, ends_on
 
     def _hours(self, gap: Gap) -> tuple[str, str]:
         start, end = (moment.astimezone(self._zone) for moment in (gap.from_, gap.until))
@@ -224,13 +259,13 @@ def _day_of(year: int, month: int, number: int) -> date:
 
 
 def _row(kind: str, key: str, *, words: str, **more: object) -> dict[str, Any]:
-    empty = {"roster": "", "name": "", "title": "", "task": None, "why": "", "tags": ""}
+    empty = {"roster": "", "name": "", "title": "", "task": None, "why": "", "tags": "", "lacking": (), "unknown": ()}
     return {"kind": kind, "key": key, **empty, "words": words, "starts_on": None, "ends_on": None, **more}
 
 
 KIND = Kind(
     name="cover",
-    summary="Look ahead: duties that nobody holds, tasks of people who are away, busy seasons, holidays.",
+    summary="Look ahead: duties that nobody holds, tasks of people who are away, seasons and room for them, holidays.",
     options=Options,
     run=run,
     preview=preview,

@@ -174,7 +174,12 @@ class _NoticeRun:
     def _mail_log(self, log: LogOptions) -> MailLog:
         within = timedelta(seconds=log.within)
         column = self._looked_for
-        mails = MailLog(within=within, words_of=lambda message: _said(message.recipient.row, column), rules=self._rules)
+        mails = MailLog(
+            within=within,
+            words_of=lambda message: _said(message.recipient.row, column),
+            rules=self._rules,
+            has_own_words=column == self._options.key,
+        )
         source = _source(log.source, self._means)
         since = self._now - look_back(self._rules.ladder, within=within)
         typed = {one.name for one in source.columns if one.type == "moment"}

@@ -14,6 +14,8 @@ from opsrunner.model.outcome import Row
 ROWS_LIMIT_BYTES = 8_000_000
 """Longest output that is read as rows."""
 MOST_ROWS = 100_000
+MOST_DEPTH = 100
+"""Of lists and objects in one another: what is made of rows further on goes through them by calls of calls."""
 
 
 def parse_rows(data: bytes, kind: str) -> tuple[Row, ...]:
@@ -51,11 +53,24 @@ def _from_json(text: str) -> list[Row]:
         raise StepFailed("the output is not usable JSON: it is nested too deeply") from exc
     except ValueError as exc:
         raise StepFailed(f"the output is not usable JSON: {exc}") from exc
+    if _depth(value) > MOST_DEPTH:
+        raise StepFailed("the output is not usable JSON: it is nested too deeply")
     values: list[Any] = value if isinstance(value, list) else [value]
     for position, row in enumerate(values, start=1):
         if not isinstance(row, dict):
             raise StepFailed(f"row {position} of the JSON output is not an object but {json.dumps(row)[:60]}")
     return values
+
+
+def _depth(value: Any) -> int:
+    """Return how many lists and objects stand in one another at the most, MOST_DEPTH and one at the most."""
+    level, depth = [value], 0
+    while level := [one for one in level if isinstance(one, (list, dict))]:
+        depth += 1
+        if depth > MOST_DEPTH:
+            break
+        level = [inner for one in level for inner in (one.values() if isinstance(one, dict) else one)]
+    return depth
 
 
 def _refuse_constant(name: str) -> NoReturn:

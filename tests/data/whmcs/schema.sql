@@ -44,6 +44,10 @@ create table tblhosting (
   billingcycle text not null,
   nextduedate date default null,
   domainstatus enum('Pending','Active','Suspended','Terminated','Cancelled','Fraud','Completed') not null default 'Pending',
+  username text not null,
+  diskusage int(10) not null default 0,
+  disklimit int(10) not null default 0,
+  key userid (userid),
   key orderid (orderid)
 ) engine=InnoDB default charset=utf8mb3 collate=utf8mb3_unicode_ci;
 create table tblinvoices (
@@ -109,10 +113,39 @@ create table tblemails (
   id int(10) not null auto_increment primary key,
   userid int(10) not null,
   subject text not null,
+  message text not null,
   date datetime default null,
   `to` text default null,
   pending tinyint(1) not null default 0,
   failed tinyint(1) not null default 0,
+  key userid (userid)
+) engine=InnoDB default charset=utf8mb3 collate=utf8mb3_unicode_ci;
+create table tblcredit (
+  id int(10) not null auto_increment primary key,
+  clientid int(10) not null,
+  admin_id int(10) unsigned not null default 0,
+  date date not null,
+  description text not null,
+  amount decimal(16,2) not null,
+  relid int(10) not null default 0
+) engine=InnoDB default charset=utf8mb3 collate=utf8mb3_unicode_ci;
+create table tblticketfeedback (
+  id int(10) not null auto_increment primary key,
+  ticketid int(10) not null,
+  adminid int(10) not null,
+  rating int(2) not null,
+  comments text not null,
+  datetime datetime not null,
+  ip text not null
+) engine=InnoDB default charset=utf8mb3 collate=utf8mb3_unicode_ci;
+create table tblnotes (
+  id int(10) not null auto_increment primary key,
+  userid int(10) not null,
+  adminid int(10) not null default 0,
+  created datetime not null,
+  modified datetime not null,
+  note text not null,
+  sticky int(1) not null,
   key userid (userid)
 ) engine=InnoDB default charset=utf8mb3 collate=utf8mb3_unicode_ci;
 -- 1 a company with entities in its name · 2 a person · 3 neither name nor address, closed · 9 was deleted
@@ -131,11 +164,11 @@ insert into tbldomains values
 insert into tblproducts values (1, 'Webhotell «Stor» &amp; rask'), (2, 'Server M');
 insert into tblservers values (1, 'web1');
 insert into tblhosting values
-  (1, 1, 11, 1, 1, '2019-03-01', 'OBrien.example', 1490.00, 'Annually', '2027-03-01', 'Active'),
-  (2, 2, 0, 2, 0, '0000-00-00', '', 8900.50, 'Monthly', '0000-00-00', 'Suspended'),
-  (3, 9, 0, 99, 99, '2020-01-01', 'orphan.example', 590.00, 'Monthly', '2026-12-01', 'Active'),
-  (4, 2, 0, 1, 1, '2018-01-01', 'old.example', 590.00, 'Monthly', null, 'Terminated'),
-  (5, 2, 12, 1, 1, '2026-11-20', 'ordered.example', 590.00, 'Monthly', null, 'Pending');
+  (1, 1, 11, 1, 1, '2019-03-01', 'OBrien.example', 1490.00, 'Annually', '2027-03-01', 'Active', 'obrien', 4200, 10000),
+  (2, 2, 0, 2, 0, '0000-00-00', '', 8900.50, 'Monthly', '0000-00-00', 'Suspended', '', 0, 0),
+  (3, 9, 0, 99, 99, '2020-01-01', 'orphan.example', 590.00, 'Monthly', '2026-12-01', 'Active', 'a(b', 0, 0),
+  (4, 2, 0, 1, 1, '2018-01-01', 'old.example', 590.00, 'Monthly', null, 'Terminated', 'old', 0, 0),
+  (5, 2, 12, 1, 1, '2026-11-20', 'ordered.example', 590.00, 'Monthly', null, 'Pending', '', 0, 0);
 insert into tblinvoices values
   (1, 1, 'F-2026-1', '2026-11-01', '2026-11-15', '2026-11-10 09:30:00', 1490.00, 'Paid', 'banktransfer'),
   (2, 2, '', '2026-11-01', '2026-11-15', '0000-00-00 00:00:00', 590.00, 'Unpaid', 'stripe'),
@@ -162,9 +195,27 @@ insert into tblticketreplies values
   (4, 1, 1, '2026-11-20 11:00:00', ''),
   (5, 2, 0, '2026-11-20 10:20:00', 'Jonas Lie');
 insert into tblemails values
-  (1, 1, 'Domain renewal: obrien.example &amp; more', '2026-11-01 06:00:00', 'post@obrien.example', 0, 0),
-  (2, 2, 'Invoice 2', '2026-11-01 06:00:05', '', 0, 0),
-  (3, 2, 'Waits', '2026-11-01 06:00:06', 'jm@example.org', 1, 0),
-  (4, 2, 'Failed', '2026-11-01 06:00:07', 'jm@example.org', 0, 1),
-  (5, 9, 'To nobody known', '2026-11-01 06:00:08', null, 0, 0),
-  (6, 0, 'Without a moment', null, 'x@example.org', 0, 0)
+  (1, 1, 'Domain renewal: obrien.example &amp; more', 'Renew obrien.example', '2026-11-01 06:00:00', 'post@obrien.example', 0, 0),
+  (2, 2, 'Invoice 2', 'Server M', '2026-11-01 06:00:05', '', 0, 0),
+  (3, 2, 'Waits', 'ordered.example', '2026-11-01 06:00:06', 'jm@example.org', 1, 0),
+  (4, 2, 'Failed', 'ordered.example', '2026-11-01 06:00:07', 'jm@example.org', 0, 1),
+  (5, 9, 'To nobody known', '', '2026-11-01 06:00:08', null, 0, 0),
+  (6, 0, 'Without a moment', '', null, 'x@example.org', 0, 0),
+  (7, 1, 'Invoice Payment Confirmation', 'Webhotell - obrien.example. Mail to obrien@obrien.example', '2026-11-10 09:30:01', 'post@obrien.example', 0, 0),
+  (8, 1, 'New Account Information', '<p>Domain: obrien.example<br />User: obrien<br />', '2026-11-10 10:00:00', 'post@obrien.example', 0, 0),
+  (9, 2, 'Upcoming Domain Renewal Notice', '<li>late.example - 3 days</li><li>my-unknown.example</li>', '2026-11-11 06:00:00', '', 0, 0);
+insert into tblcredit values
+  (1, 1, 1, '2026-11-03', ' Reward', 250.00, 0),
+  (2, 1, 0, '2026-11-10', 'Credit Applied to Invoice #1', -250.00, 1),
+  (3, 2, 0, '2026-11-12', 'Storm &amp; outage', 99.50, 0);
+insert into tblticketfeedback values
+  (1, 2, 1, 9, 'Quick', '2026-11-20 12:00:00', ''),
+  (2, 2, 2, 3, '', '2026-11-20 12:00:00', ''),
+  (3, 2, 0, 0, 'Asked twice &amp; waited', '2026-11-20 12:00:00', ''),
+  (4, 1, 0, 0, 'Only words', '2026-11-20 13:00:00', ''),
+  (5, 4, 1, 10, '', '2026-11-21 09:00:00', ''),
+  (6, 99, 1, 5, 'Its ticket is gone', '2026-11-21 10:00:00', '');
+insert into tblnotes values
+  (1, 1, 1, '2026-11-20 12:59:59', '2026-11-20 12:59:59', 'Before it', 0),
+  (2, 1, 1, '2026-11-20 15:00:00', '2026-11-20 15:00:00', 'Called them', 0);
+insert into tblticketreplies values (6, 2, 0, '2026-11-20 14:00:00', 'Jonas Lie')

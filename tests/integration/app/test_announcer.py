@@ -223,6 +223,30 @@ def test_the_whole_ladder_each_rung_once_and_one_mail_for_two_services_and_two_a
     assert site.app.books.downtimes.unclosed() == []
 
 
+@pytest.mark.parametrize("of", ["kernel", "incidents"])
+def test_no_more_mails_of_a_window_or_of_incidents_leave_in_a_minute_than_it_says(
+    scene: Callable[..., Scene], of: str
+) -> None:
+    own = {"kernel": "    approve: 8d\n", "incidents": "incidents:\n"}[of]
+    indent = "    " if of == "kernel" else "  "
+    site = scene(WINDOWS.replace(own, f"{own}{indent}per_minute: 1\n"))
+    assert site.app.loaded.problems == ()
+    if of == "kernel":
+        site.at("2026-11-23T02:00:00")
+        site.approve()
+        assert site.at("2026-11-24T01:00:05") == 3
+    else:
+        incident(site)
+        assert site.look() == 2
+    most = {"kernel": 3, "incidents": 2}[of]
+    left = []
+    for _ in range(most + 1):
+        left.append(len(site.told()))
+        site.house.clock.move(seconds=61)
+        site.app.deliver()
+    assert left == [*range(1, most + 1), most]
+
+
 def test_who_was_struck_hears_nothing(scene: Callable[..., Scene]) -> None:
     site = scene()
     site.at("2026-11-23T02:00:00")

@@ -43,6 +43,12 @@ class Company:
         row.update(cells)
         self.write(table, rows)
 
+    def change_where(self, table: str, column: str, value: str, **cells: str) -> None:
+        """Change the rows that have a value in a column."""
+        rows = self.rows(table)
+        assert [row.update(cells) for row in rows if row[column] == value]
+        self.write(table, rows)
+
     def add(self, table: str, **cells: str) -> None:
         rows = self.rows(table)
         self.write(table, [*rows, dict.fromkeys(rows[0], "") | cells])
@@ -124,9 +130,11 @@ def test_letters_that_did_not_go_are_tasks_until_the_log_has_them(company: Calla
     made.site.at("2026-11-25T07:45:01")
 
     assert made.task(task.id).status is TaskStatus.DONE
-    assert made.task(task.id).closed_by == "source"
+    assert made.task(task.id).closed_by == "check"
     (asked,) = made.tasks("asked")
     assert "without the letter" in asked.title
+    made.site.at("2026-12-04T07:45:01")
+    assert lacking - {number} <= made.keys("welcome"), "nothing is done because it is long ago"
 
 
 def test_unhappy_customers_come_first_and_are_done_when_the_source_says_so(company: Callable[..., Company]) -> None:
@@ -236,7 +244,18 @@ def test_the_reward_goes_to_whom_the_owner_left_on_the_list_and_once(company: Ca
     assert sorted(mail.to for mail in letters) == sorted(emails[one] for one in picked if one != picked[1])
     assert all("250" in mail.text and "250" in mail.html for mail in letters)
     (verdict,) = made.tasks("verdict")
-    assert "still here" in verdict.title
+    given = {row["customer"] for row in made.rows("credits") if row["given_at"].startswith("2026-06")}
+    customers = {row["customer"]: row for row in made.rows("customers")}
+    here = sum(customers[one]["status"] == "active" for one in given)
+    assert given
+    assert f"{here} of {len(given)} are still here" in verdict.title
+    for one in given:
+        since = {"tickets": ("customer", one, "opened_at"), "orders": ("email", customers[one]["email"], "placed_at")}
+        counts = [
+            sum(row[column] == value and row[at] > "2026-06-03T09:00:00Z" for row in made.rows(table))
+            for table, (column, value, at) in sorted(since.items())
+        ]
+        assert f"| {customers[one]['status']} | {counts[0]} | {counts[1]} |" in verdict.how
 
     again = made.site.app.books.requests.ask_for_run("rewards", actor="desk", at=made.site.clock.now())
     made.site.clock.move(seconds=6)
@@ -247,6 +266,40 @@ def test_the_reward_goes_to_whom_the_owner_left_on_the_list_and_once(company: Ca
     made.tick(next(task for task in made.tasks("credit") if task.run == run))
     told = [mail.to for mail in made.mails("rewards letter")]
     assert len(told) == len(set(told)) == 5, "who had a letter gets no second one; who was struck then gets it now"
+
+
+def test_what_is_ordered_and_lies_there_empty_is_not_in_use_and_earns_nothing(company: Callable[..., Company]) -> None:
+    made = company("rewards", "2026-12-02T09:00:01")
+    (ok,) = made.tasks("ok")
+    by_mail = {str(row["email"]): str(row["customer"]) for row in ok.rows}
+    order = next(row for row in made.rows("orders") if row["email"] in by_mail and row["activated_at"])
+    made.change_where("accounts", "order", order["number"], disk_mb="0")
+    made.tick(ok)
+    made.site.app.books.requests.ask_for_run("rewards", actor="desk", at=made.site.clock.now())
+    made.site.clock.move(seconds=6)
+    made.site.work()
+    assert by_mail[order["email"]] not in {row["customer"] for row in made.tasks("ok")[-1].rows}
+
+
+def test_letters_of_the_reward_that_a_stop_held_back_go_after_it_and_once(
+    company: Callable[..., Company],
+) -> None:
+    made = company("rewards", "2026-12-02T09:00:01")
+    made.tick(made.tasks("ok")[0])
+    (credit,) = made.tasks("credit")
+    app, at = made.site.app, made.site.clock.now()
+    boss = app.people.named("boss")
+    app.ticks.tick(credit.id, actor=boss, status=TaskStatus.DONE, evidence=Evidence(note="given"), at=at)
+    made.site.close()
+    made.site.clock.move(seconds=60)
+    made.site.open()
+    made.site.work()
+    letters = [mail.to for mail in made.mails("rewards letter")]
+    assert len(letters) == len(set(letters)) == 5, "the letters that were still to be written go once"
+    made.site.close()
+    made.site.open()
+    made.site.work()
+    assert [mail.to for mail in made.mails("rewards letter")] == letters
 
 
 def test_whoever_had_the_reward_is_not_picked_for_twelve_months(company: Callable[..., Company]) -> None:
@@ -320,14 +373,25 @@ def test_the_month_of_keeping_customers_has_its_notes_lists_and_figures(company:
     november = [row for row in made.rows("invoices") if row["due_at"].startswith("2026-11")]
     renewed = [row for row in november if row["status"] == "paid"]
     assert f"{len(renewed)} of {len(november)} renewals paid" in sign.title
+    paid_lately = {row["customer"] for row in made.rows("invoices") if row["paid_at"] >= "2025-12-01"}
+    left = sum(row["status"] != "active" and number in paid_lately for number, row in customers.items())
+    assert left, "somebody always leaves"
+    assert (
+        f"- **Churn** of the last twelve months: {round(100 * left / (active + left), 1)} % ({left} who paid"
+        in sign.how
+    )
+    assert f"- **Renewal rate** of last month: {round(100 * len(renewed) / len(november), 1)} %" in sign.how
     assert {task.step for task in made.tasks()} >= {"talk", "renewals", "upgrade"}
 
 
 def test_what_nobody_holds_and_who_is_away_is_seen_before_it_hurts(company: Callable[..., Company]) -> None:
     text = (ROOT / "routines/cover.yaml").read_text(encoding="utf-8")
     made = company("cover", "2026-11-26T08:00:01", text=text)
-    assert made.told("cover") == "succeeded schedule"
-    assert made.tasks() == [], "every duty is held, and the freeze of the season is declared"
+    assert made.keys("gap") | made.keys("freeze") == set(), "every duty is held, and the freeze is declared"
+    (room,) = made.tasks("room")
+    assert room.title == "Black Friday and the weeks to Christmas: 1 of 1 host not measured"
+    assert "- local: never measured. Nobody knows" in room.how
+    assert made.told("cover").startswith("warning"), "what nobody measured is never fine"
 
     app, now = made.site.app, made.site.clock.now()
     boss, ops2 = app.people.named("boss"), app.people.named("ops2")
@@ -353,6 +417,36 @@ def test_what_nobody_holds_and_who_is_away_is_seen_before_it_hurts(company: Call
     assert boss.is_owner
     made.site.at("2026-12-17T08:00:01")
     assert made.tasks("gap") == [], "the leave is over"
+
+
+CHANGES = """\
+name: Changes
+accountable: on-call
+tags: [changes]
+schedule: {every: day, at: "03:00"}
+steps: [{run: ["true"]}]
+"""
+
+
+def test_a_freeze_that_a_person_declares_ends_its_task_and_holds_what_is_tagged(
+    company: Callable[..., Company],
+) -> None:
+    made = company("cover", "2027-10-28T07:00:01")
+    (task,) = made.tasks("freeze")
+    assert task.title.startswith("Black Friday and the weeks to Christmas begins 20 Nov: declare the freeze")
+
+    text = (made.site.root / "opsrunner.yaml").read_text(encoding="utf-8")
+    word = "{from: 2027-11-20, until: 2027-12-24, tags: [changes], reason: Black Friday}"
+    made.site.write("opsrunner.yaml", text.replace("freezes:\n", f"freezes:\n  - {word}\n"))
+    made.site.write("routines/changes.yaml", CHANGES)
+    made.site.clock.move(seconds=31)
+    made.site.work()
+    made.site.at("2027-11-04T08:00:01")
+    assert made.task(task.id).closed_by == "source"
+
+    for day, told in (("19", "succeeded schedule"), ("20", "skipped frozen")):
+        made.site.at(f"2027-11-{day}T02:00:01")
+        assert made.told("changes") == told
 
 
 def test_each_order_that_is_not_live_has_its_task_with_its_age_until_it_is(company: Callable[..., Company]) -> None:

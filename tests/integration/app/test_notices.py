@@ -6,7 +6,7 @@ import csv
 import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -581,6 +581,33 @@ def test_what_is_over_may_vanish_with_the_last_row(told: Open) -> None:
     own.write("domains.csv", domains())
     own.at("2026-12-11 08:00")
     assert (outcome(own).status, len(mails(own))) == (StepStatus.SKIPPED, 1)
+
+
+def test_a_clock_that_was_a_month_ahead_leaves_no_customer_without_the_reminders_to_come(told: Open) -> None:
+    own = told({"renewals": RENEWALS}, row("a.example", "2026-12-27"), row("b.example", "2027-02-15"))
+    own.at("2026-11-21 08:00")
+    approve(own)
+    own.at("2026-11-28 08:00")
+    ahead = timedelta(days=28, hours=2)
+    own.clock.step(seconds=ahead.total_seconds())
+    own.work()
+    own.clock.move(minutes=11)
+    own.work()
+    assert mails(own) == [
+        "kari@example.com a.example runs out in 29 days",
+        "kari@example.com a.example runs out in 1 days",
+    ]
+
+    own.clock.step(seconds=-ahead.total_seconds())
+    own.work()
+    own.clock.move(minutes=11)
+    own.work()
+    for day in range(29, 63):
+        own.at(f"{(date(2026, 11, 1) + timedelta(days=day - 1))} 08:00")
+    assert [mail.removeprefix("kari@example.com a.example runs out in ") for mail in mails(own)[2:]] == [
+        "14 days",
+        "7 days",
+    ]
 
 
 def test_a_restart_in_the_middle_goes_on_where_it_was(told: Open, reopened: Callable[[Path, FakeClock], House]) -> None:

@@ -74,6 +74,28 @@ def test_a_reminder_that_the_billing_system_forgot_is_a_task_until_its_log_has_i
     assert forgotten
     assert all("did not go" in task.title for task in forgotten)
 
+    task = forgotten[0]
+    (row,) = [row for row in made.rows("domains") if row["domain"] in task.title]
+    now = made.site.clock.now()
+    subject = f"Your domain {row['domain']} ends on {row['expires_at']}: 30 days"
+    sent_at = now.strftime("%Y-%m-%dT%H:%M:%SZ")
+    made.add("mail_log", mail="M-late", customer=row["customer"], to=row["email"], subject=subject, sent_at=sent_at)
+    made.site.clock.move(days=1)
+    made.site.at(made.site.clock.now().strftime("%Y-%m-%dT06:10:01"))
+    assert not made.task(task.id).is_open, "the log has it"
+
+
+def test_a_domain_that_is_let_go_or_renewed_by_its_row_ends_what_it_opened_and_only_that(
+    company: Callable[..., Company],
+) -> None:
+    made = company("renewals", MORNING)
+    calls = {str(task.key): task for task in made.tasks("chase")}
+    gone, *others = sorted(calls)
+    made.change("domains", gone, status="cancelled")
+    made.site.at(NEXT)
+    assert made.task(calls[gone].id).closed_by == "source"
+    assert all(made.task(calls[name].id).is_open for name in others)
+
 
 def test_letters_of_ours_wait_for_the_owner(company: Callable[..., Company]) -> None:
     made = company("renewals", MORNING)

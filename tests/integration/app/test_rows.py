@@ -503,6 +503,22 @@ def test_a_look_that_hangs_holds_no_other_up(shop: Callable[..., Any], monkeypat
     site.settle()
 
 
+def test_a_fault_of_ours_is_a_look_that_failed_and_is_not_silence(
+    shop: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = shop([1])
+
+    def trip(*_: Any) -> Any:
+        raise TypeError("a fault")
+
+    monkeypatch.setattr(site.app.looks, "read_source", trip)
+    later(site)
+    standing = site.app.books.known_rows.standing("orders")
+    assert standing.error == "a fault of opsrunner's own (TypeError); see its log"
+    assert standing.failing_since is not None
+    assert site.app.looks.due(site.clock.now()) == [], "it is not tried again at once"
+
+
 def test_looks_is_given_the_time_by_its_clock(shop: Callable[..., Any]) -> None:
     site = shop([1])
     looks: Looks = site.app.looks

@@ -55,6 +55,7 @@ sources:
   orders:
     csv: data/orders.csv
     columns: {number: text, product: text, channel: text, placed_at: moment}
+  company: {tables: [tickets]}
   ledger: {sqlite: $STATE/ledger.db}
 """
 HOSTILE = '{{7*7}} <script>alert(1)</script>\r\nBcc: x@evil.example, "a, b@evil" \u2028 \' OR 1=1; $(touch P)'
@@ -235,7 +236,7 @@ def test_a_ticket_that_is_opened_again_has_a_clock_of_its_own(support: Callable[
     desk.look("20T12:15")
     opened = "2026-11-20T12:00:00Z"
     desk.put(ticket("T1", opened, priority="critical"))
-    desk.look("20T13:00")
+    desk.look("20T12:30")
     assert {task.key for task in desk.opened()} == {"T1 first"}
 
     answered = {"first_answer_at": "2026-11-20T13:10:00Z", "last_staff_at": "2026-11-20T13:10:00Z"}
@@ -247,10 +248,49 @@ def test_a_ticket_that_is_opened_again_has_a_clock_of_its_own(support: Callable[
     desk.put(ticket("T1", opened, priority="critical", last_customer_at=written, **answered))
     desk.look("20T20:15")
     assert desk.opened() == [], "it was opened again a quarter of an hour ago, and not eight hours"
-    desk.look("20T21:00")
+    desk.look("20T20:30")
     assert {task.key for task in desk.opened()} == {"T1 next 2026-11-20T20:00Z"}
-    desk.look("20T23:30")
+    desk.look("20T20:45")
     assert {task.key for task in desk.opened()} == {"T1 next 2026-11-20T20:00Z", "T1 solved 2"}
+
+
+def test_what_is_critical_is_dealt_with_in_an_hour_and_warned_of_before(support: Callable[..., Support]) -> None:
+    """R11, on a Saturday: what is critical waits for nobody's working hours."""
+    desk = support("support-queue")
+    desk.look("21T11:45")
+    desk.put(ticket("T1", "2026-11-21T12:00:00Z", priority="critical"))
+    desk.look("21T12:30")
+    desk.look("21T12:45")
+    (task,) = [one for one in desk.opened() if one.key == "T1 solved"]
+    assert task.due_at == datetime(2026, 11, 21, 13, tzinfo=UTC)
+    assert task.title == "Solve ticket T1 of Fjord Bakery: No mail"
+    for quarter in range(20):
+        desk.look(f"21T{13 + quarter // 4}:{quarter % 4 * 15:02}")
+    of_task = [
+        row["to"] for row in desk.house.app.books.ledger.all('SELECT "to" FROM outbox WHERE task = ?', (task.id,))
+    ]
+    assert of_task == ["ops1@example.com", "owner@example.com"], "reminded once, escalated once"
+    assert [one.key for one in desk.ever()].count("T1 solved") == 1
+
+
+def test_nothing_that_waits_for_us_lies_untouched_for_a_day_whatever_it_was_promised(
+    support: Callable[..., Support],
+) -> None:
+    """R11: from Friday evening on no clock of working hours goes, and still somebody looks on Saturday."""
+    desk = support("support-queue")
+    desk.look("20T16:00")
+    desk.put(ticket("T1", "2026-11-20T17:00:00Z", priority="low"))
+    desk.look("21T10:45")
+    assert desk.opened() == []
+    desk.look("21T11:00")  # six hours are left
+    (task,) = desk.opened()
+    assert task.title == "Look at ticket T1 of Fjord Bakery: No mail"
+    assert task.due_at == datetime(2026, 11, 21, 17, tzinfo=UTC)
+    word = "2026-11-21T12:00:00Z"
+    desk.put(ticket("T1", "2026-11-20T17:00:00Z", priority="low", first_answer_at=word, last_staff_at=word))
+    desk.look("21T12:15")
+    assert desk.house.app.books.tasks.get(task.id).closed_by == "source"
+    assert desk.opened() == []
 
 
 def test_who_counts_more_is_asked_for_first_and_earlier(support: Callable[..., Support]) -> None:
@@ -437,6 +477,18 @@ def test_the_partners_desk_is_shown_at_each_shift_and_judged_each_month(support:
             for number, day in enumerate(october)
         ),
         ticket("P90", "2026-11-20T08:00:00Z", **partner),
+        *(
+            ticket(
+                f"P8{hours}",
+                "2026-11-05T08:00:00Z",
+                status="closed",
+                first_answer_at=f"2026-11-05T{8 + hours:02}:00:00Z",
+                last_staff_at=f"2026-11-05T{8 + hours:02}:00:00Z",
+                closed_at="2026-11-06T08:00:00Z" if hours == 1 else "2026-11-09T08:00:00Z",
+                **partner | {"staff": "partner-b"},
+            )
+            for hours in (1, 9)
+        ),
         ticket("T1", "2026-11-02T08:00:00Z"),
     )
     desk.look("20T15:00")
@@ -452,10 +504,12 @@ def test_the_partners_desk_is_shown_at_each_shift_and_judged_each_month(support:
     assert desk.last("partner-scorecard").status is RunStatus.WAITING
     rows = desk.rows("partner-scorecard", "card")
     assert [(row["month"], row["verdict"], row["first_percent"]) for row in rows[:2]] == [
-        ("2026-11", "too few", 0),
+        ("2026-11", "too few", 33),
         ("2026-10", "broken", 80),
     ]
     assert "| 2026-10 | broken | 25 | 80 % | 540 min | 100 % | 20 h | 80 % |" in verdict.how
+    assert "| partner-b | 2 | 50 % | 50 % |" in verdict.how, "who answers since November is on trial"
+    assert "| partner-a |" not in verdict.how
     assert desk.tick(verdict, "boss", choice="trial month", note="until January").evidence.choice == "trial month"
 
 
@@ -465,6 +519,9 @@ def test_who_joins_and_leaves_has_a_list_that_names_every_access(support: Callab
         desk.house.app.routine_acts.ask_for_run(name, actor="boss", at=desk.house.clock.now())
         desk.house.work()
         assert len(desk.opened(name)) >= 6
+    (trial,) = [task for task in desk.opened("partner-joins") if "trial month" in task.title]
+    assert trial.due_at is not None
+    assert trial.due_at - desk.house.clock.now() > timedelta(days=30)
 
 
 def test_a_form_is_filled_on_the_command_line(

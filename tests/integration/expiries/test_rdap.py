@@ -12,7 +12,9 @@ from typing import Any
 
 import pytest
 
+from opsrunner import exchange
 from opsrunner.clock import SystemClock
+from opsrunner.expiries import rdap
 from opsrunner.expiries.rdap import MOST_BYTES, NO_SUCH_DOMAIN, RdapClient, Said
 from opsrunner.expiries.rdap_round import MOST_FAULTS, Question, RdapRound
 from opsrunner.model.expiry import DateAnswer, Resting
@@ -89,6 +91,18 @@ def test_a_redirect_within_the_same_trust_is_followed(registry: Registry) -> Non
     said = ask(registry)
     assert said.answer is not None
     assert said.answer.ends_at == END
+
+
+def test_a_server_of_the_internet_does_not_send_us_into_a_network_of_our_own(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Loopback plays both: a server of the Internet where it was asked, and a network of our own where it sends us."""
+    monkeypatch.setattr(rdap, "is_public", lambda _: True)
+    monkeypatch.setattr(exchange, "is_public", lambda _: False)
+    registry.behave = lambda handler, name: send(handler, 307, Location=f"/elsewhere/{name}?x=1")
+    said = ask(registry)
+    assert (said.answer, said.failure) == (None, "127.0.0.1: it leads into a network of our own, to 127.0.0.1")
+    assert len(registry.asked) == 1
 
 
 def drip(handler: Handler, _name: str) -> None:

@@ -62,6 +62,13 @@ def test_a_mail_of_many_waits_with_all_that_goes_along(books: Books, now: dateti
     assert books.ledger.all("SELECT text, html, attachments FROM outbox")[0][:] == ("", "", "")
 
 
+def test_half_a_character_of_a_customer_stops_no_mail(books: Books, now: datetime) -> None:
+    half = "Kari \ud800"
+    books.outbox.put([NewMail(to="kari@example.com", subject=half, text=half, html=half, about=half)], at=now)
+    (mail,) = books.outbox.queued()
+    assert {mail.subject, mail.text, mail.html, mail.about} == {"Kari \ufffd"}
+
+
 def test_every_mail_has_a_message_id_of_its_own_that_names_the_ledger(books: Books, now: datetime) -> None:
     books.outbox.put([MAIL, MAIL], at=now)
     first, second = books.outbox.queued()

@@ -42,7 +42,7 @@ SMALL = {"approvals", "suppressions", "routines", "holds", "frozen", "requests",
          "hosts_seen", "host_facts", "digests", "old", "meta", "links", "sessions", "resting_servers", "kept_texts",
          "looks", "ticket_looks", "notice_renames", "sqlite_sequence"}  # fmt: skip
 """What is bounded by the site's files, by what people enter, or by retention; `old` are digests."""
-LIVE = {"copies_lying", "outbox_due", "outbox_texts", "tasks_open", "tasks_key", "requests_open"}
+LIVE = {"copies_lying", "occasions_live", "outbox_due", "outbox_texts", "tasks_open", "tasks_key", "requests_open"}
 """Indices of what is still to be done: walking over all of that is meant."""
 OUTCOME = Outcome(status=StepStatus.FAILED, parts=(Part(key="web1", status=StepStatus.FAILED),))
 ABSENCE = Absence(id=0, kind="leave", person="boss", other=None, roster=None, from_=NOW, until=LATER, reason="",
@@ -67,7 +67,8 @@ GIVEN: dict[str, Any] = {
     "evidence": Evidence(), "expires_at": LATER, "first": "sign-in ", "frozen": None,
     "gap": Gap(from_=NOW, until=LATER, reason="x"),
     "host": "web1", "how": "how", "is_meant": bool, "item": "ask", "key": "17", "kind": TaskKind.ROUTINE, "limit": 20,
-    "link": "", "made_by": "boss", "mail_id": 1, "mails": (MAIL, MANY, MANY), "message": "m", "moment": NOW,
+    "link": "", "made_by": "boss", "mail_id": 1, "mail_ids": (1,), "mails": (MAIL, MANY, MANY), "message": "m",
+    "moment": NOW,
     "name": "known", "names": {"nightly": "Nightly"}, "new": None, "next_try_at": LATER, "nominal_at": NOW,
     "not_before": None, "note_id": 1, "now": NOW, "numbers": (1, 9), "occasions": [("nightly", NOW)],
     "old": "nightly", "outcome": OUTCOME, "person": "boss",

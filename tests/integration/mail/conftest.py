@@ -22,6 +22,8 @@ from cryptography.x509.oid import NameOID
 from opsrunner.model.site import SmtpSettings
 from opsrunner.secrets import SecretRef, Vault
 
+from ...mail_house import MailHouse, keeping_house
+
 USER, PASSWORD = "ops", "correct horse battery"
 
 
@@ -214,6 +216,14 @@ def closed_port() -> int:
 def pick_port() -> Callable[[], int]:
     """Give free ports of loopback to servers that cannot pick one themselves."""
     return free_port
+
+
+@pytest.fixture(scope="session")
+def mail_house(certificate: Certificate, pick_port: Callable[[], int]) -> Iterator[MailHouse]:
+    """A real Postfix and Dovecot with a few mailboxes, all with PASSWORD. Mark tests with mail_house.NEEDS."""
+    people = ("boss", "owner", "ops1", "ops", "kari", "ola", "everyone")
+    with keeping_house(certificate, pick_port, users={f"{name}@example.com": PASSWORD for name in people}) as house:
+        yield house
 
 
 @pytest.fixture

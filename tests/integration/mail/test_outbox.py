@@ -19,10 +19,12 @@ from opsrunner.engine.outbox import deliver_due
 from opsrunner.errors import MailFailed, StateError
 from opsrunner.ledger.database import Ledger
 from opsrunner.ledger.outbox import Outbox
+from opsrunner.ledger.suppressions import Suppressions
 from opsrunner.mail.maildir import MaildirTransport
 from opsrunner.mail.smtp import SmtpTransport
 from opsrunner.mail.transport import Transport, nothing
 from opsrunner.model.mail import NewMail, QueuedMail
+from opsrunner.model.notice import RECIPIENT, Suppression
 from opsrunner.model.site import SmtpSettings
 from opsrunner.secrets import Vault
 from opsrunner.testing import FakeClock, MemoryMail
@@ -37,10 +39,15 @@ def clock() -> FakeClock:
 
 
 @pytest.fixture
-def outbox(tmp_path: Path) -> Iterator[Outbox]:
-    ledger = Ledger(tmp_path / "ledger.db")
-    yield Outbox(ledger)
-    ledger.close()
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    found = Ledger(tmp_path / "ledger.db")
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def outbox(ledger: Ledger) -> Outbox:
+    return Outbox(ledger)
 
 
 class Post:
@@ -357,6 +364,45 @@ def test_an_alert_goes_before_ten_thousand_notices(outbox: Outbox, clock: FakeCl
     subjects = [message["Subject"] for _, message in mail.delivered]
     assert len(subjects) == 501
     assert subjects.index("alert") <= 16 + 32
+
+
+@pytest.mark.parametrize(
+    ("gone", "goes"),
+    [
+        (Suppression(address="kari@example.com", notice="n.n", why="left", by=RECIPIENT, at=START), ["a", "c"]),
+        (Suppression(address="kari@example.com", notice="o.o", why="left", by=RECIPIENT, at=START), ["a", "b", "c"]),
+        (Suppression(address="kari@example.com", why="bounces", by="boss", at=START), ["c"]),
+        (Suppression(address="kari@example.com", why="late", by="boss", at=START, until=START), ["a", "b", "c"]),
+        (Suppression(address="kari@example.com", notice="n.n", key="k", why="x", by="boss", at=START), ["a", "b", "c"]),
+    ],
+    ids=["left this notice", "left another", "gets none at all", "is over", "one occasion alone"],
+)
+def test_who_left_while_a_pass_was_queueing_gets_nothing(
+    outbox: Outbox, ledger: Ledger, clock: FakeClock, gone: Suppression, goes: list[str]
+) -> None:
+    outbox.put(
+        [
+            letter("Kari@example.com", "a", bulk=True, series="n.n"),  # contractual: there is no link to leave by
+            letter("Kari@example.com", "b", bulk=True, series="n.n", list_unsubscribe="https://x.example/leave/y"),
+            letter("kari@example.com", "c"),  # hers by name, and not one of many
+        ],
+        at=START,
+    )
+    Suppressions(ledger).add([gone])
+    post = MemoryMail()
+    Post(outbox, post, clock).once()
+    assert sorted(mail["Subject"] for _, mail in post.delivered) == goes
+    assert outbox.waiting() == 0
+
+
+def test_thousands_who_left_hold_nobody_up(outbox: Outbox, ledger: Ledger, clock: FakeClock) -> None:
+    outbox.put([letter(f"c{number}@example.com", bulk=True, series="n.n") for number in range(2_000)], at=START)
+    gone = (Suppression(address=f"c{number}@example.com", why="x", by="boss", at=START) for number in range(1_999))
+    Suppressions(ledger).add(gone)
+    post = MemoryMail()
+    assert Post(outbox, post, clock).once() == 1
+    assert [to for to, _ in post.delivered] == ["c1999@example.com"]
+    assert outbox.waiting() == 0
 
 
 def test_a_sender_that_is_told_to_stop_ends_between_batches(outbox: Outbox, clock: FakeClock) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -22,19 +21,14 @@ from opsrunner.model.mail import NewMail
 from opsrunner.model.site import SmtpSettings
 from opsrunner.secrets import SecretRef, Vault
 
-from ...mail_house import MailHouse, keeping_house, wait_for
+from ...mail_house import NEEDS, MailHouse, wait_for
+from .conftest import PASSWORD
 
-pytestmark = pytest.mark.needs("root", "postfix", "dovecot")  # both start as root only
+pytestmark = pytest.mark.needs(*NEEDS)
 
 REPORTS = (Path(__file__).parents[3] / "reports",)
-USER, PASSWORD = "boss@example.com", "correct horse battery"
+USER = "boss@example.com"
 UNTIL = datetime(2026, 11, 21, 6, tzinfo=UTC)
-
-
-@pytest.fixture(scope="module")
-def mail_house(certificate: Any, pick_port: Callable[[], int]) -> Iterator[MailHouse]:
-    with keeping_house(certificate, pick_port, users={USER: PASSWORD}) as house:
-        yield house
 
 
 def digest() -> Digest:

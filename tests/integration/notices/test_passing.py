@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -48,6 +49,9 @@ class Watched:
 
     def __init__(self, *went: tuple[str, str], patient: bool = False) -> None:
         self.sent, self.patient = set(went), patient
+
+    def keep(self, message: Message) -> None:
+        """Nothing is shared: it tells by the rung."""
 
     def went(self, message: Message, *, now: datetime) -> bool | None:
         if (message.recipient.address, message.rung) in self.sent:
@@ -220,6 +224,58 @@ def test_who_hears_that_it_is_cancelled_reads_of_its_own_row_alone(books: Books)
     look(books, "2026-12-03T14:00", [], words=["7d"], tells=True)
     cancelled = [mail for mail in books.outbox.queued() if mail.subject == "cancelled w"]
     assert [(mail.to, mail.text) for mail in cancelled] == [(KARI, KARI), (OLA, OLA)]
+
+
+def own_row(key: str, address: str, at: str = "2026-12-10T12:00") -> Occasion:
+    recipients = (Recipient(address=address, name="N", row={"of": address}),)
+    return Occasion(notice=NOTICE, key=key, at=utc(at), recipients=recipients)
+
+
+def cancelled(books: Books) -> list[tuple[str, str]]:
+    return [(mail.to, mail.text) for mail in books.outbox.queued() if mail.subject.startswith("cancelled")]
+
+
+def test_who_stands_in_a_row_of_its_own_reads_of_it_when_that_is_cancelled(books: Books) -> None:
+    look(books, "2026-12-03T13:00", [own_row("w", KARI), own_row("w", OLA)], words=["7d"], tells=True)
+    look(books, "2026-12-03T14:00", [], words=["7d"], tells=True)
+    assert cancelled(books) == [(KARI, KARI), (OLA, OLA)]
+
+
+def test_who_joins_later_reads_of_its_own_row_when_that_is_cancelled(books: Books) -> None:
+    look(books, "2026-12-03T13:00", [own_row("w", KARI)], words=["7d"], tells=True)
+    look(books, "2026-12-03T14:00", [own_row("w", KARI), own_row("w", OLA)], words=["7d"], tells=True)
+    look(books, "2026-12-03T15:00", [], words=["7d"], tells=True)
+    assert cancelled(books) == [(KARI, KARI), (OLA, OLA)]
+
+
+def test_who_heard_and_stands_there_no_more_reads_of_its_last_row_when_what_moved_is_cancelled(books: Books) -> None:
+    look(books, "2026-12-03T13:00", [own_row("w", KARI)], words=["7d"], tells=True)
+    look(books, "2026-12-03T14:00", [own_row("w", OLA, "2026-12-09T12:00")], words=["7d"], tells=True)
+    look(books, "2026-12-03T15:00", [], words=["7d"], tells=True)
+    assert cancelled(books) == [(OLA, OLA), (KARI, KARI)] or cancelled(books) == [(KARI, KARI), (OLA, OLA)]
+
+
+def strike(books: Books, key: str, until: str) -> None:
+    struck = Suppression(address=KARI, notice=NOTICE, key=key, why="struck", by="boss", at=utc("2026-12-01T09:00"))
+    books.suppressions.add([replace(struck, until=utc(until))])
+
+
+def test_who_was_struck_hears_nothing_of_what_moved_either(books: Books) -> None:
+    strike(books, "w", "2026-12-10T12:00")
+    look(books, "2026-12-02T08:00", [domain("w", "2026-12-10T12:00", KARI, OLA)], words=["7d", "1d"], tells=True)
+    moved = [domain("w", "2026-12-20T12:00", KARI, OLA)]
+    for day in range(3, 21):
+        look(books, f"2026-12-{day:02d}T13:00", moved, words=["7d", "1d"], tells=True)
+    assert mails(books) == [f"{OLA} 7d w", f"{OLA} 1d w"]
+    assert told(books, "w")[0] == f"2 7d {KARI} suppressed struck"
+
+
+def test_a_strike_does_not_silence_the_next_period_of_a_key(books: Books) -> None:
+    words = ["7d", "3d after"]
+    strike(books, "hosting", "2026-12-20T12:00")  # seven days after its last rung
+    look(books, "2026-12-09T08:00", [domain("hosting", "2026-12-10T12:00")], words=words)
+    look(books, "2026-12-15T08:00", [domain("hosting", "2026-12-21T12:00")], words=words)
+    assert mails(books) == [f"{KARI} 7d hosting"]
 
 
 def test_what_is_cancelled_and_comes_back_is_told_again(books: Books) -> None:
@@ -424,6 +480,16 @@ def test_what_has_not_left_to_who_gets_no_more_is_taken_back(books: Books) -> No
     assert mails(books) == [f"{OLA} 30d a.example", f"{KARI} other"]
     assert told(books, "a.example") == [f"1 30d {KARI} suppressed left", f"1 30d {OLA} sent"]
     assert books.notices.take_back(gone(notice=""), contractual=False) == 1, "of all notices"
+    assert mails(books) == [f"{OLA} 30d a.example"]
+
+
+def test_who_left_while_a_pass_was_queueing_has_a_rung_that_says_so(books: Books) -> None:
+    look(books, "2026-12-02T08:00", [domain("a.example", "2026-12-31T12:00", KARI, OLA)])
+    books.suppressions.add([replace(gone(), by="boss")])
+    ids = [mail.id for mail in books.outbox.queued()]
+    assert books.outbox.silence(ids, at=utc("2026-12-02T09:00")) == {ids[0]}
+    assert books.outbox.silence(ids, at=utc("2026-12-02T09:00")) == {ids[0]}
+    assert told(books, "a.example") == [f"1 30d {KARI} suppressed left", f"1 30d {OLA} sent"]
     assert mails(books) == [f"{OLA} 30d a.example"]
 
 

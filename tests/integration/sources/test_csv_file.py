@@ -1,6 +1,7 @@
 import logging
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -86,6 +87,15 @@ def test_a_file_that_is_not_whole_is_named_by_line(data: bytes, message: str, tm
     with pytest.raises(StepFailed) as failed:
         read(orders())
     assert failed.value.message == message
+
+
+@pytest.mark.parametrize("query", [{}, {"where": {"amounts": 1}}, {"order_by": "amounts"}])
+def test_a_header_of_several_lines_is_told_on_one(query: dict[str, Any], tmp_path: Path, read: Read) -> None:
+    (tmp_path / "orders.csv").write_text('"amount\nFINE: all is well\x1b[31m",b\n1,2\n')
+    columns = () if query else (Column(name="number", type="text"),)
+    with pytest.raises(StepFailed, match="amount FINE: all is well") as failed:
+        read(Source(name="orders", kind="csv", where={"path": "orders.csv"}, columns=columns), **query)
+    assert failed.value.message.isprintable()
 
 
 def test_a_record_over_several_lines_is_named_by_its_first(tmp_path: Path, read: Read) -> None:

@@ -1,5 +1,6 @@
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,8 @@ def test_a_redirect_is_not_followed_with_our_secrets(http_answers: Any, read: Re
         (b"\xff\xfe\xff", "", "orders: the answer is not usable JSON"),
         (b"[" * 100_000, "", "orders: the answer is not usable JSON"),
         (b'[{"a": NaN}]', "", "orders: the answer is not usable JSON"),
+        (b'[{"a": 1e999}]', "", "orders: the answer is not usable JSON"),
+        (b'[{"a": -1e999}]', "", "orders: the answer is not usable JSON"),
         (b'{"data": []}', "", "orders: the answer is not a list; say with items where the list lies"),
         (b'{"data": {"rows": []}}', "data.orders", "orders: the answer has no 'data.orders': 'orders' is missing"),
         (b'{"data": {}}', "data", "orders: 'data' of the answer is not a list"),
@@ -67,6 +70,55 @@ def test_an_answer_that_is_no_list_of_objects_is_named(
     with pytest.raises(StepFailed) as failed:
         read(orders(http_answers, items=items))
     assert failed.value.message.startswith(message)
+
+
+def test_half_a_character_is_no_text_that_anybody_could_send(http_answers: Any, read: Read) -> None:
+    http_answers.body = (
+        b'[{"a": "x\\ud800y", "\\uDFFF": 1, "b": ["\\ud83d\\ude00", "\\udc00"], "c": 1.5, "d": "\\\\ud800"}]'
+    )
+
+    (row,) = read(orders(http_answers))
+    assert row == {"a": "x\ufffdy", "\ufffd": 1, "b": '["\U0001f600", "\ufffd"]', "c": 1.5, "d": "\\ud800"}
+
+
+def test_a_value_that_is_nested_without_end_is_one_line(http_answers: Any, read: Read) -> None:
+    for depth in range(100, 1000, 20):
+        http_answers.body = b'[{"a": ' + b"[" * depth + b"]" * depth + b"}]"
+        try:
+            assert read(orders(http_answers))
+        except StepFailed as failed:
+            assert failed.message in (  # noqa: PT017  either may be, by how deep the caller stands
+                "orders: the answer is not usable JSON",
+                "orders item 1: is nested too deeply",
+            )
+
+
+@pytest.mark.parametrize(
+    ("items", "body"),
+    [
+        ("[?contains(name, n)]", b'[{"name": "a", "n": 1}]'),
+        ("[sum(@)]", b"[1" + b"0" * 400 + b", 1.5]"),
+        ("[avg(@)]", b"[1" + b"0" * 400 + b"]"),
+    ],
+)
+def test_values_that_a_path_does_not_expect_are_one_line(
+    items: str, body: bytes, http_answers: Any, read: Read
+) -> None:
+    http_answers.body = body
+    with pytest.raises(StepFailed, match="does not suit the answer") as failed:
+        read(orders(http_answers, items=items))
+    assert failed.value.message.isprintable()
+
+
+@pytest.mark.parametrize("items", ["", "rows"])
+def test_what_a_server_names_is_told_on_one_line(items: str, http_answers: Any, read: Read) -> None:
+    hostile = {"a\nFINE: all is well\x1b[31m": 1, "x" * 50_000: 2}
+    http_answers.body = json.dumps(hostile if items else [hostile]).encode()
+    source = replace(orders(http_answers, items=items), columns=(Column(name="id", type="text"),))
+    with pytest.raises(StepFailed, match="there are: a FINE: all is well") as failed:
+        read(source)
+    assert failed.value.message.isprintable()
+    assert len(failed.value.message) <= 2_000
 
 
 def test_an_error_of_the_server_is_named_and_may_pass(http_answers: Any, read: Read) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -26,6 +27,8 @@ class Book:
 
     url: str
     answer: Callable[[dict[str, str]], Answer] = lambda _asked: ([], {})
+    busy: list[tuple[int, str]] = field(default_factory=list)
+    """Status and Retry-After of answers that come before the next one."""
     asked: list[str] = field(default_factory=list)
     tokens: list[str] = field(default_factory=list)
 
@@ -39,6 +42,14 @@ def book() -> Iterator[Book]:
         def do_GET(self) -> None:
             found.asked.append(self.path)
             found.tokens.append(self.headers.get("Authorization", ""))
+            if found.busy and len(found.asked) > 1:
+                status, retry_after = found.busy.pop(0)
+                self.send_response(status)
+                if retry_after:
+                    self.send_header("Retry-After", retry_after)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+                return
             query = {name: values[0] for name, values in parse_qs(urlsplit(self.path).query).items()}
             body, headers = found.answer(query)
             data = json.dumps(body).encode()
@@ -162,3 +173,48 @@ def test_a_link_to_another_server_is_not_followed(book: Book, read: Read) -> Non
 
     with pytest.raises(StepFailed, match="its next page lies at another server"):
         read(orders(book, link_header=True))
+
+
+def counted(asked: dict[str, str]) -> Answer:
+    return (numbered(int(asked["page"]) * 2, 2) if int(asked["page"]) < 4 else [], {})
+
+
+def test_a_server_that_asks_to_be_left_alone_is_and_all_pages_come(book: Book, read: Read) -> None:
+    book.answer, book.busy = counted, [(429, "1"), (503, "0")]
+    began = time.monotonic()
+
+    assert numbers(read(orders(book, page="page", first=1))) == [2, 3, 4, 5, 6, 7]
+    assert time.monotonic() - began >= 1.2
+    assert [path.rpartition("=")[2] for path in book.asked] == ["1", "2", "2", "2", "3", "4"]
+
+
+@pytest.mark.parametrize("busy", [(429, "3600"), (429, "Fri, 01 Jan 2100 00:00:00 GMT"), (503, "99999999")])
+def test_a_rest_for_which_there_is_no_time_is_told_at_once(book: Book, read: Read, busy: tuple[int, str]) -> None:
+    book.answer, book.busy = counted, [busy]
+    began = time.monotonic()
+
+    with pytest.raises(
+        StepFailed, match=rf"^orders: answered {busy[0]} and wants to be left alone for [0-9,]+ s, longer"
+    ) as failed:
+        read(orders(book, page="page", first=1))
+    assert not failed.value.permanent
+    assert time.monotonic() - began < 1
+
+
+@pytest.mark.parametrize("header", ["", "soon", "-5", "Fri, 01 Jan 2100 00:00:00"])
+def test_busy_without_a_rest_is_a_failure_that_may_pass(book: Book, read: Read, header: str) -> None:
+    book.answer, book.busy = counted, [(429, header)]
+
+    with pytest.raises(StepFailed, match=r"^orders: answered 429 Too Many Requests$") as failed:
+        read(orders(book, page="page", first=1))
+    assert not failed.value.permanent
+
+
+def test_a_rest_ends_with_the_word_to_stop(book: Book, read: Read) -> None:
+    stopping = threading.Event()
+    book.answer, book.busy = counted, [(429, "30")]
+    threading.Timer(0.3, stopping.set).start()
+
+    with pytest.raises(StepFailed, match="stopped before its end") as failed:
+        read(orders(book, page="page", first=1), stopping=stopping)
+    assert failed.value.status == "interrupted"

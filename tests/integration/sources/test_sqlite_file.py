@@ -124,6 +124,11 @@ def test_a_query_without_end_is_ended(database: Path, read: Read) -> None:
     assert time.monotonic() - began < 3
 
 
+def test_a_value_of_a_gigabyte_is_refused(database: Path, read: Read) -> None:
+    with pytest.raises(StepFailed, match="too big"):
+        read(billing(database), sql="select hex(zeroblob(400000000)) as a")
+
+
 def test_bytes_are_not_a_value(database: Path, read: Read) -> None:
     with pytest.raises(StepFailed, match="row 1: column 'b': holds bytes, not text"):
         read(billing(database), sql="select x'00ff' as b")

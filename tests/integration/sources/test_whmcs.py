@@ -107,7 +107,7 @@ def test_services_know_their_host_and_price(rows: Rows) -> None:
         "since": date(2019, 3, 1),
         "renews_at": date(2027, 3, 1),
         "amount": 1490,
-        "cycle": "annually",
+        "cycle": "yearly",
     }
     assert found["2"]["status"] == "suspended"
     assert (found["2"]["since"], found["2"]["renews_at"], found["2"]["domain"], found["2"]["host"]) == (None,) * 4
@@ -203,11 +203,75 @@ def test_tickets_know_who_wrote_last(rows: Rows) -> None:
 def test_a_row_of_the_mail_log_proves_that_a_mail_left(rows: Rows) -> None:
     found = {row["mail"]: row for row in rows("mail_log")}
 
-    assert set(found) == {"1", "2", "5"}
+    assert set(found) == {"1", "2", "5", "7", "8", "9"}
     assert found["1"]["subject"] == "Domain renewal: obrien.example & more"
     assert found["2"]["to"] == "jm@example.org"
     assert found["5"]["to"] is None
     assert found["1"]["sent_at"] == datetime(2026, 11, 1, 5, tzinfo=UTC)
+
+
+def test_a_subject_says_what_only_the_text_of_the_mail_names(rows: Rows) -> None:
+    found = {row["mail"]: row["subject"] for row in rows("mail_log")}
+
+    assert found["2"] == "Invoice 2"
+    assert found["7"] == "Invoice Payment Confirmation [obrien.example]", "an address is no user name"
+    assert found["8"] == "New Account Information [Welcome obrien.example] [obrien.example]"
+    assert found["9"] == "Upcoming Domain Renewal Notice [late.example]", "my-unknown.example is another's"
+
+
+def test_accounts_know_when_the_welcome_letter_went(rows: Rows) -> None:
+    found = {row["username"]: row for row in rows("accounts")}
+
+    assert set(found) == {"obrien", "service 2", "a(b"}, "neither what is over nor what waits"
+    welcome = datetime(2026, 11, 10, 9, tzinfo=UTC)
+    assert found["obrien"] == {
+        "username": "obrien",
+        "order": "11",
+        "customer": NAME,
+        "domain": "obrien.example",
+        "ordered_plan": "Webhotell «Stor» & rask",
+        "plan": "Webhotell «Stor» & rask",
+        "host": "web1",
+        "created_at": welcome,
+        "created_by": "order form",
+        "welcome_sent_at": welcome,
+        "disk_mb": 4200,
+        "disk_limit_mb": 10_000,
+    }
+    unknown = found["service 2"]
+    assert (unknown["order"], unknown["created_at"], unknown["created_by"]) == (None, None, "unknown")
+    assert found["a(b"]["created_at"] == datetime(2019, 12, 31, 23, tzinfo=UTC)
+
+
+def test_credits_are_what_was_given(rows: Rows) -> None:
+    found = rows("credits")
+
+    assert found[0] == {
+        "credit": "1",
+        "customer": "1",
+        "amount": 250,
+        "given_at": datetime(2026, 11, 2, 23, tzinfo=UTC),
+        "reason": "reward",
+    }
+    assert [(row["credit"], row["reason"]) for row in found[1:]] == [("3", "storm & outage")]
+
+
+def test_feedback_is_one_row_a_ticket_until_somebody_has_answered(rows: Rows) -> None:
+    found = {row["feedback"]: row for row in rows("feedback")}
+
+    assert found["1"] == {
+        "feedback": "1",
+        "customer": None,
+        "name": "A guest",
+        "email": "guest@example.net",
+        "score": 3,
+        "comment": "Quick / Asked twice & waited",
+        "given_at": datetime(2026, 11, 20, 11, tzinfo=UTC),
+        "handled_at": datetime(2026, 11, 20, 13, tzinfo=UTC),
+    }
+    assert (found["4"]["score"], found["4"]["handled_at"]) == (None, datetime(2026, 11, 20, 14, tzinfo=UTC))
+    assert (found["5"]["comment"], found["5"]["handled_at"]) == ("no words", None)
+    assert (found["6"]["name"], found["6"]["score"]) == (None, 5)
 
 
 def test_it_reads_with_an_account_that_may_only_select(whmcs: DatabaseServer, read: Read) -> None:

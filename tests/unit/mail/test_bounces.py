@@ -82,15 +82,23 @@ def test_a_report_tells_of_each_recipient() -> None:
     "data",
     [
         b"",
+        b"".join(b"Content-Type: multipart/mixed; boundary=b%d\r\n\r\n--b%d\r\n" % (n, n) for n in range(2_000)),
+        b"Content-Type: message/rfc822\r\n\r\n" * 3_000,
         b"Subject: hello\n\nNo report at all.",
         b"Content-Type: multipart/report; boundary=x\n\n--x\nContent-Type: message/delivery-status\n\n--x--",
         POSTFIX.replace(b"Kari@Example.com", b"nobody").replace(b"ola@example.com", b"a, b@c.example"),
         POSTFIX.replace(b"message/delivery-status", b"text/plain"),
     ],
-    ids=["empty", "a mail", "no fields", "no addresses", "not declared"],
+    ids=["empty", "parts in parts", "mails in mails", "a mail", "no fields", "no addresses", "not declared"],
 )
 def test_what_says_nothing_of_a_recipient_is_no_report(data: bytes) -> None:
     assert read_bounces(data) == ()
+
+
+def test_a_date_past_all_dates_is_none() -> None:
+    bounces = read_bounces(b"Date: Fri, 31 Dec 9999 23:59:59 -1400\n" + POSTFIX)
+    assert bounces
+    assert {bounce.reported_at for bounce in bounces} == {None}
 
 
 def test_a_report_holds_no_line_of_its_own() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -29,11 +30,16 @@ def log(*sent: tuple[int, str], hours: int = 26) -> MailLog:
     return found
 
 
-def went(mails: MailLog, days: int, *, now: int, domain: str = "a.example") -> bool | None:
-    """Tell whether the rung so many days before went, asked so many days before the moment."""
+def rung(days: int, *, domain: str = "a.example", key: str = "a.example") -> Message:
+    """Return the rung so many days before the moment."""
     recipient = Recipient(address=KARI, row={"domain": domain})
-    message = Message(occasion=OCCASION, recipient=recipient, rung=f"{days}d", due_at=AT - timedelta(days=days))
-    return mails.went(message, now=AT - timedelta(days=now))
+    occasion = replace(OCCASION, key=key)
+    return Message(occasion=occasion, recipient=recipient, rung=f"{days}d", due_at=AT - timedelta(days=days))
+
+
+def went(mails: MailLog, days: int, *, now: int, domain: str = "a.example", key: str = "a.example") -> bool | None:
+    """Tell whether the rung so many days before went, asked so many days before the moment."""
+    return mails.went(rung(days, domain=domain, key=key), now=AT - timedelta(days=now))
 
 
 def test_the_mail_of_the_next_rung_does_not_prove_the_one_before() -> None:
@@ -47,6 +53,32 @@ def test_a_mail_that_goes_late_still_counts_before_the_next_rung() -> None:
     assert went(mails, 14, now=10) is True
     assert went(mails, 7, now=7) is None
     assert went(mails, 7, now=5) is False
+
+
+def test_a_mail_long_after_the_moment_proves_no_reminder_before_it() -> None:
+    assert went(log((-20, "a.example runs out")), 1, now=-21) is False
+    assert went(log((-1, "a.example runs out"), hours=48), 1, now=-21) is True, "it may be so late"
+
+
+def test_one_mail_proves_one_of_two_occasions_that_are_looked_for_by_the_same_words() -> None:
+    mails = log((7, "Your hosting runs out"))
+    assert went(mails, 7, now=5, domain="hosting", key="first") is True
+    assert went(mails, 7, now=5, domain="hosting", key="second") is False
+    assert went(mails, 7, now=5, domain="hosting", key="first") is True, "it was asked again"
+    two = log((7, "Your hosting runs out"), (7, "Your Hosting runs out"))
+    assert [went(two, 7, now=5, domain="hosting", key=key) for key in ("first", "second")] == [True, True]
+
+
+def test_one_mail_proves_all_that_it_names() -> None:
+    mails = log((7, "a.example and b.example run out"))
+    assert [went(mails, 7, now=5, domain=name, key=name) for name in ("a.example", "b.example")] == [True, True]
+
+
+def test_what_was_proven_before_keeps_its_mail() -> None:
+    mails = log((7, "Your hosting runs out"))
+    mails.keep(rung(7, domain="hosting", key="second"))
+    assert went(mails, 7, now=5, domain="hosting", key="first") is False
+    assert went(mails, 7, now=5, domain="hosting", key="second") is True
 
 
 @pytest.mark.parametrize("hours", [1, 26, 80, 24 * 20, 24 * 100])

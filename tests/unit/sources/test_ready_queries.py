@@ -25,5 +25,5 @@ def test_each_is_whole(name: str) -> None:
 def test_an_unknown_one_is_named_with_the_nearest_or_all() -> None:
     with pytest.raises(ValueError, match=r"there is no ready query 'whmcs/domain'\ndid you mean 'whmcs/domains'\?"):
         ready_query("whmcs/domain")
-    with pytest.raises(ValueError, match="there are: whmcs/customers, whmcs/domains"):
+    with pytest.raises(ValueError, match="there are: whmcs/accounts, whmcs/credits, whmcs/customers"):
         ready_query("../../etc/passwd")

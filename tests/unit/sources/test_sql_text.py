@@ -30,6 +30,8 @@ def test_the_pieces_are_the_text_again(engine: Engine, sql: str) -> None:
         "(select 1) union (select 2)",
         "values (1), (2)",
         "select case when locked = 1 then 'for update' end from t",
+        "select load_file, lo_total from t where lo_total in (1) and get_lock > (2)",
+        "select 'load_file(1)', upper('a') /* dblink(x) */ from t",
     ],
 )
 def test_what_only_reads_may_be_asked(sql: str) -> None:
@@ -49,6 +51,18 @@ def test_what_only_reads_may_be_asked(sql: str) -> None:
         ("select 'a\\' into x -- '", "postgresql", "INTO writes"),  # a stroke is only a stroke there
         ("select $x$ ' $x$ into t", "postgresql", "INTO writes"),
         ("select 1 /*!99999 into outfile 'x' */", "mysql", "leave /\\*! out"),
+        ("select 1 --\u00a0into outfile '/tmp/x'\n", "mysql", "INTO writes"),  # a blank for us, and none for MariaDB
+        ("select 'a\\' into outfile 'x' -- '", "mysql", "INTO writes"),  # with NO_BACKSLASH_ESCAPES the text ends there
+        ('select "a\\" into outfile \'x\' # "', "mysql", "INTO writes"),  # so with ANSI_QUOTES
+        ("select 1 -- why\r into t", "postgresql", "INTO writes"),
+        ("select 1 /* /* */ ' */, lo_export(1, 'x') -- '", "postgresql", "comment in a comment"),
+        ("select load_file ('/etc/passwd')", "mysql", r"load_file\(\) reaches past"),
+        ("select `LOAD_FILE`/**/('/etc/passwd')", "mysql", r"load_file\(\) reaches past"),
+        ("select sys.get_lock('a', 1)", "mysql", r"get_lock\(\) reaches past"),
+        ("select pg_read_file('/etc/passwd')", "postgresql", r"pg_read_file\(\) reaches past"),
+        ("select pg_catalog.\"lo_export\"(1, '/tmp/x')", "postgresql", r"lo_export\(\) reaches past"),
+        ("select * from dblink_exec('host=x', 'drop table t')", "postgresql", r"dblink_exec\(\) reaches past"),
+        ("select pg_terminate_backend(pid) from pg_stat_activity", "postgresql", r"pg_terminate_backend\(\) reaches"),
         ("select * from t for update", "mysql", "FOR UPDATE … locks"),
         ("select * from t lock in share mode", "mysql", "LOCK IN … locks"),
         ("select * from t for no key update", "postgresql", "FOR NO … locks"),

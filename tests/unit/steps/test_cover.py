@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
+from types import MappingProxyType
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
+from opsrunner.errors import StepFailed
+from opsrunner.model.finding import Acceptance, Finding, KnownFinding, Severity
 from opsrunner.model.outcome import Outcome, StepStatus
 from opsrunner.model.person import Absence, Person, Roster, Shift
 from opsrunner.model.schedule import Calendar, Freeze
-from opsrunner.model.site import MailSettings, Site
+from opsrunner.model.site import Host, MailSettings, Site
 from opsrunner.model.task import Task, TaskKind, TaskStatus
 from opsrunner.schedules.almanac import Almanac
 from opsrunner.steps.base import StepCall
@@ -21,6 +24,10 @@ from opsrunner.steps.team import Team
 from opsrunner.testing import FakeClock
 
 NOW = datetime(2026, 11, 23, 8, tzinfo=UTC)  # a Monday
+HOSTS = {
+    "local": Host(name="local", address="127.0.0.1"),
+    "web1": Host(name="web1", address="192.0.2.10"),
+}
 
 
 def person(name: str, *roles: str) -> Person:
@@ -76,13 +83,17 @@ def look(make_call: Any, means: Any, tmp_path: Any) -> Any:
         tasks: tuple[Task, ...] = (),
         now: datetime = NOW,
         of: Site | None = None,
+        samples: Any = lambda *_: {},
+        findings: Any = lambda *_: (),
+        hosts: Any = MappingProxyType({}),
         **options: Any,
     ) -> Outcome:
         whole = of or site(tmp_path)
         team = Team(site=whole, absences=absences, tasks=tasks, almanac=Almanac(whole.calendars))
         call: StepCall = make_call(Options.model_validate(options), routine="cover")
         assert KIND.run is not None
-        return KIND.run(call, replace(means, clock=FakeClock(now), team=lambda: team))
+        given = replace(means, samples=samples, findings=findings, hosts=hosts)
+        return KIND.run(call, replace(given, clock=FakeClock(now), team=lambda: team))
 
     return run
 
@@ -96,7 +107,7 @@ def test_where_every_duty_is_held_it_says_so(look: Any) -> None:
 
     assert outcome.status is StepStatus.SUCCEEDED
     assert outcome.message == "every duty is held, and nothing is ahead"
-    assert outcome.facts == {"gaps": 0, "tasks": 0, "peaks": 0, "holidays": 0}
+    assert outcome.facts == {"gaps": 0, "tasks": 0, "peaks": 0, "rooms": 0, "holidays": 0}
 
 
 def test_gaps_that_come_back_at_the_same_hours_are_one_row(look: Any) -> None:
@@ -191,6 +202,67 @@ def test_a_season_without_tags_is_told_of_until_it_begins(look: Any) -> None:
 
     assert len(rows(look(now=datetime(2026, 12, 19, tzinfo=UTC), peaks=[season]), "peak")) == 1
     assert rows(look(now=datetime(2026, 12, 20, tzinfo=UTC), peaks=[season]), "peak") == []
+
+
+WITH_TAGS = SEASON | {"tags": [], "until": "24 dec", "from": "1 dec"}
+
+
+def disk(*percents: int, mount: str = "/", days_ago: int = 0) -> dict[str, list[tuple[datetime, int, int]]]:
+    """Give a disk that was so full on as many days, the last one so many days ago."""
+    first = NOW - timedelta(days=days_ago + len(percents) - 1)
+    return {mount: [(first + timedelta(days=day), percent, 100) for day, percent in enumerate(percents)]}
+
+
+@pytest.mark.parametrize(
+    ("measured", "words", "why"),
+    [
+        (disk(40, 40, 40, 40, 40), None, ""),
+        (disk(40, 40, 40, 40, 81), "1 of 1 host would not stand it", "/ is 81 % full"),
+        (disk(60, 62, 64, 66, 68), "1 of 1 host would not stand it", "/ is full in 16 days"),  # before Christmas
+        (disk(10, 11, 12, 13, 14), None, ""),  # full in March
+        (disk(40, 40, days_ago=4), "1 of 1 host not measured", "last measured 4 days ago"),
+        ({}, "1 of 1 host not measured", "never measured"),
+        (disk(40, 40) | disk(99, mount="/gone", days_ago=9), None, ""),  # that disk is there no more
+    ],
+)
+def test_before_a_season_each_host_is_measured_and_has_room_or_is_named(
+    look: Any, measured: Any, words: str | None, why: str
+) -> None:
+    asked = []
+
+    def samples(routine: str, step: str) -> Any:
+        asked.append((routine, step))
+        return {"web1": measured, "gone": disk(99)}
+
+    outcome = look(peaks=[WITH_TAGS], room={}, samples=samples, hosts=HOSTS)
+
+    found = rows(outcome, "room")
+    assert asked == [("capacity", "audit")]
+    assert [row["words"] for row in found] == ([words] if words else [])
+    assert [one["why"] for row in found for one in (*row["lacking"], *row["unknown"])] == ([why] if words else [])
+    assert outcome.status is (StepStatus.WARNING if words else StepStatus.SUCCEEDED)
+
+
+def test_a_finding_of_the_capacity_audit_stands_in_the_way_unless_somebody_accepted_it(look: Any) -> None:
+    finding = Finding(host="web1", cause="load", severity=Severity.HIGH, detail="9.0 a core")
+    known = KnownFinding(finding=finding, routine="capacity", step="audit", first_seen_at=NOW, seen_at=NOW)
+    given = {"peaks": [WITH_TAGS], "room": {}, "hosts": HOSTS, "samples": lambda *_: {"web1": disk(40)}}
+
+    (row,) = rows(look(findings=lambda *_: [known], **given), "room")
+    assert row["lacking"] == ({"host": "web1", "why": "load: 9.0 a core"},)
+
+    word = Acceptance(host="web1", cause="load", until=NOW, reason="known", by="ann", at=NOW)
+    assert rows(look(findings=lambda *_: [replace(known, accepted=word)], **given), "room") == []
+
+
+def test_a_season_names_its_own_hosts_and_nobody_looks_at_room_unasked(look: Any) -> None:
+    two = HOSTS | {"db1": Host(name="db1", address="192.0.2.11")}
+
+    (row,) = rows(look(peaks=[WITH_TAGS | {"hosts": ["db1"]}], room={}, hosts=two), "room")
+    assert [one["host"] for one in row["unknown"]] == ["db1"]
+    assert rows(look(peaks=[WITH_TAGS], hosts=two), "room") == []
+    with pytest.raises(StepFailed, match="db2"):
+        look(peaks=[WITH_TAGS | {"hosts": ["db2"]}], room={}, hosts=two)
 
 
 def test_the_last_of_february_is_there_every_year(look: Any) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from opsrunner.errors import StepFailed
@@ -11,6 +13,7 @@ ROWS: list[tuple[str, bytes, list[dict[str, object]]]] = [
     ("json", b'[{"a": 1}, {"a": null}]', [{"a": 1}, {"a": None}]),
     ("json", b'{"a": "x"}', [{"a": "x"}]),
     ("json", b"[]", []),
+    ("json", b'[{"a": ' + b"[" * 98 + b"]" * 98 + b"}]", [{"a": json.loads("[" * 98 + "]" * 98)}]),
     (
         "csv",
         b'number,name\n7,Kari\n8,"a, b\nc"\n',
@@ -37,6 +40,7 @@ MISTAKES = [
     ("json", b"[1]", "row 1 of the JSON output is not an object but 1"),
     ("json", b'[{"a": NaN}]', "the output is not usable JSON: NaN is no number of JSON"),
     ("json", b"[" * 100_000, "nested too deeply"),
+    ("json", b'[{"$a": ' + b"[" * 600 + b"]" * 600 + b"}]", "the output is not usable JSON: it is nested too deeply"),
     ("json", b"[" + b"9" * 10_000 + b"]", "the output is not usable JSON"),
     ("json", b'[{"a": "\xff"}]', "line 1 of the output is not UTF-8 text (byte 9)"),
     ("csv", b"", "the output is not CSV: there is no header line"),

@@ -4,7 +4,8 @@
 -- columns: renews_at date?, amount number, cycle text
 -- entities: name, product
 -- host is the name of the server in WHMCS: give it the name that the host has here. What is terminated, a fraud
--- or completed is cancelled: nobody uses it. An order that waits is left out.
+-- or completed is cancelled: nobody uses it. An order that waits is left out. What is free, or was paid once and for
+-- all, has the cycle `once`.
 SELECT
   CAST(h.id AS CHAR) AS service,
   CAST(h.userid AS CHAR) AS customer,
@@ -17,7 +18,15 @@ SELECT
   h.regdate AS since,
   h.nextduedate AS renews_at,
   h.amount AS amount,
-  LOWER(h.billingcycle) AS cycle
+  CASE h.billingcycle
+    WHEN 'Monthly' THEN 'monthly'
+    WHEN 'Quarterly' THEN 'quarterly'
+    WHEN 'Semi-Annually' THEN 'half-yearly'
+    WHEN 'Annually' THEN 'yearly'
+    WHEN 'Biennially' THEN 'two-yearly'
+    WHEN 'Triennially' THEN 'three-yearly'
+    ELSE 'once'
+  END AS cycle
 FROM tblhosting AS h
 LEFT JOIN tblclients AS c ON c.id = h.userid
 LEFT JOIN tblproducts AS p ON p.id = h.packageid
