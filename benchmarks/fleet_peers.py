@@ -114,5 +114,7 @@ class Askers:
             time.sleep(0.05)
 
     def _environment(self) -> dict[str, str]:
+        """Return what all are started with; Python may keep what it compiled, as an installed program has it."""
+        inherited = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
         own = {"ANSIBLE_CONFIG": f"{self._folder}/ansible.cfg", "ANSIBLE_HOME": str(self._folder), "LC_ALL": "C.UTF-8"}
-        return {**os.environ, **own}
+        return {**inherited, **own}

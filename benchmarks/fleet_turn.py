@@ -19,7 +19,7 @@ from pathlib import Path
 
 from opsrunner.clock import SystemClock
 from opsrunner.fleet.fleet import Fleet
-from opsrunner.model.site import Host
+from opsrunner.model.host import Host
 from opsrunner.secrets import Vault
 
 PARALLEL = 10

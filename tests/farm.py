@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from opsrunner.fleet.host_keys import HostKey, known_name
-from opsrunner.model.site import Host
+from opsrunner.model.host import Host
 
 from .mute_host import MuteHost
 from .process_trees import descendants, end_trees, marked, processor_seconds, signal_all

@@ -17,7 +17,7 @@ from opsrunner.fleet.link import Phases, Way, shown_key, signature_types
 from opsrunner.fleet.private_keys import PrivateKeys
 from opsrunner.fleet.transport import LeanTransport, hang_up
 from opsrunner.model.fleet import Stopping
-from opsrunner.model.site import Host
+from opsrunner.model.host import Host
 
 
 @dataclass(frozen=True, kw_only=True)

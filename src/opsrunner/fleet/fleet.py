@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING
 from opsrunner.clock import Clock
 from opsrunner.errors import StepFailed, StoreFailed, StoreRefused
 from opsrunner.fleet.lean_import import load_paramiko
-from opsrunner.fleet.local import run_here
 from opsrunner.fleet.taker import Take, Taker
 from opsrunner.model.fleet import HostAnswer, Stopping
-from opsrunner.model.site import Host
+from opsrunner.model.host import Host
 from opsrunner.secrets import Vault
 
 if TYPE_CHECKING:
@@ -51,6 +50,7 @@ class Fleet:
         self._connect_seconds = connect_seconds
         self._lock = threading.Lock()
         self._opened: Pool | None = None
+        self._ssh: SshHosts | None = None
 
     def run(
         self, host: Host, command: str, *, env: Mapping[str, str], timeout_seconds: float, stopping: Stopping
@@ -94,8 +94,10 @@ class Fleet:
         take: Take | None = None,
     ) -> HostAnswer:
         if not host.is_local:
-            over_ssh = self._over_ssh()
-            return over_ssh.run(host, command, env=env, timeout_seconds=timeout_seconds, stopping=stopping, take=take)
+            ssh = self._over_ssh()
+            return ssh.run(host, command, env=env, timeout_seconds=timeout_seconds, stopping=stopping, take=take)
+        from opsrunner.fleet.local import run_here  # noqa: PLC0415  10 ms; who asks other hosts alone needs none of it
+
         return run_here(
             command,
             env=env,
@@ -136,10 +138,12 @@ class Fleet:
             opened.close()
 
     def _over_ssh(self) -> SshHosts:
-        load_paramiko()
-        from opsrunner.fleet.ssh import SshHosts  # noqa: PLC0415  see there
+        if self._ssh is None:
+            pool = self._pool()
+            from opsrunner.fleet.ssh import SshHosts  # noqa: PLC0415  see there
 
-        return SshHosts(self._pool(), clock=self._clock, limit_bytes=self._limit_bytes, vault=self._vault)
+            self._ssh = SshHosts(pool, clock=self._clock, limit_bytes=self._limit_bytes, vault=self._vault)
+        return self._ssh
 
     def _pool(self) -> Pool:
         with self._lock:

@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from opsrunner.errors import StateError
-from opsrunner.model.site import Host
+from opsrunner.model.host import Host
 
 _HASHED = "|1|"
 _REVOKED = "@revoked"

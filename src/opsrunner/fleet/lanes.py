@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 from opsrunner.errors import StepFailed
 from opsrunner.fleet.connections import Connection, Trust
-from opsrunner.model.site import Host
+from opsrunner.model.host import Host
 
 Endpoint: TypeAlias = tuple[str, int, str, str | None, "Endpoint | None"]
 """Address, port, user, key file, and the same of the host it is reached through."""

@@ -14,7 +14,7 @@ from opsrunner.fleet.connections import Connection
 from opsrunner.fleet.deadline import Deadline
 from opsrunner.fleet.transport import LeanTransport
 from opsrunner.model.fleet import Stopping
-from opsrunner.model.site import Host
+from opsrunner.model.host import Host
 
 if TYPE_CHECKING:
     from opsrunner.fleet.lanes import Lane

@@ -21,8 +21,8 @@ from opsrunner.fleet.host_keys import HostKey
 from opsrunner.fleet.sockets import QuickAckSocket, Tunnel
 from opsrunner.fleet.transport import LeanTransport, hang_up
 from opsrunner.model.fleet import Stopping
+from opsrunner.model.host import Host
 from opsrunner.model.outcome import StepStatus
-from opsrunner.model.site import Host
 
 POLL_SECONDS = 0.1
 

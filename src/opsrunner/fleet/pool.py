@@ -16,8 +16,8 @@ from opsrunner.fleet.sockets import Tunnel
 from opsrunner.fleet.transport import LeanTransport, hang_up
 from opsrunner.fleet.watch import Watch
 from opsrunner.model.fleet import Stopping
+from opsrunner.model.host import Host
 from opsrunner.model.outcome import StepStatus
-from opsrunner.model.site import Host
 
 IDLE_SECONDS = 300.0
 """How long a connection that nobody uses stays open."""

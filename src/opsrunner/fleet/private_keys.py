@@ -17,7 +17,7 @@ from paramiko.ssh_exception import PasswordRequiredException, SSHException
 
 from opsrunner.errors import StateError, StepFailed
 from opsrunner.fleet.host_keys import HostKey
-from opsrunner.model.site import Host
+from opsrunner.model.host import Host
 
 DEFAULT_KEY_FILE = "secrets/ssh_key"
 

@@ -13,7 +13,7 @@ from opsrunner.errors import StepFailed
 from opsrunner.fleet.host_keys import HostKey
 from opsrunner.fleet.link import Phases, Way, shown_key
 from opsrunner.fleet.transport import hang_up
-from opsrunner.model.site import Host
+from opsrunner.model.host import Host
 
 SCAN_SECONDS = 15
 AT_ONCE = 16

@@ -32,6 +32,8 @@ PAUSE_SECONDS = 0.1
 SEND_SECONDS = 15
 """How long a host may not take what we send it, before the command has begun."""
 CHUNK_BYTES = 1 << 16
+PIECES = 8
+"""After how many pieces of output that came they are taken, where PAUSE_SECONDS are not over before."""
 STREAM_BYTES = 1 << 20
 STREAM_WINDOW_BYTES = 4 << 20
 """How much of a stream the host may send before it was taken: what we hold of it at the most."""
@@ -67,7 +69,7 @@ class RemoteCommand:
         self._take = take or self._stdout.add
         self._out = Beginning(self._take_output)
         self._err = Beginning(self._stderr.add)
-        self._news = threading.Event()
+        self._news = threading.Event() if self._streams else _News(channel)
         self._started = clock.monotonic()
         self._last_heard = self._started
 
@@ -196,9 +198,12 @@ class RemoteCommand:
         )
 
     def _status_of(self, exit_code: int | None, seconds: float) -> StepStatus | None:
+        was_late = seconds >= self._limit_seconds - PAUSE_SECONDS
         if exit_code is None:
-            return StepStatus.FAILED if self._link_holds() else StepStatus.UNKNOWN
-        if exit_code in (124, 137) and seconds >= self._limit_seconds - PAUSE_SECONDS:
+            if not self._link_holds():
+                return StepStatus.UNKNOWN
+            return StepStatus.TIMED_OUT if was_late else StepStatus.FAILED
+        if exit_code in (124, 137) and was_late:
             return StepStatus.TIMED_OUT  # what timeout(1) answers
         return None if self._is_whole() else StepStatus.UNKNOWN
 
@@ -226,6 +231,23 @@ class RemoteCommand:
                 return "no word from the host; the command may still run there"
             case _:
                 return ""
+
+
+class _News(threading.Event):
+    """Is set when a command has said much, or all: who takes what it says is not woken for every few bytes."""
+
+    def __init__(self, channel: Channel) -> None:
+        super().__init__()
+        self._channel = channel
+        self._pieces = 0
+
+    def set(self) -> None:
+        """Note that a piece has come (of 32 kB at the most), or the end."""
+        self._pieces += 1
+        channel = self._channel
+        is_over = channel.closed or (channel.eof_received and channel.exit_status_ready())
+        if is_over or self._pieces % PIECES == 0:
+            super().set()
 
 
 def _let_go(_: bytes) -> None:

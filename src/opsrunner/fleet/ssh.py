@@ -10,8 +10,8 @@ from opsrunner.fleet.pool import Pool
 from opsrunner.fleet.session import STREAM_WINDOW_BYTES, RemoteCommand
 from opsrunner.fleet.taker import Take
 from opsrunner.model.fleet import HostAnswer, Stopping
+from opsrunner.model.host import Host
 from opsrunner.model.outcome import StepStatus
-from opsrunner.model.site import Host
 from opsrunner.secrets import Vault
 
 

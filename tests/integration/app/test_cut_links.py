@@ -35,7 +35,7 @@ steps:
       run: |
         parent() {{ ps -o ppid= -p "$1" | tr -d " "; }}
         echo $$ >> "$FOLDER/begun"
-        kill -9 "$(parent "$(parent "$PPID")")"
+        kill -9 "$(parent "$PPID")"
         sleep 30
     id: upgrade
     env: {{FOLDER: {folder}}}

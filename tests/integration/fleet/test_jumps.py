@@ -25,7 +25,7 @@ pytestmark = pytest.mark.needs("sshd", "ssh-keygen")
 MakeFleet = Callable[..., Fleet]
 PinnedHost = Callable[[int], Host]
 Through = Callable[[Host, Host], Host]
-OWN_SSHD = 'ps -o ppid= -p "$(ps -o ppid= -p "$PPID" | tr -d " ")"'
+OWN_SSHD = 'ps -o ppid= -p "$PPID"'
 
 
 def ask(fleet: Fleet, host: Host, command: str, **given: Any) -> HostAnswer:

@@ -29,7 +29,7 @@ pytestmark = pytest.mark.needs("sshd", "ssh-keygen")
 
 MakeFleet = Callable[..., Fleet]
 PinnedHost = Callable[[int], Host]
-OWN_SSHD = 'ps -o ppid= -p "$(ps -o ppid= -p "$PPID" | tr -d " ")"'
+OWN_SSHD = 'ps -o ppid= -p "$PPID"'
 """From a command up: timeout, the script, and above it the sshd of this connection."""
 
 

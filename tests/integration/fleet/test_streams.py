@@ -230,7 +230,7 @@ class TestEveryHost:
 CUT = """
 parent() { ps -o ppid= -p "$1" | tr -d " "; }
 echo $$; BEFORE
-kill -9 "$(parent "$(parent "$PPID")")"  # this shell, timeout, the script, and above it sshd
+kill -9 "$(parent "$PPID")"  # this shell, the script, and above it sshd
 sleep 30"""
 
 

@@ -295,7 +295,7 @@ class TestManyHosts:
         command = """
             parent() { ps -o ppid= -p "$1" | tr -d " "; }
             echo $$; [ "$OPS_HOST" = web2 ] || exit 1; sleep 0.2
-            kill -9 "$(parent "$(parent "$PPID")")"; sleep 30"""
+            kill -9 "$(parent "$PPID")"; sleep 30"""
 
         outcome = work(hosts=["local", "web2"], run=command)
 
