@@ -2,7 +2,7 @@
 # it does it. Both work from a fresh clone.
 SHELL := /bin/bash
 BIN := .venv/bin
-PYTEST_OPTIONS ?= -n 2
+PYTEST_OPTIONS ?= -n 3
 
 LOCKED := -m pip install --quiet --disable-pip-version-check --require-hashes
 EDITABLE := -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable

@@ -20,6 +20,7 @@ from hypothesis import settings
 if TYPE_CHECKING:
     from .databases import DatabaseServer
     from .farm import Farm, Quirks
+    from .front_door import FrontDoor
     from .seaweed import S3Server
 
 SYSTEM_FOLDERS = (
@@ -52,6 +53,15 @@ TOGETHER = {
 """Files whose tests one worker runs, by what they share."""
 BY_FILE = ("tests/unit/", "tests/integration/")
 """Where a file's tests stay together, because they are short."""
+WAITING = (
+    "clock",
+    *(f"tests/acceptance/{name}.py" for name in ("test_serve", "test_no_network", "test_runs_by_hand")),
+    *("tests/browser/test_day.py::test_a_row_of_an_approval", "tests/browser/test_day.py::test_a_live_run"),
+    *(f"tests/acceptance/{folder}/" for folder in ("kills", "disk/daemon")),
+    *(f"tests/integration/{name}" for name in ("fleet/", "sources/test_imap", "sources/test_feeds", "mail/")),
+    *(f"tests/integration/steps/{name}.py" for name in ("test_run_time", "test_escapes", "test_ssh")),
+)
+"""What one worker begins with, because it mostly waits: the others have the processors meanwhile."""
 SiteMaker = Callable[[Mapping[str, str]], Path]
 FarmMaker = Callable[..., "Farm"]
 
@@ -60,14 +70,24 @@ FarmMaker = Callable[..., "Farm"]
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """Give long tests one by one to whichever worker is free, short ones by their files, and those of TOGETHER to one.
 
+    Long ones come first, so that at the end no worker is left alone with one; what is WAITING comes first for one.
+
     pytest-xdist's own groups have no effect with this pytest: it no longer sees the name that they give a test.
     """
     from xdist.scheduler import LoadScopeScheduling  # noqa: PLC0415 - only where tests run side by side
+
+    config.option.loadscopereorder = False  # else those with most tests come first: not those that take longest
 
     class OneByOne(LoadScopeScheduling):  # type: ignore[misc]  # pytest-xdist ships no types
         def _split_scope(self, nodeid: str) -> str:
             file = nodeid.partition("::")[0]
             return TOGETHER.get(file, file if file.startswith(BY_FILE) else nodeid)
+
+        def _assign_work_unit(self, node: Any) -> None:
+            waits = node is self.nodes[0]
+            fitting = (scope for scope in self.workqueue if scope.startswith(WAITING) is waits)
+            self.workqueue.move_to_end(next(fitting, next(iter(self.workqueue))), last=False)
+            super()._assign_work_unit(node)
 
     return OneByOne(config, log)
 
@@ -172,6 +192,15 @@ def is_loopback(host: str) -> bool:
         return ip_address(host.partition("%")[0]).is_loopback
     except ValueError:
         return False
+
+
+@pytest.fixture(scope="session")
+def front_door() -> Iterator[FrontDoor]:
+    """The program, imported once for all that call it."""
+    from .front_door import keeping  # noqa: PLC0415 - few tests call the program
+
+    with keeping() as door:
+        yield door
 
 
 @pytest.fixture(scope="session")

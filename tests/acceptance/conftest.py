@@ -1,4 +1,4 @@
-"""The installed program, run as a person runs it: in a process of its own."""
+"""The installed program, called as a person calls it: in a process of its own (`front_door.py`)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import email
 import email.policy
 import os
 import socket
-import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -16,12 +15,14 @@ import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import Envelope
 
-Answer = subprocess.CompletedProcess[str]
+from ..front_door import Answer, FrontDoor
+
+__all__ = ["Answer"]
 SCRIPT = Path(sys.executable).with_name("opsrunner")
 
 
 @pytest.fixture
-def opsrunner(tmp_path: Path) -> Callable[..., Answer]:
+def opsrunner(tmp_path: Path, front_door: FrontDoor) -> Callable[..., Answer]:
     """Run `opsrunner` with arguments and give back its exit code and what it printed.
 
     `site` becomes the working folder. `env` is added to a plain environment. Nothing is read from stdin.
@@ -30,16 +31,8 @@ def opsrunner(tmp_path: Path) -> Callable[..., Answer]:
     def run(
         *arguments: str, site: Path | None = None, env: Mapping[str, str] | None = None, seconds: float = 60
     ) -> Answer:
-        return subprocess.run(
-            [str(SCRIPT), *arguments],
-            cwd=site or tmp_path,
-            env={**plain_environment(tmp_path), **(env or {})},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=seconds,
-            check=False,
-        )
+        environment = {**plain_environment(tmp_path), **(env or {})}
+        return front_door.call(*arguments, folder=site or tmp_path, environment=environment, seconds=seconds)
 
     return run
 

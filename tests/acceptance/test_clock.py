@@ -20,6 +20,8 @@ from typing import Any
 
 import pytest
 
+from ..front_door import FrontDoor
+
 pytestmark = [pytest.mark.needs("faketime"), pytest.mark.timeout(300)]
 
 SCRIPT = Path(sys.executable).with_name("opsrunner")
@@ -47,7 +49,8 @@ MINUTE = timedelta(minutes=1)
 class Served:
     """A site whose daemon has a clock of its own, `ahead` seconds of ours."""
 
-    def __init__(self, folder: Path, routine: str) -> None:
+    def __init__(self, folder: Path, routine: str, door: FrontDoor) -> None:
+        self._door = door
         self.root, self.offset = folder / "site", folder / "offset"
         for name, text in {"opsrunner.yaml": SITE, "routines/it.yaml": routine}.items():
             path = self.root / name
@@ -100,16 +103,7 @@ class Served:
         return (self.root / "serve.log").read_text(encoding="utf-8")
 
     def ask(self, *arguments: str) -> Any:
-        answer = subprocess.run(
-            [str(SCRIPT), *arguments, "--json"],
-            cwd=self.root,
-            env=self.environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        answer = self._door.call(*arguments, "--json", folder=self.root, environment=self.environment)
         return json.loads(answer.stdout)
 
     def runs(self) -> list[dict[str, Any]]:
@@ -248,7 +242,9 @@ LONG_SCENES: Mapping[str, tuple[str, Scene]] = {
 
 
 @pytest.fixture(scope="module")
-def play(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., dict[str, Future[None]]]]:
+def play(
+    tmp_path_factory: pytest.TempPathFactory, front_door: FrontDoor
+) -> Iterator[Callable[..., dict[str, Future[None]]]]:
     """Play scenes at the same time; each future raises what its scene did."""
     sites: list[Served] = []
     played: dict[int, dict[str, Future[None]]] = {}
@@ -258,7 +254,7 @@ def play(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., dic
         if id(scenes) not in played:
             futures = played[id(scenes)] = {}
             for name, (routine, scene) in scenes.items():
-                sites.append(Served(tmp_path_factory.mktemp("clock"), routine))
+                sites.append(Served(tmp_path_factory.mktemp("clock"), routine, front_door))
                 futures[name] = pool.submit(scene, sites[-1])
         return played[id(scenes)]
 

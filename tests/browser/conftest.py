@@ -16,6 +16,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
+from ..front_door import FrontDoor
+
 SCRIPT = Path(sys.executable).with_name("opsrunner")
 CHROMIUM = "/usr/bin/chromium"
 FLAGS = [
@@ -69,10 +71,11 @@ class Served:
 
     root: Path
     address: str
+    door: FrontDoor
 
     def ask(self, *words: str) -> str:
         """Run a verb and return what it printed."""
-        done = subprocess.run([str(SCRIPT), *words], cwd=self.root, capture_output=True, text=True, check=False)
+        done = self.door.call(*words, folder=self.root, environment=os.environ)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
@@ -109,7 +112,9 @@ def more_hosts() -> str:
 
 
 @pytest.fixture
-def served(tmp_path: Path, more_site: str, more_hosts: str, more_files: dict[str, str]) -> Iterator[Served]:
+def served(
+    tmp_path: Path, more_site: str, more_hosts: str, more_files: dict[str, str], front_door: FrontDoor
+) -> Iterator[Served]:
     """A site with one run whose checklist is open."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -125,7 +130,7 @@ def served(tmp_path: Path, more_site: str, more_hosts: str, more_files: dict[str
         daemon = subprocess.Popen([str(SCRIPT), "serve"], cwd=root, stdout=log, stderr=log, env=dict(os.environ))
         try:
             _until(lambda: "the page is at" in (tmp_path / "log").read_text(), "the page is there")
-            found = Served(root=root, address=f"http://127.0.0.1:{port}")
+            found = Served(root=root, address=f"http://127.0.0.1:{port}", door=front_door)
             found.ask("run", "review", "--as", "boss")
             yield found
         finally:

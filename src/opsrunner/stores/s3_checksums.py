@@ -17,6 +17,7 @@ from typing import Any
 
 from opsrunner.errors import StoreFailed
 from opsrunner.stores.crc32 import crc32_joined
+from opsrunner.stores.s3_body import Body
 
 _MD5 = re.compile(r"[0-9a-f]{32}\Z")
 _MD5_OF_PARTS = re.compile(r"[0-9a-f]{32}-[0-9]+\Z")
@@ -56,16 +57,16 @@ def etag_of(answer: Mapping[str, Any]) -> str:
     return str(answer.get("ETag", "")).strip('"').lower()
 
 
-def compare(answer: Mapping[str, Any], body: bytearray, *, crc32: int, number: int = 1, what: str) -> Sent:
+def compare(answer: Mapping[str, Any], body: Body, *, number: int = 1, what: str) -> Sent:
     """Return what was sent, after the answer was compared with it. Raises StoreFailed where they differ."""
     said, etag = answer.get("ChecksumCRC32"), etag_of(answer)
     if said:
-        _require(said == crc32_text(crc32), "CRC32", what)
-        return Sent(number=number, size_bytes=len(body), crc32=crc32, etag=etag, checked_by="CRC32")
+        _require(said == crc32_text(body.crc32), "CRC32", what)
+        return Sent(number=number, size_bytes=len(body), crc32=body.crc32, etag=etag, checked_by="CRC32")
     if not _MD5.match(etag):
         raise StoreFailed(f"{what}: the store answers neither CRC32 nor MD5, so nothing proves it", permanent=True)
-    _require(etag == hashlib.md5(body, usedforsecurity=False).hexdigest(), "MD5", what)
-    return Sent(number=number, size_bytes=len(body), crc32=crc32, etag=etag, checked_by="MD5")
+    _require(etag == body.md5(), "MD5", what)
+    return Sent(number=number, size_bytes=len(body), crc32=body.crc32, etag=etag, checked_by="MD5")
 
 
 def compare_whole(found: Mapping[str, Any], sent: Whole, *, what: str) -> str:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import zlib
 from concurrent.futures import ALL_COMPLETED, FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from typing import Any
 
 from opsrunner.errors import StoreFailed
 from opsrunner.model.store import Received, S3Store
+from opsrunner.stores.s3_body import Body
 from opsrunner.stores.s3_checksums import Sent, Whole, compare, compare_whole, crc32_text
 from opsrunner.stores.s3_errors import FOREIGN, no_store, told
 
@@ -24,8 +24,7 @@ class S3Upload:
         self._client, self._settings, self._name = client, settings, name
         self._where = {"Bucket": settings.bucket, "Key": key}
         self._size = 0
-        self._buffer, self._filled, self._crc32 = bytearray(), 0, 0
-        self._free: list[bytearray] = []
+        self._body = Body()
         self._upload = ""
         self._parts = 0
         self._flying: set[Future[Sent]] = set()
@@ -39,10 +38,10 @@ class S3Upload:
         left = memoryview(data).cast("B")
         self._size += len(left)
         while left:
-            if self._filled == PART_BYTES:
+            if len(self._body) == PART_BYTES:
                 self._send_part()
-            room = PART_BYTES - self._filled
-            self._fill(left[:room])
+            room = PART_BYTES - len(self._body)
+            self._body.add(left[:room])
             left = left[room:]
 
     def finish(self) -> Received:
@@ -64,43 +63,31 @@ class S3Upload:
             with suppress(*FOREIGN):
                 self._client.abort_multipart_upload(**self._where, UploadId=self._upload)
         self._has_ended = True
-        self._buffer, self._free = bytearray(), []
-
-    def _fill(self, data: memoryview) -> None:
-        """Append to the buffer; one that has held a part before keeps its memory, and is written over."""
-        self._crc32 = zlib.crc32(data, self._crc32)  # of what was handed to us: it guards the buffer, too
-        end = self._filled + len(data)
-        if self._filled == len(self._buffer):
-            self._buffer += data
-        else:
-            with memoryview(self._buffer) as whole:
-                whole[self._filled : end] = data
-        self._filled = end
+        self._body = Body()
 
     def _require_open(self) -> None:
         if self._has_ended:
             raise StoreFailed(f"{self._name}: this upload has ended", permanent=True)
 
     def _put(self) -> None:
+        body = self._body
         with told(self._settings, name=self._name, doing="write"):
-            answer = self._client.put_object(**self._where, Body=self._buffer, ChecksumCRC32=crc32_text(self._crc32))
+            answer = self._client.put_object(**self._where, Body=body, ChecksumCRC32=crc32_text(body.crc32))
         try:
-            self._sent = [compare(answer, self._buffer, crc32=self._crc32, what=self._name)]
+            self._sent = [compare(answer, body, what=self._name)]
         except StoreFailed:
             self._take_away()
             raise
 
     def _send_part(self) -> None:
-        """Send what is in the buffer as a part, when there is room for one more."""
+        """Send what was collected as a part, when there is room for one more."""
         if self._pool is None:
             self._pool = self._begin_parts()
         if len(self._flying) >= PARTS_AT_ONCE:
             self._land(FIRST_COMPLETED)
-        body, crc32 = self._buffer, self._crc32
-        del body[self._filled :]
-        self._buffer, self._filled, self._crc32 = self._free.pop() if self._free else bytearray(), 0, 0
+        body, self._body = self._body, Body()
         self._parts += 1
-        self._flying.add(self._pool.submit(self._upload_part, self._parts, body, crc32))
+        self._flying.add(self._pool.submit(self._upload_part, self._parts, body))
 
     def _begin_parts(self) -> ThreadPoolExecutor:
         with told(self._settings, name=self._name, doing="write"):
@@ -110,14 +97,12 @@ class S3Upload:
         self._upload = str(answer["UploadId"])
         return ThreadPoolExecutor(PARTS_AT_ONCE, thread_name_prefix="s3-part")
 
-    def _upload_part(self, number: int, body: bytearray, crc32: int) -> Sent:
+    def _upload_part(self, number: int, body: Body) -> Sent:
         with told(self._settings, name=self._name, doing="write"):
             answer = self._client.upload_part(
-                **self._where, UploadId=self._upload, PartNumber=number, Body=body, ChecksumCRC32=crc32_text(crc32)
+                **self._where, UploadId=self._upload, PartNumber=number, Body=body, ChecksumCRC32=crc32_text(body.crc32)
             )
-        sent = compare(answer, body, crc32=crc32, number=number, what=f"{self._name}, part {number}")
-        self._free.append(body)
-        return sent
+        return compare(answer, body, number=number, what=f"{self._name}, part {number}")
 
     def _land(self, when: str) -> None:
         """Wait for parts under way. Raises StoreFailed of one that did not arrive."""
@@ -125,7 +110,7 @@ class S3Upload:
         self._sent += [part.result() for part in done]
 
     def _end_parts(self) -> None:
-        if self._filled:
+        if len(self._body):
             self._send_part()
         self._land(ALL_COMPLETED)
         self._sent.sort(key=lambda part: part.number)

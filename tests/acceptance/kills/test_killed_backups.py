@@ -121,8 +121,9 @@ class Killing:
         self.site, self.side, self._dice, self._opsrunner = site, side, dice, opsrunner
         self.left: Counter[str] = Counter()
         began = time.monotonic()
-        self.let_be()
+        assert self._begin().wait(timeout=60) == 0
         self._life_seconds = time.monotonic() - began
+        self.let_be()
 
     def let_be(self) -> None:
         """Make a copy. Nothing that is under way is left after it, and what is old and no copy is gone."""
@@ -136,14 +137,7 @@ class Killing:
     def kill(self, when: str) -> None:
         """Begin to make a copy, and end that: `anywhere`, or once the store has something `under way` or `named`."""
         names, under_way = set(self.side.names()), self.side.under_way()
-        running = subprocess.Popen(
-            [str(SCRIPT), "run", "nightly", "--as", "boss"],
-            cwd=self.site,
-            env=plain_environment(self.site) | KEYS,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
+        running = self._begin()
         give_up_at = time.monotonic() + 2 * self._life_seconds
         if when == "anywhere":
             time.sleep(self._dice.uniform(0, self._life_seconds))
@@ -156,6 +150,16 @@ class Killing:
         os.killpg(running.pid, signal.SIGKILL)
         running.wait()
         self._count(names, under_way)
+
+    def _begin(self) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            [str(SCRIPT), "run", "nightly", "--as", "boss"],
+            cwd=self.site,
+            env=plain_environment(self.site) | KEYS,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
 
     def require_nothing_half(self) -> None:
         """Whatever has a manifest is what that says, and whatever has none is whole all the same."""

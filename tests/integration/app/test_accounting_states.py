@@ -843,7 +843,7 @@ def play(examples: int, steps: int) -> None:
 
 
 def test_every_due_time_is_accounted_for_once_whatever_happens() -> None:
-    play(examples=40, steps=25)
+    play(examples=25, steps=25)
 
 
 @pytest.mark.soak

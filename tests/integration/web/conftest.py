@@ -6,17 +6,21 @@ import re
 import socket
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
+from jinja2 import BytecodeCache, Environment
+from jinja2.bccache import Bucket
 from starlette.testclient import TestClient
 
 from opsrunner.app import App, open_app
 from opsrunner.ledger.runs import NewRun
 from opsrunner.model.run import Run, RunStatus, Trigger
 from opsrunner.model.task import NewTask, Task, TaskKind
+from opsrunner.templates import own_pages
 from opsrunner.testing import FakeClock
 from opsrunner.web.application import Web
 
@@ -63,6 +67,27 @@ def app(tmp_path: Path, clock: FakeClock) -> Iterator[App]:
 def web(app: App) -> Web:
     """The page's application, in one piece for all browsers."""
     return Web(app)
+
+
+class KeptTemplates(BytecodeCache):
+    """Templates as they were compiled first: half of a test's time, where each has a page of its own."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, bytes] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        if bucket.key in self._kept:
+            bucket.bytecode_from_string(self._kept[bucket.key])  # unless its source is another one now
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        self._kept[bucket.key] = bucket.bytecode_to_string()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _kept_templates() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(own_pages, "Environment", partial(Environment, bytecode_cache=KeptTemplates()))
+        yield
 
 
 class Browser:

@@ -223,7 +223,8 @@ def test_at_every_moment_a_stretch_says_what_the_holder_is(
     assert found[-1].until is None
     assert all((one.person, one.why) != (other.person, other.why) for one, other in pairwise(found))
     edges = [one.from_ for one in found]
-    for at in [*edges, *(START + share * (until - START) for share in moments)]:
+    last = until - timedelta(microseconds=1)
+    for at in [*edges, *(min(START + share * (until - START), last) for share in moments)]:
         said = next(one for one in reversed(found) if one.from_ <= at)
         held = holder("duty", at=at, site=of, absences=absences)
         assert (said.person, said.why) == (held.person, held.why)
