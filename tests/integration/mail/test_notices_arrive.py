@@ -20,8 +20,8 @@ from opsrunner.model.task import Evidence, TaskStatus
 from opsrunner.testing import FakeClock
 
 from ...mail_house import NEEDS, MailHouse, wait_for
+from ..app.announced import BEGIN, RESELLERS, START, WINDOWS, Scene, invite_of, text_of
 from ..app.conftest import House, reopened
-from ..app.test_announcer import BEGIN, RESELLERS, START, WINDOWS, Scene, invite_of, text_of
 from ..app.test_notices import HTML, TEXT
 from .conftest import PASSWORD
 
