@@ -199,7 +199,9 @@ class Filling:
         self._put("tblticketreplies", replies)
 
     def _mails(self) -> None:
-        users = {row["domain"]: row["username"] for row in self.tables["accounts"]}
+        origins = {row["service"]: row["username"] for row in self.tables["origins"]}
+        users = {row["domain"]: origins[row["service"]] for row in self.tables["services"]}
+        users |= {row["domain"]: row["username"] for row in self.tables["accounts"]}
         self._put(
             "tblemails",
             (
@@ -256,10 +258,10 @@ def letter(subject: str, users: Mapping[str, str]) -> dict[str, str]:
     """Return a mail as WHMCS's own templates have it: what it is about stands in the text alone."""
     words = subject.split()
     if subject.startswith("Welcome: "):
-        text = f"<p>Domain: {words[1]}<br />Username: {users.get(words[1], 'gone')}<br /></p>"
+        text = f"<p>Domain: {words[1]}<br />Username: {users[words[1]]}<br /></p>"
         return {"subject": "New Account Information", "message": text}
     if subject.startswith("Your domain "):
-        text = f"<ul><li>{words[2]} - {words[5]}</li></ul>"
+        text = f"<ul><li>{words[2].upper()} - {words[5]}</li></ul>"  # as it is written in tbldomains
         return {"subject": "Upcoming Domain Renewal Notice", "message": text}
     return {"subject": as_html(subject), "message": "<p>Log in to read it.</p>"}
 

@@ -55,7 +55,8 @@ def test_every_routine_runs_and_its_people_get_their_tasks(opsrunner: Callable[.
     assert len(by_routine["daily-round"]) >= 10
     assert len(by_routine["weekly-review"]) >= 10
     assert {task["key"] for task in by_routine["order-intake"]} == orders_that_wait(site)
-    for name in ("renewals", "support-queue", "overnight-orders", "community", "disputes", "feedback", "abuse"):
+    finders = ("renewals", "support-queue", "overnight-orders", "community", "disputes", "feedback", "abuse")
+    for name in (*finders, "long-problems", "bounces"):
         assert by_routine[name], f"{name} finds nothing in the sample company"
     assert all(task["person"] or task["role"] for task in tasks)
     windows = json.loads(opsrunner("maintenance", "list", "--state", "var/try", "--json", site=site).stdout)

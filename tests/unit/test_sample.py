@@ -59,7 +59,7 @@ def as_texts(now: datetime) -> dict[str, list[Row]]:
     services = services_of(company, orders)
     domains = domains_of(services)
     invoices = invoices_of(company, orders=orders, services=services, domains=domains)
-    tickets = tickets_of(company)
+    tickets, feedback = tickets_of(company), feedback_rows(company)
     tables: dict[str, list[dict[str, object]]] = {
         "customers": customer_rows(company),
         "orders": order_rows(orders),
@@ -69,8 +69,10 @@ def as_texts(now: datetime) -> dict[str, list[Row]]:
         "invoices": invoice_rows(company, invoices),
         "payments": payment_rows(company, payments_of(company, invoices)),
         "tickets": ticket_rows(company, tickets),
-        "mail_log": mail_rows(company, orders=orders, domains=domains, invoices=invoices, tickets=tickets),
-        "feedback": feedback_rows(company),
+        "mail_log": mail_rows(
+            company, orders=orders, domains=domains, invoices=invoices, tickets=tickets, feedback=feedback
+        ),
+        "feedback": feedback,
         "abuse": abuse_rows(company, services),
         "disputes": dispute_rows(company, invoices),
         "licences": licence_rows(company),

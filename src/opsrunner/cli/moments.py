@@ -8,7 +8,9 @@ from typing import Literal
 from zoneinfo import ZoneInfo
 
 from opsrunner.errors import UsageError
+from opsrunner.mail.headers import clean_line
 from opsrunner.schedules.parsing import parse_clock, parse_offset
+from opsrunner.schedules.zones import FIRST_YEAR, LAST_YEAR
 
 Edge = Literal["start", "end"]
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -23,17 +25,13 @@ def parse_moment(text: str, *, now: datetime, zone: ZoneInfo, edge: Edge = "star
     A day without a time means its first moment, or with `edge` "end" the end of that day. Raises
     UsageError with the forms that are known.
     """
-    words = text.strip().lower()
     try:
-        if words == "now":
-            return now
-        if words[:1] in ("+", "-"):
-            return now + timedelta(seconds=parse_offset(words))
-        if len(words) > 10 and _ISO_DATE.match(words):
-            return _parse_iso(text.strip(), zone)
-        return _on_the_wall_clock(words, now.astimezone(zone), edge)
+        moment = _moment(text.strip(), now=now, zone=zone, edge=edge)
     except (ValueError, OverflowError) as exc:
-        raise UsageError(f"'{text}' is not a moment; {ADVICE}") from exc
+        raise UsageError(f"'{clean_line(text)}' is not a moment; {ADVICE}") from exc
+    if not FIRST_YEAR <= moment.year < LAST_YEAR:
+        raise UsageError(f"'{clean_line(text)}': the year {moment.year} is out of reach; {ADVICE}")
+    return moment
 
 
 def parse_day(text: str, *, today: date) -> date:
@@ -45,6 +43,17 @@ def parse_day(text: str, *, today: date) -> date:
         return _day(text.strip().lower(), today)
     except (ValueError, OverflowError) as exc:
         raise UsageError(f"'{text}' is not a day; write it like 2026-12-03, today, tomorrow or fri") from exc
+
+
+def _moment(text: str, *, now: datetime, zone: ZoneInfo, edge: Edge) -> datetime:
+    words = text.lower()
+    if words == "now":
+        return now
+    if words[:1] in ("+", "-"):
+        return now + timedelta(seconds=parse_offset(words))
+    if len(words) > 10 and _ISO_DATE.match(words):
+        return _parse_iso(text, zone)
+    return _on_the_wall_clock(words, now.astimezone(zone), edge)
 
 
 def _parse_iso(text: str, zone: ZoneInfo) -> datetime:

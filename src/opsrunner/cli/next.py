@@ -14,6 +14,7 @@ import click
 from opsrunner.cli.options import json_option, site_options, verb
 from opsrunner.cli.session import Session
 from opsrunner.errors import UsageError
+from opsrunner.schedules.zones import FIRST_YEAR, LAST_YEAR
 
 if TYPE_CHECKING:
     from opsrunner.engine.in_force import SiteInForce
@@ -146,9 +147,12 @@ def _after(text: str | None, *, now: datetime, zone: ZoneInfo) -> datetime:
         return now
     try:
         moment = datetime.fromisoformat(text.strip())
-        return moment.replace(tzinfo=moment.tzinfo or zone).astimezone(UTC)
+        found = moment.replace(tzinfo=moment.tzinfo or zone).astimezone(UTC)
     except (ValueError, OverflowError) as exc:
         raise UsageError(f"--after '{text}' is not a moment; write it like 2026-12-24T08:00") from exc
+    if not FIRST_YEAR <= found.year < LAST_YEAR:
+        raise UsageError(f"--after: the year {found.year} is out of reach")
+    return found
 
 
 def _zone_of(rules: Sequence[object], default: str) -> str:

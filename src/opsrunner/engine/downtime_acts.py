@@ -115,7 +115,7 @@ class DowntimeActs:
         line, began = clean_line(title, length=TITLE_LENGTH), since or by.at
         if not line:
             raise UsageError('say in a few words what is wrong, as customers would: --title "Mail on web5 is slow"')
-        if not hosts:
+        if not hosts or any(not clean_line(host) for host in hosts):
             raise UsageError("name the hosts that it is about")
         if not by.at - OLDEST_INCIDENT <= began <= by.at:
             raise UsageError(f"--since must lie in the past, by {OLDEST_INCIDENT.days} days at most")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from opsrunner.sample.billing import Invoice
@@ -16,6 +16,7 @@ REMINDED_DAYS = (30, 14, 7, 1)
 FORGOTTEN_DAYS = 30
 """Of every ninth day's domains this reminder never goes: there is always one that should have gone."""
 OVERDUE_DAYS = 3
+UNHAPPY = 6
 
 
 def mail_rows(
@@ -25,10 +26,17 @@ def mail_rows(
     domains: Sequence[Domain],
     invoices: Sequence[Invoice],
     tickets: Sequence[Ticket],
+    feedback: Sequence[Mapping[str, object]],
 ) -> list[dict[str, object]]:
-    """Return the rows of `mail_log.csv`, oldest first."""
+    """Return the rows of `mail_log.csv`, oldest first; `feedback` are the rows of that table."""
     since = company.now - timedelta(days=DAYS_BACK)
-    mails = (*_welcomes(orders), *_reminders(domains, company), *_bills(invoices), *_follow_ups(tickets))
+    mails = (
+        *_welcomes(orders),
+        *_reminders(domains, company),
+        *_bills(invoices),
+        *_follow_ups(tickets),
+        *_words_on_feedback(feedback, company),
+    )
     sent = sorted((mail for mail in mails if since <= mail[0] < company.now), key=lambda mail: (mail[0], mail[1]))
     return [
         {
@@ -85,3 +93,13 @@ def _follow_ups(tickets: Sequence[Ticket]) -> Iterator[_Mail]:
             continue
         asked_at = ticket.closed_at + timedelta(days=1)
         yield asked_at, f"F-{ticket.number}", ticket.customer, f"Ticket {ticket.number}: is it solved?"
+
+
+def _words_on_feedback(feedback: Sequence[Mapping[str, object]], company: Company) -> Iterator[_Mail]:
+    """Yield the words on what was done about a complaint; every other one is handled without any."""
+    customers = {customer.number: customer for customer in company.customers}
+    for row in feedback:
+        is_forgotten = datetime.fromisoformat(str(row["given_at"])).toordinal() % 2
+        if row["handled_at"] and int(str(row["score"])) <= UNHAPPY and not is_forgotten:
+            said_at = datetime.fromisoformat(str(row["handled_at"]))
+            yield said_at, f"C-{row['feedback']}", customers[str(row["customer"])], "What you told us, and what we did"

@@ -26,6 +26,7 @@ from opsrunner.engine.desk import RoutineNames
 from opsrunner.errors import OpsrunnerError, Refused, StateError, UsageError
 from opsrunner.model.person import Person
 from opsrunner.model.session import Session
+from opsrunner.schedules.zones import FIRST_YEAR, LAST_YEAR
 from opsrunner.templates.own_pages import OwnPages
 from opsrunner.web.checkups import Checkups
 from opsrunner.web.guard import Place
@@ -239,10 +240,13 @@ def local_path(text: str) -> str:
 def local_moment(text: str, zone: ZoneInfo) -> datetime:
     """Return what a field for date and time says, on the site's clock. Raises UsageError."""
     try:
-        moment = datetime.fromisoformat(text)
-        return (moment.replace(tzinfo=zone) if moment.tzinfo is None else moment).astimezone(UTC)
+        named = datetime.fromisoformat(text)
+        moment = (named.replace(tzinfo=zone) if named.tzinfo is None else named).astimezone(UTC)
     except (ValueError, OverflowError) as exc:
         raise UsageError(f"'{text[:40]}' is no date and time") from exc
+    if not FIRST_YEAR <= moment.year < LAST_YEAR:
+        raise UsageError(f"the year {moment.year} is out of reach")
+    return moment
 
 
 def local_day(text: str) -> date:

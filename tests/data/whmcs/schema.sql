@@ -195,15 +195,16 @@ insert into tblticketreplies values
   (4, 1, 1, '2026-11-20 11:00:00', ''),
   (5, 2, 0, '2026-11-20 10:20:00', 'Jonas Lie');
 insert into tblemails values
-  (1, 1, 'Domain renewal: obrien.example &amp; more', 'Renew obrien.example', '2026-11-01 06:00:00', 'post@obrien.example', 0, 0),
+  (1, 1, 'Domain renewal: obrien.example &amp; more', 'Renew OBrien.example', '2026-11-01 06:00:00', 'post@obrien.example', 0, 0),
   (2, 2, 'Invoice 2', 'Server M', '2026-11-01 06:00:05', '', 0, 0),
   (3, 2, 'Waits', 'ordered.example', '2026-11-01 06:00:06', 'jm@example.org', 1, 0),
   (4, 2, 'Failed', 'ordered.example', '2026-11-01 06:00:07', 'jm@example.org', 0, 1),
   (5, 9, 'To nobody known', '', '2026-11-01 06:00:08', null, 0, 0),
   (6, 0, 'Without a moment', '', null, 'x@example.org', 0, 0),
-  (7, 1, 'Invoice Payment Confirmation', 'Webhotell - obrien.example. Mail to obrien@obrien.example', '2026-11-10 09:30:01', 'post@obrien.example', 0, 0),
-  (8, 1, 'New Account Information', '<p>Domain: obrien.example<br />User: obrien<br />', '2026-11-10 10:00:00', 'post@obrien.example', 0, 0),
-  (9, 2, 'Upcoming Domain Renewal Notice', '<li>late.example - 3 days</li><li>my-unknown.example</li>', '2026-11-11 06:00:00', '', 0, 0);
+  (7, 1, 'Invoice Payment Confirmation', 'Webhotell - OBrien.example. Mail to obrien@obrien.example', '2026-11-10 09:30:01', 'post@obrien.example', 0, 0),
+  (8, 1, 'New Account Information', '<p>Domain: OBrien.example<br />User: obrien<br />', '2026-11-10 10:00:00', 'post@obrien.example', 0, 0),
+  (9, 2, 'Upcoming Domain Renewal Notice', '<li>late.example - 3 days</li><li>my-unknown.example</li>', '2026-11-11 06:00:00', '', 0, 0),
+  (10, 1, 'Older than the rest', 'OBrien.example', '2026-05-15 05:59:59', 'post@obrien.example', 0, 0);
 insert into tblcredit values
   (1, 1, 1, '2026-11-03', ' Reward', 250.00, 0),
   (2, 1, 0, '2026-11-10', 'Credit Applied to Invoice #1', -250.00, 1),

@@ -15,6 +15,7 @@ from icalendar import Calendar
 
 from opsrunner.engine.downtime_acts import By
 from opsrunner.engine.downtimes import downtimes_between, open_incident, time_of_window
+from opsrunner.errors import UsageError
 from opsrunner.model.notice import Suppression
 from opsrunner.model.task import Evidence, Task, TaskStatus
 from opsrunner.testing import FakeClock
@@ -645,6 +646,13 @@ def test_an_incident_that_is_opened_twice_is_one_until_it_ends(scene: Callable[.
     again = incident(site)
 
     assert len({first.id, elsewhere.id, again.id}) == 3
+
+
+@pytest.mark.parametrize("hosts", [[], [""], ["web1", " \n"]])
+def test_an_incident_is_about_hosts_that_have_a_name(scene: Callable[..., Scene], hosts: list[str]) -> None:
+    site = scene()
+    with pytest.raises(UsageError, match="name the hosts"):
+        site.app.downtime_acts.open_incident(hosts, title="Mail is lost", by=site.by)
 
 
 def test_without_a_file_nothing_is_looked_at(scene: Callable[..., Scene]) -> None:

@@ -481,3 +481,12 @@ def test_each_new_account_is_looked_at_in_the_morning_and_its_slips_are_said(com
     made.tick(done, choice="right")
     made.site.at("2026-11-24T07:15:01")
     assert done.key not in made.keys("review")
+
+
+def test_accounts_made_while_nothing_ran_are_looked_at_when_it_does(company: Callable[..., Company]) -> None:
+    made = company("overnight-orders", "2026-11-23T07:15:01")
+    (first, *_) = made.rows("accounts")
+    for day in (24, 30):
+        made.add("accounts", **first | {"username": f"new{day}", "created_at": f"2026-11-{day}T01:00:00Z"})
+    made.site.at("2026-12-03T07:15:01")  # nine days without a look
+    assert {"new24", "new30"} <= made.keys("review")

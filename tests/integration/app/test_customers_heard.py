@@ -115,6 +115,37 @@ def test_kind_words_of_days_on_which_nothing_ran_are_not_lost(company: Callable[
     assert all("Kari" not in one.how for one in made.tasks("thanks")), "told once"
 
 
+def test_who_complained_hears_what_was_done_or_somebody_is_asked_to_say_it(company: Callable[..., Company]) -> None:
+    made = company("feedback", "2026-11-27T08:00:01")
+    mailed = {row["to"] for row in made.rows("mail_log") if "what we did" in row["subject"]}
+    rows = [
+        row for row in made.rows("feedback") if int(row["score"]) <= 6 and row["handled_at"] >= "2026-11-20T08:00:01"
+    ]
+    answered = {row["email"]: row["last_staff_at"] for row in made.rows("tickets") if row["last_staff_at"]}
+    silent = {
+        row["feedback"]: row
+        for row in rows
+        if row["email"] not in mailed and answered.get(row["email"], "") < row["given_at"]
+    }
+    assert mailed, "some were told"
+    assert made.keys("say") == set(silent)
+    assert silent, "somebody is always forgotten"
+
+    key, row = next(iter(silent.items()))
+    (task,) = [one for one in made.tasks("say") if one.key == key]
+    made.add(
+        "mail_log",
+        mail="M1",
+        customer=row["customer"],
+        to=row["email"],
+        subject="What you told us, and what we did",
+        sent_at="2026-11-27T09:00:00Z",
+    )
+    made.site.at("2026-12-13T08:00:01")  # long after the week in which it was new
+    assert made.task(task.id).closed_by == "check"
+    assert silent.keys() - {key} <= made.keys("say"), "nothing is done because it is long ago"
+
+
 def test_who_waits_long_without_a_word_is_on_the_list_until_somebody_has_written(
     company: Callable[..., Company],
 ) -> None:

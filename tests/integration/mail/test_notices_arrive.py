@@ -159,7 +159,8 @@ def test_a_windows_calendar_file_arrives_whole_is_moved_and_is_taken_out(
     open_house: Callable[..., House], post: Post
 ) -> None:
     """C19 C22 C26: and what customers and their services are called does nothing on the way."""
-    site = Scene(open_house({"maintenance.yaml": WINDOWS, "routines/bounces.yaml": BOUNCES}))
+    other = 'name: Other\naccountable: owner\nsteps: [{run: ["true"]}]\n'
+    site = Scene(open_house({"maintenance.yaml": WINDOWS, "routines/other.yaml": other}))
     site.at("2026-11-23T02:00:00")
     site.approve()
     site.at("2026-11-24T01:00:05")

@@ -51,6 +51,19 @@ def test_it_refuses_what_is_no_moment_and_says_how_to_write_one(text: str) -> No
         parse_moment(text, now=NOW, zone=OSLO)
 
 
+@pytest.mark.parametrize("text", ["9999-12-31 23:00", "9999-12-30", "9000-01-02", "0002-01-01", "9998-01-01T00:00Z"])
+def test_a_year_that_no_schedule_knows_is_out_of_reach(text: str) -> None:
+    with pytest.raises(UsageError, match="is out of reach") as refused:
+        parse_moment(text, now=NOW, zone=OSLO)
+    assert refused.value.message.isprintable()
+
+
+def test_what_was_typed_is_told_on_one_line() -> None:
+    with pytest.raises(UsageError) as refused:
+        parse_moment("soon\nFINE\x1b[2J", now=NOW, zone=OSLO)
+    assert refused.value.message.isprintable()
+
+
 def test_it_reads_a_day() -> None:
     assert parse_day("yesterday", today=date(2026, 3, 1)) == date(2026, 2, 28)
     with pytest.raises(UsageError, match="is not a day"):

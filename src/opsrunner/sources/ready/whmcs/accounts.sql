@@ -5,7 +5,7 @@
 -- entities: customer, ordered_plan, plan
 -- customer is what the customer is called, as in the sample. WHMCS does not keep when an account was created: the
 -- welcome letter stands for it, or else the payment, the order, the date of registration. The welcome letter is the
--- first mail to the customer since the order that holds the account's user name, whatever its subject is.
+-- first mail to the customer within 60 days of the order that holds the account's user name, whatever its subject is.
 -- ordered_plan is plan: WHMCS knows the product, and only the panel what it really made of it. A limit of 0 is none.
 SELECT
   a.username AS username,
@@ -35,7 +35,9 @@ FROM (
       AS created_by,
     (SELECT MIN(e.date) FROM tblemails AS e
       WHERE e.userid = h.userid AND e.pending = 0 AND e.failed = 0 AND e.date >= COALESCE(o.date, h.regdate)
-        AND CASE WHEN h.username REGEXP '^[A-Za-z0-9_-]{3,}$'
+        AND e.date < COALESCE(o.date, h.regdate) + INTERVAL 60 DAY
+        AND CASE WHEN LOCATE(CAST(h.username AS BINARY), CAST(e.message AS BINARY)) = 0 THEN 0
+          WHEN h.username REGEXP '^[A-Za-z0-9_-]{3,}$'
           THEN e.message REGEXP CONCAT('(^|[^A-Za-z0-9.@_-])', h.username, '($|[^A-Za-z0-9.@_-])') ELSE 0 END)
       AS welcome_sent_at,
     h.diskusage AS disk_mb,
