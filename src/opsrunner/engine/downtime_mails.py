@@ -237,6 +237,8 @@ class DowntimeMails:
 
     def _context(self, message: Message, person: Row, row: Downtime, said: str) -> Mapping[str, Any]:
         was = span_said(message.was_at, None, zone=self._zone) if message.was_at else ""
+        if message.change == CANCELLED:  # the time that they have heard, also where it was moved since without a word
+            row = replace(row, begins_at=message.occasion.at, ends_at=message.occasion.until)
         return {
             "site": {"name": self._site.name, "timezone": self._site.timezone},
             "row": person,

@@ -194,6 +194,25 @@ def test_a_cancelled_window_is_told_to_those_who_had_heard_and_to_nobody_else(sc
     assert site.at("2026-12-01T01:00:05") == 0
 
 
+def test_a_cancellation_names_the_time_that_was_heard_of_also_where_it_was_moved_since(
+    scene: Callable[..., Scene],
+) -> None:
+    site = scene()
+    site.at("2026-11-23T02:00:00")
+    site.approve()
+    site.at("2026-11-24T01:00:05")
+    site.house.clock.move(minutes=5)
+    site.act("move", begins_at=BEGIN + timedelta(days=2), ends_at=None, reason="")
+    site.act("cancel", reason="")
+    assert site.look() == 3
+
+    text = text_of(site.mails()[-1])
+    assert "the maintenance of Tuesday 1 December 2026, 02:00 to 04:00 (CET) does not take place" in " ".join(
+        text.split()
+    )
+    assert "3 December" not in text
+
+
 def test_a_window_that_nobody_had_heard_of_is_moved_and_cancelled_in_silence(scene: Callable[..., Scene]) -> None:
     site = scene()
     site.at("2026-11-23T02:00:00")
