@@ -50,11 +50,12 @@ class Report:
     def problems(self) -> tuple[Problem, ...]:
         """Return everything noted, in the order of the file."""
         found: list[Problem] = []
-        said: set[tuple[int, int, str]] = set()
-        for problem in map(self._problem, self._mistakes.values()):
-            place = (problem.line, problem.column, problem.message)
-            if place not in said:  # what an anchor holds is read at each place that names it
-                said.add(place)
+        said: set[tuple[int, int, Path, str]] = set()
+        for mistake in self._mistakes.values():
+            problem = self._problem(mistake)
+            about = (problem.line, problem.column, mistake.path[-1:], problem.message)
+            if about not in said:  # what an anchor holds is read at each place that names it
+                said.add(about)
                 found.append(problem)
         found.sort(key=lambda problem: (problem.line, problem.column))
         if self._has_more:
