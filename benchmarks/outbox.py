@@ -63,6 +63,7 @@ def figures() -> Iterator[Figure]:
             unit="/s",
             theirs=statistics.median(ready),
             peer=f"{peer}, only sends",
+            least=LEAST,
         )
 
 
