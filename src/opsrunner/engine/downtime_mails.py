@@ -13,6 +13,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from opsrunner.engine.affected import recipients
+from opsrunner.engine.downtime_ladders import rungs_afterwards, rungs_ahead, sends_posts
 from opsrunner.engine.downtime_words import span_said, view_of
 from opsrunner.ledger.books import Books
 from opsrunner.ledger.notices import NoticeBatch
@@ -21,7 +22,7 @@ from opsrunner.mail.headers import clean_line, parse_address
 from opsrunner.mail.styles import inline_styles
 from opsrunner.model.downtime import Downtime, Post
 from opsrunner.model.mail import Attachment, NewMail
-from opsrunner.model.notice import CANCELLED, MAIL, Ladder, Occasion, Recipient, Rung
+from opsrunner.model.notice import CANCELLED, Ladder, Occasion, Recipient, Rung
 from opsrunner.model.outcome import Row
 from opsrunner.model.site import Site
 from opsrunner.notices.batch import OVER
@@ -73,7 +74,7 @@ class DowntimeMails:
 
     def moments(self, telling: Telling) -> tuple[RungMoment, ...]:
         """Return when the rungs before and at the beginning are due."""
-        rules = self.rules(telling, _ahead(telling.ladder))
+        rules = self.rules(telling, rungs_ahead(telling.ladder))
         return moments_of(rules, at=telling.row.begins_at, until=telling.row.ends_at, now=self._now)
 
     def ahead(self, telling: Telling) -> Word:
@@ -81,16 +82,16 @@ class DowntimeMails:
         row = telling.row
         people = recipients(row.people, struck=row.struck)
         occasion = Occasion(notice=row.notice, key=str(row.id), at=row.begins_at, until=row.ends_at, recipients=people)
-        return Word(telling=telling, ladder=_ahead(telling.ladder), occasion=occasion)
+        return Word(telling=telling, ladder=rungs_ahead(telling.ladder), occasion=occasion)
 
     def afterwards(self, telling: Telling, *, ended_at: datetime, heard: Sequence[Recipient]) -> Word:
         """Return what those who `heard` are told of its end; where it is the first word, all who may be told."""
         row, people = telling.row, tuple(heard)
-        if not _ahead(telling.ladder).rungs:
+        if not rungs_ahead(telling.ladder).rungs:
             is_allowed = row.is_incident or row.approved_at is not None
             people = recipients(row.people, struck=row.struck) if is_allowed else ()
         occasion = Occasion(notice=row.notice, key=f"{row.id}{_END}", at=ended_at, recipients=people)
-        return Word(telling=telling, ladder=_afterwards(telling.ladder), occasion=occasion)
+        return Word(telling=telling, ladder=rungs_afterwards(telling.ladder), occasion=occasion)
 
     def posted(self, telling: Telling, posts: Sequence[Post], *, heard: Sequence[Recipient]) -> list[Word]:
         """Return what was said, as those who `heard` are told it: nothing where the ladder sends no posts."""
@@ -269,31 +270,6 @@ class DowntimeMails:
             is_cancelled=is_cancelled,
         )
         return calendar_file(appointment, name=ICS_NAME)
-
-
-def sends_posts(ladder: Ladder) -> bool:
-    """Tell whether what is posted goes by mail."""
-    return any(rung.every_seconds and rung.via == MAIL for rung in ladder.rungs)
-
-
-def _ahead(ladder: Ladder) -> Ladder:
-    """Return the mails that go by the clock: before and at the beginning."""
-    return Ladder(
-        rungs=tuple(
-            rung for rung in ladder.rungs if rung.via == MAIL and rung.anchor == "at" and not rung.every_seconds
-        )
-    )
-
-
-def _afterwards(ladder: Ladder) -> Ladder:
-    """Return the mails that go when it has really ended, counted from then."""
-    return Ladder(
-        rungs=tuple(
-            replace(rung, anchor="at")
-            for rung in ladder.rungs
-            if rung.via == MAIL and rung.anchor == "until" and not rung.is_before
-        )
-    )
 
 
 def _nobody(address: str, name: str) -> Row:

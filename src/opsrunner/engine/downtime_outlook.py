@@ -14,7 +14,8 @@ from zoneinfo import ZoneInfo
 
 from opsrunner.engine.affected import Affected, why_unknown
 from opsrunner.engine.approving import Approving, Given
-from opsrunner.engine.downtime_mails import DowntimeMails, Telling, Word, sends_posts
+from opsrunner.engine.downtime_ladders import sends_posts
+from opsrunner.engine.downtime_mails import DowntimeMails, Telling, Word
 from opsrunner.engine.downtime_rules import rules_of
 from opsrunner.engine.downtime_tasks import DowntimeTasks
 from opsrunner.engine.downtime_words import span_short
