@@ -70,6 +70,7 @@ class RemoteCommand:
         self._out = Beginning(self._take_output)
         self._err = Beginning(self._stderr.add)
         self._news = threading.Event() if self._streams else _News(channel)
+        self._has_lost = False
         self._started = clock.monotonic()
         self._last_heard = self._started
 
@@ -172,7 +173,11 @@ class RemoteCommand:
         channel = self._channel
         heard = False
         if channel.recv_ready():
-            self._out.add(channel.recv(STREAM_BYTES if self._streams else CHUNK_BYTES))
+            try:
+                piece = channel.recv(STREAM_BYTES if self._streams else CHUNK_BYTES)
+            except (SSHException, EOFError, OSError):  # it took the piece, and the host can be told of no room for more
+                piece, self._has_lost = b"", True
+            self._out.add(piece)
             heard = True
         if channel.recv_stderr_ready():
             self._err.add(channel.recv_stderr(CHUNK_BYTES))
@@ -209,6 +214,8 @@ class RemoteCommand:
 
     def _is_whole(self) -> bool:
         """Tell whether nothing of a stream can be missing: it ended, or the host closed the channel after it."""
+        if self._has_lost:
+            return False
         if not self._streams or self._channel.eof_received:
             return True
         return self._channel.closed and self._link_holds()

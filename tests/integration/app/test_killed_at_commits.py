@@ -176,7 +176,7 @@ class Story:
 
     def cancel(self, house: House) -> None:
         found = self.window(house)
-        if found.row.cancelled_at is None:
+        if found.row is not None and found.row.cancelled_at is None:  # once it is called off, the next one is found
             house.app.downtime_acts.cancel(found, reason="The vendor withdrew it.", by=self.by(house))
 
     def window(self, house: House) -> Any:
