@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
@@ -29,7 +30,8 @@ class Changes:
         self._ledger = ledger
         self._version = 0
         self._followers = 0
-        self._changed: asyncio.Condition | None = None
+        self._changed = asyncio.Event()
+        """Set with the next change, and another one then takes its place: who waits for it holds no lock."""
         self._watcher: asyncio.Task[None] | None = None
         self._number = 0
         self._held: Counter[int] = Counter()
@@ -38,19 +40,17 @@ class Changes:
     async def end(self) -> None:
         """Let every page go that follows: the daemon ends."""
         self.is_over = True
-        if self._changed is not None:
-            async with self._changed:
-                self._changed.notify_all()
+        self._changed.set()
 
     async def after(self, number: int) -> int:
         """Wait until something has changed after `number`, at most QUIET_SECONDS; return the number it has now."""
-        condition = self._begin()
+        self._begin()
         self._followers += 1
         try:
-            async with condition:
-                await asyncio.wait_for(condition.wait_for(lambda: self.is_over or self._number > number), QUIET_SECONDS)
-        except TimeoutError:
-            pass
+            with suppress(TimeoutError):
+                async with asyncio.timeout(QUIET_SECONDS):
+                    while not self.is_over and self._number <= number:
+                        await self._changed.wait()
         finally:
             self._followers -= 1
         return self._number
@@ -75,21 +75,18 @@ class Changes:
         """How many changes have been seen."""
         return self._number
 
-    def _begin(self) -> asyncio.Condition:
-        if self._changed is None:
-            self._changed = asyncio.Condition()
+    def _begin(self) -> None:
         if self._watcher is None or self._watcher.done():
-            self._watcher = asyncio.create_task(self._watch(self._changed))
-        return self._changed
+            self._watcher = asyncio.create_task(self._watch())
 
-    async def _watch(self, condition: asyncio.Condition) -> None:
+    async def _watch(self) -> None:
         idle = 0.0
         while idle < QUIET_SECONDS and not self.is_over:
             idle = 0.0 if self._followers else idle + LOOK_SECONDS
             if self._has_changed():
-                async with condition:
-                    self._number += 1
-                    condition.notify_all()
+                self._number += 1
+                changed, self._changed = self._changed, asyncio.Event()
+                changed.set()
             await asyncio.sleep(LOOK_SECONDS)
 
     def _has_changed(self) -> bool:
