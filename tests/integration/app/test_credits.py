@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,8 @@ import opsrunner
 from opsrunner.app import open_app
 from opsrunner.model.task import TaskKind
 
+from ...web_answers import answering
+
 ROUTINE = """\
 name: Credits
 accountable: boss
@@ -27,7 +29,7 @@ steps:
     query: {{source: earned}}
   - id: credit
     http:
-      post: http://127.0.0.1:{port}/credits
+      post: {url}/credits
       json: {{customer: "{{{{ row.customer }}}}", amount: "{{{{ row.credit }}}}"}}
       expect: {{status: 201}}
     for_each: steps.ok.rows
@@ -62,25 +64,15 @@ class Billing:
                     self.send_response(status)
                     self.end_headers()
 
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.port = self._server.server_port
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05})
-        self._thread.start()
-
-    def stop(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        self.handler = Handler
+        self.url = ""
 
 
 @pytest.fixture
 def billing() -> Iterator[Billing]:
     one = Billing()
-    yield one
-    one.stop()
+    with answering(one.handler) as one.url:
+        yield one
 
 
 @pytest.fixture
@@ -88,7 +80,7 @@ def site(make_site: Callable[..., Path], billing: Billing) -> Path:
     return make_site(
         {
             "opsrunner.yaml": SITE,
-            "routines/credits.yaml": ROUTINE.format(port=billing.port),
+            "routines/credits.yaml": ROUTINE.format(url=billing.url),
             "earned.csv": "customer,credit\nC1,250\nC2,250\nC3,250\n",
         }
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -52,6 +52,11 @@ class Company:
     def add(self, table: str, **cells: str) -> None:
         rows = self.rows(table)
         self.write(table, [*rows, dict.fromkeys(rows[0], "") | cells])
+
+    def welcome(self, order: Mapping[str, str], *, at: str) -> None:
+        """Have the billing system write the welcome letter of an order."""
+        subject = f"Welcome: {order['domain']} is ready"
+        self.add("mail_log", mail="M1", customer="C1", to=order["email"], subject=subject, sent_at=at)
 
     def tasks(self, step: str = "") -> list[Task]:
         opened = self.site.app.books.tasks.opened()
@@ -119,14 +124,7 @@ def test_letters_that_did_not_go_are_tasks_until_the_log_has_them(company: Calla
     (task,) = [task for task in made.tasks("welcome") if task.key == number]
     assert task.link == f"https://billing.example.com/orders/{number}"
     (order,) = [row for row in made.rows("orders") if row["number"] == number]
-    made.add(
-        "mail_log",
-        mail="M1",
-        customer="C1",
-        to=order["email"],
-        subject=f"Welcome: {order['domain']} is ready",
-        sent_at="2026-11-24T10:00:00Z",
-    )
+    made.welcome(order, at="2026-11-24T10:00:00Z")
     made.site.at("2026-11-25T07:45:01")
 
     assert made.task(task.id).status is TaskStatus.DONE

@@ -75,14 +75,7 @@ def test_a_letter_that_the_billing_system_wrote_is_not_written_again_by_us(compa
     made = company("letters", "2026-11-24T07:45:01", text=LIVE)
     number = min(str(key) for key in made.keys("welcome"))
     (order,) = [row for row in made.rows("orders") if row["number"] == number]
-    made.add(
-        "mail_log",
-        mail="M1",
-        customer="C1",
-        to=order["email"],
-        subject=f"Welcome: {order['domain']} is ready",
-        sent_at="2026-11-24T08:00:00Z",
-    )
+    made.welcome(order, at="2026-11-24T08:00:00Z")
     approve_all(made)
     made.site.at("2026-11-24T11:45:01")
     told = made.site.app.books.notices.told("letters.our_welcome", [number])

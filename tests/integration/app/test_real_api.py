@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from ...web_answers import answering
 from ...whmcs_company import Tables
 from .test_real_databases import Settle, require_same, settle, tables
 
@@ -41,18 +41,8 @@ class Api:
                 self.end_headers()
                 self.wfile.write(body)
 
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_port}/api/orders?per_page={A_PAGE}"
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02})
-        self._thread.start()
-
-    def stop(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        self.handler = Handler
+        self.url = ""
 
 
 @pytest.fixture
@@ -61,8 +51,9 @@ def api(tables: Tables) -> Iterator[Api]:
         {key: cell or None for key, cell in row.items()} | {"amount": int(row["amount"])} for row in tables["orders"]
     ]
     one = Api(orders, busy_at=3)
-    yield one
-    one.stop()
+    with answering(one.handler) as address:
+        one.url = f"{address}/api/orders?per_page={A_PAGE}"
+        yield one
 
 
 def test_order_intake_waits_for_a_busy_api_and_then_has_every_order(settle: Settle, api: Api, tables: Tables) -> None:

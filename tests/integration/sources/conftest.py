@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,8 @@ from opsrunner.model.outcome import Row
 from opsrunner.model.site import Source
 from opsrunner.secrets import Vault
 from opsrunner.sources.reading import read_source, stream_source
+
+from ...web_answers import answering
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 
@@ -35,9 +36,6 @@ class Answers:
 
 @pytest.fixture
 def http_answers() -> Iterator[Answers]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler)
-    answers = Answers(url=f"http://127.0.0.1:{server.server_port}/orders")
-
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             answers.asked.append({name.lower(): value for name, value in self.headers.items()})
@@ -49,16 +47,9 @@ def http_answers() -> Iterator[Answers]:
             self.end_headers()
             self.wfile.write(answers.body)
 
-        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
-            pass
-
-    server.RequestHandlerClass = Handler
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    yield answers
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with answering(Handler) as address:
+        answers = Answers(url=f"{address}/orders")
+        yield answers
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -16,6 +16,8 @@ import pytest
 from opsrunner.errors import StepFailed
 from opsrunner.model.outcome import Row
 from opsrunner.model.site import Pages, Source
+
+from ...web_answers import answering
 
 Read = Callable[..., tuple[Row, ...]]
 Answer = tuple[Any, dict[str, str]]
@@ -35,9 +37,6 @@ class Book:
 
 @pytest.fixture
 def book() -> Iterator[Book]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler)
-    found = Book(url=f"http://127.0.0.1:{server.server_port}/orders?per_page=2")
-
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             found.asked.append(self.path)
@@ -60,16 +59,9 @@ def book() -> Iterator[Book]:
             self.end_headers()
             self.wfile.write(data)
 
-        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
-            pass
-
-    server.RequestHandlerClass = Handler
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    yield found
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with answering(Handler) as address:
+        found = Book(url=f"{address}/orders?per_page=2")
+        yield found
 
 
 def orders(book: Book, items: str = "", **pages: Any) -> Source:
