@@ -207,9 +207,9 @@ class Outlook:
         suppressions = self._desk.books.suppressions
         addresses = {one.message.recipient.address for one in mails}
         silent = silenced(suppressions, addresses, notice=word.occasion.notice, contractual=True)
-        shown = replace(word.occasion, key=self._shown_key(), recipients=())
         found = []
         for one in mails:
+            shown = replace(one.message.occasion, key=self._shown_key(), recipients=())
             why = why_silent(silent.get(one.message.recipient.address, ()), word.occasion, at=one.goes_at)
             own = state if why is None else "suppressed"
             found.append(replace(one, message=replace(one.message, occasion=shown), state=own, why=why or ""))

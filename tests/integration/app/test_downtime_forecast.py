@@ -14,7 +14,7 @@ from opsrunner.engine.notice_forecast import foresee_notices
 from opsrunner.errors import NotFound
 from opsrunner.model.notice import Suppression, ToldStatus
 
-from .announced import SERVICES, WINDOWS, Scene, text_of
+from .announced import BEGIN, SERVICES, WINDOWS, Scene, text_of
 
 OSLO = ZoneInfo("Europe/Oslo")
 LOOKS = (1, 2, 3, 5, 12, 17, 23)
@@ -235,6 +235,26 @@ def test_what_was_called_off_and_what_was_posted_is_foretold_until_it_has_gone(s
 
     assert mails_of(found) == sent_since(site, start)
     assert mails_of(foretold(site, days=5)) == []
+
+
+def test_what_is_called_off_after_a_move_that_nobody_heard_of_is_foretold_as_it_is_written(
+    scene: Callable[..., Scene],
+) -> None:
+    site = scene()
+    site.at("2026-11-23T02:00:00")
+    site.approve()
+    site.at("2026-11-24T01:00:05")
+    site.house.clock.move(minutes=5)
+    site.act("move", begins_at=BEGIN + timedelta(days=2), ends_at=None, reason="")
+    site.act("cancel", reason="")
+    (one,) = [each for each in foretold(site, days=5) if each.coming]
+    assert one.compose is not None
+    foreseen = one.compose(one.coming[0])
+    site.look()
+
+    (sent,) = [mail for mail in site.mails() if mail["To"] == foreseen.to and str(mail["Subject"]) == foreseen.subject]
+    assert text_of(sent).strip() == foreseen.text.strip()
+    assert "1 December" in foreseen.text
 
 
 def test_an_open_incident_has_an_end_that_nobody_knows(scene: Callable[..., Scene]) -> None:
