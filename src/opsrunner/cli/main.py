@@ -37,6 +37,10 @@ OF_THE_MACHINE = {
 }
 """What is wrong with the machine, not with the program, and what to do about it."""
 NO_MEMORY = b"opsrunner: no memory is left; make some free (ulimit -v, free -m)\n"
+FOR_WANT_OF_MEMORY = (SystemError, ImportError, RuntimeError)
+"""Python could not make the MemoryError itself; a library found no place; a thread found none."""
+SOME_MEMORY = 32 << 20
+"""Bytes: with less left, what a verb imports does not fit in."""
 LONGEST_LINE = 1_000
 COLLECTED_AFTER = 100_000
 """Objects. Most verbs end sooner, and looking for circles among what they import is a tenth of their time."""
@@ -92,7 +96,10 @@ def main() -> None:
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
             reconfigure(errors="backslashreplace")
-    code = call(sys.argv[1:])
+    try:
+        code = call(sys.argv[1:])
+    except (MemoryError, SystemError):  # a net of `call` had no memory to do its work with
+        code = _without_memory()
     gc.freeze()  # the process ends, nothing needs to be collected any more
     sys.exit(code)
 
@@ -138,6 +145,15 @@ def _complain(message: str, code: int) -> int:
     return code
 
 
+def _has_memory() -> bool:
+    """Tell whether there is some; `FOR_WANT_OF_MEMORY` may be of other causes, too."""
+    try:
+        bytearray(SOME_MEMORY)
+    except MemoryError:
+        return False
+    return True
+
+
 def _without_memory() -> int:
     """Say that there is no memory, in bytes that lie ready: any other sentence would have to be made."""
     with suppress(OSError):
@@ -160,7 +176,7 @@ def _forget_output() -> None:
 
 
 def _crash(session: Session, exc: Exception) -> int:
-    if isinstance(exc, MemoryError):
+    if isinstance(exc, MemoryError) or (isinstance(exc, FOR_WANT_OF_MEMORY) and not _has_memory()):
         return _without_memory()
     if isinstance(exc, OSError) and exc.errno in NAMED_WRONGLY:
         return _complain(f"{exc.filename}: {exc.strerror}", 1)

@@ -1,5 +1,6 @@
 """What goes wrong becomes one line and an exit code."""
 
+import gc
 from pathlib import Path
 
 import click
@@ -46,6 +47,43 @@ def test_it_says_one_line(
     written = capsys.readouterr()
     assert written.err.removeprefix("\n") == f"{line}\n"  # click ends the line that shows ^C
     assert written.out == ""
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        SystemError("error return without exception set"),
+        ImportError("failed to map segment from shared object"),
+        RuntimeError("can't start new thread"),
+    ],
+)
+def test_no_memory_is_one_line_and_no_crash(
+    failing: list[BaseException],
+    capfdbinary: pytest.CaptureFixture[bytes],
+    monkeypatch: pytest.MonkeyPatch,
+    error: BaseException,
+) -> None:
+    monkeypatch.setattr(door, "SOME_MEMORY", 1 << 60)
+    failing.append(error)
+
+    assert door.call(["runs"]) == 1
+    assert capfdbinary.readouterr() == (b"", door.NO_MEMORY)
+
+
+def test_a_net_that_has_no_memory_itself_is_caught_by_the_last_one(
+    capfdbinary: pytest.CaptureFixture[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def call(_: object) -> int:
+        raise MemoryError
+
+    monkeypatch.setattr(door, "call", call)
+    monkeypatch.setattr(gc, "freeze", lambda: None)
+    monkeypatch.setattr(gc, "set_threshold", lambda *_: None)
+    with pytest.raises(SystemExit) as left:
+        door.main()
+    assert left.value.code == 1
+    assert capfdbinary.readouterr() == (b"", door.NO_MEMORY)
 
 
 def test_what_is_no_number_is_called_so(capsys: pytest.CaptureFixture[str]) -> None:
