@@ -22,11 +22,13 @@ from opsrunner.fleet.host_keys import HostKey, known_name
 from opsrunner.model.host import Host
 
 from .mute_host import MuteHost
-from .process_trees import descendants, end_trees, marked, processor_seconds, signal_all
+from .process_trees import descendants, end_trees, marked, processor_seconds, signal_all, stat_fields
 
 SSHD = "/usr/sbin/sshd"
 UNTIL_WE_END = ("setpriv", "--pdeathsig", "TERM")
 """A host ends with the thread that started it, however that ends (prctl(2), PR_SET_PDEATHSIG)."""
+WITH_OWN_PROCESSES = ("unshare", "--pid", "--fork", "--mount-proc", "--kill-child")
+"""What runs on a host sees the processes of this host alone, in proc(5) too, as on a machine of its own. Needs root."""
 START_SECONDS = 60
 GROUP = "shared"
 _BANNER = b"SSH-2.0-OpenSSH_9.2p1\r\n"
@@ -87,11 +89,14 @@ _blocks = counting()
 class Farm:
     """Hosts `web1` and on, all with one port and one account, each on an address of its own."""
 
-    def __init__(self, folder: Path, *, quirks: Mapping[str, Quirks], hosts: Sequence[Host]) -> None:
+    def __init__(
+        self, folder: Path, *, quirks: Mapping[str, Quirks], hosts: Sequence[Host], own_processes: bool = False
+    ) -> None:
         """`folder` is an empty one; `farming` makes what is needed and ends it."""
         self.hosts = {host.name: host for host in hosts}
         self._folder = folder
         self._quirks = quirks
+        self._wrapper = (*UNTIL_WE_END, *(WITH_OWN_PROCESSES if own_processes else ()))
         self._pinned: dict[str, HostKey] = {}
         self._daemons: dict[str, subprocess.Popen[bytes]] = {}
         self._listeners: dict[str, MuteHost] = {}
@@ -174,10 +179,14 @@ class Farm:
         """End all hosts and every process that came of them."""
         for name in list(self._listeners):
             self.stop_host(name)
-        end_trees(daemon.pid for daemon in self._daemons.values())
+        roots = [daemon.pid for daemon in self._daemons.values()]
+        hosts = descendants(roots)  # those with processes of their own stand one lower
+        end_trees(roots)
         for daemon in self._daemons.values():
             daemon.wait()
         self._daemons.clear()
+        while any(stat_fields(pid)[:1] not in ([], ["Z"]) for pid in hosts):
+            time.sleep(0.01)
         while left := marked(f"OPS_FARM={self._folder}"):  # what commands have left behind
             signal_all(left, signal.SIGKILL)
             time.sleep(0.01)
@@ -217,7 +226,7 @@ class Farm:
     def _launch(self, name: str) -> None:
         folder = self._folder_of(name)
         with (folder / "log").open("wb") as log:
-            command = [*UNTIL_WE_END, SSHD, "-D", "-e", "-f", str(folder / "sshd_config")]
+            command = [*self._wrapper, SSHD, "-D", "-e", "-f", str(folder / "sshd_config")]
             self._daemons[name] = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=log)
 
     def _wait_for(self, names: Sequence[str] | Mapping[str, object]) -> None:
@@ -230,9 +239,12 @@ class Farm:
 
 
 @contextmanager
-def farming(folder: Path, count: int, *, quirks: Mapping[str, Quirks] | None = None) -> Iterator[Farm]:
+def farming(
+    folder: Path, count: int, *, quirks: Mapping[str, Quirks] | None = None, own_processes: bool = False
+) -> Iterator[Farm]:
     """Run `count` hosts (at most 60,000) whose files lie in an empty folder, `quirks` by name; several farms may run.
 
+    With `own_processes` each host sees its own alone, which needs root; nobody counts what such hosts do then.
     When it ends, whatever happened, no process of it is left.
     """
     folder.mkdir(exist_ok=True, mode=0o700)
@@ -253,7 +265,7 @@ def farming(folder: Path, count: int, *, quirks: Mapping[str, Quirks] | None = N
     ]
     unknown = set(quirks or {}) - {host.name for host in hosts}
     assert not unknown, f"the farm has no {', '.join(sorted(unknown))}"
-    farm = Farm(folder, quirks=quirks or {}, hosts=hosts)
+    farm = Farm(folder, quirks=quirks or {}, hosts=hosts, own_processes=own_processes)
     try:
         farm.begin()
         yield farm

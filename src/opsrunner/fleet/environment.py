@@ -11,15 +11,28 @@ from opsrunner.errors import StepFailed
 from opsrunner.fleet.beginning import PRINT_MARK
 
 KILL_AFTER_SECONDS = 5
-READ_SCRIPT = "exec sh"
-"""What the host's login shell is asked to run, whichever shell that is: sh reads the script from standard input, so
-that no variable ever stands in a process list."""
-_START_GUARD = '(eval "$ops_guard" &); unset ops_guard; exec 3<&-; '
-_READ_GROUP = "{ read -r ops_a ops_b ops_c ops_d ops_group ops_e </proc/$$/stat; } 2>/dev/null"
-"""The group of processes that the script is in (proc(5)); it stays empty on systems that have no such file.
-
-Where sh is bash or a Korn shell it is not asked for: bash 5.2 loses one of two signals that come while it waits.
-"""
+SCRIPT_SECONDS = 15
+"""How long bash waits for the whole script: a startup file may have read some of it away."""
+_BASH_PATHS = ("/bin/bash", "/usr/bin/bash")
+_RUN_BY_BASH = 'eval "$ops_script" && eval "$ops_text"'
+"""The second of them stands on the first line, so that the lines of a command are counted from its own beginning."""
+_READ_BY_BASH = (
+    '[ "${{BASH_VERSINFO:-0}}" -gt 3 ] || exec sh; LC_ALL=C read -rt {seconds} -N {length} ops_script && '
+    + _RUN_BY_BASH
+)
+_STRAY_OPTIONS = (
+    "alias",
+    "case",
+    "dotglob",
+    "execfail",
+    "extdebug",
+    "failglob",
+    "globstar",
+    "lastpipe",
+    "nullglob",
+    "xpg",
+)
+"""Parts of the names in BASHOPTS that a startup file must have set, and that change what a command means."""
 _NO_REMARKS = "exec 2>/dev/null"
 """The shell's own words about jobs that ended are no output of the command."""
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
@@ -38,76 +51,93 @@ def check_environment(environment: Mapping[str, str]) -> None:
             raise StepFailed(f"env: the value of {name} holds half a character", permanent=True) from exc
 
 
+def start_request(script: bytes) -> str:
+    """Return what the host's login shell is asked to run, whichever shell that is, so that it reads `script` from us.
+
+    It comes by standard input, so that no variable ever stands in a process list. A login shell that is bash reads
+    it itself, which costs the host two programs less; any other becomes sh. What is quoted is bash's alone: csh and
+    fish would stumble over it.
+    """
+    is_bash = " || ".join(f'test "$SHELL" = {path}' for path in _BASH_PATHS)
+    return f"{is_bash} || exec sh; eval '{_READ_BY_BASH.format(length=len(script), seconds=SCRIPT_SECONDS)}'"
+
+
 def remote_script(command: str, *, environment: Mapping[str, str], timeout_seconds: float) -> bytes:
     """Return a POSIX script that sets the variables and runs `command` under a time limit.
 
     The command is the author's own shell string; only the variables are quoted. The host itself ends it with all its
-    children even when nobody listens any more: `timeout` does, or bash, which costs a program less, where a plain
-    sh leads a group of processes of its own. A line on standard input ends it early; a lost link does not, as half an
-    upgrade is worse than one that nobody watched. All stands in braces: a script that arrives cut short is a syntax
-    error and runs nothing. Its first words tell where the command's own output begins; bash reads no ~/.bashrc here,
-    as the login shell has done so already.
+    children even when nobody listens any more: bash does, where the login shell is one and leads a group of processes,
+    or else `timeout`. A line on standard input ends it early; a lost link does not, as half an upgrade is worse than
+    one that nobody watched. All stands in braces: a script that arrives cut short is a syntax error and runs nothing.
+    Its first words tell where the command's own output begins; a bash that runs the command reads no ~/.bashrc for
+    it, as the login shell has done so already.
     """
     check_environment(environment)
     limit_seconds = whole_seconds(timeout_seconds)
     lines = [
         "{",
+        *_IN_A_CLEAN_BASH,
         f"{PRINT_MARK} && {PRINT_MARK} >&2 && ops_begun=1",
         *(f"export {name}={shlex.quote(value)}" for name, value in environment.items()),
         f"ops_text={shlex.quote(command)}",
         '[ "$ops_begun" ] || exit 97',  # a startup file has eaten the first words: without them nothing runs
         "exec 3<&0",
-        "if command -v bash >/dev/null 2>&1; then set -- bash --norc -o pipefail -c",
-        f'[ "$BASH_VERSION$KSH_VERSION$ZSH_VERSION" ] || {_READ_GROUP}',
-        "else set -- sh -c; fi",
-        'if [ "$ops_group" = "$$" ]; then',
+        'if [ "$ops_script" ] && kill -0 -- "-$$" 2>/dev/null; then',
         *_guarded(limit_seconds),
         "else",
         *_under_timeout(limit_seconds),
         "fi",
-        'exit "$ops_code"',
         "}",
     ]
     return "\n".join(lines).encode("utf-8", "surrogateescape") + b"\n"
 
 
+_IN_A_CLEAN_BASH = (
+    'if [ "$ops_script" ]; then',
+    'if [ ! "${ops_clean-}" ]; then',
+    "case $-,$BASHOPTS in",
+    f"*,*{'*|*,*'.join(_STRAY_OPTIONS)}*) ;;",
+    "hBc,*) compgen -A function >/dev/null || ops_clean=1 ;;",
+    "esac",
+    f"""[ "${{ops_clean-}}" ] || {{ export ops_script ops_clean=1; exec "$BASH" --norc -c '{_RUN_BY_BASH}'; }}""",
+    "fi",
+    "set --; trap - EXIT DEBUG ERR RETURN; unset CDPATH GLOBIGNORE; set -o pipefail; IFS=' \t\n'",
+    "fi",
+)
+"""What a startup file has left in the login shell is not for the command: functions and options are left behind by a
+bash of its own, which costs a program more, the rest is put right."""
+
+
 def _guarded(limit_seconds: int) -> tuple[str, ...]:
-    """Return the lines that run the command by bash; a second process of it guards the first, and is no child of it."""
-    return (
-        f"ops_guard={shlex.quote(_guard(limit_seconds))}; export ops_guard",
-        "trap 'ops_late=1; ops_woken=1' USR1; trap ops_woken=1 TERM",
-        f'"$@" {shlex.quote(_START_GUARD)}"$ops_text" </dev/null &',
-        "ops_command=$!",
-        _NO_REMARKS,
-        'while ops_woken=; wait "$ops_command"; ops_code=$?; [ "$ops_woken" ]; do :; done',
-        '[ -z "$ops_late" ] || ops_code=124',
-    )
+    """Return the lines by which this bash, a leader of its group, runs the command, and a second process guards it.
 
-
-def _guard(limit_seconds: int) -> str:
-    """Return what bash does beside the command: it ends the group of processes at the limit, or at the word to stop.
-
-    Like `timeout -k` it leaves alone what the command has left behind when it ends by itself. The end of standard
-    input means that the command is over, or that the link is lost.
+    That one is no child of the command. It ends the group at the limit, or at the word to stop, and like `timeout -k`
+    it leaves alone what the command has left behind when it ends by itself. The end of standard input means that the
+    command is over, or that the link is lost.
     """
-    return "; ".join(
-        (
-            "exec >/dev/null 2>&1 </dev/null",
-            "trap '' TERM",
-            f"read -rt {limit_seconds} -u 3 ops_word",
-            "ops_code=$?",
-            f'while [ "$ops_code" = 1 ] && kill -0 "$PPID" && [ "$SECONDS" -lt {limit_seconds} ]; do sleep 1; done',
-            '[ "$ops_code" = 0 ] || { kill -USR1 "$PPID" || exit; sleep 0.1 || sleep 1; }',
-            "kill -TERM 0",
-            f'for ops_code in {{1..{KILL_AFTER_SECONDS}}}; do sleep 1; kill -0 "$PPID" || exit; done',
-            "kill -KILL 0",
-        )
+    return (
+        "exec </dev/null",
+        "( {",
+        "exec >/dev/null 2>&1",
+        "trap '' TERM",
+        f"read -rt {limit_seconds} -u 3 ops_word",
+        "ops_code=$?",
+        f'while [ "$ops_code" = 1 ] && kill -0 $$ && [ "$SECONDS" -lt {limit_seconds} ]; do sleep 1; done',
+        "kill -0 $$ || exit",
+        "kill -TERM 0",
+        f"for ops_code in {{1..{KILL_AFTER_SECONDS}}}; do sleep 1; kill -0 $$ || exit; done",
+        "kill -KILL 0",
+        "} & )",
+        "exec 3<&-",
+        "unset ops_script ops_clean ops_begun",
+        'ops_text="unset ops_text; $ops_text"',
     )
 
 
 def _under_timeout(limit_seconds: int) -> tuple[str, ...]:
     """Return the lines that run the command under the host's `timeout`, where it has one."""
     return (
+        "if command -v bash >/dev/null 2>&1; then set -- bash --norc -o pipefail -c; else set -- sh -c; fi",
         'set -- "$@" "$ops_text"',
         f'if command -v timeout >/dev/null 2>&1; then set -- timeout -k {KILL_AFTER_SECONDS} {limit_seconds} "$@"; fi',
         '"$@" </dev/null 3<&- &',
@@ -117,6 +147,7 @@ def _under_timeout(limit_seconds: int) -> tuple[str, ...]:
         _NO_REMARKS,
         'wait "$ops_command"; ops_code=$?',
         'kill "$ops_watcher"',
+        'exit "$ops_code"',
     )
 
 

@@ -13,7 +13,7 @@ from opsrunner.errors import StepFailed
 from opsrunner.fleet.beginning import Beginning
 from opsrunner.fleet.capture import Capture
 from opsrunner.fleet.deadline import Deadline
-from opsrunner.fleet.environment import KILL_AFTER_SECONDS, READ_SCRIPT, whole_seconds
+from opsrunner.fleet.environment import KILL_AFTER_SECONDS, start_request, whole_seconds
 from opsrunner.fleet.taker import NOT_WHOLE, Take
 from opsrunner.fleet.transport import LeanTransport
 from opsrunner.model.fleet import HostAnswer, Stopping
@@ -31,6 +31,8 @@ PAUSE_SECONDS = 0.1
 """Longest time between two looks at the clock and at the word to stop."""
 SEND_SECONDS = 15
 """How long a host may not take what we send it, before the command has begun."""
+ENDED_BY_HOST = (124, 137, 143)
+"""The exit codes of what a host has ended at the limit: that of timeout(1), and those of SIGKILL and SIGTERM."""
 CHUNK_BYTES = 1 << 16
 PIECES = 8
 """After how many pieces of output that came they are taken, where PAUSE_SECONDS are not over before."""
@@ -73,6 +75,7 @@ class RemoteCommand:
         self._has_lost = False
         self._started = clock.monotonic()
         self._last_heard = self._started
+        self._ended: float | None = None
 
     def run(self, script: bytes, *, stopping: Stopping) -> HostAnswer:
         """Run `script` to its end. Raises StepFailed where the host does not start it."""
@@ -91,7 +94,7 @@ class RemoteCommand:
         self._channel.in_stderr_buffer.set_event(self._news)
         self._channel.settimeout(min(SEND_SECONDS, self._limit_seconds))
         try:
-            self._transport.exec_at_once(self._channel, READ_SCRIPT)
+            self._transport.exec_at_once(self._channel, start_request(script))
             self._send(script)
         except TimeoutError as exc:
             raise StepFailed(f"{self._host_name}: the host does not start a command: it does not take it") from exc
@@ -166,6 +169,8 @@ class RemoteCommand:
             return True
         if not channel.exit_status_ready():
             return False
+        if self._ended is None:
+            self._ended = self._clock.monotonic()
         quiet_seconds = STREAM_QUIET_SECONDS if self._streams else QUIET_SECONDS
         return bool(channel.eof_received) or self._clock.monotonic() - self._last_heard > quiet_seconds
 
@@ -190,7 +195,7 @@ class RemoteCommand:
         seconds = self._clock.monotonic() - self._started
         told = self._channel.exit_status
         exit_code = told if told >= 0 else None
-        status = ended_by_us or self._status_of(exit_code, seconds)
+        status = ended_by_us or self._status_of(exit_code, (self._ended or self._clock.monotonic()) - self._started)
         is_cut = status is StepStatus.UNKNOWN and ended_by_us is None and exit_code is not None
         return HostAnswer(
             exit_code=exit_code if status is None else None,
@@ -202,14 +207,14 @@ class RemoteCommand:
             message=NOT_WHOLE if is_cut else self._message_of(status),
         )
 
-    def _status_of(self, exit_code: int | None, seconds: float) -> StepStatus | None:
-        was_late = seconds >= self._limit_seconds - PAUSE_SECONDS
+    def _status_of(self, exit_code: int | None, ran_seconds: float) -> StepStatus | None:
+        was_late = ran_seconds >= self._limit_seconds - PAUSE_SECONDS
         if exit_code is None:
             if not self._link_holds():
                 return StepStatus.UNKNOWN
             return StepStatus.TIMED_OUT if was_late else StepStatus.FAILED
-        if exit_code in (124, 137) and was_late:
-            return StepStatus.TIMED_OUT  # what timeout(1) answers
+        if was_late and (exit_code in ENDED_BY_HOST or ran_seconds >= self._limit_seconds):
+            return StepStatus.TIMED_OUT  # told to end, a command may end in any way
         return None if self._is_whole() else StepStatus.UNKNOWN
 
     def _is_whole(self) -> bool:

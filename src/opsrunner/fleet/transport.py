@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import select
+import signal
 import socket
 from collections.abc import Sequence
 from contextlib import suppress
@@ -10,10 +11,29 @@ from logging import Logger
 from typing import Any, cast
 
 from paramiko import Channel, Message, Transport
-from paramiko.common import cMSG_CHANNEL_REQUEST, cMSG_GLOBAL_REQUEST
+from paramiko.common import MSG_CHANNEL_REQUEST, cMSG_CHANNEL_REQUEST, cMSG_GLOBAL_REQUEST
 from paramiko.packet import Packetizer
 
 from opsrunner.fleet.sockets import Link, QuickAckSocket, Tunnel
+
+SIGNALS = {
+    name: int(signal.Signals[f"SIG{name}"])
+    for name in ("ABRT", "ALRM", "FPE", "HUP", "ILL", "INT", "KILL", "PIPE", "QUIT", "SEGV", "TERM", "USR1", "USR2")
+}
+"""The signals that have a name in the protocol (RFC 4254, 6.10)."""
+
+
+def _take_request(channel: Channel, request: Message) -> None:
+    """Take what the host says of a command: one that a signal ended has the exit code that shells give it."""
+    begin = request.packet.tell()
+    kind, _ = request.get_text(), request.get_boolean()
+    number = SIGNALS.get(request.get_text()) if kind == "exit-signal" else None
+    if number is not None:
+        channel.exit_status = 128 + number
+        channel.status_event.set()
+        return
+    request.packet.seek(begin)
+    channel._handle_request(request)  # type: ignore[attr-defined]
 
 
 class _Packetizer(Packetizer):
@@ -43,6 +63,8 @@ class LeanTransport(Transport):
         "hmac-sha2-256",
         "hmac-sha2-512",
     )
+
+    _channel_handler_table = {**Transport._channel_handler_table, MSG_CHANNEL_REQUEST: _take_request}  # type: ignore[attr-defined]  # noqa: RUF012
 
     def __init__(self, link: QuickAckSocket | Tunnel) -> None:
         super().__init__(cast("socket.socket", link), strict_kex=True, packetizer_class=_Packetizer)

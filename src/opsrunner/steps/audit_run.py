@@ -132,16 +132,18 @@ class _AuditRun:
 
     def _not_answered(self, answer: HostAnswer) -> NotRun | None:
         """Return why an answer says nothing: the script did not end by itself, or was not understood at all."""
-        last = last_line(answer, self._means.vault)
         if answer.status is not None:
-            said = f"{answer.message}: {last}" if last else answer.message
-            return NotRun(status=answer.status, message=said)
+            return NotRun(status=answer.status, message=self._with_last_line(answer.message, answer))
         if answer.exit_code is None:
             return NotRun(status=StepStatus.UNKNOWN, message=NEVER_TOLD)
         if answer.exit_code and not answer.stdout.strip():
             message = f"the host does not run the script: exit code {answer.exit_code}"
-            return NotRun(status=StepStatus.FAILED, message=f"{message}: {last}" if last else message)
+            return NotRun(status=StepStatus.FAILED, message=self._with_last_line(message, answer))
         return None
+
+    def _with_last_line(self, message: str, answer: HostAnswer) -> str:
+        last = last_line(answer, self._means.vault)
+        return f"{message}: {last}" if last else message
 
     def _part(self, report: HostReport) -> Part:
         open_ = [finding for finding in report.findings if not self._is_accepted(finding)]

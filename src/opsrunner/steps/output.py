@@ -126,6 +126,8 @@ def printable(text: str) -> str:
     if text.isprintable():
         return text
     without = _ANSI.sub("", text).replace("\r\n", "\n")
+    if without.replace("\n", "").replace("\t", "").isprintable():
+        return without
     return "".join(sign if sign in "\n\t" or sign.isprintable() else _escaped(sign) for sign in without)
 
 

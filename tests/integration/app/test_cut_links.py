@@ -13,6 +13,8 @@ import pytest
 from opsrunner.fleet.host_keys import trust
 from opsrunner.model.run import RunStatus
 
+from ...host_commands import CUT_THE_LINK
+
 pytestmark = pytest.mark.needs("sshd", "ssh-keygen")
 
 SITE = """\
@@ -33,9 +35,8 @@ steps:
   - ssh:
       hosts: web2
       run: |
-        parent() {{ ps -o ppid= -p "$1" | tr -d " "; }}
         echo $$ >> "$FOLDER/begun"
-        kill -9 "$(parent "$PPID")"
+        {cut_the_link}
         sleep 30
     id: upgrade
     env: {{FOLDER: {folder}}}
@@ -49,7 +50,7 @@ def test_it_is_unknown_and_tried_again_only_where_the_step_says_so(
     house: Callable[..., Any], sshd_farm: Any, tmp_path: Any, after_crash: str, times: int
 ) -> None:
     host = sshd_farm.host(2)
-    routine = ROUTINE.format(after_crash=after_crash, folder=tmp_path)
+    routine = ROUTINE.format(after_crash=after_crash, folder=tmp_path, cut_the_link=CUT_THE_LINK)
     site = house({"upgrade": routine}, site=SITE.format(host=host))
     trust(site.app.known_hosts, host, sshd_farm.public_keys(host))
 

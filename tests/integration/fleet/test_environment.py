@@ -2,6 +2,7 @@
 
 import shlex
 import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -12,64 +13,129 @@ import pytest
 
 from opsrunner.errors import StepFailed
 from opsrunner.fleet.beginning import MARK
-from opsrunner.fleet.environment import READ_SCRIPT, remote_script
+from opsrunner.fleet.environment import remote_script, start_request
+from opsrunner.fleet.session import ENDED_BY_HOST
 
 PATH = "/usr/bin:/bin"
 
 
+BASH = "/bin/bash"
+LOGINS = {
+    "bash leads its group": (BASH, True),
+    "bash is one of a group": (BASH, False),
+    "sh leads its group": ("/bin/sh", True),
+    "sh is one of a group": ("/bin/sh", False),
+}
+
+
 def hand_over(
-    script: bytes, *, sent: bytes | None = None, path: str = PATH, leads: bool = True
+    script: bytes,
+    *,
+    sent: bytes | None = None,
+    path: str = PATH,
+    login: tuple[str, bool] = LOGINS["bash leads its group"],
+    startup_file: str = "",
+    home: Path = Path("/"),
 ) -> tuple[int, bytes, bytes]:
     """Do what sshd does: let a login shell begin and write the script to its standard input.
 
-    OpenSSH's lets it lead a group of processes, others do not.
+    OpenSSH's lets it lead a group of processes, others do not. What a signal ended has the exit code of shells.
     """
-    done = subprocess.run(
-        ["/bin/sh", "-c", READ_SCRIPT],
-        input=script if sent is None else sent,
-        env={"PATH": path},
-        capture_output=True,
-        check=False,
-        start_new_session=leads,
-    )
-    return done.returncode, done.stdout, done.stderr
+    shell, leads = login
+    if startup_file:
+        (home / ".bashrc").write_text(startup_file)
+    ours, its = socket.socketpair()  # as sshd does, and so bash reads its startup file
+    with (
+        ours,
+        subprocess.Popen(
+            [shell, "-c", start_request(script)],
+            stdin=its.fileno(),
+            env={"PATH": path, "SHELL": shell, "HOME": str(home), "SSH_CLIENT": "192.0.2.1 1 22"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=leads,
+        ) as running,
+    ):
+        its.close()
+        ours.sendall(script if sent is None else sent)
+        ours.shutdown(socket.SHUT_WR)
+        said, complained = running.communicate()
+    return running.returncode if running.returncode >= 0 else 128 - running.returncode, said, complained
 
 
-@pytest.mark.parametrize("leads", [True, False], ids=["leads its group", "is one of a group"])
+@pytest.mark.parametrize("login", LOGINS.values(), ids=LOGINS)
 class TestWhoeverEndsItInTime:
-    def test_a_whole_script_runs_its_command(self, leads: bool) -> None:
-        script = remote_script('echo "$NAME"; exit 5', environment={"NAME": "it's"}, timeout_seconds=9)
+    def test_a_whole_script_runs_its_command(self, login: tuple[str, bool]) -> None:
+        script = remote_script('echo "$NAME"; exit 5', environment={"NAME": "it's é\udcff"}, timeout_seconds=9)
 
-        assert hand_over(script, leads=leads) == (5, MARK + b"it's\n", MARK)
+        assert hand_over(script, login=login) == (5, MARK + b"it's \xc3\xa9\xff\n", MARK)
 
-    def test_the_command_finds_no_trace_of_what_guards_it(self, leads: bool) -> None:
+    def test_the_command_finds_no_trace_of_what_guards_it(self, login: tuple[str, bool]) -> None:
         command = (
-            'echo "[$!]" "$(jobs)" $LINENO $#; env | grep -c ^ops_; [ -e /proc/$$/fd/3 ]; echo $?; wait; false | true'
+            'echo "[$!]" "$(jobs)" $LINENO $#; set | grep ^ops_; [ -e /proc/$$/fd/3 ]; echo $?; wait; false | true'
         )
         script = remote_script(command, environment={}, timeout_seconds=9)
 
-        assert hand_over(script, leads=leads) == (1, MARK + b"[]  1 0\n0\n1\n", MARK)
+        assert hand_over(script, login=login) == (1, MARK + b"[]  1 0\n1\n", MARK)
 
-    def test_a_signal_that_ends_the_command_is_told(self, leads: bool) -> None:
+    def test_a_signal_that_ends_the_command_is_told(self, login: tuple[str, bool]) -> None:
         script = remote_script("kill -9 $$", environment={}, timeout_seconds=9)
 
-        assert hand_over(script, leads=leads)[0] == 137
+        assert hand_over(script, login=login)[0] == 137
 
-    def test_with_no_link_left_it_ends_the_command_and_its_children_at_the_limit(self, leads: bool) -> None:
+    def test_with_no_link_left_it_ends_the_command_and_its_children_at_the_limit(self, login: tuple[str, bool]) -> None:
         script = remote_script("sleep 30 & echo $!; sleep 30", environment={}, timeout_seconds=1)
 
-        code, said, _ = hand_over(script, leads=leads)
+        code, said, _ = hand_over(script, login=login)
 
-        assert code == 124
+        assert code in ENDED_BY_HOST
         assert await_that(lambda: not is_running(said), seconds=5)
 
-    def test_what_a_command_leaves_behind_lives_on(self, leads: bool) -> None:
+    def test_what_a_command_leaves_behind_lives_on(self, login: tuple[str, bool]) -> None:
         script = remote_script("sleep 2 >/dev/null 2>&1 & echo $!", environment={}, timeout_seconds=1)
 
-        code, said, _ = hand_over(script, leads=leads)
+        code, said, _ = hand_over(script, login=login)
 
         assert code == 0
         assert not await_that(lambda: not is_running(said), seconds=1.3)
+
+    def test_lines_are_counted_from_the_commands_own_first(self, login: tuple[str, bool]) -> None:
+        script = remote_script("true\nnowhere", environment={"A": "two\nlines"}, timeout_seconds=9)
+
+        code, _, complained = hand_over(script, login=login)
+
+        assert (code, b"line 2: nowhere: command not found" in complained) == (127, True)
+
+
+@pytest.mark.parametrize(
+    "shell", [pytest.param(name, marks=pytest.mark.needs(name)) for name in ("tcsh", "fish", "dash")]
+)
+def test_a_login_shell_of_another_kind_runs_it_too(shell: str, program: Callable[[str], str]) -> None:
+    script = remote_script('echo "$NAME"; false | true; exit $((5 + $?))', environment={"NAME": "é"}, timeout_seconds=9)
+
+    assert hand_over(script, login=(program(shell), True)) == (6, MARK + "é\n".encode(), MARK)
+
+
+@pytest.mark.parametrize(
+    "startup_file",
+    [
+        "set -eu",
+        "set -f",
+        "shopt -s nullglob expand_aliases; alias printf=false",
+        "IFS=,; CDPATH=/; set -- a b",
+        "trap 'echo traced' DEBUG EXIT",
+        "ls() { echo mine; }; export -f ls",
+        "true() { false; }",
+        "ops_clean=; unset OPTIND",
+    ],
+)
+def test_what_a_startup_file_leaves_in_the_shell_is_not_for_the_command(startup_file: str, tmp_path: Path) -> None:
+    command = "true && echo $- $# /no/where*; x='a b'; cd /usr; set -- $x; echo $#; false | true || echo pipefail"
+    script = remote_script(command, environment={}, timeout_seconds=9)
+
+    code, said, complained = hand_over(script, startup_file=startup_file, home=tmp_path)
+
+    assert (code, said.partition(MARK)[2], complained) == (0, b"hBc 0 /no/where*\n2\npipefail\n", MARK)
 
 
 def is_running(said: bytes) -> bool:
@@ -95,7 +161,7 @@ def test_it_ends_in_time_where_sh_is_bash(tmp_path: Path) -> None:
     (tmp_path / "sh").symlink_to("/bin/bash")
     script = remote_script("trap 'exit 0' TERM; while :; do sleep 0.1; done", environment={}, timeout_seconds=1)
 
-    assert hand_over(script, path=f"{tmp_path}:{PATH}")[0] == 124
+    assert hand_over(script, path=f"{tmp_path}:{PATH}", login=LOGINS["sh leads its group"])[0] == 124
 
 
 def test_a_program_that_waits_for_all_its_children_does_not_wait_for_the_guard() -> None:
@@ -110,27 +176,29 @@ def test_a_command_that_ignores_the_end_is_killed_soon_after_its_limit() -> None
     script = remote_script("trap '' TERM; while :; do sleep 30; done", environment={}, timeout_seconds=1)
     began = time.monotonic()
 
-    assert hand_over(script)[0] == -9
+    assert hand_over(script)[0] == 137
     assert 5 < time.monotonic() - began < 20
 
 
+@pytest.mark.parametrize("login", ["bash leads its group", "sh leads its group"])
 @pytest.mark.parametrize("share", [0.1, 0.3, 0.5, 0.7, 0.9, 0.99])
-def test_a_script_that_arrives_cut_short_runs_nothing(share: float, tmp_path: Path) -> None:
+def test_a_script_that_arrives_cut_short_runs_nothing(share: float, login: str, tmp_path: Path) -> None:
     command = f"touch {tmp_path}/planted; touch {tmp_path}/planted-too"
     script = remote_script(command, environment={"A": "1", "B": "two\nlines"}, timeout_seconds=9)
 
-    code, _, _ = hand_over(script, sent=script[: int(len(script) * share)])
+    code, _, _ = hand_over(script, sent=script[: int(len(script) * share)], login=LOGINS[login])
 
     assert code != 0
     assert list(tmp_path.iterdir()) == []
 
 
-def test_every_cut_at_the_end_of_a_line_runs_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize("login", ["bash leads its group", "sh leads its group"])
+def test_every_cut_at_the_end_of_a_line_runs_nothing(login: str, tmp_path: Path) -> None:
     script = remote_script(f"touch {tmp_path}/planted", environment={"A": "1"}, timeout_seconds=9)
     lines = script.splitlines(keepends=True)
 
     for count in range(len(lines) - 1):
-        hand_over(script, sent=b"".join(lines[:count]))
+        hand_over(script, sent=b"".join(lines[:count]), login=LOGINS[login])
 
     assert list(tmp_path.iterdir()) == []
 
@@ -141,7 +209,7 @@ def test_a_host_without_bash_and_timeout_still_runs_it(tmp_path: Path) -> None:
     (tmp_path / "sh").symlink_to(found)
     script = remote_script('echo "$NAME" "${BASH_VERSION-plain}"', environment={"NAME": "x"}, timeout_seconds=9)
 
-    assert hand_over(script, path=str(tmp_path)) == (0, MARK + b"x plain\n", MARK)
+    assert hand_over(script, path=str(tmp_path), login=LOGINS["sh leads its group"]) == (0, MARK + b"x plain\n", MARK)
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,8 @@ from opsrunner.model.fleet import HostAnswer
 from opsrunner.model.outcome import StepStatus
 from opsrunner.model.site import Host
 
+from ...host_commands import CUT_THE_LINK
+
 pytestmark = pytest.mark.needs("sshd", "ssh-keygen")
 
 LOCAL = Host(name="local", address="127.0.0.1")
@@ -129,6 +131,14 @@ class TestEveryHost:
         assert answer.message == "no end within 1 s; the command was ended"
         assert [gone(process_id) for process_id in answer.stdout.split()] == [True] * 3
 
+    def test_one_that_ends_well_because_it_was_told_to_end_has_not_ended_in_time(
+        self, host: Host, make_fleet: MakeFleet
+    ) -> None:
+        answer = ask(make_fleet(), host, "trap 'exit 0' TERM; while :; do sleep 0.1; done", timeout_seconds=1)
+
+        assert answer.status is StepStatus.TIMED_OUT
+        assert answer.message.startswith("no end within 1 s")
+
     def test_it_ends_a_command_when_the_run_is_stopped(self, host: Host, make_fleet: MakeFleet) -> None:
         stopping = threading.Event()
         threading.Timer(0.8, stopping.set).start()
@@ -175,11 +185,9 @@ def test_who_signs_in_does_not_hang_on_the_shell_that_we_were_started_in(
 
 
 def test_a_link_that_is_cut_ends_as_unknown(make_fleet: MakeFleet, pinned_host: PinnedHost) -> None:
-    parent_of = 'ps -o ppid= -p "$1" | tr -d " "'
     command = f"""
-        parent() {{ {parent_of}; }}
         echo $$; sleep 0.2
-        kill -9 "$(parent "$PPID")"  # this shell, the script, and above it sshd
+        {CUT_THE_LINK}
         sleep 30"""
 
     answer = ask(make_fleet(), pinned_host(2), command)

@@ -20,12 +20,13 @@ from opsrunner.model.fleet import HostAnswer
 from opsrunner.model.outcome import StepStatus
 from opsrunner.model.site import Host
 
+from ...host_commands import OWN_SSHD
+
 pytestmark = pytest.mark.needs("sshd", "ssh-keygen")
 
 MakeFleet = Callable[..., Fleet]
 PinnedHost = Callable[[int], Host]
 Through = Callable[[Host, Host], Host]
-OWN_SSHD = 'ps -o ppid= -p "$PPID"'
 
 
 def ask(fleet: Fleet, host: Host, command: str, **given: Any) -> HostAnswer:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from opsrunner.errors import StepFailed
+from opsrunner.fleet import environment
 from opsrunner.fleet.fleet import Fleet
 from opsrunner.fleet.host_keys import trust
 from opsrunner.model.fleet import HostAnswer
@@ -95,8 +96,9 @@ class TestStartupFiles:
 
     @pytest.mark.parametrize("lines", [1, 2, 3, 4, 6])
     def test_where_one_reads_the_first_lines_away_it_is_known_whether_the_command_ran(
-        self, make_fleet: MakeFleet, host_with: HostWith, tmp_path: Path, lines: int
+        self, make_fleet: MakeFleet, host_with: HostWith, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lines: int
     ) -> None:
+        monkeypatch.setattr(environment, "SCRIPT_SECONDS", 1)
         number = 140 + lines
         host = host_with(number, bashrc=f"sleep 0.3; for n in {'x ' * lines}; do read -r line; done")
 

@@ -25,12 +25,12 @@ from opsrunner.model.fleet import HostAnswer
 from opsrunner.model.outcome import StepStatus
 from opsrunner.model.site import Host
 
+from ...host_commands import CUT_THE_LINK, OWN_SSHD
+
 pytestmark = pytest.mark.needs("sshd", "ssh-keygen")
 
 MakeFleet = Callable[..., Fleet]
 PinnedHost = Callable[[int], Host]
-OWN_SSHD = 'ps -o ppid= -p "$PPID"'
-"""From a command up: timeout, the script, and above it the sshd of this connection."""
 
 
 def ask(fleet: Fleet, host: Host, command: str, **given: Any) -> HostAnswer:
@@ -144,7 +144,7 @@ class TestABrokenConnection:
         fleet, host = make_fleet(), pinned_host(2)
         ask(fleet, host, "true")
 
-        answer = ask(fleet, host, f"echo began >>{tmp_path}/begun; echo $$; kill -9 $({OWN_SSHD}); sleep 20")
+        answer = ask(fleet, host, f"echo began >>{tmp_path}/begun; echo $$; {CUT_THE_LINK}; sleep 20")
         with suppress(ProcessLookupError, ValueError):
             os.kill(int(answer.stdout), signal.SIGKILL)
 

@@ -22,6 +22,8 @@ from opsrunner.model.outcome import StepStatus
 from opsrunner.model.site import Host
 from opsrunner.secrets import Vault
 
+from ...host_commands import CUT_THE_LINK
+
 pytestmark = pytest.mark.needs("sshd", "ssh-keygen")
 
 LOCAL = Host(name="local", address="127.0.0.1")
@@ -227,10 +229,9 @@ class TestEveryHost:
             stream(make_fleet(), host, "true", Taken(), env={"A B": "x"})
 
 
-CUT = """
-parent() { ps -o ppid= -p "$1" | tr -d " "; }
+CUT = f"""
 echo $$; BEFORE
-kill -9 "$(parent "$PPID")"  # this shell, the script, and above it sshd
+{CUT_THE_LINK}
 sleep 30"""
 
 

@@ -21,6 +21,8 @@ from opsrunner.steps.base import HostAnswer, Means, StepCall
 from opsrunner.steps.fan_out import select_hosts
 from opsrunner.steps.ssh import KIND, Options, preview, run
 
+from ...host_commands import CUT_THE_LINK
+
 LOCAL = Host(name="local", address="127.0.0.1")
 needs_sshd = pytest.mark.needs("sshd", "ssh-keygen")
 
@@ -292,10 +294,9 @@ class TestManyHosts:
         self, work: Work, pinned_host: Callable[[int], Host], inventory: dict[str, Host]
     ) -> None:
         inventory["web2"] = pinned_host(2)
-        command = """
-            parent() { ps -o ppid= -p "$1" | tr -d " "; }
+        command = f"""
             echo $$; [ "$OPS_HOST" = web2 ] || exit 1; sleep 0.2
-            kill -9 "$(parent "$PPID")"; sleep 30"""
+            {CUT_THE_LINK}; sleep 30"""
 
         outcome = work(hosts=["local", "web2"], run=command)
 
