@@ -2,6 +2,7 @@
 
 import shlex
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -91,6 +92,14 @@ class TestWhoeverEndsItInTime:
         assert code in ENDED_BY_HOST
         assert await_that(lambda: not is_running(said), seconds=5)
 
+    def test_no_child_misses_the_stop_before_it_is_a_program(self, login: tuple[str, bool]) -> None:
+        script = remote_script("grep SigCgt /proc/$$/status", environment={}, timeout_seconds=9)
+
+        _, said, _ = hand_over(script, login=login)
+
+        caught = int(said.removeprefix(MARK).split()[1], 16)
+        assert not caught >> (signal.SIGTERM - 1) & 1, "the shell catches SIGTERM, and so do its children until exec"
+
     def test_what_a_command_leaves_behind_lives_on(self, login: tuple[str, bool]) -> None:
         script = remote_script("sleep 2 >/dev/null 2>&1 & echo $!", environment={}, timeout_seconds=1)
 
@@ -114,6 +123,15 @@ def test_a_login_shell_of_another_kind_runs_it_too(shell: str, program: Callable
     script = remote_script('echo "$NAME"; false | true; exit $((5 + $?))', environment={"NAME": "é"}, timeout_seconds=9)
 
     assert hand_over(script, login=(program(shell), True)) == (6, MARK + "é\n".encode(), MARK)
+
+
+@pytest.mark.parametrize(("version", "starts_sh"), [("4.2.46(2)-release", True), ("4.3.30(1)-release", False)])
+def test_a_bash_that_cannot_read_so_many_bytes_starts_sh(version: str, starts_sh: bool, tmp_path: Path) -> None:
+    script = remote_script("cat /proc/$PPID/comm", environment={"A": "é"}, timeout_seconds=9)
+
+    code, said, _ = hand_over(script, startup_file=f"BASH_VERSION='{version}'", home=tmp_path)
+
+    assert (code, said.removeprefix(MARK) == b"timeout\n") == (0, starts_sh)
 
 
 @pytest.mark.parametrize(

@@ -82,8 +82,9 @@ class Conversation(socketserver.StreamRequestHandler):
     def answer(self, line: str) -> None:
         verb = (line.split() or [""])[0].upper()
         usual = {"EHLO": b"250-here\r\n250 STARTTLS\r\n", "DATA": b"354 go on\r\n", "STARTTLS": b"220 go on\r\n"}
-        self.say(self.server.answers.get(verb, usual.get(verb, b"250 OK\r\n")))
-        if verb == "DATA":
+        said = self.server.answers.get(verb, usual.get(verb, b"250 OK\r\n"))
+        self.say(said)
+        if verb == "DATA" and (callable(said) or said.startswith(b"354")):
             self.server.mails.append("".join(self.mail_lines()))
             self.say(self.server.answers.get(END, b"250 taken\r\n"))
         if verb == "STARTTLS" and self.server.tls is not None:
