@@ -11,20 +11,20 @@ from opsrunner.errors import StepFailed
 from opsrunner.fleet.beginning import PRINT_MARK
 
 KILL_AFTER_SECONDS = 5
-SCRIPT_SECONDS = 15
-"""How long bash waits for the whole script: a startup file may have read some of it away."""
 _BASH_PATHS = ("/bin/bash", "/usr/bin/bash")
+_FIRST_WORDS = "# opsrunner"
 _RUN_BY_BASH = 'eval "$ops_script" && eval "$ops_text"'
 """The second of them stands on the first line, so that the lines of a command are counted from its own beginning."""
 _READ_BY_BASH = "; ".join(
     (
         'case $BASH_VERSION in ""|[0-3].*|4.[0-2].*) exec sh ;; esac',
-        'ops_script=$(LC_ALL=C read -rt {seconds} -N {length} ops_text && \\builtin printf %s "$ops_text") && '
-        + _RUN_BY_BASH,
+        "LC_ALL=C read -rN {length} ops_script",
+        f'case $ops_script in "{_FIRST_WORDS}"*) {_RUN_BY_BASH} ;; *) exit 97 ;; esac',
     )
 )
-"""A bash that has read with a time limit catches SIGTERM, and so may its children until they are programs: hence the
-subshell. Before 4.3 bash counts characters there, not bytes (tried with 4.2, 4.3, 4.4, 5.0, 5.1, 5.2 and 5.3)."""
+"""Before 4.3 bash counts characters there, not bytes (tried with 4.2, 4.3, 4.4, 5.0, 5.1, 5.2 and 5.3). A time limit of
+`read` would cost two system calls a byte, and after it bash catches SIGTERM, as do its children until they are programs.
+"""
 _STRAY_OPTIONS = (
     "alias",
     "case",
@@ -64,7 +64,16 @@ def start_request(script: bytes) -> str:
     fish would stumble over it.
     """
     is_bash = " || ".join(f'test "$SHELL" = {path}' for path in _BASH_PATHS)
-    return f"{is_bash} || exec sh; eval '{_READ_BY_BASH.format(length=len(script), seconds=SCRIPT_SECONDS)}'"
+    return f"{is_bash} || exec sh; eval '{_READ_BY_BASH.format(length=len(script))}'"
+
+
+def filler(script: bytes) -> bytes:
+    """Return what ends a bash's waiting for the whole script where a startup file has read some of it away.
+
+    What it gets then does not begin as a script, and is not run. One that was only slow takes it for the beginning of
+    the word to stop, and waits for its end.
+    """
+    return b" " * len(script)
 
 
 def remote_script(command: str, *, environment: Mapping[str, str], timeout_seconds: float) -> bytes:
@@ -80,6 +89,7 @@ def remote_script(command: str, *, environment: Mapping[str, str], timeout_secon
     check_environment(environment)
     limit_seconds = whole_seconds(timeout_seconds)
     lines = [
+        _FIRST_WORDS,
         "{",
         *_IN_A_CLEAN_BASH,
         f"{PRINT_MARK} && {PRINT_MARK} >&2 && ops_begun=1",

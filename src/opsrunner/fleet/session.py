@@ -13,7 +13,7 @@ from opsrunner.errors import StepFailed
 from opsrunner.fleet.beginning import Beginning
 from opsrunner.fleet.capture import Capture
 from opsrunner.fleet.deadline import Deadline
-from opsrunner.fleet.environment import KILL_AFTER_SECONDS, start_request, whole_seconds
+from opsrunner.fleet.environment import KILL_AFTER_SECONDS, filler, start_request, whole_seconds
 from opsrunner.fleet.taker import NOT_WHOLE, Take
 from opsrunner.fleet.transport import LeanTransport
 from opsrunner.model.fleet import HostAnswer, Stopping
@@ -31,6 +31,8 @@ PAUSE_SECONDS = 0.1
 """Longest time between two looks at the clock and at the word to stop."""
 SEND_SECONDS = 15
 """How long a host may not take what we send it, before the command has begun."""
+BEGIN_SECONDS = 15
+"""How long a host may take to come to the command before we ask whether it has the whole script."""
 ENDED_BY_HOST = (124, 137, 143)
 """The exit codes of what a host has ended at the limit: that of timeout(1), and those of SIGKILL and SIGTERM."""
 CHUNK_BYTES = 1 << 16
@@ -76,6 +78,7 @@ class RemoteCommand:
         self._started = clock.monotonic()
         self._last_heard = self._started
         self._ended: float | None = None
+        self._filler = b""
 
     def run(self, script: bytes, *, stopping: Stopping) -> HostAnswer:
         """Run `script` to its end. Raises StepFailed where the host does not start it."""
@@ -93,6 +96,7 @@ class RemoteCommand:
         self._channel.in_buffer.set_event(self._news)
         self._channel.in_stderr_buffer.set_event(self._news)
         self._channel.settimeout(min(SEND_SECONDS, self._limit_seconds))
+        self._filler = filler(script)
         try:
             self._transport.exec_at_once(self._channel, start_request(script))
             self._send(script)
@@ -122,7 +126,10 @@ class RemoteCommand:
     def _follow(self, stopping: Stopping) -> StepStatus | None:
         """Drain until the end. Return how we ended it, None where it ended by itself."""
         patience = Deadline(self._clock, self._timeout_seconds + OWN_MARGIN_SECONDS)
+        beginning = Deadline(self._clock, BEGIN_SECONDS)
         while not self._drained_to_the_end():
+            if beginning.passed and not self._out.has_begun:
+                self._fill_up()
             if stopping.is_set():
                 return self._end(StepStatus.INTERRUPTED)
             if patience.passed:
@@ -144,7 +151,15 @@ class RemoteCommand:
                 self._say_stop()
         return StepStatus.UNKNOWN
 
+    def _fill_up(self) -> None:
+        """See to it, once, that a shell that waits for the rest of the script waits no longer."""
+        rest, self._filler = self._filler, b""
+        with suppress(SSHException, EOFError, OSError):
+            self._channel.sendall(rest)
+
     def _say_stop(self) -> None:
+        if not self._out.has_begun:
+            self._fill_up()
         with suppress(SSHException, EOFError, OSError):
             self._channel.sendall(b"stop\n")
 

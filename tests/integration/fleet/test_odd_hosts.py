@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from opsrunner.errors import StepFailed
-from opsrunner.fleet import environment
+from opsrunner.fleet import session
 from opsrunner.fleet.fleet import Fleet
 from opsrunner.fleet.host_keys import trust
 from opsrunner.model.fleet import HostAnswer
@@ -98,17 +98,36 @@ class TestStartupFiles:
     def test_where_one_reads_the_first_lines_away_it_is_known_whether_the_command_ran(
         self, make_fleet: MakeFleet, host_with: HostWith, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lines: int
     ) -> None:
-        monkeypatch.setattr(environment, "SCRIPT_SECONDS", 1)
+        monkeypatch.setattr(session, "BEGIN_SECONDS", 1)
         number = 140 + lines
         host = host_with(number, bashrc=f"sleep 0.3; for n in {'x ' * lines}; do read -r line; done")
 
-        told = ""
+        told, began = "", time.monotonic()
         try:
-            ask(make_fleet(), host, f"touch {tmp_path}/ran", env={"A": "1"})
+            ask(make_fleet(), host, f"touch {tmp_path}/ran", env={"A": "1"}, timeout_seconds=600)
         except StepFailed as exc:
             told = exc.message
 
+        assert time.monotonic() - began < 15
         assert ("the host does not start a command" in told) is not (tmp_path / "ran").exists()
+
+    def test_one_that_is_slow_costs_the_command_neither_its_run_nor_the_word_to_stop(
+        self, make_fleet: MakeFleet, host_with: HostWith, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(session, "BEGIN_SECONDS", 0.2)
+        host, stopping, taken = host_with(139, bashrc="sleep 1"), threading.Event(), bytearray()
+
+        assert ask(make_fleet(), host, "echo fine; cat").stdout == b"fine\n"
+
+        def take(piece: bytes) -> None:
+            taken.extend(piece)
+            stopping.set()
+
+        answer = make_fleet().stream(
+            host, "echo begun; sleep 60", env={}, timeout_seconds=60, stopping=stopping, take=take
+        )
+        assert (answer.status, bytes(taken)) == (StepStatus.INTERRUPTED, b"begun\n")
+        assert answer.seconds < 8
 
     def test_one_that_never_ends_is_left_at_the_time_limit(self, make_fleet: MakeFleet, host_with: HostWith) -> None:
         host, began = host_with(134, bashrc="sleep 300"), time.monotonic()
