@@ -72,7 +72,9 @@ def figures() -> Iterator[Figure]:
             few.append(_audit(site, FEW))
             bare_seconds.append(seconds_of(lambda: _fan_out(bare)))
             many.append(_audit(site, MANY))
+            few.append(_audit(site, FEW))
             most.append(_audit(site, MOST))
+            few.append(_audit(site, FEW))
     yield Figure(
         name=f"{MANY} hosts, the whole patch audit",
         ours=statistics.median(audit.seconds for audit in many),

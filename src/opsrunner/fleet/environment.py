@@ -23,7 +23,7 @@ _READ_BY_BASH = "; ".join(
     )
 )
 """Before 4.3 bash counts characters there, not bytes (tried with 4.2, 4.3, 4.4, 5.0, 5.1, 5.2 and 5.3). A time limit of
-`read` would cost two system calls a byte, and after it bash catches SIGTERM, as do its children until they are programs.
+`read` would cost two system calls a byte, and bash catches SIGTERM after it, as do its children before they `exec`.
 """
 _STRAY_OPTIONS = (
     "alias",
