@@ -63,7 +63,8 @@ steps:
 @pytest.fixture
 def site(make_site: Callable[..., Path]) -> Path:
     """Write a site with routines that end in every way."""
-    texts = {"fine": FINE, "broken": BROKEN, "secret": SECRET, "slow": SLOW, "asks": ASKS}
+    brief = SLOW.replace("echo started; exec sleep 300", "echo one; sleep 8; echo two")
+    texts = {"fine": FINE, "broken": BROKEN, "secret": SECRET, "slow": SLOW, "brief": brief, "asks": ASKS}
     return make_site({f"routines/{name}.yaml": text for name, text in texts.items()})
 
 
@@ -220,13 +221,10 @@ def test_a_run_that_waits_can_be_cancelled_without_a_daemon(opsrunner: Opsrunner
 
 
 def test_following_a_log_ends_with_the_run(opsrunner: Opsrunner, site: Path, daemon: subprocess.Popen[str]) -> None:
-    text = SLOW.replace("echo started; exec sleep 300", "echo one; sleep 1.5; echo two")
-    (site / "routines/slow.yaml").write_text(text, encoding="utf-8")
-    time.sleep(2.5)  # the daemon looks every two seconds
-    runner = subprocess.Popen([str(SCRIPT), "run", "slow"], cwd=site, stdout=subprocess.DEVNULL)
+    runner = subprocess.Popen([str(SCRIPT), "run", "brief"], cwd=site, stdout=subprocess.DEVNULL)
     wait_for_run(opsrunner, site, status="running")
 
-    followed = opsrunner("logs", "1", "--follow", site=site, seconds=20)
+    followed = opsrunner("logs", "1", "--follow", site=site, seconds=40)
 
     assert runner.wait(timeout=20) == 0
     assert followed.returncode == 0

@@ -10,6 +10,7 @@ import time
 import traceback
 import tracemalloc
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -148,13 +149,11 @@ def free_port(address: str) -> int:
 
 
 def wait_for_banner(address: str, port: int, *, log: Path) -> None:
-    for _ in range(200):
-        try:
-            with socket.create_connection((address, port), timeout=5) as connection:
-                if connection.recv(4) == b"SSH-":
-                    return
-        except OSError:
-            time.sleep(0.02)
+    for _ in range(1500):
+        with suppress(OSError), socket.create_connection((address, port), timeout=5) as connection:
+            if connection.recv(4) == b"SSH-":
+                return
+        time.sleep(0.02)
     raise AssertionError(f"sshd did not start: {log.read_text()}")
 
 
@@ -206,7 +205,7 @@ def is_alive() -> Callable[[int], bool]:
 
 
 def wait_for_word(word: str, *, log: Path) -> None:
-    for _ in range(200):
+    for _ in range(1500):
         if word in log.read_text():
             return
         time.sleep(0.02)

@@ -7,6 +7,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 
 import pytest
 
@@ -78,7 +79,11 @@ def test_what_a_server_says_is_told_apart_from_what_it_does_not(server: Server) 
         "y" * 300: None,
     }
 
-    found = look_up(list(names), servers=[server], one_seconds=2)
+    silent = "x.silent.example.net"
+    found = {
+        **look_up([name for name in names if name != silent], servers=[server], one_seconds=30),
+        **look_up([silent], servers=[server], one_seconds=1),
+    }
 
     assert {name: lookup.addresses for name, lookup in found.items()} == names
     assert found["x.silent.example.net"].reason == "no DNS server answered in time"
@@ -89,7 +94,8 @@ def test_what_a_server_says_is_told_apart_from_what_it_does_not(server: Server) 
 @pytest.mark.needs("unbound")
 def test_a_host_is_judged_by_what_real_lists_answer(server: Server) -> None:
     def judged(address: str, zone: str) -> tuple[list[str], bool, tuple[str, ...]]:
-        found = look_up(names_to_ask([address], [zone]), servers=[server], one_seconds=2)
+        seconds = 1 if zone.startswith("silent") else 30
+        found = look_up(names_to_ask([address], [zone]), servers=[server], one_seconds=seconds)
         answers = {name: lookup.addresses for name, lookup in found.items()}
         report = judge_block_lists("web3", [address], [zone], answers)
         return [finding.subject for finding in report.findings], bool(report.examined), report.problems
@@ -173,10 +179,14 @@ class answering:  # noqa: N801 - a context manager
 
 
 def free_port() -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Return a port that is free for UDP and for TCP: unbound listens on both."""
+    while True:
+        with socket.socket() as tcp, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
+            tcp.bind(("127.0.0.1", 0))
+            port: int = tcp.getsockname()[1]
+            with suppress(OSError):
+                udp.bind(("127.0.0.1", port))
+                return port
 
 
 def wait_until_it_answers(server: Server) -> None:

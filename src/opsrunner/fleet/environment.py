@@ -137,7 +137,7 @@ def _guarded(limit_seconds: int) -> tuple[str, ...]:
         "trap '' TERM",
         f"read -rt {limit_seconds} -u 3 ops_word",
         "ops_code=$?",
-        f'while [ "$ops_code" = 1 ] && kill -0 $$ && [ "$SECONDS" -lt {limit_seconds} ]; do sleep 1; done',
+        f'while [ "$ops_code" = 1 ] && kill -0 $$ && [ "$SECONDS" -le {limit_seconds} ]; do sleep 1; done',
         "kill -0 $$ || exit",
         "kill -TERM 0",
         f"for ops_code in {{1..{KILL_AFTER_SECONDS}}}; do sleep 1; kill -0 $$ || exit; done",

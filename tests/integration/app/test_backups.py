@@ -15,6 +15,7 @@ import pytest
 
 from opsrunner.engine.state_copies import restore_ledger
 from opsrunner.errors import ArchiveDamaged, LedgerDamaged, NotFound, Refused
+from opsrunner.fleet.execution import Execution
 from opsrunner.ledger.whole_copies import copy_ledger, place_ledger
 from opsrunner.model.backup import Copy, CopyState
 from opsrunner.model.run import RunStatus
@@ -225,16 +226,21 @@ class TestDoubt:
         ("doubt", "status"),
         [("", "failed"), (", doubt: {changed: warn}", "warning"), (", doubt: {changed: fine}", "succeeded")],
     )
-    def test_a_file_that_grows_meanwhile_is_named(self, nightly: Open, data: Path, doubt: str, status: str) -> None:
+    def test_a_file_that_grows_meanwhile_is_named(
+        self, nightly: Open, data: Path, doubt: str, status: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         own = nightly(doubt)
         growing = data / "dump.sql"
         growing.write_bytes(bytes(300_000_000))
-        grower = subprocess.Popen(["bash", "-c", f"while :; do echo more >> '{growing}'; done"])
-        try:
-            ended = run(own)
-        finally:
-            grower.kill()
-            grower.wait()
+        plain = Execution._read
+
+        def read(self: Execution, *given: Any) -> None:
+            with growing.open("ab") as file:
+                file.write(b"more\n")
+            plain(self, *given)
+
+        monkeypatch.setattr(Execution, "_read", read)
+        ended = run(own)
 
         assert ended.status.value == status
         assert f"changed while it was read: {str(growing).lstrip('/')}" in message(own)

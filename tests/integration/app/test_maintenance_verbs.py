@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -20,10 +22,12 @@ people:
 sources:
   services: {csv: data/services.csv, columns: {service: text, email: text, name: text, customer: text, host: text}}
 """
-WINDOWS = """\
+FAR = f"{datetime.now(ZoneInfo('Europe/Oslo')) + timedelta(hours=12):%H:00}"
+"""An hour in which the window is not on while the tests run."""
+WINDOWS = f"""\
 windows:
-  kernel: {name: Kernel updates, schedule: {every: day, at: "02:00"}, lasts: 1h, hosts: [web1]}
-incidents: {audience: {source: services}}
+  kernel: {{name: Kernel updates, schedule: {{every: day, at: "{FAR}"}}, lasts: 1h, hosts: [web1]}}
+incidents: {{audience: {{source: services}}}}
 """
 SERVICES = "service,email,name,customer,host\nshop.example,kari@customer.example,Kari,C1,web1\n"
 BESIDE = 'name: Beside\naccountable: owner\nschedule: {of: maintenance.kernel, offset: -1h}\nsteps: [{run: ["true"]}]\n'

@@ -87,7 +87,7 @@ SERVICES = "  services: {csv: services.csv, columns: {service: text, email: text
 
 
 def test_windows_are_told_of_as_notices_are(site: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    begins = (datetime.now(UTC) + timedelta(days=10)).strftime("%Y-%m-%dT02:00")
+    begins = (datetime.now(UTC) + timedelta(days=10)).strftime("%Y-%m-%dT12:00")
     for name, text in {
         "opsrunner.yaml": SITE + SERVICES,
         "maintenance.yaml": WINDOWS % begins,

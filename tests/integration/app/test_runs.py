@@ -424,15 +424,20 @@ def test_who_follows_a_run_is_told_when_the_daemon_ends(house: Callable[..., Any
 
 
 def test_a_cancelled_run_ends_as_cancelled(house: Callable[..., Any]) -> None:
-    site = house({"backups": HEAD + "  - run: sleep 60\n  - run: echo never\n"})
+    first = '  - run: touch "$OPS_WORKDIR/begun"; exec sleep 60\n'
+    site = house({"backups": HEAD + first + "  - run: echo never\n"})
     asked = site.app.books.requests.ask_for_run("backups", actor="boss", at=site.clock.now())
     site.clock.move(seconds=6)
     site.daemon.work_once()
     run_id = site.app.books.requests.get(asked).run
-    while not site.app.books.steps.of_run(run_id):
+    while not (site.root / "var" / "runs" / str(run_id) / "work" / "begun").exists():
         site.app.draining.wait(0.02)
     site.app.books.requests.ask_to_cancel(run_id, actor="boss", at=site.clock.now())
     site.clock.move(seconds=6)
+    site.daemon.work_once()
+    while site.workers.busy():  # who reads a program's output looks up when time passes, and this clock stands
+        site.clock.move(seconds=0.3)
+        site.app.draining.wait(0.02)
     site.work()
     run = site.app.books.runs.get(run_id)
     assert (run.status, run.reason) == (RunStatus.CANCELLED, "asked")

@@ -1,6 +1,7 @@
 """What is in force changes as a whole, while other threads read it."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -45,6 +46,8 @@ def test_its_parts_fit_together_at_every_moment(make_site: Callable[..., Path]) 
 
     reader = threading.Thread(target=read)
     reader.start()
+    while len(seen) <= 5:
+        time.sleep(0.01)
     for number in range(1, 6):
         write(root, number)
         assert force.refresh()

@@ -109,10 +109,16 @@ def test_a_look_that_takes_long_is_waited_for(tmp_path: Path) -> None:
     prepare_state(tmp_path / "var")
     looking = os.open(tmp_path / "var", os.O_RDONLY | os.O_DIRECTORY)
     fcntl.flock(looking, fcntl.LOCK_SH)
-    timer = threading.Timer(0.4, os.close, [looking])  # eight times as long as somebody who has it is waited for
+    is_over = threading.Event()
+
+    def end() -> None:
+        is_over.set()  # before: whoever waits goes on with the close
+        os.close(looking)
+
+    timer = threading.Timer(0.4, end)  # eight times as long as somebody who has it is waited for
     timer.start()
     with StateLock(tmp_path / "var"):
-        assert timer.finished.is_set()
+        assert is_over.is_set()
     timer.join()
 
 

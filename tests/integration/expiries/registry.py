@@ -46,6 +46,8 @@ class Registry:
         registry = self
 
         class Handler(BaseHTTPRequestHandler):
+            wbufsize = -1  # an answer leaves when it counts no more: who has it may ask again at once
+
             def do_GET(self) -> None:
                 registry._count(1)
                 try:

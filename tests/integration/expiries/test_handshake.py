@@ -174,7 +174,7 @@ def test_a_server_that_answers_without_an_end_is_hung_up_on(serve: Serve, way: s
         begin = b"" if way == "smtp" else b"\x16\x03\x03\x3f\x00"  # a record of TLS, of which little comes
         try:
             connection.sendall(begin)
-            for _ in range(100):
+            for _ in range(1_000):
                 connection.sendall(b"2")
                 threading.Event().wait(0.05)
         except OSError:
@@ -188,10 +188,10 @@ def test_a_server_that_answers_without_an_end_is_hung_up_on(serve: Serve, way: s
             stopping=threading.Event(),
             seconds=0.3,
         )
-    assert left.wait(3)
+    assert left.wait(15)
     for thread in threading.enumerate():
         if thread.name == "handshake":
-            thread.join(3)
+            thread.join(15)
             assert not thread.is_alive()
 
 

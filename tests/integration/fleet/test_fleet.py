@@ -1,5 +1,6 @@
 import dataclasses
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -40,7 +41,7 @@ def ask(fleet: Fleet, host: Host, command: str, **given: Any) -> HostAnswer:
 def gone(process_id: bytes) -> bool:
     """Tell whether that process has ended, waiting a moment for its end."""
     state = Path(f"/proc/{int(process_id)}/stat")
-    for _ in range(40):
+    for _ in range(400):
         try:
             if state.read_text().rpartition(")")[2].split()[0] == "Z":
                 return True
@@ -48,6 +49,13 @@ def gone(process_id: bytes) -> bool:
             return True
         time.sleep(0.05)
     return False
+
+
+def wait_for(file: Path) -> None:
+    deadline = time.monotonic() + 20
+    while not file.exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 class TestEveryHost:
@@ -124,40 +132,50 @@ class TestEveryHost:
         assert answer.stdout == "".join(f"{number}\n" for number in range(1, 300_001)).encode()
 
     def test_it_ends_a_command_and_its_children_at_the_time_limit(self, host: Host, make_fleet: MakeFleet) -> None:
-        answer = ask(make_fleet(), host, "echo $$; sleep 600 & echo $!; sleep 600 & echo $!; wait", timeout_seconds=1)
+        fleet = make_fleet()
+        ask(fleet, host, "true")  # connecting is not to count
+        answer = ask(fleet, host, "echo $$; sleep 600 & echo $!; sleep 600 & echo $!; wait", timeout_seconds=3)
 
         assert answer.status is StepStatus.TIMED_OUT
         assert answer.exit_code is None
-        assert answer.message == "no end within 1 s; the command was ended"
+        assert re.fullmatch(r"no end within [1-3] s; the command was ended", answer.message)
         assert [gone(process_id) for process_id in answer.stdout.split()] == [True] * 3
 
     def test_one_that_ends_well_because_it_was_told_to_end_has_not_ended_in_time(
         self, host: Host, make_fleet: MakeFleet
     ) -> None:
-        answer = ask(make_fleet(), host, "trap 'exit 0' TERM; while :; do sleep 0.1; done", timeout_seconds=1)
+        fleet = make_fleet()
+        ask(fleet, host, "true")
+        answer = ask(fleet, host, "trap 'exit 0' TERM; while :; do sleep 0.1; done", timeout_seconds=3)
 
         assert answer.status is StepStatus.TIMED_OUT
-        assert answer.message.startswith("no end within 1 s")
+        assert answer.message.startswith("no end within ")
 
-    def test_it_ends_a_command_when_the_run_is_stopped(self, host: Host, make_fleet: MakeFleet) -> None:
-        stopping = threading.Event()
-        threading.Timer(0.8, stopping.set).start()
+    def test_it_ends_a_command_when_the_run_is_stopped(self, host: Host, make_fleet: MakeFleet, tmp_path: Path) -> None:
+        stopping, begun = threading.Event(), tmp_path / "begun"
 
-        answer = ask(make_fleet(), host, "echo $$; sleep 600", stopping=stopping)
+        def stop_it() -> None:
+            wait_for(begun)
+            stopping.set()
+
+        threading.Thread(target=stop_it).start()
+
+        command = f"echo $$ >{begun}.; mv {begun}. {begun}; exec sleep 600"
+        answer = ask(make_fleet(), host, command, stopping=stopping)
 
         assert answer.status is StepStatus.INTERRUPTED
-        assert answer.seconds < 6
-        assert gone(answer.stdout)
+        assert answer.seconds < 15
+        assert gone(begun.read_bytes())
 
     def test_it_does_not_wait_for_a_daemon_that_the_command_leaves_behind(
         self, host: Host, make_fleet: MakeFleet
     ) -> None:
-        answer = ask(make_fleet(), host, "sleep 15 & echo left $!")
+        answer = ask(make_fleet(), host, "sleep 60 & echo left $!")
         with suppress(ProcessLookupError):
             os.kill(int(answer.stdout.split()[1]), signal.SIGKILL)
 
         assert answer.exit_code == 0
-        assert answer.seconds < 8
+        assert answer.seconds < 19
 
     def test_a_command_that_a_signal_ended_has_the_exit_code_of_shells(self, host: Host, make_fleet: MakeFleet) -> None:
         answer = ask(make_fleet(), host, "kill -9 $$")
@@ -184,14 +202,14 @@ def test_who_signs_in_does_not_hang_on_the_shell_that_we_were_started_in(
     assert ask(make_fleet(), host, "id -u").stdout == f"{os.geteuid()}\n".encode()
 
 
-def test_a_link_that_is_cut_ends_as_unknown(make_fleet: MakeFleet, pinned_host: PinnedHost) -> None:
+def test_a_link_that_is_cut_ends_as_unknown(make_fleet: MakeFleet, pinned_host: PinnedHost, tmp_path: Path) -> None:
     command = f"""
-        echo $$; sleep 0.2
+        echo $$ >{tmp_path}/pid; sleep 0.2
         {CUT_THE_LINK}
         sleep 30"""
 
     answer = ask(make_fleet(), pinned_host(2), command)
-    os.kill(int(answer.stdout), signal.SIGKILL)
+    os.kill(int((tmp_path / "pid").read_text()), signal.SIGKILL)
 
     assert answer.status is StepStatus.UNKNOWN
     assert answer.exit_code is None
@@ -201,7 +219,7 @@ def test_a_link_that_is_cut_ends_as_unknown(make_fleet: MakeFleet, pinned_host: 
 def test_what_left_its_process_group_is_found_by_the_token_of_the_run(make_fleet: MakeFleet) -> None:
     command = "setsid sleep 600 & echo $!; sleep 600"
 
-    answer = ask(make_fleet(), LOCAL, command, env={"OPS_RUN_TOKEN": "token-of-this-test"}, timeout_seconds=1)
+    answer = ask(make_fleet(), LOCAL, command, env={"OPS_RUN_TOKEN": "token-of-this-test"}, timeout_seconds=4)
 
     assert gone(answer.stdout)
 
@@ -213,7 +231,7 @@ def test_no_thread_outlives_the_fleet(make_fleet: MakeFleet, pinned_host: Pinned
     ask(fleet, pinned_host(2), "true")
     fleet.close()
 
-    for _ in range(40):
+    for _ in range(400):
         left = set(threading.enumerate()) - before
         if not left:
             break
@@ -370,7 +388,7 @@ class TestNoConnection:
         with pytest.raises(StepFailed, match="stopped during key exchange") as failed:
             ask(make_fleet(connect_seconds=30), host, "true", stopping=stopping)
         assert failed.value.status == "interrupted"
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 15
 
 
 def make_key(path: Path, *, passphrase: str = "") -> None:

@@ -68,15 +68,21 @@ def test_a_chain_of_jumps_leads_to_the_host_and_stays_open(
 
 
 def test_a_command_ends_as_unknown_when_its_jump_host_goes(
-    make_fleet: MakeFleet, pinned_host: PinnedHost, through: Through
+    make_fleet: MakeFleet, pinned_host: PinnedHost, through: Through, tmp_path: Path
 ) -> None:
-    jump = pinned_host(3)
+    jump, begun = pinned_host(3), tmp_path / "begun"
     fleet, inner = make_fleet(), through(jump, pinned_host(2))
     jump_sshd = int(ask(fleet, jump, OWN_SSHD).stdout)
-    threading.Timer(1, os.kill, (jump_sshd, signal.SIGKILL)).start()
 
-    answer = ask(fleet, inner, "echo $$; exec sleep 20")
-    os.kill(int(answer.stdout), signal.SIGKILL)
+    def end_the_jump() -> None:
+        while not begun.exists():
+            time.sleep(0.02)
+        os.kill(jump_sshd, signal.SIGKILL)
+
+    threading.Thread(target=end_the_jump, daemon=True).start()
+
+    answer = ask(fleet, inner, f"echo $$ >{begun}.; mv {begun}. {begun}; exec sleep 20")
+    os.kill(int(begun.read_text()), signal.SIGKILL)
 
     assert (answer.status, answer.exit_code) == (StepStatus.UNKNOWN, None)
     assert answer.seconds < 10

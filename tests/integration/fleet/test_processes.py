@@ -33,6 +33,13 @@ def _pid_from(process: subprocess.Popen[bytes]) -> int:
     return int(process.stdout.readline())
 
 
+def until(is_so: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
 def _close(process: subprocess.Popen[bytes]) -> None:
     process.wait(timeout=5)
     assert process.stdout is not None
@@ -43,10 +50,10 @@ def test_it_finds_and_ends_a_run_and_what_the_run_put_into_the_background(is_ali
     token = uuid.uuid4().hex
     process = _start("setsid -f sh -c 'echo $$; exec sleep 300'; exec sleep 300", token)
     orphan = _pid_from(process)
-    assert set(find_marked(token)) == {process.pid, orphan}
+    until(lambda: set(find_marked(token)) == {process.pid, orphan})
     assert set(end_marked(token)) >= {process.pid, orphan}
     assert find_marked(token) == []
-    assert not is_alive(orphan)
+    until(lambda: not is_alive(orphan))
     _close(process)
     assert process.returncode == -signal.SIGTERM
 
@@ -57,7 +64,7 @@ def test_it_kills_what_does_not_listen_when_the_grace_is_over() -> None:
     _pid_from(process)
     started = time.monotonic()
     end_marked(token, grace_seconds=0.5)
-    assert 0.4 < time.monotonic() - started < 3
+    assert 0.4 < time.monotonic() - started < 15
     _close(process)
     assert process.returncode == -signal.SIGKILL
 

@@ -11,7 +11,15 @@ from pathlib import Path
 import pytest
 
 from opsrunner.errors import StateError
+from opsrunner.ledger import writing
 from opsrunner.ledger.books import Books
+
+
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who waits joins, however late the machine lets it: else the first commits alone after 20 ms."""
+    monkeypatch.setattr(writing, "LONGEST_GROUP_SECONDS", 60)
+    monkeypatch.setattr(writing, "LOOK_SECONDS", 30)
 
 
 class Group:

@@ -206,16 +206,33 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def held_port() -> tuple[socket.socket, int]:
+    """Keep a port of loopback: nobody is given it, and who sets SO_REUSEADDR may listen there all the same."""
+    held = socket.socket()
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    held.bind(("127.0.0.1", 0))
+    return held, int(held.getsockname()[1])
+
+
+def port_for_ever() -> int:
+    """Return a port that nobody else is given as long as this process lives."""
+    held, port = held_port()
+    held.detach()
+    return port
+
+
 @pytest.fixture
-def closed_port() -> int:
+def closed_port() -> Iterator[int]:
     """A port of loopback on which nobody listens."""
-    return free_port()
+    held, port = held_port()
+    with held:
+        yield port
 
 
 @pytest.fixture(scope="session")
 def pick_port() -> Callable[[], int]:
     """Give free ports of loopback to servers that cannot pick one themselves."""
-    return free_port
+    return port_for_ever
 
 
 @pytest.fixture(scope="session")

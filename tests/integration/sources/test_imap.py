@@ -22,7 +22,7 @@ from opsrunner.sources.request import Around
 from opsrunner.sources.shapes import OWN_SHAPES
 
 from ...mail_house import NEEDS, MailHouse, keeping_house, wait_for
-from ..mail.conftest import Certificate, free_port, make_certificate
+from ..mail.conftest import Certificate, make_certificate, port_for_ever
 
 pytestmark = pytest.mark.needs(*NEEDS)
 
@@ -39,7 +39,7 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
 
 @pytest.fixture(scope="module")
 def house(authority: Certificate) -> Iterator[MailHouse]:
-    with keeping_house(authority, free_port, users={USER: PASSWORD, KARI: "x"}) as running:
+    with keeping_house(authority, port_for_ever, users={USER: PASSWORD, KARI: "x"}) as running:
         yield running
 
 

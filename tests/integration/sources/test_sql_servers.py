@@ -423,24 +423,24 @@ class TestTime:
     def test_a_query_without_end_is_ended(self, server: DatabaseServer, read: Read) -> None:
         began = time.monotonic()
 
-        with pytest.raises(StepFailed, match=r"^billing: the query took more than 0\.5 s$") as failed:
-            read(billing(server), sql=SLEEP[server.engine], timeout_seconds=0.5)
+        with pytest.raises(StepFailed, match=r"^billing: the query took more than 4 s$") as failed:
+            read(billing(server), sql=SLEEP[server.engine], timeout_seconds=4)
 
         assert failed.value.status == "timed_out"
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - began < 30
 
     def test_the_source_may_allow_less_than_the_step(self, server: DatabaseServer, read: Read) -> None:
-        with pytest.raises(StepFailed, match=r"^billing: the query took more than 0\.3 s$"):
-            read(billing(server, timeout=0.3), sql=SLEEP[server.engine], timeout_seconds=3600)
+        with pytest.raises(StepFailed, match=r"^billing: the query took more than 4 s$"):
+            read(billing(server, timeout=4), sql=SLEEP[server.engine], timeout_seconds=3600)
 
     def test_a_server_that_says_nothing_any_more_is_hung_up_on(
         self, server: DatabaseServer, stream: Stream, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr("opsrunner.sources.sql_link.GRACE_SECONDS", 0.2)
-        rows = stream(billing(server), sql=MANY[server.engine], timeout_seconds=1)
+        rows = stream(billing(server), sql=MANY[server.engine], timeout_seconds=5)
         next(rows)
         with stopped(server):  # noqa: SIM117
-            with pytest.raises(StepFailed, match=r"^billing: the query took more than 1 s$") as failed:
+            with pytest.raises(StepFailed, match=r"^billing: the query took more than 5 s$") as failed:
                 for _ in rows:
                     pass
         assert failed.value.status == "timed_out"
@@ -472,7 +472,7 @@ class TestTime:
         assert next(rows)["n"] == 1
         rows.close()
 
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 8
         assert sessions(server) == 0
 
     def test_the_clock_on_the_wall_is_that_of_the_zone(self, server: DatabaseServer, read: Read) -> None:
@@ -681,7 +681,7 @@ class TestMany:
         count = sum(1 for _ in stream(domains, where={"expires_at": {"before": "2027-01-01"}, "status": "active"}))
 
         assert count == 100_000
-        assert time.process_time() - began < 3.5
+        assert time.process_time() - began < 10
 
     def test_they_are_not_held_in_memory(
         self, domains: Source, stream: Stream, most_bytes_of: Callable[[Callable[[], object]], int]

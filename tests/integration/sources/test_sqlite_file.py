@@ -121,7 +121,7 @@ def test_a_query_without_end_is_ended(database: Path, read: Read) -> None:
         read(billing(database), sql=ENDLESS, timeout_seconds=0.3)
 
     assert failed.value.status == "timed_out"
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 15
 
 
 def test_a_value_of_a_gigabyte_is_refused(database: Path, read: Read) -> None:

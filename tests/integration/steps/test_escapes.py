@@ -126,7 +126,7 @@ def test_nothing_outlives_a_step_whose_time_is_over(run_command: Runner, living:
     with pytest.raises(StepFailed) as caught:
         run_command(_written_in_words(act, mark), _timeout_seconds=1)
     assert (caught.value.status, str(caught.value)) == ("timed_out", "no end after 1 s; its processes were ended")
-    assert time.monotonic() - started < 11
+    assert time.monotonic() - started < 20
     assert living() == []
 
 
@@ -152,7 +152,7 @@ def test_what_hops_from_child_to_child_is_ended_with_its_group(
     comet = "as_child(comet); " + leader
     ended_as = ""
     try:
-        run_command(_written_in_words(comet, mark), _timeout_seconds=1)
+        run_command(_written_in_words(comet, mark), _timeout_seconds=4)
     except StepFailed as exc:
         ended_as = exc.status
     assert ended_as == status
@@ -169,14 +169,14 @@ def test_a_fork_bomb_under_a_limit_comes_to_its_end(run_command: Runner, living:
     with pytest.raises(StepFailed) as caught:
         run_command(["prlimit", "--nproc=150", "bash", "-c", bomb], user="nobody", _timeout_seconds=1)
     assert caught.value.status == "timed_out"
-    assert time.monotonic() - started < 11
+    assert time.monotonic() - started < 20
     assert living() == []
 
 
 def test_a_grandchild_that_holds_the_output_is_ended_and_named(run_command: Runner, living: LIVING, mark: str) -> None:
     started = time.monotonic()
     outcome = run_command(f"(sleep 30; echo {mark}) & echo done")
-    assert time.monotonic() - started < 8
+    assert time.monotonic() - started < 20
     assert outcome.status is StepStatus.SUCCEEDED
     assert outcome.message == "it left 2 processes behind that kept its output open; ended"
     assert living() == []

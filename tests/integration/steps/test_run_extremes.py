@@ -94,14 +94,14 @@ from opsrunner.steps.run import Options, run
 root, options = Path(sys.argv[1]), Options(run=sys.argv[2])
 os.setgroups([]); os.setresgid(65534, 65534, 65534); os.setresuid(65534, 65534, 65534)
 call = StepCall(run_id=1, run_token=sys.argv[3], routine="r", step="s", options=options,
-    timeout_seconds=1, site_root=root, workdir=root, output=root / "output.log", output_limit_bytes=1_000_000)
+    timeout_seconds=3, site_root=root, workdir=root, output=root / "output.log", output_limit_bytes=1_000_000)
 means = Means(clock=SystemClock(), vault=Vault(root), stopping=threading.Event(), hosts={}, fleet=None, sources={},
     read_source=None, send=None, copies=None, note=None)
 started = time.monotonic()
 try:
     print(run(call, means).message)
 except StepFailed as exc:
-    print(exc.status, exc.permanent, exc, "in time" if time.monotonic() - started < 11 else "late")
+    print(exc.status, exc.permanent, exc, "in time" if time.monotonic() - started < 25 else "late")
 """
 
 
@@ -181,4 +181,4 @@ def test_a_clean_end_is_not_waited_for(run_command: Runner) -> None:
         started = time.monotonic()
         run_command(["true"])
         durations.append(time.monotonic() - started)
-    assert min(durations) < 0.05
+    assert min(durations) < 0.2

@@ -157,7 +157,7 @@ class TestOneHost:
 
 def settles_at(threads: int) -> bool:
     """Tell whether no more than `threads` are left, waiting a moment for those that end."""
-    for _ in range(40):
+    for _ in range(400):
         if threading.active_count() <= threads:
             return True
         time.sleep(0.05)
@@ -182,23 +182,23 @@ class TestManyHosts:
             )
             inventory["dead"] = dead
             threads_before = threading.active_count()
-            fleet, began = make_fleet(connect_seconds=5), time.monotonic()
+            fleet, began = make_fleet(connect_seconds=10), time.monotonic()
 
             outcome = work(
                 hosts=["shared", "dead", "web12"],
                 run='[ "$OPS_HOST" != web15 ] || sleep 1.5; echo "$WEBHOST"',
                 rows_as="lines",
-                timeout_seconds=20,
+                timeout_seconds=40,
                 fleet=fleet,
             )
             took = time.monotonic() - began
             fleet.close()
 
-        assert took < 20
+        assert took < 35
         assert outcome.status is StepStatus.FAILED
         assert outcome.message == (
             f"9 of 10 hosts fine; dead: could not connect to 127.0.0.1 port {dead.port}: "
-            "no end of the key exchange in 5 s"
+            "no end of the key exchange in 10 s"
         )
         assert outcome.facts == {"hosts": 10, "ok": 9, "failed": 1, "unknown": 0}
         assert [row["host"] for row in outcome.rows] == [f"web{number}" for number in range(11, 20)]
@@ -229,7 +229,7 @@ class TestManyHosts:
             inventory["dead"] = dataclasses.replace(
                 hosts[0], name="dead", address="127.0.0.1", port=silent.getsockname()[1]
             )
-            fleet = make_fleet(connect_seconds=4)
+            fleet = make_fleet(connect_seconds=10)
             threads_before = threading.active_count()
             descriptors: list[int] = []
             for number in range(rounds):
@@ -243,7 +243,7 @@ class TestManyHosts:
                     fleet=fleet,
                 )
                 took = time.monotonic() - began
-                assert took < 1.5 + 20
+                assert took < 1.5 + 30
                 assert outcome.facts == {"hosts": 50, "ok": 49, "failed": 1, "unknown": 0}
                 assert {part.key for part in outcome.parts if part.status is not StepStatus.SUCCEEDED} == {"dead"}
                 assert {row["host"]: row["line"].split()[2] for row in outcome.rows} == {
@@ -291,17 +291,16 @@ class TestManyHosts:
         assert outcome.parts[1].facts == {"reached": None}, "nobody asked it: it may be up or down"
 
     def test_a_link_that_is_cut_is_unknown_and_the_worst(
-        self, work: Work, pinned_host: Callable[[int], Host], inventory: dict[str, Host]
+        self, work: Work, pinned_host: Callable[[int], Host], inventory: dict[str, Host], tmp_path: Path
     ) -> None:
         inventory["web2"] = pinned_host(2)
         command = f"""
-            echo $$; [ "$OPS_HOST" = web2 ] || exit 1; sleep 0.2
+            [ "$OPS_HOST" = web2 ] || exit 1; echo $$ >{tmp_path}/pid; sleep 0.2
             {CUT_THE_LINK}; sleep 30"""
 
         outcome = work(hosts=["local", "web2"], run=command)
 
-        process_id = int(outcome.parts[1].message.rpartition(": ")[2])
-        os.kill(process_id, signal.SIGKILL)
+        os.kill(int((tmp_path / "pid").read_text()), signal.SIGKILL)
         assert outcome.status is StepStatus.UNKNOWN
         assert outcome.facts == {"hosts": 2, "ok": 0, "failed": 1, "unknown": 1}
         assert "the command may still run there" in outcome.parts[1].message

@@ -168,12 +168,12 @@ def start_run(app: App, clock: FakeClock) -> Callable[..., Run]:
 
 
 @pytest.fixture
-def port() -> int:
-    """A port that nobody listens at."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        found: int = probe.getsockname()[1]
-    return found
+def port() -> Iterator[int]:
+    """A port that nobody listens at, kept until the test has ended: nobody else is given it."""
+    with socket.socket() as held:
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        held.bind(("127.0.0.1", 0))
+        yield held.getsockname()[1]
 
 
 @pytest.fixture

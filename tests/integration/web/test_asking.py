@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -69,8 +70,9 @@ def follow_up(app: App, clock: FakeClock, open_task: Callable[..., Task]) -> Fol
 
 
 @pytest.fixture
-def daemon(app: App) -> Iterator[None]:
+def daemon(app: App, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """What `serve` does beside the page."""
+    monkeypatch.setattr("opsrunner.web.asking.TAKEN_WITHIN_SECONDS", 60)
     service = app.daemon_parts()
     service.daemon.begin()
     is_over = threading.Event()
@@ -127,13 +129,17 @@ def test_the_button_asks_all_hosts_of_the_step_what_the_failing_run_asked(
 
 
 @pytest.mark.usefixtures("daemon")
-def test_what_is_asked_already_leads_to_that_run(app: App, signed_in: SignedIn, follow_up: Follow) -> None:
-    slow = StepPlan(id="audit", kind="ssh", options={"hosts": ["local", "web1"], "run": "sleep 2"}, line=1)
+def test_what_is_asked_already_leads_to_that_run(
+    app: App, signed_in: SignedIn, follow_up: Follow, tmp_path: Path
+) -> None:
+    until_told = f"until test -e {tmp_path}/go; do sleep 0.1; done"
+    slow = StepPlan(id="audit", kind="ssh", options={"hosts": ["local", "web1"], "run": until_told}, line=1)
     task, browser = follow_up(slow), signed_in("ops1")
     browser.get(f"/tasks/{task.id}")
 
     first = run_of(app, browser.post(f"/tasks/{task.id}/ask-others"))
     second = run_of(app, browser.post(f"/tasks/{task.id}/ask-others"))
+    (tmp_path / "go").touch()
 
     assert first.id == second.id
 

@@ -398,9 +398,9 @@ def test_five_hundred_hosts_cost_no_more_statements_than_five(
     _ran_on(app, clock, hosts)
     browser.get("/hosts")
     asked.clear()
-    begin = time.perf_counter()
+    begin = time.process_time()
     answer = browser.get("/hosts?sort=findings")
-    seconds = time.perf_counter() - begin
+    seconds = time.process_time() - begin
     assert len(names(answer.text)) == 504
     assert len(asked) == few
     print(f"500 hosts with 10,000 findings: {seconds * 1000:.0f} ms, {len(answer.content) / 1000:.0f} kB")

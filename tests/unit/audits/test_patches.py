@@ -191,7 +191,7 @@ def test_a_folder_that_is_for_root_alone_is_no_problem_but_hides_what_waits_ther
 
 @pytest.mark.parametrize("text", ["1" * 1_000_000, "-a" * 500_000, "." * 1_000_000, "a " * 500_000])
 def test_endless_lines_take_no_time(text: str) -> None:
-    started = time.monotonic()
+    started = time.thread_time()
     report(
         panel=f"directadmin {text}",
         reboot=f"kernel {text}",
@@ -201,7 +201,7 @@ def test_endless_lines_take_no_time(text: str) -> None:
         apt_lists=f"list {text}:Valid-Until: {text}",
     )
     report(stored("almalinux-9").replace(b"update openssl", b"update " + text.encode()))
-    assert time.monotonic() - started < 2
+    assert time.thread_time() - started < 2
 
 
 def test_more_findings_than_are_kept_leave_the_worst_and_say_so() -> None:

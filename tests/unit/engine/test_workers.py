@@ -61,7 +61,7 @@ def pool(scripted: Scripted) -> Iterator[Callable[[int], Workers]]:
 
 
 def until(is_so: Callable[[], Any]) -> None:
-    for _ in range(500):
+    for _ in range(3000):
         if is_so():
             return
         threading.Event().wait(0.01)
@@ -74,8 +74,9 @@ def work(scripted: Scripted, run_id: int) -> Work:
 
 
 def test_what_is_due_is_entered_before_the_ends_of_others_are_written(
-    scripted: Scripted, pool: Callable[[int], Workers]
+    scripted: Scripted, pool: Callable[[int], Workers], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("opsrunner.engine.workers.LONGEST_UNWRITTEN_SECONDS", 60)
     told: list[str] = []
 
     def walk(number: int) -> Callable[[StopWord], Walk]:
@@ -114,8 +115,9 @@ def test_an_end_does_not_wait_for_ever_for_starts(scripted: Scripted, pool: Call
 
 
 def test_an_end_does_not_wait_for_a_long_step_that_took_its_thread(
-    scripted: Scripted, pool: Callable[[int], Workers]
+    scripted: Scripted, pool: Callable[[int], Workers], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("opsrunner.engine.workers.LONGEST_UNWRITTEN_SECONDS", 4)
     told: list[str] = []
     held = threading.Event()
 
@@ -127,7 +129,7 @@ def test_an_end_does_not_wait_for_a_long_step_that_took_its_thread(
         told.append("enter its second step")
 
     def long(stop: StopWord) -> Walk:
-        held.wait(20)
+        held.wait(60)
         yield Pause.WORKED
 
     scripted.walks = {1: short, 2: long}

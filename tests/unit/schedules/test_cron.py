@@ -39,11 +39,11 @@ def test_it_does_what_debian_cron_does(vector: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("case", INVALID, ids=lambda case: ascii(case["expr"]))
 def test_it_refuses_what_is_no_expression_in_one_line_and_at_once(case: dict[str, str]) -> None:
-    start = stopwatch.perf_counter()
+    start = stopwatch.thread_time()
     with pytest.raises(ConfigurationError) as caught:
         parse_cron(case["expr"])
     assert "\n" not in caught.value.message
-    assert stopwatch.perf_counter() - start < 1
+    assert stopwatch.thread_time() - start < 1
 
 
 @pytest.mark.parametrize(

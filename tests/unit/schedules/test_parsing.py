@@ -105,11 +105,11 @@ def test_it_refuses_what_lasts_longer_than_ten_years() -> None:
 
 
 def test_a_long_text_is_refused_at_once_and_shown_short() -> None:
-    start = stopwatch.perf_counter()
+    start = stopwatch.thread_time()
     with pytest.raises(ValueError, match="…") as caught:
         parse_duration("1h" * 500_000)
     assert len(str(caught.value)) < 150
-    assert stopwatch.perf_counter() - start < 0.5
+    assert stopwatch.thread_time() - start < 0.5
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("-8d", -691200), ("+4h", 14400), ("4h", 14400), ("-1h30m", -5400)])
