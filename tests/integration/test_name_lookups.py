@@ -129,7 +129,7 @@ def test_a_silent_server_costs_each_name_its_time_and_no_more() -> None:
             one_seconds=1,
         )
 
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 7
     assert {lookup.addresses for lookup in found.values()} == {None}
     assert {lookup.reason for lookup in found.values()} == {"no DNS server answered in time"}
 

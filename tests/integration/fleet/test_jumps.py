@@ -160,9 +160,9 @@ class TestWhichHopFailed:
     ) -> None:
         inner, began = dataclasses.replace(pinned_host(2), port=silent_port), time.monotonic()
 
-        with pytest.raises(StepFailed, match=r"web2: could not connect to .*: no end of the key exchange in 1 s"):
-            ask(make_fleet(connect_seconds=1), through(pinned_host(3), inner), "true")
-        assert time.monotonic() - began < 5
+        with pytest.raises(StepFailed, match=r"web2: could not connect to .*: no end of the key exchange in 4 s"):
+            ask(make_fleet(connect_seconds=4), through(pinned_host(3), inner), "true")
+        assert time.monotonic() - began < 19
 
 
 def test_no_thread_is_left(make_fleet: MakeFleet, pinned_host: PinnedHost, through: Through) -> None:

@@ -453,7 +453,7 @@ class TestTime:
             read(billing(server), sql=SLEEP[server.engine], stopping=stopping)
 
         assert (failed.value.status, failed.value.permanent) == ("interrupted", True)
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 20
 
     def test_a_server_that_goes_in_the_middle_is_one_line(self, server: DatabaseServer, stream: Stream) -> None:
         rows = stream(billing(server), sql=MANY[server.engine])

@@ -201,7 +201,7 @@ def test_endless_lines_take_no_time(text: str) -> None:
         apt_lists=f"list {text}:Valid-Until: {text}",
     )
     report(stored("almalinux-9").replace(b"update openssl", b"update " + text.encode()))
-    assert time.thread_time() - started < 2
+    assert time.thread_time() - started < 8
 
 
 def test_more_findings_than_are_kept_leave_the_worst_and_say_so() -> None:

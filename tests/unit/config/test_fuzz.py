@@ -59,7 +59,7 @@ WITHIN = RoutineContext(timezone="Europe/Oslo", today=date(2026, 1, 10), checkli
 CONTEXT: dict[str, Any] = {"row": {"a": "1", "days": 3}, "steps": {"dump": {"rows": [{"a": 1}]}}, "now": NOW}
 SCHEDULE: TypeAdapter[Any] = TypeAdapter(ScheduleField)
 EMAIL, URL, ROSTER = TypeAdapter(Email), TypeAdapter(Url), TypeAdapter(RosterKeys)
-LONGEST_SECONDS = 1.0
+LONGEST_SECONDS = 3.0
 Change = Callable[[Sequence[str], random.Random], str]
 
 

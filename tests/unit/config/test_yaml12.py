@@ -121,7 +121,7 @@ def test_what_can_harm_is_refused_at_once(text: str, message: str) -> None:
         read_yaml(decode(text.encode()))
 
     assert message in str(caught.value)
-    assert time.process_time() - started < 1
+    assert time.process_time() - started < 5
 
 
 def test_ten_megabytes_are_refused_unread(tmp_path: Path) -> None:

@@ -43,7 +43,7 @@ def test_it_refuses_what_is_no_expression_in_one_line_and_at_once(case: dict[str
     with pytest.raises(ConfigurationError) as caught:
         parse_cron(case["expr"])
     assert "\n" not in caught.value.message
-    assert stopwatch.thread_time() - start < 1
+    assert stopwatch.thread_time() - start < 3
 
 
 @pytest.mark.parametrize(

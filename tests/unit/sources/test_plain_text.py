@@ -36,4 +36,4 @@ def test_lines_can_stay_lines() -> None:
 def test_markup_made_to_take_long_does_not(piece: str) -> None:
     started = time.process_time()
     text_of_html(piece * (2_000_000 // len(piece)))
-    assert time.process_time() - started < 1
+    assert time.process_time() - started < 5
