@@ -5,6 +5,7 @@ from __future__ import annotations
 import select
 import signal
 import socket
+import threading
 from collections.abc import Sequence
 from contextlib import suppress
 from logging import Logger
@@ -68,6 +69,7 @@ class LeanTransport(Transport):
 
     def __init__(self, link: QuickAckSocket | Tunnel) -> None:
         super().__init__(cast("socket.socket", link), strict_kex=True, packetizer_class=_Packetizer)
+        self._kept_back: list[Message] = []
 
     @property
     def link(self) -> Link:
@@ -77,6 +79,23 @@ class LeanTransport(Transport):
     def ask_for_keys(self, key_types: Sequence[str]) -> None:
         """Set which host keys it may show, the first first."""
         self._preferred_keys = tuple(key_types)
+
+    def _send_user_message(self, message: Message) -> None:
+        """Send it when no keys are being exchanged (RFC 4253, 7.1).
+
+        The reader is the one who ends that, so it must not wait for it: what it has to say meanwhile, such as that a
+        channel is closed, goes out then.
+        """
+        if threading.current_thread() is self and not self.clear_to_send.is_set():
+            self._kept_back.append(message)
+        else:
+            super()._send_user_message(message)  # type: ignore[misc]
+
+    def _parse_newkeys(self, message: Message) -> None:
+        super()._parse_newkeys(message)  # type: ignore[misc]
+        kept_back, self._kept_back = self._kept_back, []
+        for each in kept_back:
+            self._send_user_message(each)
 
     def _parse_debug(self, _: Message) -> None:
         """Let go what the server says for its own log."""
@@ -95,7 +114,7 @@ class LeanTransport(Transport):
         request.add_string("exec")
         request.add_boolean(True)
         request.add_string(command)
-        self._send_user_message(request)  # type: ignore[attr-defined]
+        self._send_user_message(request)
 
     def ask_for_life(self) -> None:
         """Ask the host for an answer, of any kind, and do not wait for it (RFC 4254, 4).

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from paramiko.packet import Packetizer
 
 from opsrunner.errors import StepFailed, StoreFailed
 from opsrunner.fleet import execution, session, watch
@@ -266,3 +267,16 @@ def test_a_stop_is_heard_while_a_slow_taker_has_a_window_full_before_it(
 
     assert (answer.exit_code, answer.status) == (None, StepStatus.INTERRUPTED)
     assert answer.seconds < 6
+
+
+def test_a_command_may_end_while_keys_are_exchanged_anew(
+    make_fleet: MakeFleet, pinned_host: PinnedHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise so after every half gigabyte: the reader waited for itself, and the end came half a minute later."""
+    monkeypatch.setattr(Packetizer, "REKEY_BYTES", 100_000)
+    fleet, host = make_fleet(), pinned_host(2)
+    for _ in range(20):
+        taken = Taken()
+        answer = stream(fleet, host, "head -c 1M /dev/zero", taken)
+        assert (answer.status, answer.exit_code, len(taken.content)) == (None, 0, MEBIBYTE)
+        assert answer.seconds < 20
