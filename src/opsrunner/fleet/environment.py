@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import secrets
 import shlex
 from collections.abc import Mapping
 
@@ -12,17 +13,19 @@ from opsrunner.fleet.beginning import PRINT_MARK
 
 KILL_AFTER_SECONDS = 5
 _BASH_PATHS = ("/bin/bash", "/usr/bin/bash")
-_FIRST_WORDS = "# opsrunner"
 _RUN_BY_BASH = 'eval "$ops_script" && eval "$ops_text"'
 """The second of them stands on the first line, so that the lines of a command are counted from its own beginning."""
+_READ_BY_SH = """exec sh -c 'read -r ops_word; test "$ops_word" = "{first}" && exec sh; exit 97'"""
 _READ_BY_BASH = "; ".join(
     (
-        'case $BASH_VERSION in ""|[0-3].*|4.[0-2].*) exec sh ;; esac',
+        'case $BASH_VERSION in ""|[0-3].*|4.[0-2].*) {by_sh} ;; esac',
         "LC_ALL=C read -rN {length} ops_script",
-        f'case $ops_script in "{_FIRST_WORDS}"*) {_RUN_BY_BASH} ;; *) exit 97 ;; esac',
+        f'case $ops_script in "{{first}}"*"}}}}"?) {_RUN_BY_BASH} ;; *) exit 97 ;; esac',
     )
 )
-"""Before 4.3 bash counts characters there, not bytes (tried with 4.2, 4.3, 4.4, 5.0, 5.1, 5.2 and 5.3). A time limit of
+"""What lacks a byte anywhere has another first line, or does not end as a script.
+
+Before 4.3 bash counts characters there, not bytes (tried with 4.2, 4.3, 4.4, 5.0, 5.1, 5.2 and 5.3). A time limit of
 `read` would cost two system calls a byte, and bash catches SIGTERM after it, as do its children before they `exec`.
 """
 _STRAY_OPTIONS = (
@@ -63,15 +66,18 @@ def start_request(script: bytes) -> str:
     it itself, which costs the host two programs less; any other becomes sh. What is quoted is bash's alone: csh and
     fish would stumble over it.
     """
+    first = script.partition(b"\n")[0].decode()
     is_bash = " || ".join(f'test "$SHELL" = {path}' for path in _BASH_PATHS)
-    return f"{is_bash} || exec sh; eval '{_READ_BY_BASH.format(length=len(script))}'"
+    by_sh = _READ_BY_SH.format(first=first)
+    from_bash = by_sh.replace('"', r"\"").replace("$", r"\$").replace("'", '"')
+    return f"{is_bash} || {by_sh}; eval '{_READ_BY_BASH.format(length=len(script), first=first, by_sh=from_bash)}'"
 
 
 def filler(script: bytes) -> bytes:
     """Return what ends a bash's waiting for the whole script where a startup file has read some of it away.
 
-    What it gets then does not begin as a script, and is not run. One that was only slow takes it for the beginning of
-    the word to stop, and waits for its end.
+    What it gets then is not whole, and is not run. One that was only slow takes it for the beginning of the word to
+    stop, and waits for its end.
     """
     return b" " * len(script)
 
@@ -89,7 +95,7 @@ def remote_script(command: str, *, environment: Mapping[str, str], timeout_secon
     check_environment(environment)
     limit_seconds = whole_seconds(timeout_seconds)
     lines = [
-        _FIRST_WORDS,
+        f"# opsrunner {secrets.token_hex(8)}",  # by which who reads it knows that nothing of it is missing
         "{",
         *_IN_A_CLEAN_BASH,
         f"{PRINT_MARK} && {PRINT_MARK} >&2 && ops_begun=1",
@@ -112,7 +118,7 @@ _IN_A_CLEAN_BASH = (
     'if [ ! "${ops_clean-}" ]; then',
     "case $-,$BASHOPTS in",
     f"*,*{'*|*,*'.join(_STRAY_OPTIONS)}*) ;;",
-    "hBc,*) compgen -A function >/dev/null || ops_clean=1 ;;",
+    'hBc,*) [ "${TMOUT-}" ] || [ ! "${SECONDS-}" ] || compgen -A function >/dev/null || ops_clean=1 ;;',
     "esac",
     f"""[ "${{ops_clean-}}" ] || {{ export ops_script ops_clean=1; exec "$BASH" --norc -c '{_RUN_BY_BASH}'; }}""",
     "fi",
@@ -120,7 +126,7 @@ _IN_A_CLEAN_BASH = (
     "fi",
 )
 """What a startup file has left in the login shell is not for the command: functions and options are left behind by a
-bash of its own, which costs a program more, the rest is put right."""
+bash of its own, which costs a program more, the rest is put right. TMOUT is a time limit for `read`, see above."""
 
 
 def _guarded(limit_seconds: int) -> tuple[str, ...]:
@@ -135,6 +141,7 @@ def _guarded(limit_seconds: int) -> tuple[str, ...]:
         "( {",
         "exec >/dev/null 2>&1",
         "trap '' TERM",
+        "SECONDS=0",
         f"read -rt {limit_seconds} -u 3 ops_word",
         "ops_code=$?",
         f'while [ "$ops_code" = 1 ] && kill -0 $$ && [ "$SECONDS" -le {limit_seconds} ]; do sleep 1; done',
@@ -157,7 +164,7 @@ def _under_timeout(limit_seconds: int) -> tuple[str, ...]:
         f'if command -v timeout >/dev/null 2>&1; then set -- timeout -k {KILL_AFTER_SECONDS} {limit_seconds} "$@"; fi',
         '"$@" </dev/null 3<&- &',
         "ops_command=$!",
-        '{ read -r ops_word <&3 && kill -TERM "$ops_command"; } >/dev/null 2>&1 &',
+        '{ TMOUT= read -r ops_word <&3 && kill -TERM "$ops_command"; } >/dev/null 2>&1 &',
         "ops_watcher=$!",
         _NO_REMARKS,
         'wait "$ops_command"; ops_code=$?',

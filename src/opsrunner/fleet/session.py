@@ -130,6 +130,7 @@ class RemoteCommand:
         while not self._drained_to_the_end():
             if beginning.passed and not self._out.has_begun:
                 self._fill_up()
+                beginning = Deadline(self._clock, BEGIN_SECONDS)
             if stopping.is_set():
                 return self._end(StepStatus.INTERRUPTED)
             if patience.passed:
@@ -152,10 +153,10 @@ class RemoteCommand:
         return StepStatus.UNKNOWN
 
     def _fill_up(self) -> None:
-        """See to it, once, that a shell that waits for the rest of the script waits no longer."""
-        rest, self._filler = self._filler, b""
+        """See to it that a shell that waits for the rest of the script waits no longer; never wait for the host."""
         with suppress(SSHException, EOFError, OSError):
-            self._channel.sendall(rest)
+            if self._channel.send_ready():
+                self._channel.send(self._filler)
 
     def _say_stop(self) -> None:
         if not self._out.has_begun:

@@ -15,7 +15,7 @@ import pytest
 
 from opsrunner.errors import StepFailed
 from opsrunner.fleet.beginning import MARK
-from opsrunner.fleet.environment import remote_script, start_request
+from opsrunner.fleet.environment import filler, remote_script, start_request
 from opsrunner.fleet.session import ENDED_BY_HOST
 
 PATH = "/usr/bin:/bin"
@@ -134,6 +134,41 @@ def test_a_bash_that_cannot_read_so_many_bytes_starts_sh(version: str, starts_sh
     code, said, _ = hand_over(script, startup_file=f"BASH_VERSION='{version}'", home=tmp_path)
 
     assert (code, said.removeprefix(MARK) == b"timeout\n") == (0, starts_sh)
+
+
+@pytest.mark.parametrize("reader", ["", "BASH_VERSION=; "], ids=["bash", "sh"])
+def test_what_a_startup_file_has_read_away_lets_no_value_be_run(reader: str, tmp_path: Path) -> None:
+    planted = f"touch {tmp_path}/planted; exit 0\n}}\n"
+    script = remote_script("true", environment={"A": f"x\n# opsrunner\n{planted}"}, timeout_seconds=9)
+    lines = script.splitlines(keepends=True)
+    begin = next(number for number, line in enumerate(lines) if line == b"# opsrunner\n")
+
+    for count in (begin, begin + 1):
+        eats = f"{reader}for n in {' '.join('x' * count)}; do read -r line; done"
+        assert hand_over(script, sent=script + filler(script), startup_file=eats, home=tmp_path)[0] == 97
+
+    assert not (tmp_path / "planted").exists()
+
+
+def test_a_script_with_a_hole_is_not_run(tmp_path: Path) -> None:
+    script = remote_script(f"touch {tmp_path}/keep-0123456789-this", environment={}, timeout_seconds=9)
+
+    for lost in (b"0123456789-", b"\n}\n", b"}", b"#"):
+        holed = script.replace(lost, b"", 1) if lost != b"}" else script[:-2] + b"\n"
+        assert hand_over(script, sent=holed + filler(script))[0] == 97
+        assert hand_over(script, sent=holed + b"stop\n")[0] == 97
+
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("startup_file", ["TMOUT=900", "export TMOUT=900", "readonly TMOUT=900", "unset SECONDS"])
+def test_a_startup_file_that_limits_the_time_of_reading_costs_no_stop(startup_file: str, tmp_path: Path) -> None:
+    script = remote_script('grep SigCgt /proc/$$/status; echo "${SECONDS:+counts}"', environment={}, timeout_seconds=9)
+
+    _, said, _ = hand_over(script, startup_file=startup_file, home=tmp_path)
+
+    _, caught, seconds = said.removeprefix(MARK).split()
+    assert (int(caught, 16) >> (signal.SIGTERM - 1) & 1, seconds) == (0, b"counts")
 
 
 @pytest.mark.parametrize(
