@@ -22,8 +22,8 @@ from benchmarks.measure import Figure
 from tests.farm import farming
 
 TURNS = 3
-QUICK_TURNS = 9
-"""Those that take a few seconds at the most swing by a tenth, and take so many turns."""
+QUICK_TURNS = 3
+"""Those that take a few seconds at the most swing by a tenth, and go so often in each turn."""
 COUNTS = (50, 200)
 FASTER: Mapping[int, Mapping[str, float]] = {
     50: {"ansible": 5, "openssh": 2.5, "curve": 0.9},
@@ -49,13 +49,11 @@ def figures() -> Iterator[Figure]:
 
 
 def _cold(askers: Askers, count: int) -> Iterator[Figure]:
-    inside, ansible, openssh = _turns(
+    inside, ansible, openssh, ours, curve = _turns(
         lambda: askers.take(askers.ours("inside")),
         lambda: askers.take(askers.ansible()),
         lambda: askers.take(askers.openssh()),
-    )
-    ours, curve = _turns(
-        lambda: askers.take(askers.ours("cold")), lambda: askers.take(askers.openssh(*CURVE)), turns=QUICK_TURNS
+        quick=(lambda: askers.take(askers.ours("cold")), lambda: askers.take(askers.openssh(*CURVE))),
     )
     name, wall = f"{count} hosts, cold", _middle(ours, "seconds")
     for who, turns in (("ansible", ansible), ("openssh", openssh), ("curve", curve)):
@@ -101,11 +99,12 @@ def _memory(askers: Askers, name: str) -> Figure:
 
 
 def _again(askers: Askers, count: int) -> Iterator[Figure]:
-    (ansible,) = _turns(lambda: askers.take(askers.ansible(), "--again"))
-    ours, openssh = _turns(
-        lambda: askers.take(askers.ours("inside")),
-        lambda: askers.take(askers.openssh(*askers.multiplexing()), "--again"),
-        turns=QUICK_TURNS,
+    ansible, ours, openssh = _turns(
+        lambda: askers.take(askers.ansible(), "--again"),
+        quick=(
+            lambda: askers.take(askers.ours("inside")),
+            lambda: askers.take(askers.openssh(*askers.multiplexing()), "--again"),
+        ),
     )
     name, wall = f"{count} hosts, second command", _insides(ours, 1, "seconds")
     for who, turns, kept in (("ansible", ansible, "ControlPersist"), ("openssh", openssh, "ControlMaster")):
@@ -119,11 +118,12 @@ def _again(askers: Askers, count: int) -> Iterator[Figure]:
         )
 
 
-def _turns(*takes: Callable[[], Taken], turns: int = TURNS) -> list[list[Taken]]:
+def _turns(*takes: Callable[[], Taken], quick: Sequence[Callable[[], Taken]] = ()) -> list[list[Taken]]:
     """Let each take its turns, one after the other, so that a busy moment of the machine hits all."""
-    taken: list[list[Taken]] = [[] for _ in takes]
-    for _ in range(turns):
-        for each, take in zip(taken, takes, strict=True):
+    taken: list[list[Taken]] = [[] for _ in (*takes, *quick)]
+    for _ in range(TURNS):
+        once, often = zip(taken, takes, strict=False), list(zip(taken[len(takes) :], quick, strict=True))
+        for each, take in (*once, *(often * QUICK_TURNS)):
             each.append(take())
     return taken
 
