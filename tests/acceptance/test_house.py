@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from ..patience import within
+
 Opsrunner = Callable[..., Any]
 SCRIPT = Path(sys.executable).with_name("opsrunner")
 HELLO = "name: Hello\naccountable: sysadmin\nsteps:\n  - run: echo hello\n"
@@ -248,13 +250,11 @@ def test_a_state_that_cannot_be_used_is_one_line(
 ) -> None:
     site = make_site({"routines/hello.yaml": HELLO})
     spoiled(site / "var", how)
-    started = time.monotonic()
-    answer = without_privileges([str(SCRIPT), *arguments], cwd=site)
+    answer = within(2, lambda: without_privileges([str(SCRIPT), *arguments], cwd=site), tries=5)
 
     assert answer.returncode == 1
     assert answer.stderr.startswith("opsrunner: ")
     assert answer.stderr.count("\n") == 1
-    assert time.monotonic() - started < 15
     assert answer.stdout == ""
 
 

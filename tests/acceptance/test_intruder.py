@@ -22,6 +22,8 @@ import pytest
 
 import opsrunner as opsrunner_package
 
+from ..patience import until
+
 Answer = subprocess.CompletedProcess[str]
 Opsrunner = Callable[..., Answer]
 SCRIPT = Path(sys.executable).with_name("opsrunner")
@@ -244,7 +246,7 @@ def test_whatever_a_program_writes_is_kept_and_shown_as_text(
     with (root / "log").open("w") as log:
         daemon = subprocess.Popen([str(SCRIPT), "serve", "--no-page"], cwd=root, stdout=log, stderr=log)
         try:
-            wait_until(lambda: "in force" in (root / "log").read_text())
+            until(lambda: "in force" in (root / "log").read_text())
             for word in words:
                 opsrunner("run", word, site=root)
             verbs = ("show 3", "show 4", "task show 3", "task show 4", "logs 1", "logs 6", "tasks", "digest --send")
@@ -265,15 +267,6 @@ def test_whatever_a_program_writes_is_kept_and_shown_as_text(
     assert all(re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d (INFO|WARNING|ERROR) ", line) for line in lines), lines
     assert not any(line.startswith("2026-01-01 00:00:00 ERROR forged") for line in lines)
     assert not any("Traceback" in line or "fault" in line for line in lines), lines
-
-
-def wait_until(is_so: Callable[[], object], *, seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if is_so():
-            return
-        time.sleep(0.05)
-    raise AssertionError(f"not within {seconds} s")
 
 
 def test_all_that_is_written_is_for_its_owner_alone_under_any_umask(

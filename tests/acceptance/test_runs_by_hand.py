@@ -15,6 +15,8 @@ from typing import Any
 
 import pytest
 
+from ..patience import until
+
 Opsrunner = Callable[..., Any]
 SCRIPT = Path(sys.executable).with_name("opsrunner")
 FINE = """\
@@ -238,13 +240,13 @@ def test_ctrl_c_ends_a_run_and_its_processes(opsrunner: Opsrunner, site: Path) -
     )
     wait_for_run(opsrunner, site, status="running")
     log = site / "var/runs/1/sleep.log"
-    wait_until(lambda: log.exists() and b"started" in log.read_bytes())
+    until(lambda: log.exists() and b"started" in log.read_bytes())
     process.send_signal(signal.SIGINT)
     _, complaint = process.communicate(timeout=20)
 
     assert process.returncode in (1, 130)
     assert "Traceback" not in complaint
-    wait_until(lambda: not processes_in(site))
+    until(lambda: not processes_in(site))
     opsrunner("run", "fine", site=site)
     assert json.loads(opsrunner("show", "1", "--json", site=site).stdout)["status"] in ("interrupted", "cancelled")
 
@@ -294,15 +296,7 @@ def in_a_terminal(site: Path, *arguments: str, **env: str) -> str:
 
 def wait_for_run(opsrunner: Opsrunner, site: Path, *, status: str) -> None:
     """Wait until a run has that status."""
-    wait_until(lambda: json.loads(opsrunner("runs", "--status", status, "--json", site=site).stdout or "[]") != [])
-
-
-def wait_until(is_so: Callable[[], bool]) -> None:
-    """Wait at most 15 seconds for something to be so."""
-    deadline = time.monotonic() + 15
-    while not is_so():
-        assert time.monotonic() < deadline, "it did not come"
-        time.sleep(0.1)
+    until(lambda: json.loads(opsrunner("runs", "--status", status, "--json", site=site).stdout or "[]") != [])
 
 
 def processes_in(site: Path) -> list[str]:

@@ -15,7 +15,6 @@ import stat
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -27,6 +26,8 @@ import pytest
 from opsrunner.cli.crash import write_crash
 from opsrunner.secrets import MASK, Vault
 from opsrunner.web.doors import DOORS
+
+from ..patience import until
 
 Answer = subprocess.CompletedProcess[str]
 SCRIPT = Path(sys.executable).with_name("opsrunner")
@@ -242,9 +243,9 @@ def test_the_daemon_says_no_secret_while_it_pings_mails_and_runs(
             [str(SCRIPT), "serve", "--no-page"], cwd=root, env={**os.environ, **environment}, stdout=log, stderr=log
         )
         try:
-            wait_until(lambda: b"in force" in (root / "var.log").read_bytes())
+            until(lambda: b"in force" in (root / "var.log").read_bytes())
             answer = opsrunner("run", "canaries", "--json", site=root, env=environment)
-            wait_until(lambda: "sign-in was refused" in opsrunner("doctor", site=root, env=environment).stdout)
+            until(lambda: "sign-in was refused" in opsrunner("doctor", site=root, env=environment).stdout)
         finally:
             daemon.send_signal(signal.SIGTERM)
             daemon.wait(timeout=20)
@@ -266,7 +267,7 @@ def test_no_page_shows_a_secret(root: Path, environment: dict[str, str], opsrunn
             [str(SCRIPT), "serve"], cwd=root, env={**os.environ, **environment}, stdout=log, stderr=log
         )
         try:
-            wait_until(lambda: b"the page is at" in (root / "var.log").read_bytes())
+            until(lambda: b"the page is at" in (root / "var.log").read_bytes())
             opsrunner("run", "canaries", "--json", site=root, env=environment)
             opsrunner("digest", "--send", site=root, env=environment)
             tasks = json.loads(opsrunner("tasks", "--json", site=root, env=environment).stdout)
@@ -351,12 +352,3 @@ def leaks(data: bytes) -> list[str]:
 def kept(root: Path) -> list[Path]:
     """Return every file that the program has written: its ledger with its journal, outputs, mails, digests."""
     return [path for path in (root / "var").rglob("*") if path.is_file()]
-
-
-def wait_until(is_so: Callable[[], object], *, seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if is_so():
-            return
-        time.sleep(0.1)
-    raise AssertionError(f"not within {seconds} s")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from typing import Any
 import pytest
 
 from ..front_door import Answer, FrontDoor
+from ..patience import within
 
 SCRIPT = Path(sys.executable).with_name("opsrunner")
 SITE = """\
@@ -158,15 +160,14 @@ def test_a_second_daemon_leaves_at_once_and_names_the_first(served: Callable[...
     """B25."""
     site = served(fast=FAST)
     assert site.process is not None
-    took: list[float] = []
-    for _ in range(3):
-        started = time.monotonic()
-        second = subprocess.run(
+
+    def start_another() -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
             [str(SCRIPT), "serve"], cwd=site.root, env=site.environment, capture_output=True, text=True, check=False
         )
-        took.append(time.monotonic() - started)
+
+    second = within(2, start_another, tries=5)
     assert second.returncode == 1
-    assert min(took) < 10, "the quickest of three, since other tests run beside this one"
     assert str(site.process.pid) in second.stderr
     assert "Traceback" not in second.stderr
 
@@ -206,14 +207,21 @@ def test_a_routine_added_by_hand_fires_without_a_restart(served: Callable[..., S
 def test_a_broken_file_is_named_within_five_seconds_and_stops_nothing(served: Callable[..., Served]) -> None:
     """B32."""
     site = served(fast=FAST)
-    path = site.root / "routines" / "broken.yaml"
-    path.write_text("name: Broken\naccountable: owner\nsteps:\n  - runn: date\n", encoding="utf-8")
-    path.chmod(0o600)
-    site.until(lambda: "routines/broken.yaml:4:5: steps[0].runn" in site.log(), "the file is named", seconds=15)
+    path, lines = site.root / "routines" / "broken.yaml", iter(range(4, 20))
+
+    def break_it() -> None:
+        line = next(lines)
+        path.write_text(
+            "\n" * (line - 4) + "name: Broken\naccountable: owner\nsteps:\n  - runn: date\n", encoding="utf-8"
+        )
+        path.chmod(0o600)
+        site.until(lambda: f"routines/broken.yaml:{line}:5: steps[0].runn" in site.log(), "the file is named")
+
+    within(5, break_it)
     assert site.ask("run", "fast").returncode == 0
     doctor = site.ask("doctor")
     assert doctor.returncode == 1
-    assert "routines/broken.yaml:4:5" in doctor.stdout
+    assert re.search(r"routines/broken\.yaml:\d:5", doctor.stdout)
 
 
 def test_while_the_sites_own_file_is_broken_people_go_on_with_the_last_good_one(served: Callable[..., Served]) -> None:
@@ -221,7 +229,7 @@ def test_while_the_sites_own_file_is_broken_people_go_on_with_the_last_good_one(
     assert site.ask("run", "round").returncode == 0
     path = site.root / "opsrunner.yaml"
     path.write_text(SITE.replace("people:", "people: ["), encoding="utf-8")
-    site.until(lambda: "opsrunner.yaml:5:1: the [ … ] is not closed" in site.log(), "the file is named", seconds=15)
+    site.until(lambda: "opsrunner.yaml:5:1: the [ … ] is not closed" in site.log(), "the file is named")
 
     ticked = site.ask("tick", "1", "--as", "boss")
     answers = [ticked, *(site.ask(*verb.split()) for verb in ("run fast", "runs", "tasks", "digest", "calendar"))]
@@ -279,7 +287,7 @@ def test_a_signal_ends_a_running_step_within_grace_and_leaves_no_child(
     in_step_two(site)
     started = time.monotonic()
     assert site.stop(number) == 0
-    assert time.monotonic() - started < 2 + 13
+    assert time.monotonic() - started < 2 + 5
     assert site.children() == []
     (run,) = site.runs()
     assert (run["status"], run["reason"]) == ("interrupted", "shutdown")
@@ -294,11 +302,10 @@ def test_a_second_sigterm_does_not_wait(served: Callable[..., Served]) -> None:
     in_step_two(site)
     assert site.process is not None
     started = time.monotonic()
-    while site.process.poll() is None and time.monotonic() - started < 25:
+    while site.process.poll() is None and time.monotonic() - started < 10:
         site.process.send_signal(signal.SIGTERM)  # two that come together are one
         time.sleep(0.5)
-    assert site.process.wait(timeout=1) == 0
-    assert time.monotonic() - started < 30
+    assert site.process.wait(timeout=0) == 0
     assert site.children() == []
 
 

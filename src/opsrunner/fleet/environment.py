@@ -12,15 +12,17 @@ from opsrunner.errors import StepFailed
 from opsrunner.fleet.beginning import PRINT_MARK
 
 KILL_AFTER_SECONDS = 5
+CUT_CODE = 97
+"""The exit code of a shell that has found its script not whole: a startup file has read from standard input."""
 _BASH_PATHS = ("/bin/bash", "/usr/bin/bash")
 _RUN_BY_BASH = 'eval "$ops_script" && eval "$ops_text"'
 """The second of them stands on the first line, so that the lines of a command are counted from its own beginning."""
-_READ_BY_SH = """exec sh -c 'read -r ops_word; test "$ops_word" = "{first}" && exec sh; exit 97'"""
+_READ_BY_SH = f"""exec sh -c 'read -r ops_word; test "$ops_word" = "{{first}}" && exec sh; exit {CUT_CODE}'"""
 _READ_BY_BASH = "; ".join(
     (
         'case $BASH_VERSION in ""|[0-3].*|4.[0-2].*) {by_sh} ;; esac',
         "LC_ALL=C read -rN {length} ops_script",
-        f'case $ops_script in "{{first}}"*"}}}}"?) {_RUN_BY_BASH} ;; *) exit 97 ;; esac',
+        f'case $ops_script in "{{first}}"*"}}}}"?) {_RUN_BY_BASH} ;; *) exit {CUT_CODE} ;; esac',
     )
 )
 """What lacks a byte anywhere has another first line, or does not end as a script.
@@ -101,7 +103,7 @@ def remote_script(command: str, *, environment: Mapping[str, str], timeout_secon
         f"{PRINT_MARK} && {PRINT_MARK} >&2 && ops_begun=1",
         *(f"export {name}={shlex.quote(value)}" for name, value in environment.items()),
         f"ops_text={shlex.quote(command)}",
-        '[ "$ops_begun" ] || exit 97',  # a startup file has eaten the first words: without them nothing runs
+        f'[ "$ops_begun" ] || exit {CUT_CODE}',  # a startup file has eaten the first words: without them nothing runs
         "exec 3<&0",
         'if [ "$ops_script" ] && kill -0 -- "-$$" 2>/dev/null; then',
         *_guarded(limit_seconds),

@@ -13,7 +13,7 @@ from opsrunner.errors import StepFailed
 from opsrunner.fleet.beginning import Beginning
 from opsrunner.fleet.capture import Capture
 from opsrunner.fleet.deadline import Deadline
-from opsrunner.fleet.environment import KILL_AFTER_SECONDS, filler, start_request, whole_seconds
+from opsrunner.fleet.environment import CUT_CODE, KILL_AFTER_SECONDS, filler, start_request, whole_seconds
 from opsrunner.fleet.taker import NOT_WHOLE, Take
 from opsrunner.fleet.transport import LeanTransport
 from opsrunner.model.fleet import HostAnswer, Stopping
@@ -120,6 +120,8 @@ class RemoteCommand:
         code = self._channel.exit_status
         said = self._out.last_line_before() or self._err.last_line_before()
         ended = f"its login shell ended with exit code {code}" if code >= 0 else "it refuses commands"
+        if code == CUT_CODE:
+            ended = "a startup file of the account reads it away; none may read from standard input"
         why = f"{ended}{f' and said: {said}' if said else ''}"
         raise StepFailed(f"{self._host_name}: the host does not start a command: {why}")
 

@@ -7,12 +7,13 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from ...patience import until
 
 pytestmark = pytest.mark.needs("strace")
 SCRIPT = Path(sys.executable).with_name("opsrunner")
@@ -171,10 +172,3 @@ def test_a_mail_is_said_after_what_it_reports_is_on_the_disk(site: tuple[Path, A
     assert queued < said
     assert seen.commits(before=said) >= 2, "the run, the end of its step with the mail"
     assert seen.unsynced(said) == []
-
-
-def until(is_so: Callable[[], object], seconds: float = 30) -> None:
-    deadline = time.monotonic() + seconds
-    while not is_so():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)

@@ -8,7 +8,6 @@ import re
 import shlex
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
@@ -22,6 +21,8 @@ from opsrunner.fleet.host_keys import trust
 from opsrunner.model.site import Host
 from opsrunner.model.task import Task, TaskStatus
 from opsrunner.open_site import open_site
+
+from ...patience import until
 
 SITE = """\
 site: Example Hosting
@@ -105,18 +106,11 @@ def served(request: pytest.FixtureRequest, build: Callable[[int], Asker]) -> Ite
     words = [sys.executable, "-c", BEGIN, "serve", "--no-page", "--site", str(asker.root)]
     with subprocess.Popen(words, env=dict(os.environ), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as daemon:
         try:
-            wait_until(StateLock(asker.root / "var").is_held)
+            until(StateLock(asker.root / "var").is_held)
             yield asker
             assert daemon.poll() is None
         finally:
             daemon.terminate()
-
-
-def wait_until(is_so: Callable[[], bool], *, seconds: float = 20) -> None:
-    ends_at = time.monotonic() + seconds
-    while not is_so():
-        assert time.monotonic() < ends_at
-        time.sleep(0.05)
 
 
 def test_the_one_of_fifty_that_differs_gets_a_task_which_asking_again_ticks_when_it_is_mended(served: Asker) -> None:
@@ -178,7 +172,7 @@ def test_a_question_that_is_saved_is_a_routine_that_keeps_its_task(served: Asker
     assert 'schedule: {every: day, at: "06:05"}' in (served.root / "routines/php-version.yaml").read_text()
 
     (served.odd / "node7").unlink()
-    wait_until(lambda: served("run", "php-version")[0] == 0)  # a daemon reads the folder anew every few seconds
+    until(lambda: served("run", "php-version")[0] == 0)  # a daemon reads the folder anew every few seconds
 
     assert served.tasks() == []
     (ticked,) = served.tasks(closed=True)

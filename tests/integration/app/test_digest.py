@@ -704,7 +704,7 @@ def test_5000_failures_make_a_small_mail_with_right_counts_in_seconds(flood: Any
     """B82."""
     started = time.thread_time()
     made = preview(flood)
-    assert time.thread_time() - started < 12
+    assert time.thread_time() - started < 3
     assert made.digest.headline == "Nothing needs you. 50 are in hand."
     assert made.digest.counts.startswith("0 of 50 routines fine, 5,000 runs")
     assert made.digest.runs == 5000
@@ -734,7 +734,7 @@ def test_a_step_that_failed_for_5000_hosts_is_one_thing(house: Callable[..., Any
     started = time.thread_time()
     site.clock.move(minutes=1)
     digest = preview(site).digest
-    assert time.thread_time() - started < 12
+    assert time.thread_time() - started < 5
     (failed,) = digest.in_hand
     assert failed.title == "Fleet audit, for 5,000"
     assert failed.facts.endswith("web1: no route; web2: no route and 4,997 more.")

@@ -1,7 +1,6 @@
 """What is in force changes as a whole, while other threads read it."""
 
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -10,6 +9,8 @@ import pytest
 from opsrunner.engine.in_force import InForce, SiteInForce
 from opsrunner.errors import ConfigurationError
 from opsrunner.ledger.books import Books
+
+from ...patience import until
 
 ROUTINE = "name: Hello\naccountable: sysadmin\nschedule: {every: day, at: '02:00'}\nsteps:\n  - run: echo {number}\n"
 MISSING = "routines:1:1: the folder is missing, mount its disk or put it back; an empty one runs nothing"
@@ -46,8 +47,7 @@ def test_its_parts_fit_together_at_every_moment(make_site: Callable[..., Path]) 
 
     reader = threading.Thread(target=read)
     reader.start()
-    while len(seen) <= 5:
-        time.sleep(0.01)
+    until(lambda: len(seen) > 5)
     for number in range(1, 6):
         write(root, number)
         assert force.refresh()

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from datetime import time as time_of_day
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 import pytest
@@ -34,6 +33,8 @@ from opsrunner.model.schedule import CalendarRule, DigestTimes, Frame, Schedule
 from opsrunner.model.site import Limits
 from opsrunner.model.task import Evidence, NewTask, TaskKind, TaskStatus
 from opsrunner.testing import FakeClock
+
+from ...patience import until
 
 DAY = timedelta(days=1)
 LIMITS = Limits(keep_runs_seconds=100 * 86400, keep_tasks_seconds=200 * 86400)
@@ -351,8 +352,7 @@ def test_many_old_runs_go_a_little_at_a_time_and_nobody_waits_long(
     writer = threading.Thread(target=write_meanwhile)
     writer.start()
     try:
-        while not waits:
-            time.sleep(0.005)
+        until(lambda: waits)
         while count(desk, "runs") > 1:
             before, left = time.monotonic(), count(desk, "runs")
             keeping.prune(now)
@@ -362,8 +362,8 @@ def test_many_old_runs_go_a_little_at_a_time_and_nobody_waits_long(
         done.set()
         writer.join()
     assert len(took) > 5, "it was removed in one go"
-    assert median(waits) < 1.0
-    assert median(took) < 1.0
+    assert sorted(waits)[-3] < 1.0, "two may have waited for a busy machine"
+    assert sorted(took)[-3] < 1.0
 
 
 def _fill(desk: Desk, runs: int, *, at: datetime) -> None:

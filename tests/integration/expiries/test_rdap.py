@@ -19,6 +19,7 @@ from opsrunner.expiries.rdap import MOST_BYTES, NO_SUCH_DOMAIN, RdapClient, Said
 from opsrunner.expiries.rdap_round import MOST_FAULTS, Question, RdapRound
 from opsrunner.model.expiry import DateAnswer, Resting
 
+from ...patience import within
 from .registry import Registry, domain, send
 
 ENDS = "2026-12-01T10:00:00Z"
@@ -117,9 +118,7 @@ def drip(handler: Handler, _name: str) -> None:
 
 def test_a_body_that_drips_costs_no_more_than_its_time(registry: Registry) -> None:
     registry.behave = drip
-    began = time.monotonic()
-    said = ask(registry, seconds=0.4)
-    assert time.monotonic() - began < 15
+    said = within(2, lambda: ask(registry, seconds=0.4))
     assert (said.failure, said.is_fault) == ("127.0.0.1: no answer in 0.4 s", True)
 
 

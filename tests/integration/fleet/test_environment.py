@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -38,6 +38,8 @@ def hand_over(
     login: tuple[str, bool] = LOGINS["bash leads its group"],
     startup_file: str = "",
     home: Path = Path("/"),
+    variables: Mapping[str, str] | None = None,
+    stop_after_seconds: float = 0,
 ) -> tuple[int, bytes, bytes]:
     """Do what sshd does: let a login shell begin and write the script to its standard input.
 
@@ -52,7 +54,7 @@ def hand_over(
         subprocess.Popen(
             [shell, "-c", start_request(script)],
             stdin=its.fileno(),
-            env={"PATH": path, "SHELL": shell, "HOME": str(home), "SSH_CLIENT": "192.0.2.1 1 22"},
+            env={"PATH": path, "SHELL": shell, "HOME": str(home), "SSH_CLIENT": "192.0.2.1 1 22", **(variables or {})},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             start_new_session=leads,
@@ -60,6 +62,9 @@ def hand_over(
     ):
         its.close()
         ours.sendall(script if sent is None else sent)
+        if stop_after_seconds:
+            time.sleep(stop_after_seconds)
+            ours.sendall(b"stop\n")
         ours.shutdown(socket.SHUT_WR)
         said, complained = running.communicate()
     return running.returncode if running.returncode >= 0 else 128 - running.returncode, said, complained
@@ -87,10 +92,12 @@ class TestWhoeverEndsItInTime:
 
     def test_with_no_link_left_it_ends_the_command_and_its_children_at_the_limit(self, login: tuple[str, bool]) -> None:
         script = remote_script("sleep 30 & echo $!; sleep 30", environment={}, timeout_seconds=3)
+        began = time.monotonic()
 
         code, said, _ = hand_over(script, login=login)
 
         assert code in ENDED_BY_HOST
+        assert time.monotonic() - began >= 3
         assert await_that(lambda: not is_running(said), seconds=15)
 
     def test_no_child_misses_the_stop_before_it_is_a_program(self, login: tuple[str, bool]) -> None:
@@ -159,6 +166,24 @@ def test_a_script_with_a_hole_is_not_run(tmp_path: Path) -> None:
         assert hand_over(script, sent=holed + b"stop\n")[0] == 97
 
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_limit_counts_from_the_command_on_whatever_a_startup_file_has_counted(tmp_path: Path) -> None:
+    script = remote_script("sleep 30", environment={}, timeout_seconds=2)
+    began = time.monotonic()
+
+    assert hand_over(script, startup_file="SECONDS=100", home=tmp_path)[0] in ENDED_BY_HOST
+    assert time.monotonic() - began >= 2
+
+
+def test_a_stop_is_heard_by_an_sh_that_has_a_time_limit_for_reading(tmp_path: Path) -> None:
+    (tmp_path / "sh").symlink_to("/bin/bash")
+    script = remote_script("sleep 30", environment={}, timeout_seconds=20)
+    login, limited = ("/bin/sh", True), {"TMOUT": "1"}
+
+    code, _, _ = hand_over(script, path=f"{tmp_path}:{PATH}", login=login, variables=limited, stop_after_seconds=2)
+
+    assert code == 143
 
 
 @pytest.mark.parametrize("startup_file", ["TMOUT=900", "export TMOUT=900", "readonly TMOUT=900", "unset SECONDS"])

@@ -23,6 +23,7 @@ from opsrunner.model.outcome import StepStatus
 from opsrunner.model.site import Host
 
 from ...host_commands import CUT_THE_LINK
+from ...patience import raised, until, within
 
 pytestmark = pytest.mark.needs("sshd", "ssh-keygen")
 
@@ -49,13 +50,6 @@ def gone(process_id: bytes) -> bool:
             return True
         time.sleep(0.05)
     return False
-
-
-def wait_for(file: Path) -> None:
-    deadline = time.monotonic() + 20
-    while not file.exists():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 class TestEveryHost:
@@ -138,7 +132,7 @@ class TestEveryHost:
 
         assert answer.status is StepStatus.TIMED_OUT
         assert answer.exit_code is None
-        assert re.fullmatch(r"no end within [1-3] s; the command was ended", answer.message)
+        assert re.fullmatch(r"no end within [23] s; the command was ended", answer.message)
         assert [gone(process_id) for process_id in answer.stdout.split()] == [True] * 3
 
     def test_one_that_ends_well_because_it_was_told_to_end_has_not_ended_in_time(
@@ -149,13 +143,14 @@ class TestEveryHost:
         answer = ask(fleet, host, "trap 'exit 0' TERM; while :; do sleep 0.1; done", timeout_seconds=3)
 
         assert answer.status is StepStatus.TIMED_OUT
-        assert answer.message.startswith("no end within ")
+        assert re.match("no end within [23] s", answer.message)
 
     def test_it_ends_a_command_when_the_run_is_stopped(self, host: Host, make_fleet: MakeFleet, tmp_path: Path) -> None:
-        stopping, begun = threading.Event(), tmp_path / "begun"
+        stopping, begun, told_at = threading.Event(), tmp_path / "begun", list[float]()
 
         def stop_it() -> None:
-            wait_for(begun)
+            until(begun.exists)
+            told_at.append(time.monotonic())
             stopping.set()
 
         threading.Thread(target=stop_it).start()
@@ -164,18 +159,19 @@ class TestEveryHost:
         answer = ask(make_fleet(), host, command, stopping=stopping)
 
         assert answer.status is StepStatus.INTERRUPTED
-        assert answer.seconds < 15
+        assert time.monotonic() - told_at[0] < 5
         assert gone(begun.read_bytes())
 
     def test_it_does_not_wait_for_a_daemon_that_the_command_leaves_behind(
         self, host: Host, make_fleet: MakeFleet
     ) -> None:
-        answer = ask(make_fleet(), host, "sleep 60 & echo left $!")
-        with suppress(ProcessLookupError):
-            os.kill(int(answer.stdout.split()[1]), signal.SIGKILL)
+        def leave_one() -> HostAnswer:
+            answer = ask(make_fleet(), host, "sleep 15 & echo left $!")
+            with suppress(ProcessLookupError):
+                os.kill(int(answer.stdout.split()[1]), signal.SIGKILL)
+            return answer
 
-        assert answer.exit_code == 0
-        assert answer.seconds < 19
+        assert within(8, leave_one).exit_code == 0
 
     def test_a_command_that_a_signal_ended_has_the_exit_code_of_shells(self, host: Host, make_fleet: MakeFleet) -> None:
         answer = ask(make_fleet(), host, "kill -9 $$")
@@ -383,12 +379,12 @@ class TestNoConnection:
         host = self.host_like(pinned_host(2), address="127.0.0.1", port=silent_port)
         stopping = threading.Event()
         stopping.set()
-        began = time.monotonic()
+        fleet = make_fleet(connect_seconds=30)
 
-        with pytest.raises(StepFailed, match="stopped during key exchange") as failed:
-            ask(make_fleet(connect_seconds=30), host, "true", stopping=stopping)
-        assert failed.value.status == "interrupted"
-        assert time.monotonic() - began < 15
+        failed = within(2, lambda: raised(StepFailed, lambda: ask(fleet, host, "true", stopping=stopping)))
+
+        assert "stopped during key exchange" in failed.message
+        assert failed.status == "interrupted"
 
 
 def make_key(path: Path, *, passphrase: str = "") -> None:

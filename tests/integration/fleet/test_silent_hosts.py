@@ -29,6 +29,8 @@ from opsrunner.model.fleet import HostAnswer
 from opsrunner.model.outcome import StepStatus
 from opsrunner.model.site import Host
 
+from ...patience import until, within
+
 pytestmark = pytest.mark.needs("sshd", "ssh-keygen")
 as_root = pytest.mark.needs("root")  # only root may make networks
 
@@ -123,10 +125,11 @@ def test_a_host_that_falls_silent_before_a_command_ran_nothing(
 ) -> None:
     host, _ = gorge_to(pinned_host(2), pass_bytes=pass_bytes)
     trust(known_hosts, host, sshd_farm.public_keys(host))
+    connect_seconds, timeout_seconds = (1, 2) if pass_bytes < 1_500 else (6, 8)
     began = time.monotonic()
     with pytest.raises(StepFailed, match=message) as failed:
-        ask(make_fleet(connect_seconds=1 if pass_bytes < 1_500 else 6), host, "true", timeout_seconds=8)
-    assert time.monotonic() - began < 20
+        ask(make_fleet(connect_seconds=connect_seconds), host, "true", timeout_seconds=timeout_seconds)
+    assert time.monotonic() - began < timeout_seconds + 3
     assert (failed.value.status, failed.value.permanent) == ("failed", False)
 
 
@@ -161,7 +164,7 @@ def test_a_host_whose_machine_still_answers_is_missed_all_the_same(
     os.kill(int(started.read_text()), signal.SIGKILL)
     assert (answer.status, answer.exit_code) == (StepStatus.UNKNOWN, None)
     assert answer.message == "no word from the host; the command may still run there"
-    assert answer.seconds < 19
+    assert answer.seconds < 8
 
 
 @pytest.mark.usefixtures("quick_watch")
@@ -188,18 +191,20 @@ def test_a_command_that_does_not_end_is_left_ten_seconds_after_its_time(
 ) -> None:
     fleet, host = make_fleet(), pinned_host(2)
     ask(fleet, host, "true")  # connecting is not to count
-    began = time.monotonic()
-    with ThreadPoolExecutor() as pool:
-        asked = {
-            name: pool.submit(ask, fleet, host, f"echo $$; {command}", timeout_seconds=2.5)
-            for name, (command, _) in DEAF.items()
-        }
-    assert time.monotonic() - began < 25
-    for name, (_, message) in DEAF.items():
-        answer = asked[name].result()
-        with suppress(ProcessLookupError):
-            os.killpg(os.getpgid(int(answer.stdout)), signal.SIGKILL)  # with what should have ended it
-        assert answer.message == message, name
+
+    def ask_the_deaf() -> None:
+        with ThreadPoolExecutor() as pool:
+            asked = {
+                name: pool.submit(ask, fleet, host, f"echo $$; {command}", timeout_seconds=2.5)
+                for name, (command, _) in DEAF.items()
+            }
+        for name, (_, message) in DEAF.items():
+            answer = asked[name].result()
+            with suppress(ProcessLookupError):
+                os.killpg(os.getpgid(int(answer.stdout)), signal.SIGKILL)  # with what should have ended it
+            assert answer.message == message, name
+
+    within(2.5 + 10, ask_the_deaf)
 
 
 CLIENT = """
@@ -312,7 +317,7 @@ def test_a_link_that_falls_silent_ends_in_a_minute_as_unknown(
             status, _, message = json.loads(client.communicate(timeout=70)[0])
             took = time.monotonic() - began
             print(f"{name}: {status} {took:.1f} s after the link fell silent")
-            assert took < 60 * pace + 10
+            assert took < 60 * pace
             assert (status, message) == ("unknown", "no word from the host; the command may still run there"), name
         status, _, message = json.loads(late.communicate(timeout=1)[0])
         why = f"could not connect to {host.address} port {host.port}: no answer in {15 * pace:g} s"
@@ -332,14 +337,7 @@ def _ip(*words: str) -> None:
 
 
 def _wait_for(path: Path) -> None:
-    _until(lambda: path.exists() and path.read_text().endswith("\n"))
-
-
-def _until(is_so: Callable[[], bool], seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
-    while not is_so():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    until(lambda: path.exists() and path.read_text().endswith("\n"))
 
 
 def _end(process_id: int) -> None:

@@ -181,7 +181,7 @@ class TestEveryHost:
         answer = stream(fleet, host, "echo $$; sleep 600 & echo $!; sleep 600", taken, timeout_seconds=3)
 
         assert (answer.status, answer.exit_code) == (StepStatus.TIMED_OUT, None)
-        assert re.fullmatch(r"no end within [1-3] s; the command was ended", answer.message)
+        assert re.fullmatch(r"no end within [23] s; the command was ended", answer.message)
         assert [gone(int(process_id), is_alive) for process_id in taken.content.split()] == [True] * 2
 
     def test_a_flood_ends_at_the_time_limit(self, host: Host, make_fleet: MakeFleet) -> None:
@@ -190,7 +190,7 @@ class TestEveryHost:
         answer = stream(fleet, host, "yes", lambda _: None, timeout_seconds=2)
 
         assert (answer.status, answer.exit_code) == (StepStatus.TIMED_OUT, None)
-        assert answer.seconds < 15
+        assert answer.seconds < 2 + 4
 
     def test_it_ends_a_command_when_the_run_is_stopped(
         self, host: Host, make_fleet: MakeFleet, is_alive: IsAlive

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from time import process_time
 
 from opsrunner.ledger.books import Books
 from opsrunner.ledger.tickets import TicketStand
 from opsrunner.model.ticket import TicketLook, TicketState
+
+from ...patience import within
 
 NOW = datetime(2026, 11, 20, 6, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -94,12 +98,16 @@ def test_only_what_ended_is_forgotten(books: Books) -> None:
     assert len(books.tickets.known("queue", "clocks").states) == 41
 
 
-def test_ten_thousand_tickets_are_written_and_known_at_once(books: Books) -> None:
+def test_ten_thousand_tickets_are_written_and_known_within_a_second(books: Books) -> None:
+    def write_and_read() -> int:
+        books.tickets.write(look(*(replace(state, ticket=f"{state.ticket}-{len(known())}") for state in states)))
+        return len(known())
+
+    def known() -> Mapping[str, TicketState]:
+        return books.tickets.known("queue", "clocks").states
+
     states = tuple(
         TicketState(ticket=f"T{number}", began_at=NOW, waits=((NOW, NOW + HOUR),)) for number in range(10_000)
     )
-    began = process_time()
-    books.tickets.write(look(*states))
-    assert len(books.tickets.known("queue", "clocks").states) == 10_000
 
-    assert process_time() - began < 5
+    assert within(1, write_and_read, clock=process_time) % 10_000 == 0

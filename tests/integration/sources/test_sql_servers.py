@@ -25,6 +25,8 @@ from opsrunner.model.outcome import Row
 from opsrunner.model.site import Column, Source
 from opsrunner.secrets import SecretRef
 
+from ...patience import raised, within
+
 if TYPE_CHECKING:
     from ...databases import DatabaseServer
 
@@ -421,13 +423,12 @@ class TestMistakes:
 
 class TestTime:
     def test_a_query_without_end_is_ended(self, server: DatabaseServer, read: Read) -> None:
-        began = time.monotonic()
+        def ask_it() -> StepFailed:
+            return raised(StepFailed, lambda: read(billing(server), sql=SLEEP[server.engine], timeout_seconds=4))
 
-        with pytest.raises(StepFailed, match=r"^billing: the query took more than 4 s$") as failed:
-            read(billing(server), sql=SLEEP[server.engine], timeout_seconds=4)
+        failed = within(4 + 2.5, ask_it)
 
-        assert failed.value.status == "timed_out"
-        assert time.monotonic() - began < 30
+        assert (failed.message, failed.status) == ("billing: the query took more than 4 s", "timed_out")
 
     def test_the_source_may_allow_less_than_the_step(self, server: DatabaseServer, read: Read) -> None:
         with pytest.raises(StepFailed, match=r"^billing: the query took more than 4 s$"):
@@ -446,14 +447,14 @@ class TestTime:
         assert failed.value.status == "timed_out"
 
     def test_it_ends_early_when_it_is_told_to(self, server: DatabaseServer, read: Read) -> None:
-        stopping, began = threading.Event(), time.monotonic()
-        threading.Timer(0.3, stopping.set).start()
+        def stop_it() -> StepFailed:
+            stopping = threading.Event()
+            threading.Timer(0.3, stopping.set).start()
+            return raised(StepFailed, lambda: read(billing(server), sql=SLEEP[server.engine], stopping=stopping))
 
-        with pytest.raises(StepFailed, match=r"^stopped before its end$") as failed:
-            read(billing(server), sql=SLEEP[server.engine], stopping=stopping)
+        failed = within(5, stop_it)
 
-        assert (failed.value.status, failed.value.permanent) == ("interrupted", True)
-        assert time.monotonic() - began < 20
+        assert (failed.message, failed.status, failed.permanent) == ("stopped before its end", "interrupted", True)
 
     def test_a_server_that_goes_in_the_middle_is_one_line(self, server: DatabaseServer, stream: Stream) -> None:
         rows = stream(billing(server), sql=MANY[server.engine])
@@ -466,13 +467,13 @@ class TestTime:
         assert not failed.value.permanent
 
     def test_rows_that_nobody_takes_are_not_read(self, server: DatabaseServer, stream: Stream) -> None:
-        began = time.monotonic()
-        rows = stream(billing(server), sql=MANY[server.engine])
+        def look_at_one() -> None:
+            rows = stream(billing(server), sql=MANY[server.engine])
+            assert next(rows)["n"] == 1
+            rows.close()
 
-        assert next(rows)["n"] == 1
-        rows.close()
+        within(2, look_at_one)
 
-        assert time.monotonic() - began < 8
         assert sessions(server) == 0
 
     def test_the_clock_on_the_wall_is_that_of_the_zone(self, server: DatabaseServer, read: Read) -> None:
@@ -676,12 +677,11 @@ class TestMany:
         self, domains: Source, stream: Stream
     ) -> None:
         """In a place of its own it takes half of that; two workers share the cores here."""
-        began = time.process_time()
 
-        count = sum(1 for _ in stream(domains, where={"expires_at": {"before": "2027-01-01"}, "status": "active"}))
+        def read_all() -> int:
+            return sum(1 for _ in stream(domains, where={"expires_at": {"before": "2027-01-01"}, "status": "active"}))
 
-        assert count == 100_000
-        assert time.process_time() - began < 10
+        assert within(3.5, read_all, clock=time.process_time) == 100_000
 
     def test_they_are_not_held_in_memory(
         self, domains: Source, stream: Stream, most_bytes_of: Callable[[Callable[[], object]], int]

@@ -7,7 +7,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,8 @@ import pytest
 
 from opsrunner.errors import StepFailed
 from opsrunner.model.outcome import Outcome, StepStatus
+
+from ...patience import within
 
 Runner = Callable[..., Outcome]
 as_root = pytest.mark.needs("root")  # only root may mount and run as somebody else
@@ -101,7 +102,7 @@ started = time.monotonic()
 try:
     print(run(call, means).message)
 except StepFailed as exc:
-    print(exc.status, exc.permanent, exc, "in time" if time.monotonic() - started < 25 else "late")
+    print(exc.status, exc.permanent, exc, "in time" if time.monotonic() - started < 3 + 10 else "late")
 """
 
 
@@ -176,9 +177,4 @@ def test_two_hundred_steps_leave_no_descriptor_and_no_zombie(run_command: Runner
 
 def test_a_clean_end_is_not_waited_for(run_command: Runner) -> None:
     """What is measured is the shortest of many: a busy machine makes single ones long."""
-    durations = []
-    for _ in range(20):
-        started = time.monotonic()
-        run_command(["true"])
-        durations.append(time.monotonic() - started)
-    assert min(durations) < 0.2
+    within(0.05, lambda: run_command(["true"]), tries=100)

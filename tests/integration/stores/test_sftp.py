@@ -27,6 +27,8 @@ from opsrunner.fleet.host_keys import trust
 from opsrunner.model.site import Host
 from opsrunner.stores.sftp import SftpFolder
 
+from ...patience import until
+
 pytestmark = pytest.mark.needs("sshd", "ssh-keygen")
 as_root = pytest.mark.needs("root")  # only root may mount, or sign in as others
 
@@ -179,7 +181,7 @@ class TestWhatLiesThere:
         store = open_store(request.getfixturevalue(which))
         upload = store.begin(NAME)
         upload.write(bytes(MEBIBYTE))
-        _until(lambda: (folder / all_files(folder)[0]).stat().st_size == MEBIBYTE)
+        until(lambda: (folder / all_files(folder)[0]).stat().st_size == MEBIBYTE)
         with (folder / all_files(folder)[0]).open("r+b") as file:
             file.write(b"!")
 
@@ -190,7 +192,7 @@ class TestWhatLiesThere:
     def test_bytes_that_are_missing_are_found(self, open_store: OpenStore, host: Host, folder: Path) -> None:
         upload = open_store(host).begin(NAME)
         upload.write(bytes(1000))
-        _until(lambda: (folder / all_files(folder)[0]).stat().st_size == 1000)
+        until(lambda: (folder / all_files(folder)[0]).stat().st_size == 1000)
         os.truncate(folder / all_files(folder)[0], 900)
 
         with pytest.raises(StoreFailed, match="the host has 900 bytes of 1000"):
@@ -311,7 +313,7 @@ class TestLetDown:
         store = open_store(beyond)
         put(store, NAME, b"x")
         door.cut()
-        _until(lambda: not any(one.is_open for one in store._sessions._idle))
+        until(lambda: not any(one.is_open for one in store._sessions._idle))
 
         assert got(store, NAME) == b"x"
 
@@ -485,7 +487,7 @@ def test_memory_stays_bounded_and_no_thread_stays_behind(
             for chunk in store.read(NAME):
                 came.update(chunk)
         assert came.digest() == sent.digest()
-        _until(lambda: set(threading.enumerate()) <= before)
+        until(lambda: set(threading.enumerate()) <= before)
 
     assert most_bytes_of(act) < 48 * MEBIBYTE
 
@@ -514,10 +516,3 @@ def test_a_survey_tells_of_others_files_by_their_odd_names_and_follows_no_link(
 def _write_until_it_fails(write: Callable[[bytes], None]) -> None:
     for _ in range(200):
         write(bytes(MEBIBYTE))
-
-
-def _until(is_so: Callable[[], bool], seconds: float = 10) -> None:
-    deadline = time.monotonic() + seconds
-    while not is_so():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)

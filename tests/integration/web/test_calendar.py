@@ -296,5 +296,5 @@ def test_a_hundred_routines_make_a_light_and_quick_month(app: App, signed_in: Si
         text = browser.get(path).text
         seconds, bytes_sent = time.process_time() - begun, len(gzip.compress(text.encode()))
         print(f"{path}: {seconds * 1000:.0f} ms, {bytes_sent} bytes")
-        assert seconds < 6, "alone it takes a twentieth"
+        assert seconds < 3, "alone it takes a tenth"
         assert bytes_sent < 30_000

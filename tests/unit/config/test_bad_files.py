@@ -10,6 +10,8 @@ import pytest
 
 from opsrunner.config.loader import SiteLoader
 
+from ...patience import within
+
 FOLDER = Path(__file__).parents[2] / "data" / "bad"
 CASES = sorted(FOLDER.glob("*.yaml"))
 PLACES = {
@@ -46,18 +48,16 @@ def test_no_message_is_in_the_words_of_the_library() -> None:
         assert words not in messages
 
 
-def test_all_bad_files_together_are_judged_at_once(
+def test_all_bad_files_together_take_less_than_the_second_that_one_may_take(
     full_site: Callable[[Mapping[str, str]], Path],
 ) -> None:
     root = full_site({})
     for case in CASES:
         if case.stem.startswith("routine-"):
             (root / "routines" / case.name).write_bytes(case.read_bytes())
-    started = time.process_time()
 
-    loaded = SiteLoader(root).load()
+    loaded = within(1, lambda: SiteLoader(root).load(), clock=time.thread_time)
 
-    assert time.process_time() - started < 3
     assert len(loaded.broken) > 60
     assert loaded.site is not None
     assert list(loaded.site.routines) == ["other"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from typing import Any, cast
+from typing import cast
 
 import pytest
 
@@ -14,6 +14,8 @@ from opsrunner.engine.runner import Runner, Walk
 from opsrunner.engine.stopping import StopWord
 from opsrunner.engine.workers import Work, Workers
 from opsrunner.model.run import Run, RunStatus, Trigger
+
+from ...patience import until
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 
@@ -58,14 +60,6 @@ def pool(scripted: Scripted) -> Iterator[Callable[[int], Workers]]:
     yield make
     for workers in made:
         workers.close(grace_seconds=0, hurry=threading.Event())
-
-
-def until(is_so: Callable[[], Any]) -> None:
-    for _ in range(3000):
-        if is_so():
-            return
-        threading.Event().wait(0.01)
-    raise AssertionError("it did not come")
 
 
 def work(scripted: Scripted, run_id: int) -> Work:

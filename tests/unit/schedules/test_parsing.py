@@ -109,7 +109,7 @@ def test_a_long_text_is_refused_at_once_and_shown_short() -> None:
     with pytest.raises(ValueError, match="…") as caught:
         parse_duration("1h" * 500_000)
     assert len(str(caught.value)) < 150
-    assert stopwatch.thread_time() - start < 3
+    assert stopwatch.thread_time() - start < 0.5
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("-8d", -691200), ("+4h", 14400), ("4h", 14400), ("-1h30m", -5400)])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, time, timedelta
-from time import process_time
+from time import thread_time
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -15,6 +15,8 @@ from opsrunner.model.schedule import Calendar
 from opsrunner.schedules.almanac import Almanac
 from opsrunner.schedules.business import add_business_seconds
 from opsrunner.schedules.working_time import AROUND_THE_CLOCK, WorkingTime, time_of
+
+from ...patience import within
 
 HOUR = 3600
 CALENDARS = {
@@ -93,12 +95,13 @@ def test_a_calendar_that_is_not_there_or_never_works_is_an_error() -> None:
         WorkingTime(off, almanac=Almanac({"off": off}), zone="UTC").after(datetime(2026, 1, 5, tzinfo=UTC), HOUR)
 
 
-def test_fifty_thousand_questions_are_answered_at_once() -> None:
+def test_fifty_thousand_questions_take_less_than_a_second() -> None:
     office = working("office", "Europe/Oslo")
     start = datetime(2026, 11, 20, 6, tzinfo=UTC)
-    began = process_time()
-    for number in range(25_000):
-        asked = start - timedelta(minutes=number * 17 % 500_000)
-        office.after(asked, office.between(asked, start) / 2)
 
-    assert process_time() - began < 5
+    def ask_all() -> None:
+        for number in range(25_000):
+            asked = start - timedelta(minutes=number * 17 % 500_000)
+            office.after(asked, office.between(asked, start) / 2)
+
+    within(1, ask_all, clock=thread_time)
