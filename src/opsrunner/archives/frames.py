@@ -21,6 +21,9 @@ from opsrunner.errors import ArchiveDamaged
 FRAME_BYTES = 2 << 20
 """What one frame holds: a restored file costs this much of reading at each of its ends, at the most. It fits into a
 processor's cache: larger ones are slower, and hardly smaller at the usual levels."""
+PACKED_AHEAD = 4
+"""How many pieces more than threads may be packed or wait for it: who takes them in their order now and then holds up
+those that pack, by hashing or by a piece that packs slowly."""
 READ_BYTES = 1 << 20
 MOST_WINDOW_BYTES = 8 << 20
 """What unpacking may hold in memory, whatever a frame asks for: zstd's level 19 takes as much."""
@@ -57,7 +60,7 @@ class Packer:
         ahead: deque[tuple[Future[bytes], int]] = deque()
         for piece in pieces:
             ahead.append((self._pool.submit(self._pack, piece), len(piece)))
-            if len(ahead) > self._packing.threads:
+            if len(ahead) > self._packing.threads + PACKED_AHEAD:
                 yield self._first(ahead)
         while ahead:
             yield self._first(ahead)

@@ -17,7 +17,7 @@ import pytest
 
 from opsrunner.archives.copying import HIDDEN_DOUBT, Copying, Order
 from opsrunner.archives.drilling import drill_all
-from opsrunner.archives.frames import FRAME_BYTES, Packing
+from opsrunner.archives.frames import FRAME_BYTES, PACKED_AHEAD, Packing
 from opsrunner.archives.reader import fetch_manifest, read_again
 from opsrunner.archives.removing import remove_copy
 from opsrunner.archives.writer import AHEAD, ArchiveWriter
@@ -274,7 +274,8 @@ def _write_to_a_slow_store() -> None:
     while taken[0] != before:
         before = taken[0]
         time.sleep(0.7)
-    assert taken[0] <= (AHEAD + 2 + 3 + 2) * FRAME_BYTES, "pieces that wait, that are packed, and one on each side"
+    packed = Packing().threads + PACKED_AHEAD + 1
+    assert taken[0] <= (AHEAD + 2 + packed + 2) * FRAME_BYTES, "pieces that wait, that are packed, and one on each side"
     slow.let.set()
     feeding.join()
     writer.finish()
