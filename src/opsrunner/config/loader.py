@@ -52,6 +52,11 @@ class Loaded:
     maintenance_text: str = ""
     """The text of `maintenance.yaml` that is in force; empty without one."""
 
+    @property
+    def broken_files(self) -> int:
+        """How many files do not check, of whatever kind; what they held before stays in force."""
+        return len({problem.file for problem in self.problems})
+
 
 class SiteLoader:
     """Keeps what it has read, and the last good form of every routine.

@@ -125,7 +125,7 @@ def _footer(desk: Desk, loaded: Loaded) -> str:
         version=VERSION,
         host=socket.gethostname(),
         routines=len(desk.site().routines),
-        broken=len({problem.file for problem in loaded.problems}),
+        broken=loaded.broken_files,
         queued_mails=desk.books.outbox.waiting(),
     )
 

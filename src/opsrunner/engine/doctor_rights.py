@@ -8,6 +8,7 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+from opsrunner.config.folder import FOLDERS, TOP_FILES
 from opsrunner.engine.doctor_patient import Finding, Patient
 from opsrunner.engine.known_ledgers import NAME as NOTE_OF_LEDGERS
 from opsrunner.engine.mentioned import secrets_in
@@ -54,7 +55,7 @@ def us() -> str:
 
 def _site_files(root: Path) -> Iterator[Path]:
     yield root
-    for name in ("opsrunner.yaml", "routines", "checklists", "reports"):
+    for name in (*TOP_FILES, *FOLDERS):
         path = root / name
         if path.exists():
             yield path

@@ -60,7 +60,7 @@ def _lines(visit: Visit) -> Iterator[str]:
         "tasks_overdue", "Open tasks past their due time.", {"": sum(task.is_late(now) for task in tasks)}
     )
     yield from _figure("mails_waiting", "Mails that have not left.", {"": books.outbox.waiting()})
-    yield from _figure("files_broken", "Files of the site that do not check.", {"": len(visit.app.loaded.broken)})
+    yield from _figure("files_broken", "Files of the site that do not check.", {"": visit.app.loaded.broken_files})
     if planned_at is not None:
         age = max(0.0, (now - planned_at).total_seconds())
         yield from _figure("planned_seconds_ago", "Age of the last pass of the planner.", {"": age})

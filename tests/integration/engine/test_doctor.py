@@ -292,6 +292,18 @@ def test_a_script_may_belong_to_the_user_whom_its_step_runs_as(patient: Patient,
     assert [finding.what for finding in found] == told
 
 
+@pytest.mark.parametrize("name", ["opsrunner.yaml", "maintenance.yaml", "routines/hello.yaml"])
+def test_it_finds_a_file_of_the_site_that_a_group_may_change(name: str, patient: Patient) -> None:
+    path = patient.site.root / name
+    path.touch()
+    path.chmod(0o660)
+
+    (found,) = wrong(patient)
+
+    assert (found.what, found.where) == ("others may change what runs here", str(path))
+    assert found.advice == f"chmod go-w {path}"
+
+
 def test_it_finds_the_script_of_a_secret_that_others_may_change(patient: Patient) -> None:
     script = patient.site.root / "password"
     script.write_text("#!/bin/sh\n", encoding="utf-8")

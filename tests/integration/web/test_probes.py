@@ -31,6 +31,19 @@ def test_figures_are_told_on_this_machine(scraper: TestClient, open_task: Callab
         )
 
 
+def test_a_broken_file_of_any_kind_is_counted(app: App, scraper: TestClient) -> None:
+    assert "opsrunner_files_broken 0\n" in scraper.get("/metrics").text
+
+    for name in ("maintenance.yaml", "checklists/wrong.yaml", "routines/wrong.yaml"):
+        path = app.root / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("nobody: knows this\n", encoding="utf-8")
+        path.chmod(0o600)
+    app.in_force.refresh()
+
+    assert "opsrunner_files_broken 3\n" in scraper.get("/metrics").text
+
+
 @pytest.mark.parametrize("header", ["X-Forwarded-For", "Forwarded", "X-Real-IP", "Via"])
 def test_what_a_proxy_hands_on_gets_no_figures(scraper: TestClient, header: str) -> None:
     assert scraper.get("/metrics", headers={header: "for=127.0.0.1"}).status_code == 403

@@ -16,6 +16,9 @@ from opsrunner.version import VERSION
 
 ROOT = Path(__file__).parents[3]
 DOCS = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
+STARTER = ROOT / "src/opsrunner/starter"
+FOR_STAFF = sorted(path for place in (ROOT / "checklists", ROOT / "routines", STARTER) for path in place.iterdir())
+"""What ships for those who do the work: there a command is typed as it stands."""
 
 
 def commands() -> Iterator[tuple[str, click.Command]]:
@@ -104,6 +107,17 @@ def test_every_command_that_a_sentence_of_the_docs_names_is_there(path: Path) ->
     for line in re.findall(r"`(?:sudo -u ops )?(?:opsrunner|ops) ([^`]+)`", prose):
         with suppress(click.MissingParameter, click.exceptions.Exit):  # no arguments in a sentence; --help ends
             parse(f"opsrunner {line}")
+
+
+@pytest.mark.parametrize("path", FOR_STAFF, ids=lambda path: path.name)
+def test_every_command_that_staff_are_told_can_be_typed_and_does_something(path: Path) -> None:
+    for line in re.findall(r"`opsrunner ([^`]+)`", path.read_text(encoding="utf-8")):
+        typed = re.sub(r"\{\{.*?\}\}", "7", " ".join(line.split()))
+        with suppress(click.MissingParameter):
+            parse(f"opsrunner {typed}")
+        words = typed.split()
+        named = ALL[" ".join(words[:2])] if " ".join(words[:2]) in ALL else ALL[words[0]]
+        assert not isinstance(named, click.Group) or hasattr(named, "spelled_out"), line
 
 
 def test_the_unit_of_the_service_starts_a_command_line_that_exists() -> None:
