@@ -1,14 +1,21 @@
 """A new site is complete, private, and never written over anything."""
 
 import os
+import re
 import stat
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
 from opsrunner.config.loader import SiteLoader
 from opsrunner.errors import Refused
 from opsrunner.new_site import WAITING_FOR_DATA, write_site
+
+
+def sources_in(text: str) -> Any:
+    return yaml.safe_load(re.sub(r"(?<=[a-z])\?", " or none", text))  # PyYAML reads `text?` as YAML 1.1 does
 
 
 def write(target: Path, **words: str) -> list[Path]:
@@ -40,6 +47,30 @@ def test_it_leaves_off_what_needs_the_companys_own_data(tmp_path: Path) -> None:
     names = {path.name for path in (tmp_path / "ops/routines").iterdir()}
     assert {f"{name}.off" for name in WAITING_FOR_DATA} <= names
     assert not WAITING_FOR_DATA & names
+
+
+def test_the_tables_that_it_suggests_have_all_that_the_ready_routines_ask_for(tmp_path: Path) -> None:
+    write(tmp_path / "ops")
+    text = (tmp_path / "ops/opsrunner.yaml").read_text(encoding="utf-8")
+    suggested = sources_in("\n".join(re.findall(r"^#(  .*)$", text.partition("\nsources:")[2], re.MULTILINE)))
+    sample = sources_in((Path(__file__).parents[2] / "opsrunner.yaml").read_text(encoding="utf-8"))["sources"]
+
+    for name in ("orders", "accounts", "customers", "company"):
+        assert suggested[name]["columns"] == sample[name]["columns"], name
+
+
+def test_the_docs_say_which_tables_a_ready_routine_needs() -> None:
+    root = Path(__file__).parents[2]
+    text = (root / "docs/customers.md").read_text(encoding="utf-8")
+    tables = sources_in((root / "opsrunner.yaml").read_text(encoding="utf-8"))["sources"]["company"]["tables"]
+    section = text.partition("\n## The routines\n")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| `([a-z-]+)` \| [^|]+ \| ([^|]+) \|", section, re.MULTILINE)
+    assert len(rows) > 8
+
+    for name, needs in rows:
+        routine = (root / "routines" / f"{name}.yaml").read_text(encoding="utf-8")
+        asked = re.findall(r"\b(?:from|join) ([a-z_]+)\b(?! -)", re.sub(r"#.*", "", routine))
+        assert {table for table in asked if table in tables} <= set(re.findall(r"`([a-z_]+)`", needs)), name
 
 
 @pytest.mark.parametrize(
