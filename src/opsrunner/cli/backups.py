@@ -158,7 +158,8 @@ def restore(
 ) -> int:
     """Restore a copy, or a part of it, into a folder; every byte is checked on the way.
 
-    Nothing that is there is written over, unless you say --replace. As root, owners and rights are restored too.
+    Nothing that is there is written over, unless you say --replace. Owners and rights come back where root runs it,
+    whose the state has to be then.
     """
     from opsrunner.cli.lookup import actor_name
     from opsrunner.model.sizes import size_words

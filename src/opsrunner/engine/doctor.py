@@ -17,7 +17,7 @@ from opsrunner.engine.doctor_house import (
 from opsrunner.engine.doctor_patient import Finding, Patient
 from opsrunner.engine.doctor_rights import check_rights_of_secrets, check_rights_of_the_site, check_rights_of_the_state
 from opsrunner.engine.doctor_scripts import check_rights_of_scripts
-from opsrunner.engine.doctor_ways_out import check_certificates, check_keys, check_mail
+from opsrunner.engine.doctor_ways_out import check_certificates, check_keys, check_mail, check_stores
 from opsrunner.errors import OpsrunnerError
 
 Check: TypeAlias = Callable[[Patient], Iterator[Finding]]
@@ -45,6 +45,7 @@ CHECKS: tuple[Check, ...] = (
     check_mail,
     check_certificates,
     check_keys,
+    check_stores,
     check_rights_of_the_site,
     check_rights_of_scripts,
     check_rights_of_secrets,

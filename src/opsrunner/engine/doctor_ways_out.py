@@ -1,4 +1,4 @@
-"""The doctor's look at the ways out: mail, certificates, and the keys of hosts."""
+"""The doctor's look at the ways out: mail, certificates, the keys of hosts, and where copies go."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from datetime import timedelta
 from opsrunner.engine.doctor_patient import Finding, Patient
 from opsrunner.engine.unverified import unverified_lines
 from opsrunner.errors import OpsrunnerError
+from opsrunner.model.store import STATE_WORD, LocalStore, StoreSettings
 
 MAIL_PATIENCE = timedelta(hours=1)
 GIVEN_UP_SHOWN = timedelta(days=7)
@@ -64,3 +65,22 @@ def check_keys(patient: Patient) -> Iterator[Finding]:
         yield Finding(level="look", what=f"the key of {host_name} is not trusted yet", advice=advice)
     if hosts and not unknown:
         yield Finding(level="fine", what="the keys of all hosts are trusted", where=f"{len(hosts)} in all")
+
+
+def check_stores(patient: Patient) -> Iterator[Finding]:
+    """Say where every copy lies beside the ledger that it is a copy of; a sample has nothing to lose."""
+    stores = patient.site.stores
+    if not stores or patient.site.sample_seed is not None:
+        return
+    if all(_is_in_state(store, patient) for store in stores.values()):
+        what = f"every store lies in the state folder: what takes that takes the copies along ({', '.join(stores)})"
+        yield Finding(level="look", what=what, advice="name one elsewhere under `stores` in opsrunner.yaml")
+    else:
+        yield Finding(level="fine", what="copies can go to where the state is not")
+
+
+def _is_in_state(store: StoreSettings, patient: Patient) -> bool:
+    if not isinstance(store, LocalStore):
+        return False
+    path = patient.site.root / store.path.replace(STATE_WORD, str(patient.state), 1)
+    return path.resolve().is_relative_to(patient.state.resolve())

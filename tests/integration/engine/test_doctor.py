@@ -20,6 +20,7 @@ from opsrunner.model.mail import NewMail
 from opsrunner.model.person import Person
 from opsrunner.model.routine import Routine, StepPlan
 from opsrunner.model.site import Host, MailSettings, Problem, Site, SmtpSettings
+from opsrunner.model.store import LocalStore
 from opsrunner.secrets import SecretRef
 
 NOW = datetime(2026, 11, 20, 6, tzinfo=UTC)
@@ -302,6 +303,17 @@ def test_it_finds_a_file_of_the_site_that_a_group_may_change(name: str, patient:
 
     assert (found.what, found.where) == ("others may change what runs here", str(path))
     assert found.advice == f"chmod go-w {path}"
+
+
+def test_it_says_that_copies_lie_with_what_they_are_copies_of(patient: Patient) -> None:
+    beside, inside = LocalStore(path="$STATE/copies"), LocalStore(path=str(patient.state / "more"))
+    (found,) = wrong(replace(patient, site=replace(patient.site, stores={"copies": beside, "more": inside})))
+    assert found.level == "look"
+    assert found.what.endswith("what takes that takes the copies along (copies, more)")
+
+    elsewhere = {"copies": beside, "disk": LocalStore(path="/mnt/backup")}
+    assert wrong(replace(patient, site=replace(patient.site, stores=elsewhere))) == []
+    assert wrong(replace(patient, site=replace(patient.site, stores={"copies": beside}, sample_seed=1))) == []
 
 
 def test_it_finds_the_script_of_a_secret_that_others_may_change(patient: Patient) -> None:
