@@ -29,7 +29,8 @@ from typing import Any
 
 from benchmarks.measure import Figure
 
-from opsrunner.engine.planner import Watch, World, plan_ahead
+from opsrunner.engine.held import World
+from opsrunner.engine.planner import Watch, plan_ahead
 from opsrunner.model.routine import Routine
 from opsrunner.model.schedule import CalendarRule, CronRule, Frame, IntervalRule, Rule, Schedule
 from opsrunner.schedules.almanac import Almanac

@@ -77,8 +77,8 @@ def _next_of_cron(session: Session, expression: str, *, zone_name: str, after: s
 
 def _next_of_routine(session: Session, routine_id: str, *, after: str | None, count: int) -> int:
     from opsrunner.cli.lookup import routine_named
+    from opsrunner.engine.held import world_of
     from opsrunner.engine.next_times import next_times
-    from opsrunner.engine.planner import world_of
     from opsrunner.engine.row_words import look_words, occasions_in_words
 
     force = session.read()

@@ -11,6 +11,7 @@ from typing import TypeAlias
 
 from opsrunner import packaged
 from opsrunner.clock import Clock, SystemClock
+from opsrunner.config.choice import Candidates, Choice, choose
 from opsrunner.config.cross_checks import Known, idle_holidays, list_problems, routine_problems
 from opsrunner.config.folder import FOLDERS, MAINTENANCE_FILE, SITE_FILE, TOP_FILES, Folder, look_at
 from opsrunner.config.inventories.reading import Inventories
@@ -26,7 +27,7 @@ from opsrunner.config.yaml12 import BadYaml
 from opsrunner.model.routine import Routine
 from opsrunner.model.site import Problem, Site
 from opsrunner.model.window import Maintenance
-from opsrunner.schedules.window_rules import windows_of
+from opsrunner.schedules.reckoning import routines_of
 
 Problems: TypeAlias = tuple[Problem, ...]
 
@@ -146,9 +147,11 @@ class SiteLoader:
         lists, among, of_windows = self._among_each_other()
         missing = missing_folder(seen)
         windows = self._maintenance.in_force(self._windows, is_sound=not of_windows, within=self._of_windows())
-        broken = dict.fromkeys(self._last_good, missing) if missing else self._broken(among, windows)
+        broken = dict.fromkeys(self._last_good, missing) if missing else self._broken(among)
+        choice = self._chosen(broken, windows)
+        broken |= {id_: self._why_waiting(id_, broken, of_windows) for id_ in choice.waiting}
         unsafe = folder_problems(self._root, seen)
-        site = self._loaded.site if unsafe else self._in_force(broken, windows)
+        site = self._loaded.site if unsafe else self._in_force(choice, broken, windows)
         text = self._loaded.site_text if unsafe or self._good is None else self._good.text
         own_lists = (checklist.problems for checklist in self._shelf.own.values())
         of_lists = chain(*own_lists, *lists.values())
@@ -190,31 +193,37 @@ class SiteLoader:
         known.note_unknown(meant, report)  # without an inventory the hosts of windows are those of customers' data
         return lists, routine_problems(routines, known), report.problems()
 
-    def _broken(self, among: Mapping[str, Problems], windows: MaintenanceDraft) -> dict[str, Problems]:
+    def _broken(self, among: Mapping[str, Problems]) -> dict[str, Problems]:
         broken = dict(self._routines.stray)
         for id_, draft in self._routines.drafts.items():
             found = (*draft.problems, *among.get(id_, ()))
-            if not found and draft.routine is not None and not _has_its_windows(draft.routine, windows.maintenance):
-                found = self._windows.problems  # it goes by a window of a file that never was good
             if found:
                 broken[id_] = found
         return broken
 
-    def _in_force(self, broken: Mapping[str, Problems], windows: MaintenanceDraft) -> Site | None:
-        good = {id_: routine for id_, routine in self._routines.good() if id_ not in broken}
-        kept = {id_: routine for id_ in broken if (routine := self._last_good.get(id_)) is not None}
-        self._last_good = good | kept
+    def _chosen(self, broken: Mapping[str, Problems], windows: MaintenanceDraft) -> Choice:
+        maintenance = windows.maintenance or Maintenance()
+        candidates = Candidates(
+            good=dict(self._routines.good()),
+            last_good=self._last_good,
+            windows={name: window.schedule for name, window in maintenance.windows.items()},
+            calendars=self._good_site.calendars if self._good_site else (),
+        )
+        return choose(candidates, broken=broken)
+
+    def _why_waiting(self, id_: str, broken: Mapping[str, Problems], of_windows: Problems) -> Problems:
+        """Return what is wrong elsewhere that a routine goes by: the routine itself has no mistake."""
+        routine = self._routines.drafts[id_].routine
+        others = routines_of(routine.schedule) if routine else ()
+        found = tuple(chain.from_iterable(broken.get(other, ()) for other in others))
+        return found or (*self._windows.problems, *of_windows)
+
+    def _in_force(self, choice: Choice, broken: Mapping[str, Problems], windows: MaintenanceDraft) -> Site | None:
+        self._last_good = choice.known
         if self._good_site is None:
             return None
         maintenance = windows.maintenance or Maintenance()
-        sound = {id_: one for id_, one in sorted(self._last_good.items()) if _has_its_windows(one, maintenance)}
-        return replace(self._good_site, routines=sound, broken=broken, maintenance=maintenance)
-
-
-def _has_its_windows(routine: Routine, maintenance: Maintenance | None) -> bool:
-    """Tell whether the windows are there that a routine goes by."""
-    windows = maintenance.windows if maintenance is not None else {}
-    return all(name in windows for name in windows_of(routine.schedule))
+        return replace(self._good_site, routines=choice.sound, broken=broken, maintenance=maintenance)
 
 
 def _is_same_site(seen: Folder, before: Folder) -> bool:

@@ -14,12 +14,14 @@ from opsrunner.engine.by_hand import claim_by_hand
 from opsrunner.engine.clock_guard import ClockGuard
 from opsrunner.engine.digest import DigestWriter
 from opsrunner.engine.digest_words import plural
+from opsrunner.engine.held import world_of
 from opsrunner.engine.human import Human
 from opsrunner.engine.in_force import SiteInForce
 from opsrunner.engine.looks import Looks
 from opsrunner.engine.outage import HOPELESS, Outage
 from opsrunner.engine.passes import Passes
 from opsrunner.engine.planning import Planning
+from opsrunner.engine.queue import start_next
 from opsrunner.engine.recovery import Recovery
 from opsrunner.engine.rungs import Rungs
 from opsrunner.engine.scheduler import AlarmClock
@@ -261,11 +263,11 @@ class Daemon:
                 self._parts.workers.start(run_id)
 
     def _queued(self, now: datetime) -> None:
-        """Start what waits behind a run of its own routine that has ended, and the next runs for rows."""
-        active, workers = self._books.active_runs, self._parts.in_force.site.limits.workers
-        for run_id in [*active.next_queued(), *active.next_for_rows(most=max(1, workers // ROWS_SHARE))]:
-            if self._books.runs.start_queued(run_id, at=now):
-                self._parts.workers.start(run_id)
+        """Start the runs whose turn has come."""
+        site, almanac = self._parts.in_force.site, self._parts.in_force.almanac
+        most = max(1, site.limits.workers // ROWS_SHARE)
+        for run_id in start_next(self._books, site.routines, world_of(site, almanac), most_for_rows=most, now=now):
+            self._parts.workers.start(run_id)
 
     def _orphans(self) -> None:
         """Take up runs that no thread works on: a fault or a full disk threw their thread out."""

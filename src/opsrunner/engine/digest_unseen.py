@@ -8,7 +8,8 @@ from zoneinfo import ZoneInfo
 
 from opsrunner.engine.desk import Desk
 from opsrunner.engine.digest_words import plural
-from opsrunner.engine.planner import World, accounted_until, held_because, world_of
+from opsrunner.engine.held import World, held_because, world_of
+from opsrunner.engine.planner import accounted_until
 from opsrunner.ledger.holds import Hold
 from opsrunner.model.routine import Routine
 from opsrunner.schedules.day_names import moment_words

@@ -9,8 +9,9 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from opsrunner.engine.assignees import Assignees
+from opsrunner.engine.held import World, world_of
 from opsrunner.engine.people import People
-from opsrunner.engine.planner import Verdict, World, accounted_until, left_out_because, world_of
+from opsrunner.engine.planner import Verdict, accounted_until, left_out_because
 from opsrunner.ledger.books import Books
 from opsrunner.ledger.holds import Hold
 from opsrunner.model.routine import Routine

@@ -19,9 +19,9 @@ from opsrunner.clock import Clock
 from opsrunner.config.freezing import freeze
 from opsrunner.engine.desk import Desk
 from opsrunner.engine.digest_words import plural
+from opsrunner.engine.held import held_because, world_of
 from opsrunner.engine.look_problems import LookProblems
 from opsrunner.engine.outage import Outage
-from opsrunner.engine.planner import held_because, world_of
 from opsrunner.engine.row_keys import Keyed, keyed
 from opsrunner.errors import StateError, StepFailed
 from opsrunner.ledger.runs import NewRun

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import PurePath
+
 from opsrunner.config.folder import ROUTINES, TOP_FILES
 from opsrunner.engine.digest_words import plural
 from opsrunner.model.site import Site
@@ -20,7 +22,8 @@ def holds_meanwhile(site: Site, file: str) -> str:
         return KEPT
     if not touched:
         return ""
-    return KEPT if kept else STOPPED
+    own = PurePath(file).stem  # others may go by it and be stopped, or not
+    return KEPT if (own in kept if own in touched else kept) else STOPPED
 
 
 def _of_all(kept: int, *, gone: int) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from opsrunner.engine.planner import World, left_out_because
+from opsrunner.engine.held import World
+from opsrunner.engine.planner import left_out_because
 from opsrunner.ledger.holds import Hold
 from opsrunner.model.routine import Routine
 from opsrunner.model.schedule import Occurrence

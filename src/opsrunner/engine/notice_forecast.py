@@ -10,8 +10,9 @@ from typing import Any, TypeAlias
 
 from opsrunner.engine.downtime_forecast import downtime_notices, foresee_downtimes
 from opsrunner.engine.foretold import LIVE, MOST_FORESEEN, NOT_LIVE, WAITS, NoticeForecast
+from opsrunner.engine.held import world_of
 from opsrunner.engine.notices import NoticeHouse
-from opsrunner.engine.planner import left_out_because, world_of
+from opsrunner.engine.planner import left_out_because
 from opsrunner.errors import NotFound, OpsrunnerError, StepFailed
 from opsrunner.model.notice import Occasion, Suppression
 from opsrunner.model.outcome import Row

@@ -13,8 +13,9 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from opsrunner.clock import Clock
+from opsrunner.engine.held import world_of
 from opsrunner.engine.in_force import SiteInForce
-from opsrunner.engine.planner import Verdict, world_of
+from opsrunner.engine.planner import Verdict
 from opsrunner.engine.planning import LeftOut, Planning
 from opsrunner.engine.scheduler import AlarmClock
 from opsrunner.engine.workers import Workers

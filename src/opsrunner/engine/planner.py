@@ -13,14 +13,13 @@ from enum import StrEnum
 from functools import cached_property
 from itertools import groupby
 
+from opsrunner.engine.held import World, held_because, held_now
 from opsrunner.ledger.holds import Hold
 from opsrunner.model.routine import Routine
 from opsrunner.model.run import Trigger
-from opsrunner.model.schedule import Freeze, Occurrence
-from opsrunner.model.site import Site
-from opsrunner.schedules.almanac import Almanac
+from opsrunner.model.schedule import Occurrence
 from opsrunner.schedules.due import LOOK_AHEAD, occurrences, upcoming
-from opsrunner.schedules.freezes import freeze_at
+from opsrunner.schedules.window_rules import free_from
 
 ON_TIME = timedelta(seconds=60)
 """A start within this of its planned moment is on time; after it, it is catching up."""
@@ -58,20 +57,6 @@ class Watch:
     is_running: bool = False
     queued: int = 0
     holds: Sequence[Hold] = ()
-
-
-@dataclass(frozen=True, kw_only=True)
-class World:
-    """What is the same for all routines."""
-
-    almanac: Almanac
-    freezes: Sequence[Freeze] = ()
-    timezone: str = "UTC"
-
-
-def world_of(site: Site, almanac: Almanac) -> World:
-    """Return what the planner needs of a site beside its routines."""
-    return World(almanac=almanac, freezes=site.freezes, timezone=site.timezone)
 
 
 def plan(watch: Watch, *, world: World, now: datetime) -> Iterator[Decision]:
@@ -152,20 +137,6 @@ def accounted_until(own: datetime, planned_at: datetime | None) -> datetime:
     return own if planned_at is None else max(own, planned_at)
 
 
-def held_because(routine: Routine, occurrence: Occurrence, holds: Sequence[Hold], world: World) -> str:
-    """Return why an occurrence is left out (`holiday asked paused frozen`), or '' where it is not."""
-    if occurrence.skip_reason:
-        return occurrence.skip_reason
-    for hold in holds:
-        if hold.kind == "skip" and hold.nominal_at == occurrence.nominal_at and hold.ended_at is None:
-            return "asked"
-    if holds and any(_pauses(hold, occurrence.planned_at) for hold in holds):
-        return "paused"
-    if world.freezes and freeze_at(world.freezes, tags=routine.tags, at=occurrence.planned_at, zone=world.timezone):
-        return "frozen"
-    return ""
-
-
 def left_out_because(routine: Routine, coming: Sequence[Occurrence], holds: Sequence[Hold], world: World) -> list[str]:
     """Return of each occurrence why it is left out, or ''; of several at one moment all but one are `coalesced`.
 
@@ -179,12 +150,6 @@ def left_out_because(routine: Routine, coming: Sequence[Occurrence], holds: Sequ
         reason or ("" if runs[occurrence.planned_at] is occurrence else "coalesced")
         for occurrence, reason in zip(coming, reasons, strict=True)
     ]
-
-
-def _pauses(hold: Hold, at: datetime) -> bool:
-    if hold.kind != "pause" or hold.until is None or not hold.created_at <= at < hold.until:
-        return False
-    return hold.ended_at is None or at < hold.ended_at
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -240,11 +205,28 @@ def _planned_at(occurrence: Occurrence) -> datetime:
 
 
 def _started(backlog: _Backlog, occurrence: Occurrence, *, running: bool, queued: int) -> Decision:
-    """Decide on one occurrence: whether it is too late, then whether another is in its way."""
-    answer = _caught_up(backlog, occurrence)
-    if answer.verdict is Verdict.START and (running or queued):
-        return _overlapped(backlog.watch, answer, queued=queued)
+    """Decide on one occurrence: whether it is too late, then what holds it now, then whether another is in its way."""
+    watch, answer = backlog.watch, _caught_up(backlog, occurrence)
+    if answer.verdict is not Verdict.START:
+        return answer
+    if answer.trigger is Trigger.CATCH_UP:
+        if reason := held_now(watch.routine, watch.holds, backlog.world, now=backlog.now):
+            return _decision(watch, occurrence, Verdict.SKIPPED, reason)
+        free_at = free_from(watch.routine.schedule, backlog.now, backlog.world.almanac)
+        if free_at > backlog.now and not running and not queued:
+            return _kept_waiting(backlog, answer, until=free_at)
+    if running or queued:
+        return _overlapped(watch, answer, queued=queued)
     return answer
+
+
+def _kept_waiting(backlog: _Backlog, answer: Decision, *, until: datetime) -> Decision:
+    """Decide on a late one while a window is on that it avoids: it waits, unless another waits for its end."""
+    routine, almanac = backlog.watch.routine, backlog.world.almanac
+    following = upcoming(routine.schedule, after=backlog.now, count=1, almanac=almanac)
+    if routine.catch_up.policy == "latest" and following and following[0].planned_at <= until:
+        return _decision(backlog.watch, answer.occurrence, Verdict.MISSED, "coalesced")
+    return _decision(backlog.watch, answer.occurrence, Verdict.QUEUE, "queued", answer.trigger)
 
 
 def _one_a_moment(free: list[Occurrence]) -> dict[datetime, Occurrence]:

@@ -9,7 +9,8 @@ from datetime import datetime, timedelta
 from itertools import chain
 
 from opsrunner.config.freezing import freeze
-from opsrunner.engine.planner import Decision, Verdict, Watch, World, accounted_until, plan_ahead
+from opsrunner.engine.held import World
+from opsrunner.engine.planner import Decision, Verdict, Watch, accounted_until, plan_ahead
 from opsrunner.engine.workers import Work
 from opsrunner.ledger.books import Books
 from opsrunner.ledger.holds import Hold

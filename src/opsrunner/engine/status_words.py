@@ -44,7 +44,7 @@ _REASONS: Mapping[str, str] = {
     "crash": "opsrunner ended without warning",
     "fault": "opsrunner itself could not go on",
     "not_reached": "not reached",
-    "queued": "waits for the one before",
+    "queued": "waits for its turn",
     "no_rows": "no rows",
     "once": "was done before",
     "when": "not now",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 from heapq import merge
@@ -55,23 +55,36 @@ def of_window(rule: OffsetRule, span: Span, almanac: Almanac) -> Iterator[Occurr
             yield occurrence
 
 
+def is_outside(schedule: Schedule, moment: datetime, almanac: Almanac) -> bool:
+    """Tell whether a schedule that belongs inside of windows would be outside of all of them."""
+    return bool(schedule.only_in) and interval_at(_names(schedule.only_in), moment, almanac) is None
+
+
+def free_from(schedule: Schedule, moment: datetime, almanac: Almanac) -> datetime:
+    """Return the first moment from `moment` on at which no window is on that a schedule avoids."""
+    return first_free(_names(schedule.avoid), moment, almanac)[0]
+
+
 def inside_only(schedule: Schedule, found: Iterator[Occurrence], almanac: Almanac) -> Iterator[Occurrence]:
     """Yield what is given; what is planned outside of the schedule's windows is left out: `outside`."""
-    names = [name.removeprefix(MAINTENANCE) for name in schedule.only_in]
     for occurrence in found:
-        is_out = not occurrence.skip_reason and interval_at(names, occurrence.planned_at, almanac) is None
+        is_out = not occurrence.skip_reason and is_outside(schedule, occurrence.planned_at, almanac)
         yield replace(occurrence, skip_reason="outside") if is_out else occurrence
 
 
 def out_of_the_way(schedule: Schedule, span: Span, almanac: Almanac, walk: Walk) -> Iterator[Occurrence]:
     """Yield what `walk` gives, in order; what is planned while a window is on that it avoids waits for its end."""
-    names = tuple(name.removeprefix(MAINTENANCE) for name in schedule.avoid)
+    names = _names(schedule.avoid)
     waiting = (_waited(one, names, almanac) for one in walk(Span(first_held(names, span.after, almanac), span.until)))
     for planned_at, alike in groupby(waiting, key=lambda one: one.planned_at):
         if planned_at > span.until:
             return
         if planned_at > span.after:
             yield from sorted(alike)
+
+
+def _names(windows: Iterable[str]) -> tuple[str, ...]:
+    return tuple(name.removeprefix(MAINTENANCE) for name in windows)
 
 
 def _waited(occurrence: Occurrence, names: tuple[str, ...], almanac: Almanac) -> Occurrence:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from starlette.responses import Response
 
+from opsrunner.engine.held import world_of
 from opsrunner.engine.next_times import next_times
-from opsrunner.engine.planner import world_of
 from opsrunner.engine.row_choice import needs_row
 from opsrunner.engine.row_words import look_words, occasions_in_words
 from opsrunner.engine.run_facts import seconds_between

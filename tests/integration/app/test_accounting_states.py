@@ -109,6 +109,8 @@ def shifted(after: datetime, until: datetime, zone: str) -> list[Due]:
     return sorted(pair for pair in pairs if after < pair[0] <= until)
 
 
+HELD_UP = ("overlap", "queued", "paused", "frozen")
+"""What may become of a start that is in another one's way: its turn may come when its routine is held."""
 SCHEDULES: Mapping[str, Callable[..., list[Due]]] = {
     '{every: day, at: "02:30"}': at_times((2, 30)),
     '{every: day, at: ["01:15", "02:00", "13:00"]}': at_times((1, 15), (2, 0), (13, 0)),
@@ -229,6 +231,8 @@ class Model:
                     said = Expected(planned=planned, verdict="skipped", reason="coalesced")
                 else:
                     said = self._late(watched, planned, max(free), now)
+                    if said.trigger == "catch_up" and (reason := self._held_at(name, watched.file, now)):
+                        said = Expected(planned=planned, verdict="skipped", reason=reason)
                     said = replace(said, may_overlap=name in active or len(free) > 1)
                 self.expected.setdefault((name, nominal), said)
             watched.mark = max(watched.mark, now)
@@ -237,9 +241,12 @@ class Model:
         planned, nominal = due
         if nominal in self.skips.get(name, ()):
             return "asked"
-        if any(pause.covers(planned) for pause in self.pauses.get(name, ())):
+        return self._held_at(name, file, planned)
+
+    def _held_at(self, name: str, file: File, moment: datetime) -> str:
+        if any(pause.covers(moment) for pause in self.pauses.get(name, ())):
             return "paused"
-        day = planned.astimezone(ZoneInfo(self.zone)).date()
+        day = moment.astimezone(ZoneInfo(self.zone)).date()
         return "frozen" if file.tagged and self.freeze and self.freeze[0] <= day <= self.freeze[1] else ""
 
     @staticmethod
@@ -470,7 +477,7 @@ class Machine(RuleBasedStateMachine):
             if one.run is None and one.status == "skipped":
                 assert (row["status"], row["reason"]) == ("skipped", one.reason)
             elif one.run is None:
-                assert row["started_at"] or row["reason"] in ("overlap", "queued"), dict(row)
+                assert row["started_at"] or row["reason"] in HELD_UP, dict(row)
 
     # What happens.
 
@@ -758,7 +765,7 @@ class Machine(RuleBasedStateMachine):
                 assert row["started_at"], (key, said, dict(row))
                 assert row["trigger"] == said.trigger, (key, said, dict(row))
             else:
-                assert row["started_at"] or row["reason"] in ("overlap", "queued"), (key, said, dict(row))
+                assert row["started_at"] or row["reason"] in HELD_UP, (key, said, dict(row))
 
     @invariant()
     def what_is_final_stays_and_nothing_succeeds_twice(self) -> None:

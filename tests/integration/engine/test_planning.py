@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from opsrunner.engine.planner import Verdict, World
+from opsrunner.engine.held import World
+from opsrunner.engine.planner import Verdict
 from opsrunner.engine.planning import Pass, Planning
 from opsrunner.ledger.books import Books
 from opsrunner.model.routine import Routine

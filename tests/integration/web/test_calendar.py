@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from opsrunner.app import App
-from opsrunner.engine.planner import left_out_because, world_of
+from opsrunner.engine.held import world_of
+from opsrunner.engine.planner import left_out_because
 from opsrunner.ledger.runs import NewRun
 from opsrunner.model.run import RunStatus, Trigger
 from opsrunner.model.task import Task, TaskKind

@@ -7,7 +7,8 @@ from datetime import UTC, date, datetime, time, timedelta
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from opsrunner.engine.planner import Watch, World, plan, plan_ahead
+from opsrunner.engine.held import World
+from opsrunner.engine.planner import Watch, plan, plan_ahead
 from opsrunner.model.routine import Routine
 from opsrunner.model.schedule import (
     Calendar,

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import gc
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 import pytest
 
-from opsrunner.engine.planner import MOST_HELD, Decision, Verdict, Watch, World, plan, plan_ahead
+from opsrunner.engine.held import World
+from opsrunner.engine.planner import MOST_HELD, Decision, Verdict, Watch, plan, plan_ahead
 from opsrunner.ledger.holds import Hold
 from opsrunner.model.routine import Routine
 from opsrunner.model.run import Trigger
 from opsrunner.model.schedule import Calendar, CalendarRule, CatchUp, Frame, Freeze, IntervalRule, Occurrence, Schedule
+from opsrunner.model.window import PlannedWindow
 from opsrunner.schedules.almanac import Almanac
 
 UTC_FRAME = Frame(timezone="UTC")
@@ -162,6 +165,70 @@ def test_a_pause_ends_by_itself() -> None:
     ]
 
 
+def test_what_is_late_does_not_start_while_its_routine_is_paused() -> None:
+    paused = [pause("2026-11-21 08:00", "2026-11-22 00:00")]
+    watch = Watch(routine=routine(), watermark=moment("2026-11-18 12:00"), holds=paused)
+    assert told(decide(watch, "2026-11-21 09:00")) == [
+        ("19 02:30", "missed", "coalesced"),
+        ("20 02:30", "missed", "coalesced"),
+        ("21 02:30", "skipped", "paused"),
+    ]
+    one = Watch(routine=routine(), watermark=moment("2026-11-20 12:00"), holds=paused)
+    assert told(decide(one, "2026-11-21 09:00")) == [("21 02:30", "skipped", "paused")]
+    assert told(decide(one, "2026-11-22 01:00")) == [("21 02:30", "start", "catch_up")]  # the pause is over
+
+
+def test_all_that_is_late_is_left_out_once_while_its_routine_is_frozen() -> None:
+    frozen = World(
+        almanac=WORLD.almanac,
+        freezes=[Freeze(from_=date(2026, 11, 21), until=date(2026, 11, 22), tags=("changes",), reason="season")],
+    )
+    every = routine(tags=ALSO_CHANGES, catch_up=CatchUp(policy="all", within_seconds=30 * 3600))
+    watch = Watch(routine=every, watermark=moment("2026-11-18 12:00"))
+    assert told(decide(watch, "2026-11-21 02:00", frozen)) == [
+        ("19 02:30", "missed", "window"),
+        ("20 02:30", "skipped", "frozen"),
+    ]
+    skipping = Watch(
+        routine=routine(tags=ALSO_CHANGES, catch_up=CatchUp(policy="skip")), watermark=moment("2026-11-19 12:00")
+    )
+    assert told(decide(skipping, "2026-11-21 02:00", frozen)) == [("20 02:30", "missed", "policy")]
+
+
+WINDOW = PlannedWindow(
+    schedule=Schedule(rules=(CalendarRule(every="day", at=(time(2),), frame=UTC_FRAME),)), lasts_seconds=3600
+)
+
+
+def test_what_is_late_does_not_start_outside_of_its_window() -> None:
+    world = World(almanac=Almanac(windows={"night": WINDOW}))
+    inside = routine(schedule=replace(DAILY, only_in=("maintenance.night",)))
+    watch = Watch(routine=inside, watermark=moment("2026-11-20 12:00"))
+    assert told(decide(watch, "2026-11-21 02:50", world)) == [("21 02:30", "start", "catch_up")]
+    assert told(decide(watch, "2026-11-21 03:10", world)) == [("21 02:30", "skipped", "outside")]
+
+
+def test_what_is_late_waits_for_the_end_of_a_window_that_it_avoids() -> None:
+    world = World(almanac=Almanac(windows={"night": WINDOW}))
+    early = Schedule(rules=(CalendarRule(every="day", at=(time(1),), frame=UTC_FRAME),), avoid=("maintenance.night",))
+    watch = Watch(routine=routine(schedule=early), watermark=moment("2026-11-20 12:00"))
+    assert told(decide(watch, "2026-11-21 01:30", world)) == [("21 01:00", "start", "catch_up")]
+    assert told(decide(watch, "2026-11-21 02:30", world)) == [("21 01:00", "queue", "queued")]
+    assert told(decide(replace(watch, is_running=True), "2026-11-21 02:30", world)) == [
+        ("21 01:00", "skipped", "overlap")
+    ]
+    assert told(decide(watch, "2026-11-21 03:30", world)) == [("21 01:00", "start", "catch_up")]
+
+
+def test_what_is_late_is_not_kept_for_the_end_of_a_window_where_another_waits_for_that() -> None:
+    world = World(almanac=Almanac(windows={"night": WINDOW}))
+    hourly = Schedule(rules=(IntervalRule(seconds=1800, frame=UTC_FRAME),), avoid=("maintenance.night",))
+    watch = Watch(routine=routine(schedule=hourly), watermark=moment("2026-11-21 01:00"))
+    assert told(decide(watch, "2026-11-21 02:10", world)) == [("21 01:30", "missed", "coalesced")]
+    every = replace(watch, routine=routine(schedule=hourly, catch_up=CatchUp(policy="all")))
+    assert told(decide(every, "2026-11-21 02:10", world)) == [("21 01:30", "queue", "queued")]
+
+
 def test_a_skip_leaves_out_one_occurrence_and_no_other() -> None:
     skip = Hold(
         id=1,
@@ -256,6 +323,7 @@ def test_more_due_times_than_are_held_are_decided_on_like_few(
         reason="",
         actor="boss",
         created_at=moment("2026-11-21 00:00"),
+        ended_at=moment("2026-11-23 00:00:03"),
     )
     every_minute = routine(schedule=EVERY_MINUTE, catch_up=catch_up)
     watch = Watch(routine=every_minute, watermark=moment("2026-11-20 00:00"), holds=(pause,) if paused else ())

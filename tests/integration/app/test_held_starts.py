@@ -1,0 +1,107 @@
+"""What was due before does not start while its routine is held: caught up with, or waiting for its turn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+from .conftest import SITE
+
+DAILY = """\
+name: Backups
+accountable: sysadmin
+{more}schedule: {{every: day, at: "02:30"}}
+steps: [{{run: "true"}}]
+"""
+SLOW = """\
+name: Slow
+accountable: sysadmin
+tags: [changes]
+schedule: {every: 1h}
+overlap: queue
+steps: [{timeout: 12h, run: 'until [ -e "$PWD/var/gate" ]; do sleep 0.05; done'}]
+"""
+FREEZES = "freezes: [{from: 2026-11-21, until: 2026-11-22, tags: [changes], reason: Season}]\n"
+
+
+def restart(site: Any, moment: str) -> None:
+    """Let the daemon begin again at a moment, after a stop."""
+    site.close()
+    site.app.draining.clear()
+    site.clock.move(hours=14, minutes=35)
+    site.open()
+    site.at(moment)
+
+
+def test_a_pause_before_the_start_holds_what_the_stop_missed(house: Callable[..., Any]) -> None:
+    site = house({"backups": DAILY.format(more="")})
+    site.work()
+    site.app.books.holds.pause(
+        "backups",
+        until=site.clock.now() + timedelta(days=3),
+        reason="put back",
+        actor="boss",
+        at=site.clock.now() + timedelta(hours=14, minutes=32),  # said while no daemon works, after it was due
+    )
+    restart(site, "2026-11-21T02:36:00")
+    assert site.told("backups") == ["skipped paused"]
+
+
+def test_a_freeze_holds_what_the_evening_before_it_missed(house: Callable[..., Any]) -> None:
+    late = DAILY.format(more="tags: [changes]\n").replace("02:30", "23:00")
+    site = house({"backups": late}, site=SITE + FREEZES)
+    site.work()
+    restart(site, "2026-11-21T08:00:00")
+    assert site.told("backups") == ["skipped frozen"]
+
+
+def test_what_waits_for_its_turn_is_left_out_when_its_routine_is_held_by_then(house: Callable[..., Any]) -> None:
+    site = house({"slow": SLOW})
+    site.daemon.work_once()
+    for moment in ("13:00:01", "14:00:01"):
+        hours, minutes, seconds = map(int, moment.split(":"))
+        site.clock.set(site.clock.now().replace(hour=hours, minute=minutes, second=seconds))
+        site.daemon.work_once()
+    assert site.told("slow") == ["running schedule", "waiting queued"]
+    site.app.books.holds.pause(
+        "slow", until=site.clock.now() + timedelta(hours=9), reason="", actor="boss", at=site.clock.now()
+    )
+    (site.root / "var" / "gate").touch()
+    site.settle()
+    site.clock.move(seconds=6)
+    site.work()
+    assert site.told("slow") == ["succeeded schedule", "skipped paused"]
+
+
+def test_a_run_by_hand_starts_though_its_routine_is_paused(house: Callable[..., Any]) -> None:
+    site = house({"slow": SLOW})
+    site.daemon.work_once()
+    site.clock.set(site.clock.now().replace(hour=13, second=1))
+    site.daemon.work_once()
+    site.app.books.requests.ask_for_run("slow", actor="boss", at=site.clock.now())
+    site.app.books.holds.pause(
+        "slow", until=site.clock.now() + timedelta(hours=9), reason="", actor="boss", at=site.clock.now()
+    )
+    site.clock.move(seconds=6)
+    site.daemon.work_once()
+    (site.root / "var" / "gate").touch()
+    site.settle()
+    site.clock.move(seconds=6)
+    site.work()
+    assert site.told("slow") == ["succeeded schedule", "succeeded manual"]
+
+
+def test_what_is_late_starts_when_the_window_is_over_that_it_avoids(house: Callable[..., Any]) -> None:
+    windows = "windows:\n  night: {name: Night, hosts: [web1], schedule: {every: day, at: '03:00'}, lasts: 1h}\n"
+    site = house({"backups": DAILY.format(more="avoid: maintenance.night\n")})
+    site.write("maintenance.yaml", windows)
+    site.clock.move(seconds=5)
+    site.work()
+    assert site.app.loaded.problems == ()
+    restart(site, "2026-11-21T03:30:00")
+    assert site.told("backups") == ["waiting queued"]
+    site.at("2026-11-21T03:59:50")
+    assert site.told("backups") == ["waiting queued"]
+    site.at("2026-11-21T04:00:05")
+    assert site.told("backups") == ["succeeded catch_up"]
