@@ -92,7 +92,8 @@ def run_step(plan: StepPlan, *, context: Mapping[str, Any], tools: Tools) -> Don
 
 
 def _not_begun() -> Done:
-    return Done(outcome=Outcome(status=StepStatus.INTERRUPTED, reason="interrupted", message="not begun"))
+    facts = {"begun": False}
+    return Done(outcome=Outcome(status=StepStatus.INTERRUPTED, reason="interrupted", message="not begun", facts=facts))
 
 
 def _turns(plan: StepPlan, context: Mapping[str, Any]) -> list[Turn]:

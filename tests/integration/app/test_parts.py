@@ -7,7 +7,11 @@ from typing import Any
 
 import pytest
 
+from opsrunner.engine.alerts import INTERRUPTED_KEY
+from opsrunner.engine.follow_ups import CUT_OFF
+from opsrunner.errors import StepFailed
 from opsrunner.model.outcome import Outcome, Part, StepStatus
+from opsrunner.steps.base import Means, StepCall
 from opsrunner.testing import ScriptedStep, scripted_kind
 
 QUEUES = """\
@@ -54,3 +58,57 @@ def test_what_fails_a_host_is_not_mended_by_another_host_that_cannot_be_reached(
         by_hand(site, "queues")
         open_.append(sorted((task.key, task.count) for task in site.app.books.tasks.opened()))
     assert open_ == [[("web1", 1)], [("web1", 2), ("web2", 1)], [("web2", 2)]]
+
+
+CREDITS = """\
+name: Credits
+accountable: sysadmin
+steps:
+  - scripted: {say: hello}
+    for_each: "['a', 'b', 'c']"
+    key: row.value
+    once: "credit-{{ row.value }}"
+"""
+
+
+def refused(call: StepCall, means: Means) -> Outcome:
+    raise StepFailed("status 402 Payment Required, not 2xx")
+
+
+def stopped(call: StepCall, means: Means) -> Outcome:
+    """End as what is in flight does when the daemon stops and its grace is over."""
+    means.stopping.say("shutdown")  # type: ignore[attr-defined]  # what steps are given to look at is this word
+    raise StepFailed("stopped before its end", status="interrupted", permanent=True)
+
+
+def test_an_act_that_was_cut_off_is_asked_about_though_another_was_refused(
+    house: Callable[..., Any], scripted: ScriptedStep
+) -> None:
+    scripted.answers = [refused, stopped]
+    site = house({"credits": CREDITS})
+    by_hand(site, "credits")
+    (run,) = site.runs("credits")
+    (record,) = site.app.books.steps.of_run(run.id)
+    assert [(part.key, part.status.value) for part in record.outcome.parts] == [
+        ("a", "failed"),
+        ("b", "interrupted"),
+        ("c", "interrupted"),
+    ]
+    open_ = {task.key: task.message for task in site.app.books.tasks.opened()}
+    assert open_ == {"a": "status 402 Payment Required, not 2xx", INTERRUPTED_KEY: f"b: {CUT_OFF}"}
+
+    scripted.answers = [Outcome(status=StepStatus.SUCCEEDED)]
+    by_hand(site, "credits")
+    assert scripted.calls[-1].row_key == "c", "it was never begun, and is done now"
+    assert INTERRUPTED_KEY in [task.key for task in site.app.books.tasks.opened()], "no success answers for another act"
+
+
+def test_rows_that_were_never_begun_are_no_question(house: Callable[..., Any], scripted: ScriptedStep) -> None:
+    def refused_as_it_stops(call: StepCall, means: Means) -> Outcome:
+        means.stopping.say("shutdown")  # type: ignore[attr-defined]  # as above
+        return refused(call, means)
+
+    scripted.answers = [refused_as_it_stops]
+    site = house({"credits": CREDITS})
+    by_hand(site, "credits")
+    assert [task.key for task in site.app.books.tasks.opened()] == ["a"]
