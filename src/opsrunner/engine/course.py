@@ -7,7 +7,7 @@ the same way. Nothing here waits for people; a run that has to is left `waiting`
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -30,7 +30,7 @@ from opsrunner.engine.verdict import final_status
 from opsrunner.errors import StateError
 from opsrunner.ledger.books import Books
 from opsrunner.ledger.failures import disk_advice
-from opsrunner.model.outcome import Outcome, StepStatus
+from opsrunner.model.outcome import Outcome, Part, StepStatus
 from opsrunner.model.routine import Routine, StepPlan
 from opsrunner.model.run import Run, RunStatus, StepRecord
 from opsrunner.model.site import Site
@@ -42,7 +42,7 @@ _Result = TypeVar("_Result")
 class Interruptions(Protocol):
     """Who is told that a run was cut off in the middle of a step (the follow-ups)."""
 
-    def interrupted(self, run: Run, routine: Routine, plan: StepPlan, *, at: datetime) -> object:
+    def interrupted(self, run: Run, routine: Routine, plan: StepPlan, *, parts: Sequence[Part], at: datetime) -> object:
         """Ask a person to look."""
 
 
@@ -185,8 +185,9 @@ class Course:
             self._end(position, plan, done.outcome)
             self._tools.automated.report(self._run, self._routine, plan, done, at=self._tools.clock.now())
             ticked = self._tools.human.tick_by_machine(self._run, self._routine, self._context())
-            if done.outcome.status is StepStatus.INTERRUPTED and self._stop.reason != "asked":
-                self._tools.interruptions.interrupted(self._run, self._routine, plan, at=self._tools.clock.now())
+            if done.outcome.was_cut_off and self._stop.reason != "asked":
+                at, parts = self._tools.clock.now(), done.outcome.parts
+                self._tools.interruptions.interrupted(self._run, self._routine, plan, parts=parts, at=at)
         self._tools.human.write_lists(ticked)
 
     def _is_written(self, position: int) -> bool:
@@ -208,8 +209,7 @@ class Course:
         return True
 
     def _pass_over(self, position: int, plan: StepPlan) -> None:
-        left_out = Outcome(status=StepStatus.SKIPPED, reason="not_reached", message="not reached")
-        self._end(position, plan, left_out)
+        self._end(position, plan, Outcome(status=StepStatus.SKIPPED, reason="not_reached", message="not reached"))
 
     def _end(self, position: int, plan: StepPlan, outcome: Outcome) -> None:
         at = self._tools.clock.now()

@@ -11,6 +11,7 @@ from opsrunner.engine.desk import Desk
 from opsrunner.engine.tasks import BY_CHECK, BY_SOURCE, OUTCOME_LENGTH
 from opsrunner.mail.headers import clean_line
 from opsrunner.mail.message import clean_text
+from opsrunner.model.outcome import Part
 from opsrunner.model.routine import Routine, StepPlan
 from opsrunner.model.run import Run
 from opsrunner.model.task import Evidence, NewTask, Task, TaskKind, TaskStatus
@@ -98,9 +99,21 @@ class FollowUps:
         return gone
 
     def interrupted(
-        self, run: Run, routine: Routine, plan: StepPlan, *, message: str = CUT_OFF, at: datetime
+        self,
+        run: Run,
+        routine: Routine,
+        plan: StepPlan,
+        *,
+        parts: Sequence[Part] = (),
+        message: str = CUT_OFF,
+        at: datetime,
     ) -> tuple[Task, bool]:
-        """Ask a person about a step that was cut off, and tell whether the question is new."""
+        """Ask a person about a step that was cut off, and tell whether the question is new.
+
+        `parts` are those of the step; the question names the ones that were cut off.
+        """
+        named = ", ".join(part.key for part in parts if part.was_cut_off)
+        message = f"{named}: {message}" if named else message
         with self._desk.books.transaction():
             key = self._row(run, routine) or INTERRUPTED_KEY
             task, is_new = self._count(_cut_off(run, routine, plan, key=key, message=message, at=at), run)

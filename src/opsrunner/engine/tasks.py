@@ -9,6 +9,7 @@ from typing import Any
 from opsrunner.engine.desk import Desk
 from opsrunner.engine.expiry import BY_PROGRAM, miss_earlier
 from opsrunner.engine.task_texts import Opening, RowTurn, new_task, state_words, turns_of
+from opsrunner.engine.whole_steps import whole_steps, with_what_is_known
 from opsrunner.errors import ExpressionError
 from opsrunner.mail.headers import clean_line
 from opsrunner.model.outcome import Row
@@ -22,7 +23,6 @@ BY_CHECK = "check"
 BY_SOURCE = "source"
 """Who closed a keyed task whose row no longer comes."""
 OUTCOME_LENGTH = 500
-_WHOLE = frozenset({"succeeded", "warning"})
 
 
 class TaskOpener:
@@ -67,13 +67,15 @@ class TaskOpener:
         """Tick what `done_when` says is done, and return it.
 
         It looks at this run's tasks and at keyed ones still open from earlier runs. An expression that
-        cannot be answered yet (a step that has not run) ticks nothing.
+        cannot be answered (a step that has not run, or rows of one that did not tell all) ticks nothing.
         """
         ticked: list[Task] = []
+        known: Mapping[str, Any] | None = None
         for task in self._desk.books.tasks.opened(routine=routine.id):
             if task.done_when is None or (task.run != run.id and not self._concerns(task, context)):
                 continue
-            if not _is_true(task.done_when, {**context, "row": task.row or context.get("row")}):
+            known = known or with_what_is_known(routine, context)
+            if not _is_true(task.done_when, {**known, "row": task.row or context.get("row")}):
                 continue
             if self._close(task, BY_CHECK, _what_was_seen(task.done_when, context), at=at):
                 ticked.append(self._desk.books.tasks.get(task.id))
@@ -118,7 +120,7 @@ class TaskOpener:
     def _close_gone(self, opening: Opening, turns: Sequence[RowTurn]) -> None:
         """Close the tasks whose row no longer comes, if the rows are all there."""
         items = {item.id for item in opening.plan.tasks if item.closes_when_gone}
-        if not items or not _rows_are_whole(opening.plan, opening.context):
+        if not items or not _rows_are_whole(opening):
             return
         keys = {turn.key for turn in turns}
         for task in self._desk.books.tasks.opened(routine=opening.routine.id):
@@ -149,12 +151,10 @@ def _is_true(expression: str, context: Mapping[str, Any]) -> bool:
         return False
 
 
-def _rows_are_whole(plan: StepPlan, context: Mapping[str, Any]) -> bool:
-    """Tell whether every step that the rows come from ended well: rows that are missing prove nothing else."""
-    steps = context.get("steps", {})
-    names = step_references(plan.for_each) if plan.for_each else frozenset()
-    views = [steps.get(name, {}) for name in names]
-    return all(view.get("status") in _WHOLE and not view.get("truncated") for view in views)
+def _rows_are_whole(opening: Opening) -> bool:
+    """Tell whether every step that the rows come from told all: rows that are missing prove nothing else."""
+    rows_of = opening.plan.for_each
+    return rows_of is None or step_references(rows_of) <= whole_steps(opening.routine, opening.context)
 
 
 def _what_was_seen(expression: str, context: Mapping[str, Any]) -> str:

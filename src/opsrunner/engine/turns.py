@@ -92,7 +92,8 @@ def run_step(plan: StepPlan, *, context: Mapping[str, Any], tools: Tools) -> Don
 
 
 def _not_begun() -> Done:
-    return Done(outcome=Outcome(status=StepStatus.INTERRUPTED, reason="interrupted", message="not begun"))
+    facts = {"begun": False}
+    return Done(outcome=Outcome(status=StepStatus.INTERRUPTED, reason="interrupted", message="not begun", facts=facts))
 
 
 def _turns(plan: StepPlan, context: Mapping[str, Any]) -> list[Turn]:
@@ -178,16 +179,19 @@ def _one_try(plan: StepPlan, turn: Turn, tools: Tools) -> tuple[Outcome, tuple[N
 
 
 def _judged(plan: StepPlan, turn: Turn, outcome: Outcome) -> Outcome:
-    """Apply `fail_if` and `warn_if` to what a try answered."""
-    if outcome.status.is_bad:
-        return outcome
+    """Apply `fail_if` and `warn_if` to what a try answered; where it is bad already, to the rows of its other parts."""
     for expression, status in ((plan.fail_if, StepStatus.FAILED), (plan.warn_if, StepStatus.WARNING)):
-        if expression is None:
+        if expression is None or (outcome.status.is_bad and not _is_of_parts(expression, turn, outcome)):
             continue
         found = _matching(expression, turn, outcome)
         if found is not None:
             return _marked(outcome, found, expression=expression, status=status)
     return outcome
+
+
+def _is_of_parts(expression: str, turn: Turn, outcome: Outcome) -> bool:
+    """Tell whether an expression judges the rows of parts, each by itself, whatever became of the other parts."""
+    return bool(outcome.parts) and turn.row is None and "row" in names_in(expression)
 
 
 def _matching(expression: str, turn: Turn, outcome: Outcome) -> list[Row] | None:
@@ -217,7 +221,7 @@ def _marked(outcome: Outcome, found: list[Row], *, expression: str, status: Step
     return dataclasses.replace(
         outcome,
         status=worst([outcome.status, status]),
-        reason=reason,
+        reason=outcome.reason if outcome.status.is_bad else reason,
         message=told[:LONGEST_MESSAGE],
         parts=parts,
     )

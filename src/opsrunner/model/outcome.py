@@ -75,6 +75,12 @@ class Part:
     message: str = ""
     facts: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def was_cut_off(self) -> bool:
+        """Tell whether it was ended in the middle of its work: nobody knows how far it came."""
+        is_begun = self.facts.get("begun", True) and self.facts.get("reached", True)
+        return self.status is StepStatus.INTERRUPTED and bool(is_begun)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Attempt:
@@ -102,3 +108,8 @@ class Outcome:
     facts: Mapping[str, Any] = field(default_factory=dict)
     parts: tuple[Part, ...] = ()
     attempts: tuple[Attempt, ...] = ()
+
+    @property
+    def was_cut_off(self) -> bool:
+        """Tell whether it, or a part of it, was ended in the middle of its work, whatever became of the others."""
+        return self.status is StepStatus.INTERRUPTED or any(part.was_cut_off for part in self.parts)

@@ -126,8 +126,8 @@ def _take(part: Message, said: _Said) -> None:
 
 
 def _subparts(part: Message) -> list[Message]:
-    payload = part.get_payload()
-    return [sub for sub in payload if isinstance(sub, Message)] if isinstance(payload, list) else []
+    payload = part.get_payload() if part.is_multipart() else ()  # a text would be decoded, as whoever wrote it says
+    return [sub for sub in payload if isinstance(sub, Message)]
 
 
 def _as_text(part: Message) -> str:

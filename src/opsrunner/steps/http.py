@@ -11,7 +11,7 @@ from opsrunner.steps.base import Kind, Means, StepCall
 from opsrunner.steps.http_answer import BODY_LIMIT_BYTES, Answer, differences
 from opsrunner.steps.http_request import Options, Request, check_address, first_request, redirected, shown_url
 from opsrunner.steps.output import OutputSink, cut, mask_bytes, printable
-from opsrunner.steps.rows import parse_rows
+from opsrunner.steps.rows import TOO_LONG, parse_rows
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 MOST_REDIRECTS = 5
@@ -39,6 +39,8 @@ def run(call: StepCall, means: Means) -> Outcome:
     wrong = list(differences(answer, options.expect, seconds=seconds, days=days))
     if wrong:
         raise StepFailed(f"{shown_url(answer.url)}: {'; '.join(wrong)}", facts=facts)
+    if call.rows_as and answer.truncated:
+        raise StepFailed(f"{shown_url(answer.url)}: {TOO_LONG}", facts=facts)
     body = mask_bytes(answer.body, means.vault)
     rows = parse_rows(body, call.rows_as) if call.rows_as else ()
     message = f"{answer.status} {answer.phrase}".strip() + f" in {facts['latency_ms']} ms"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated
@@ -17,6 +19,8 @@ from opsrunner.steps.rows import ROWS_LIMIT_BYTES
 BODY_LIMIT_BYTES = ROWS_LIMIT_BYTES
 """How much of a body is read."""
 SECONDS_A_DAY = 86_400
+_OF_NAMES = frozenset({"idna", "punycode"})
+"""Encodings of single names: a long text in one would take hours."""
 
 
 StatusCode = Annotated[int, Field(ge=100, le=599, strict=True)]
@@ -55,11 +59,11 @@ class Answer:
     """The server's certificate in DER form, where the connection was TLS."""
 
     def text(self) -> str:
-        """Return the body as text; what does not decode is replaced."""
-        try:
-            return self.body.decode(self.charset, errors="replace")
-        except LookupError:
-            return self.body.decode("utf-8", errors="replace")
+        """Return the body as text; what does not decode is replaced, and without a charset of texts it is UTF-8."""
+        with suppress(LookupError, ValueError):  # there is none of that name, or it decodes nothing
+            if codecs.lookup(self.charset).name not in _OF_NAMES:
+                return self.body.decode(self.charset, errors="replace")
+        return self.body.decode("utf-8", errors="replace")
 
     def certificate_days(self, now: datetime) -> int | None:
         """Return the whole days that the server's certificate is still valid.

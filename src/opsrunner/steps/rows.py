@@ -13,6 +13,7 @@ from opsrunner.model.outcome import Row
 
 ROWS_LIMIT_BYTES = 8_000_000
 """Longest output that is read as rows."""
+TOO_LONG = f"the output is longer than the {ROWS_LIMIT_BYTES:,} bytes that may become rows"
 MOST_ROWS = 100_000
 MOST_DEPTH = 100
 """Of lists and objects in one another: what is made of rows further on goes through them by calls of calls."""
@@ -25,7 +26,7 @@ def parse_rows(data: bytes, kind: str) -> tuple[Row, ...]:
     ``{"line": …}`` each, empty ones left out. Raises StepFailed that names line and column.
     """
     if len(data) > ROWS_LIMIT_BYTES:
-        raise StepFailed(f"the output is longer than the {ROWS_LIMIT_BYTES:,} bytes that may become rows")
+        raise StepFailed(TOO_LONG)
     if kind == "lines":
         text = data.decode("utf-8", errors="replace").replace("\0", "\ufffd")
         rows: list[Row] = [{"line": line.rstrip("\r")} for line in text.split("\n") if line.strip()]

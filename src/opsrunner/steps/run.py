@@ -19,7 +19,7 @@ from opsrunner.steps.environment import build_environment, recorded
 from opsrunner.steps.exit_codes import Verdict, describe_exit, judge_exit
 from opsrunner.steps.fields import ExitCode
 from opsrunner.steps.output import OutputSink, mask_bytes, printable
-from opsrunner.steps.rows import ROWS_LIMIT_BYTES, parse_rows
+from opsrunner.steps.rows import ROWS_LIMIT_BYTES, TOO_LONG, parse_rows
 
 
 class Options(StepOptions):
@@ -148,6 +148,8 @@ def _stopped(call: StepCall, ending: Ending, *, sink: OutputSink, facts: dict[st
 def _rows(call: StepCall, means: Means, stdout: bytes, *, facts: dict[str, Any]) -> tuple[Row, ...]:
     if call.rows_as is None:
         return ()
+    if len(stdout) > ROWS_LIMIT_BYTES:  # as it came: masks make it shorter
+        raise StepFailed(TOO_LONG, facts=facts)
     try:
         return parse_rows(mask_bytes(stdout, means.vault), call.rows_as)
     except StepFailed as exc:

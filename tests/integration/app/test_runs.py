@@ -222,6 +222,25 @@ def test_the_machine_ticks_what_it_can_see_and_says_what_it_saw(house: Callable[
     assert task.evidence.outcome
 
 
+def test_a_list_that_could_not_be_read_ticks_nothing_and_one_that_could_does(house: Callable[..., Any]) -> None:
+    asked = HEAD + (
+        '  - id: unsaid\n    run: cat "$LIST"\n    rows: lines\n    env: {LIST: "{{ workdir }}/../../../list"}\n'
+        '  - id: say\n    task: "Tell {{ row.line }}"\n    for_each: steps.unsaid.rows\n    key: row.line\n'
+        "    done_when: row.line not in (steps.unsaid.rows | map(attribute='line') | list)\n"
+    )
+    site = house({"backups": asked})
+    told = site.app.state / "list"
+    told.write_text("ann\nbob\n", encoding="utf-8")
+    by_hand(site)
+    told.unlink()
+    assert ends(site, by_hand(site)) == ["unsaid failed", "say skipped"]
+    open_ = [task.title for task in site.app.books.tasks.opened() if task.kind is TaskKind.ROUTINE]
+    assert sorted(open_) == ["Tell ann", "Tell bob"]
+    told.write_text("bob\n", encoding="utf-8")
+    by_hand(site)
+    assert [task.title for task in site.app.books.tasks.opened()] == ["Tell bob"]
+
+
 VERDICTS = [
     # keys beside the step, status of the step, of the run
     pytest.param("warn_if: result.exit_code == 0", "warning", RunStatus.WARNING, id="warn_if on the result"),

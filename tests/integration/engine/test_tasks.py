@@ -330,6 +330,97 @@ def drill(status: str) -> dict[str, Any]:
     return {"steps": {"drill": {"status": status, "message": "20 of 20 files read back", "rows": []}}}
 
 
+UNSAID = "row.number not in (steps.unpaid.rows | map(attribute='number') | list)"
+SILENT_ENDS = [
+    # how the step `unpaid` ended, and its figures
+    pytest.param({"status": "failed", "reason": "failed"}, id="it failed"),
+    pytest.param({"status": "timed_out", "reason": "timed_out"}, id="it timed out"),
+    pytest.param({"status": "skipped", "reason": "not_reached"}, id="it was never reached"),
+    pytest.param({"status": "skipped", "reason": "when"}, id="it was not asked"),
+    pytest.param({"status": "interrupted", "reason": "shutdown"}, id="it was cut off"),
+    pytest.param({"status": "warning", "reason": "partial", "count": 0, "truncated": True}, id="it told a part"),
+]
+
+
+@pytest.mark.parametrize("end", SILENT_ENDS)
+@pytest.mark.parametrize(
+    "check",
+    [UNSAID, "not steps.unpaid.rows", "steps.unpaid.count == 0", "steps.unpaid.parts | length == 0"],
+    ids=["not in its rows", "no rows", "a figure of none", "no parts"],
+)
+def test_rows_that_do_not_come_because_their_step_told_no_more_tick_nothing(
+    opener: TaskOpener, start: Start, make_routine: Make, now: datetime, end: dict[str, Any], check: str
+) -> None:
+    plan = for_orders(done_when=check)
+    routine = make_routine(plan)
+    opener.open(start(), routine, plan, listing(17), at=now)
+    seen = {"steps": {"unpaid": {"message": "", "rows": [], "parts": [], **end}}}
+    assert opener.tick_by_machine(start(), routine, seen, at=now) == []
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        pytest.param({"status": "succeeded"}, id="it succeeded"),
+        pytest.param({"status": "warning"}, id="it warns"),
+        pytest.param({"status": "failed", "reason": "fail_if"}, id="an expression found fault with its rows"),
+        pytest.param({"status": "skipped", "reason": "no_rows"}, id="there was nothing to go through"),
+    ],
+)
+def test_rows_that_no_longer_come_from_a_step_that_told_all_tick_the_task(
+    opener: TaskOpener, start: Start, make_routine: Make, now: datetime, end: dict[str, Any]
+) -> None:
+    plan = for_orders(done_when=UNSAID)
+    routine = make_routine(plan)
+    opener.open(start(), routine, plan, listing(17), at=now)
+    seen = {"steps": {"unpaid": {"reason": "", "message": "", "rows": [], "parts": [], **end}}}
+    assert [task.key for task in opener.tick_by_machine(start(), routine, seen, at=now)] == ["17"]
+
+
+@pytest.mark.parametrize(
+    ("check", "is_ticked"),
+    [
+        ("steps.unpaid.status == 'failed'", True),
+        ("(steps.unpaid.parts | selectattr('key', 'eq', 'web1') | first).status == 'succeeded'", True),
+        ("steps.unpaid.findings == 0", False),  # of the hosts that were reached
+        ("steps.unpaid.status == 'failed' or not steps.unpaid.rows", True),
+    ],
+)
+def test_how_a_step_and_its_parts_ended_is_known_also_where_it_failed(
+    opener: TaskOpener, start: Start, make_routine: Make, now: datetime, check: str, is_ticked: bool
+) -> None:
+    plan = for_orders(done_when=check)
+    routine = make_routine(plan)
+    opener.open(start(), routine, plan, listing(17), at=now)
+    parts = [{"key": "web1", "status": "succeeded"}, {"key": "web2", "status": "failed"}]
+    view = {"status": "failed", "reason": "failed", "message": "", "rows": [], "parts": parts, "findings": 0}
+    ticked = opener.tick_by_machine(start(), routine, {"steps": {"unpaid": view}}, at=now)
+    assert bool(ticked) is is_ticked
+
+
+def test_the_exit_code_of_a_command_that_failed_is_known(
+    opener: TaskOpener, start: Start, make_routine: Make, now: datetime
+) -> None:
+    plan = for_orders(done_when="steps.unpaid.exit_code == 3")
+    routine = make_routine(plan)
+    opener.open(start(), routine, plan, listing(17), at=now)
+    view = {"status": "failed", "reason": "failed", "message": "", "rows": [], "parts": [], "exit_code": 3}
+    assert opener.tick_by_machine(start(), routine, {"steps": {"unpaid": view}}, at=now) != []
+
+
+@pytest.mark.parametrize(("status", "is_ticked"), [("failed", False), ("succeeded", True)])
+def test_a_step_over_rows_has_told_no_more_than_the_step_that_they_come_from(
+    opener: TaskOpener, start: Start, make_routine: Make, now: datetime, status: str, is_ticked: bool
+) -> None:
+    plan = for_orders(done_when="row.number not in (steps.looked.rows | map(attribute='number') | list)")
+    looked = StepPlan(id="looked", kind="http", for_each="steps.unpaid.rows")
+    routine = make_routine(StepPlan(id="unpaid", kind="query", on_failure="continue"), looked, plan)
+    opener.open(start(), routine, plan, listing(17), at=now)
+    seen = listing(status=status)
+    seen["steps"]["looked"] = {"status": "skipped", "reason": "no_rows", "message": "", "rows": [], "count": 0}
+    assert bool(opener.tick_by_machine(start(), routine, seen, at=now)) is is_ticked
+
+
 def test_a_task_that_was_ticked_meanwhile_stays_as_the_person_left_it(
     desk: Desk, opener: TaskOpener, start: Start, make_routine: Make, now: datetime
 ) -> None:

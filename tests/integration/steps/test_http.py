@@ -71,6 +71,16 @@ def test_it_reads_no_more_than_it_may(ask: Runner, web: Any, tmp_path: Path) -> 
     assert len(_output(tmp_path)) < 101_000
 
 
+def test_the_first_rows_of_a_longer_answer_are_never_taken_for_all(ask: Runner, web: Any) -> None:
+    line = b"x" * 99 + b"\n"
+    web.pages["/most"] = (200, {}, line * 80_000)
+    web.pages["/more"] = (200, {}, line * 80_001)
+    assert len(ask(get=web.url("/most"), _rows_as="lines").rows) == 80_000
+    with pytest.raises(StepFailed, match="longer than the 8,000,000 bytes that may become rows") as caught:
+        ask(get=web.url("/more"), _rows_as="lines")
+    assert caught.value.facts["status_code"] == 200
+
+
 def test_it_sends_a_secret_and_never_shows_it(
     ask: Runner, web: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

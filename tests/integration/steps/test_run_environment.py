@@ -146,6 +146,16 @@ def test_it_masks_a_secret_in_messages_and_rows(run_command: Runner, secret: Sec
     assert outcome.rows == ({"a": MASK},)
 
 
+def test_masks_do_not_make_a_whole_of_an_output_that_was_cut(
+    run_command: Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OUR_SECRET", SECRET)
+    command = """line=$(for i in {1..50}; do printf %s "$TOKEN"; done)
+        awk -v line="$line" 'BEGIN { for (i = 0; i < 10000; i++) print line }'"""
+    with pytest.raises(StepFailed, match="longer than the 8,000,000 bytes that may become rows"):
+        run_command(command, _env={"TOKEN": SecretRef(env="OUR_SECRET")}, _rows_as="lines")
+
+
 def test_it_does_not_start_without_its_secret(run_command: Runner, tmp_path: Path) -> None:
     with pytest.raises(SecretUnavailable):
         run_command("touch P", _env={"TOKEN": SecretRef(file="missing")})

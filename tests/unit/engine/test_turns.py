@@ -13,7 +13,7 @@ from opsrunner.engine.stopping import StopWord
 from opsrunner.engine.turns import Done, Tools, Turn, run_step
 from opsrunner.errors import SecretUnavailable, StepFailed
 from opsrunner.model.mail import NewMail
-from opsrunner.model.outcome import Outcome, StepStatus
+from opsrunner.model.outcome import Outcome, Part, StepStatus
 from opsrunner.model.routine import Retry, StepPlan
 from opsrunner.testing import FakeClock
 
@@ -160,8 +160,6 @@ def test_rows_after_the_word_to_stop_are_not_begun() -> None:
 
 
 def test_a_row_that_matches_is_named_and_its_host_is_marked() -> None:
-    from opsrunner.model.outcome import Part  # noqa: PLC0415
-
     rows = ({"host": "web1", "line": "3"}, {"host": "web2", "line": "900"})
     parts = tuple(Part(key=row["host"], status=StepStatus.SUCCEEDED) for row in rows)
     script = Script(Outcome(status=StepStatus.SUCCEEDED, rows=rows, parts=parts))
@@ -169,6 +167,41 @@ def test_a_row_that_matches_is_named_and_its_host_is_marked() -> None:
     assert done.outcome.status is StepStatus.FAILED
     assert [part.status.value for part in done.outcome.parts] == ["succeeded", "failed"]
     assert "web2 900" in done.outcome.message
+
+
+def with_one_host_down(line: str) -> Outcome:
+    """Say what `ssh` ends with where web1 wrote a line and web2 was not reached."""
+    parts = (
+        Part(key="web1", status=StepStatus.SUCCEEDED),
+        Part(key="web2", status=StepStatus.FAILED, message="not reached"),
+    )
+    rows = ({"host": "web1", "line": line},)
+    message = "1 of 2 hosts fine; web2: not reached"
+    return Outcome(status=StepStatus.FAILED, reason="failed", message=message, rows=rows, parts=parts)
+
+
+@pytest.mark.parametrize(
+    ("judge", "line", "web1", "message"),
+    [
+        ("fail_if", "900", "failed", "1 of 2 hosts fine; web2: not reached; fails: web1 900"),
+        ("fail_if", "3", "succeeded", "1 of 2 hosts fine; web2: not reached"),
+        ("warn_if", "900", "warning", "1 of 2 hosts fine; web2: not reached; look: web1 900"),
+    ],
+)
+def test_the_rows_of_the_hosts_that_answered_are_judged_also_where_another_failed(
+    judge: str, line: str, web1: str, message: str
+) -> None:
+    plan = replace(PLAN, kind="ssh")
+    expression = "row.line | int > 500"
+    plan = replace(plan, fail_if=expression) if judge == "fail_if" else replace(plan, warn_if=expression)
+    outcome = Script(with_one_host_down(line)).run(plan).outcome
+    assert [part.status.value for part in outcome.parts] == [web1, "failed"]
+    assert (outcome.status, outcome.reason, outcome.message) == (StepStatus.FAILED, "failed", message)
+
+
+def test_an_expression_about_the_whole_is_not_asked_of_what_is_left_of_it() -> None:
+    outcome = Script(with_one_host_down("900")).run(replace(PLAN, kind="ssh", fail_if="rows | length < 2")).outcome
+    assert outcome == with_one_host_down("900")
 
 
 @pytest.mark.parametrize("expression", ["result.nothing_such > 1", "rows[7].line", "1 / 0"])

@@ -1,0 +1,66 @@
+"""Which steps have told all there is: of the others, what does not come proves nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from opsrunner.model.routine import Routine
+from opsrunner.templates.expressions import step_references
+
+_ENDED_WELL = frozenset({"succeeded", "warning"})
+_JUDGED_BAD = ("failed", "fail_if")
+"""It did all its work, and an expression found fault with what came of it."""
+_HAD_NO_ROWS = ("skipped", "no_rows")
+_END = frozenset({"status", "reason", "message"})
+
+
+def whole_steps(routine: Routine, context: Mapping[str, Any]) -> frozenset[str]:
+    """Return the steps whose rows and figures are all there is.
+
+    Such a step ended well, or failed by its `fail_if` alone; nothing was cut or left out; and the steps that its own
+    `for_each` names are whole.
+    """
+    return frozenset(name for name, _, is_whole in _looked_at(routine, context) if is_whole)
+
+
+def with_what_is_known(routine: Routine, context: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return `context` in which a step that is not whole has only what is known of it all the same.
+
+    That is how it ended, how each of its parts ended, and the figures of one that has no parts (an exit code). Its
+    rows are not there: an expression that needs them cannot be answered.
+    """
+    steps = context.get("steps", {})
+    known = {
+        name: steps[name] if is_whole else _known(steps[name], has_all_turns=has_all_turns)
+        for name, has_all_turns, is_whole in _looked_at(routine, context)
+    }
+    return {**context, "steps": known}
+
+
+def _looked_at(routine: Routine, context: Mapping[str, Any]) -> Iterator[tuple[str, bool, bool]]:
+    """Yield each step that has ended, whether the rows that it went through were all, and whether it is whole."""
+    order = {plan.id: position for position, plan in enumerate(routine.steps)}
+    over = {plan.id: plan.for_each for plan in routine.steps}
+    steps, whole = context.get("steps", {}), set[str]()
+    for name in sorted(steps, key=lambda one: order.get(one, -1)):  # rows come from steps before
+        rows_of = over.get(name)
+        has_all_turns = rows_of is None or step_references(rows_of) <= whole
+        is_whole = has_all_turns and _has_told_all(steps[name])
+        if is_whole:
+            whole.add(name)
+        yield name, has_all_turns, is_whole
+
+
+def _has_told_all(view: Mapping[str, Any]) -> bool:
+    end = (view.get("status"), view.get("reason"))
+    return (end[0] in _ENDED_WELL or end in (_JUDGED_BAD, _HAD_NO_ROWS)) and not view.get("truncated")
+
+
+def _known(view: Mapping[str, Any], *, has_all_turns: bool) -> dict[str, Any]:
+    left_out = {"rows", "parts"}
+    if not has_all_turns or view.get("parts") or view.get("reason") == "partial":
+        left_out = set(view) - _END  # its figures count what was reached
+    if has_all_turns and view.get("parts"):
+        left_out -= {"parts"}
+    return {name: value for name, value in view.items() if name not in left_out}

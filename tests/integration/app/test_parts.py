@@ -1,0 +1,114 @@
+"""Steps of several parts: what becomes of each, and of the questions about it, beside parts that failed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from opsrunner.engine.alerts import INTERRUPTED_KEY
+from opsrunner.engine.follow_ups import CUT_OFF
+from opsrunner.errors import StepFailed
+from opsrunner.model.outcome import Outcome, Part, StepStatus
+from opsrunner.steps.base import Means, StepCall
+from opsrunner.testing import ScriptedStep, scripted_kind
+
+QUEUES = """\
+name: Queues
+accountable: sysadmin
+steps:
+  - scripted: {say: hello}
+    fail_if: row.line | int > 500
+"""
+
+
+@pytest.fixture
+def scripted() -> Iterator[ScriptedStep]:
+    with scripted_kind(ScriptedStep()) as step:
+        yield step
+
+
+def by_hand(site: Any, routine: str) -> None:
+    """Ask for a run, and let it go as far as it goes."""
+    site.app.books.requests.ask_for_run(routine, actor="boss", at=site.clock.now())
+    site.clock.move(seconds=6)
+    site.work()
+
+
+def on_hosts(**lines: str | None) -> Outcome:
+    """Return what a command on hosts ends with; None: the host was not reached."""
+    down = [host for host, line in lines.items() if line is None]
+    parts = [Part(key=host, status=StepStatus.FAILED if host in down else StepStatus.SUCCEEDED) for host in lines]
+    return Outcome(
+        status=StepStatus.FAILED if down else StepStatus.SUCCEEDED,
+        reason="failed" if down else "",
+        rows=tuple({"host": host, "line": line} for host, line in lines.items() if line is not None),
+        parts=tuple(parts),
+    )
+
+
+def test_what_fails_a_host_is_not_mended_by_another_host_that_cannot_be_reached(
+    house: Callable[..., Any], scripted: ScriptedStep
+) -> None:
+    scripted.answers = [on_hosts(web1="900", web2="3"), on_hosts(web1="900", web2=None), on_hosts(web1="3", web2=None)]
+    site = house({"queues": QUEUES})
+    open_ = []
+    for _ in range(3):
+        by_hand(site, "queues")
+        open_.append(sorted((task.key, task.count) for task in site.app.books.tasks.opened()))
+    assert open_ == [[("web1", 1)], [("web1", 2), ("web2", 1)], [("web2", 2)]]
+
+
+CREDITS = """\
+name: Credits
+accountable: sysadmin
+steps:
+  - scripted: {say: hello}
+    for_each: "['a', 'b', 'c']"
+    key: row.value
+    once: "credit-{{ row.value }}"
+"""
+
+
+def refused(call: StepCall, means: Means) -> Outcome:
+    raise StepFailed("status 402 Payment Required, not 2xx")
+
+
+def stopped(call: StepCall, means: Means) -> Outcome:
+    """End as what is in flight does when the daemon stops and its grace is over."""
+    means.stopping.say("shutdown")  # type: ignore[attr-defined]  # what steps are given to look at is this word
+    raise StepFailed("stopped before its end", status="interrupted", permanent=True)
+
+
+def test_an_act_that_was_cut_off_is_asked_about_though_another_was_refused(
+    house: Callable[..., Any], scripted: ScriptedStep
+) -> None:
+    scripted.answers = [refused, stopped]
+    site = house({"credits": CREDITS})
+    by_hand(site, "credits")
+    (run,) = site.runs("credits")
+    (record,) = site.app.books.steps.of_run(run.id)
+    assert [(part.key, part.status.value) for part in record.outcome.parts] == [
+        ("a", "failed"),
+        ("b", "interrupted"),
+        ("c", "interrupted"),
+    ]
+    open_ = {task.key: task.message for task in site.app.books.tasks.opened()}
+    assert open_ == {"a": "status 402 Payment Required, not 2xx", INTERRUPTED_KEY: f"b: {CUT_OFF}"}
+
+    scripted.answers = [Outcome(status=StepStatus.SUCCEEDED)]
+    by_hand(site, "credits")
+    assert scripted.calls[-1].row_key == "c", "it was never begun, and is done now"
+    assert INTERRUPTED_KEY in [task.key for task in site.app.books.tasks.opened()], "no success answers for another act"
+
+
+def test_rows_that_were_never_begun_are_no_question(house: Callable[..., Any], scripted: ScriptedStep) -> None:
+    def refused_as_it_stops(call: StepCall, means: Means) -> Outcome:
+        means.stopping.say("shutdown")  # type: ignore[attr-defined]  # as above
+        return refused(call, means)
+
+    scripted.answers = [refused_as_it_stops]
+    site = house({"credits": CREDITS})
+    by_hand(site, "credits")
+    assert [task.key for task in site.app.books.tasks.opened()] == ["a"]
