@@ -20,6 +20,7 @@ _RUNS_BEFORE = " UNION ALL ".join(
     "SELECT * FROM (SELECT id FROM runs WHERE routine = ?1 AND id < ?2"  # noqa: S608 (fixed words)
     f" AND status = '{status.value}' ORDER BY id DESC LIMIT {_RECENT})"
     for status in RunStatus
+    if status not in (RunStatus.SKIPPED, RunStatus.MISSED)  # these never began: a pause has any number of them
 )
 _END_BEFORE = (
     f"SELECT steps.run, steps.status, steps.finished_at FROM (SELECT id FROM ({_RUNS_BEFORE}) ORDER BY id DESC"  # noqa: S608 (fixed words)
@@ -87,7 +88,7 @@ class Steps:
         return [_step(row) for row in self._ledger.all(sql, (run_id,))]
 
     def last_good(self, routine: str, step: str) -> datetime | None:
-        """Return when a step that fails now last ended well, also where that run is forgotten; None: never."""
+        """Return when a step last ended well, also where it has failed since or that run is forgotten; None: never."""
         end = self._end_before(routine, step, run=_ALL)
         if end is not None and end["status"] in _GOOD:
             return to_moment(end["finished_at"])

@@ -358,6 +358,30 @@ def test_the_digest_says_how_old_the_oldest_ticket_is_and_when_nobody_looked(sup
     assert "over their time, looked at 3 days ago" in told()
 
 
+def figure(desk: Support, name: str) -> tuple[str, str]:
+    """Return what a figure of the house line says, and its tone."""
+    house = desk.house.app.digests.preview("daily", desk.house.clock.now()).digest.house
+    return next((one.text, one.tone) for one in house if one.name == name)
+
+
+def test_the_digest_adds_up_the_desks_that_look_at_the_same_tickets(support: Callable[..., Support]) -> None:
+    desk = support("support-queue", "partner-desk")
+    waits = {"last_staff_at": "2026-11-20T09:00:00Z", "first_answer_at": "2026-11-20T09:00:00Z", "status": "answered"}
+    opened = "2026-11-20T08:00:00Z"
+    desk.put(*(ticket(f"T{number:02}", opened, **waits) for number in range(50)))
+    desk.put(*(ticket(f"P{number}", "2026-11-16T08:00:00Z", desk="partner") for number in range(3)))
+    desk.look("20T12:15")
+    assert figure(desk, "Tickets") == ("no ticket waits, Partner desk has not looked yet", "look")
+    desk.look("20T15:00:01")
+    assert figure(desk, "Tickets") == ("oldest ticket 4 days, 3 of 3 tickets over their time", "look")
+    desk.house.app.books.holds.pause(
+        "partner-desk", until=NOON + timedelta(days=30), reason="", actor="boss", at=desk.house.clock.now()
+    )
+    for day in ("21", "22", "23"):
+        desk.look(f"{day}T15:00:01")
+    assert figure(desk, "Tickets")[0].endswith(", looked at 3 days ago by Partner desk")
+
+
 def test_what_strangers_write_stays_data(support: Callable[..., Support]) -> None:
     """C19, C22, C24, C26: subjects, names, categories and statuses of tickets."""
     desk = support("support-queue", "repeat-tickets")

@@ -222,6 +222,16 @@ def test_when_a_step_and_a_routine_were_last_good_is_known_however_long_ago(book
     assert books.ends.good("other") is None
 
 
+def test_when_a_step_was_last_good_outlives_a_long_pause(books: Books) -> None:
+    end(books, 0, StepStatus.SUCCEEDED, RunStatus.SUCCEEDED)
+    for day in range(1, 41):
+        status = RunStatus.SKIPPED if day % 2 else RunStatus.MISSED
+        claim(books, nominal_at=NOW + timedelta(days=day), status=status, reason="paused")
+    assert books.steps.last_good("backups", "dump") == NOW
+    end(books, 41, StepStatus.FAILED, RunStatus.FAILED)
+    assert books.steps.last_good("backups", "dump") == NOW
+
+
 def test_the_trouble_of_a_routine_that_was_never_good_begins_with_its_first(books: Books) -> None:
     for day in range(3):
         run = claim(books, nominal_at=NOW + timedelta(days=day))
