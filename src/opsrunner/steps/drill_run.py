@@ -7,9 +7,10 @@ import shutil
 
 from opsrunner.archives.drilling import Drilled, drill_all, drill_sample
 from opsrunner.archives.reader import fetch_manifest
+from opsrunner.archives.vanished import NOT_THERE, has_vanished
 from opsrunner.archives.watched import Watched
 from opsrunner.errors import ArchiveDamaged, NotStored, StepFailed, StoreFailed
-from opsrunner.model.backup import Copy, Drill
+from opsrunner.model.backup import Copy, Drill, Gone
 from opsrunner.model.outcome import Outcome, StepStatus
 from opsrunner.model.sizes import size_words
 from opsrunner.steps.base import Means, StepCall
@@ -64,6 +65,10 @@ class DrillRun:
 
     def _drill(self, copy: Copy) -> Drilled:
         with Watched(self._means.open_store(copy.store), require_time=self._time.require) as store:
+            if has_vanished(store, copy.name):
+                self._means.note(Gone(copy=copy.id, at=self._means.clock.now(), why=NOT_THERE))
+                message = f"{copy.name}: nothing of it lies in {copy.store} any more; it counts as gone"
+                raise StepFailed(message, permanent=True, facts=_facts(copy))
             manifest = fetch_manifest(store, copy.name, sha256=copy.manifest_sha256)
             self._bench.require_room(manifest.plain_size if self._is_whole(manifest.form) else 0)
             self._bench.say(f"{copy.name} in {copy.store}, made {copy.made_at:%Y-%m-%d %H:%M} UTC")
