@@ -6,7 +6,7 @@ Most verbs end within a second, and what they import is most of what they cost.
 from __future__ import annotations
 
 import os
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -207,10 +207,14 @@ class OpenSite:
         """The copies."""
         from opsrunner.engine.backups import Backups  # noqa: PLC0415 - as above
 
-        return Backups(self.desk, open_store=self.open_store)
+        return Backups(self.desk, open_store=self.open_store, open_moved=partial(self.open_store, is_moved=True))
 
-    def open_store(self, name: str) -> Store:
-        """Open a store of the site. Raises NotFound, StoreFailed, SecretUnavailable."""
+    def open_store(self, name: str, *, is_moved: bool = False) -> Store:
+        """Open a store of the site, as the place that the catalogue knows unless it `is_moved`.
+
+        Raises NotFound, StoreFailed, SecretUnavailable.
+        """
+        from opsrunner.archives.manifest import manifest_name  # noqa: PLC0415 - as above
         from opsrunner.stores.opening import open_store  # noqa: PLC0415 - as above
 
         if name not in self.site.stores:
@@ -221,6 +225,10 @@ class OpenSite:
             state=self.state,
             vault=self.vault,
             connect=lambda host: self.fleet.open_sftp(self.site.hosts[host]),
+            name=name,
+            known=lambda: (
+                [] if is_moved else [manifest_name(copy.name) for copy in self.books.copies.lying(store=name)]
+            ),
         )
 
     @cached_property

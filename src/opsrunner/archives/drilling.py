@@ -44,6 +44,10 @@ class Drilled:
     is_whole: bool = False
 
 
+class Lacking(NotFound):
+    """The copy does not hold what it should."""
+
+
 class Harmless:
     """Tells which members may be made in a scratch folder, asked for each in the archive's order."""
 
@@ -70,7 +74,7 @@ def drill_all(
     """Restore everything into the empty folder `to`, and compare.
 
     Raises ArchiveDamaged, StoreFailed, Refused where no identity opens it, StateError where there is no room, and
-    NotFound where `must_include` names what is not in it.
+    Lacking where `must_include` names what is not in it, or there is no file in it.
     """
     _require_room(to, manifest.plain_size)
     frames = [item for item in fetch_index(store, manifest, identities=identities) if isinstance(item, Frame)]
@@ -87,10 +91,7 @@ def drill_all(
     for found in extract(chunks, to, wanted=harmless, manner=Manner(own=False, replace=False)):
         _require_expected(found, expected)
     _make_readable(to)
-    drilled = _compared(lambda: members_of(store, manifest, identities), to)
-    if not drilled.files and not drilled.left_out:
-        raise ArchiveDamaged("there is nothing in the copy")
-    return replace(drilled, is_whole=True)
+    return replace(_compared(lambda: members_of(store, manifest, identities), to), is_whole=True)
 
 
 def drill_sample(
@@ -107,7 +108,7 @@ def drill_sample(
     """Restore some files by chance and all that `must_include` names, by the frames that hold them; compare them.
 
     Raises ArchiveDamaged, StoreFailed, Refused where no identity opens it, StateError where it would take more than
-    `room_bytes`, and NotFound where `must_include` names what is not in it.
+    `room_bytes`, and Lacking where `must_include` names what is not in it, or no file was restored.
     """
     _require_all(must_include, members_of(store, manifest, identities))
     sample = {member.path for member in _sample(members_of(store, manifest, identities), count, dice)}
@@ -149,7 +150,7 @@ def _sample(members: Iterator[Member], count: int, dice: random.Random) -> list[
 
 
 def _require_all(patterns: Sequence[str], members: Iterator[Member]) -> None:
-    """Raise NotFound where a pattern finds nothing in the copy: it may be whole, and lack what it should have."""
+    """Raise Lacking where a pattern finds nothing in the copy: it may be whole, and lack what it should have."""
     missing = {pattern: matches([pattern]) for pattern in patterns}
     for member in members:
         if not missing:
@@ -157,7 +158,7 @@ def _require_all(patterns: Sequence[str], members: Iterator[Member]) -> None:
         for pattern in [pattern for pattern, is_wanted in missing.items() if is_wanted(member)]:
             del missing[pattern]
     if missing:
-        raise NotFound(f"the copy has no {', '.join(sorted(missing))}")
+        raise Lacking(f"the copy has no {', '.join(sorted(missing))}")
 
 
 def _require_expected(found: Member, expected: Iterator[Member]) -> None:
@@ -181,6 +182,7 @@ def _make_readable(folder: Path) -> None:
 
 
 def _compared(members: Callable[[], Iterable[Member]], to: Path) -> Drilled:
+    """Return what was restored, each compared. Raises ArchiveDamaged, and Lacking where that is nothing."""
     files = size = left_out = 0
     harmless = Harmless()
     problems: dict[str, tuple[int, str]] = {}
@@ -195,6 +197,8 @@ def _compared(members: Callable[[], Iterable[Member]], to: Path) -> Drilled:
         files += member.is_file
         size += member.size_bytes
     _require_no_problem(problems, members())
+    if not files and not left_out:
+        raise Lacking("there is no file in the copy")
     return Drilled(files=files, bytes=size, left_out=left_out)
 
 

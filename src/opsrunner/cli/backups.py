@@ -9,9 +9,11 @@ import click
 
 from opsrunner.cli.backups_others import others, proven
 from opsrunner.cli.backups_views import (
+    adopted_view,
     copy_view,
     moment_words,
     progress,
+    show_adopted,
     show_copies,
     show_copy,
     show_thinnings,
@@ -39,7 +41,10 @@ PRUNE_EXAMPLE = """
 opsrunner backups prune --dry-run
 opsrunner backups prune --routine nightly-backups
 """
-ADOPT_EXAMPLE = "opsrunner backups adopt offsite"
+ADOPT_EXAMPLE = """
+opsrunner backups adopt offsite
+opsrunner backups adopt offsite --moved
+"""
 _STORE = click.option("--store", default="", metavar="STORE", help="Only copies in this store.")
 _NAME = click.argument("name", metavar="COPY")
 
@@ -219,25 +224,26 @@ def prune(session: Session, dry_run: bool, routine: str) -> int:
 
 @verb(ADOPT_EXAMPLE, name="adopt", of=backups)
 @click.argument("store", metavar="STORE")
+@click.option("--moved", is_flag=True, help="STORE is another place now: copies that do not lie there are gone.")
 @person_option
 @json_option
 @site_options
 @click.pass_obj
-def adopt(session: Session, store: str) -> int:
-    """Put the copies that lie in STORE into the catalogue again, by their manifests: for a ledger that was lost."""
+def adopt(session: Session, store: str, *, moved: bool) -> int:
+    """Put the copies that lie in STORE into the catalogue again, by their manifests: for a ledger that was lost.
+
+    With --moved also note as gone what the catalogue has in STORE and does not lie there: for a store that was changed.
+    """
     from opsrunner.cli.lookup import actor_name
 
     with session.opened() as site:
         with session.screen.working(f"looking through {store}"):
-            adopted = site.backups.adopt(store, actor=actor_name(session, site), at=site.clock.now())
+            actor, now = actor_name(session, site), site.clock.now()
+            adopted = site.backups.adopt(store, is_moved=moved, actor=actor, at=now)
         if session.as_json:
-            names = [copy.name for copy in adopted.copies]
-            session.print_json({"store": store, "adopted": names, "problems": list(adopted.problems)})
+            session.print_json(adopted_view(store, adopted))
         else:
-            count = len(adopted.copies)
-            session.screen.line(f"{count} cop{'y' if count == 1 else 'ies'} adopted from {store}.", tone="fine")
-            for problem in adopted.problems:
-                session.screen.line(problem, tone="look", sign=True)
+            show_adopted(session, store, adopted, is_moved=moved)
     return 1 if adopted.problems else 0
 
 

@@ -12,6 +12,7 @@ from opsrunner.cli.session import Session
 if TYPE_CHECKING:
     from opsrunner.archives.restoring import Tell
     from opsrunner.cli.screen import Cell
+    from opsrunner.engine.backups import Adopted
     from opsrunner.engine.thinning import Thinning
     from opsrunner.model.backup import Copy
     from opsrunner.model.digest import Tone
@@ -106,6 +107,27 @@ def thinning_view(plan: Thinning) -> dict[str, Any]:
         "doubt": plan.retention.doubt,
         "kept": {plan.copies[number].name: list(reasons) for number, reasons in plan.retention.kept.items()},
         "removed": [copy.name for copy in plan.retention.removed],
+    }
+
+
+def show_adopted(session: Session, store: str, adopted: Adopted, *, is_moved: bool) -> None:
+    """Show what is known of a store by now."""
+    new, gone = len(adopted.copies), len(adopted.gone)
+    session.screen.line(f"{new} cop{'y' if new == 1 else 'ies'} adopted from {store}.", tone="fine")
+    if is_moved:
+        does = "copy does" if gone == 1 else "copies do"
+        session.screen.line(f"{gone} {does} not lie in {store} now: noted as gone.", tone="look" if gone else "fine")
+    for problem in adopted.problems:
+        session.screen.line(problem, tone="look", sign=True)
+
+
+def adopted_view(store: str, adopted: Adopted) -> dict[str, Any]:
+    """Return what was found in a store for JSON."""
+    return {
+        "store": store,
+        "adopted": [copy.name for copy in adopted.copies],
+        "gone": [copy.name for copy in adopted.gone],
+        "problems": list(adopted.problems),
     }
 
 

@@ -13,6 +13,7 @@ from opsrunner.archives.choosing import choose, matches
 from opsrunner.archives.reader import fetch_manifest, read_again
 from opsrunner.archives.removing import remove_copy
 from opsrunner.archives.restoring import Restored, Tell, restore_all, restore_chosen
+from opsrunner.archives.vanished import NOT_THERE, find_vanished, has_vanished
 from opsrunner.engine.desk import Desk
 from opsrunner.engine.standing_copies import standings
 from opsrunner.engine.thinning import Thinning, thin
@@ -22,6 +23,7 @@ from opsrunner.model.foreign import ForeignDrill
 from opsrunner.stores.base import Store
 
 OpenStore = Callable[[str], Store]
+MOVED = "its store is another place now, and it does not lie there"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,13 +32,18 @@ class Adopted:
 
     copies: tuple[NewCopy, ...]
     problems: tuple[str, ...]
+    gone: tuple[Copy, ...] = ()
+    """Copies that the catalogue knew, and that do not lie in the place that the store is now."""
 
 
 class Backups:
-    """The copies of a site. `open_store` opens a store by its name."""
+    """The copies of a site.
 
-    def __init__(self, desk: Desk, *, open_store: OpenStore) -> None:
-        self._desk, self._open = desk, open_store
+    `open_store` opens a store by its name; `open_moved` does, too, where it is another place than the catalogue knows.
+    """
+
+    def __init__(self, desk: Desk, *, open_store: OpenStore, open_moved: OpenStore) -> None:
+        self._desk, self._open, self._open_moved = desk, open_store, open_moved
 
     def find(self, name: str, *, store: str = "") -> Copy:
         """Return the copy of a name, of the last word of one, or of a number; one that is gone by its whole name.
@@ -60,13 +67,19 @@ class Backups:
         return found[0]
 
     def verify(self, copy: Copy, *, actor: str, at: datetime) -> int:
-        """Fetch every byte of a copy and hash it again; return how many. Raises ArchiveDamaged, StoreFailed."""
-        try:
-            with self._open(copy.store) as store:
+        """Fetch every byte of a copy and hash it again; return how many. Raises ArchiveDamaged, StoreFailed.
+
+        One of which nothing is there any more is noted as gone. Raises NotStored.
+        """
+        with self._open(copy.store) as store:
+            if has_vanished(store, copy.name):
+                self._note(Gone(copy=copy.id, at=at, why=NOT_THERE), "verify", copy, actor=actor, at=at)
+                raise NotStored(f"{copy.name}: nothing of it lies in {copy.store} any more; it is noted as gone")
+            try:
                 size = read_again(store, fetch_manifest(store, copy.name, sha256=copy.manifest_sha256))
-        except (ArchiveDamaged, NotStored) as exc:
-            self._note(Reread(copy=copy.id, at=at, problem=exc.message), "verify", copy, actor=actor, at=at)
-            raise
+            except (ArchiveDamaged, NotStored) as exc:
+                self._note(Reread(copy=copy.id, at=at, problem=exc.message), "verify", copy, actor=actor, at=at)
+                raise
         self._note(Reread(copy=copy.id, at=at), "verify", copy, actor=actor, at=at)
         return size
 
@@ -115,17 +128,22 @@ class Backups:
             remove_copy(store, copy.name)
         self._note(Gone(copy=copy.id, at=at, why="beyond what is kept"), "prune", copy, actor=actor, at=at)
 
-    def adopt(self, store_name: str, *, actor: str, at: datetime) -> Adopted:
-        """Put every copy that lies in a store into the catalogue, as far as it is not known. Raises StoreFailed."""
-        known = {copy.name for copy in self._desk.books.copies.lying(store=store_name)}
-        with self._open(store_name) as store:
-            found, problems = find_unknown(store, store_name, known=known, at=at)
+    def adopt(self, store_name: str, *, is_moved: bool = False, actor: str, at: datetime) -> Adopted:
+        """Put every copy that lies in a store into the catalogue, as far as it is not known.
+
+        Where the store `is_moved` to another place, the copies that do not lie there are noted as gone: where that is
+        not said, a folder that has none of them is taken for a disk that is not mounted. Raises StoreFailed.
+        """
+        lying = self._desk.books.copies.lying(store=store_name)
+        with (self._open_moved if is_moved else self._open)(store_name) as store:
+            found, problems = find_unknown(store, store_name, known={copy.name for copy in lying}, at=at)
+            gone = find_vanished(store, lying) if is_moved else ()
+        detail = f"{len(found)} copies" + (f", {len(gone)} gone" if is_moved else "")
         with self._desk.books.transaction():
             self._desk.books.copies.note(found)
-            self._desk.books.audit.add(
-                "adopt", f"store {store_name}", actor=actor, at=at, detail=f"{len(found)} copies"
-            )
-        return Adopted(copies=found, problems=problems)
+            self._desk.books.copies.note([Gone(copy=copy.id, at=at, why=MOVED) for copy in gone])
+            self._desk.books.audit.add("adopt", f"store {store_name}", actor=actor, at=at, detail=detail)
+        return Adopted(copies=found, problems=problems, gone=gone)
 
     def prove_foreign(self, check: str, key: str, *, note: str, actor: str, at: datetime) -> ForeignDrill:
         """Record that somebody restored a backup of another tool, which `check` (routine/step) knows.

@@ -10,7 +10,7 @@ from datetime import datetime
 from opsrunner.ledger.codec import optional_moment, optional_text, to_moment, to_text
 from opsrunner.ledger.database import Ledger
 from opsrunner.ledger.foreign import ForeignBackups
-from opsrunner.model.backup import Copy, CopyNote, CopyState, Drill, Gone, NewCopy, Reread
+from opsrunner.model.backup import Copy, CopyNote, CopyState, Doubted, Drill, Gone, NewCopy, Reread
 from opsrunner.model.foreign import Checked, ForeignDrill, KnownForeign
 
 _COLUMNS = (
@@ -68,7 +68,11 @@ class Copies:
             case Reread():
                 self._prove("reread_at", note.copy, at=note.at, problem=note.problem)
             case Drill():
-                self._drilled(note)
+                self._add_drill(note)
+                self._prove("restored_at", note.copy, at=note.at, problem=note.problem)
+            case Doubted():
+                self._add_drill(note.drill)
+                self._doubt(note.drill.copy, note.drill.problem)
             case Checked():
                 self._foreign.check(note)
             case ForeignDrill():
@@ -103,12 +107,15 @@ class Copies:
             ),
         )
 
-    def _drilled(self, drill: Drill) -> None:
+    def _add_drill(self, drill: Drill) -> None:
         self._ledger.change(
             "INSERT INTO drills(copy, at, files, bytes, seconds, is_whole, problem) VALUES (?,?,?,?,?,?,?)",
             (drill.copy, to_text(drill.at), drill.files, drill.bytes, drill.seconds, drill.is_whole, drill.problem),
         )
-        self._prove("restored_at", drill.copy, at=drill.at, problem=drill.problem)
+
+    def _doubt(self, copy: int, problem: str) -> None:
+        sql = "UPDATE copies SET state = ?, why = ? WHERE id = ? AND ended_at IS NULL"
+        self._ledger.change(sql, (CopyState.DOUBTFUL, problem, copy))
 
     def _prove(self, column: str, copy: int, *, at: datetime, problem: str) -> None:
         if problem:
@@ -116,11 +123,14 @@ class Copies:
             sql = "UPDATE copies SET state = ?, why = ? WHERE id = ? AND ended_at IS NULL"
             self._ledger.change(sql, (CopyState.DAMAGED, problem, copy))
             return
-        # What was found damaged and is right now (the disk was put right) is what it was made as.
+        self._ledger.change(f"UPDATE copies SET {column} = ?, ended_at = NULL WHERE id = ?", (to_text(at), copy))  # noqa: S608 (our own word)
+        # What was found damaged and is right now (the disk was put right) is what it was made as. That its bytes are
+        # right takes away no doubt of a drill about what they hold; another drill does.
+        kept = CopyState.DOUBTFUL if column == "reread_at" else ""
         self._ledger.change(
-            f"UPDATE copies SET {column} = ?, ended_at = NULL, why = '', state ="  # noqa: S608 (our own word)
-            " CASE WHEN doubts = '[]' THEN 'good' ELSE 'doubtful' END WHERE id = ?",
-            (to_text(at), copy),
+            "UPDATE copies SET why = '', state = CASE WHEN doubts = '[]' THEN 'good' ELSE 'doubtful' END"
+            " WHERE id = ? AND state != ?",
+            (copy, kept),
         )
 
     def _found(self, where: str, values: tuple[str | int, ...]) -> list[Copy]:

@@ -16,7 +16,7 @@ class CopyState(StrEnum):
     GOOD = "good"
     """The store has whole what was sent, and nothing speaks against it."""
     DOUBTFUL = "doubtful"
-    """It is whole, but what was copied may not be: `doubts` says why."""
+    """It is whole, but what was copied may not be: `doubts` says why, or `why` where a drill found it."""
     DAMAGED = "damaged"
     """It was read again, and is not what was sent."""
     GONE = "gone"
@@ -63,7 +63,7 @@ class Copy(NewCopy):
     ended_at: datetime | None = None
     """When it went."""
     why: str = ""
-    """Why it is damaged or gone."""
+    """Why it is damaged or gone, or what a drill found missing or wrong in it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,7 +98,17 @@ class Drill:
     problem: str = ""
 
 
-CopyNote: TypeAlias = NewCopy | Reread | Gone | Drill | Checked | ForeignDrill
+@dataclass(frozen=True, kw_only=True)
+class Doubted:
+    """A drill found that a copy does not hold what it should, though it may well be what was sent.
+
+    It is in doubt, for what `drill.problem` says, until a drill of it goes well.
+    """
+
+    drill: Drill
+
+
+CopyNote: TypeAlias = NewCopy | Reread | Gone | Drill | Doubted | Checked | ForeignDrill
 """What a step or a verb tells the catalogue; written together with the step's outcome."""
 
 

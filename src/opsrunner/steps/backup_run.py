@@ -63,6 +63,7 @@ class BackupRun:
         self._call, self._means = call, means
         self._options: Options = call.options
         self._findings = Findings()
+        self._gone: frozenset[int] = frozenset()
         self._time = StepTime(call, means)
 
     def run(self) -> Outcome:
@@ -71,7 +72,7 @@ class BackupRun:
             with ExitStack() as stack:
                 stores = {name: stack.enter_context(self._open(name)) for name in self._store_names}
                 for name, store in stores.items():
-                    tidy_up(store, name, self._order, means=self._means)
+                    self._tidy_up(name, store)
                 copying = Copying(self._order, stores, clock=self._means.clock)
                 stack.callback(copying.close)
                 return self._copy(copying, stores)
@@ -97,6 +98,12 @@ class BackupRun:
         copies = self._prove_all(copies, stores)
         self._remove_old(copies, stores)
         return self._outcome(copies, written)
+
+    def _tidy_up(self, name: str, store: Store) -> None:
+        tidied = tidy_up(store, name, self._order, means=self._means)
+        self._gone |= tidied.gone
+        for remark in tidied.remarks:
+            self._findings.warn(remark)
 
     def _open(self, name: str) -> Watched:
         return Watched(self._means.open_store(name), require_time=self._time.require)
@@ -245,7 +252,8 @@ class BackupRun:
     def _remove_old(self, copies: list[NewCopy], stores: Mapping[str, Store]) -> None:
         for copy in copies:
             keep = self._options.keep.to_keep()
-            if problem := remove_beyond(stores[copy.store], copy, keep, means=self._means, zone=self._zone):
+            store, gone = stores[copy.store], self._gone
+            if problem := remove_beyond(store, copy, keep, gone=gone, means=self._means, zone=self._zone):
                 self._findings.warn(problem)
 
     @property

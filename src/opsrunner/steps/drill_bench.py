@@ -29,6 +29,10 @@ class NoRoom(StepFailed):
     """The disk is too full to tell whether a backup is right."""
 
 
+class NotPassed(StepFailed):
+    """A command went to its end, and says that what was restored is not right."""
+
+
 class DrillBench:
     """The folder, while the drill goes on. Raises StepFailed where it cannot be made, or is full."""
 
@@ -79,12 +83,12 @@ class DrillBench:
         self._sink.write(f"{line}\n".encode())
 
     def check(self, then: str | tuple[str, ...], *, env: Mapping[str, str] = NOTHING) -> None:
-        """Run a check over what was restored, if there is one. Raises StepFailed where it does not go well."""
+        """Run a check over what was restored, if there is one. Raises NotPassed, and StepFailed where it is ended."""
         if then:
             self.run(then, env=env, called="the check", failed="what was restored does not pass the check")
 
     def run(self, command: str | tuple[str, ...], *, env: Mapping[str, str], called: str, failed: str) -> None:
-        """Run a command of this machine, which finds the folder as `$OPS_RESTORED`. Raises StepFailed."""
+        """Run a command of this machine, which finds the folder as `$OPS_RESTORED`. Raises NotPassed, StepFailed."""
         host, room = self._means.hosts["local"], _Room(self._means.stopping, self._call.workdir)
         if room.is_set() and room.is_short:
             raise NoRoom(f"no room for the drill: {room.words}")
@@ -105,7 +109,7 @@ class DrillBench:
         if answer.status is not None:
             raise StepFailed(f"{called}: {answer.message}", status=answer.status.value)
         if answer.exit_code != 0:
-            raise StepFailed(f"{failed}: {end_words(answer, self._means.vault)}")
+            raise NotPassed(f"{failed}: {end_words(answer, self._means.vault)}")
 
     def _clear(self) -> None:
         for folder in (self.folder, self.fetched):

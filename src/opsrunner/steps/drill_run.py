@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import random
 import shutil
+from dataclasses import replace
 
-from opsrunner.archives.drilling import Drilled, drill_all, drill_sample
+from opsrunner.archives.drilling import Drilled, Lacking, drill_all, drill_sample
 from opsrunner.archives.reader import fetch_manifest
+from opsrunner.archives.vanished import NOT_THERE, has_vanished
 from opsrunner.archives.watched import Watched
 from opsrunner.errors import ArchiveDamaged, NotStored, StepFailed, StoreFailed
-from opsrunner.model.backup import Copy, Drill
+from opsrunner.model.backup import Copy, CopyState, Doubted, Drill, Gone
 from opsrunner.model.outcome import Outcome, StepStatus
 from opsrunner.model.sizes import size_words
 from opsrunner.steps.base import Means, StepCall
-from opsrunner.steps.drill_bench import DrillBench
+from opsrunner.steps.drill_bench import DrillBench, NotPassed
 from opsrunner.steps.restore_drill import Options
 from opsrunner.steps.step_time import StepTime
 
@@ -34,17 +36,22 @@ class DrillRun:
         """Restore, compare, check, and tell the catalogue. Raises StepFailed."""
         copy = self._choose_copy()
         started = self._means.clock.monotonic()
+        drilled = Drilled()
         try:
             with self._bench:
                 drilled = self._drill(copy)
                 seconds = self._means.clock.monotonic() - started
                 self._bench.check(self._options.then)
         except (ArchiveDamaged, NotStored) as exc:
-            self._note(copy, Drilled(), seconds=self._means.clock.monotonic() - started, problem=exc.message)
+            self._means.note(self._told(copy, Drilled(), started=started, problem=exc.message))
             raise StepFailed(f"{copy.name} in {copy.store}: {exc.message}", permanent=True, facts=_facts(copy)) from exc
+        except (Lacking, NotPassed) as exc:
+            self._means.note(Doubted(drill=self._told(copy, drilled, started=started, problem=exc.message)))
+            raise StepFailed(exc.message, permanent=isinstance(exc, Lacking), facts=_facts(copy)) from exc
         except StoreFailed as exc:
             raise StepFailed(exc.message, permanent=exc.permanent) from exc
-        self._note(copy, drilled, seconds=seconds)
+        told = self._told(copy, drilled, started=started)
+        self._means.note(replace(told, seconds=round(seconds, 3)))  # the check is no part of restoring
         return self._bench.judged(self._outcome(copy, drilled, seconds=seconds))
 
     def _choose_copy(self) -> Copy:
@@ -55,7 +62,10 @@ class DrillRun:
         if not copies:
             where = f" in {self._options.store}" if self._options.store else ""
             raise StepFailed(f"there is no copy of {self._options.of}{where} yet: nothing can be restored")
-        return self._dice.choice(copies) if self._options.which == "random" else copies[0]
+        if self._options.which == "newest":
+            return copies[0]
+        older = [copy for copy in copies[1:] if copy.state is not CopyState.DAMAGED]
+        return self._dice.choice(older or copies[:1])  # others prove the newest, and what is damaged is known
 
     @property
     def _dice(self) -> random.Random:
@@ -64,6 +74,10 @@ class DrillRun:
 
     def _drill(self, copy: Copy) -> Drilled:
         with Watched(self._means.open_store(copy.store), require_time=self._time.require) as store:
+            if has_vanished(store, copy.name):
+                self._means.note(Gone(copy=copy.id, at=self._means.clock.now(), why=NOT_THERE))
+                message = f"{copy.name}: nothing of it lies in {copy.store} any more; it counts as gone"
+                raise StepFailed(message, permanent=True, facts=_facts(copy))
             manifest = fetch_manifest(store, copy.name, sha256=copy.manifest_sha256)
             self._bench.require_room(manifest.plain_size if self._is_whole(manifest.form) else 0)
             self._bench.say(f"{copy.name} in {copy.store}, made {copy.made_at:%Y-%m-%d %H:%M} UTC")
@@ -95,17 +109,15 @@ class DrillRun:
     def _is_whole(self, form: str) -> bool:
         return self._options.sample == "all" or form == "stream"
 
-    def _note(self, copy: Copy, drilled: Drilled, *, seconds: float, problem: str = "") -> None:
-        self._means.note(
-            Drill(
-                copy=copy.id,
-                at=self._means.clock.now(),
-                files=drilled.files,
-                bytes=drilled.bytes,
-                seconds=round(seconds, 3),
-                is_whole=drilled.is_whole,
-                problem=problem,
-            )
+    def _told(self, copy: Copy, drilled: Drilled, *, started: float, problem: str = "") -> Drill:
+        return Drill(
+            copy=copy.id,
+            at=self._means.clock.now(),
+            files=drilled.files,
+            bytes=drilled.bytes,
+            seconds=round(self._means.clock.monotonic() - started, 3),
+            is_whole=drilled.is_whole,
+            problem=problem,
         )
 
     def _outcome(self, copy: Copy, drilled: Drilled, *, seconds: float) -> Outcome:

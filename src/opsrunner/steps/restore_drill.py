@@ -37,7 +37,7 @@ class Options(StepOptions):
     store: str = ""
     """The store to restore from. Default: any that has a copy."""
     which: Literal["newest", "random"] = "newest"
-    """`random`: any copy that lies there, so that old ones are proven too."""
+    """`random`: one of the older copies that are not damaged, so that these are proven too."""
     sample: Annotated[int | str, PlainValidator(_read_sample), WithJsonSchema(_SAMPLE_SCHEMA)] = 20
     """How many files, by chance; or `all`: the whole copy."""
     must_include: tuple[str, ...] = ()

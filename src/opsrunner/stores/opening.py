@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from opsrunner.errors import StoreFailed
-from opsrunner.model.store import STATE_WORD, LocalStore, S3Store, StoreSettings
+from opsrunner.model.store import STATE_WORD, LocalStore, S3Store, SftpStore, StoreSettings
 from opsrunner.secrets import Vault
 from opsrunner.stores.base import Store
+from opsrunner.stores.known_place import Known, KnownPlace, nothing_known
 from opsrunner.stores.local import LocalFolder
 
 if TYPE_CHECKING:
@@ -19,19 +20,33 @@ if TYPE_CHECKING:
 
 
 def open_store(
-    settings: StoreSettings, *, root: Path, state: Path, vault: Vault, connect: Callable[[str], SftpSession]
+    settings: StoreSettings,
+    *,
+    root: Path,
+    state: Path,
+    vault: Vault,
+    connect: Callable[[str], SftpSession],
+    name: str = "",
+    known: Known = nothing_known,
 ) -> Store:
     """Open a store. A path is relative to `root`, the site; `$STATE_WORD` in front of it is the state folder.
 
-    `connect` opens an SFTP session on a host of the inventory, by its name.
+    `connect` opens an SFTP session on a host of the inventory, by its name. A folder refuses work on copies where
+    nothing of what is `known` in it is there; a bucket is never an empty mount point, and takes copies all the same.
 
     Nothing is asked of it yet. Raises StoreFailed where its settings cannot be used, SecretUnavailable where a
     secret of it cannot be read.
     """
-    if isinstance(settings, LocalStore):
-        return LocalFolder(_folder(settings.path, root=root, state=state))
     if isinstance(settings, S3Store):
         return _open_bucket(settings, vault=vault)
+    return KnownPlace(_open_folder(settings, root=root, state=state, connect=connect), name=name, known=known)
+
+
+def _open_folder(
+    settings: LocalStore | SftpStore, *, root: Path, state: Path, connect: Callable[[str], SftpSession]
+) -> Store:
+    if isinstance(settings, LocalStore):
+        return LocalFolder(_folder(settings.path, root=root, state=state))
     from opsrunner.stores.sftp import SftpFolder  # noqa: PLC0415  paramiko costs 100 ms; folders need none
 
     return SftpFolder(settings.path, connect=partial(connect, settings.host))

@@ -58,6 +58,7 @@ class SftpFolder:
         with self._sessions.lent() as session:
             found = session.find(path)
             if found is None or not found.is_file:
+                self._require_folder(session)
                 raise NotStored(f"{session.host_name}: {path} is not there")
             left = max(0, found.size_bytes - offset)
             size_bytes = left if length is None else min(left, length)
@@ -68,6 +69,8 @@ class SftpFolder:
         path = self._path(name)
         with self._sessions.lent() as session:
             found = session.find(path)
+            if found is None:
+                self._require_disk(session)
         return None if found is None or not found.is_file else self._stored(found)
 
     def list(self, prefix: str = "") -> Iterator[Stored]:
@@ -89,6 +92,8 @@ class SftpFolder:
         path = self._path(name)
         with self._sessions.lent() as session:
             found = session.find(path)
+            if found is None:
+                self._require_disk(session)
             if found is None or not found.is_file:
                 return
             with suppress(NotStored):
@@ -134,10 +139,20 @@ class SftpFolder:
         """Make the store's own folder, but no more than that: what it stands in may be a disk not mounted."""
         if session.is_folder(self._folder):
             return
+        self._require_disk(session)
+        _make(session, self._folder)
+
+    def _require_disk(self, session: SftpSession) -> None:
+        """Tell a store that nothing was put in yet from one whose disk is not there."""
         above = posixpath.dirname(self._folder) or "."
         if not session.is_folder(above):
-            raise StoreFailed(f"{session.host_name}: {above} is not there; is its disk mounted?", permanent=True)
-        _make(session, self._folder)
+            raise _not_mounted(session, above)
+
+    def _require_folder(self, session: SftpSession) -> None:
+        """Tell an object that is not there from a store that is not."""
+        self._require_disk(session)
+        if not session.is_folder(self._folder):
+            raise _not_mounted(session, self._folder)
 
     def _remove_empty(self, session: SftpSession, folder: str) -> None:
         while folder != self._folder and not session.entries(folder):
@@ -151,6 +166,7 @@ class SftpFolder:
             try:
                 entries = session.entries(folders.pop())
             except NotStored:
+                self._require_disk(session)
                 continue  # nothing was stored there yet, or the last of it was just removed
             for entry in entries:
                 if entry.is_file and (_is_hidden(entry) or self._is_ours(entry)):
@@ -193,6 +209,10 @@ class SftpFolder:
 
     def _name(self, path: str) -> str:
         return posixpath.relpath(path, self._folder)
+
+
+def _not_mounted(session: SftpSession, folder: str) -> StoreFailed:
+    return StoreFailed(f"{session.host_name}: {folder} is not there; is its disk mounted?", permanent=True)
 
 
 def _make(session: SftpSession, folder: str) -> None:

@@ -13,12 +13,14 @@ from typing import Any
 import pyrage
 import pytest
 
+from opsrunner.engine.standing_copies import standings
 from opsrunner.engine.state_copies import restore_ledger
 from opsrunner.errors import ArchiveDamaged, LedgerDamaged, NotFound, Refused
 from opsrunner.fleet.execution import Execution
 from opsrunner.ledger.whole_copies import copy_ledger, place_ledger
-from opsrunner.model.backup import Copy, CopyState
+from opsrunner.model.backup import Copy, CopyState, Reread
 from opsrunner.model.run import RunStatus
+from opsrunner.steps import drill_bench
 from opsrunner.stores.local import LocalFolder
 
 SITE = """\
@@ -301,6 +303,13 @@ class TestWhatStays:
 
 
 DRILL = "  - restore_drill: {of: copy, sample: 3, must_include: ['*hello.txt']}\n"
+ONLY_A_RANDOM_DRILL = """\
+name: Nightly
+accountable: ops1
+steps:
+  - {id: copy, when: 'false', backup: {paths: [/etc/hostname], to: disk}}
+  - restore_drill: {of: copy, which: random, sample: 1}
+"""
 
 
 class TestDrills:
@@ -320,14 +329,64 @@ class TestDrills:
         assert run(own).status is RunStatus.FAILED
         said = message(own, "restore_drill")
         assert said == "what was restored does not pass the check: exit code 1: no table billing"
+        (copy,) = copies(own)
+        (drill,) = own.app.books.copies.drills(copy.id)
+        assert (copy.state, copy.restored_at) == (CopyState.DOUBTFUL, None)
+        assert (drill.problem, drill.files > 0) == (said, True)
+        assert [standing.verdict(own.clock.now(), own.app.almanac)[1] for standing in standings(own.app.desk)] == [
+            "in doubt"
+        ]
+
+    def test_a_check_without_room_says_nothing_of_the_copy(
+        self, nightly: Open, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(drill_bench, "KEPT_BYTES", 1 << 60)
+        monkeypatch.setattr(drill_bench, "KEPT_SHARE", 1)
+        own = nightly(then="  - restore_drill: {of: copy, then: 'true'}\n")
+
+        assert run(own).status is RunStatus.FAILED
+        assert "no room for the drill" in message(own, "restore_drill")
+        assert copies(own)[0].state is CopyState.GOOD
+        assert own.app.books.copies.drills(copies(own)[0].id) == []
 
     def test_what_must_be_in_it_and_is_not_fails(self, nightly: Open) -> None:
         own = nightly(then="  - restore_drill: {of: copy, must_include: [billing.sql]}\n")
 
         assert run(own).status is RunStatus.FAILED
         assert "the copy has no billing.sql" in message(own, "restore_drill")
-        assert copies(own)[0].state is CopyState.GOOD, "it lacks something, and is what was sent"
-        assert copies(own)[0].restored_at is None
+        (copy,) = copies(own)
+        assert copy.state is CopyState.DOUBTFUL, "it lacks something, and is what was sent"
+        assert copy.restored_at is None
+        assert [drill.problem for drill in own.app.books.copies.drills(copy.id)] == ["the copy has no billing.sql"]
+
+    @pytest.mark.parametrize("sample", ["3", "all"])
+    def test_a_copy_of_folders_alone_proves_nothing(self, nightly: Open, data: Path, sample: str) -> None:
+        drill = f"  - restore_drill: {{of: copy, sample: {sample}}}\n"
+        own = nightly(", doubt: {empty: fine}", what=f"paths: [{data}/empty]", then=drill)
+
+        assert run(own).status is RunStatus.FAILED
+        assert "there is no file in the copy" in message(own, "restore_drill")
+        assert (copies(own)[0].state, copies(own)[0].restored_at) == (CopyState.DOUBTFUL, None)
+
+    def test_a_random_one_is_older_than_the_newest_and_not_damaged(self, nightly: Open) -> None:
+        own = nightly()
+        for _ in range(5):
+            run(own)
+        older = copies(own)[1:]
+        damage = Reread(copy=older[1].id, at=own.clock.now(), problem="its SHA-256 differs")
+        own.app.books.copies.note([damage])
+        own.write("routines/nightly.yaml", ONLY_A_RANDOM_DRILL)
+
+        for _ in range(12):
+            assert run(own).status is RunStatus.SUCCEEDED
+
+        drilled = {copy.id for copy in copies(own) if copy.restored_at}
+        assert drilled == {older[0].id, older[2].id, older[3].id}
+
+    def test_a_random_one_of_one_is_that_one(self, nightly: Open) -> None:
+        own = nightly(then="  - restore_drill: {of: copy, which: random}\n")
+        assert run(own).status is RunStatus.SUCCEEDED
+        assert copies(own)[0].restored_at == own.clock.now()
 
     def test_one_flipped_bit_heads_the_digest_until_it_is_put_right(self, nightly: Open) -> None:
         own = nightly(then="  - restore_drill: {of: copy, sample: all}\n")

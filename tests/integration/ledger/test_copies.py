@@ -12,7 +12,7 @@ from sqlite_utils import Database
 
 from opsrunner.ledger.books import Books
 from opsrunner.ledger.migrations import MIGRATIONS
-from opsrunner.model.backup import Copy, CopyState, Drill, Gone, NewCopy, Reread
+from opsrunner.model.backup import Copy, CopyState, Doubted, Drill, Gone, NewCopy, Reread
 
 
 @pytest.fixture
@@ -100,6 +100,26 @@ def test_drills_are_kept_newest_first_and_prove_or_damage_the_copy(books: Books,
     books.copies.note([bad])
     assert books.copies.drills(1) == [bad, good]
     assert (only(books).restored_at, only(books).state, only(books).why) == (now, CopyState.DAMAGED, "x is no file")
+
+
+def test_a_copy_whose_content_is_not_right_is_in_doubt_until_a_drill_goes_well(
+    books: Books, new: NewCopy, now: datetime
+) -> None:
+    failed = Drill(copy=1, at=now, files=20, bytes=5, seconds=1.5, is_whole=False, problem="no table billing")
+    books.copies.note([new, Doubted(drill=failed)])
+    assert books.copies.drills(1) == [failed]
+    found = only(books)
+    assert (found.state, found.why, found.restored_at) == (CopyState.DOUBTFUL, "no table billing", None)
+    books.copies.note([Reread(copy=1, at=now)])
+    assert (only(books).state, only(books).why) == (CopyState.DOUBTFUL, "no table billing"), "its bytes were right"
+    books.copies.note([replace(failed, problem="")])
+    assert (only(books).state, only(books).why, only(books).restored_at) == (CopyState.GOOD, "", now)
+
+
+def test_doubt_brings_nothing_back_that_is_gone(books: Books, new: NewCopy, now: datetime) -> None:
+    failed = Drill(copy=1, at=now, files=0, bytes=0, seconds=1, is_whole=False, problem="p")
+    books.copies.note([new, Gone(copy=1, at=now, why="beyond what is kept"), Doubted(drill=failed)])
+    assert (only(books).state, only(books).why) == (CopyState.GONE, "beyond what is kept")
 
 
 def test_one_that_is_gone_stays_known(books: Books, new: NewCopy, now: datetime) -> None:

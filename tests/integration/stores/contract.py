@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -263,3 +264,38 @@ class StoreContract:
             with pytest.raises(ValueError, match="no name of an object"):
                 act(name)
         assert names(store) == []
+
+
+class FolderContract(StoreContract):
+    """What is more of a store that is a folder: its disk may not be there. The fixture `store` lies in `disk`."""
+
+    @pytest.fixture
+    def disk(self, tmp_path: Path) -> Path:
+        disk = tmp_path / "disk"
+        disk.mkdir()
+        return disk
+
+    @pytest.mark.parametrize("act", ["begin", "read", "find", "list", "remove", "sweep"])
+    def test_a_disk_that_is_not_there_is_told_from_an_empty_store(self, store: Store, disk: Path, act: str) -> None:
+        put(store, NAME, b"x")
+        disk.rename(disk.with_name("away"))
+        acts: dict[str, Callable[[], object]] = {
+            "begin": lambda: store.begin(NAME),
+            "read": lambda: got(store, NAME),
+            "find": lambda: store.find(NAME),
+            "list": lambda: names(store),
+            "remove": lambda: store.remove(NAME),
+            "sweep": lambda: store.sweep("", before=later()),
+        }
+        with pytest.raises(StoreFailed, match=r"disk is not there; is its disk mounted\?") as seen:
+            acts[act]()
+        assert seen.value.permanent
+        assert not isinstance(seen.value, NotStored)
+        assert not disk.exists(), "and nothing is made in its place"
+
+    def test_a_folder_that_is_not_there_is_told_from_an_object_that_is_not(self, store: Store, disk: Path) -> None:
+        put(store, NAME, b"x")
+        (disk / "copies").rename(disk / "away")
+        with pytest.raises(StoreFailed, match=r"copies is not there; is its disk mounted\?") as seen:
+            got(store, NAME)
+        assert not isinstance(seen.value, NotStored)

@@ -1,0 +1,85 @@
+"""A folder as the place that the catalogue knows, and not an empty mount point or another folder in its stead."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
+from types import TracebackType
+
+from opsrunner.errors import StoreFailed
+from opsrunner.model.store import Stored
+from opsrunner.stores.base import Store, Upload
+
+Known = Callable[[], Sequence[str]]
+"""Tells the names of objects that should lie in a store, the likeliest first."""
+
+
+def nothing_known() -> Sequence[str]:
+    """Tell of a store that nothing was put in, or that may be any place."""
+    return ()
+
+
+class KnownPlace:
+    """Another store, which refuses all work on copies where not one of the objects that it should have is there.
+
+    It is asked once, before the first work. A disk that is not mounted leaves a folder that reads as an empty store.
+    What others put there (`survey`, `fetch`) is looked at in any place.
+    """
+
+    def __init__(self, store: Store, *, name: str, known: Known) -> None:
+        """`name` is what the site calls the store."""
+        self._store, self._name, self._known = store, name, known
+        self._is_known = False
+
+    def begin(self, name: str) -> Upload:
+        return self._place.begin(name)
+
+    def read(self, name: str, *, offset: int = 0, length: int | None = None) -> Iterator[bytes]:
+        return self._place.read(name, offset=offset, length=length)
+
+    def fetch(self, name: str) -> Iterator[bytes]:
+        return self._store.fetch(name)
+
+    def find(self, name: str) -> Stored | None:
+        return self._place.find(name)
+
+    def list(self, prefix: str = "") -> Iterator[Stored]:
+        return self._place.list(prefix)
+
+    def survey(self, prefix: str = "", *, may_hold: Callable[[str], bool]) -> Iterator[Stored]:
+        return self._store.survey(prefix, may_hold=may_hold)
+
+    def remove(self, name: str) -> None:
+        self._place.remove(name)
+
+    def sweep(self, prefix: str, *, before: datetime) -> int:
+        return self._place.sweep(prefix, before=before)
+
+    def close(self) -> None:
+        self._store.close()
+
+    def __enter__(self) -> KnownPlace:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def _place(self) -> Store:
+        """The store, once it was seen to be the one. Raises StoreFailed."""
+        if not self._is_known:
+            self._require_one()
+            self._is_known = True
+        return self._store
+
+    def _require_one(self) -> None:
+        names = self._known()
+        if names and not any(self._store.find(name) for name in names):
+            had = "the copy" if len(names) == 1 else f"any of the {len(names)} copies"
+            raise StoreFailed(
+                f"{self._name} does not have {had} that should lie there; is its disk mounted?"
+                f" If it is another place now: opsrunner backups adopt {self._name} --moved",
+                permanent=True,
+            )
