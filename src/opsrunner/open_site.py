@@ -165,7 +165,13 @@ class OpenSite:
         """Where rows come from."""
         from opsrunner.engine.site_sources import SiteSources  # noqa: PLC0415 - as above
 
-        return SiteSources(site=lambda: self.site, state=self.state, vault=self.vault, clock=self.clock)
+        return SiteSources(
+            site=lambda: self.site,
+            state=self.state,
+            vault=self.vault,
+            clock=self.clock,
+            outbox=self.books.outbox,
+        )
 
     @cached_property
     def announcer(self) -> Announcer:

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from opsrunner.clock import Clock
-from opsrunner.errors import StepFailed
+from opsrunner.errors import MailFailed, StepFailed
+from opsrunner.ledger.outbox import Outbox
+from opsrunner.mail.headers import parse_address
 from opsrunner.model.outcome import Row
 from opsrunner.model.site import Site, Source
 from opsrunner.model.store import STATE_WORD
@@ -26,6 +28,7 @@ class SiteSources:
     state: Path
     vault: Vault
     clock: Clock
+    outbox: Outbox
 
     def read(self, source: Source, options: Mapping[str, Any]) -> tuple[Row, ...]:
         """Return a source's rows with the options of a query. Raises StepFailed."""
@@ -51,7 +54,16 @@ class SiteSources:
             memory=self.state / "sources" / source.name,
             hosts={host.address: host.name for host in self.site().hosts.values()},
             other=lambda name: self._other(name, asked_by=source.name),
+            recipient_of=self._recipient_of,
         )
+
+    def _recipient_of(self, message_id: str) -> str:
+        """Return who was sent the mail of a Message-ID; the outbox knows it without the domain, which is anybody's."""
+        to = self.outbox.recipient_of(message_id.strip().strip("<>").partition("@")[0])
+        try:
+            return parse_address(to).address.lower() if to is not None else ""
+        except MailFailed:
+            return ""
 
     def _other(self, name: str, *, asked_by: str) -> tuple[Row, ...]:
         found = self.site().sources.get(name)

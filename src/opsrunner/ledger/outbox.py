@@ -140,6 +140,11 @@ class Outbox:
         path = self._ledger.path
         return SentJournal(path.with_name(f"{path.name}-sent"))
 
+    def recipient_of(self, message_id: str) -> str | None:
+        """Return to whom the mail of a Message-ID, as `put` made it, is; None where there is no such mail."""
+        row = self._ledger.one('SELECT "to" FROM outbox WHERE message_id = ?', (message_id,))
+        return None if row is None else str(row["to"])
+
     def unsent(self, message_ids: Iterable[str]) -> dict[str, QueuedMail]:
         """Return those of some mails, by Message-ID, that the ledger does not know as sent."""
         sql = (

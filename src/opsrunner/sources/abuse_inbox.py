@@ -6,6 +6,7 @@ A mail is fetched whole once: what it is about is kept in the state folder by it
 from __future__ import annotations
 
 import json
+import logging
 import os
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -25,6 +26,8 @@ from opsrunner.sources.threads import Mail, Thread
 UNKNOWN_HOST = "unknown"
 _FILE = "reports.json"
 _FORM = 1
+_NOTHING = Report(addresses=(), domains=(), kind=OTHER)
+LOGGER = logging.getLogger("opsrunner")
 
 
 def read_reports(
@@ -106,12 +109,20 @@ def _reports_of(
         by_uid = {mail.uid: mail for mail in unread}
         for uid, data in read_bodies(box, list(by_uid)):
             if uid in by_uid:
-                known[_place(by_uid[uid], validities)] = read_report(data)
-    nothing = Report(addresses=(), domains=(), kind=OTHER)
-    found = {place: known.get(place, nothing) for place in (_place(mail, validities) for mail in mails)}
+                known[_place(by_uid[uid], validities)] = _read(data, folder=folder, uid=uid)
+    found = {place: known.get(place, _NOTHING) for place in (_place(mail, validities) for mail in mails)}
     if missing:
         _keep(request.around.memory, {place: report for place, report in found.items() if place in known})
     return found
+
+
+def _read(data: bytes, *, folder: str, uid: int) -> Report:
+    """Return what a mail is about; never raises: anybody writes one, and each would hide all others."""
+    try:
+        return read_report(data)
+    except Exception:
+        LOGGER.exception("%s: mail %s cannot be read as a report", folder, uid, extra={"action": "read_source"})
+        return _NOTHING
 
 
 def _place(mail: Mail, validities: Mapping[str, str]) -> str:

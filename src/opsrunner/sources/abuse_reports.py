@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from email.errors import MessageError
 from email.message import Message
 from email.parser import BytesHeaderParser
-from itertools import islice
+from itertools import islice, pairwise
 from typing import Any
 
 from opsrunner.sources.mail_headers import header_text
@@ -28,7 +28,8 @@ _MOST_TEXT = 60_000
 _IPV4 = re.compile(r"(?<![\w.])(\d{1,3}(?:\.\d{1,3}){3})(?![\w]|\.\d)")
 _IPV6 = re.compile(r"(?<![\w:.])([0-9A-Fa-f]{1,4}:[0-9A-Fa-f:]{2,38}(?:\d{1,3}(?:\.\d{1,3}){3})?)(?![\w:])")
 _DOMAIN = re.compile(r"(?<![\w@.-])((?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.){1,8}[a-z][a-z0-9-]{1,62})(?![\w-])")
-_LINE = re.compile(r"^\s*([A-Za-z][A-Za-z-]{1,40})\s*:\s*['\"]?([^\r\n]{1,500}?)['\"]?\s*$", re.MULTILINE)
+_NAME = re.compile(r"[A-Za-z][A-Za-z-]{1,40}")
+_VALUE = re.compile(r"['\"]?(.{1,500}?)['\"]?")
 _FANGS = (
     (re.compile(r"\[(?:\.|dot)\]|\((?:\.|dot)\)", re.IGNORECASE), "."),
     (re.compile(r"\bhxxp", re.IGNORECASE), "http"),
@@ -116,13 +117,21 @@ def _take(part: Message, said: _Said) -> None:
         texts_of_it = [_as_text(sub) for sub in _subparts(part)] or [_text(part)]
         for text in texts_of_it:
             _add(fields, _lines_of(text))
-    elif type_ == "application/json" or (part.get_filename() or "").lower().endswith(".json"):
+    elif type_ == "application/json" or _file_name(part).endswith(".json"):
         _add(fields, _json_of(_text(part)))
-    elif type_ == "text/plain" and (part.get_filename() or "").lower() in ("report.txt", "xarf.txt", "report.yaml"):
+    elif type_ == "text/plain" and _file_name(part) in ("report.txt", "xarf.txt", "report.yaml"):
         _add(fields, _lines_of(_text(part)))
     elif type_ in ("text/plain", "text/html") and "attachment" not in str(part.get("Content-Disposition", "")).lower():
         text = _text(part)
         texts.append(text if type_ == "text/plain" else text_of_html(text, keep_lines=True))
+
+
+def _file_name(part: Message) -> str:
+    """Return what an attachment is called, in small letters; '' where that cannot be made out."""
+    try:
+        return (part.get_filename() or "").lower()
+    except (ValueError, LookupError, TypeError, AttributeError):  # `filename*=idna''x`: the codec raises
+        return ""
 
 
 def _subparts(part: Message) -> list[Message]:
@@ -151,8 +160,14 @@ def _text(part: Message) -> str:
 
 
 def _lines_of(text: str) -> Iterator[tuple[str, str]]:
-    for match in _LINE.finditer(text[:_MOST_TEXT]):
-        yield match[1].lower(), match[2]
+    """Yield the fields `name: value`; a value may stand in quotes, or on the next line, behind a blank."""
+    lines = text[:_MOST_TEXT].splitlines()
+    for line, following in pairwise([*lines, ""]):
+        name, colon, said = line.partition(":")
+        if colon and _NAME.fullmatch(name.strip()):
+            value = _VALUE.fullmatch(said.strip() or (following.strip() if following[:1].isspace() else ""))
+            if value is not None:
+                yield name.strip().lower(), value[1]
 
 
 def _json_of(text: str) -> Iterator[tuple[str, str]]:

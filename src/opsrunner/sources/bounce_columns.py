@@ -12,5 +12,7 @@ BOUNCE_COLUMNS = (
     Column(name="diagnostic", type="text", optional=True),
     Column(name="reported_at", type="moment", optional=True),
     Column(name="message_id", type="text", optional=True),
+    Column(name="ours", type="flag"),
+    Column(name="report", type="text"),
 )
 """What every report says; a source declares no others."""

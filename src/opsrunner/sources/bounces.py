@@ -9,9 +9,10 @@ from pathlib import Path
 
 from opsrunner.errors import StepFailed
 from opsrunner.mail.bounces import MOST_BYTES, Bounce, read_bounces
+from opsrunner.mail.headers import clean_line
 from opsrunner.model.site import Source
 from opsrunner.sources.bounce_columns import BOUNCE_COLUMNS
-from opsrunner.sources.request import RawRow, RawTable, Request
+from opsrunner.sources.request import Around, RawRow, RawTable, Request
 
 LOOKS_BACK = timedelta(days=30)
 """Older reports tell of addresses that somebody has looked after, or will hear of again."""
@@ -22,7 +23,8 @@ MOST_MAILS = 20_000
 def open_bounces(source: Source, request: Request) -> Iterator[RawTable]:
     """Read the reports of the last 30 days, the oldest first: a row for each recipient that one tells of.
 
-    Mails that are no reports are passed over.
+    Mails that are no reports are passed over. Anybody can write a report about anybody: `ours` tells of each whether
+    it quotes the Message-ID, which nobody can guess, of a mail that we sent to that very address.
     """
     name = str(source.where["path"])
     folder = request.site_root / name
@@ -30,7 +32,7 @@ def open_bounces(source: Source, request: Request) -> Iterator[RawTable]:
         raise StepFailed(f"{name}: is no Maildir: it has no folders new and cur")
     paths = _recent(folder, name, since=request.now - LOOKS_BACK)
     columns = tuple(column.name for column in BOUNCE_COLUMNS)
-    yield RawTable(name=name, columns=columns, rows=_rows(paths, name))
+    yield RawTable(name=name, columns=columns, rows=_rows(paths, name, request.around))
 
 
 def _recent(folder: Path, name: str, *, since: datetime) -> list[Path]:
@@ -44,10 +46,15 @@ def _recent(folder: Path, name: str, *, since: datetime) -> list[Path]:
     return [path for _, path in recent if path.is_file()]
 
 
-def _rows(paths: list[Path], name: str) -> Iterator[RawRow]:
+def _rows(paths: list[Path], name: str, around: Around) -> Iterator[RawRow]:
     for path in paths:
-        for bounce in _read(path, name):
-            yield RawRow(place=f"{name}/{path.name}", values=_values(bounce))
+        file = clean_line(
+            path.name.partition(":")[0]
+        )  # behind it stands what a mail program notes, such as that it was read
+        for number, bounce in enumerate(_read(path, name), start=1):
+            is_ours = bounce.message_id != "" and around.recipient_of(bounce.message_id) == bounce.address
+            values = {**_values(bounce), "ours": is_ours, "report": f"{file}/{number}"}
+            yield RawRow(place=f"{name}/{path.name}", values=values)
 
 
 def _read(path: Path, name: str) -> tuple[Bounce, ...]:

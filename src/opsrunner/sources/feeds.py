@@ -208,6 +208,9 @@ class _Reader:
             feed = read_feed(unread.body, name=place.name, address=unread.address, now=now, charset=charset)
         except BadFeed as exc:
             return self._request.vault.mask(exc.message)
+        except Exception as exc:
+            LOGGER.exception("%s: a feed cannot be read", place.name, extra={"action": "read_source"})
+            return f"cannot be read ({type(exc).__name__})"
         self.memory.keep(place.address, Remembered(feed=feed, validators=unread.validators))
         return feed
 

@@ -11,6 +11,7 @@ _SILENT = ("script", "style", "title", "template")
 _BREAKS = re.compile(r"<(?:br|p|/p|div|/div|li|tr|h[1-6]|/h[1-6]|blockquote|pre)\b[^<>]*>", re.IGNORECASE)
 _TAG = re.compile(r"<[a-zA-Z/!?][^<>]*>")
 _OPEN_TAG = re.compile(r"<[a-zA-Z/!?][^<>]*\Z")
+_LONG_NUMBER = re.compile(r"&#([0-9]{8,});?")
 
 
 def text_of_html(markup: str, *, keep_lines: bool = False) -> str:
@@ -24,10 +25,22 @@ def text_of_html(markup: str, *, keep_lines: bool = False) -> str:
         text = _without_element(text, name)
     text = _BREAKS.sub("\n", text)
     text = _OPEN_TAG.sub("", _TAG.sub("", text))
-    text = html.unescape(text)
+    text = unescaped(text)
     lines = [" ".join(line.split()) for line in text.splitlines()]
     filled = [line for line in lines if line]
     return "\n".join(filled) if keep_lines else " ".join(filled)
+
+
+def unescaped(text: str) -> str:
+    """Return `text` with the entities of HTML as their signs; a number that is no sign's becomes U+FFFD.
+
+    Whatever it holds: Python's own function raises ValueError for a number of more digits than Python reads.
+    """
+    return html.unescape(_LONG_NUMBER.sub(_shortened, text))
+
+
+def _shortened(match: re.Match[str]) -> str:
+    return f"&#{match[1].lstrip('0')[:8] or '0'};"  # no sign has a number of eight digits
 
 
 def _without_comments(text: str) -> str:

@@ -61,7 +61,10 @@ def _open_tables(source: Source, request: Request) -> AbstractContextManager[Raw
 
     def read(table: Source, seconds: float) -> tuple[Row, ...]:
         options = {"timeout_seconds": max(seconds, 0.001)}
-        return read_source(table, options, vault=request.vault, site_root=request.site_root, now=request.now)
+        around = Around(recipient_of=request.around.recipient_of)
+        return read_source(
+            table, options, vault=request.vault, site_root=request.site_root, now=request.now, around=around
+        )
 
     return open_tables(source, request, read)
 

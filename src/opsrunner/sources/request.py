@@ -25,6 +25,10 @@ def _no_other(name: str) -> tuple[Row, ...]:
     raise StepFailed(f"there is no source '{name}'", permanent=True)
 
 
+def _not_ours(message_id: str) -> str:  # noqa: ARG001 - the form of what is asked
+    return ""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Around:
     """What a reader may use of the site around its source."""
@@ -35,6 +39,8 @@ class Around:
     """The names of the site's hosts by their addresses."""
     other: Callable[[str], tuple[Row, ...]] = _no_other
     """Reads another source by its name, whole; raises StepFailed."""
+    recipient_of: Callable[[str], str] = _not_ours
+    """Gives the address to which we sent the mail of a Message-ID, in small letters; '' where we sent none."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,6 @@ the middle of an answer, and because every question that a connection pool asks 
 
 from __future__ import annotations
 
-import html
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -19,6 +18,7 @@ from opsrunner.model.database import Database, Engine
 from opsrunner.model.site import Source
 from opsrunner.secrets import SecretRef, Vault
 from opsrunner.sources.database_url import parse_database_url
+from opsrunner.sources.plain_text import unescaped
 from opsrunner.sources.ready_queries import ReadyQuery, ready_query
 from opsrunner.sources.request import RawRow, RawTable, Request
 from opsrunner.sources.sql_link import Answer, Deadline, Link, driver_is_missing
@@ -142,7 +142,7 @@ class _Reading:
             for column in loose:
                 values[column] = self._plain(values[column], column, number)
             for column in entities:
-                values[column] = _unescaped(values[column])
+                values[column] = _without_entities(values[column])
             yield RawRow(f"{name} row {number}", values)
 
     def _plain(self, cell: Any, column: str, number: int) -> Any:
@@ -160,8 +160,8 @@ class _Reading:
                 raise StepFailed(f"{name}: the SQL gives the column '{column}' twice; name one with AS", permanent=True)
 
 
-def _unescaped(cell: Any) -> Any:
-    return html.unescape(cell) if isinstance(cell, str) and "&" in cell else cell
+def _without_entities(cell: Any) -> Any:
+    return unescaped(cell) if isinstance(cell, str) and "&" in cell else cell
 
 
 def _resolved(database: Database, vault: Vault, name: str) -> Database:

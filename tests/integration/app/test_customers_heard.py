@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
+from opsrunner.model.mail import NewMail
 from opsrunner.model.outcome import Outcome
 from opsrunner.model.task import TaskStatus
 
@@ -14,6 +15,31 @@ from .test_customers import ROOT, Company, company
 __all__ = ["company"]
 MONDAY = "2026-11-23"
 LIVE = (ROOT / "routines/letters.yaml").read_text(encoding="utf-8").replace("live: false", "live: true")
+
+REPORT = """\
+Date: Mon, 23 Nov 2026 09:00:00 +0100
+Subject: Undelivered Mail Returned to Sender
+MIME-Version: 1.0
+Content-Type: multipart/report; report-type=delivery-status; boundary="b"
+
+--b
+Content-Type: message/delivery-status
+
+Reporting-MTA: dns; mail.example.com
+
+Final-Recipient: rfc822; {address}
+Action: failed
+Status: 5.1.1
+Diagnostic-Code: smtp; 550 5.1.1 no such user
+
+--b
+Content-Type: text/rfc822-headers
+
+Message-ID: <{message_id}@example.com>
+To: {address}
+
+--b--
+"""
 
 
 def outcome(made: Company, routine: str, step: str) -> Outcome:
@@ -177,24 +203,69 @@ def test_a_dead_address_gets_no_notices_and_its_customer_is_asked_for_another(
     company: Callable[..., Company],
 ) -> None:
     made = company("bounces", f"{MONDAY}T07:50:01")
-    dead = {str(row["address"]) for row in outcome(made, "bounces", "reports").rows}
-    assert dead, "some mail always comes back"
+    comes_back(made, emails(made)[:2])
+    made.site.at("2026-11-24T07:50:01")
+    dead = set(emails(made)[:2])
     assert {one.address for one in suppressed(made)} == dead
     assert all("5.1.1" in one.why and one.by == "opsrunner" for one in suppressed(made))
     (task,) = made.tasks("ask")
     customers = {row["email"]: row for row in made.rows("customers")}
-    assert dead <= customers.keys()
     assert all(address in task.how for address in dead)
     assert "mailbox full" not in task.how
 
     let_in = min(dead)
     made.site.app.books.suppressions.lift(let_in, at=made.site.clock.now())
+    for report in sorted((made.data / "bounces/new").glob("ours*")):
+        again = report.read_text(encoding="utf-8").replace("Date: Mon, 23", "Date: Tue, 24")
+        report.with_name(f"again-{report.name}").write_text(again, encoding="utf-8")
     for address in dead:
         made.change("customers", customers[address]["customer"], email=f"new-{address}")
-    made.site.at("2026-11-24T07:50:01")
+    made.site.at("2026-11-25T07:50:01")
 
     assert made.task(task.id).closed_by == "source"
-    assert let_in not in {one.address for one in suppressed(made)}, "the same report does not count twice"
+    assert let_in not in {one.address for one in suppressed(made)}, "the same mail does not count twice"
+
+
+def test_a_report_that_a_stranger_made_up_silences_nobody_and_a_person_looks_at_it(
+    company: Callable[..., Company],
+) -> None:
+    made = company("bounces", f"{MONDAY}T07:50:01")
+    victim, other = emails(made)[:2]
+    comes_back(made, [other])
+    (report,) = (made.data / "bounces/new").glob("ours*")
+    known = report.read_text(encoding="utf-8")
+    of_another = known.replace(other, victim)
+    guessed = of_another.replace("Message-ID: <", "Message-ID: <0")
+    for name, text in {"of-another": of_another, "guessed": guessed}.items():
+        report.with_name(name).write_text(text, encoding="utf-8")
+    made.site.at("2026-11-24T07:50:01")
+
+    assert {one.address for one in suppressed(made)} == {other}
+    assert {(row["report"], row["address"]) for row in outcome(made, "bounces", "doubtful").rows} == {
+        ("of-another/1", victim),
+        ("guessed/1", victim),
+    }
+    (task,) = made.tasks("look")
+    assert task.title == "Mails that came back, of which none is ours: 2"
+    assert victim in task.how
+    assert other not in task.how
+    made.site.at("2026-11-25T07:50:01")
+    assert [one.id for one in made.tasks("look")] == [task.id], "each is shown once, and waits until somebody looked"
+
+
+def emails(made: Company) -> list[str]:
+    """Return the addresses of active customers."""
+    return sorted({row["email"] for row in made.rows("customers") if row["status"] == "active"})
+
+
+def comes_back(made: Company, addresses: list[str]) -> None:
+    """Send each a mail, and have its server report that there is no such user."""
+    books, now = made.site.app.books, made.site.clock.now()
+    books.outbox.put([NewMail(to=address, subject="s", text="t", bulk=True) for address in addresses], at=now)
+    for mail in [mail for mail in books.outbox.queued() if mail.to in addresses]:
+        books.outbox.sent(mail.id, now)
+        report = REPORT.format(address=mail.to, message_id=mail.message_id)
+        (made.data / f"bounces/new/ours{mail.id}").write_text(report, encoding="utf-8")
 
 
 def suppressed(made: Company) -> list[Any]:

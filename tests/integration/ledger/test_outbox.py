@@ -76,6 +76,15 @@ def test_every_mail_has_a_message_id_of_its_own_that_names_the_ledger(books: Boo
     assert first.message_id.endswith(f".{books.ledger.id}")
 
 
+def test_a_message_id_tells_to_whom_its_mail_is_also_when_its_text_is_forgotten(books: Books, now: datetime) -> None:
+    put(books, now)
+    (mail,) = books.outbox.queued()
+    books.outbox.sent(mail.id, now)
+    books.forgetting.forget_mail_texts(before=now + SECOND)
+    assert books.outbox.recipient_of(mail.message_id) == mail.to
+    assert books.outbox.recipient_of(mail.message_id[1:]) is None
+
+
 def test_a_unique_word_queues_one_mail_also_after_it_was_sent(books: Books, now: datetime) -> None:
     first = put(books, now, unique="remind-12")
     same = NewMail(to="a@example.com", subject="x", text="x", unique="remind-12")

@@ -62,7 +62,7 @@ GIVEN: dict[str, Any] = {
     "absence": ABSENCE, "absence_id": 1, "action": "tick", "actor": "boss", "address": "cli",
     "after": 0, "agent": "x", "answer": "", "at": NOW, "author": "boss", "before": LATER, "body": "text",
     "ends": ENDS,
-    "message_ids": ("x.1",), "occasion": KeyedRow(key="17", row={"number": "17"}),
+    "message_id": "x.1", "message_ids": ("x.1",), "occasion": KeyedRow(key="17", row={"number": "17"}),
     "bounds": (NOW, LATER, LATER + (LATER - NOW)), "by": "boss", "detail": "", "digest_id": 1, "error": "x",
     "evidence": Evidence(), "expires_at": LATER, "first": "sign-in ", "frozen": None,
     "gap": Gap(from_=NOW, until=LATER, reason="x"),

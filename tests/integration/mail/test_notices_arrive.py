@@ -71,7 +71,7 @@ name: Addresses that bounce
 accountable: sysadmin
 schedule: {every: weekday, at: "09:00"}
 steps:
-  - query: {source: bounces, where: {permanent: true}}
+  - query: {source: bounces, where: {permanent: true, ours: true}}
     id: bounced
   - task: "Mails to {{ row.address }} come back"
     for_each: steps.bounced.rows

@@ -14,6 +14,7 @@ from opsrunner.model.site import Source
 from opsrunner.secrets import Vault
 from opsrunner.sources.bounce_columns import BOUNCE_COLUMNS
 from opsrunner.sources.reading import read_source
+from opsrunner.sources.request import Around
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 REPORT = """\
@@ -50,10 +51,10 @@ def put(maildir: Path, name: str, text: str, *, days_ago: float = 0) -> None:
     os.utime(path, (at, at))
 
 
-def rows(maildir: Path, **options: Any) -> list[dict[str, Any]]:
+def rows(maildir: Path, around: Around | None = None, **options: Any) -> list[dict[str, Any]]:
     source = Source(name="bounces", kind="bounces", where={"path": maildir.name}, columns=BOUNCE_COLUMNS)
     vault = Vault(maildir.parent)
-    found = read_source(source, options, vault=vault, site_root=maildir.parent, now=NOW)
+    found = read_source(source, options, vault=vault, site_root=maildir.parent, now=NOW, around=around)
     return [dict(row) for row in found]
 
 
@@ -71,9 +72,26 @@ def test_each_recipient_of_a_report_is_a_row(maildir: Path) -> None:
         "diagnostic": "550 no such user",
         "reported_at": datetime(2026, 11, 23, 2, tzinfo=UTC),
         "message_id": None,
+        "ours": False,
+        "report": "1/1",
     }
     assert (second["address"], second["permanent"]) == ("ola@example.com", False)
     assert [row["address"] for row in rows(maildir, where={"permanent": True})] == ["kari@example.com"]
+
+
+def test_a_report_is_ours_where_it_quotes_a_mail_that_went_to_that_very_address(maildir: Path) -> None:
+    quoted = "--b\nContent-Type: text/rfc822-headers\n\nMessage-ID: <1f.a@example.com>\n\n--b--"
+    for name, address in {"1": "kari@example.com", "2": "ola@example.com"}.items():
+        report = REPORT.format(address=address, status="5.1.1")
+        put(maildir, f"new/{name}", report.replace("--b--", quoted))
+    put(maildir, "new/3", REPORT.format(address="kari@example.com", status="5.1.1"))
+    sent = {"<1f.a@example.com>": "kari@example.com"}
+    around = Around(recipient_of=lambda message_id: sent.get(message_id, ""))
+    assert [(row["report"], row["ours"]) for row in rows(maildir, around)] == [
+        ("1/1", True),
+        ("2/1", False),
+        ("3/1", False),
+    ]
 
 
 def test_what_is_no_maildir_is_said_so(tmp_path: Path) -> None:

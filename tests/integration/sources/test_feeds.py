@@ -23,6 +23,8 @@ from opsrunner.model.outcome import Row, SourceRows
 from opsrunner.model.site import Source
 from opsrunner.secrets import SecretRef, Vault
 from opsrunner.sources import feed_fetching
+from opsrunner.sources import feeds as feeds_module
+from opsrunner.sources.feed_entries import Feed, read_feed
 from opsrunner.sources.feed_memory import digest_of
 from opsrunner.sources.feeds import Place, lanes
 from opsrunner.sources.reading import read_source
@@ -205,6 +207,31 @@ def test_one_bad_feed_hides_no_other_and_is_named(server: FeedServer, feeds: Rea
         f"{server.url('/page')}: is a web page and no feed; give the address that its RSS or Atom link names",
         f"{server.url('/gone')}: answered 404 Not Found",
     )
+
+
+def test_a_feed_that_trips_its_reader_up_hides_no_other(
+    server: FeedServer, feeds: Read, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = read_feed
+
+    def tripped(data: bytes, **options: Any) -> Feed:
+        if b"trip" in data:
+            raise ValueError
+        return plain(data, **options)
+
+    monkeypatch.setattr(feeds_module, "read_feed", tripped)
+    server.pages = {"/good": (200, {}, rss("one")), "/bad": (200, {}, rss("trip"))}
+
+    rows = feeds(server.url("/bad"), server.url("/good"))
+
+    assert [row["title"] for row in rows] == ["one"]
+    assert problems_of(rows) == (f"{server.url('/bad')}: cannot be read (ValueError)",)
+
+
+def test_a_number_that_no_sign_has_is_no_end_of_a_feed(server: FeedServer, feeds: Read) -> None:
+    summary = "<description>&amp;#" + "1" * 5_000 + "; well</description><link>"
+    server.pages = {"/a": (200, {}, rss("one").replace(b"<link>", summary.encode()))}
+    assert [row["summary"] for row in feeds(server.url("/a"))] == ["\ufffd well"]
 
 
 def test_conditions_of_a_query_do_not_hide_what_could_not_be_read(server: FeedServer, feeds: Read) -> None:

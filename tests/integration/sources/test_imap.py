@@ -16,6 +16,7 @@ from opsrunner.model.outcome import Row
 from opsrunner.model.site import Column, Source
 from opsrunner.secrets import SecretRef, Vault
 from opsrunner.sources import abuse_inbox
+from opsrunner.sources.abuse_reports import read_report
 from opsrunner.sources.imap_mails import read_bodies
 from opsrunner.sources.reading import read_source
 from opsrunner.sources.request import Around
@@ -315,6 +316,23 @@ def test_hostile_reports_are_rows_too(house: MailHouse, inbox: Inbox) -> None:
         house.put(raw, user=USER, at=NOW - timedelta(minutes=number))
 
     assert len(inbox(gives="reports")) == len(HOSTILE)
+
+
+def test_a_mail_that_trips_its_reader_up_is_a_report_of_another_kind(
+    house: MailHouse, inbox: Inbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = read_report
+
+    def tripped(data: bytes) -> Any:
+        if b"q@x" in data:
+            raise ValueError
+        return plain(data)
+
+    monkeypatch.setattr(abuse_inbox, "read_report", tripped)
+    for name in ("p@x", "q@x"):
+        house.put(letter(name, body=f"Phishing: {PHISHING}"), user=USER, at=hours_ago(5))
+
+    assert sorted(row["kind"] for row in inbox(gives="reports")) == ["other", "phishing"]
 
 
 def test_columns_of_both_shapes_are_what_is_declared() -> None:

@@ -115,6 +115,12 @@ def test_a_spam_that_is_only_attached_still_tells_its_way() -> None:
     assert "192.0.2.17" in read_report(data).addresses
 
 
+def test_a_field_of_a_report_may_be_quoted_indented_and_folded() -> None:
+    lines = b"  Report-Type : 'phishing' \r\nSource-IP:\r\n 192.0.2.17\r\nReported-Domain: \"a.example\"\r\n"
+    report = read_report(b"Content-Type: text/plain; name=report.txt\r\n\r\n" + lines)
+    assert (report.kind, report.addresses, report.domains) == ("phishing", ("192.0.2.17",), ("a.example",))
+
+
 @pytest.mark.parametrize(
     "data",
     [
@@ -134,6 +140,13 @@ def test_a_spam_that_is_only_attached_still_tells_its_way() -> None:
         b"Content-Type: text/plain\n\n" + b"a:" * 100_000,
         b"Content-Type: text/plain\n\n" + b"hxxp[.]" * 30_000,
         b"Content-Type: message/rfc822\n\n" * 3_000,
+        b"Content-Type: text/html\n\n&#" + b"1" * 5_000 + b";",
+        b"Content-Type: text/plain\nContent-Disposition: attachment; filename*=idna''x\n\n",
+        b"Content-Type: text/plain; name*=undefined''x\n\n",
+        b"Content-Type: text/plain; name=report.txt\n\n" + b"\n" * 200_000,
+        b"Content-Type: text/plain; name=report.txt\n\n" + b" " * 200_000,
+        b"Content-Type: text/plain; name=report.txt\n\nab:" + b" " * 59_000 + b"x" * 600,
+        b"Content-Type: text/plain; name=report.txt\n\n" + b"ab:\n" * 60_000,
         bytes(range(256)) * 700,
     ],
 )

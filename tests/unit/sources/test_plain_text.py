@@ -23,6 +23,9 @@ from ...patience import within
         ("1 < 2 and 3 > 2", "1 < 2 and 3 > 2"),
         ("&lt;script&gt;alert(1)&lt;/script&gt;", "<script>alert(1)</script>"),  # text that speaks of a tag
         ("ΑΙ\u0130<script>x</script>b", "ΑΙ\u0130b"),  # a letter whose small form is two signs
+        ("&#65;&#x42;&#0000000067;&#x110000;", "ABC\ufffd"),
+        ("a&#" + "9" * 40_000 + ";b", "a\ufffdb"),  # a number longer than any that Python reads
+        ("a&#" + "0" * 40_000 + "65;b", "aAb"),
         ("", ""),
     ],
 )
