@@ -41,6 +41,7 @@ class NoticeForecast:
     problem: str = ""
     """Why it cannot be foreseen."""
     compose: Callable[[Foreseen], NewMail] | None = field(default=None, compare=False, repr=False)
+    """Makes a mail to look at, by which nobody leaves; None where another system sends it."""
 
     @property
     def label(self) -> str:

@@ -96,14 +96,14 @@ class _Forecast:
         composer = None if options.log else self._composer(options)
         standing = self._standing(options, composer)
         self._walk(options, rules, state="watched" if options.log else "goes" if standing == LIVE else "held")
-        compose = composer.compose if composer else None
+        show = composer.show if composer else None
         return replace(
             base,
             standing=standing,
             coming=tuple(sorted(self._coming, key=lambda one: (one.goes_at, one.message.due_at))),
             unknown=self._unknown,
             first_problem=self._first_problem,
-            compose=(lambda one: compose(one.message, at=one.goes_at)) if compose else None,
+            compose=(lambda one: show(one.message, at=one.goes_at)) if show else None,
         )
 
     def _options(self) -> Options:

@@ -47,19 +47,21 @@ class Rights:
             raise Refused(f"'{task.title}' is about {person.name}'s own work: somebody else has to do it")
         if not task.approve_by:
             return
-        if not person.is_owner and person not in self._approvers(task.approve_by, person, at=at):
+        stands_in = person in self._people.persons(task.approve_by, at=at)
+        if not person.is_owner and not (stands_in and self._would_stand_in(person, task.approve_by, at=at)):
             who = "an owner" if task.approve_by == "owner" else f"{task.approve_by} (or an owner)"
-            stands_in = person in self._people.persons(task.approve_by, at=at)
             why = f", and {person.name} stands in by what they entered themselves" if stands_in else ""
             raise Refused(f"only {who} may approve '{task.title}'{why}")
         if task.approve_not_self and self._started(task, person):
             raise Refused(f"{person.name} started run {task.run} by hand, so somebody else has to approve it")
 
-    def _approvers(self, name: str, person: Person, *, at: datetime) -> tuple[Person, ...]:
-        """Return who may approve for a name: not by a leave, swap or cover of others that the person entered."""
-        entered = self._desk.books.absences.live(since=at)
-        given = [one for one in entered if one.entered_by != person.id or one.person == person.id]
-        return People(self._desk, absences=given).persons(name, at=at)
+    def _would_stand_in(self, person: Person, name: str, *, at: datetime) -> bool:
+        """Tell whether a person would stand for a name also without what they entered themselves.
+
+        Whom an entry names does not matter: of a swap, each of the two takes the other's turn.
+        """
+        given = [one for one in self._desk.books.absences.live(since=at) if one.entered_by != person.id]
+        return person in People(self._desk, absences=given).persons(name, at=at)
 
     def _started(self, task: Task, person: Person) -> bool:
         """Tell whether the person ran the routine by hand that asks for the approval."""

@@ -19,6 +19,9 @@ from opsrunner.notices.messages import Message
 from opsrunner.secrets import Vault
 from opsrunner.templates.mail_pages import MailPage, open_mail_page
 
+SHOWN_WORD = "only-in-the-mail"
+"""What stands for the word of a recipient's link wherever a mail is looked at: whoever has the word can use it."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Leaving:
@@ -26,6 +29,14 @@ class Leaving:
 
     header: str
     url: str = ""
+
+    @property
+    def shown(self) -> Leaving:
+        """The same for who looks at the mail and is not its reader: a link that leads nowhere."""
+        if not self.url:
+            return self
+        url = f"{self.url.rpartition('/')[0]}/{SHOWN_WORD}"
+        return Leaving(header=url, url=url)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,14 +78,27 @@ class Composer:
         pages = [self._page, *(self._changed[change] for change in sorted(self._changed))]
         return [source for page in pages for source in page.sources]
 
-    def compose(self, message: Message, *, at: datetime | None = None) -> NewMail:
-        """Return the mail of a message, as it goes at `at`, by default now.
+    def compose(self, message: Message) -> NewMail:
+        """Return the mail of a message, to send it now; it holds the word by which its reader leaves.
 
         Raises ExpressionError where the template or the row does not do.
         """
-        leaving = self._leave(message.recipient.address) if self._leave else None
+        return self._mail(message, self._leaving(message), at=self._head.now)
+
+    def show(self, message: Message, *, at: datetime | None = None) -> NewMail:
+        """Return the mail of a message as it goes at `at`, by default now, to look at: nobody leaves by it.
+
+        Raises ExpressionError where the template or the row does not do.
+        """
+        leaving = self._leaving(message)
+        return self._mail(message, leaving.shown if leaving else None, at=at or self._head.now)
+
+    def _leaving(self, message: Message) -> Leaving | None:
+        return self._leave(message.recipient.address) if self._leave else None
+
+    def _mail(self, message: Message, leaving: Leaving | None, *, at: datetime) -> NewMail:
         page = self._changed.get(message.change, self._page)
-        subject, text, html = page.render(self._context(message, leaving, at=at or self._head.now))
+        subject, text, html = page.render(self._context(message, leaving, at=at))
         subject = clean_line(self._vault.mask(subject))
         if not subject:
             raise ExpressionError("the subject is empty")

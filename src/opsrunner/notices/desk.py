@@ -33,17 +33,18 @@ class PassDesk:
         notices: Notices,
         suppressions: Suppressions,
         compose: Compose,
+        show: Compose | None = None,
         now: datetime,
         watcher: Watcher | None = None,
     ) -> None:
-        """Without a `watcher` the notice itself sends."""
+        """`show` makes what is listed and not sent, by default as `compose`; without `watcher` the notice sends."""
         self.settings, self.notices, self.now, self.watcher = settings, notices, now, watcher
         self._figures: Counter[str] = Counter()
         self.held: list[Held] = []
         self.coming: list[Held] = []
         self.problems: list[NoticeProblem] = []
         self.lost: list[NoticeProblem] = []
-        self._suppressions, self._compose = suppressions, compose
+        self._suppressions, self._compose, self._show = suppressions, compose, show or compose
         self._seen: dict[str, tuple[datetime, datetime | None]] = {}
         self._kept: set[str] = set()
         self._listed: set[tuple[str, str]] = set()
@@ -114,9 +115,12 @@ class PassDesk:
         self._suppressions.add(suppressions)
 
     def composed(self, message: Message) -> NewMail | None:
-        """Return the mail of a message; None where it cannot be made, which is a problem."""
+        """Return the mail of a message, to send it; None where it cannot be made, which is a problem."""
+        return self._made(message, self._compose)
+
+    def _made(self, message: Message, make: Compose) -> NewMail | None:
         try:
-            return self._compose(message)
+            return make(message)
         except (ExpressionError, MailFailed) as exc:
             self.unknown(problem_of(message, exc.message))
             return None
@@ -129,14 +133,14 @@ class PassDesk:
         self._listed.add(about)
         if len(self.held) >= MOST_LISTED:
             self.count(held=1)
-        elif mail := self.composed(message):
+        elif mail := self._made(message, self._show):
             self.count(held=1)
             self.held.append(Held(message=message, mail=mail, useful_until=self.useful_until(message.occasion)))
 
     def foresee(self, message: Message) -> None:
         """List what would go next, with its text."""
         if message.due_at <= self.now + FORESIGHT and len(self.coming) < MOST_COMING:
-            mail = self.composed(message)
+            mail = self._made(message, self._show)
             if mail is not None:
                 self.coming.append(Held(message=message, mail=mail, useful_until=self.useful_until(message.occasion)))
 

@@ -156,6 +156,7 @@ class _NoticeRun:
             notices=notices.notices,
             suppressions=notices.suppressions,
             compose=composer.compose,
+            show=composer.show,
             now=self._now,
         )
 

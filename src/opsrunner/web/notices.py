@@ -18,7 +18,7 @@ from opsrunner.model.mail import NewMail
 from opsrunner.model.notice import Suppression, Told, ToldStatus
 from opsrunner.notices.foresight import Foreseen
 from opsrunner.web.guard import LETTER_HEADERS
-from opsrunner.web.sign_in import require_patience
+from opsrunner.web.sign_in import require_patience_with_link
 from opsrunner.web.visit import Fields, Nothing, Visit
 
 AHEAD = timedelta(days=30)
@@ -115,7 +115,7 @@ def _leaver(visit: Visit) -> Leaver:
     try:
         return visit.app.leave.read(visit.request.path_params["word"])
     except NotFound:
-        require_patience(visit)
+        require_patience_with_link(visit)
         raise
 
 

@@ -22,12 +22,21 @@ class Patience:
         """After how many minutes one may try again."""
         return int(WITHIN.total_seconds() // 60)
 
-    def allows(self, address: str, account: str = "", *, at: datetime) -> bool:
-        """Count one more try; tell whether it is within bounds."""
+    def allows_asking(self, address: str, account: str, *, at: datetime) -> bool:
+        """Count that a link is asked for, by a stranger at `address`, and tell whether that is within bounds."""
         is_fine = self._count(f"address {address}", OF_AN_ADDRESS, at=at)
-        if account:
-            is_fine = self._count(f"account {account}", OF_AN_ACCOUNT, at=at) and is_fine
-        return is_fine
+        return self.allows_mail(account, at=at) and is_fine
+
+    def allows_mail(self, account: str, *, at: datetime) -> bool:
+        """Count a link for an account, whoever asks, and tell whether that is within bounds."""
+        return self._count(f"account {account}", OF_AN_ACCOUNT, at=at)
+
+    def allows_wrong_link(self, address: str, *, at: datetime) -> bool:
+        """Count a wrong link, and tell whether that is within bounds.
+
+        They use up nothing else: a stranger who makes up links keeps nobody at the same address from asking for one.
+        """
+        return self._count(f"wrong links of {address}", OF_AN_ADDRESS, at=at)
 
     def _count(self, name: str, most: int, *, at: datetime) -> bool:
         seen = self._seen.pop(name, None) or deque(maxlen=most + 1)

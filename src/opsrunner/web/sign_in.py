@@ -32,7 +32,7 @@ async def send_link(visit: Visit) -> Response:
     """Mail a link, and say the same after the same while whoever asked."""
     began = monotonic()
     email = (await visit.form(_Asked)).email.strip().casefold()
-    require_patience(visit, email)
+    require_patience(visit, visit.patience.allows_asking(visit.address, email, at=visit.now))
     people = visit.app.site.people.values()
     person = next((one for one in people if email and one.email.casefold() == email), None)
     if person is not None:
@@ -47,7 +47,9 @@ async def show_link(visit: Visit) -> Response:
     """Show whom a link signs in, with the button that does it. Looking uses nothing up."""
     person = visit.app.sign_in.person_of_link(visit.request.path_params["link"], at=visit.now)
     if person is None:
-        require_patience(visit)  # a right one opens also where a stranger at the same address (a proxy's) tries many
+        require_patience_with_link(
+            visit
+        )  # a right one opens also where a stranger at the same address (a proxy's) tries many
     return visit.page("sign_in_link.html", title="Sign in", found=person, status=200 if person else 410)
 
 
@@ -56,7 +58,7 @@ async def use_link(visit: Visit) -> Response:
     await visit.form(Nothing)
     link, agent = visit.request.path_params["link"], visit.request.headers.get("user-agent", "")
     if visit.app.sign_in.person_of_link(link, at=visit.now) is None:
-        require_patience(visit)
+        require_patience_with_link(visit)
     address, before = visit.address[:ADDRESS_LENGTH], visit.session_or_none
     try:
         token = await visit.write(
@@ -86,9 +88,14 @@ async def sign_out(visit: Visit) -> Response:
     return answer
 
 
-def require_patience(visit: Visit, account: str = "") -> None:
-    """Raise TooOften where an address, or somebody's account, has been tried too often."""
-    if not visit.patience.allows(visit.address, account, at=visit.now):
+def require_patience_with_link(visit: Visit) -> None:
+    """Count a wrong link. Raises TooOften where there were too many."""
+    require_patience(visit, visit.patience.allows_wrong_link(visit.address, at=visit.now))
+
+
+def require_patience(visit: Visit, is_within: bool) -> None:
+    """Raise TooOften where something was not within the bounds of patience."""
+    if not is_within:
         raise TooOften(f"too many tries: come back in {visit.patience.minutes} minutes")
 
 

@@ -99,7 +99,7 @@ async def invite(visit: Visit) -> Response:
     """Mail a person a link; as often as they themselves might ask for one."""
     await visit.form(Nothing)
     person = _person(visit)
-    require_patience(visit, person.email.casefold())
+    require_patience(visit, visit.patience.allows_mail(person.email.casefold(), at=visit.now))
     await visit.write(
         lambda: visit.app.sign_in.mail_link(person, made_by=visit.person.id, at=visit.now, address=visit.address)
     )

@@ -507,6 +507,26 @@ def test_a_recipient_leaves_by_a_word_of_ours_alone(told: Open) -> None:
     assert (kept.address, kept.notice, kept.by) == ("kari@example.com", "renewals.notice", "recipient")
 
 
+def test_only_the_mail_itself_has_its_readers_way_out(told: Open) -> None:
+    own = told(
+        {"renewals": RENEWALS},
+        row("a.example", "2026-12-15"),
+        row("b.example", "2026-12-29", "ola@example.com"),
+        site=SITE + "web: {url: https://ops.example.com}\n",
+    )
+    own.at("2026-11-21 08:00")
+    (task,) = open_tasks(own)
+    assert [one["to"] for one in task.rows] == ["kari@example.com", "ola@example.com"]
+    for one in task.rows:
+        assert own.app.leave.by("renewals.notice", one["to"]).url not in one["text"]
+        assert "Leave: https://ops.example.com/leave/only-in-the-mail" in one["text"]
+    approve(own)
+    own.at("2026-11-22 08:00")
+    (mail,) = [mail for mail in own.app.books.outbox.queued() if mail.bulk]
+    way_out = own.app.leave.by("renewals.notice", "kari@example.com").url
+    assert (mail.list_unsubscribe, f"Leave: {way_out}" in mail.text) == (way_out, True)
+
+
 def test_mails_go_with_what_the_notice_says(told: Open) -> None:
     routine = RENEWALS.replace(
         "live: true", "live: true\n      per_minute: 30\n      reply_to: billing@example.com\n      contractual: true"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlencode
@@ -116,6 +117,22 @@ def test_a_mail_that_is_not_to_come_is_said_so(
     app: App, signed_in: SignedIn, mail_of: Callable[..., str], key: str
 ) -> None:
     assert signed_in("boss").get(f"/notices/mail?{mail_of(key=key)}").status_code in (400, 404)
+
+
+def test_a_mail_that_is_shown_has_nobodys_way_out(open_app: App, browser: Any, mail_of: Callable[..., str]) -> None:
+    """Whoever has a recipient's link can use it: who looks at the mail gets one that leads nowhere."""
+    for name in ("renewal.txt.j2", "renewal.html.j2"):
+        path = open_app.root / "reports" / name
+        path.write_text(path.read_text() + '<a href="{{ unsubscribe_url }}">No more</a>')
+    link = open_app.sign_in.link(open_app.site.people["eye"], made_by="boss", at=open_app.clock.now())
+    token = open_app.sign_in.enter(link, at=open_app.clock.now(), address="web testclient", agent="")
+    for page in ("mail", "letter"):
+        text = browser.get(f"/notices/{page}?{mail_of()}", cookie=f"__Host-opsrunner={token}").text
+        assert "No more" in text
+        links = re.findall(r"https://ops\.example\.com(/leave/[\w-]+)", text)
+        assert links
+        assert {browser.get(link).status_code for link in links} == {404}
+        assert leave_path(open_app) not in text
 
 
 def leave_path(app: App) -> str:

@@ -15,6 +15,7 @@ import pytest
 from opsrunner.app import App
 from opsrunner.errors import MailFailed, StateError
 from opsrunner.testing import FakeClock
+from opsrunner.web import sign_in
 
 Browser = Any
 PAGE = "http://127.0.0.1:8420"
@@ -253,6 +254,28 @@ def test_links_are_asked_for_ten_times_and_no_more(app: App, browser: Browser, c
     assert codes == [200] * 10 + [429] * 2
     clock.move(minutes=11)
     assert browser.post("/sign-in", email="ops1@example.com").status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/leave/" + "a" * 40, "/sign-in/" + "a" * 43])
+def test_wrong_links_keep_nobody_from_signing_in(
+    signed_in: Callable[[str], Browser], browser: Browser, path: str
+) -> None:
+    """Behind a proxy all come from one address: a stranger there uses up no more than tries of links."""
+    boss = signed_in("boss")
+    codes = [browser.get(path).status_code for _ in range(100)]
+    assert codes[-1] == 429
+    assert browser.post("/sign-in", email="ops1@example.com").status_code == 200
+    assert boss.post("/team/people/ops2/invite").status_code == 303
+
+
+def test_an_owner_invites_also_where_a_stranger_asked_for_many_links(
+    signed_in: Callable[[str], Browser], browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sign_in, "ANSWERS_AFTER_SECONDS", 0)
+    boss = signed_in("boss")
+    codes = [browser.post("/sign-in", email=f"x{number}@example.com").status_code for number in range(61)]
+    assert codes == [200] * 60 + [429]
+    assert boss.post("/team/people/ops2/invite").status_code == 303
 
 
 def test_wrong_links_are_tried_ten_times_and_no_more(browser: Browser) -> None:

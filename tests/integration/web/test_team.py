@@ -472,17 +472,53 @@ def test_who_is_not_there_is_not_invited(signed_in: SignedIn) -> None:
     assert (answer.status_code, "there is no person" in answer.text) == (404, True)
 
 
+COVER = {"kind": "cover", "person": "ops2", "other": "ops1"}
+LEAVE = {"kind": "leave", "person": "ops2"}
+SWAP = {"kind": "swap", "person": "ops2", "other": "ops1", "roster": "on-call"}
+
+
 @pytest.mark.parametrize(("enters", "may"), [("ops1", False), ("ops2", True), ("boss", True)])
+@pytest.mark.usefixtures("rosters")
+@pytest.mark.parametrize(
+    ("by", "entry"),
+    [
+        ("owner", {**COVER, "person": "boss"}),
+        ("on-call", COVER),
+        ("on-call", LEAVE),
+        ("on-call", SWAP),
+        ("on-call", {**SWAP, "person": "ops1", "other": "ops2"}),
+    ],
+    ids=["cover of an owner", "cover of a roster", "leave", "swap", "swap that names them as who gives"],
+)
 def test_nobody_makes_themselves_the_one_who_approves(
-    app: App, signed_in: SignedIn, clock: FakeClock, open_task: Callable[..., Task], enters: str, may: bool
+    app: App,
+    signed_in: SignedIn,
+    clock: FakeClock,
+    open_task: Callable[..., Task],
+    entry: dict[str, str],
+    by: str,
+    enters: str,
+    may: bool,
 ) -> None:
-    task = open_task(title="Approve the list", role="owner", approve_by="owner", rows=({"a": 1},))
-    browser = signed_in(enters)
+    task = open_task(title="Approve the list", role=by, approve_by=by, rows=({"a": 1},))
     today = clock.now().date().isoformat()
-    cover = {"kind": "cover", "person": "boss", "other": "ops1", "first": today, "last": today}
-    assert browser.post("/team", **cover).status_code == 303
+    assert signed_in(enters).post("/team", **entry, first=today, last=today).status_code == 303
     ops1 = signed_in("ops1")
     assert "Approve the list" in ops1.get("/").text, "the work is theirs all the same"
     answer = ops1.post(f"/tasks/{task.id}/tick")
     assert app.books.tasks.get(task.id).is_open is not may
     assert may or "entered themselves" in answer.text
+
+
+@pytest.mark.usefixtures("desk")
+def test_who_gave_their_turn_away_approves_no_more(
+    app: App, signed_in: SignedIn, clock: FakeClock, open_task: Callable[..., Task]
+) -> None:
+    task = open_task(title="Approve the list", role="desk", approve_by="desk", rows=({"a": 1},))
+    today = clock.now().date().isoformat()
+    ops1 = signed_in("ops1")
+    cover = {"kind": "cover", "person": "ops1", "other": "ops2", "first": today, "last": today}
+    assert ops1.post("/team", **cover).status_code == 303
+    assert "only desk (or an owner) may approve" in ops1.post(f"/tasks/{task.id}/tick").text
+    signed_in("ops2").post(f"/tasks/{task.id}/tick")
+    assert not app.books.tasks.get(task.id).is_open
