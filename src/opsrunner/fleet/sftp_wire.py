@@ -164,6 +164,7 @@ class Wire:
         self._channel = channel
         self._buffer = bytearray()
         self._answers: dict[int, tuple[int, Fields]] = {}
+        self._unanswered: set[int] = set()
         self._unwanted: set[int] = set()
         self._last = 0
         self.extensions = self._greet()
@@ -176,6 +177,7 @@ class Wire:
         """Ask, and return the number under which the answer will come. Raises Broken."""
         self._last = (self._last + 1) & 0xFFFFFFFF
         self._send_packet(kind, number(self._last), *fields)
+        self._unanswered.add(self._last)
         return self._last
 
     def answer(self, asked: int) -> Fields:
@@ -208,6 +210,9 @@ class Wire:
     def _receive(self) -> None:
         kind, fields = self._read_packet()
         asked = fields.number()
+        if asked not in self._unanswered:  # kept, such answers would fill the memory while the right one is waited for
+            raise Broken("it answers what nobody asked")
+        self._unanswered.discard(asked)
         if asked in self._unwanted:
             self._unwanted.discard(asked)
         else:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType, TracebackType
 
-from opsrunner.errors import StepFailed
+from opsrunner.errors import NotStored, StepFailed
 from opsrunner.model.fleet import Stopping
 from opsrunner.model.outcome import Outcome
 from opsrunner.model.sizes import size_words
@@ -17,7 +17,7 @@ from opsrunner.steps.environment import host_environment
 from opsrunner.steps.host_end import end_words
 from opsrunner.steps.output import OutputSink
 from opsrunner.steps.step_time import StepTime
-from opsrunner.stores.base import Store
+from opsrunner.stores.base import Store, check_surveyed
 from opsrunner.work_folder import remove_folder
 
 KEPT_BYTES, KEPT_SHARE = 500_000_000, 50
@@ -67,8 +67,13 @@ class DrillBench:
             raise NoRoom(f"no room for the drill: {room}")
 
     def fetch(self, store: Store, name: str) -> None:
-        """Fetch what a survey of a store told of into the folder `fetched`, under its own name. Raises StoreFailed."""
-        path = self.fetched / name
+        """Fetch what a survey of a store told of into the folder `fetched`, under its own name. Raises StoreFailed.
+
+        Whoever may write to the store chooses the name: before anything is made, one that leads out is refused.
+        """
+        path = self.fetched / check_surveyed(name)
+        if not path.resolve().is_relative_to(self.fetched.resolve()):
+            raise NotStored(f"{name!r} is no name that can be fetched")
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with path.open("xb") as file:
             for piece in store.fetch(name):
