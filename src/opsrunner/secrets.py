@@ -125,11 +125,14 @@ class Vault:
                     f"secret {{file: {name}}}: others may read it (mode {stat.S_IMODE(mode):04o}); "
                     f"run: chmod 600 {path}"
                 )
-            return path.read_text(encoding="utf-8").rstrip("\r\n")
+            value = path.read_text(encoding="utf-8").rstrip("\r\n")
         except (OSError, UnicodeDecodeError) as exc:
             reason = getattr(exc, "strerror", None) or "not UTF-8 text"
             reason = f"there is no file {path}" if isinstance(exc, FileNotFoundError) else reason
             raise SecretUnavailable(f"secret {{file: {name}}}: {reason}") from exc
+        if not value:
+            raise SecretUnavailable(f"secret {{file: {name}}}: the file {path} is empty")
+        return value
 
     def _from_command(self, argv: tuple[str, ...]) -> str:
         try:
@@ -138,7 +141,10 @@ class Vault:
             raise SecretUnavailable(f"secret from {argv[0]}: {type(exc).__name__}") from exc
         if exit_code != 0:
             raise SecretUnavailable(f"secret from {argv[0]}: exit code {exit_code}")
-        return said.rstrip("\r\n")
+        value = said.rstrip("\r\n")
+        if not value:
+            raise SecretUnavailable(f"secret from {argv[0]}: it printed nothing")
+        return value
 
     def _run(self, argv: tuple[str, ...]) -> tuple[int, str]:
         """Run a command; return its exit code and what it printed. What it leaves in the background lives on."""

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from opsrunner.secrets import MASK, Vault
+from opsrunner.errors import SecretUnavailable
+from opsrunner.secrets import MASK, SecretRef, Vault
 
 SECRET = "pa\"ss\\w0rd 'x' <é>/%$"
 
@@ -74,3 +75,20 @@ def test_a_stream_is_masked_whatever_its_pieces(size: int) -> None:
     out = b"".join(stream.feed(data[start : start + size]) for start in range(0, len(data), size)) + stream.finish()
 
     assert out.decode() == f"ses {MASK} {MASK}{MASK} ses"
+
+
+def test_a_secret_with_nothing_in_it_is_said_wherever_it_comes_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "empty").write_text("\n", encoding="utf-8")
+    (tmp_path / "empty").chmod(0o600)
+    monkeypatch.setenv("EMPTY", "")
+    vault = Vault(tmp_path)
+
+    for reference, why in {
+        SecretRef(env="EMPTY"): "the variable EMPTY is not set",
+        SecretRef(file="empty"): "is empty",
+        SecretRef(command=("true",)): "it printed nothing",
+    }.items():
+        with pytest.raises(SecretUnavailable, match=why):
+            vault.resolve(reference)

@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from opsrunner.ledger.belongings import LEFT_BY_ROUTINES
 from opsrunner.ledger.codec import to_text
 from opsrunner.ledger.database import Ledger
 
@@ -20,22 +21,9 @@ _KEEP_LAST_GOOD = (
     " WHERE id IN ({}) AND status = 'succeeded' GROUP BY routine"
     " ON CONFLICT(routine, step) DO UPDATE SET run = excluded.run, at = excluded.at WHERE excluded.run > run"
 )
-_KEYS = {
-    "findings": "id",
-    "causes": "routine, step, cause",
-    "examinations": "routine, step, host, cause",
-    "samples": "routine, step, host, subject, hour",
-    "host_facts": "routine, step, host",
-    "ticket_states": "routine, step, ticket",
-    "ticket_looks": "routine, step",
-    "seen_rows": "routine, step, digest",
-    "known_rows": 'routine, "key"',
-    "looks": "routine",
-}
-"""What audits and looks left, by their routine: each table with its key."""
-_FORGET_AUDITS = tuple(
+_FORGET_LEFT = tuple(
     f"DELETE FROM {table} WHERE ({key}) IN (SELECT {key} FROM {table} WHERE routine = ? LIMIT ?)"  # noqa: S608 (fixed words)
-    for table, key in _KEYS.items()
+    for table, key in LEFT_BY_ROUTINES.items()
 )
 
 
@@ -210,9 +198,9 @@ class Forgetting:
         )
 
     def forget_routines(self, *, before: datetime) -> int:
-        """Remove routines that went before a moment and have neither a run nor a task left, with what they audited.
+        """Remove routines that went before a moment and have neither a run nor a task left, with what their steps left.
 
-        What audits left goes first, a slice of each table at a time; the routines go once nothing of it is there.
+        That goes first, a slice of each table at a time; the routines go once nothing of it is there.
         """
         sql = (
             "SELECT id FROM routines WHERE gone_at < ? AND NOT EXISTS (SELECT 1 FROM runs WHERE routine = routines.id)"
@@ -220,9 +208,9 @@ class Forgetting:
         )
         gone = [row["id"] for row in self._ledger.all(sql, (to_text(before), SLICE))]
         for routine in gone:
-            audited = self._forget_audits(routine)
-            if audited:
-                return audited
+            left = self._forget_left(routine)
+            if left:
+                return left
         with self._ledger.transaction():
             for routine in gone:
                 self._ledger.change("DELETE FROM last_good WHERE routine = ?", (routine,))
@@ -230,9 +218,9 @@ class Forgetting:
                 self._ledger.change("DELETE FROM routines WHERE id = ?", (routine,))
         return len(gone)
 
-    def _forget_audits(self, routine: str) -> int:
+    def _forget_left(self, routine: str) -> int:
         with self._ledger.transaction():
-            return sum(self._ledger.change(sql, (routine, SLICE)) for sql in _FORGET_AUDITS)
+            return sum(self._ledger.change(sql, (routine, SLICE)) for sql in _FORGET_LEFT)
 
     def replaced_texts(self) -> set[str]:
         """Return the names of the frozen texts that no routine in force has."""

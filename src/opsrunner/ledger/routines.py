@@ -7,14 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from opsrunner.ledger.belongings import LEFT_BY_ROUTINES, OF_THEIR_OWN
 from opsrunner.ledger.codec import optional_moment, to_moment, to_text
 from opsrunner.ledger.database import Ledger
 from opsrunner.ledger.notices import rename_notices
-
-_AUDITED = ("findings", "causes", "examinations", "samples", "host_facts", "seen_rows", "ticket_states", "ticket_looks")
-"""Tables with what looks left, audits above all, by their routine."""
-_OF_ROWS = ("looks", "known_rows")
-"""Tables with what is known of the rows that it runs for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,26 +78,18 @@ class Routines:
     def rename(self, old: str, new: str) -> bool:
         """Carry the history of `old` over to `new`; False where `old` is not known or `new` is already.
 
-        What audits of a forgotten routine left under the name `new` goes: it is not the history of this one.
+        What steps and looks of a forgotten routine left under the name `new` goes: it is not the history of this one.
         """
         known = self.all()
         if old not in known or new in known:
             return False
         with self._ledger.transaction():
-            for table in (*_AUDITED, *_OF_ROWS):
+            for table in LEFT_BY_ROUTINES:
                 self._ledger.change(f"DELETE FROM {table} WHERE routine = ?", (new,))  # noqa: S608 (fixed words)
-            for table, column in (
-                ("routines", "id"),
-                ("runs", "routine"),
-                ("tasks", "routine"),
-                ("holds", "routine"),
-                ("copies", "routine"),
-                ("foreign_backups", "routine"),
-                ("foreign_drills", "routine"),
-                *((table, "routine") for table in (*_AUDITED, *_OF_ROWS)),
-            ):
-                sql = f"UPDATE {table} SET {column} = ? WHERE {column} = ?"  # noqa: S608 (fixed words)
+            for table in (*OF_THEIR_OWN, *LEFT_BY_ROUTINES):
+                sql = f"UPDATE {table} SET routine = ? WHERE routine = ?"  # noqa: S608 (fixed words)
                 self._ledger.change(sql, (new, old))
+            self._ledger.change("UPDATE routines SET id = ? WHERE id = ?", (new, old))
             rename_notices(self._ledger, old, new)
             self._ledger.change("UPDATE OR REPLACE last_good SET routine = ? WHERE routine = ?", (new, old))
         return True

@@ -20,6 +20,7 @@ KEY_LENGTH = 200
 NAME_LENGTH = 100
 FIRST_YEAR, LAST_YEAR = 1970, 8900
 MOST_ADDRESSES = 20
+"""Of one cell: more is a mailing list, or a mistake of whoever made the table."""
 MOST_REMEMBERED = 10_000
 _BETWEEN = re.compile(r"[,;\n]+")
 _PLAIN = re.compile(
@@ -57,15 +58,15 @@ class RowReader:
         columns = self._columns
         key = row.get(columns.key)
         if not (type(key) is str and key.isascii() and key.isprintable() and 0 < len(key) <= KEY_LENGTH):
-            key = _text(key, length=KEY_LENGTH)
-        to, bad = self._recipients(row)
+            key = _text(key, length=KEY_LENGTH + 1)
+        to, wrong = self._recipients(row)
         first = to[0].address if to else ""
-        if not key or key.endswith("…"):
+        if not 0 < len(key) <= KEY_LENGTH:
             problem = (
                 f"the row says no {columns.key}" if not key else f"{columns.key} is longer than {KEY_LENGTH} signs"
             )
-            return "", None, [NoticeProblem(key=key, to=first, problem=problem)]
-        problems = [NoticeProblem(key=key, to=address, problem="no mail address") for address in bad]
+            return "", None, [NoticeProblem(key=clean_line(key, length=KEY_LENGTH), to=first, problem=problem)]
+        problems = [NoticeProblem(key=key, to=address, problem=why) for address, why in wrong]
         at, why = self._moment(row.get(columns.at), columns.at)
         until, why_until = None, ""
         if columns.until and row.get(columns.until) not in (None, ""):
@@ -75,29 +76,33 @@ class RowReader:
         problems += [NoticeProblem(key=key, to=first, problem=said) for said in (why, why_until) if said]
         if at is None or why_until:
             return key, None, problems
-        if not to and not bad:
+        if not to and not wrong:
             problems.append(NoticeProblem(key=key, to="", problem="the row says no mail address"))
         occasion = Occasion(notice=self._notice, key=key, at=at, until=until, recipients=to)
         return key, occasion, problems
 
-    def _recipients(self, row: Row) -> tuple[tuple[Recipient, ...], list[str]]:
-        """Return whom a row names, each once, and what of it is no address."""
+    def _recipients(self, row: Row) -> tuple[tuple[Recipient, ...], list[tuple[str, str]]]:
+        """Return whom a row names, each once, and what of it hears nothing, with the reason."""
         name = _text(row.get(self._columns.name), length=NAME_LENGTH) if self._columns.name else ""
         found: dict[str, Recipient] = {}
-        bad: list[str] = []
+        wrong: list[tuple[str, str]] = []
         for column in self._columns.to:
             cell = row.get(column)
             if self._is_plain(cell):
                 found.setdefault(cell, Recipient(address=cell, name=name, row=row))
                 continue
-            for text in _addresses(cell):
+            texts = list(_addresses(cell))
+            if len(texts) > MOST_ADDRESSES:
+                why = f"{column} has {len(texts)} addresses, and {MOST_ADDRESSES} of a row are told at the most"
+                wrong.append((clean_line(texts[MOST_ADDRESSES], length=80), why))
+            for text in texts[:MOST_ADDRESSES]:
                 try:
                     address = parse_address(text).address.lower()
                 except MailFailed:
-                    bad.append(clean_line(text, length=80))
+                    wrong.append((clean_line(text, length=80), "no mail address"))
                 else:
                     found.setdefault(address, Recipient(address=address, name=name, row=row))
-        return tuple(found.values()), bad
+        return tuple(found.values()), wrong
 
     def _is_plain(self, cell: Any) -> TypeGuard[str]:
         """Tell whether a cell is an address as it stands, and remember it: customers have many domains."""
@@ -150,6 +155,6 @@ def _addresses(cell: Any) -> Iterator[str]:
         return
     texts = cell if isinstance(cell, list | tuple) else _BETWEEN.split(str(cell))
     wanted = [text for text in (str(one).strip() for one in texts) if text]
-    for text in wanted[:MOST_ADDRESSES]:
+    for text in wanted:
         spaced = text.split()
         yield from spaced if len(spaced) > 1 and "<" not in text and all("@" in one for one in spaced) else (text,)

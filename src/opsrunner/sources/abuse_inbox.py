@@ -33,7 +33,7 @@ LOGGER = logging.getLogger("opsrunner")
 def read_reports(
     box: Mailbox, threads: Sequence[Thread], source: Source, request: Request, *, validities: Mapping[str, str]
 ) -> list[dict[str, Any]]:
-    """Return a row for each thread that others began."""
+    """Return a row for each thread that others wrote in, by the first mail of theirs."""
     reported = [thread for thread in threads if not all(mail.is_ours for mail in thread.mails)]
     reports = _reports_of(box, [thread.first for thread in reported], request, validities=validities)
     owners = Owners.of(source, request)
