@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from opsrunner.config.freezing import thaw
 from opsrunner.engine.asking import Question, asked_routine
+from opsrunner.engine.frozen import frozen_routine
 from opsrunner.errors import NotFound, StateError, StepFailed
 from opsrunner.ledger.books import Books
 from opsrunner.model.routine import Routine, StepPlan
@@ -74,7 +74,7 @@ def others_routine(asked: ToOthers, *, accountable: str) -> Routine:
 def _frozen(task: Task, books: Books) -> Routine | None:
     try:
         run = books.runs.get(task.run or 0)
-        return thaw(books.runs.frozen_body(run.frozen or ""))
+        return frozen_routine(books, run)
     except (NotFound, StateError):  # forgotten, or written by another version
         return None
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +13,7 @@ from opsrunner.config.freezing import thaw
 from opsrunner.config.loader import Loaded, SiteLoader
 from opsrunner.errors import ConfigurationError, OpsrunnerError
 from opsrunner.model.routine import Routine
+from opsrunner.model.run import RunStatus
 from opsrunner.model.site import Site
 from opsrunner.model.window import PlannedWindow, WindowChange
 from opsrunner.schedules.almanac import Almanac
@@ -62,6 +63,7 @@ class SiteInForce:
         self._books = books
         self._version = self._windows_version()
         self._now = _in_force(self._loader.load(), self._changes())
+        self._put_off: Mapping[str, str] = {}
 
     @property
     def now(self) -> InForce:
@@ -86,14 +88,29 @@ class SiteInForce:
     def refresh(self) -> bool:
         """Read what changed; tell whether anything did.
 
-        Raises ConfigurationError, and all stays as it was, where the site itself cannot be read.
+        A routine that has another name keeps the former one as long as a run of it is under way: all that the run
+        does is known by that name. Raises ConfigurationError, and all stays as it was, where the site itself cannot
+        be read.
         """
-        loaded, version = self._loader.load(), self._windows_version()
-        if not loaded.changed and version == self._version:
+        loaded, version, before = self._loader.load(), self._windows_version(), self._now.site.routines
+        put_off = self._renames_under_way(loaded.site, before)
+        if not loaded.changed and version == self._version and put_off == self._put_off:
             return False
-        self._now = _in_force(loaded, self._changes())
-        self._version = version
+        self._now = _in_force(loaded, self._changes(), put_off=put_off, before=before)
+        self._version, self._put_off = version, put_off
         return True
+
+    def _renames_under_way(self, site: Site | None, before: Mapping[str, Routine]) -> dict[str, str]:
+        """Return the new names that cannot be taken yet, each with the former one."""
+        if self._books is None or site is None:
+            return {}
+        return {
+            new.id: new.renamed_from
+            for new in site.routines.values()
+            if new.renamed_from
+            and new.id not in before
+            and self._books.runs.active(new.renamed_from, status=RunStatus.RUNNING)
+        }
 
     def has_news_of_windows(self) -> bool:
         """Tell whether a time of a maintenance window was changed since: the planner must not pass over that."""
@@ -118,10 +135,23 @@ def almanac_of(site: Site, changes: Changes) -> Almanac:
     return Almanac(site.calendars, schedules, windows)
 
 
-def _in_force(loaded: Loaded, changes: Changes) -> InForce:
+def _in_force(
+    loaded: Loaded,
+    changes: Changes,
+    *,
+    put_off: Mapping[str, str] | None = None,
+    before: Mapping[str, Routine] | None = None,
+) -> InForce:
     if loaded.site is None:
         raise ConfigurationError("\n".join(str(problem) for problem in loaded.problems))
-    return InForce(loaded=loaded, site=loaded.site, almanac=almanac_of(loaded.site, changes))
+    site, almanac = loaded.site, almanac_of(loaded.site, changes)
+    if put_off:
+        kept = {old: before[old] for old in put_off.values() if before is not None and old in before}
+        others = {id_: routine for id_, routine in site.routines.items() if id_ not in put_off}
+        site = replace(site, routines=dict(sorted((kept | others).items())))
+        loaded = replace(loaded, site=site)
+        almanac.schedules.update({id_: one.schedule for id_, one in kept.items()})  # others go by either name
+    return InForce(loaded=loaded, site=site, almanac=almanac)
 
 
 def _long_ago(planned_at: datetime | None) -> datetime:

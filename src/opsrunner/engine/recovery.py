@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from opsrunner.clock import Clock
-from opsrunner.config.freezing import thaw
 from opsrunner.engine.automated import run_token
 from opsrunner.engine.entry_marks import EntryMarks
 from opsrunner.engine.follow_ups import CUT_OFF, FollowUps
+from opsrunner.engine.frozen import frozen_routine
 from opsrunner.errors import OpsrunnerError
 from opsrunner.fleet.processes import end_marked
 from opsrunner.ledger.books import Books
@@ -78,7 +78,7 @@ class Recovery:
         """Tell whether a run resumes; otherwise close it as interrupted."""
         records = self.books.steps.of_run(run.id)
         try:
-            routine = thaw(self.books.runs.frozen_body(run.frozen or ""))
+            routine = frozen_routine(self.books, run)
         except OpsrunnerError as exc:
             LOGGER.error("run %s cannot go on: %s", run.id, exc, extra={"action": "not_resumed", "run": run.id})  # noqa: TRY400 (a sentence is enough)
             self._interrupt(run, _as_far_as_known(run, records), records, message=UNREADABLE, reason=reason)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from opsrunner.config.freezing import thaw
+from opsrunner.engine.frozen import frozen_routine
 from opsrunner.errors import OpsrunnerError
 from opsrunner.ledger.books import Books
 from opsrunner.model.run import Run, StepRecord
@@ -29,7 +29,7 @@ def not_begun(books: Books, run: Run, records: Sequence[StepRecord]) -> list[str
     if run.frozen is None:
         return []
     try:
-        plans = thaw(books.runs.frozen_body(run.frozen)).steps
+        plans = frozen_routine(books, run).steps
     except OpsrunnerError:
         return []
     begun = {record.id for record in records}

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from opsrunner.config.freezing import thaw
 from opsrunner.engine.course import Course, CourseTools, Pause
 from opsrunner.engine.events import RunEvent, ignore
+from opsrunner.engine.frozen import frozen_routine
 from opsrunner.engine.stopping import StopWord
 from opsrunner.model.routine import Routine
 from opsrunner.model.run import Run, RunStatus
@@ -38,7 +38,7 @@ class Runner:
         """Return the walk of any run that is `running`, from where it stands, under the routine frozen with it."""
         books = self._tools.books
         run = books.runs.get(run_id)
-        routine = thaw(books.runs.frozen_body(run.frozen or ""))
+        routine = frozen_routine(books, run)
         records = {record.id: record for record in books.steps.of_run(run_id)}
         course = Course(
             self._tools, run, routine, records=records, stop=stop, tell=tell, patience_seconds=patience_seconds

@@ -39,7 +39,7 @@ class Trigger(StrEnum):
 
 
 QUEUED = "queued"
-"""The reason of a `waiting` run that waits for its turn instead of for people: for another run, for the end of a window."""
+"""The reason of a `waiting` run that waits for its turn instead of for people: for another run, or a window's end."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -266,13 +266,15 @@ class Model:
             return Expected(planned=planned, verdict="missed", reason=missed)
         return Expected(planned=planned, verdict="run", trigger="catch_up" if is_late else "schedule")
 
-    def reload(self, files: Mapping[str, File], now: datetime) -> None:
-        """Put files in force; a broken one leaves what is in force."""
+    def reload(self, files: Mapping[str, File], now: datetime, put_off: Mapping[str, str]) -> None:
+        """Put files in force; a broken one leaves what is in force. `put_off` keep their former names for now."""
+        files = {name: file for name, file in files.items() if name not in put_off}
         for name, file in files.items():
             if file.renamed_from in self.force and name not in self.force:
                 self._rename(file.renamed_from, name)
         good = {name: file for name, file in files.items() if not file.broken}
         kept = {name: self.force[name] for name, file in files.items() if file.broken and name in self.force}
+        kept |= {old: self.force[old] for old in put_off.values()}
         before = self.force
         self.force = kept | {
             name: Watched(file, before[name].mark if name in before else now, self.zone) for name, file in good.items()
@@ -399,7 +401,13 @@ class Machine(RuleBasedStateMachine):
     def reload(self) -> None:
         """Follow a reload, which happens now."""
         self.model.zone, self.model.freeze = self.zone, self.freeze
-        self.model.reload(self.files, self.clock.now())
+        in_force = self.app.site.routines
+        put_off = {  # a run of the former name is under way
+            name: file.renamed_from
+            for name, file in self.files.items()
+            if file.renamed_from in in_force and name not in in_force
+        }
+        self.model.reload(self.files, self.clock.now(), put_off)
 
     def settle(self, *, or_when: Callable[[], bool] = lambda: False) -> None:
         """Wait until every run has ended or is in a long step."""

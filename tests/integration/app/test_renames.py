@@ -1,0 +1,118 @@
+"""A routine that gets another name keeps one history, also while it has a run that has not ended."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from opsrunner.ledger.runs import NewRun
+from opsrunner.model.run import RunStatus, Trigger
+from opsrunner.model.task import Evidence, TaskKind, TaskStatus
+
+APPROVED = """\
+name: Approved
+accountable: ops1
+steps:
+  - task: May it go on
+    wait: true
+  - id: work
+    run: test -e "$PWD/var/good"
+"""
+SLOW = """\
+name: Slow
+accountable: ops1
+schedule: {every: 1h}
+steps:
+  - run: until [ -e "$PWD/var/gate" ]; do sleep 0.05; done; false
+    timeout: 9h
+"""
+BEFORE = "name: Before\naccountable: ops1\nschedule: {of: NAME, offset: -10m}\nsteps: [{run: 'true'}]\n"
+
+
+def rename(site: Any, text: str, *, old: str = "old", new: str = "new") -> None:
+    (site.root / f"routines/{old}.yaml").unlink()
+    site.write(f"routines/{new}.yaml", f"{text}renamed_from: {old}\n")
+    site.clock.move(seconds=5)
+    site.work()
+
+
+def open_follow_ups(site: Any) -> list[str | None]:
+    rows = site.app.books.ledger.all(
+        "SELECT routine FROM tasks WHERE kind = ? AND status = ?", (TaskKind.FOLLOW_UP.value, TaskStatus.OPEN.value)
+    )
+    return [row["routine"] for row in rows]
+
+
+def tick(site: Any) -> None:
+    (task,) = [task for task in site.app.books.tasks.opened(routine="new") if task.kind is TaskKind.ROUTINE]
+    site.app.books.tasks.close(task.id, status=TaskStatus.DONE, by="ops1", evidence=Evidence(), at=site.clock.now())
+    site.clock.move(seconds=40)
+    site.work()
+
+
+def test_a_run_that_waited_goes_on_under_the_new_name(house: Callable[..., Any]) -> None:
+    site = house({"old": APPROVED})
+    site.app.books.requests.ask_for_run("old", actor="boss", at=site.clock.now())
+    site.clock.move(seconds=2)
+    site.work()
+    assert site.told("old") == ["waiting manual"]
+    rename(site, APPROVED)
+    tick(site)
+    assert site.told("new") == ["failed step work"]
+    assert open_follow_ups(site) == ["new"]
+
+    (site.root / "var/good").touch()
+    site.app.books.requests.ask_for_run("new", actor="boss", at=site.clock.now())
+    site.clock.move(seconds=5)
+    site.work()
+    tick(site)
+    assert site.told("new")[-1] == "succeeded manual"
+    assert open_follow_ups(site) == []
+
+
+@pytest.mark.parametrize("frozen", [True, False], ids=["known", "cannot be read any more"])
+def test_a_run_that_was_cut_off_is_asked_about_under_the_new_name(house: Callable[..., Any], frozen: bool) -> None:
+    site = house({"old": SLOW})
+    site.work()
+    books = site.app.books
+    kept = books.routines.all()["old"].frozen if frozen else books.runs.freeze("nothing that can be read")
+    new = NewRun(routine="old", trigger=Trigger.MANUAL, status=RunStatus.RUNNING, frozen=kept)
+    run = books.runs.claim(new, at=site.clock.now())
+    books.steps.start(run.id, 0, site.app.site.routines["old"].steps[0], at=site.clock.now())
+    site.app.runner.marks.enter(run.id, 0)
+    site.close()
+    (site.root / "routines/old.yaml").unlink()
+    site.write("routines/new.yaml", f"{SLOW}renamed_from: old\n")
+    site.app.draining.clear()
+    site.open()
+    assert site.told("new") == ["interrupted crash"]
+    assert open_follow_ups(site) == ["new"]
+
+
+def test_a_new_name_is_taken_when_no_run_is_under_way(house: Callable[..., Any]) -> None:
+    site = house({"old": SLOW, "before": BEFORE.replace("NAME", "old")})
+    site.clock.set(site.clock.now().replace(hour=13, second=1))
+    site.daemon.work_once()
+    (site.root / "routines/old.yaml").unlink()
+    site.write("routines/new.yaml", f"{SLOW}renamed_from: old\n")
+    site.write("routines/before.yaml", BEFORE.replace("NAME", "new"))
+    for _ in range(2):
+        site.clock.move(seconds=5)
+        site.daemon.work_once()
+        site.daemon.work_once()
+    assert sorted(site.app.site.routines) == ["before", "old"]
+    assert site.told("old") == ["running schedule"]
+    assert site.app.books.routines.name("new") is None
+    site.clock.set(site.clock.now().replace(minute=50))
+    site.daemon.work_once()
+    assert [one.split()[0] for one in site.told("before")][-1] != "missed"
+
+    (site.root / "var/gate").touch()
+    site.settle()
+    site.clock.move(seconds=5)
+    site.work()
+    assert sorted(site.app.site.routines) == ["before", "new"]
+    assert site.told("new") == ["failed step run"]
+    assert open_follow_ups(site) == ["new"]
