@@ -110,12 +110,16 @@ class FollowUps:
     ) -> tuple[Task, bool]:
         """Ask a person about a step that was cut off, and tell whether the question is new.
 
-        `parts` are those of the step; the question names the ones that were cut off.
+        `parts` are those of the step; the question names the ones that were cut off. About an act that is never
+        repeated it keeps what was asked before: no later run answers that.
         """
         named = ", ".join(part.key for part in parts if part.was_cut_off)
         message = f"{named}: {message}" if named else message
         with self._desk.books.transaction():
             key = self._row(run, routine) or INTERRUPTED_KEY
+            asked = self._desk.books.tasks.open_about(routine.id, plan.id, TaskKind.FOLLOW_UP, key)
+            if asked is not None and plan.acts_once:
+                message = f"{message}; before, in run {asked.run}: {asked.message}"
             task, is_new = self._count(_cut_off(run, routine, plan, key=key, message=message, at=at), run)
             if is_new:
                 self._alerts.follow_up_opened(task, at)

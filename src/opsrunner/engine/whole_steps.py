@@ -12,6 +12,8 @@ _ENDED_WELL = frozenset({"succeeded", "warning"})
 _JUDGED_BAD = ("failed", "fail_if")
 """It did all its work, and an expression found fault with what came of it."""
 _HAD_NO_ROWS = ("skipped", "no_rows")
+_CUTS_ITS_LOG = "run"
+"""The kind whose `truncated` tells of the log that is kept: its rows are of all that it said, or it fails."""
 _END = frozenset({"status", "reason", "message"})
 
 
@@ -41,20 +43,21 @@ def with_what_is_known(routine: Routine, context: Mapping[str, Any]) -> Mapping[
 def _looked_at(routine: Routine, context: Mapping[str, Any]) -> Iterator[tuple[str, bool, bool]]:
     """Yield each step that has ended, whether the rows that it went through were all, and whether it is whole."""
     order = {plan.id: position for position, plan in enumerate(routine.steps)}
-    over = {plan.id: plan.for_each for plan in routine.steps}
+    plans = {plan.id: plan for plan in routine.steps}
     steps, whole = context.get("steps", {}), set[str]()
     for name in sorted(steps, key=lambda one: order.get(one, -1)):  # rows come from steps before
-        rows_of = over.get(name)
-        has_all_turns = rows_of is None or step_references(rows_of) <= whole
-        is_whole = has_all_turns and _has_told_all(steps[name])
+        plan, view = plans.get(name), steps[name]
+        has_all_turns = plan is None or plan.for_each is None or step_references(plan.for_each) <= whole
+        is_cut = view.get("truncated") and (plan is None or plan.kind != _CUTS_ITS_LOG)
+        is_whole = has_all_turns and not is_cut and _ended_with_all(view)
         if is_whole:
             whole.add(name)
         yield name, has_all_turns, is_whole
 
 
-def _has_told_all(view: Mapping[str, Any]) -> bool:
+def _ended_with_all(view: Mapping[str, Any]) -> bool:
     end = (view.get("status"), view.get("reason"))
-    return (end[0] in _ENDED_WELL or end in (_JUDGED_BAD, _HAD_NO_ROWS)) and not view.get("truncated")
+    return end[0] in _ENDED_WELL or end in (_JUDGED_BAD, _HAD_NO_ROWS)
 
 
 def _known(view: Mapping[str, Any], *, has_all_turns: bool) -> dict[str, Any]:

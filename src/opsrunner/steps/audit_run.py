@@ -205,6 +205,7 @@ class _AuditRun:
             "gone": len(list(self._gone(seen))),
             "accepted": sum(self._is_accepted(finding) for finding in found),
             "rows_left_out": max(0, len(found) - MOST_ROWS),
+            "truncated": len(found) > MOST_ROWS or any(report.problems for report in self._reports),
             **{severity.value: sum(one.severity is severity for one in found) for severity in Severity},
         }
 

@@ -213,6 +213,7 @@ class ExpiriesRun:
             "differing": sum(one.differs for one in to_look_at),
             "unknown_names": [self._line(one) for one in unknown[:MOST_UNKNOWN]],
             "rows_left_out": left_out,
+            "truncated": left_out > 0,
             **self._asked,
         }
         is_open = unknown or left_out or not len(self._collected)

@@ -119,6 +119,7 @@ def _outcome(found: list[Repeat], call: StepCall, means: Means, *, weeks: int) -
                 "categories": len(found),
                 "weeks": known,
                 "rows_left_out": max(0, len(found) - MOST_ROWS),
+                "truncated": len(found) > MOST_ROWS,
                 **{course.value: number for course, number in counts.items()},
             },
         )

@@ -171,6 +171,16 @@ def test_sources_that_differ_open_one_task_a_name_and_the_earlier_date_counts(co
     assert company.titles() == ["b.no ends in 2 days: call Kari Nordmann"]
 
 
+def test_rows_that_were_left_out_close_nothing(company: Company, monkeypatch: pytest.MonkeyPatch) -> None:
+    company.says(a_no="2026-11-22", b_no="2026-11-22")
+    company.registry.domains = {"a.no": "2026-11-22T10:00:00Z", "b.no": "2026-11-22T10:00:00Z"}
+    assert company.at("2026-11-20 13:00").facts["truncated"] is False
+    monkeypatch.setattr("opsrunner.steps.expiries_run.MOST_ROWS", 1)
+    ended = company.at("2026-11-21 13:00")
+    assert (len(ended.rows), ended.facts["rows_left_out"], ended.facts["truncated"]) == (1, 1, True)
+    assert len(company.titles()) == 2
+
+
 def test_what_nobody_knows_is_one_task_with_the_list(company: Company) -> None:
     company.says(**{f"n{number}_example": "" for number in range(30)})
     company.at("2026-11-20 13:00")

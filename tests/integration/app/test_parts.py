@@ -14,6 +14,8 @@ from opsrunner.model.outcome import Outcome, Part, StepStatus
 from opsrunner.steps.base import Means, StepCall
 from opsrunner.testing import ScriptedStep, scripted_kind
 
+from .conftest import SITE
+
 QUEUES = """\
 name: Queues
 accountable: sysadmin
@@ -112,3 +114,21 @@ def test_rows_that_were_never_begun_are_no_question(house: Callable[..., Any], s
     site = house({"credits": CREDITS})
     by_hand(site, "credits")
     assert [task.key for task in site.app.books.tasks.opened()] == ["a"]
+
+
+def test_the_follow_up_of_a_run_for_one_row_names_what_failed_and_what_was_cut_off(
+    house: Callable[..., Any], scripted: ScriptedStep
+) -> None:
+    scripted.answers = [refused, stopped]
+    source = "sources:\n  orders: {csv: orders.csv, columns: {number: text}}\n"
+    on_rows = "on_rows: {source: orders, key: number, every: 5m}\nsteps:\n"
+    site = house({"credits": CREDITS.replace("steps:\n", on_rows)}, site=SITE + source)
+    for listed in ("number\n1\n", "number\n1\n7\n"):
+        site.write("orders.csv", listed)
+        site.clock.move(minutes=6)
+        for _ in range(3):
+            site.work()
+            site.clock.move(seconds=1)
+    (task,) = site.app.books.tasks.opened()
+    assert task.key == "7"
+    assert task.message == "a: status 402 Payment Required, not 2xx; b: stopped before its end"

@@ -432,6 +432,20 @@ def test_what_comes_again_and_again_has_one_task_until_it_has_had_its_time(suppo
     assert "dns" in {task.key for task in desk.opened("repeat-tickets")}, "seven weeks later it still comes"
 
 
+def test_categories_that_were_left_out_are_told(
+    support: Callable[..., Support], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = support("repeat-tickets")
+    days = [NOON - timedelta(days=day) for day in range(4, 88)]
+    for name in ("e-mail", "dns"):
+        desk.put(*(ticket(f"{name}-{number}", text(day), category=name) for number, day in enumerate(days)))
+    monkeypatch.setattr("opsrunner.steps.trend.MOST_ROWS", 1)
+    desk.look("23T09:30")
+    run = desk.house.runs("repeat-tickets")[-1]
+    (told,) = [one.outcome for one in desk.house.app.books.steps.of_run(run.id) if one.kind == "trend"]
+    assert (len(told.rows), told.facts["rows_left_out"] > 0, told.facts["truncated"]) == (1, True, True)
+
+
 def closed_tickets(staff: Sequence[str], count: int = 5) -> list[Row]:
     """Return so many tickets of each, closed in the week from 16 November."""
     return [

@@ -10,6 +10,7 @@ import pytest
 from opsrunner.engine.alerts import INTERRUPTED_KEY, Alerts
 from opsrunner.engine.desk import Desk
 from opsrunner.engine.follow_ups import FollowUps
+from opsrunner.model.outcome import Part, StepStatus
 from opsrunner.model.routine import Routine, StepPlan
 from opsrunner.model.run import Run
 from opsrunner.model.task import TaskKind, TaskStatus
@@ -169,6 +170,18 @@ def test_an_interrupted_step_asks_a_person_and_closes_when_the_step_next_succeed
     assert mail.subject == "Interrupted: Nightly work: the billing dump"
     (closed,) = follow_ups.succeeded(start(), routine, DUMP, keys=[""], at=now)
     assert closed.evidence.outcome.endswith("after it was cut off")
+
+
+def test_a_question_about_an_act_that_happens_once_is_not_lost_in_the_next_one(
+    desk: Desk, follow_ups: FollowUps, start: Start, make_routine: Make, now: datetime
+) -> None:
+    credit = StepPlan(id="credit", kind="http", once="credit-{{ row.number }}", for_each="steps.due.rows")
+    routine, first, second = make_routine(credit), start(), start()
+    for run, key in ((first, "b"), (second, "d"), (second, "d")):
+        parts = [Part(key=key, status=StepStatus.INTERRUPTED), Part(key="z", status=StepStatus.FAILED)]
+        follow_ups.interrupted(run, routine, credit, parts=parts, message="cut off", at=now)
+    (task,) = desk.books.tasks.opened()
+    assert (task.count, task.message) == (2, f"d: cut off; before, in run {first.id}: b: cut off")
 
 
 def test_an_urgent_step_mails_once_through_quiet_hours_and_not_as_a_follow_up_too(

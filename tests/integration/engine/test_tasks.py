@@ -154,6 +154,30 @@ def test_rows_that_are_missing_because_their_step_failed_close_nothing(
     assert [task.key for task in desk.books.tasks.opened()] == ["17"]
 
 
+def test_rows_that_are_missing_because_they_were_left_out_close_nothing(
+    desk: Desk, opener: TaskOpener, start: Start, make_routine: Make, now: datetime
+) -> None:
+    plan = for_orders(closes_when_gone=True)
+    routine = make_routine(plan)
+    opener.open(start(), routine, plan, listing(17), at=now)
+    seen = listing(status="warning")
+    seen["steps"]["unpaid"]["truncated"] = True
+    opener.open(start(), routine, plan, seen, at=now)
+    assert [task.key for task in desk.books.tasks.opened()] == ["17"]
+
+
+def test_a_log_that_was_cut_takes_no_rows_of_a_command(
+    desk: Desk, opener: TaskOpener, start: Start, make_routine: Make, now: datetime
+) -> None:
+    plan = for_orders(closes_when_gone=True)
+    routine = make_routine(StepPlan(id="unpaid", kind="run", rows="json"), plan)
+    opener.open(start(), routine, plan, listing(17), at=now)
+    seen = listing(18)
+    seen["steps"]["unpaid"]["truncated"] = True
+    opener.open(start(), routine, plan, seen, at=now)
+    assert [task.key for task in desk.books.tasks.opened()] == ["18"]
+
+
 def test_what_was_not_ticked_is_missed_when_the_next_occurrence_opens_its_list(
     desk: Desk, opener: TaskOpener, start: Start, make_routine: Make, now: datetime
 ) -> None:

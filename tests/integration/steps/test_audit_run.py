@@ -118,6 +118,7 @@ def test_a_host_that_is_down_stops_no_other_and_is_told_by_name(work: Work) -> N
     }
     assert outcome.message.startswith("2 of 3 hosts audited; dead: ")
     assert outcome.message.endswith("; odd on 2 hosts")
+    assert outcome.facts["truncated"] is False, "that a host is missing is told by how it ended"
 
 
 def test_what_could_not_be_looked_at_keeps_a_host_from_green_and_is_said(work: Work) -> None:
@@ -125,6 +126,7 @@ def test_what_could_not_be_looked_at_keeps_a_host_from_green_and_is_said(work: W
 
     assert (outcome.status, outcome.facts["audited"]) == (StepStatus.WARNING, 0)
     assert outcome.message == "0 of 1 host audited, 1 more in part; web2: the rest"
+    assert outcome.facts["truncated"] is True, "what it found is not all there is"
 
 
 def test_what_is_accepted_is_green_until_it_changes(work: Work, known: list[KnownFinding]) -> None:
@@ -169,7 +171,7 @@ def test_what_a_host_says_reaches_no_terminal_as_it_is_and_no_secret_is_kept(
 def test_more_findings_than_rows_are_all_told_to_the_ledger(work: Work, told: list[Audited]) -> None:
     outcome = work(f"seq 1 {MOST_ROWS + 7}", hosts="web2")
 
-    assert (len(outcome.rows), outcome.facts["rows_left_out"]) == (MOST_ROWS, 7)
+    assert (len(outcome.rows), outcome.facts["rows_left_out"], outcome.facts["truncated"]) == (MOST_ROWS, 7, True)
     assert len(told[0].reports[0].findings) == MOST_ROWS + 7
 
 
