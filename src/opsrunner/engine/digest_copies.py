@@ -35,13 +35,18 @@ def copy_items(desk: Desk, *, until: datetime) -> list[OpenItem]:
 
 
 def copies_figure(desk: Desk, *, until: datetime) -> Figure | None:
-    """Return `3 of 4 backups proven and fresh`, None where nothing is copied."""
-    found: list[Standing | ForeignStanding] = [*standings(desk), *foreign_standings(desk)]
+    """Return `3 of 4 backups proven and fresh`, None where nothing is copied.
+
+    A backup is what one step copies to one store, for each row apart, or what one check of others' backups expects.
+    """
+    lying = list(standings(desk))
+    found: list[Standing | ForeignStanding] = [one for one in lying if one.is_written_to]
+    found += foreign_standings(desk)
     if not found:
         return None
-    tones = [standing.verdict(until, desk.almanac())[0] for standing in found]
-    right = tones.count("fine")
-    tone: Tone = "fine" if right == len(found) else "failed" if "failed" in tones else "look"
+    right = sum(one.verdict(until, desk.almanac())[0] == "fine" for one in found)
+    is_damaged = any(one.verdict(until, desk.almanac())[0] == "failed" for one in (*lying, *found))
+    tone: Tone = "failed" if is_damaged else "fine" if right == len(found) else "look"
     return Figure(
         name="Backups", text=f"{count_words(right)} of {plural(len(found), 'backup')} proven and fresh", tone=tone
     )
@@ -76,11 +81,16 @@ def _unrestorable(standing: ForeignStanding, one: KnownForeign) -> OpenItem:
 def _overdue(standing: Standing | ForeignStanding, *, since: datetime, until: datetime, zone: ZoneInfo) -> OpenItem:
     restored = standing.restored_at
     last = f"last on {moment_words(restored, zone=zone)}" if restored else "never yet"
+    what = (
+        f"{standing.key or 'them'} was restored from {standing.store}"
+        if isinstance(standing, Standing)
+        else "them was restored"
+    )
     return OpenItem(
         tone="look",
         word="Unproven",
         title=f"The copies of {standing.routine.name}",
-        facts=f"Nothing of them was restored in time, {last}. A drill is overdue for {span_words(until - since)}.",
+        facts=f"Nothing of {what} in time, {last}. A drill is overdue for {span_words(until - since)}.",
         with_whom="",
         age_days=(until - since).days,
         command=f"opsrunner backups {'list' if isinstance(standing, Standing) else 'others'}",

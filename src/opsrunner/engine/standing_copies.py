@@ -1,4 +1,4 @@
-"""How the copies of each backup step stand: the newest, how it was proven, and what is overdue."""
+"""How the copies of each backup step stand in each store: the newest, how it was proven, and what is overdue."""
 
 from __future__ import annotations
 
@@ -23,13 +23,16 @@ BY_HAND = timedelta(days=1)
 
 @dataclass(frozen=True, kw_only=True)
 class Standing:
-    """The copies of one step, for each row's key apart."""
+    """The copies of one step in one store, for each row's key apart: no store makes up for another."""
 
     routine: Routine
     step: str
     key: str
+    store: str
+    is_written_to: bool = True
+    """The step has this store still; copies that lie where it once wrote are no backup of today."""
     copies: tuple[Copy, ...]
-    """Those that lie in stores, newest first."""
+    """Those that lie in the store, newest first."""
     restored_within: timedelta | None
     """How long a proof by restoring may lie back, where the step says it."""
     keep: Keep
@@ -61,8 +64,8 @@ class Standing:
         """Return how it stands, in a word or two."""
         if self.damaged:
             return "failed", "damaged"
-        if not self.copies:
-            return "nothing", "no copy yet"
+        if not self.copies or not self.is_written_to:
+            return "nothing", "no copy yet" if self.is_written_to else "not written to"
         if self.newest_good is not self.copies[0]:
             return "look", "in doubt"
         if self.proof_overdue_since(now) is not None:
@@ -73,7 +76,7 @@ class Standing:
 
     def proof_overdue_since(self, now: datetime) -> datetime | None:
         """Return since when a proof by restoring is overdue, None where it is not, or none is asked for."""
-        if self.restored_within is None or not self.copies:
+        if self.restored_within is None or not self.copies or not self.is_written_to:
             return None
         proven = self.restored_at or min(copy.made_at for copy in self.copies)
         due = proven + self.restored_within
@@ -81,7 +84,7 @@ class Standing:
 
 
 def standings(desk: Desk) -> Iterator[Standing]:
-    """Yield how the copies of every backup step of the site stand, also of one that has none yet."""
+    """Yield how the copies of every backup step of the site stand in each store, also where there is none yet."""
     for routine in desk.site().routines.values():
         for plan in routine.steps:
             if plan.kind == "backup":
@@ -101,16 +104,30 @@ def restored_within(plan: StepPlan) -> timedelta | None:
 
 
 def _of_step(desk: Desk, routine: Routine, plan: StepPlan) -> Iterator[Standing]:
-    by_key: dict[str, list[Copy]] = {}
+    found: dict[tuple[str, str], list[Copy]] = {}
     for copy in desk.books.copies.lying(routine=routine.id, step=plan.id):
-        by_key.setdefault(copy.key, []).append(copy)
+        found.setdefault((copy.key, copy.store), []).append(copy)
+    stores = _stores_of(plan)
+    keys = _keys_of(desk, routine, plan) or {key for key, store in found if store in stores} or {""}
     keep = plan.options.get("keep")
-    for key, copies in sorted(by_key.items()) or [("", [])]:
+    for key, store in sorted(found.keys() | {(key, store) for key in keys for store in stores}):
         yield Standing(
             routine=routine,
             step=plan.id,
             key=key,
-            copies=tuple(copies),
+            store=store,
+            is_written_to=store in stores,
+            copies=tuple(found.get((key, store), ())),
             restored_within=restored_within(plan),
             keep=KeepOptions.model_validate(keep or {}).to_keep(),
         )
+
+
+def _stores_of(plan: StepPlan) -> tuple[str, ...]:
+    also = plan.options.get("also_to", ())
+    return (str(plan.options["to"]), *((also,) if isinstance(also, str) else also))
+
+
+def _keys_of(desk: Desk, routine: Routine, plan: StepPlan) -> set[str]:
+    """Return what a step that copies for each row was last to copy: one of them may never have got a copy."""
+    return set(desk.books.steps.last_keys(routine.id, plan.id)) if plan.for_each is not None else set()

@@ -29,17 +29,16 @@ class Thinning:
 
 
 def thin(standing: Standing, *, now: datetime, zone: tzinfo) -> Iterator[Thinning]:
-    """Yield what retention comes to in each store that has copies of a step; without a `keep` all of them stay."""
-    for store in sorted({copy.store for copy in standing.copies}):
-        copies = [copy for copy in standing.copies if copy.store == store]
+    """Yield what retention comes to in a store that has copies of a step; without a `keep` all of them stay."""
+    if standing.copies:
         yield Thinning(
             routine=standing.routine.id,
             step=standing.step,
-            store=store,
+            store=standing.store,
             key=standing.key,
             keep=standing.keep,
-            retention=plan_retention(copies, standing.keep, now=now, zone=zone),
-            copies={copy.id: copy for copy in copies},
+            retention=plan_retention(standing.copies, standing.keep, now=now, zone=zone),
+            copies={copy.id: copy for copy in standing.copies},
         )
 
 

@@ -23,8 +23,9 @@ _RUNS_BEFORE = " UNION ALL ".join(
     if status not in (RunStatus.SKIPPED, RunStatus.MISSED)  # these never began: a pause has any number of them
 )
 _END_BEFORE = (
-    f"SELECT steps.run, steps.status, steps.finished_at FROM (SELECT id FROM ({_RUNS_BEFORE}) ORDER BY id DESC"  # noqa: S608 (fixed words)
-    f" LIMIT {_RECENT}) AS before JOIN steps ON steps.run = before.id WHERE steps.id = ?3"
+    "SELECT steps.run, steps.status, steps.finished_at, steps.outcome"  # noqa: S608 (fixed words)
+    f" FROM (SELECT id FROM ({_RUNS_BEFORE}) ORDER BY id DESC LIMIT {_RECENT}) AS before"
+    " JOIN steps ON steps.run = before.id WHERE steps.id = ?3"
     " AND steps.status NOT IN ('running', 'skipped') ORDER BY steps.run DESC LIMIT 1"
 )
 _REMEMBER_GOOD = (
@@ -94,6 +95,12 @@ class Steps:
             return to_moment(end["finished_at"])
         row = self._ledger.one("SELECT at FROM last_good WHERE routine = ? AND step = ?", (routine, step))
         return None if row is None else to_moment(row["at"])
+
+    def last_keys(self, routine: str, step: str) -> tuple[str, ...]:
+        """Return the keys of the parts of a step's last end: its rows or hosts; none where it had no parts."""
+        end = self._end_before(routine, step, run=_ALL)
+        outcome = None if end is None or end["outcome"] is None else outcome_from_text(end["outcome"])
+        return () if outcome is None else tuple(part.key for part in outcome.parts)
 
     def _remember_good(self, run_id: int, step: str) -> None:
         """Keep when a step was last good, where it was so the time before this: later that is far to look for."""

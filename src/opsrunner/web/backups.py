@@ -34,7 +34,7 @@ class Bar:
 
 @dataclass(frozen=True, kw_only=True)
 class Ladder:
-    """Which copies of a step stay, for what, and which go next."""
+    """Which copies of a step stay in a store, for what, and which go next."""
 
     keeps: str
     stays: Mapping[int, str]
@@ -49,7 +49,7 @@ class Ladder:
 
 @dataclass(frozen=True, kw_only=True)
 class Line:
-    """What the page shows of one step."""
+    """What the page shows of one step in one store."""
 
     standing: Standing
     tone: Tone
@@ -78,7 +78,8 @@ async def all_of_them(visit: Visit) -> Response:
     """Show the copies of every backup step, those that want a look first."""
     visit.query(Nothing)
     lines, others = await visit.look_up(lambda: (_lines(visit), _others(visit)))
-    verdict = _verdict([line.tone for line in lines] + [line.tone for line in others])
+    counted = [line.tone for line in lines if line.standing.is_written_to]
+    verdict = _verdict(counted + [line.tone for line in others])
     return visit.page(
         "backups.html",
         title="Backups",
@@ -115,9 +116,10 @@ def _ladder(visit: Visit, standing: Standing) -> Ladder:
     thinnings = [] if standing.keep == Keep() else list(thin(standing, now=visit.now, zone=visit.zone))
     coming = upcoming(standing.routine.schedule, after=visit.now, count=1, almanac=visit.app.almanac)
     next_at = coming[0].planned_at if coming else None
-    gone = [copy for plan in thinnings for copy in go_next(plan, at=next_at or visit.now, zone=visit.zone)]
+    coming_in = thinnings if standing.is_written_to else []
+    gone = [copy for plan in coming_in for copy in go_next(plan, at=next_at or visit.now, zone=visit.zone)]
     return Ladder(
-        keeps=keep_words(standing.keep) + (" in each store" if len(thinnings) > 1 else ""),
+        keeps=keep_words(standing.keep),
         stays={number: words for plan in thinnings for number, words in _stays(plan)},
         going=frozenset(copy.id for copy in gone),
         next_at=next_at,

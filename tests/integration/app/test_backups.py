@@ -420,7 +420,69 @@ class TestDrills:
         own.clock.move(days=9)
         (item,) = own.app.digests.preview("daily", own.clock.now()).digest.needs_you
         assert (item.word, item.title) == ("Unproven", "The copies of Nightly")
-        assert "never yet" in item.facts
+        assert item.facts.startswith("Nothing of them was restored from disk in time, never yet.")
+
+
+def standing(own: House) -> list[tuple[str, str, str]]:
+    """Return how the copies stand: the key of the row, the store, the word."""
+    desk, now = own.app.desk, own.clock.now()
+    return [(one.key, one.store, one.verdict(now, desk.almanac())[1]) for one in standings(desk)]
+
+
+def figure(own: House) -> tuple[str, str]:
+    house = own.app.digests.preview("daily", own.clock.now()).digest.house
+    return next((one.text, one.tone) for one in house if one.name == "Backups")
+
+
+class TestHowTheyStand:
+    DRILL = "  - {id: drill, restore_drill: {of: copy, store: disk}, on_failure: continue}\n"
+
+    def test_a_store_that_gets_no_copy_is_not_made_good_by_another(self, nightly: Open) -> None:
+        own = nightly(", also_to: [gone]", then=self.DRILL)
+        run(own)
+
+        assert standing(own) == [("", "disk", "never restored"), ("", "gone", "no copy yet")]
+        assert figure(own) == ("0 of 2 backups proven and fresh", "look")
+
+    def test_each_store_is_proven_and_fresh_by_its_own_copies(self, nightly: Open) -> None:
+        own = nightly(", also_to: [other]", then=self.DRILL)
+        run(own)
+
+        assert standing(own) == [("", "disk", "proven and fresh"), ("", "other", "never restored")]
+        assert figure(own) == ("1 of 2 backups proven and fresh", "look")
+
+        (own.root / "var/other").rename(own.root / "var/away")
+        (own.root / "var/other").write_text("no folder")
+        own.clock.move(days=3)
+        run(own)
+        assert standing(own)[1] == ("", "other", "old")
+
+    def test_a_store_that_is_not_written_to_any_more_counts_for_nothing_but_its_damage(self, nightly: Open) -> None:
+        own = nightly(", also_to: [other]", then=self.DRILL)
+        run(own)
+        (left,) = [copy for copy in copies(own) if copy.store == "other"]
+        routine = own.root / "routines/nightly.yaml"
+        routine.write_text(routine.read_text().replace(", also_to: [other]", ""))
+        own.app.in_force.refresh()
+
+        assert standing(own) == [("", "disk", "proven and fresh"), ("", "other", "not written to")]
+        assert figure(own) == ("1 of 1 backup proven and fresh", "fine")
+
+        own.app.books.copies.note([Reread(copy=left.id, at=own.clock.now(), problem="it is cut short")])
+        assert figure(own) == ("1 of 1 backup proven and fresh", "failed")
+
+    def test_a_row_that_never_got_a_copy_is_counted(self, house: Open, data: Path) -> None:
+        steps = (
+            "  - {id: list, run: \"printf 'host\\nlocal\\nnowhere\\n'\", rows: csv}\n"
+            "  - id: copy\n    for_each: steps.list.rows\n    key: row.host\n"
+            f'    backup: {{paths: [{data}], host: "{{{{ row.host }}}}", to: disk}}\n'
+        )
+        own = house({"nightly": f"name: Nightly\naccountable: ops1\nsteps:\n{steps}"}, site=SITE)
+        assert standing(own) == [("", "disk", "no copy yet")]
+        run(own)
+
+        assert standing(own) == [("local", "disk", "never restored"), ("nowhere", "disk", "no copy yet")]
+        assert figure(own) == ("0 of 2 backups proven and fresh", "look")
 
 
 class TestByHand:

@@ -173,12 +173,38 @@ def test_a_clock_in_doubt_is_said_once_and_nothing_goes(
 
 
 def test_each_store_has_a_ladder_of_its_own(signed_in: SignedIn, app: App, made: Callable[..., int]) -> None:
-    keep(app, "{last: 1}")
+    site_file = app.root / "opsrunner.yaml"
+    site_file.write_text(site_file.read_text() + "  other: {local: {path: others}}\n")
+    keep(app, "{last: 1}, also_to: other")
     made()
     made(store="other")
     text = signed_in("ops1").get("/backups").text
-    assert "Keeps the last one in each store; 2 copies go once the next one has come" in text
+    assert text.count("Keeps the last one; 1 copy goes once the next one has come") == 2
     assert len(told(text)) == 2
+
+
+def test_a_store_without_a_copy_is_not_made_good_by_another(
+    signed_in: SignedIn, app: App, clock: FakeClock, made: Callable[..., int]
+) -> None:
+    site_file = app.root / "opsrunner.yaml"
+    site_file.write_text(site_file.read_text() + "  other: {local: {path: others}}\n")
+    keep(app, "{last: 1}, also_to: [other]")
+    drilled(app, clock, made())
+    text = signed_in("ops1").get("/backups").text
+    assert "1 of 2 backups are proven and fresh" in text
+    assert "No copy has come to other yet." in text
+
+
+def test_a_store_that_is_not_written_to_is_shown_and_does_not_count(
+    signed_in: SignedIn, app: App, clock: FakeClock, made: Callable[..., int]
+) -> None:
+    keep(app, "{last: 1}")
+    made(store="left", hours_ago=100)
+    drilled(app, clock, made())
+    text = signed_in("ops1").get("/backups").text
+    assert "1 of 1 backup is proven and fresh" in text
+    assert ">not written to</span>" in text
+    assert text.count("goes once the next one has come") == 1
 
 
 def test_more_copies_than_are_shown_are_counted(signed_in: SignedIn, made: Callable[..., int]) -> None:

@@ -44,7 +44,9 @@ def thinned(keep: Keep, *copies: Copy) -> list[Thinning]:
         id = "nightly"
 
     routine: Any = Nightly()
-    standing = Standing(routine=routine, step="copy", key="", copies=copies, restored_within=None, keep=keep)
+    standing = Standing(
+        routine=routine, step="copy", key="", store="disk", copies=copies, restored_within=None, keep=keep
+    )
     return list(thin(standing, now=NOW, zone=UTC))
 
 
@@ -73,12 +75,8 @@ def test_nothing_goes_while_the_clock_is_in_doubt() -> None:
     assert numbers(Keep(last=1), copy_of(-2), copy_of(1)) == []
 
 
-def test_each_store_is_thinned_for_itself() -> None:
-    plans = thinned(Keep(last=1), copy_of(1, store="other"), copy_of(2), copy_of(3))
-    assert [(plan.store, [copy.id for copy in plan.retention.removed]) for plan in plans] == [
-        ("disk", [3]),
-        ("other", []),
-    ]
+def test_a_store_without_copies_has_nothing_to_thin() -> None:
+    assert thinned(Keep(last=1)) == []
 
 
 @pytest.mark.parametrize(
