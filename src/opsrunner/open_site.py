@@ -232,9 +232,7 @@ class OpenSite:
             vault=self.vault,
             connect=lambda host: self.fleet.open_sftp(self.site.hosts[host]),
             name=name,
-            known=lambda: (
-                [] if is_moved else [manifest_name(copy.name) for copy in self.books.copies.lying(store=name)]
-            ),
+            known=lambda: [] if is_moved else [manifest_name(copy) for copy in self.books.copies.names_in(name)],
         )
 
     @cached_property

@@ -21,7 +21,7 @@ from opsrunner.cli.backups_views import (
 )
 from opsrunner.cli.options import group_of_verbs, json_option, person_option, site_options, verb
 from opsrunner.cli.session import Session
-from opsrunner.errors import StoreFailed, StoreRefused, UsageError
+from opsrunner.errors import UsageError
 
 EXAMPLE = """
 opsrunner backups list
@@ -205,18 +205,10 @@ def prune(session: Session, dry_run: bool, routine: str) -> int:
     with session.opened() as site:
         now = site.clock.now()
         plans = [plan for plan in site.backups.thinnings(now=now) if routine in ("", plan.routine)]
-        problems: list[str] = []
-        if not dry_run:
-            actor = actor_name(session, site)
-            for copy in (copy for plan in plans for copy in plan.retention.removed):
-                try:
-                    site.backups.remove(copy, actor=actor, at=now)
-                except (StoreRefused, StoreFailed) as exc:
-                    problems.append(f"{copy.name} stays in {copy.store}: {exc.message}")
+        problems = {} if dry_run else site.backups.prune(plans, actor=actor_name(session, site), at=now)
         if session.as_json:
-            session.print_json(
-                {"plans": [thinning_view(plan) for plan in plans], "dry_run": dry_run, "problems": problems}
-            )
+            views = [thinning_view(plan, problems) for plan in plans]
+            session.print_json({"plans": views, "dry_run": dry_run, "problems": list(problems.values())})
         else:
             show_thinnings(session, plans, dry_run=dry_run, problems=problems)
     return 1 if problems else 0
@@ -232,7 +224,8 @@ def prune(session: Session, dry_run: bool, routine: str) -> int:
 def adopt(session: Session, store: str, *, moved: bool) -> int:
     """Put the copies that lie in STORE into the catalogue again, by their manifests: for a ledger that was lost.
 
-    With --moved also note as gone what the catalogue has in STORE and does not lie there: for a store that was changed.
+    With --moved also note as gone what the catalogue has in STORE and does not lie there: for a store that was changed,
+    or taken out of opsrunner.yaml.
     """
     from opsrunner.cli.lookup import actor_name
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -78,12 +78,12 @@ def show_copy(session: Session, copy: Copy) -> None:
         session.screen.line(f"  {copy.state.value}: {copy.why}", tone="failed", sign=True)
 
 
-def show_thinnings(session: Session, plans: list[Thinning], *, dry_run: bool, problems: list[str]) -> None:
-    """Show what stays and why, and what goes."""
+def show_thinnings(session: Session, plans: list[Thinning], *, dry_run: bool, problems: Mapping[int, str]) -> None:
+    """Show what stays and why, and what goes; `problems` tells why copies stay that should go, by their numbers."""
     if not plans:
         session.screen.line("No step says what to keep: all copies stay.")
     for plan in plans:
-        removed, key = plan.retention.removed, f" {plan.key}" if plan.key else ""
+        key = f" {plan.key}" if plan.key else ""
         session.screen.heading(f"{plan.routine}/{plan.step}{key}", f"in {plan.store}")
         if plan.retention.doubt:
             session.screen.line(f"  {plan.retention.doubt}; nothing is removed", tone="look", sign=True)
@@ -91,14 +91,18 @@ def show_thinnings(session: Session, plans: list[Thinning], *, dry_run: bool, pr
             session.screen.line(
                 f"  stays  {plan.copies[number].name.rpartition('/')[2]}  {', '.join(reasons)}", dim=True
             )
-        for copy in removed:
+        for copy in _going(plan, problems):
             session.screen.line(f"  {'would go' if dry_run else 'went'}  {copy.name.rpartition('/')[2]}")
-    for problem in problems:
+    for problem in problems.values():
         session.screen.line(problem, tone="failed", sign=True)
 
 
-def thinning_view(plan: Thinning) -> dict[str, Any]:
-    """Return a plan of retention for JSON."""
+def _going(plan: Thinning, problems: Mapping[int, str]) -> list[Copy]:
+    return [copy for copy in plan.retention.removed if copy.id not in problems]
+
+
+def thinning_view(plan: Thinning, problems: Mapping[int, str]) -> dict[str, Any]:
+    """Return a plan of retention for JSON, without the copies that stay for one of `problems`."""
     return {
         "routine": plan.routine,
         "step": plan.step,
@@ -106,7 +110,7 @@ def thinning_view(plan: Thinning) -> dict[str, Any]:
         "key": plan.key,
         "doubt": plan.retention.doubt,
         "kept": {plan.copies[number].name: list(reasons) for number, reasons in plan.retention.kept.items()},
-        "removed": [copy.name for copy in plan.retention.removed],
+        "removed": [copy.name for copy in _going(plan, problems)],
     }
 
 

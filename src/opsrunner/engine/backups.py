@@ -17,7 +17,15 @@ from opsrunner.archives.vanished import NOT_THERE, find_vanished, has_vanished
 from opsrunner.engine.desk import Desk
 from opsrunner.engine.standing_copies import standings
 from opsrunner.engine.thinning import Thinning, thin
-from opsrunner.errors import ArchiveDamaged, NotFound, NotStored, Refused, StateError
+from opsrunner.errors import (
+    ArchiveDamaged,
+    NotFound,
+    NotStored,
+    Refused,
+    SecretUnavailable,
+    StateError,
+    StoreFailed,
+)
 from opsrunner.model.backup import Copy, CopyNote, Gone, Keep, NewCopy, Reread
 from opsrunner.model.foreign import ForeignDrill
 from opsrunner.stores.base import Store
@@ -122,8 +130,21 @@ class Backups:
             if standing.keep != Keep():
                 yield from thin(standing, now=now, zone=zone)
 
+    def prune(self, plans: Sequence[Thinning], *, actor: str, at: datetime) -> dict[int, str]:
+        """Remove what retention does not keep, each as far as its store is there and lets us.
+
+        Return why copies stay that should go, by their numbers.
+        """
+        problems: dict[int, str] = {}
+        for copy in (copy for plan in plans for copy in plan.retention.removed):
+            try:
+                self.remove(copy, actor=actor, at=at)
+            except (StoreFailed, NotFound, SecretUnavailable) as exc:
+                problems[copy.id] = f"{copy.name} stays in {copy.store}: {exc.message}"
+        return problems
+
     def remove(self, copy: Copy, *, actor: str, at: datetime) -> None:
-        """Remove a copy that retention does not keep. Raises StoreRefused, StoreFailed."""
+        """Remove a copy that retention does not keep. Raises NotFound, StoreFailed, SecretUnavailable."""
         with self._open(copy.store) as store:
             remove_copy(store, copy.name)
         self._note(Gone(copy=copy.id, at=at, why="beyond what is kept"), "prune", copy, actor=actor, at=at)
@@ -135,15 +156,21 @@ class Backups:
         not said, a folder that has none of them is taken for a disk that is not mounted. Raises StoreFailed.
         """
         lying = self._desk.books.copies.lying(store=store_name)
-        with (self._open_moved if is_moved else self._open)(store_name) as store:
-            found, problems = find_unknown(store, store_name, known={copy.name for copy in lying}, at=at)
-            gone = find_vanished(store, lying) if is_moved else ()
+        found: tuple[NewCopy, ...] = ()
+        problems: tuple[str, ...] = ()
+        gone: Sequence[Copy] = ()
+        if is_moved and lying and store_name not in self._desk.site().stores:
+            gone = lying
+        else:
+            with (self._open_moved if is_moved else self._open)(store_name) as store:
+                found, problems = find_unknown(store, store_name, known={copy.name for copy in lying}, at=at)
+                gone = find_vanished(store, lying) if is_moved else ()
         detail = f"{len(found)} copies" + (f", {len(gone)} gone" if is_moved else "")
         with self._desk.books.transaction():
             self._desk.books.copies.note(found)
             self._desk.books.copies.note([Gone(copy=copy.id, at=at, why=MOVED) for copy in gone])
             self._desk.books.audit.add("adopt", f"store {store_name}", actor=actor, at=at, detail=detail)
-        return Adopted(copies=found, problems=problems, gone=gone)
+        return Adopted(copies=found, problems=problems, gone=tuple(gone))
 
     def prove_foreign(self, check: str, key: str, *, note: str, actor: str, at: datetime) -> ForeignDrill:
         """Record that somebody restored a backup of another tool, which `check` (routine/step) knows.

@@ -52,6 +52,11 @@ class Copies:
         where = " AND ".join([_LYING, *(f'"{column}" = ?' for column in given)])
         return self._found(f"{where} ORDER BY made_at DESC, id DESC", tuple(given.values()))
 
+    def names_in(self, store: str) -> list[str]:
+        """Return the names of the copies that lie in a store, newest first."""
+        sql = f"SELECT name FROM copies WHERE {_LYING} AND store = ? ORDER BY made_at DESC, id DESC"  # noqa: S608 (our own words)
+        return [row["name"] for row in self._ledger.all(sql, (store,))]
+
     def foreign(self, routine: str, step: str) -> list[KnownForeign]:
         """Return how the backups of another tool stand that a step checks, by their keys."""
         return self._foreign.of(routine, step)

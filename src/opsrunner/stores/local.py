@@ -79,7 +79,7 @@ class LocalFolder:
 
     def list(self, prefix: str = "") -> Iterator[Stored]:
         """Yield the files whose names begin with `prefix`."""
-        names = (path.relative_to(self._folder).as_posix() for path in self._files())
+        names = (path.relative_to(self._folder).as_posix() for path in self._files(prefix))
         for name in sorted(name for name in names if name.startswith(prefix) and is_name(name)):
             stored = self.find(name)
             if stored is not None:
@@ -122,7 +122,7 @@ class LocalFolder:
     def sweep(self, prefix: str, *, before: datetime) -> int:
         """Remove hidden files of uploads under `prefix` that were last written before that moment."""
         swept = 0
-        for path in self._files():
+        for path in self._files(prefix):
             if not _is_under_way(path) or not self._name_to_be(path).startswith(prefix):
                 continue
             with suppress(OSError):
@@ -173,16 +173,25 @@ class LocalFolder:
             raise NotStored(f"{path} is no file")
         return os.fdopen(file, "rb", buffering=0)
 
-    def _files(self) -> Iterator[Path]:
+    def _files(self, prefix: str) -> Iterator[Path]:
+        """Yield the files, hidden ones too, of every folder that `prefix` lets expect some in."""
+
         def refuse(error: OSError) -> None:
             if not isinstance(error, FileNotFoundError):  # removed by others while we look
                 raise self._failed(error, Path(error.filename or self._folder)) from error
 
         self._require_disk()
-        for folder, folders, files in os.walk(self._folder, onerror=refuse):
+        begin = self._folder / os.path.dirname(prefix)  # noqa: PTH120  a name, and not a path of this machine
+        if self._is_beyond_link(begin):
+            return
+        for folder, folders, files in os.walk(begin, onerror=refuse):
             folders[:] = [name for name in folders if not name.startswith(".")]
             for name in files:
                 yield Path(folder) / name
+
+    def _is_beyond_link(self, folder: Path) -> bool:
+        below = folder.relative_to(self._folder).parts
+        return any(self._folder.joinpath(*below[:count]).is_symlink() for count in range(1, len(below) + 1))
 
     def _surveyed(self, name: str, entry: os.DirEntry[str]) -> Iterator[Stored]:
         try:

@@ -71,6 +71,7 @@ def test_lying_ones_are_found_by_what_is_asked(books: Books, new: NewCopy, now: 
     assert ids(books.copies.lying(routine="nightly", step="copy", key="")) == [2, 1]
     assert ids(books.copies.lying(routine="nightly", step="copy", key="web1")) == [3]
     assert ids(books.copies.lying(store="near")) == [2]
+    assert books.copies.names_in("near") == ["b"]
 
 
 def test_what_was_read_again_is_dated_or_damaged(books: Books, new: NewCopy, now: datetime) -> None:

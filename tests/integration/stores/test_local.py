@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
 
@@ -280,3 +281,28 @@ def test_a_survey_tells_of_others_files_by_their_odd_names_and_follows_no_link(f
 def test_a_survey_of_a_folder_that_is_not_there_finds_not_nothing(folder: Path) -> None:
     with pytest.raises(NotStored, match="is not there; is its disk mounted"):
         list(LocalFolder(folder / "unmounted").survey(may_hold=everything))
+
+
+def test_a_list_of_a_prefix_looks_into_its_folder_alone(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = LocalFolder(folder)
+    for name in ("a/b/1", "a/b/2", "a/bc/3", "d/e/4"):
+        put(store, name, b"x")
+    seen: list[str] = []
+    walk = os.walk
+
+    def watched(top: Path, **options: Any) -> Iterator[tuple[str, list[str], list[str]]]:
+        seen.append(str(top))
+        return walk(str(top), **options)
+
+    monkeypatch.setattr(os, "walk", watched)
+    assert names(store, "a/b/") == ["a/b/1", "a/b/2"]
+    assert names(store, "a/b") == ["a/b/1", "a/b/2", "a/bc/3"]
+    assert names(store, "x/y/") == []
+    assert seen == [str(folder / "a/b"), str(folder / "a"), str(folder / "x/y")]
+
+
+def test_a_list_behind_a_link_is_empty(folder: Path, tmp_path: Path) -> None:
+    put(LocalFolder(tmp_path / "elsewhere"), "b/1", b"x")
+    folder.mkdir()
+    (folder / "a").symlink_to(tmp_path / "elsewhere")
+    assert names(LocalFolder(folder), "a/b/") == names(LocalFolder(folder), "a/") == names(LocalFolder(folder)) == []
