@@ -247,7 +247,10 @@ def is_public(address: str) -> bool:
 
 
 def _decoded(pieces: Iterable[bytes], encoding: str) -> Iterator[bytes]:
-    """Yield a body piece by piece, also of a server that compresses unasked; never much at a time."""
+    """Yield a body piece by piece, also of a server that compresses unasked; never much at a time.
+
+    What stands behind the end of what is compressed is not read.
+    """
     name = encoding.strip().lower()
     if name in ("", "identity"):
         yield from pieces
@@ -262,7 +265,9 @@ def _decoded(pieces: Iterable[bytes], encoding: str) -> Iterator[bytes]:
             while left:
                 yield unpacked.decompress(left, _PIECE_BYTES)
                 left = unpacked.unconsumed_tail
-            is_cut = not unpacked.eof
+            if unpacked.eof:
+                return  # what follows unpacks to nothing, so that no bound of ours would ever be met
+            is_cut = True
     except zlib.error as exc:
         raise NoAnswer("the answer is not compressed as it says", was_sent=True) from exc
     if is_cut:

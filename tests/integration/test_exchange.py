@@ -212,6 +212,23 @@ def test_it_unpacks_what_is_whole_and_nothing_else(
         ask(server.url)
 
 
+@pytest.mark.parametrize(
+    "behave",
+    [
+        pytest.param(pour(OK + b"Content-Encoding: gzip\r\n\r\n" + PACKED, b"x" * 65536), id="as fast as it can"),
+        pytest.param(drip(OK + b"Content-Encoding: gzip\r\n\r\n" + PACKED, b"x"), id="drop by drop"),
+        pytest.param(say(OK + b"Content-Encoding: gzip\r\n\r\n" + PACKED + b"\n"), id="a line's end"),
+    ],
+)
+def test_what_stands_behind_the_end_of_what_is_packed_is_not_read(
+    behave: Behave, rude: Callable[[Behave], Rude]
+) -> None:
+    server = rude(behave)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert within(3, lambda: ask(server.url, timeout_seconds=5), tries=1).body == b"all is ok"
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 30_000
+
+
 def test_it_takes_the_answer_to_head_for_what_it_is(rude: Callable[[Behave], Rude]) -> None:
     server = rude(say(OK + b"Content-Encoding: gzip\r\nContent-Length: 500\r\n\r\n"))
     assert ask(server.url, method="head").status == 200

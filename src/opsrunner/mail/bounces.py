@@ -6,14 +6,14 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from email import message_from_bytes
 from email.message import Message
 from email.utils import parsedate_to_datetime
 
 from opsrunner.errors import MailFailed
 from opsrunner.mail.headers import clean_line, parse_address
+from opsrunner.mail.received import parse_headers, parse_received
 
-MOST_BYTES = 1_000_000
+MOST_BYTES = 250_000
 """More of a report is not looked at: it has the bounced mail behind it."""
 MOST_RECIPIENTS = 100
 _STATUS = re.compile(r"([245])\.[0-9]{1,3}\.[0-9]{1,3}")
@@ -42,10 +42,7 @@ class Bounce:
 
 def read_bounces(data: bytes) -> tuple[Bounce, ...]:
     """Return the recipients that a mail reports about; none where it is no delivery report."""
-    try:
-        message = message_from_bytes(data[:MOST_BYTES])
-    except RecursionError:  # a thousand mails in one another
-        return ()
+    message = parse_received(data[:MOST_BYTES])
     report = next((part for part in message.walk() if part.get_content_type() == "message/delivery-status"), None)
     if report is None:
         return ()
@@ -95,7 +92,7 @@ def _quoted_id(message: Message) -> str:
             return _field(inner, "Message-ID") if isinstance(inner, Message) else ""
         if part.get_content_type() == "text/rfc822-headers":
             text = part.get_payload(decode=True)
-            return _field(message_from_bytes(text), "Message-ID") if isinstance(text, bytes) else ""
+            return _field(parse_headers(text), "Message-ID") if isinstance(text, bytes) else ""
     return ""
 
 

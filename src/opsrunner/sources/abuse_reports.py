@@ -6,18 +6,16 @@ by strangers: what is found here is looked up among our own hosts and customers,
 
 from __future__ import annotations
 
-import email
 import ipaddress
 import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from email.errors import MessageError
 from email.message import Message
-from email.parser import BytesHeaderParser
 from itertools import islice, pairwise
 from typing import Any
 
+from opsrunner.mail.received import parse_received
 from opsrunner.sources.mail_headers import header_text
 from opsrunner.sources.plain_text import text_of_html
 
@@ -66,7 +64,7 @@ class Report:
 
 def read_report(data: bytes) -> Report:
     """Return what the mail `data`, whole or its begin, is about; anything may be missing."""
-    message = _parsed(data.replace(b"\0", b""))
+    message = parse_received(data.replace(b"\0", b""))
     subject = header_text(message, "Subject")
     said = _Said(texts=[subject])
     for part in islice(_parts(message), _MOST_PARTS):
@@ -89,13 +87,6 @@ class _Said:
     texts: list[str]
     fields: dict[str, str] = field(default_factory=dict)
     attached: list[str] = field(default_factory=list)
-
-
-def _parsed(data: bytes) -> Message:
-    try:
-        return email.message_from_bytes(data)
-    except RecursionError:  # a thousand mails in one another
-        return BytesHeaderParser().parsebytes(data)
 
 
 def _parts(message: Message, depth: int = 0) -> Iterator[Message]:
@@ -140,10 +131,12 @@ def _subparts(part: Message) -> list[Message]:
 
 
 def _as_text(part: Message) -> str:
-    try:
-        return part.as_string()
-    except (ValueError, LookupError, TypeError, AttributeError, MessageError, RecursionError):
-        return "\n".join(f"{name}: {value}" for name, value in part.raw_items())
+    """Return the headers of a mail and of its parts, and what they say."""
+    said: list[str] = []
+    for sub in islice(part.walk(), _MOST_PARTS):
+        said += [f"{name}: {value}" for name, value in sub.raw_items()]
+        said += ["", "" if sub.is_multipart() else _text(sub)]
+    return "\n".join(said)
 
 
 def _text(part: Message) -> str:

@@ -7,12 +7,13 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from opsrunner.clock import SystemClock
 from opsrunner.errors import StepFailed
 from opsrunner.mail.bounces import MOST_BYTES, Bounce, read_bounces
 from opsrunner.mail.headers import clean_line
 from opsrunner.model.site import Source
 from opsrunner.sources.bounce_columns import BOUNCE_COLUMNS
-from opsrunner.sources.request import Around, RawRow, RawTable, Request
+from opsrunner.sources.request import RawRow, RawTable, Request
 
 LOOKS_BACK = timedelta(days=30)
 """Older reports tell of addresses that somebody has looked after, or will hear of again."""
@@ -32,7 +33,7 @@ def open_bounces(source: Source, request: Request) -> Iterator[RawTable]:
         raise StepFailed(f"{name}: is no Maildir: it has no folders new and cur")
     paths = _recent(folder, name, since=request.now - LOOKS_BACK)
     columns = tuple(column.name for column in BOUNCE_COLUMNS)
-    yield RawTable(name=name, columns=columns, rows=_rows(paths, name, request.around))
+    yield RawTable(name=name, columns=columns, rows=_rows(paths, name, request))
 
 
 def _recent(folder: Path, name: str, *, since: datetime) -> list[Path]:
@@ -46,8 +47,15 @@ def _recent(folder: Path, name: str, *, since: datetime) -> list[Path]:
     return [path for _, path in recent if path.is_file()]
 
 
-def _rows(paths: list[Path], name: str, around: Around) -> Iterator[RawRow]:
+def _rows(paths: list[Path], name: str, request: Request) -> Iterator[RawRow]:
+    clock, around = SystemClock(), request.around
+    ends_at = clock.monotonic() + request.timeout_seconds
     for path in paths:
+        if request.stopping is not None and request.stopping.is_set():
+            raise StepFailed("stopped before its end", status="interrupted", permanent=True)
+        if clock.monotonic() >= ends_at:
+            said = f"{name}: reading its mails took more than {request.timeout_seconds:g} s"
+            raise StepFailed(f"{said}; clear out what is looked after", status="timed_out")
         file = clean_line(
             path.name.partition(":")[0]
         )  # behind it stands what a mail program notes, such as that it was read

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -92,6 +93,17 @@ def test_a_report_is_ours_where_it_quotes_a_mail_that_went_to_that_very_address(
         ("2/1", False),
         ("3/1", False),
     ]
+
+
+def test_reading_ends_when_told_to_stop_and_when_its_time_is_up(maildir: Path) -> None:
+    put(maildir, "new/1", REPORT.format(address="kari@example.com", status="5.1.1"))
+    told = threading.Event()
+    told.set()
+    with pytest.raises(StepFailed, match="stopped before its end") as stopped:
+        rows(maildir, stopping=told)
+    with pytest.raises(StepFailed, match="bounces: reading its mails took more than 1e-09 s") as late:
+        rows(maildir, timeout_seconds=1e-9)
+    assert (stopped.value.status, late.value.status) == ("interrupted", "timed_out")
 
 
 def test_what_is_no_maildir_is_said_so(tmp_path: Path) -> None:

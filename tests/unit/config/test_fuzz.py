@@ -36,6 +36,7 @@ from opsrunner.config.schedule import ScheduleField, to_schedule
 from opsrunner.config.site_file import read_site
 from opsrunner.config.yaml12 import BadYaml, decode, read_yaml
 from opsrunner.errors import ConfigurationError, ExpressionError, MailFailed, StateError, StepFailed
+from opsrunner.mail.bounces import read_bounces
 from opsrunner.mail.headers import clean_line, parse_address
 from opsrunner.model.routine import Routine
 from opsrunner.model.site import Problem
@@ -46,12 +47,19 @@ from opsrunner.schedules.day_words import Period, parse_days, parse_weekday
 from opsrunner.schedules.due import upcoming
 from opsrunner.schedules.parsing import parse_clock, parse_clock_range, parse_duration, parse_offset
 from opsrunner.schedules.words import in_words
+from opsrunner.sources.abuse_reports import read_report
+from opsrunner.sources.feed_entries import read_feed
+from opsrunner.sources.feed_xml import BadFeed
+from opsrunner.sources.mail_headers import read_heads
+from opsrunner.sources.plain_text import text_of_html
 from opsrunner.steps.rows import parse_rows
 from opsrunner.steps.task import parse_due
 from opsrunner.templates.environments import render_text
 from opsrunner.templates.expressions import evaluate, step_references
 
 from ...patience import within
+from ..mail.test_bounces import POSTFIX
+from ..sources.test_abuse_reports import ARF, XARF_YAML
 
 ROOT = Path(__file__).parents[3]
 BAD = ROOT / "tests/data/bad"
@@ -154,6 +162,21 @@ def rows(text: str) -> None:
             parse_rows(text.encode("utf-8", "surrogatepass"), kind)
 
 
+def mail(text: str) -> None:
+    data = text.encode("utf-8", "surrogatepass")
+    read_report(data)
+    read_bounces(data)
+    read_heads(data)
+
+
+def feed(text: str) -> None:
+    read_feed(text.encode("utf-8", "surrogatepass"), name="talk", address="https://a.example/feed", now=NOW)
+
+
+def markup(text: str) -> None:
+    text_of_html(text)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Target:
     """A kind of text: its reader, real ones of it, what the reader may raise, and how many the soak takes."""
@@ -192,6 +215,24 @@ ROSTERS = [
     "{shifts: [{hours: '08:00-16:00', person: ops1}], cover: [{from: 2026-12-23, until: 2026-12-27, person: boss}]}",
 ]
 OUTPUTS = ['[{"a": 1, "b": null}]', 'a,b\n1,"x, y"\n', "one\ntwo\n", '{"a": [1, 2.5e3, "\\u00f8"]}']
+MARKUPS = [
+    "<p>One &amp; two</p><br>&#65;&#x42; <script>x</script>",
+    "&#" + "1" * 5_000 + ";",
+    "<!-- a --><a href='x'>b",
+]
+MAILS = [
+    *(mail.decode() for mail in (ARF, XARF_YAML, POSTFIX)),
+    "Subject: a\nContent-Type: text/html; charset=utf-8\n\n" + MARKUPS[1],
+    "Content-Type: text/plain; name*=undefined''x\n\nSource: 192.0.2.1",
+    "Content-Type: text/plain\nContent-Disposition: inline; filename*=idna''x\n\nSource: 192.0.2.1",
+    "Content-Type: text/plain; name=report.txt\n\n" + "\n" * 5_000 + "Source-IP:\n 192.0.2.17\n",
+]
+FEEDS = [
+    "<rss version='2.0'><channel><title>T</title><item><title>a</title><guid>1</guid><description>&amp;#"
+    + "1" * 5_000
+    + ";</description></item></channel></rss>",
+    "<feed xmlns='http://www.w3.org/2005/Atom'><entry><id>urn:a</id><title type='html'>&amp;lt;</title></entry></feed>",
+]
 SITES = [*texts_in("opsrunner.yaml"), *yaml_of_bad("site")]
 LISTS = [*texts_in("checklists/*.yaml"), *yaml_of_bad("checklist")]
 NOTES = [*texts_in("checklists/*.md"), *texts_in("tests/data/markdown/*.md")]
@@ -211,6 +252,9 @@ TARGETS: dict[str, Target] = {
     "template": Target(read=template, seeds=TEMPLATES, raises=(ExpressionError,), soaked=30_000),
     "address": Target(read=address, seeds=ADDRESSES, raises=(MailFailed,), soaked=100_000),
     "rows": Target(read=rows, seeds=OUTPUTS, raises=(), soaked=60_000),
+    "mail": Target(read=mail, seeds=MAILS, raises=(), soaked=20_000),
+    "feed": Target(read=feed, seeds=FEEDS, raises=(BadFeed,), soaked=20_000),
+    "markup": Target(read=markup, seeds=MARKUPS, raises=(), soaked=20_000),
     "frozen": Target(read=thaw, seeds=[FROZEN], raises=(StateError,), soaked=60_000),
 }
 

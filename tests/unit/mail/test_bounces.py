@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime
 
 import pytest
@@ -9,6 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from opsrunner.mail.bounces import Bounce, read_bounces
+
+from ...patience import within
 
 POSTFIX = b"""\
 Return-Path: <>
@@ -93,6 +96,33 @@ def test_a_report_tells_of_each_recipient() -> None:
 )
 def test_what_says_nothing_of_a_recipient_is_no_report(data: bytes) -> None:
     assert read_bounces(data) == ()
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"".join(b"Content-Type: multipart/mixed; Boundary*0 =b%d\n\n--b%d\n" % (n, n) for n in range(900))
+        + b"\n" * 900_000,
+        b"".join(b"Content-Type: multipart/mixed; boundary=b%d\n\n--b%d\n" % (n, n) for n in range(300))
+        + b"\r" * 100_000,
+        b"Content-Type: message/delivery-status\n\n" + b"a: b\n\n" * 200_000,
+        b'Content-Type: text/plain; "' + b"; " * 90_000,
+    ],
+    ids=["boundaries", "carriage returns", "blocks", "a long header"],
+)
+def test_a_mail_made_to_take_long_does_not(data: bytes) -> None:
+    assert within(3, lambda: read_bounces(data), clock=time.thread_time) == ()
+
+
+def test_what_stands_behind_many_parts_is_read_as_long_as_they_are_few_lines() -> None:
+    parts = b"".join(b"--many\nContent-Type: multipart/mixed; boundary=b%d\n\n--b%d--\n" % (n, n) for n in range(100))
+    data = POSTFIX.replace(
+        b"--4E2F1.1/mail.example.com\nContent-Description: Undelivered",
+        b"--4E2F1.1/mail.example.com\nContent-Type: multipart/mixed; boundary=many\n\n"
+        + parts
+        + b"--many--\n--4E2F1.1/mail.example.com\nContent-Description: Undelivered",
+    )
+    assert [bounce.message_id for bounce in read_bounces(data)] == ["<abc.def@example.com>"] * 2
 
 
 def test_a_date_past_all_dates_is_none() -> None:

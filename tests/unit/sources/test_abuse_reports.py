@@ -147,6 +147,10 @@ def test_a_field_of_a_report_may_be_quoted_indented_and_folded() -> None:
         b"Content-Type: text/plain; name=report.txt\n\n" + b" " * 200_000,
         b"Content-Type: text/plain; name=report.txt\n\nab:" + b" " * 59_000 + b"x" * 600,
         b"Content-Type: text/plain; name=report.txt\n\n" + b"ab:\n" * 60_000,
+        b"".join(b"Content-Type: multipart/mixed; boundary=b%d\n\n--b%d\n" % (n, n) for n in range(300))
+        + b"\n" * 180_000,
+        b'Content-Type: text/plain; "' + b"; " * 90_000,
+        b"Content-Type: message/rfc822\n\nSubject: x" + b" ;," * 60_000,
         bytes(range(256)) * 700,
     ],
 )
