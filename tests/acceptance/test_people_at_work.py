@@ -136,6 +136,13 @@ def test_a_tick_carries_its_evidence(opsrunner: Opsrunner, site: Path, tmp_path:
     assert both.returncode == 2
 
 
+def test_a_task_is_read_in_the_terminal_without_the_backslashes_of_its_markdown(
+    opsrunner: Opsrunner, site: Path
+) -> None:
+    opsrunner("task", "add", "Call Kari", "--how", r"Ask for a\_b \(1\): `grep a\_b`.", site=site)
+    assert r"Ask for a_b (1): `grep a\_b`." in opsrunner("task", "show", "1", site=site).stdout
+
+
 def test_a_task_is_shown_with_how_and_what_it_asks_for(opsrunner: Opsrunner, site: Path) -> None:
     opsrunner("run", "round", site=site)
     opsrunner("tick", "1", "--note", "queue is empty", site=site)

@@ -35,13 +35,15 @@ def task_as_json(app: OpenSite, task: Task) -> dict[str, Any]:
 
 def print_task(screen: Screen, app: OpenSite, task: Task) -> None:
     """Print a task: head, how, rows to approve, history, and how to tick it."""
+    from opsrunner.templates.markdown import readable
+
     now, zone = app.clock.now(), ZoneInfo(app.site.timezone)
     screen.heading(f"Task {task.id}  {task.title}")
     screen.line(status_word(task.status.value), tone=tone_of(task.status.value), sign=True)
     screen.line()
     screen.table([Column(), Column(grows=True)], _facts(app, task, now=now, zone=zone), indent=2)
     is_over = task.kind is TaskKind.FOLLOW_UP and not task.is_open  # what to do about a failure that is gone
-    for text in (task.message, "" if is_over else task.how):
+    for text in (task.message, "" if is_over else readable(task.how)):
         if text.strip():
             screen.line()
             screen.prose(text, indent=2)

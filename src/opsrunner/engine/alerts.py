@@ -29,6 +29,7 @@ from opsrunner.model.run import Run
 from opsrunner.model.spans import span_words
 from opsrunner.model.task import Task, TaskKind
 from opsrunner.schedules.day_names import moment_words
+from opsrunner.templates.markdown import readable
 
 INTERRUPTED_KEY = "(interrupted)"
 """Key of the follow-up that asks about a step that was cut off; brackets stand in no host's name."""
@@ -125,7 +126,7 @@ class Alerts:
             facts=facts,
             why_you="",
             since=f"Open since {moment_words(task.opened_at, zone=ZoneInfo(site.timezone))}.",
-            how="\n\n".join(part for part in (task.how, task.link) if part),
+            how="\n\n".join(part for part in (readable(task.how), task.link) if part),
             run=task.run,
             step=task.step,
             task=task.id,

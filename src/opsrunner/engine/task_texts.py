@@ -20,6 +20,7 @@ from opsrunner.schedules.business import due_moment
 from opsrunner.schedules.zones import MIDNIGHT, ONE_DAY, load_zone, to_utc
 from opsrunner.templates.environments import render_text
 from opsrunner.templates.expressions import evaluate
+from opsrunner.templates.markdown import render_markdown
 
 TITLE_LENGTH = 200
 HOW_LENGTH = 20_000
@@ -80,7 +81,7 @@ def new_task(item: TaskPlan, turn: RowTurn, opening: Opening) -> NewTask:
         item=item.id,
         key=turn.key,
         title=title or item.id,
-        how=clean_text(render_text(item.how, turn.context))[:HOW_LENGTH],
+        how=clean_text(render_markdown(item.how, turn.context, clean=clean_text, longest=HOW_LENGTH)),
         link=safe_link(render_text(item.link, turn.context)),
         group=clean_line(render_text(item.group, turn.context), length=TITLE_LENGTH),
         role=item.for_whom(opening.routine.accountable),

@@ -8,11 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markdown_it import MarkdownIt
 from markupsafe import Markup
 
-_MARKDOWN = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"]).disable("image")
-"""No HTML of the author's, no picture from elsewhere; of links markdown-it itself refuses `javascript:` and its kin."""
+from opsrunner.templates.markdown import MARKDOWN
 
 
 class OwnPages:
@@ -39,4 +37,4 @@ class OwnPages:
 @lru_cache(maxsize=512)
 def markdown(text: str) -> Markup:
     """Return Markdown as HTML that holds no HTML of its author."""
-    return Markup(_MARKDOWN.render(text))  # noqa: S704 (markdown-it escapes all that is not Markdown)
+    return Markup(MARKDOWN.render(text))  # noqa: S704 (markdown-it escapes all that is not Markdown)

@@ -154,7 +154,7 @@ class Web:
                 _log_refused(request, exc)
                 return PlainTextResponse(NO_LEDGER, status_code=503)
             except Exception:
-                LOGGER.exception("page %s failed", request.url.path, extra={"action": "fault"})
+                LOGGER.exception("page %s failed", _door_of(request), extra={"action": "fault"})
                 return PlainTextResponse(OUR_FAULT, status_code=500)
             finally:
                 await request.close()  # files that were sent
@@ -210,4 +210,10 @@ class Web:
 
 
 def _log_refused(request: Request, error: OpsrunnerError) -> None:
-    LOGGER.error("page %s: %s", request.url.path, error, extra={"action": "page_failed"})
+    LOGGER.error("page %s: %s", _door_of(request), error, extra={"action": "page_failed"})
+
+
+def _door_of(request: Request) -> str:
+    """Return which page was asked for, as a log may name it: the address itself may hold a link that is good."""
+    path: str = getattr(request.scope.get("route"), "path", "")
+    return path or "that is not there"

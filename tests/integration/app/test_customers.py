@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,6 +15,8 @@ import pytest
 from opsrunner.model.task import Evidence, Task, TaskStatus
 from opsrunner.sample.names import HOSTILE
 from opsrunner.sample.writing import write_samples
+from opsrunner.templates.markdown import readable
+from opsrunner.templates.own_pages import markdown
 
 ROOT = Path(__file__).parents[3]
 Row = dict[str, str]
@@ -160,7 +163,7 @@ def test_hostile_words_of_customers_are_nothing_but_words(company: Callable[...,
             "name": name,
             "email": "post@fjord.example",
             "score": "1",
-            "comment": f"{name}\n\n# {{{{ 7*7 }}}}",
+            "comment": f"{name}\n\n# {{{{ 7*7 }}}} [the screenshot](https://evil.example/login) **urgent**",
             "given_at": "2026-11-23T09:00:00Z",
             "handled_at": "",
         }
@@ -172,9 +175,13 @@ def test_hostile_words_of_customers_are_nothing_but_words(company: Callable[...,
     tasks = {task.key: task for task in made.tasks("answer")}
     assert tasks.keys() == {row["feedback"] for row in rows}
     assert all("49" not in task.title + task.how for task in tasks.values())
+    for task in tasks.values():
+        assert "# {{ 7*7 }} [the screenshot](https://evil.example/login) **urgent**" in readable(task.how)
+        page = markdown(task.how)
+        assert "evil.example" not in "".join(re.findall(r"<[^>]+>", page)), "no link of theirs"
+        assert "<h1" not in page, "no heading of theirs"
+        assert "<strong>urgent" not in page
     assert tasks["V0"].title.startswith("{{7*7}} Fjord Data gave us 1 of 10")
-    assert "# {{ 7*7 }}" in tasks["V0"].how
-    assert "\n# {{" not in tasks["V0"].how, "no heading of theirs"
 
 
 def test_disputes_have_their_dates_and_a_last_call(company: Callable[..., Company]) -> None:

@@ -61,6 +61,13 @@ def test_a_mail_in_quiet_hours_waits_for_their_end(desk: Desk, alerts: Alerts, o
     assert [due.id for due in desk.books.outbox.due(SEVEN)] == [mail.id]
 
 
+def test_a_mail_shows_what_is_text_in_markdown_as_people_read_it(alerts: Alerts, desk: Desk, open_task: Open) -> None:
+    alerts.reminder(open_task(how=r"By a\_b \(c\): `a\_b`."), "remind -3600", NIGHT)
+    (mail,) = desk.books.outbox.queued()
+    assert r"By a_b (c): `a\_b`." in mail.text
+    assert r"By a_b (c): `a\_b`." in mail.html
+
+
 def tell(alerts: Alerts, task: Task, what: str) -> None:
     if what == "reminder":
         alerts.reminder(task, "remind -3600", NIGHT)

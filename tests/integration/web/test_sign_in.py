@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from opsrunner.app import App
+from opsrunner.engine.leaving import Leaver
 from opsrunner.errors import MailFailed, StateError
 from opsrunner.testing import FakeClock
 from opsrunner.web import sign_in
@@ -338,3 +339,30 @@ def test_a_page_is_looked_at_also_where_its_use_cannot_be_recorded(
     monkeypatch.setattr(app.books.sessions, "seen", full)
     clock.move(minutes=6)
     assert browser.get("/").status_code == 200
+
+
+@pytest.mark.parametrize("fault", [StateError("ledger.db: disk I/O error"), RuntimeError("a fault of ours")])
+@pytest.mark.parametrize("what", ["sign-in", "leave", "cut"])
+def test_no_log_names_a_link_that_is_good(
+    app: App,
+    clock: FakeClock,
+    browser: Browser,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    what: str,
+    fault: Exception,
+) -> None:
+    link = app.sign_in.link(app.site.people["ops1"], made_by="boss", at=clock.now())
+    word = app.leave.word(Leaver(notice="renewals.notice", address="kari@example.com"))
+    path = {"sign-in": f"/sign-in/{link}", "leave": f"/leave/{word}", "cut": f"/sign-in/{link}."}[what]
+
+    def broken(*_: object, **__: object) -> None:
+        raise fault
+
+    monkeypatch.setattr(app.sign_in, "who", broken)
+    browser.client.cookies.set("opsrunner", "x" * 43)
+    assert browser.get(path).status_code in (500, 503)
+    said = "\n".join(record.getMessage() for record in caplog.records if record.name == "opsrunner")
+    assert {"sign-in": "page /sign-in/{link:token}", "leave": "page /leave/{word:leave}", "cut": "page "}[what] in said
+    assert link not in caplog.text
+    assert word not in caplog.text
