@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 
 from ...patience import until
@@ -26,6 +29,8 @@ mail: {{from: ops@example.com, smtp: {{host: 127.0.0.1, port: {port}, security: 
 """
 HAND = 'name: By hand\naccountable: owner\nsteps:\n  - {id: one, run: ["true"]}\n'
 MAIL = 'name: Mail\naccountable: owner\nsteps:\n  - email: {to: owner, subject: "Report", body: "All is well."}\n'
+COMMIT = r'pwrite64\(\d+, "(\\0)+", 28, 0'
+NOTE = "Two boxes came at noon"
 CALLS = "openat,fsync,fdatasync,ftruncate,write,pwrite64,sendto,exit_group"
 
 
@@ -33,11 +38,21 @@ class Traced:
     """What a process asked of the system, line by line, in the order in which it was asked."""
 
     def __init__(self, trace: Path) -> None:
-        self.lines = [
-            match[1]
-            for line in trace.read_text(errors="replace").splitlines()
-            if (match := re.match(r"\d+ +(.*)", line))
-        ]
+        self.lines: list[str] = []
+        begun: dict[str, str] = {}
+        for line in trace.read_text(errors="replace").splitlines():
+            match = re.match(r"(\d+) +(.*)", line)
+            if match is None:
+                continue
+            thread, call = match[1], match[2]
+            if call.startswith(("openat", "fsync", "fdatasync")) and call.endswith(" <unfinished ...>"):
+                begun[thread] = call.removesuffix(
+                    " <unfinished ...>"
+                )  # it is done when it ends, a write when it begins
+                continue
+            if call.startswith("<... ") and thread in begun:
+                call = begun.pop(thread) + call.partition(" resumed>")[2]
+            self.lines.append(call)
 
     def first(self, pattern: str, *, after: int = 0) -> int:
         """Return the number of the first line from `after` on that holds a pattern."""
@@ -69,7 +84,18 @@ class Traced:
 
     def commits(self, *, before: int) -> int:
         """Return how often the head of a journal was overwritten by zeros."""
-        return sum(bool(re.match(r'pwrite64\(\d+, "(\\0)+", 28, 0\)', line)) for line in self.lines[:before])
+        return sum(bool(re.match(COMMIT, line)) for line in self.lines[:before])
+
+    def committed(self, text: str) -> int:
+        """Return the number of the line that brought to the disk the commit that wrote `text` to the ledger."""
+        written = self.first(rf"pwrite64\(\d+, .*{text}")
+        pages = self._descriptor(written)
+        synced = self.first(rf"f(data)?sync\({pages}\)", after=written)
+        ended = self.first(COMMIT, after=synced)
+        return self.first(rf"f(data)?sync\({self._descriptor(ended)}\)", after=ended)
+
+    def _descriptor(self, line: int) -> str:
+        return self.lines[line].partition("(")[2].partition(",")[0]
 
 
 @pytest.fixture
@@ -100,8 +126,37 @@ def traced(site: tuple[Path, Any], tmp_path: Path) -> Callable[..., tuple[Traced
     return run
 
 
-def tracing(trace: Path) -> list[str]:
-    return ["strace", "-f", "--seccomp-bpf", "-qq", "-s", "200", "-o", str(trace), "-e", f"trace={CALLS}"]
+def tracing(trace: Path, *, shown_bytes: int = 200) -> list[str]:
+    shown = ["-s", str(shown_bytes), "-o", str(trace), "-e", f"trace={CALLS}"]
+    return ["strace", "-f", "--seccomp-bpf", "-qq", *shown]
+
+
+@contextmanager
+def serving(root: Path, home: Path, *words: str, shown_bytes: int = 200) -> Iterator[Path]:
+    """Have the daemon of a site run under strace; give the trace, which is whole after that."""
+    trace, log = home / "trace", home / "log"
+    with log.open("w") as file:
+        daemon = subprocess.Popen(
+            ["strace", "-D", *tracing(trace, shown_bytes=shown_bytes)[1:], str(SCRIPT), "serve", *words],
+            cwd=root,
+            env=plain(home),
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=file,
+        )
+    try:
+        until(lambda: " in force" in log.read_text())
+        yield trace
+    finally:
+        daemon.send_signal(signal.SIGTERM)
+        daemon.wait(timeout=30)
+
+
+def asked(root: Path, home: Path, *words: str) -> str:
+    """Return what a verb printed."""
+    done = subprocess.run([str(SCRIPT), *words], cwd=root, env=plain(home), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
 
 
 def plain(home: Path) -> dict[str, str]:
@@ -142,33 +197,41 @@ def test_a_step_s_start_is_on_the_disk_before_it_begins(traced: Callable[..., tu
 def test_a_mail_is_said_after_what_it_reports_is_on_the_disk(site: tuple[Path, Any], tmp_path: Path) -> None:
     """The daemon: the commit that ends the step queues the mail; the mail goes after it."""
     root, box = site
-    trace = tmp_path / "trace"
-    with (tmp_path / "log").open("w") as log:
-        daemon = subprocess.Popen(
-            ["strace", "-D", *tracing(trace)[1:], str(SCRIPT), "serve", "--no-page"],
-            cwd=root,
-            env=plain(tmp_path),
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-        )
-    try:
-        until(lambda: " in force" in (tmp_path / "log").read_text())
-        asked = subprocess.run(
-            [str(SCRIPT), "run", "mail", "--as", "boss"],
-            cwd=root,
-            env=plain(tmp_path),
-            capture_output=True,
-            check=False,
-        )
-        assert asked.returncode == 0, asked.stderr
+    with serving(root, tmp_path, "--no-page") as trace:
+        asked(root, tmp_path, "run", "mail", "--as", "boss")
         until(lambda: box.received)
-    finally:
-        daemon.send_signal(signal.SIGTERM)
-        daemon.wait(timeout=30)
     seen = Traced(trace)
     said = seen.first(r'sendto\(\d+, "(?i:data)\\r\\n')
     queued = seen.first(r'pwrite64\(\d+, ".*')
     assert queued < said
     assert seen.commits(before=said) >= 2, "the run, the end of its step with the mail"
     assert seen.unsynced(said) == []
+
+
+def test_the_page_answers_a_tick_after_it_is_on_the_disk(site: tuple[Path, Any], tmp_path: Path) -> None:
+    root, _ = site
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        listen = f"127.0.0.1:{probe.getsockname()[1]}"
+    with (root / "opsrunner.yaml").open("a") as file:
+        file.write(f'web: {{listen: "{listen}"}}\n')
+    page = f"http://{listen}"
+    asked(root, tmp_path, "task", "add", "Order paper", "--as", "boss")
+    headers = {"Origin": page, "Sec-Fetch-Site": "same-origin"}
+    with (
+        serving(root, tmp_path, shown_bytes=5000) as trace,  # a page of the ledger, whole
+        httpx2.Client(timeout=20, headers=headers) as browser,
+    ):
+        until(lambda: is_open(listen))
+        assert browser.post(asked(root, tmp_path, "person", "link", "boss")).status_code == 303
+        (token,) = set(re.findall(r'name="token" value="([0-9a-f]{80})"', browser.get(f"{page}/tasks/1").text))
+        form = {"token": token, "mark": "done", "note": NOTE, "back": "/the-way-back"}
+        assert browser.post(f"{page}/tasks/1/tick", data=form).status_code == 303
+    seen = Traced(trace)
+    answered = seen.first(r"(sendto|write)\(\d+, \"HTTP/1.1 303 .*the-way-back")
+    assert seen.committed(NOTE) < answered
+
+
+def is_open(listen: str) -> bool:
+    host, _, port = listen.partition(":")
+    with socket.socket() as line:
+        return line.connect_ex((host, int(port))) == 0

@@ -116,6 +116,10 @@ class Served:
         tracer = int(status.partition("TracerPid:")[2].split()[0])
         os.kill(tracer, signal.SIGINT)
         self.until(lambda: not traced(self.process), "strace lets go")
+        return self.faults()
+
+    def faults(self) -> list[str]:
+        """Return the calls that failed, as far as the trace tells yet."""
         return [line for line in self._trace.read_text(errors="replace").splitlines() if "(INJECTED)" in line]
 
     def log(self) -> str:

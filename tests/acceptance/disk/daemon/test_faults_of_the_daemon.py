@@ -87,9 +87,10 @@ def test_all_that_was_due_is_accounted_for(
     while time.monotonic() < until and late.process.poll() is None:
         time.sleep(0.1)
     if late.process.poll() is None:
-        late.end_fault()
+        assert late.end_fault(), "no call failed: the test proves nothing"
     else:  # at its very start there is nobody to wait: what keeps it alive (systemd) starts it again
         assert late.process.returncode == 1
+        late.until(late.faults, "the trace tells of the call that failed")
         assert re.search(r"^opsrunner: [^\n]+: [^\n]+$", late.log(), re.MULTILINE), late.log()
         assert_calm(late)
         late.launch()
@@ -164,6 +165,7 @@ def test_a_daemon_outlives_every_fault_and_does_nothing_twice(
             faults += len(hit)
             if not hit:
                 break
+        assert number > 1, f"none of {calls} failed: the test proves nothing"
         print(f"the daemon: ENOSPC and EIO in turn on each of the first {number} calls of {calls} in a run")
     site.until(lambda: not rows(site.root, "SELECT id FROM runs WHERE status = 'running' OR reason = 'queued'"), "calm")
     assert site.stop() == 0
