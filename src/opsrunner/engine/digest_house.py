@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 from opsrunner.engine.desk import Desk
 from opsrunner.engine.digest_copies import copies_figure
+from opsrunner.engine.digest_looks import LOOK_WITHIN
 from opsrunner.engine.digest_notices import notices_figure
 from opsrunner.engine.digest_queues import orders_figure, tickets_figure
 from opsrunner.engine.digest_words import count_words, plural
@@ -15,6 +16,7 @@ from opsrunner.engine.host_audits import REBOOT, waiting_since
 from opsrunner.engine.hosts import inventory, steps_that_reach
 from opsrunner.model.digest import Figure, Tone
 from opsrunner.model.outcome import StepStatus
+from opsrunner.model.spans import span_words
 
 
 def house_figures(desk: Desk, *, from_: datetime, until: datetime) -> tuple[Figure, ...]:
@@ -38,27 +40,32 @@ def house_figures(desk: Desk, *, from_: datetime, until: datetime) -> tuple[Figu
 
 def _hosts(desk: Desk, *, from_: datetime, until: datetime) -> Figure:
     """Count the hosts that answered the newest step that asked them, and those that wait for a restart."""
-    text, tone = _reachable(desk, from_=from_)
+    text, tone = _reachable(desk, from_=from_, until=until)
     reboots = _reboots(desk, until=until)
     if not reboots:
         return Figure(name="Hosts", text=text, tone=tone)
     return Figure(name="Hosts", text=f"{text}, {reboots}", tone="look")
 
 
-def _reachable(desk: Desk, *, from_: datetime) -> tuple[str, Tone]:
-    """Return `38 of 40 hosts reachable, 1 not asked, 2 that no step asks`; fine only where all were reached."""
+def _reachable(desk: Desk, *, from_: datetime, until: datetime) -> tuple[str, Tone]:
+    """Return `38 of 40 hosts reachable, 1 not asked, 2 that no step asks`; fine only where all were reached of late.
+
+    A digest may tell of many days: that a host answered in the first of them does not say that it does now.
+    """
     known = {name for name, host in desk.site().hosts.items() if not host.is_local}
     if not known:
         return "this machine only", "nothing"
-    seen = {name: status for name, status in desk.books.steps.hosts_seen(since=from_).items() if name in known}
+    seen = {name: one for name, one in desk.books.steps.hosts_seen(since=from_).items() if name in known}
     if not seen:
         return f"none of {plural(len(known), 'host')} asked", "nothing"
     meant = known & (steps_that_reach(desk.site()).keys() | seen.keys())
-    reached = sum(status is not StepStatus.UNKNOWN for status in seen.values())
+    reached = sum(one.status is not StepStatus.UNKNOWN for one in seen.values())
+    long_ago = [one.at for one in seen.values() if until - one.at > LOOK_WITHIN]
     words = [f"{count_words(reached)} of {plural(len(meant), 'host')} reachable"]
     words += [f"{count_words(len(meant) - len(seen))} not asked"] if len(seen) < len(meant) else []
     words += [f"{count_words(len(known) - len(meant))} that no step asks"] if len(meant) < len(known) else []
-    return ", ".join(words), "fine" if reached == len(known) else "look"
+    words += [f"{count_words(len(long_ago))} last asked {span_words(until - min(long_ago))} ago"] if long_ago else []
+    return ", ".join(words), "fine" if reached == len(known) and not long_ago else "look"
 
 
 def _reboots(desk: Desk, *, until: datetime) -> str:
@@ -72,12 +79,16 @@ def _reboots(desk: Desk, *, until: datetime) -> str:
 
 
 def _mails(desk: Desk, *, from_: datetime, until: datetime) -> Figure:
+    """Count the mails of the period, and those from before it that did not leave or were refused since."""
     written, sent, refused = desk.books.outbox.counts(since=from_, until=until)
-    if not written:
-        return Figure(name="Mails", text="no mail to send", tone="nothing")
-    waiting = written - sent - refused
-    words = [f"{count_words(sent)} of {plural(written, 'mail')} sent"]
+    waiting, (stuck, _) = written - sent - refused, desk.books.mail_queue.stuck(before=from_, now=until)
+    lost = desk.books.mail_queue.standing(now=until, since=from_).given_up - refused
+    words = [f"{count_words(sent)} of {plural(written, 'mail')} sent"] if written else []
     words += [f"{count_words(refused)} refused"] if refused else []
     words += [f"{count_words(waiting)} waiting"] if waiting else []
-    tone: Tone = "failed" if refused else "live" if waiting else "fine"
+    words += [f"{plural(lost, 'older mail')} refused"] if lost > 0 else []
+    words += [f"{plural(stuck, 'older mail')} waiting"] if stuck else []
+    if not words:
+        return Figure(name="Mails", text="no mail to send", tone="nothing")
+    tone: Tone = "failed" if refused or lost > 0 else "look" if stuck else "live" if waiting else "fine"
     return Figure(name="Mails", text=", ".join(words), tone=tone)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from dataclasses import dataclass
 from datetime import datetime
 
 from opsrunner.ledger.codec import optional_moment, outcome_from_text, outcome_to_text, to_moment, to_text
@@ -36,6 +37,14 @@ _REMEMBER_HOST = (
     "INSERT INTO hosts_seen(host, status, at) VALUES (?,?,?)"
     " ON CONFLICT(host) DO UPDATE SET status = excluded.status, at = excluded.at"
 )
+
+
+@dataclass(frozen=True, kw_only=True)
+class HostSeen:
+    """How the newest step that asked a host ended there, and when."""
+
+    status: StepStatus
+    at: datetime
 
 
 class Steps:
@@ -113,13 +122,13 @@ class Steps:
         """Return how a step ended the last time before a run, of the runs just before it."""
         return self._ledger.one(_END_BEFORE, (routine, run, step))
 
-    def hosts_seen(self, *, since: datetime) -> dict[str, StepStatus]:
+    def hosts_seen(self, *, since: datetime) -> dict[str, HostSeen]:
         """Return how the newest step that asked a host ended there, of the hosts asked after `since`.
 
         A host that was not reached is unknown.
         """
-        rows = self._ledger.all("SELECT host, status FROM hosts_seen WHERE at > ?", (to_text(since),))
-        return {row["host"]: StepStatus(row["status"]) for row in rows}
+        rows = self._ledger.all("SELECT host, status, at FROM hosts_seen WHERE at > ?", (to_text(since),))
+        return {row["host"]: HostSeen(status=StepStatus(row["status"]), at=to_moment(row["at"])) for row in rows}
 
 
 def _step(row: sqlite3.Row) -> StepRecord:

@@ -327,6 +327,37 @@ def test_it_names_mails_that_were_given_up_and_groups_many(house: Callable[..., 
     assert "✕ 0 of 2,001 mails sent, 2,001 refused" in preview(site).text
 
 
+def test_mails_that_wait_or_are_lost_since_before_the_period_do_not_leave_the_figure_fine(
+    house: Callable[..., Any],
+) -> None:
+    site = house({}, site=SITE)
+    site.work()
+
+    def put(to: str) -> int:
+        with site.app.books.transaction():
+            (mail_id,) = site.app.books.outbox.put(
+                [NewMail(to=to, subject="x", text="x", html="")], at=site.clock.now()
+            )
+        return int(mail_id)
+
+    def figure() -> tuple[str, str]:
+        now = site.clock.now()
+        digest = site.app.digests.preview("daily", now, from_=now - timedelta(days=1)).digest
+        return next((one.text, one.tone) for one in digest.house if one.name == "Mails")
+
+    assert figure() == ("no mail to send", "nothing")
+    stuck, lost = put("stuck@example.net"), put("lost@example.net")
+    site.clock.move(days=2)
+    site.app.books.outbox.failed(lost, site.clock.now(), "550 5.1.1 no such user")
+    assert figure() == ("1 older mail refused, 1 older mail waiting", "failed")
+    site.clock.move(days=2)
+    site.app.books.outbox.sent(put("new@example.net"), site.clock.now())
+    site.clock.move(seconds=1)
+    assert figure() == ("1 of 1 mail sent, 1 older mail waiting", "look")
+    site.app.books.outbox.sent(stuck, site.clock.now())
+    assert figure() == ("1 of 1 mail sent", "fine")
+
+
 def test_it_says_in_every_digest_what_is_not_verified(house: Callable[..., Any]) -> None:
     """C44."""
     smtp = "smtp: {host: mail.example.com, verify: false}"

@@ -129,6 +129,17 @@ def test_all_that_was_asked_is_not_all_that_is_there(site: House) -> None:
     assert (figure.text, figure.tone) == ("40 of 40 hosts reachable", "fine")
 
 
+def test_a_host_that_answered_in_the_first_days_of_a_long_digest_is_not_reachable_by_that(site: House) -> None:
+    ask(site, web(1, 40))
+    site.clock.move(days=5)
+    ask(site, web(1, 37))
+    weekly = site.app.digests.preview("weekly", site.clock.now(), from_=site.clock.now() - timedelta(days=7)).digest
+    assert (weekly.house[0].text, weekly.house[0].tone) == (
+        "40 of 40 hosts reachable, 3 last asked 5 days ago",
+        "look",
+    )
+
+
 def test_a_reboot_that_is_accepted_or_no_longer_looked_for_is_not_counted(site: House) -> None:
     ask(site, web(1, 40))
     audit(site, found("web1", "reboot"), found("web2", "reboot"))

@@ -13,6 +13,7 @@ from opsrunner.errors import LedgerConflict
 from opsrunner.ledger.books import Books
 from opsrunner.ledger.digests import SentDigest
 from opsrunner.ledger.runs import NewRun
+from opsrunner.ledger.steps import HostSeen
 from opsrunner.model.outcome import Attempt, Outcome, Part, StepStatus
 from opsrunner.model.routine import StepPlan
 from opsrunner.model.run import QUEUED, RunStatus, Trigger
@@ -245,10 +246,11 @@ def test_the_newest_step_that_asked_a_host_says_how_it_is(books: Books) -> None:
         run, at = claim(books, nominal_at=NOW + timedelta(days=day)), NOW + timedelta(days=day)
         parts = (Part(key="web1", status=status), *([Part(key="web2", status=status)] if not day else []))
         books.steps.finish(run.id, 0, audit, outcome=Outcome(status=StepStatus.FAILED, parts=parts), at=at)
-    assert books.steps.hosts_seen(since=NOW) == {"web1": StepStatus.SUCCEEDED}
+    web1 = HostSeen(status=StepStatus.SUCCEEDED, at=NOW + timedelta(days=1))
+    assert books.steps.hosts_seen(since=NOW) == {"web1": web1}
     assert books.steps.hosts_seen(since=NOW - timedelta(days=1)) == {
-        "web1": StepStatus.SUCCEEDED,
-        "web2": StepStatus.UNKNOWN,
+        "web1": web1,
+        "web2": HostSeen(status=StepStatus.UNKNOWN, at=NOW),
     }
 
 
