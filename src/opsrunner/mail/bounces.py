@@ -16,6 +16,8 @@ from opsrunner.mail.received import parse_headers, parse_received
 MOST_BYTES = 250_000
 """More of a report is not looked at: it has the bounced mail behind it."""
 MOST_RECIPIENTS = 100
+_MAILS = frozenset({"message/rfc822", "message/global", "message/global-headers"})
+"""As which a mail comes back; the last two are those of RFC 6533, for addresses in letters of any language."""
 _STATUS = re.compile(r"([245])\.[0-9]{1,3}\.[0-9]{1,3}")
 
 
@@ -86,7 +88,7 @@ def _bounce(block: Message, *, reported_at: datetime | None, message_id: str) ->
 def _quoted_id(message: Message) -> str:
     """Return the Message-ID of the mail that came back, which a report has behind it, whole or only its head."""
     for part in message.walk():
-        if part.get_content_type() == "message/rfc822":
+        if part.get_content_type() in _MAILS:
             payload = part.get_payload()
             inner = payload[0] if isinstance(payload, list) and payload else None
             return _field(inner, "Message-ID") if isinstance(inner, Message) else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
@@ -18,6 +19,7 @@ from opsrunner.sources.request import RawRow, RawTable, Request
 LOOKS_BACK = timedelta(days=30)
 """Older reports tell of addresses that somebody has looked after, or will hear of again."""
 MOST_MAILS = 20_000
+LOGGER = logging.getLogger("opsrunner")
 
 
 @contextmanager
@@ -73,6 +75,9 @@ def _read(path: Path, name: str) -> tuple[Bounce, ...]:
         return ()  # a mail program has just moved or removed it
     except OSError as exc:
         raise StepFailed(f"{name}/{path.name}: {(exc.strerror or 'cannot be read').lower()}") from exc
+    except Exception:  # anybody writes one, and for 30 days it would hide all others
+        LOGGER.exception("%s/%s: cannot be read as a report", name, path.name, extra={"action": "read_source"})
+        return ()
 
 
 def _values(bounce: Bounce) -> dict[str, str | bool | None]:

@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 
 from opsrunner.errors import StepFailed
+from opsrunner.mail.bounces import read_bounces
 from opsrunner.model.site import Source
 from opsrunner.secrets import Vault
+from opsrunner.sources import bounces
 from opsrunner.sources.bounce_columns import BOUNCE_COLUMNS
 from opsrunner.sources.reading import read_source
 from opsrunner.sources.request import Around
@@ -104,6 +106,18 @@ def test_reading_ends_when_told_to_stop_and_when_its_time_is_up(maildir: Path) -
     with pytest.raises(StepFailed, match="bounces: reading its mails took more than 1e-09 s") as late:
         rows(maildir, timeout_seconds=1e-9)
     assert (stopped.value.status, late.value.status) == ("interrupted", "timed_out")
+
+
+def test_a_mail_that_trips_its_reader_up_hides_no_other(maildir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def tripped(data: bytes) -> Any:
+        if b"trip" in data:
+            raise ValueError
+        return read_bounces(data)
+
+    monkeypatch.setattr(bounces, "read_bounces", tripped)
+    put(maildir, "new/1", REPORT.format(address="trip@example.com", status="5.1.1"))
+    put(maildir, "new/2", REPORT.format(address="kari@example.com", status="5.1.1"))
+    assert [row["address"] for row in rows(maildir)] == ["kari@example.com"]
 
 
 def test_what_is_no_maildir_is_said_so(tmp_path: Path) -> None:

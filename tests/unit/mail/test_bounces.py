@@ -125,6 +125,12 @@ def test_what_stands_behind_many_parts_is_read_as_long_as_they_are_few_lines() -
     assert [bounce.message_id for bounce in read_bounces(data)] == ["<abc.def@example.com>"] * 2
 
 
+@pytest.mark.parametrize("type_", [b"message/rfc822", b"message/global", b"message/global-headers"])
+def test_the_mail_that_came_back_is_known_by_its_head_in_any_form(type_: bytes) -> None:
+    data = POSTFIX.replace(b"text/rfc822-headers", type_)
+    assert {bounce.message_id for bounce in read_bounces(data)} == {"<abc.def@example.com>"}
+
+
 def test_a_date_past_all_dates_is_none() -> None:
     bounces = read_bounces(b"Date: Fri, 31 Dec 9999 23:59:59 -1400\n" + POSTFIX)
     assert bounces
