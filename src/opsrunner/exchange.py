@@ -31,6 +31,7 @@ LOOK_SECONDS = 0.2
 HEADERS = {"User-Agent": "opsrunner", "Accept-Encoding": "identity"}
 _PIECE_BYTES = 1 << 16
 _GZIP = 16 + zlib.MAX_WBITS
+_MAGIC = b"\x1f\x8b"
 _RESET = struct.pack("ii", 1, 0)
 
 
@@ -249,7 +250,7 @@ def is_public(address: str) -> bool:
 def _decoded(pieces: Iterable[bytes], encoding: str) -> Iterator[bytes]:
     """Yield a body piece by piece, also of a server that compresses unasked; never much at a time.
 
-    What stands behind the end of what is compressed is not read.
+    It may be compressed in several parts, one behind the other (RFC 1952, 2.2). What stands behind them is not read.
     """
     name = encoding.strip().lower()
     if name in ("", "identity"):
@@ -258,19 +259,20 @@ def _decoded(pieces: Iterable[bytes], encoding: str) -> Iterator[bytes]:
     if name not in ("gzip", "x-gzip"):
         raise NoAnswer("the answer is compressed in a way that was not asked for", was_sent=True)
     unpacked = zlib.decompressobj(_GZIP)
-    is_cut = False  # the answer to HEAD has no body at all
+    is_begun = False  # the answer to HEAD has no body at all
     try:
         for piece in pieces:
-            left = piece
+            left, is_begun = piece, True
             while left:
+                if unpacked.eof and not _MAGIC.startswith(left[: len(_MAGIC)]):
+                    return  # it unpacks to nothing, so that no bound of ours would ever be met
+                if unpacked.eof:
+                    unpacked = zlib.decompressobj(_GZIP)
                 yield unpacked.decompress(left, _PIECE_BYTES)
-                left = unpacked.unconsumed_tail
-            if unpacked.eof:
-                return  # what follows unpacks to nothing, so that no bound of ours would ever be met
-            is_cut = True
+                left = unpacked.unused_data if unpacked.eof else unpacked.unconsumed_tail
     except zlib.error as exc:
         raise NoAnswer("the answer is not compressed as it says", was_sent=True) from exc
-    if is_cut:
+    if is_begun and not unpacked.eof:
         raise NoAnswer("the answer ends in the middle", was_sent=True)
 
 

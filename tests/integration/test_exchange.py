@@ -193,6 +193,8 @@ PACKED = gzip.compress(b"all is ok")
     [
         pytest.param("gzip", PACKED, "", id="gzip, unasked"),
         pytest.param("x-gzip", PACKED, "", id="its old name"),
+        pytest.param("gzip", gzip.compress(b"all ") + gzip.compress(b"is ok"), "", id="in two parts"),
+        pytest.param("gzip", PACKED + PACKED[:9], "ends in the middle", id="cut in a second part"),
         pytest.param("identity", b"all is ok", "", id="identity"),
         pytest.param("gzip", PACKED[:-6], "ends in the middle", id="cut"),
         pytest.param("gzip", b"all is ok", "not compressed as it says", id="not packed"),

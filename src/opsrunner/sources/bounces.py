@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
+from itertools import chain
 from pathlib import Path
 
 from opsrunner.clock import SystemClock
@@ -39,8 +40,11 @@ def open_bounces(source: Source, request: Request) -> Iterator[RawTable]:
 
 
 def _recent(folder: Path, name: str, *, since: datetime) -> list[Path]:
+    found: list[tuple[float, Path]] = []
     try:
-        found = [(path.stat().st_mtime, path) for sub in ("new", "cur") for path in (folder / sub).iterdir()]
+        for path in chain((folder / "new").iterdir(), (folder / "cur").iterdir()):
+            with suppress(FileNotFoundError):  # a mail program moves mails about, and a link may lead nowhere
+                found.append((path.stat().st_mtime, path))
     except OSError as exc:
         raise StepFailed(f"{name}: {(exc.strerror or 'cannot be read').lower()}") from exc
     recent = sorted(pair for pair in found if pair[0] >= since.timestamp())

@@ -120,6 +120,13 @@ def test_a_mail_that_trips_its_reader_up_hides_no_other(maildir: Path, monkeypat
     assert [row["address"] for row in rows(maildir)] == ["kari@example.com"]
 
 
+def test_a_mail_that_goes_while_it_is_looked_at_hides_no_other(maildir: Path) -> None:
+    put(maildir, "new/1", REPORT.format(address="kari@example.com", status="5.1.1"))
+    (maildir / "new/2").symlink_to("nowhere")
+
+    assert [row["address"] for row in rows(maildir)] == ["kari@example.com"]
+
+
 def test_what_is_no_maildir_is_said_so(tmp_path: Path) -> None:
     (tmp_path / "bounces").mkdir()
     with pytest.raises(StepFailed, match="bounces: is no Maildir: it has no folders new and cur"):
