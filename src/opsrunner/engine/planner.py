@@ -96,6 +96,12 @@ def plan_ahead(watch: Watch, *, world: World, now: datetime) -> tuple[Iterator[D
     return _decisions(watch, tail, walk, world=world, now=now), _moment_of(following)
 
 
+def plan_these(watch: Watch, due: Iterable[Occurrence], *, world: World, now: datetime) -> Iterator[Decision]:
+    """Return a decision for each of some occurrences that are due, as `plan` does."""
+    found = sorted(due)
+    return _decisions(watch, deque(found, maxlen=MOST_HELD), lambda: iter(found), world=world, now=now)
+
+
 def _moment_of(occurrence: Occurrence | None) -> datetime | None:
     return None if occurrence is None else occurrence.planned_at
 

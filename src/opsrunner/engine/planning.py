@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import chain
 
 from opsrunner.config.freezing import freeze
 from opsrunner.engine.held import World
-from opsrunner.engine.planner import Decision, Verdict, Watch, accounted_until, plan_ahead
+from opsrunner.engine.planner import Decision, Verdict, Watch, accounted_until, plan_ahead, plan_these
+from opsrunner.engine.stranded import Reckoning, stranded, waiting
 from opsrunner.engine.workers import Work
 from opsrunner.ledger.books import Books
 from opsrunner.ledger.holds import Hold
@@ -18,7 +19,7 @@ from opsrunner.ledger.runs import NewRun
 from opsrunner.ledger.service import Gap
 from opsrunner.ledger.standing import Standing
 from opsrunner.model.routine import Routine
-from opsrunner.model.run import Run, RunStatus
+from opsrunner.model.run import QUEUED, Run, RunStatus
 from opsrunner.model.schedule import OffsetRule
 from opsrunner.schedules.almanac import Almanac
 from opsrunner.schedules.window_rules import windows_of
@@ -76,7 +77,8 @@ class Planning:
     def put_in_force(self, routines: Mapping[str, Routine], *, almanac: Almanac, at: datetime) -> None:
         """Take over the routines of the site, all at once; each that was not in force as it is, is frozen.
 
-        When each is due next is found out anew only where that may have changed.
+        When each is due next is found out anew only where that may have changed; what was due and waited is then
+        accounted for by the schedule as it is now.
         """
         with self._books.transaction(alone=True):
             for routine in routines.values():
@@ -85,8 +87,36 @@ class Planning:
             self._books.routines.see({routine.id: routine.name for routine in routines.values()}, at=at)
             names = {routine.id: self._kept(routine) for routine in routines.values()}
             marks = {routine_id: known.watermark_at for routine_id, known in self._books.routines.all().items()}
-        self._next = {name: self._next[name] for name in self._next if self._is_due_as_before(name, routines, almanac)}
+            same = {name for name in self._routines if self._is_due_as_before(name, routines, almanac)}
+            changed = [routine for routine in routines.values() if routine.id not in same]
+            self._account_for_waiting(changed, names, marks, almanac=almanac, at=at)
+        self._next = {name: at for name, at in self._next.items() if name in same}
         self._routines, self._frozen, self._marks, self._almanac = routines, names, marks, almanac
+
+    def _account_for_waiting(
+        self,
+        changed: Sequence[Routine],
+        names: Mapping[str, str],
+        marks: Mapping[str, datetime],
+        *,
+        almanac: Almanac,
+        at: datetime,
+    ) -> None:
+        """Account for what was due under the schedules before and waited, where these here never come to it."""
+        if self._almanac is None:
+            return
+        runs, planned_at = self._books.runs, self._books.service.planned_at()
+        for routine in changed:
+            before = self._routines.get(routine.id) or self._routines.get(routine.renamed_from or "")
+            left = waiting(Reckoning(schedule=before.schedule, almanac=self._almanac), at=at) if before else []
+            known = runs.recorded([(routine.id, one.nominal_at) for one in left]) if left else frozenset()
+            left = [one for one in left if (routine.id, one.nominal_at) not in known]
+            if left:
+                mark = accounted_until(marks[routine.id], planned_at)
+                found = stranded(left, Reckoning(schedule=routine.schedule, almanac=almanac), mark=mark)
+                (watch,) = self._watches([routine], planned_at, marks)
+                for decision in plan_these(watch, found, world=World(almanac=almanac), now=at):
+                    runs.claim(_kept(decision, frozen=names[routine.id]), at=at)
 
     def _is_due_as_before(self, name: str, routines: Mapping[str, Routine], almanac: Almanac) -> bool:
         """Tell whether a routine is there still, with the same schedule and all that this is reckoned by."""
@@ -159,14 +189,16 @@ class Planning:
             return iter(()), {}
         decisions: list[Iterator[Decision]] = []
         coming: dict[str, datetime | None] = {}
-        for watch in self._watches(due, planned_at):
+        for watch in self._watches(due, planned_at, self._marks):
             decided, coming[watch.routine.id] = plan_ahead(watch, world=world, now=now)
             decisions.append(decided)
         return chain.from_iterable(decisions), coming
 
-    def _watches(self, due: list[Routine], planned_at: datetime | None) -> list[Watch]:
+    def _watches(
+        self, due: Sequence[Routine], planned_at: datetime | None, since: Mapping[str, datetime]
+    ) -> list[Watch]:
         active = self._books.active_runs.by_routine()
-        marks = {routine.id: accounted_until(self._marks[routine.id], planned_at) for routine in due}
+        marks = {routine.id: accounted_until(since[routine.id], planned_at) for routine in due}
         holds: dict[str, list[Hold]] = defaultdict(list)
         for hold in self._books.holds.since(min(marks.values())):
             holds[hold.routine].append(hold)
@@ -187,7 +219,7 @@ class Planning:
         left_out: dict[tuple[str, Verdict, str], LeftOut] = {}
         ended: list[NewRun] = []
         for decision in decisions:
-            new = self._new_run(decision)
+            new = _new_run(decision, frozen=self._frozen.get(decision.routine))
             if decision.verdict is not Verdict.START:
                 _note(left_out, decision)
             if new.status.is_final:
@@ -201,16 +233,23 @@ class Planning:
             runs.claim_ended(ended, at=at)
         return started, list(left_out.values())
 
-    def _new_run(self, decision: Decision) -> NewRun:
-        return NewRun(
-            routine=decision.routine,
-            trigger=decision.trigger,
-            status=_STATUS[decision.verdict],
-            reason=decision.reason,
-            nominal_at=decision.occurrence.nominal_at,
-            planned_at=decision.occurrence.planned_at,
-            frozen=self._frozen.get(decision.routine),
-        )
+
+def _new_run(decision: Decision, *, frozen: str | None) -> NewRun:
+    return NewRun(
+        routine=decision.routine,
+        trigger=decision.trigger,
+        status=_STATUS[decision.verdict],
+        reason=decision.reason,
+        nominal_at=decision.occurrence.nominal_at,
+        planned_at=decision.occurrence.planned_at,
+        frozen=frozen,
+    )
+
+
+def _kept(decision: Decision, *, frozen: str) -> NewRun:
+    """Return the run of a decision that is made between two passes: what starts is queued, and soon its turn."""
+    is_start = decision.verdict is Verdict.START
+    return _new_run(replace(decision, verdict=Verdict.QUEUE, reason=QUEUED) if is_start else decision, frozen=frozen)
 
 
 def _note(left_out: dict[tuple[str, Verdict, str], LeftOut], decision: Decision) -> None:

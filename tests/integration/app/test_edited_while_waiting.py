@@ -1,0 +1,108 @@
+"""What was due and waits, for a window's end or for a business day, is accounted for though its schedule is edited."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from .conftest import SITE
+
+WINDOWS = "windows:\n  night: {name: Night, hosts: [web1], schedule: {every: day, at: '02:00'}, lasts: 2h}\n"
+HEAD = "name: Backups\naccountable: sysadmin\n"
+STEPS = 'steps: [{run: "true"}]\n'
+AT_THREE = 'schedule: {every: day, at: "03:00"}\n'
+AVOIDING = f"{HEAD}{AT_THREE}avoid: maintenance.night\n{STEPS}"
+CALENDAR = "calendars: {business: {days_off: [2026-11-23]}}\n"  # a Monday
+MOVED = f'{HEAD}schedule: {{every: day, at: "03:00", on_holiday: next business day}}\n{STEPS}'
+
+
+def edited(site: Any, at: str, text: str, file: str = "routines/backups.yaml") -> None:
+    site.at(at)
+    site.write(file, text)
+    site.clock.move(seconds=5)
+    site.work()
+    site.clock.move(seconds=6)
+    site.work()
+
+
+@pytest.fixture
+def avoiding(house: Callable[..., Any]) -> Any:
+    site = house({"backups": AVOIDING.replace("avoid: maintenance.night\n", "")})
+    site.write("maintenance.yaml", WINDOWS)
+    site.write("routines/backups.yaml", AVOIDING)
+    site.clock.move(seconds=5)
+    site.work()
+    site.at("2026-11-21T03:00:30")
+    assert site.told("backups") == []
+    return site
+
+
+def test_it_runs_at_once_when_it_avoids_its_window_no_more(avoiding: Any) -> None:
+    edited(avoiding, "2026-11-21T03:10:00", f"{HEAD}{AT_THREE}{STEPS}")
+    assert avoiding.told("backups") == ["succeeded catch_up"]
+    avoiding.at("2026-11-22T03:00:01")
+    assert avoiding.told("backups") == ["succeeded catch_up", "succeeded schedule"]
+
+
+def test_it_runs_at_once_when_its_window_is_at_another_time(avoiding: Any) -> None:
+    edited(avoiding, "2026-11-21T03:10:00", WINDOWS.replace("02:00", "22:00"), "maintenance.yaml")
+    assert avoiding.told("backups") == ["succeeded catch_up"]
+
+
+def test_it_is_left_out_when_its_new_schedule_does_not_know_it(avoiding: Any) -> None:
+    edited(avoiding, "2026-11-21T03:10:00", AVOIDING.replace("03:00", "05:00"))
+    assert avoiding.told("backups") == ["skipped edited"]
+    avoiding.at("2026-11-21T05:00:01")
+    assert avoiding.told("backups") == ["skipped edited", "succeeded schedule"]
+
+
+def test_it_goes_on_waiting_when_the_window_is_longer(avoiding: Any) -> None:
+    edited(avoiding, "2026-11-21T03:10:00", WINDOWS.replace("2h", "3h"), "maintenance.yaml")
+    assert avoiding.told("backups") == []
+    avoiding.at("2026-11-21T05:00:01")
+    assert avoiding.told("backups") == ["succeeded schedule"]
+
+
+def test_it_is_missed_when_nothing_is_caught_up_with(avoiding: Any) -> None:
+    edited(avoiding, "2026-11-21T03:10:00", f"{HEAD}{AT_THREE}catch_up: skip\n{STEPS}")
+    assert avoiding.told("backups") == ["missed policy"]
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        pytest.param(MOVED.replace("next business day", "skip"), "skipped holiday", id="left out on holidays"),
+        pytest.param(MOVED.replace("next business day", "run"), "succeeded catch_up", id="run on holidays"),
+    ],
+)
+def test_what_a_holiday_has_moved_is_accounted_for_by_the_new_rule(
+    house: Callable[..., Any], text: str, told: str
+) -> None:
+    site = house({"backups": MOVED}, site=SITE + CALENDAR)
+    site.at("2026-11-22T03:00:01")
+    before = site.told("backups")
+    site.at("2026-11-23T03:00:30")
+    assert site.told("backups") == before
+    edited(site, "2026-11-23T09:00:00", text)
+    assert site.told("backups") == [*before, told]
+
+
+def test_what_a_day_off_has_moved_runs_when_that_is_none_any_more(house: Callable[..., Any]) -> None:
+    site = house({"backups": MOVED}, site=SITE + CALENDAR)
+    site.at("2026-11-22T03:00:01")
+    site.at("2026-11-23T03:00:30")
+    before = site.told("backups")
+    edited(site, "2026-11-23T09:00:00", SITE, "opsrunner.yaml")
+    assert site.told("backups") == [*before, "succeeded catch_up"]
+
+
+def test_what_waits_follows_a_rename(avoiding: Any) -> None:
+    avoiding.at("2026-11-21T03:10:00")
+    (avoiding.root / "routines/backups.yaml").unlink()
+    avoiding.write("routines/copies.yaml", f"{HEAD}{AT_THREE}renamed_from: backups\n{STEPS}")
+    for _ in range(2):
+        avoiding.clock.move(seconds=6)
+        avoiding.work()
+    assert avoiding.told("copies") == ["succeeded catch_up"]
