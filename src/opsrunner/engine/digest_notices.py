@@ -20,16 +20,26 @@ from opsrunner.steps.notice_name import notice_name
 
 
 def notices_figure(desk: Desk, *, from_: datetime, until: datetime) -> Figure | None:
-    """Return `12 notices sent, 1 failed, 2 missed`; None where nothing was due and nobody has a notice that goes."""
+    """Return `12 notices sent, 1 failed, 2 missed`; None where nothing was due and nobody has a notice that goes.
+
+    A rung is sent when its mail is queued; here it is once the mail has left.
+    """
     counts: Counter[str] = Counter()
     for (_, status, why), rungs in desk.books.notices.between(since=from_, until=until).items():
         counts[_word(status, why)] += rungs
-    shown = [word for word in ("sent", "seen to go", "failed", "missed", "did not go", "suppressed") if counts[word]]
+    counts["waiting"] = desk.books.notices.not_left(since=from_, until=until)
+    counts["sent"] -= counts["waiting"]
+    shown = [
+        word
+        for word in ("sent", "seen to go", "waiting", "failed", "missed", "did not go", "suppressed")
+        if counts[word]
+    ]
     if not shown:
         return None
     first, *others = shown
     words = [f"{plural(counts[first], 'notice')} {first}", *(f"{count_words(counts[word])} {word}" for word in others)]
-    tone: Tone = "failed" if counts["failed"] else "look" if counts["missed"] or counts["did not go"] else "fine"
+    went: Tone = "live" if counts["waiting"] else "fine" if counts["sent"] or counts["seen to go"] else "nothing"
+    tone: Tone = "failed" if counts["failed"] else "look" if counts["missed"] or counts["did not go"] else went
     return Figure(name="Notices", text=", ".join(words), tone=tone)
 
 

@@ -5,15 +5,19 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from opsrunner.clock import EARLIEST
 from opsrunner.engine.doctor_patient import Finding, Patient
 from opsrunner.engine.meanwhile import KEPT, holds_meanwhile
 from opsrunner.ledger.database import SOON_READ_BYTES
+from opsrunner.model.routine import Routine
+from opsrunner.model.rows import LookStanding
 from opsrunner.model.sizes import size_words
 
 PLANNED_WITHIN = timedelta(minutes=5)
+LOOKED_WITHIN = timedelta(days=1)
+"""How long after the next look was due its rows count as looked for."""
 LEAST_FREE = 0.05
 LEAST_FREE_BYTES = 200_000_000
 _SET_THE_CLOCK = "set the machine's clock; look after NTP"
@@ -50,29 +54,41 @@ def check_daemon(patient: Patient) -> Iterator[Finding]:
 
 
 def check_looks(patient: Patient) -> Iterator[Finding]:
-    """Say of which routines the rows cannot be looked at."""
+    """Say of which routines the rows cannot be looked at, or were not for long."""
     looking = {name: routine for name, routine in patient.site.routines.items() if routine.on_rows is not None}
     if not looking:
         return
     standings = patient.books.known_rows.standings()
-    wrong = 0
-    for name, routine in looking.items():
-        standing = standings.get(name)
-        if standing is None or not standing.error:
-            continue
-        wrong += 1
+    wrong = [
+        finding
+        for name, routine in looking.items()
+        if (finding := _wrong_with_looks(routine, standings.get(name), now=patient.now)) is not None
+    ]
+    yield from wrong
+    if not wrong:
+        yield Finding(level="fine", what=f"the rows of {len(looking)} of {len(looking)} routines were looked at")
+
+
+def _wrong_with_looks(routine: Routine, standing: LookStanding | None, *, now: datetime) -> Finding | None:
+    if standing is not None and standing.error:
         since = f" since {standing.failing_since:%Y-%m-%d %H:%M} UTC" if standing.failing_since else ""
         source = routine.on_rows.source if routine.on_rows else ""
-        yield Finding(
+        return Finding(
             level="failed" if standing.is_blind else "look",
-            what=f"{name} {'cannot look for its rows' if standing.is_blind else 'leaves rows out'}{since}:"
+            what=f"{routine.id} {'cannot look for its rows' if standing.is_blind else 'leaves rows out'}{since}:"
             f" {standing.error}",
             where=routine.file,
             advice=f"put right the source {source}, or on_rows in that file; nothing is lost meanwhile",
         )
-    begun = sum(name in standings for name in looking)
-    if not wrong:
-        yield Finding(level="fine", what=f"the rows of {begun} of {len(looking)} routines were looked at")
+    looked_at = None if standing is None else standing.looked_at
+    every = timedelta(seconds=routine.on_rows.every_seconds if routine.on_rows else 0)
+    if looked_at is not None and now - looked_at <= LOOKED_WITHIN + every:
+        return None
+    when = (
+        "not been looked for yet" if looked_at is None else f"not been looked for since {looked_at:%Y-%m-%d %H:%M} UTC"
+    )
+    advice = "the daemon looks for them; while a routine is paused or frozen, they wait"
+    return Finding(level="look", what=f"the rows of {routine.id} have {when}", where=routine.file, advice=advice)
 
 
 def check_clock(patient: Patient) -> Iterator[Finding]:

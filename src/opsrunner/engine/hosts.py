@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -12,6 +12,7 @@ from opsrunner.engine.desk import Desk
 from opsrunner.engine.finding_words import hosts_of
 from opsrunner.engine.host_audits import HostAudit, host_audit, host_audits
 from opsrunner.engine.moment_words import count_words
+from opsrunner.engine.standing_copies import is_in_time
 from opsrunner.engine.status_words import WORST_FIRST, tone_of
 from opsrunner.errors import StepFailed
 from opsrunner.ledger.host_parts import HostPart
@@ -36,11 +37,14 @@ class Reach:
     routine: Routine
     step: StepPlan
     last: HostPart | None
+    is_late: bool = False
+    """The routine was due again since, and the step did not come to the host."""
 
     @property
     def tone(self) -> Tone:
-        """How it stands."""
-        return "nothing" if self.last is None else tone_of(self.last.status.value)
+        """How it stands; what was fine the last time is nothing that is known once it should have been asked again."""
+        tone = "nothing" if self.last is None else tone_of(self.last.status.value)
+        return "nothing" if tone == "fine" and self.is_late else tone
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +80,7 @@ class HostStanding:
 
     @property
     def not_asked(self) -> int:
-        """How many steps did not come to it within the runs that were looked at."""
+        """How many steps did not come to it within the runs that were looked at, or since they last should have."""
         return sum(reach.tone == "nothing" for reach in self.reaches)
 
 
@@ -90,10 +94,11 @@ def hosts_by_standing(desk: Desk, *, trusted: Mapping[str, bool], at: datetime) 
     routines = sorted({routine.id for steps in reaching.values() for routine, _ in steps})
     last = {(part.host, part.routine, part.step): part for part in desk.books.host_parts.last(routines, runs=LAST_RUNS)}
     tasks, audits = _tasks_by_host(desk), host_audits(desk, at=at)
+    is_late = _lateness(desk, at)
     found = [
         HostStanding(
             host=host,
-            reaches=_reaches(host, reaching.get(host.name, ()), last),
+            reaches=_reaches(host, reaching.get(host.name, ()), last, is_late=is_late),
             tasks=tuple(tasks.get(host.name, ())),
             is_trusted=trusted.get(host.name, True),
             audit=audits.get(host.name, HostAudit()),
@@ -153,7 +158,7 @@ def host_history(desk: Desk, host: Host, *, is_trusted: bool, at: datetime) -> H
         visits.setdefault(part.run, []).append(part)
     standing = HostStanding(
         host=host,
-        reaches=_reaches(host, steps, last),
+        reaches=_reaches(host, steps, last, is_late=_lateness(desk, at)),
         tasks=tuple(_tasks_by_host(desk).get(host.name, ())),
         is_trusted=is_trusted,
         audit=host_audit(desk, host.name, at=at),
@@ -189,7 +194,8 @@ def hosts_verdict(standings: Sequence[HostStanding]) -> str:
         return f"{wrong} of {total} {'wants' if wrong == 1 else 'want'} a look"
     fine = sum(one.tone == "fine" for one in remote)
     if not fine:
-        return f"None of {total} was asked yet"
+        was_asked = any(reach.last is not None for one in remote for reach in one.reaches)
+        return f"None of {total} was asked {'of late' if was_asked else 'yet'}"
     return f"{fine} of {total} {'is' if fine == 1 else 'are'} fine"
 
 
@@ -204,12 +210,36 @@ def _hosts_of(step: StepPlan, hosts: Mapping[str, Host]) -> list[Host]:
 
 
 def _reaches(
-    host: Host, steps: Sequence[tuple[Routine, StepPlan]], last: Mapping[tuple[str, str, str], HostPart]
+    host: Host,
+    steps: Sequence[tuple[Routine, StepPlan]],
+    last: Mapping[tuple[str, str, str], HostPart],
+    *,
+    is_late: Callable[[Routine, datetime], bool],
 ) -> tuple[Reach, ...]:
-    found = [
-        Reach(routine=routine, step=step, last=last.get((host.name, routine.id, step.id))) for routine, step in steps
-    ]
+    found = []
+    for routine, step in steps:
+        part = last.get((host.name, routine.id, step.id))
+        late = part is not None and is_late(routine, part.at)
+        found.append(Reach(routine=routine, step=step, last=part, is_late=late))
     return tuple(sorted(found, key=lambda one: (WORST_FIRST[one.tone], one.routine.name.casefold(), one.step.id)))
+
+
+def _lateness(desk: Desk, now: datetime) -> Callable[[Routine, datetime], bool]:
+    """Return what tells whether a routine was due again since a moment; all hosts of a run share it, so once for all.
+
+    Nothing is late that runs by hand alone: no schedule says when.
+    """
+    almanac = desk.almanac()
+    known: dict[tuple[str, datetime], bool] = {}
+
+    def is_late(routine: Routine, at: datetime) -> bool:
+        if not routine.schedule.rules:
+            return False
+        if (routine.id, at) not in known:
+            known[routine.id, at] = not is_in_time(routine, at, now=now, almanac=almanac)
+        return known[routine.id, at]
+
+    return is_late
 
 
 def _tasks_by_host(desk: Desk) -> dict[str, list[Task]]:

@@ -158,6 +158,16 @@ class Notices:
         rows = self._ledger.all(sql, (to_text(since), to_text(until)))
         return {(row["notice"], ToldStatus(row["status"]), row["why"]): row["rungs"] for row in rows}
 
+    def not_left(self, *, since: datetime, until: datetime) -> int:
+        """Return how many rungs of a period count as sent, and their mail has not left the outbox yet."""
+        sql = (
+            "SELECT count(*) FROM notices CROSS JOIN outbox ON outbox.id = notices.outbox"
+            " WHERE notices.at >= ? AND notices.at < ? AND notices.status = 'sent'"
+            " AND outbox.sent_at IS NULL AND outbox.failed_at IS NULL AND outbox.withdrawn_at IS NULL"
+        )
+        row = self._ledger.one(sql, (to_text(since), to_text(until)))
+        return int(row[0]) if row else 0
+
     def newest(self, *, since: datetime, notice: str = "", recipient: str = "", most: int = 100) -> list[Told]:
         """Return what was told since a moment, newest first: all, of one notice, or to one address."""
         wanted = {"notice": notice, "recipient": recipient}

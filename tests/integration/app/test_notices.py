@@ -154,6 +154,26 @@ def test_nothing_goes_before_the_owner_approved_the_list(told: Open) -> None:
     assert len(mails(own)) == 1
 
 
+def test_the_digest_counts_a_notice_as_sent_once_its_mail_has_left(told: Open) -> None:
+    own = told(
+        {"renewals": RENEWALS}, row("a.example", "2026-12-15"), row("b.example", "2026-12-15", "ola@example.com")
+    )
+
+    def figure() -> tuple[str, str]:
+        now = own.clock.now()
+        house = own.app.digests.preview("daily", now, from_=now - timedelta(hours=1)).digest.house
+        return next((one.text, one.tone) for one in house if one.name == "Notices")
+
+    own.at("2026-11-21 08:00")
+    approve(own, 1)
+    own.at("2026-11-22 08:00")
+    own.clock.move(minutes=5)
+    assert figure() == ("1 notice waiting, 1 suppressed", "live")
+    (mail,) = [mail for mail in own.app.books.outbox.queued() if mail.bulk]
+    own.app.books.outbox.sent(mail.id, own.clock.now())
+    assert figure() == ("1 notice sent, 1 suppressed", "fine")
+
+
 def test_only_an_owner_approves(told: Open) -> None:
     own = told({"renewals": RENEWALS}, row("a.example", "2026-12-15"))
     own.at("2026-11-21 08:00")

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from opsrunner.engine.doctor import examine
+from opsrunner.engine.doctor_house import check_looks
 from opsrunner.engine.doctor_patient import Finding, Patient
 from opsrunner.engine.state import StateLock, prepare_state
 from opsrunner.errors import MailFailed
@@ -19,6 +20,7 @@ from opsrunner.ledger.books import Books
 from opsrunner.model.mail import NewMail
 from opsrunner.model.person import Person
 from opsrunner.model.routine import Routine, StepPlan
+from opsrunner.model.rows import LookStanding, OnRows
 from opsrunner.model.site import Host, MailSettings, Problem, Site, SmtpSettings
 from opsrunner.model.store import LocalStore
 from opsrunner.secrets import SecretRef
@@ -417,3 +419,20 @@ def test_damage_among_the_newest_is_seen_at_once(patient: Patient, monkeypatch: 
     reopened = replace(patient, books=Books.open(path))
     assert "the ledger is damaged" in [finding.what for finding in examine(reopened)]
     reopened.books.ledger.close()
+
+
+def test_rows_that_nobody_looked_for_of_late_are_not_fine(patient: Patient) -> None:
+    orders = OnRows(source="orders", key="number", every_seconds=300)
+    routine = Routine(id="orders", name="Orders", accountable="owner", steps=(), on_rows=orders)
+    watching = replace(patient, site=replace(patient.site, routines={"orders": routine}))
+
+    def said() -> list[tuple[str, str]]:
+        return [(one.level, one.what) for one in examine(watching, [check_looks])]
+
+    assert said() == [("look", "the rows of orders have not been looked for yet")]
+    known = patient.books.known_rows
+    at = NOW - timedelta(days=2)
+    known.note_look(LookStanding(routine="orders", meaning="x", tried_at=at, looked_at=at))
+    assert said() == [("look", "the rows of orders have not been looked for since 2026-11-18 06:00 UTC")]
+    known.note_look(LookStanding(routine="orders", meaning="x", tried_at=NOW, looked_at=NOW))
+    assert said() == [("fine", "the rows of 1 of 1 routines were looked at")]

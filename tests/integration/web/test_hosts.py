@@ -90,6 +90,24 @@ def test_no_host_is_fine_that_was_not_asked(signed_in: SignedIn, ended: Callable
     assert "2 of 3 hosts are fine" in browser.get("/hosts").text
 
 
+def test_no_host_stays_fine_once_it_should_have_been_asked_again(
+    app: App, signed_in: SignedIn, ended: Callable[..., Run]
+) -> None:
+    watch = app.root / "routines/disk-space.yaml"
+    watch.write_text(WATCH.replace("steps:", 'schedule: {every: day, at: "02:30"}\nsteps:'))
+    app.in_force.refresh()
+    browser = signed_in("ops1")
+    ended(hours_ago=40, web1="", web2="no room")
+    text = browser.get("/hosts").text
+    assert "1 of 3 hosts wants a look" in text, "what failed stays so until it is asked again"
+    assert "0 of 1 step fine, 1 not asked of late" in text
+    assert '<span class="tag idle">not asked since</span>' in browser.get("/hosts/web1").text
+    ended(hours_ago=39, web1="", web2="")
+    assert "None of 3 hosts was asked of late" in browser.get("/hosts").text
+    ended(web1="", web2="")
+    assert "2 of 3 hosts are fine" in browser.get("/hosts").text
+
+
 def test_a_host_tells_its_history_its_tasks_and_what_reaches_it(
     signed_in: SignedIn, ended: Callable[..., Run], open_task: Open
 ) -> None:
