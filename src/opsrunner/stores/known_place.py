@@ -13,6 +13,9 @@ from opsrunner.stores.base import Store, Upload
 Known = Callable[[], Sequence[str]]
 """Tells the names of objects that should lie in a store, the likeliest first."""
 
+ASKED_SINGLY = 20
+"""So many objects are asked for one by one; for the others the store is listed, which is little where it is empty."""
+
 
 def nothing_known() -> Sequence[str]:
     """Tell of a store that nothing was put in, or that may be any place."""
@@ -76,10 +79,16 @@ class KnownPlace:
 
     def _require_one(self) -> None:
         names = self._known()
-        if names and not any(self._store.find(name) for name in names):
+        if names and not self._has_one(names):
             had = "the copy" if len(names) == 1 else f"any of the {len(names)} copies"
             raise StoreFailed(
                 f"{self._name} does not have {had} that should lie there; is its disk mounted?"
                 f" If it is another place now: opsrunner backups adopt {self._name} --moved",
                 permanent=True,
             )
+
+    def _has_one(self, names: Sequence[str]) -> bool:
+        if any(self._store.find(name) for name in names[:ASKED_SINGLY]):
+            return True
+        others = set(names[ASKED_SINGLY:])
+        return bool(others) and any(stored.name in others for stored in self._store.list())
