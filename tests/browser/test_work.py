@@ -151,6 +151,17 @@ def test_every_page_is_for_everybody_and_fits(signed_in: SignedIn, served: Serve
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{path} scrolls sideways"
 
 
+def test_an_owners_many_doors_fit_a_screen_of_any_width(served: Served, signed_in: SignedIn) -> None:
+    page = signed_in("boss")
+    page.goto(served.address)
+    too_wide = []
+    for width in range(320, 1300, 20):
+        page.set_viewport_size({"width": width, "height": 900})
+        if page.evaluate("document.documentElement.scrollWidth > innerWidth"):
+            too_wide.append(width)
+    assert too_wide == []
+
+
 def test_a_page_is_light(signed_in: SignedIn, served: Served) -> None:
     page = signed_in("boss")
     page.goto(served.address + "/", wait_until="networkidle")
