@@ -26,7 +26,7 @@ from opsrunner.stores.base import READ_BYTES, check_name, check_surveyed, is_nam
 from opsrunner.stores.s3_errors import FOREIGN, code_of, failed, host_of, no_store, require_bucket_name, status_of, told
 from opsrunner.stores.s3_signing import signs_bodies
 from opsrunner.stores.s3_upload import PARTS_AT_ONCE, S3Upload
-from opsrunner.tls import authorities_file
+from opsrunner.tls import authorities_file, client_context
 
 CONNECT_SECONDS, READ_SECONDS = 15, 60
 TRIES = 8
@@ -220,7 +220,7 @@ def _client(settings: S3Store, *, access_key: str, secret_key: str) -> Any:
     )
     session = Session()
     session.register_component("data_loader", _WHAT_S3_IS)
-    return boto3.session.Session(botocore_session=session).client(
+    client: Any = boto3.session.Session(botocore_session=session).client(
         "s3",
         endpoint_url=settings.endpoint,
         region_name=settings.region or "us-east-1",
@@ -229,6 +229,19 @@ def _client(settings: S3Store, *, access_key: str, secret_key: str) -> Any:
         verify=authorities_file() or True if settings.verify else False,
         config=config,
     )
+    if settings.verify:
+        _require_own_name(client)
+    return client
+
+
+def _require_own_name(client: Any) -> None:
+    """Have OpenSSL itself compare a certificate with the store's name, before a byte is sent.
+
+    botocore leaves that to urllib3, which takes a common name and a bare `*` for proof.
+    """
+    lines = client._endpoint.http_session
+    lines._get_ssl_context = client_context  # for the way through a proxy, which is laid when it is first needed
+    lines._manager.connection_pool_kw["ssl_context"] = client_context()
 
 
 def _began(upload: Any) -> datetime:

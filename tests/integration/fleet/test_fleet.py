@@ -2,11 +2,13 @@ import dataclasses
 import os
 import re
 import shlex
+import shutil
 import signal
+import socket
 import subprocess
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -328,6 +330,28 @@ class TestNoConnection:
         with pytest.raises(StepFailed, match=r"refuses user .* is it in that user's authorized_keys"):
             ask(make_fleet(), host, "true")
 
+    def test_a_key_that_an_agent_or_the_user_s_home_holds_is_not_asked(
+        self,
+        make_fleet: MakeFleet,
+        pinned_host: PinnedHost,
+        sshd_farm: Any,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        agent: Path,
+    ) -> None:
+        (tmp_path / "home/.ssh").mkdir(parents=True, mode=0o700)
+        shutil.copy(sshd_farm.client_key, tmp_path / "home/.ssh/id_ed25519")
+        monkeypatch.setenv("HOME", str(tmp_path / "home"))
+        monkeypatch.setenv("SSH_AUTH_SOCK", str(agent))
+        make_key(tmp_path / "other")
+        host = self.host_like(pinned_host(2), key_file="other")
+        subprocess.run(["ssh-add", "-q", str(sshd_farm.client_key)], check=True)
+        assert can_sign_in(host, identity_file="none")
+        assert can_sign_in(host, identity_file=str(tmp_path / "home/.ssh/id_ed25519"), agent="none")
+
+        with pytest.raises(StepFailed, match=r"refuses user .* is it in that user's authorized_keys"):
+            ask(make_fleet(), host, "true")
+
     def test_no_private_key(self, make_fleet: MakeFleet, pinned_host: PinnedHost) -> None:
         host = self.host_like(pinned_host(2), key_file=None)
 
@@ -385,6 +409,52 @@ class TestNoConnection:
 
         assert "stopped during key exchange" in failed.message
         assert failed.status == "interrupted"
+
+
+@pytest.fixture
+def agent(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The socket of an agent that holds no key yet."""
+    path = tmp_path_factory.mktemp("agent") / "socket"
+    process = subprocess.Popen(["ssh-agent", "-D", "-a", str(path)], stdout=subprocess.DEVNULL)
+    until(path.exists)
+    yield path
+    process.terminate()
+    process.wait()
+
+
+def can_sign_in(host: Host, **settings: str) -> bool:
+    """Tell whether OpenSSH's own client is let in, by the agent or a file."""
+    known = {"identity_agent": settings.pop("agent", os.environ["SSH_AUTH_SOCK"]), **settings}
+    words = [f"-o{name.replace('_', '')}={value}" for name, value in known.items()]
+    command = ["ssh", "-F", "none", "-oBatchMode=yes", "-oStrictHostKeyChecking=no", "-oUserKnownHostsFile=/dev/null"]
+    command += [*words, "-p", str(host.port), f"{host.user}@{host.address}", "true"]
+    return subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False).returncode == 0
+
+
+def test_strict_key_exchange_is_offered(
+    make_fleet: MakeFleet, pinned_host: PinnedHost, sshd_farm: Any, known_hosts: Path
+) -> None:
+    """CVE-2023-48795: only where both sides name it does the numbering begin anew with the keys."""
+    host = pinned_host(2)
+    heard = bytearray()
+
+    def listen() -> None:
+        line, _ = listener.accept()
+        with line, suppress(OSError):
+            line.sendall(b"SSH-2.0-Listens\r\n")
+            while piece := line.recv(65_536):
+                heard.extend(piece)
+
+    with socket.create_server((host.address, 0)) as listener:
+        beyond = dataclasses.replace(host, port=listener.getsockname()[1])
+        trust(known_hosts, beyond, sshd_farm.public_keys(host))
+        listening = threading.Thread(target=listen)
+        listening.start()
+        with pytest.raises(StepFailed, match="no end of the key exchange"):
+            ask(make_fleet(connect_seconds=1), beyond, "true")
+        listening.join()
+    assert b"curve25519-sha256" in heard
+    assert b",kex-strict-c-v00@openssh.com" in heard
 
 
 def make_key(path: Path, *, passphrase: str = "") -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import tarfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,21 @@ steps:
   - restore_drill: {{of: there, sample: all}}
   - restore_drill: {{of: dump, store: bucket}}
 """
+OTHERS = """\
+name: Others
+accountable: sysadmin
+steps:
+  - id: packed
+    backup_check: {expect: [alice, bob], store: bucket, name: "panel/*/{key}.tar"}
+    on_failure: continue
+  - id: plain
+    backup_check: {expect: [alice, bob], store: shed, name: "panel/{key}/**"}
+    on_failure: continue
+  - id: unpack
+    restore_drill: {of: packed, with: 'tar -xf "$OPS_COPY" -C "$OPS_RESTORED"', must_include: [dump.sql]}
+  - id: lay-out
+    restore_drill: {of: plain, with: 'cp -r "$OPS_COPY/." "$OPS_RESTORED"', must_include: [home dir/dump.sql]}
+"""
 
 
 @pytest.fixture
@@ -82,7 +98,8 @@ def app(
         endpoint=s3_server.endpoint,
         folder=tmp_path / "shed",
     )
-    root = make_site({"opsrunner.yaml": site, "routines/nightly.yaml": NIGHTLY.format(data=data)})
+    routines = {"routines/nightly.yaml": NIGHTLY.format(data=data), "routines/others.yaml": OTHERS}
+    root = make_site({"opsrunner.yaml": site, **routines})
     (root / "secrets").mkdir(mode=0o700, exist_ok=True)
     (root / "secrets/s3").write_text("canary-s3cret-of-copies")
     (root / "secrets/s3").chmod(0o600)
@@ -127,3 +144,33 @@ def test_old_copies_go_from_bucket_and_host(app: App) -> None:
     for name in ("bucket", "shed"):
         with app.open_store(name) as store:
             assert len(list(store.list("nightly/here/"))) == 2 * 3
+
+
+def test_what_another_tool_puts_there_is_found_and_proven(
+    app: App, tmp_path: Path, s3_server: Any, bucket: str, prefix: str
+) -> None:
+    dump = tmp_path / "dump.sql"
+    dump.write_text("the dump of alice\n" * 50)
+    with tarfile.open(tmp_path / "alice.tar", "w") as archive:
+        archive.add(dump, "dump.sql")
+    key = f"{prefix}/panel/2026 nightly/alice.tar"
+    s3_server.client.put_object(Bucket=bucket, Key=key, Body=(tmp_path / "alice.tar").read_bytes())
+    for name in ("alice/home dir/dump.sql", "alice/mail"):
+        path = tmp_path / "shed/panel" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(dump.read_bytes())
+
+    run = app.run_by_hand("others", actor="boss")
+
+    outcomes = {record.id: record.outcome for record in app.books.steps.of_run(run.id) if record.outcome}
+    assert [(outcomes[step].message, outcomes[step].rows[0]["key"]) for step in ("packed", "plain")] == [
+        ("1 of 2 have a fresh backup in bucket; missing: bob", "bob"),
+        ("1 of 2 have a fresh backup in shed; missing: bob", "bob"),
+    ]
+    newest = [app.books.foreign.of("others", step)[0].newest for step in ("packed", "plain")]
+    assert [(one.name, one.size_bytes) for one in newest if one is not None] == [
+        ("panel/2026 nightly/alice.tar", (tmp_path / "alice.tar").stat().st_size),
+        ("panel/alice", 2 * dump.stat().st_size),
+    ]
+    files = {step: (outcomes[step].status.value, outcomes[step].facts.get("files")) for step in ("unpack", "lay-out")}
+    assert files == {"unpack": ("succeeded", 1), "lay-out": ("succeeded", 2)}, outcomes
