@@ -36,11 +36,11 @@ class OpenItem:
 
 @dataclass(frozen=True, kw_only=True)
 class Figure:
-    """One figure of the house line; `text` stands as it is: `38 of 40 hosts reachable`."""
+    """One figure of the house line; `text` stands as it is: `38 of 40 hosts reachable`. None is fine by default."""
 
     name: str
     text: str
-    tone: Tone = "fine"
+    tone: Tone
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -37,11 +37,11 @@ def full_digest() -> Digest:
         needs_you=_needs_you(),
         in_hand=_in_hand(),
         house=(
-            Figure(name="hosts", text="40 of 40 hosts reachable"),
+            Figure(name="hosts", text="40 of 40 hosts reachable", tone="fine"),
             Figure(name="copies", text="38 of 40 with a proven copy under 26 h", tone="look"),
-            Figure(name="tickets", text="oldest ticket 38 min"),
-            Figure(name="orders", text="3 orders open, 1 unpaid"),
-            Figure(name="mails", text="12 of 12 mails delivered"),
+            Figure(name="tickets", text="oldest ticket 38 min", tone="fine"),
+            Figure(name="orders", text="3 orders open, 1 unpaid", tone="fine"),
+            Figure(name="mails", text="12 of 12 mails delivered", tone="fine"),
         ),
         counts="37 routines, 214 runs, 17 of 18 tasks.",
         planned=(

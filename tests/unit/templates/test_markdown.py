@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from opsrunner.config.markdown_text import literal
 from opsrunner.mail.message import clean_text
 from opsrunner.templates.markdown import MARKDOWN, escape_markdown, readable, render_markdown
 
@@ -90,6 +91,13 @@ def test_an_address_stays_one_where_the_author_makes_it_a_link() -> None:
     assert page(made("<https://example.com/{{ row.x }}>", "a_b")).count('href="https://example.com/a_b"') == 1
     assert "<a" not in page(made("<{{ row.x }}>", "no address> [x](https://evil.example)"))
     assert "javascript" not in "".join(re.findall("href=.*", page(made("[x]({{ row.x }})", "javascript:alert(1)"))))
+
+
+def test_braces_of_a_list_in_markdown_are_shown_as_they_are() -> None:
+    text = "Run `echo {{ x }} {% y` and {{ z }}:\n\n    docker ps --format '{{.Names}}'\n"
+    template = render_markdown(literal(text), {}, clean=clean_text, longest=1_000)
+    assert page(template) == page(text)
+    assert readable(template) == text
 
 
 def test_numbers_dates_and_nothing_are_as_before() -> None:
