@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import select
 import socket
 import ssl
 import threading
@@ -337,3 +338,35 @@ def test_an_old_protocol_is_named_and_told_nothing(
     server.close()
     assert "TLS failed: nothing newer than TLS 1.1 is spoken there" in refused
     assert server.told == b""
+
+
+def lead_on(listener: socket.socket) -> None:
+    """Be a proxy for one connection: lead it where it asks to be led."""
+    line, _ = listener.accept()
+    with line, suppress(OSError):
+        host, _, port = line.recv(4096).split()[1].decode().partition(":")
+        with socket.create_connection((host, int(port)), timeout=5) as beyond:
+            line.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+            while ready := select.select([line, beyond], [], [], 5)[0]:
+                for source in ready:
+                    data = source.recv(65_536)
+                    if not data:
+                        return
+                    (beyond if source is line else line).sendall(data)
+
+
+@pytest.mark.parametrize("is_good", [True, False])
+def test_a_bucket_behind_a_proxy_has_to_prove_its_name_too(
+    show: Callable[..., Server], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, is_good: bool
+) -> None:
+    names = ("localhost",) if is_good else ()
+    server = show(Shown(server=make("localhost", by=ROOT, names=names)).context(tmp_path), list_bucket)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{listener.getsockname()[1]}")
+        monkeypatch.setenv("no_proxy", "")
+        leading = threading.Thread(target=lead_on, args=(listener,))
+        leading.start()
+        refused = list_bucket("localhost", server.port, tmp_path)
+        leading.join()
+    server.close()
+    assert ("Hostname mismatch" in refused, bool(server.told)) == (not is_good, is_good)

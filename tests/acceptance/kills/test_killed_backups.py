@@ -3,7 +3,7 @@
 A third of the kills falls anywhere in a run's life, as long as one took that was let be; a third while the store is
 seen to take something, where there is most to leave behind; and a third when something has just got its final name,
 where the manifest is still missing. What lies in the store is looked at from the side, without a line of ours: by the
-file system, and by a plain client of S3.
+file system, where a host is this machine too, and by a plain client of S3.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from typing import Any, Protocol
 
 import pytest
 
+from ...farm import Farm
 from ...seaweed import ACCESS_KEY, SECRET_KEY, S3Server
 from ..conftest import SCRIPT, Answer, plain_environment
 
@@ -33,7 +34,7 @@ people:
   boss: {{name: The owner, email: owner@example.com, roles: [owner, sysadmin]}}
 stores:
   away: {store}
-"""
+{more}"""
 NIGHTLY = """\
 name: Nightly
 accountable: sysadmin
@@ -53,6 +54,11 @@ class Side(Protocol):
 
     settings: str
     """As they stand in opsrunner.yaml."""
+    more: str
+    """What stands there beside them."""
+
+    def prepare(self, site: Path) -> None:
+        """Put into the site's state what it needs beside them."""
 
     def names(self) -> list[str]:
         """What lies there under a final name."""
@@ -70,8 +76,13 @@ class Side(Protocol):
 class FolderSide:
     """A folder of this machine."""
 
+    more = ""
+
     def __init__(self, root: Path) -> None:
         self._root, self.settings = root, f"{{local: {{path: {root}}}}}"
+
+    def prepare(self, site: Path) -> None:
+        """Nothing more is needed."""
 
     def names(self) -> list[str]:
         return [path for path in self._files() if not path.rpartition("/")[2].startswith(".")]
@@ -90,14 +101,31 @@ class FolderSide:
         return sorted(path.relative_to(self._root).as_posix() for path in self._root.rglob("*") if path.is_file())
 
 
+class HostSide(FolderSide):
+    """A folder of a host over SFTP; the host's sshd lives on when who writes there is killed."""
+
+    def __init__(self, root: Path, farm: Farm) -> None:
+        super().__init__(root)
+        self._farm, self.more = farm, farm.inventory()
+        self.settings = f"{{sftp: {{host: web1, path: {root}}}}}"
+
+    def prepare(self, site: Path) -> None:
+        self._farm.pin(site / "var/known_hosts")
+
+
 class BucketSide:
     """A bucket of a real server."""
+
+    more = ""
 
     def __init__(self, server: S3Server) -> None:
         self._client, self._bucket = server.client, f"killed-{next(_numbers)}"
         self._client.create_bucket(Bucket=self._bucket)
         keys = "access_key: {env: KEY}, secret_key: {env: SECRET}"
         self.settings = f'{{s3: {{bucket: {self._bucket}, endpoint: "{server.endpoint}", {keys}}}}}'
+
+    def prepare(self, site: Path) -> None:
+        """Nothing more is needed."""
 
     def names(self) -> list[str]:
         return sorted(item["Key"] for item in self._client.list_objects_v2(Bucket=self._bucket).get("Contents", ()))
@@ -197,7 +225,9 @@ def until(is_so: Callable[[], object], give_up_at: float) -> None:
 def killing(make_site: Callable[[Mapping[str, str]], Path], opsrunner: Run) -> Callable[[Side, int], Killing]:
     def build(side: Side, seed: int) -> Killing:
         dice = random.Random(seed)
-        site = make_site({"opsrunner.yaml": SITE.format(store=side.settings), "routines/nightly.yaml": NIGHTLY})
+        text = SITE.format(store=side.settings, more=side.more)
+        site = make_site({"opsrunner.yaml": text, "routines/nightly.yaml": NIGHTLY})
+        side.prepare(site)
         (site / "data").mkdir()
         for number in range(12):
             (site / "data" / f"file {number}").write_bytes(dice.randbytes(5_000_000))
@@ -206,23 +236,27 @@ def killing(make_site: Callable[[Mapping[str, str]], Path], opsrunner: Run) -> C
     return build
 
 
-@pytest.fixture(params=[pytest.param("folder"), pytest.param("bucket")])
+@pytest.fixture(
+    params=[pytest.param("folder"), pytest.param("host", marks=pytest.mark.needs("sshd")), pytest.param("bucket")]
+)
 def side(request: pytest.FixtureRequest, tmp_path: Path) -> Side:
     if request.param == "folder":
         return FolderSide(tmp_path / "copies")
+    if request.param == "host":
+        return HostSide(tmp_path / "copies", request.getfixturevalue("make_farm")(1))
     return BucketSide(request.getfixturevalue("s3_server"))
 
 
 @pytest.mark.needs("zstd")
 def test_kills_at_random_moments_leave_no_half_copy(side: Side, killing: Callable[[Side, int], Killing]) -> None:
-    loop(killing(side, 7), kills=8 if isinstance(side, FolderSide) else 4)
+    loop(killing(side, 7), kills=8 if type(side) is FolderSide else 4)
 
 
 @pytest.mark.soak
 @pytest.mark.needs("zstd")
 @pytest.mark.timeout(600)
-def test_thirty_kills_at_random_moments_leave_no_half_copy(side: Side, killing: Callable[[Side, int], Killing]) -> None:
-    """The long form: ten kills into the folder and twenty into the bucket."""
+def test_forty_kills_at_random_moments_leave_no_half_copy(side: Side, killing: Callable[[Side, int], Killing]) -> None:
+    """The long form: ten kills into the folder, ten into that of the host and twenty into the bucket."""
     seed = int(os.environ.get("KILL_SEED") or time.time())
     found = killing(side, seed)
     loop(found, kills=10 if isinstance(side, FolderSide) else 20)
