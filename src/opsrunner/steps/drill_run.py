@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import shutil
 from dataclasses import replace
+from datetime import UTC, datetime
 
 from opsrunner.archives.drilling import Drilled, Lacking, drill_all, drill_sample
 from opsrunner.archives.reader import fetch_manifest
@@ -20,6 +21,7 @@ from opsrunner.steps.restore_drill import Options
 from opsrunner.steps.step_time import StepTime
 
 HOUR = 3600
+NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 class DrillRun:
@@ -62,6 +64,7 @@ class DrillRun:
         if not copies:
             where = f" in {self._options.store}" if self._options.store else ""
             raise StepFailed(f"there is no copy of {self._options.of}{where} yet: nothing can be restored")
+        copies = _in_turn(copies)
         if self._options.which == "newest":
             return copies[0]
         older = [copy for copy in copies[1:] if copy.state is not CopyState.DAMAGED]
@@ -140,6 +143,17 @@ class DrillRun:
             "left_out": drilled.left_out,
         }
         return Outcome(status=StepStatus.SUCCEEDED, message=message, facts=facts)
+
+
+def _in_turn(copies: list[Copy]) -> list[Copy]:
+    """Return the copies of one store, newest first: of those that have the newest, the one proven the longest ago."""
+    stores = dict.fromkeys(copy.store for copy in copies if copy.name == copies[0].name)
+
+    def proven_at(store: str) -> datetime:
+        return max((copy.restored_at or NEVER for copy in copies if copy.store == store), default=NEVER)
+
+    turn = min(stores, key=proven_at)
+    return [copy for copy in copies if copy.store == turn]
 
 
 def _facts(copy: Copy) -> dict[str, object]:

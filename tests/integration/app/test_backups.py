@@ -457,6 +457,25 @@ class TestHowTheyStand:
         run(own)
         assert standing(own)[1] == ("", "other", "old")
 
+    def test_a_drill_of_no_certain_store_proves_each_in_its_turn(self, nightly: Open) -> None:
+        own = nightly(", also_to: [other]", then="  - restore_drill: {of: copy}\n")
+        run(own)
+        assert figure(own) == ("1 of 2 backups proven and fresh", "look")
+        run(own)
+        assert figure(own) == ("2 of 2 backups proven and fresh", "fine")
+        for _ in range(2):
+            run(own)
+        proven = [copy.store for copy in copies(own) if copy.restored_at]
+        assert sorted(proven) == ["disk", "disk", "other", "other"]
+
+    def test_a_drill_leaves_a_store_alone_that_is_not_written_to_any_more(self, nightly: Open) -> None:
+        own = nightly(", also_to: [other]", then="  - restore_drill: {of: copy, store: disk}\n")
+        run(own)
+        routine = own.root / "routines/nightly.yaml"
+        routine.write_text(routine.read_text().replace(", also_to: [other]", "").replace(", store: disk", ""))
+        run(own)
+        assert [copy.store for copy in copies(own) if copy.restored_at] == ["disk", "disk"]
+
     def test_a_store_that_is_not_written_to_any_more_counts_for_nothing_but_its_damage(self, nightly: Open) -> None:
         own = nightly(", also_to: [other]", then=self.DRILL)
         run(own)
