@@ -6,6 +6,7 @@ python -m benchmarks ledger     one of them
 
 from __future__ import annotations
 
+import argparse
 import importlib
 import json
 import platform
@@ -37,12 +38,13 @@ TOPICS: tuple[str, ...] = (
 
 def main(arguments: list[str]) -> int:
     """Measure the topics named (all, without) and return the exit code."""
-    as_json = "--json" in arguments
-    wanted = [word for word in arguments if not word.startswith("--")] or list(TOPICS)
-    unknown = [word for word in wanted if word not in TOPICS]
-    if unknown:
-        print(f"there is no benchmark {unknown[0]}; there are: {', '.join(TOPICS)}", file=sys.stderr)
-        return 2
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=f"The topics: {', '.join(TOPICS)}.")
+    parser.add_argument("topics", nargs="*", metavar="TOPIC", help="what to measure; everything, where none is named")
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
+    given = parser.parse_args(arguments)
+    as_json, wanted = given.json, given.topics or list(TOPICS)
+    if unknown := [topic for topic in wanted if topic not in TOPICS]:
+        parser.error(f"there is no benchmark {unknown[0]}; there are: {', '.join(TOPICS)}")
     print(f"{platform.machine()}, Python {platform.python_version()}", file=sys.stderr)
     found: list[Figure] = []
     for topic in wanted:
