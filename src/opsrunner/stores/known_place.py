@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
-from types import TracebackType
 
 from opsrunner.errors import StoreFailed
 from opsrunner.model.store import Stored
+from opsrunner.stores.around import AroundStore
 from opsrunner.stores.base import Store, Upload
 
 Known = Callable[[], Sequence[str]]
@@ -22,7 +22,7 @@ def nothing_known() -> Sequence[str]:
     return ()
 
 
-class KnownPlace:
+class KnownPlace(AroundStore):
     """Another store, which refuses all work on copies where not one of the objects that it should have is there.
 
     It is asked once, before the first work. A disk that is not mounted leaves a folder that reads as an empty store.
@@ -31,7 +31,8 @@ class KnownPlace:
 
     def __init__(self, store: Store, *, name: str, known: Known) -> None:
         """`name` is what the site calls the store."""
-        self._store, self._name, self._known = store, name, known
+        super().__init__(store)
+        self._name, self._known = name, known
         self._is_known = False
 
     def begin(self, name: str) -> Upload:
@@ -40,34 +41,17 @@ class KnownPlace:
     def read(self, name: str, *, offset: int = 0, length: int | None = None) -> Iterator[bytes]:
         return self._place.read(name, offset=offset, length=length)
 
-    def fetch(self, name: str) -> Iterator[bytes]:
-        return self._store.fetch(name)
-
     def find(self, name: str) -> Stored | None:
         return self._place.find(name)
 
     def list(self, prefix: str = "") -> Iterator[Stored]:
         return self._place.list(prefix)
 
-    def survey(self, prefix: str = "", *, may_hold: Callable[[str], bool]) -> Iterator[Stored]:
-        return self._store.survey(prefix, may_hold=may_hold)
-
     def remove(self, name: str) -> None:
         self._place.remove(name)
 
     def sweep(self, prefix: str, *, before: datetime) -> int:
         return self._place.sweep(prefix, before=before)
-
-    def close(self) -> None:
-        self._store.close()
-
-    def __enter__(self) -> KnownPlace:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     @property
     def _place(self) -> Store:
@@ -82,7 +66,7 @@ class KnownPlace:
         if names and not self._has_one(names):
             had = "the copy" if len(names) == 1 else f"any of the {len(names)} copies"
             raise StoreFailed(
-                f"{self._name} does not have {had} that should lie there; is its disk mounted?"
+                f"the store {self._name} does not have {had} that should lie there; is its disk mounted?"
                 f" If it is another place now: opsrunner backups adopt {self._name} --moved",
                 permanent=True,
             )
