@@ -23,18 +23,17 @@ from opsrunner.model.run import RunStatus
 from opsrunner.steps import drill_bench
 from opsrunner.stores.local import LocalFolder
 
-SITE = """\
-site: Example Hosting
-timezone: UTC
-people:
-  boss: {name: The owner, email: owner@example.com, roles: [owner], login: boss}
-  ops1: {name: First technician, email: ops1@example.com, roles: [sysadmin, support], login: ops1}
-mail: {from: ops@example.com}
+from .conftest import SITE as HOUSE
+
+SITE = (
+    HOUSE
+    + """\
 stores:
   disk: {local: {path: $STATE/copies}}
   other: {local: {path: $STATE/other}}
   gone: {local: {path: /nonexistent/mount/copies}}
 """
+)
 House = Any
 Open = Callable[..., House]
 WHOLE = ("tar.zst", "index.zst", "json")

@@ -17,18 +17,17 @@ from opsrunner.model.backup import Copy, CopyState
 from opsrunner.model.run import RunStatus
 from opsrunner.stores.local import LocalFolder
 
+from .conftest import SITE as HOUSE
+
 ROUTINES = Path(__file__).parents[3] / "routines"
 SHIPPED = ("nightly-backups", "restore-drill", "full-drill")
-SITE = """\
-site: Example Hosting
-timezone: UTC
-people:
-  boss: {name: The owner, email: owner@example.com, roles: [owner], login: boss}
-  ops1: {name: First technician, email: ops1@example.com, roles: [sysadmin, support], login: ops1}
-mail: {from: ops@example.com}
+SITE = (
+    HOUSE
+    + """\
 stores:
   copies: {local: {path: PATH}}
 """
+)
 LAST_TWO = """\
 name: Nightly backups
 accountable: sysadmin

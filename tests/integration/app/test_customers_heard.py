@@ -10,36 +10,12 @@ from opsrunner.model.mail import NewMail
 from opsrunner.model.outcome import Outcome
 from opsrunner.model.task import TaskStatus
 
+from ...bounced import report_of
 from .test_customers import ROOT, Company, company
 
 __all__ = ["company"]
 MONDAY = "2026-11-23"
 LIVE = (ROOT / "routines/letters.yaml").read_text(encoding="utf-8").replace("live: false", "live: true")
-
-REPORT = """\
-Date: Mon, 23 Nov 2026 09:00:00 +0100
-Subject: Undelivered Mail Returned to Sender
-MIME-Version: 1.0
-Content-Type: multipart/report; report-type=delivery-status; boundary="b"
-
---b
-Content-Type: message/delivery-status
-
-Reporting-MTA: dns; mail.example.com
-
-Final-Recipient: rfc822; {address}
-Action: failed
-Status: 5.1.1
-Diagnostic-Code: smtp; 550 5.1.1 no such user
-
---b
-Content-Type: text/rfc822-headers
-
-Message-ID: <{message_id}@example.com>
-To: {address}
-
---b--
-"""
 
 
 def outcome(made: Company, routine: str, step: str) -> Outcome:
@@ -264,7 +240,7 @@ def comes_back(made: Company, addresses: list[str]) -> None:
     books.outbox.put([NewMail(to=address, subject="s", text="t", bulk=True) for address in addresses], at=now)
     for mail in [mail for mail in books.outbox.queued() if mail.to in addresses]:
         books.outbox.sent(mail.id, now)
-        report = REPORT.format(address=mail.to, message_id=mail.message_id)
+        report = report_of(mail.to, message_id=f"{mail.message_id}@example.com")
         (made.data / f"bounces/new/ours{mail.id}").write_text(report, encoding="utf-8")
 
 

@@ -13,17 +13,16 @@ from opsrunner.errors import Refused
 from opsrunner.model.run import RunStatus
 from opsrunner.model.task import Evidence, Task, TaskStatus
 
+from .conftest import SITE as HOUSE
+
 ROUTINES = Path(__file__).parents[3] / "routines"
-SITE = """\
-site: Example Hosting
-timezone: UTC
-people:
-  boss: {name: The owner, email: owner@example.com, roles: [owner], login: boss}
-  ops1: {name: First technician, email: ops1@example.com, roles: [sysadmin, support], login: ops1}
-mail: {from: ops@example.com}
+SITE = (
+    HOUSE
+    + """\
 stores:
   copies: {local: {path: $STATE/copies}}
 """
+)
 House = Any
 
 

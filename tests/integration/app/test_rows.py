@@ -15,6 +15,8 @@ from opsrunner.ledger.known_rows import KnownRows
 from opsrunner.model.run import RunStatus, Trigger
 from opsrunner.model.task import TaskKind, TaskStatus
 
+from .conftest import SITE as HOUSE
+
 HEAD = "name: New orders\naccountable: sysadmin\n"
 ON_ROWS = "on_rows: {source: orders, key: number, every: 5m}\n"
 SAYS = 'steps:\n  - run: echo "$NUMBER"\n    env: {NUMBER: "{{ row.number }} {{ row.amount }} {{ run.key }}"}\n'
@@ -24,17 +26,15 @@ ASKS = (
     + ON_ROWS
     + 'steps:\n  - task: "Verify order {{ row.number }}"\n    key: row.number\n    closes_when_gone: true\n'
 )
-SITE = """\
-site: Example Hosting
-timezone: UTC
-people:
-  boss: {name: The owner, email: owner@example.com, roles: [owner], login: boss}
-  ops1: {name: First technician, email: ops1@example.com, roles: [sysadmin, support], login: ops1}
-mail: {from: ops@example.com}
+
+SITE = (
+    HOUSE
+    + """\
 sources:
   orders: {csv: orders.csv, columns: {number: "text?", amount: number}}
   others: {csv: others.csv, columns: {number: text, amount: number}}
 """
+)
 
 
 def write_orders(site: Any, numbers: Sequence[object], *, name: str = "orders.csv") -> None:

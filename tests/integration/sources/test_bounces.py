@@ -19,25 +19,9 @@ from opsrunner.sources.bounce_columns import BOUNCE_COLUMNS
 from opsrunner.sources.reading import read_source
 from opsrunner.sources.request import Around
 
+from ...bounced import report_of
+
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
-REPORT = """\
-Date: Mon, 23 Nov 2026 03:00:00 +0100
-Subject: Undelivered Mail Returned to Sender
-MIME-Version: 1.0
-Content-Type: multipart/report; report-type=delivery-status; boundary="b"
-
---b
-Content-Type: message/delivery-status
-
-Reporting-MTA: dns; mail.example.com
-
-Final-Recipient: rfc822; {address}
-Action: failed
-Status: {status}
-Diagnostic-Code: smtp; 550 no such user
-
---b--
-"""
 
 
 @pytest.fixture
@@ -62,10 +46,10 @@ def rows(maildir: Path, around: Around | None = None, **options: Any) -> list[di
 
 
 def test_each_recipient_of_a_report_is_a_row(maildir: Path) -> None:
-    put(maildir, "cur/1:2,S", REPORT.format(address="kari@example.com", status="5.1.1"), days_ago=2)
-    put(maildir, "new/2", REPORT.format(address="ola@example.com", status="4.2.2"))
+    put(maildir, "cur/1:2,S", report_of("kari@example.com"), days_ago=2)
+    put(maildir, "new/2", report_of("ola@example.com", status="4.2.2"))
     put(maildir, "new/3", "Subject: I am on holiday\n\nBack on Monday.\n")
-    put(maildir, "new/4", REPORT.format(address="old@example.com", status="5.1.1"), days_ago=31)
+    put(maildir, "new/4", report_of("old@example.com"), days_ago=31)
     first, second = rows(maildir)
     assert first == {
         "address": "kari@example.com",
@@ -83,11 +67,9 @@ def test_each_recipient_of_a_report_is_a_row(maildir: Path) -> None:
 
 
 def test_a_report_is_ours_where_it_quotes_a_mail_that_went_to_that_very_address(maildir: Path) -> None:
-    quoted = "--b\nContent-Type: text/rfc822-headers\n\nMessage-ID: <1f.a@example.com>\n\n--b--"
     for name, address in {"1": "kari@example.com", "2": "ola@example.com"}.items():
-        report = REPORT.format(address=address, status="5.1.1")
-        put(maildir, f"new/{name}", report.replace("--b--", quoted))
-    put(maildir, "new/3", REPORT.format(address="kari@example.com", status="5.1.1"))
+        put(maildir, f"new/{name}", report_of(address, message_id="1f.a@example.com"))
+    put(maildir, "new/3", report_of("kari@example.com"))
     sent = {"<1f.a@example.com>": "kari@example.com"}
     around = Around(recipient_of=lambda message_id: sent.get(message_id, ""))
     assert [(row["report"], row["ours"]) for row in rows(maildir, around)] == [
@@ -98,7 +80,7 @@ def test_a_report_is_ours_where_it_quotes_a_mail_that_went_to_that_very_address(
 
 
 def test_reading_ends_when_told_to_stop_and_when_its_time_is_up(maildir: Path) -> None:
-    put(maildir, "new/1", REPORT.format(address="kari@example.com", status="5.1.1"))
+    put(maildir, "new/1", report_of("kari@example.com"))
     told = threading.Event()
     told.set()
     with pytest.raises(StepFailed, match="stopped before its end") as stopped:
@@ -115,13 +97,13 @@ def test_a_mail_that_trips_its_reader_up_hides_no_other(maildir: Path, monkeypat
         return read_bounces(data)
 
     monkeypatch.setattr(bounces, "read_bounces", tripped)
-    put(maildir, "new/1", REPORT.format(address="trip@example.com", status="5.1.1"))
-    put(maildir, "new/2", REPORT.format(address="kari@example.com", status="5.1.1"))
+    put(maildir, "new/1", report_of("trip@example.com"))
+    put(maildir, "new/2", report_of("kari@example.com"))
     assert [row["address"] for row in rows(maildir)] == ["kari@example.com"]
 
 
 def test_a_mail_that_goes_while_it_is_looked_at_hides_no_other(maildir: Path) -> None:
-    put(maildir, "new/1", REPORT.format(address="kari@example.com", status="5.1.1"))
+    put(maildir, "new/1", report_of("kari@example.com"))
     (maildir / "new/2").symlink_to("nowhere")
 
     assert [row["address"] for row in rows(maildir)] == ["kari@example.com"]
