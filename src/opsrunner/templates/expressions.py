@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from itertools import islice
-from typing import Any
+from typing import Any, cast
 
 from jinja2 import meta, nodes
 from jinja2.environment import TemplateExpression
@@ -17,8 +17,8 @@ from jinja2.runtime import Undefined
 
 from opsrunner.errors import ExpressionError
 from opsrunner.templates.environments import FOREIGN, TEXT, describe_error, quoted
-from opsrunner.templates.sandbox import levels_of
 from opsrunner.templates.shapes import shape_of
+from opsrunner.templates.trees import Tree, tree_of
 
 LONGEST_EXPRESSION = 10_000
 """Characters of an expression."""
@@ -66,8 +66,8 @@ def step_references(source: str, *, template: bool = False) -> frozenset[str]:
 def names_in(source: str, *, template: bool = False) -> frozenset[str]:
     """Return the names that an expression (or template) takes from its context: `row`, `steps` …"""
     if template:
-        return frozenset(meta.find_undeclared_variables(_template_tree(source)))
-    names = {node.name for node in _expression_tree(source).find_all(nodes.Name)}
+        return frozenset(meta.find_undeclared_variables(cast("nodes.Template", _template_tree(source).root)))
+    names = {node.name for node in _expression_tree(source).every if isinstance(node, nodes.Name)}
     return frozenset(names - set(TEXT.globals))
 
 
@@ -81,12 +81,10 @@ def _named_in_shape(shape: str, template: bool) -> frozenset[str] | None:
 
 
 def _named_in(source: str, *, template: bool) -> frozenset[str]:
-    if template:
-        tree: nodes.Node = _template_tree(source)
-    else:
+    tree = _template_tree(source) if template else _expression_tree(source)
+    if not tree.is_plain and not template:
         _compiled(source)
-        tree = _expression_tree(source)
-    found = (_step_named(node) for node in tree.find_all((nodes.Getattr, nodes.Getitem)))
+    found = (_step_named(node) for node in tree.every)
     return frozenset(name for name in found if name is not None)
 
 
@@ -127,14 +125,14 @@ def _refuse_braces(source: str) -> None:
 
 
 @lru_cache(maxsize=4096)
-def _expression_tree(source: str) -> nodes.Node:
+def _expression_tree(source: str) -> Tree:
     _refuse_braces(source)
     try:
         parser = Parser(TEXT, source, state="variable")
-        tree = nodes.Output([parser.parse_expression()], lineno=1)
+        root = nodes.Output([parser.parse_expression()], lineno=1)
         if not parser.stream.eos:
             raise TemplateSyntaxError(f"unexpected {parser.stream.current.value!r}", 1)
-        levels_of(tree)
+        tree = tree_of(root)
         _refuse_unknown(tree)
     except FOREIGN as exc:
         raise ExpressionError(f"{quoted(source)}: {describe_error(exc, source=source)}") from exc
@@ -142,20 +140,21 @@ def _expression_tree(source: str) -> nodes.Node:
 
 
 @lru_cache(maxsize=4096)
-def _template_tree(source: str) -> nodes.Template:
+def _template_tree(source: str) -> Tree:
     if len(source) > LONGEST_TEMPLATE:
         raise ExpressionError(f"the text is longer than {LONGEST_TEMPLATE:,} characters")
     try:
-        tree = TEXT.parse(source)
+        tree = TEXT.tree(source)
         _refuse_unknown(tree)
-        TEXT.compile(tree, raw=True)  # what only the compiler sees, without compiling
+        if not tree.is_plain:
+            TEXT.compile(cast("nodes.Template", tree.root), raw=True)  # what only the compiler sees
     except FOREIGN as exc:
         raise ExpressionError(f"{quoted(source)}: {describe_error(exc, source=source)}") from exc
     return tree
 
 
-def _refuse_unknown(tree: nodes.Node) -> None:
-    for node in tree.find_all((nodes.Const, nodes.Filter, nodes.Test)):
+def _refuse_unknown(tree: Tree) -> None:
+    for node in tree.every:
         if isinstance(node, nodes.Const) and isinstance(node.value, float) and not math.isfinite(node.value):
             raise TemplateAssertionError("a number is too large", node.lineno)
         if isinstance(node, nodes.Filter) and node.name not in TEXT.filters:

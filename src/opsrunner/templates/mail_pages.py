@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, overload
@@ -12,6 +11,7 @@ from jinja2 import Template, meta
 from jinja2.environment import Environment
 
 from opsrunner.errors import ExpressionError
+from opsrunner.records import dataclass
 from opsrunner.templates.environments import FOREIGN, describe_error, has_page, page_environment, page_source, rendered
 
 _SUBJECT = "Subject:"

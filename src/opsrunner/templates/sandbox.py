@@ -13,6 +13,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.utils import Namespace, missing
 
 from opsrunner.templates.filters import FILTERS, REMOVED, refuse_longer, refuse_wide_format
+from opsrunner.templates.trees import Tree, tree_of
 
 LONGEST_RANGE = 10_000
 LARGEST_EXPONENT = 64
@@ -22,7 +23,6 @@ GROWING_METHODS = frozenset(
     {"center", "expandtabs", "format", "format_map", "join", "ljust", "replace", "rjust", "translate", "zfill"}
 )
 NAMES_SHOWN = 12
-DEEPEST = 64
 _MARGIN = re.compile(r"\s+")
 
 
@@ -73,12 +73,13 @@ class Sandbox(ImmutableSandboxedEnvironment):
         _refuse_growth(operator, left, right)
         return super().call_binop(context, operator, left, right)
 
+    def tree(self, source: str) -> Tree:
+        """Return what a template reads as. Raises TemplateSyntaxError."""
+        return _allowed(super()._parse(source, None, None))
+
     def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
         tree = super()._parse(source, name, filename)
-        for level in levels_of(tree):
-            for node in level:
-                if isinstance(node, nodes.EvalContextModifier):
-                    raise TemplateAssertionError("'autoescape' cannot be switched", node.lineno)
+        _allowed(tree)
         return tree
 
     def _of_mapping(self, obj: Mapping[Any, Any], key: str) -> Any:
@@ -89,17 +90,12 @@ class Sandbox(ImmutableSandboxedEnvironment):
         return self.undefined(obj=obj, name=key)
 
 
-def levels_of(tree: nodes.Node) -> list[list[nodes.Node]]:
-    """Return a tree's nodes level by level.
-
-    Raises TemplateAssertionError for one of more than DEEPEST levels: compiling takes their third power.
-    """
-    levels = [[tree]]
-    while below := [child for node in levels[-1] for child in node.iter_child_nodes()]:
-        if len(levels) == DEEPEST:
-            raise TemplateAssertionError("it is nested too deeply", below[0].lineno)
-        levels.append(below)
-    return levels
+def _allowed(root: nodes.Template) -> Tree:
+    tree = tree_of(root)
+    for node in tree.every:
+        if isinstance(node, nodes.EvalContextModifier):
+            raise TemplateAssertionError("'autoescape' cannot be switched", node.lineno)
+    return tree
 
 
 def _bounded_range(*limits: int) -> range:

@@ -8,8 +8,9 @@ looked at once.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache
+
+from opsrunner.records import dataclass
 
 MARK = "w__"
 """Begins each word that stands for another one; a source that holds it has no shape."""
