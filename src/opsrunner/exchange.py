@@ -15,13 +15,14 @@ import threading
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
 from opsrunner.clock import Clock
 from opsrunner.errors import NoAnswer
+from opsrunner.records import dataclass
 from opsrunner.tls import client_context, refusal
 
 if TYPE_CHECKING:

@@ -15,13 +15,13 @@ import stat
 import subprocess
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 from urllib.parse import quote, quote_plus
 
 from opsrunner.children import STARTING
 from opsrunner.errors import SecretUnavailable
+from opsrunner.records import dataclass
 
 MASK = "••••"
 _GO_JSON = {ord(sign): f"\\u{ord(sign):04x}" for sign in "<>&\u2028\u2029"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta
 from email.message import EmailMessage
 from typing import Any
@@ -12,8 +12,10 @@ from typing import Any
 from opsrunner.errors import MailFailed, StepFailed
 from opsrunner.mail.transport import nothing
 from opsrunner.model.outcome import Outcome, StepStatus
+from opsrunner.records import dataclass
 from opsrunner.steps import kinds
-from opsrunner.steps.base import Kind, Means, StepCall, StepOptions
+from opsrunner.steps.base import Means, StepCall
+from opsrunner.steps.kind import Kind, StepOptions
 
 
 class FakeClock:

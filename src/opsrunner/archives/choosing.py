@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 
@@ -11,6 +10,7 @@ from opsrunner.archives.frames import Frame
 from opsrunner.archives.manifest import Manifest
 from opsrunner.archives.members import Member
 from opsrunner.archives.reader import fetch_index
+from opsrunner.records import dataclass
 from opsrunner.stores.base import Store
 
 Wanted = Callable[[Member], bool]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -16,6 +16,7 @@ from opsrunner.archives.writer import INDEX_SUFFIX, ArchiveWriter, Written, stor
 from opsrunner.clock import Clock
 from opsrunner.errors import ConfigurationError
 from opsrunner.model.backup import NewCopy
+from opsrunner.records import dataclass
 from opsrunner.stores.base import Store
 from opsrunner.version import VERSION
 

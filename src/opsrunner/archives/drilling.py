@@ -12,7 +12,7 @@ import random
 import shutil
 import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from opsrunner.archives.choosing import Chosen, choose, matches, members_of
@@ -25,6 +25,7 @@ from opsrunner.archives.parts import require_frames
 from opsrunner.archives.reader import fetch_index, read_plain
 from opsrunner.archives.restoring import restore_all, restore_chosen
 from opsrunner.errors import ArchiveDamaged, NotFound, StateError
+from opsrunner.records import dataclass
 from opsrunner.stores.base import Store
 
 DEEPEST = 200

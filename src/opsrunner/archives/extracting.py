@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import IO
 
@@ -16,6 +16,7 @@ from opsrunner.archives.members import BLOCK, Head, Member, cut_within, printabl
 from opsrunner.archives.window import Window
 from opsrunner.children import STARTING
 from opsrunner.errors import ArchiveDamaged, Refused, StateError
+from opsrunner.records import dataclass
 
 LAST_WORDS_BYTES = 2000
 Wanted = Callable[[Member], bool]

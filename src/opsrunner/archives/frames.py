@@ -10,13 +10,13 @@ import threading
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from itertools import chain
 from typing import IO, cast
 
 import zstandard
 
 from opsrunner.errors import ArchiveDamaged
+from opsrunner.records import dataclass
 
 FRAME_BYTES = 2 << 20
 """What one frame holds: a restored file costs this much of reading at each of its ends, at the most. It fits into a

@@ -9,12 +9,13 @@ import hashlib
 import math
 import tarfile
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import IO, Any, cast
 
 from opsrunner.archives.window import Window
 from opsrunner.errors import ArchiveDamaged
+from opsrunner.records import dataclass
 
 BLOCK = tarfile.BLOCKSIZE
 _KINDS = {

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from opsrunner.archives.frames import Frame, unpack
 from opsrunner.archives.manifest import Manifest
 from opsrunner.errors import ArchiveDamaged, NotStored
+from opsrunner.records import dataclass
 from opsrunner.stores.base import Store
 
 Range = tuple[int, int]

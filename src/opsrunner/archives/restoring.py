@@ -6,7 +6,6 @@ import dataclasses
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from opsrunner.archives.choosing import Chosen
@@ -16,6 +15,7 @@ from opsrunner.archives.members import BLOCK, Member, printable_path
 from opsrunner.archives.parts import Parts, Range
 from opsrunner.archives.reader import read_plain
 from opsrunner.errors import ArchiveDamaged, Refused, StateError
+from opsrunner.records import dataclass
 from opsrunner.stores.base import Store
 
 Tell = Callable[[int], None]

@@ -8,10 +8,11 @@ no more away than one copy more would.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta, tzinfo
 
 from opsrunner.model.backup import Copy, CopyState, Keep
+from opsrunner.records import dataclass
 
 AHEAD = timedelta(hours=1)
 """A copy that was made later than this from now bears the mark of a clock that was wrong."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from opsrunner.archives.members import printable_path
+from opsrunner.records import dataclass
 
 _GLOB = re.compile(r"([*?]|\[[!^]?[A-Za-z0-9_.,-]+\])")
 """Signs for many files. What else stands in brackets is quoted: a shell would run `[$(…)]`."""

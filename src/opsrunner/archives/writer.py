@@ -10,7 +10,6 @@ import hashlib
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import IO, Protocol, cast
 
 from opsrunner.archives.encryption import SUFFIX, encrypt, read_recipients
@@ -21,6 +20,7 @@ from opsrunner.archives.index import IndexWriter
 from opsrunner.archives.manifest import StoredFile
 from opsrunner.archives.members import read_members
 from opsrunner.errors import StoreFailed
+from opsrunner.records import dataclass
 from opsrunner.stores.base import Upload
 
 AHEAD = 2

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from opsrunner.records import dataclass
 
 TOLD_SECONDS = r"\d{1,11}"
 """A moment that `datetime` can hold."""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from opsrunner.audits.answer import Answer, Section
 from opsrunner.audits.freshness import Freshness, see_lists
 from opsrunner.audits.seen import Host, Seen
 from opsrunner.model.finding import Finding, Severity
+from opsrunner.records import dataclass
 
 OF_UPDATES = frozenset({"security", "updates", "kept-back"})
 OF_PACKAGES = frozenset({"held", "broken"})

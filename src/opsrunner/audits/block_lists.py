@@ -7,12 +7,12 @@ for its two test entries too: 127.0.0.2 stands on every list that works, 127.0.0
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
 from opsrunner.audits.sections import clean, clean_subject
 from opsrunner.model.finding import Cause, Finding, HostReport, Severity
+from opsrunner.records import dataclass
 
 CAUSE = "block-list"
 CAUSES: Mapping[str, Cause] = {

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -13,6 +12,7 @@ from opsrunner.audits.sections import Sections, clean_subject
 from opsrunner.audits.seen import Seen
 from opsrunner.audits.trend import Sample, days_until_full
 from opsrunner.model.finding import Finding, Severity
+from opsrunner.records import dataclass
 
 _COUNTS = re.compile(r"\s([0-9]{1,18})\s+([0-9]{1,18})\s+(-?[0-9]{1,18})\s+(?:[0-9]+%|-)\s+/")
 """`df -P`: all, used, available; the used and available ones are what an account can have."""

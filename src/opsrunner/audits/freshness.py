@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from opsrunner.audits.seen import Host, Seen
 from opsrunner.audits.systems import CLOCK_SECONDS
 from opsrunner.model.finding import Severity
+from opsrunner.records import dataclass
 
 OLD_DAYS = 3
 """Lists that were refreshed longer ago than this are old; every system's own timer does it daily."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import StrEnum
 
 from opsrunner.audits.releases import Release, releases
+from opsrunner.records import dataclass
 
 LEAST_LIFE = timedelta(days=365)
 """A release is missed in an offer only where it gets security updates for so long yet: interim ones are no loss."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
 from opsrunner.audits.baseline import Baseline
 from opsrunner.audits.sections import Sections, clean, clean_subject
 from opsrunner.audits.seen import Seen
 from opsrunner.model.finding import Finding, Severity
+from opsrunner.records import dataclass
 
 CAUSE = "port"
 _PROCESS = re.compile(r'users:\(\("([^"]{1,60})"')

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Any
 
 from opsrunner.audits.answer import Answer, Section
 from opsrunner.audits.seen import Host, Seen
 from opsrunner.model.finding import Finding, Severity
+from opsrunner.records import dataclass
 
 OF_A_KERNEL = re.compile(r"linux-|kernel\b")
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import cache
 from pathlib import Path
@@ -12,6 +11,7 @@ from pathlib import Path
 from opsrunner.audits.answer import Answer
 from opsrunner.audits.seen import Host, Seen
 from opsrunner.model.finding import Severity
+from opsrunner.records import dataclass
 
 SOON = timedelta(days=90)
 LONG_PAST = timedelta(days=90)

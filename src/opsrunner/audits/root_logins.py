@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from opsrunner.audits.baseline import Baseline
 from opsrunner.audits.sections import NOTHING_THERE, Sections, clean_subject
 from opsrunner.audits.seen import Seen
 from opsrunner.model.finding import Finding, Severity
+from opsrunner.records import dataclass
 
 CAUSE = "root-login"
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")

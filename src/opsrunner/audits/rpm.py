@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from opsrunner.audits.answer import Answer, Section
 from opsrunner.audits.freshness import Freshness, see_lists
 from opsrunner.audits.seen import Host, Seen
 from opsrunner.audits.systems import first
 from opsrunner.model.finding import Finding, Severity
+from opsrunner.records import dataclass
 
 ARCHES = "x86_64|noarch|i[3-6]86|aarch64|ppc64le|s390x|armv7hl|riscv64"
 PACKAGE = re.compile(rf"(\S+)\.({ARCHES})")

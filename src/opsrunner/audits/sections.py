@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
+
+from opsrunner.records import dataclass
 
 NOTHING_THERE, NO_RIGHT, NO_TOOL, TIMED_OUT = 3, 4, 5, 124
 _MARKER = re.compile(r"=== opsrunner(?:: (?P<name>[a-z-]{1,40})| end (?P<code>[0-9]{1,3})| (?P<done>done))\Z")

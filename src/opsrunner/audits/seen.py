@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import Any
 
 from opsrunner.model.finding import Finding, HostReport, Severity
+from opsrunner.records import dataclass
 
 MOST_FINDINGS = 2000
 LONGEST_DETAIL = 300

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from opsrunner.audits.baseline import Baseline
 from opsrunner.audits.sections import NOTHING_THERE, Sections, clean, clean_subject
 from opsrunner.audits.seen import Seen
 from opsrunner.model.finding import Finding, Severity
+from opsrunner.records import dataclass
 
 CAUSE = "ssh-setting"
 MAIN_FILE = "/etc/ssh/sshd_config"

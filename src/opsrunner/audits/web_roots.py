@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from opsrunner.audits.sections import Sections, clean, clean_subject
 from opsrunner.audits.seen import Seen
 from opsrunner.model.finding import Finding, Severity
+from opsrunner.records import dataclass
 
 CAUSE = "world-writable"
 _COUNT = re.compile(r"count ([0-9]{1,9}) ([0-9]{1,9}) ([01])\Z")

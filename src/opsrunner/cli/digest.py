@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +13,7 @@ import click
 from opsrunner.cli.options import json_option, site_options, verb
 from opsrunner.cli.session import Session
 from opsrunner.errors import NotFound, Refused, UsageError
+from opsrunner.records import dataclass
 
 if TYPE_CHECKING:
     from opsrunner.app import App

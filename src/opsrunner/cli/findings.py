@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
@@ -13,6 +12,7 @@ import click
 from opsrunner.cli.options import json_option, person_option, site_options, verb
 from opsrunner.cli.session import Session
 from opsrunner.errors import NotFound, Refused, UsageError
+from opsrunner.records import dataclass
 
 if TYPE_CHECKING:
     from opsrunner.cli.screen import Cell

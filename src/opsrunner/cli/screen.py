@@ -6,13 +6,13 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from itertools import zip_longest
 from textwrap import wrap
 from typing import TYPE_CHECKING, TypeAlias
 
 from opsrunner.cli.escapes import printable, printable_lines
 from opsrunner.model.digest import Tone
+from opsrunner.records import dataclass
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from pydantic import Field, ValidationError, model_validator
@@ -16,6 +16,7 @@ from opsrunner.config.report import Report
 from opsrunner.config.step_texts import TOO_MANY_TEXTS, Allowance, mistake_in, texts_of_item
 from opsrunner.config.yaml12 import read_yaml
 from opsrunner.model.site import Problem
+from opsrunner.records import dataclass
 from opsrunner.steps.task import TaskDefaults, TaskOptions
 
 MOST_ITEMS = 500

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 
 from opsrunner.model.routine import Routine
 from opsrunner.model.schedule import Schedule
+from opsrunner.records import dataclass
 from opsrunner.schedules.reckoning import reckonable, routines_of
 
 

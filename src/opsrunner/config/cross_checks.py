@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 from opsrunner.config.checklist import Checklist
 from opsrunner.config.mistakes import did_you_mean
@@ -12,6 +11,7 @@ from opsrunner.config.report import Report
 from opsrunner.config.routine_file import RoutineDraft
 from opsrunner.model.schedule import Calendar, OffsetRule
 from opsrunner.model.site import Problem
+from opsrunner.records import dataclass
 from opsrunner.schedules.window_rules import is_of_window
 
 

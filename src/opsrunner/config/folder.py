@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import TypeAlias
+
+from opsrunner.records import dataclass
 
 SITE_FILE = "opsrunner.yaml"
 MAINTENANCE_FILE = "maintenance.yaml"

@@ -13,7 +13,7 @@ from opsrunner.config.maintenance_keys import MaintenanceKeys
 from opsrunner.config.routine_file import RoutineKeys
 from opsrunner.config.site_file import SiteKeys
 from opsrunner.config.step_keys import SharedKeys
-from opsrunner.steps.base import Kind
+from opsrunner.steps.kind import Kind
 from opsrunner.steps.kinds import KINDS
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from itertools import chain
 from pathlib import Path
 from typing import TypeAlias
@@ -27,6 +27,7 @@ from opsrunner.config.yaml12 import BadYaml
 from opsrunner.model.routine import Routine
 from opsrunner.model.site import Problem, Site
 from opsrunner.model.window import Maintenance
+from opsrunner.records import dataclass
 from opsrunner.schedules.reckoning import routines_of
 
 Problems: TypeAlias = tuple[Problem, ...]

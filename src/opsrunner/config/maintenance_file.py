@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from opsrunner.config.shelf import problem_of
 from opsrunner.config.yaml12 import BadYaml, decode, read_bytes, read_yaml
 from opsrunner.model.site import Problem
 from opsrunner.model.window import Maintenance, ReviewItem
+from opsrunner.records import dataclass
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from difflib import get_close_matches
 
 from opsrunner.config.positions import Path
+from opsrunner.records import dataclass
 
 
 @dataclass(frozen=True, kw_only=True)

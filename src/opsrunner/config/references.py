@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 from opsrunner.config.positions import Path
 from opsrunner.model.routine import StepPlan
+from opsrunner.records import dataclass
 from opsrunner.schedules.working_time import AROUND_THE_CLOCK
 from opsrunner.steps.task import TaskDefaults, TaskOptions
 

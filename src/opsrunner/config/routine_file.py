@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any, Literal
 
@@ -24,6 +24,7 @@ from opsrunner.model.routine import Routine
 from opsrunner.model.schedule import CatchUp, OffsetRule, Schedule
 from opsrunner.model.site import Problem
 from opsrunner.model.window import MAINTENANCE
+from opsrunner.records import dataclass
 
 MOST_STEPS = 200
 ONE_DAY = timedelta(days=1)

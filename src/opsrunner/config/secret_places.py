@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import cache
 from typing import Any, get_args
 
 from pydantic import BaseModel
 
 from opsrunner.config.positions import Path
+from opsrunner.records import dataclass
 from opsrunner.secrets import SecretRef
 
 

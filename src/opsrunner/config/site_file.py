@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,7 @@ from opsrunner.config.site_keys import (
 from opsrunner.config.site_names import OWNER, SiteNames, names_in
 from opsrunner.config.yaml12 import BadYaml, decode, read_bytes, read_yaml
 from opsrunner.model.site import Heartbeat, Host, MailSettings, Problem, Site, WebSettings
+from opsrunner.records import dataclass
 
 USUAL_DIGESTS = {"daily": "07:00", "weekly": "mon 07:00", "monthly": "1 07:00"}
 

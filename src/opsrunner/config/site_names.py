@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from opsrunner.config.fields import check_name
@@ -12,6 +12,7 @@ from opsrunner.config.positions import Path
 from opsrunner.config.references import Noun, Reference
 from opsrunner.config.report import Report
 from opsrunner.config.site_keys import PersonKeys
+from opsrunner.records import dataclass
 
 OWNER = "owner"
 ALWAYS_HOSTS = ("local", "all")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -29,8 +29,9 @@ from opsrunner.config.step_texts import (
 from opsrunner.config.task_plans import plan_checklist, plan_task
 from opsrunner.errors import ExpressionError
 from opsrunner.model.routine import StepPlan, TaskPlan
-from opsrunner.steps.base import Kind
+from opsrunner.records import dataclass
 from opsrunner.steps.checklist import ChecklistOptions
+from opsrunner.steps.kind import Kind
 from opsrunner.steps.task import TaskDefaults, TaskOptions
 
 MOST_TASKS = 2_000

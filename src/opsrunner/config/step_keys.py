@@ -10,8 +10,8 @@ from pydantic import Field
 
 from opsrunner.config.fields import Flag, Keys, PositiveSeconds, StepId, Text, Variable
 from opsrunner.model.routine import Retry, StepPlan, TaskPlan
-from opsrunner.steps.base import Kind, StepOptions
 from opsrunner.steps.fields import Seconds, TextOrSecret
+from opsrunner.steps.kind import Kind, StepOptions
 
 MOST_TRIES = 100
 

@@ -9,7 +9,7 @@ from opsrunner.config.mistakes import did_you_mean
 from opsrunner.config.positions import Path
 from opsrunner.config.report import Report
 from opsrunner.config.step_keys import SHARED, keys_of, known_beside
-from opsrunner.steps.base import Kind
+from opsrunner.steps.kind import Kind
 from opsrunner.steps.kinds import KINDS
 
 ALL_KINDS = ", ".join(KINDS)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from opsrunner.config.positions import Path
 from opsrunner.errors import ExpressionError
 from opsrunner.model.routine import StepPlan
+from opsrunner.records import dataclass
 from opsrunner.steps.task import TaskOptions
 from opsrunner.templates.expressions import step_references
 

@@ -11,7 +11,6 @@ import os
 import re
 import stat
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +27,7 @@ from yaml.events import (
 
 from opsrunner.config.yaml_hints import BRACES, QUOTE_BRACES, sentence_of
 from opsrunner.config.yaml_scalars import BadYaml, at, scalar_of, text_of
+from opsrunner.records import dataclass
 
 __all__ = [
     "MAX_ALIASES",

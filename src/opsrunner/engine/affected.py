@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, TypeAlias
 
@@ -14,6 +13,7 @@ from opsrunner.model.notice import Recipient
 from opsrunner.model.outcome import Row
 from opsrunner.model.site import Site, Source
 from opsrunner.model.window import Audience
+from opsrunner.records import dataclass
 
 ReadSource: TypeAlias = Callable[[Source, Mapping[str, Any]], tuple[Row, ...]]
 NAME_LENGTH, SERVICE_LENGTH = 120, 200

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from opsrunner.mail.styles import inline_styles
 from opsrunner.model.alert import Alert
 from opsrunner.model.digest import Tone
 from opsrunner.model.mail import NewMail
+from opsrunner.records import dataclass
 
 TAIL_LINES = 20
 TAIL_LENGTH = 4_000

@@ -7,7 +7,7 @@ changed, and after a crash the next one goes on.
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TypeAlias
 
@@ -22,6 +22,7 @@ from opsrunner.engine.downtimes import LOOK_BACK, expand_hosts, file_time, plan_
 from opsrunner.errors import OpsrunnerError, StepFailed
 from opsrunner.model.downtime import Downtime
 from opsrunner.model.window import Audience, Window
+from opsrunner.records import dataclass
 from opsrunner.schedules.moments import Span
 from opsrunner.schedules.windows import window_times
 

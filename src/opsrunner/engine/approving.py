@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from datetime import datetime
 
 from opsrunner.engine.desk import Desk
@@ -16,6 +16,7 @@ from opsrunner.model.downtime import Downtime
 from opsrunner.model.task import Task, TaskStatus
 from opsrunner.model.window import Window
 from opsrunner.notices.composing import fingerprint
+from opsrunner.records import dataclass
 
 IN_TRIAL = "opsrunner try"
 

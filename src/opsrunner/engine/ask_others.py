@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from opsrunner.engine.asking import Question, asked_routine
@@ -13,6 +12,7 @@ from opsrunner.ledger.books import Books
 from opsrunner.model.routine import Routine, StepPlan
 from opsrunner.model.site import Host
 from opsrunner.model.task import Task, TaskKind
+from opsrunner.records import dataclass
 from opsrunner.steps.fan_out import select_hosts
 from opsrunner.steps.kinds import KINDS
 

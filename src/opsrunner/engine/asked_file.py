@@ -8,7 +8,6 @@ import stat
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
@@ -24,6 +23,7 @@ from opsrunner.engine.asking import Question
 from opsrunner.errors import Refused, UsageError
 from opsrunner.ledger.books import Books
 from opsrunner.model.site import Problem, Site
+from opsrunner.records import dataclass
 
 NAME_LENGTH = 80
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_-]*\Z")

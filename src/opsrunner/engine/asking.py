@@ -10,13 +10,14 @@ import json
 import re
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from opsrunner.config.freezing import thaw
 from opsrunner.errors import Refused, StateError
 from opsrunner.mail.headers import clean_line
 from opsrunner.model.routine import Routine, StepPlan
+from opsrunner.records import dataclass
 from opsrunner.secrets import SecretRef
 from opsrunner.steps.fenced import fenced
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 
 from opsrunner.engine.people import People
+from opsrunner.records import dataclass
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
@@ -35,9 +35,11 @@ from opsrunner.model.site import Host, Site, Source
 from opsrunner.model.ticket import TicketLook
 from opsrunner.notices.reporting import NoticeReport
 from opsrunner.packaged import library
+from opsrunner.records import dataclass
 from opsrunner.schedules.almanac import Almanac
 from opsrunner.schedules.working_time import time_of
 from opsrunner.secrets import Vault
+from opsrunner.steps import ready  # noqa: F401 - steps are about to run
 from opsrunner.steps.base import Means, StepCall
 from opsrunner.steps.kinds import KINDS
 from opsrunner.steps.team import Team

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -28,6 +27,7 @@ from opsrunner.errors import (
 )
 from opsrunner.model.backup import Copy, CopyNote, Gone, Keep, NewCopy, Reread
 from opsrunner.model.foreign import ForeignDrill
+from opsrunner.records import dataclass
 from opsrunner.stores.base import Store
 
 OpenStore = Callable[[str], Store]

@@ -8,7 +8,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime
 
 from opsrunner.clock import Clock
@@ -28,6 +27,7 @@ from opsrunner.model.routine import Routine
 from opsrunner.model.rows import KeyedRow
 from opsrunner.model.run import QUEUED, Run, RunStatus, Trigger
 from opsrunner.model.site import Site
+from opsrunner.records import dataclass
 
 FOLLOW_SECONDS = 0.2
 TAKEN_WITHIN_SECONDS = 30.0

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
 
 from opsrunner.engine.forecast import Forecast, ForecastTask
 from opsrunner.engine.moment_words import count_words
+from opsrunner.records import dataclass
 
 MANY = 4
 """A routine that is due oftener than this on a day stands on one line for all that went alike."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Container, Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
 from zoneinfo import ZoneInfo
 
 from opsrunner.engine.moment_words import count_words
+from opsrunner.records import dataclass
 from opsrunner.schedules.day_names import moment_words
 from opsrunner.schedules.holding import Duty
 from opsrunner.schedules.turns import NO_SHIFT

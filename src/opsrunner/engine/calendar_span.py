@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from calendar import monthrange
-from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Literal, TypeAlias
 from zoneinfo import ZoneInfo
 
+from opsrunner.records import dataclass
 from opsrunner.schedules.day_names import MONTH_NAMES
 from opsrunner.schedules.zones import MIDNIGHT, ONE_DAY, to_utc
 

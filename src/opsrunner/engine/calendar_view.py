@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import cached_property
 from zoneinfo import ZoneInfo
@@ -22,6 +21,7 @@ from opsrunner.ledger.days import DayTally
 from opsrunner.model.digest import Tone
 from opsrunner.model.schedule import Freeze
 from opsrunner.model.window import MAINTENANCE
+from opsrunner.records import dataclass
 
 LONGEST_FOLD = 100
 """So many lines of a day a page tells of what is folded."""

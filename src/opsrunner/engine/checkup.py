@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from opsrunner.engine.doctor import CHECKS, examine
 from opsrunner.engine.doctor_house import check_files
 from opsrunner.engine.doctor_patient import Finding, Patient
 from opsrunner.engine.doctor_ways_out import check_mail
+from opsrunner.records import dataclass
 
 _SHOWN_APART = (check_files, check_mail)
 _WORST_FIRST = {"failed": 0, "look": 1, "fine": 2}

@@ -8,7 +8,7 @@ ten minutes; while it is, the daemon does nothing that depends on time. Smaller 
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from opsrunner.clock import EARLIEST, Clock
@@ -16,6 +16,7 @@ from opsrunner.ledger.books import Books
 from opsrunner.ledger.codec import optional_moment, to_moment, to_text
 from opsrunner.ledger.service import CLOCK_DOUBT, Gap
 from opsrunner.ledger.setting_back import set_back
+from opsrunner.records import dataclass
 
 LOGGER = logging.getLogger("opsrunner")
 LARGEST_STEP = timedelta(days=1)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from enum import Enum, auto
 from functools import partial
@@ -34,6 +34,7 @@ from opsrunner.model.outcome import Outcome, Part, StepStatus
 from opsrunner.model.routine import Routine, StepPlan
 from opsrunner.model.run import Run, RunStatus, StepRecord
 from opsrunner.model.site import Site
+from opsrunner.records import dataclass
 from opsrunner.work_folder import remove_folder
 
 _Result = TypeVar("_Result")
@@ -89,8 +90,7 @@ class Course:
         """`patience_seconds` is how long a write is tried again where the state does not take it; None: for ever."""
         self._patience_seconds = patience_seconds
         self._tools, self._run, self._routine, self._stop, self._tell = tools, run, routine, stop, tell
-        self._books = tools.books
-        self._records = dict(records)
+        self._books, self._records = tools.books, dict(records)
         self._is_settled = False
         self._occasion = self._books.known_rows.of_run(run.id) if routine.on_rows else None
         self._workdir = Path(f"{tools.state}/runs/{run.id}/work")

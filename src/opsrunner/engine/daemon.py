@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from opsrunner.clock import Clock
@@ -32,6 +31,7 @@ from opsrunner.ledger.books import Books
 from opsrunner.ledger.requests import Request
 from opsrunner.model.rows import KeyedRow
 from opsrunner.model.run import Run, RunStatus
+from opsrunner.records import dataclass
 
 LOGGER = logging.getLogger("opsrunner")
 POLL_SECONDS = 0.5

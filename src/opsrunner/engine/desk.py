@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 from opsrunner.ledger.books import Books
 from opsrunner.model.site import Site
+from opsrunner.records import dataclass
 from opsrunner.schedules.almanac import Almanac
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from opsrunner.config.loader import Loaded
@@ -17,6 +16,7 @@ from opsrunner.ledger.digests import SentDigest
 from opsrunner.model.digest import Digest, Series
 from opsrunner.model.mail import NewMail
 from opsrunner.model.schedule import Schedule
+from opsrunner.records import dataclass
 from opsrunner.schedules.due import occurrences
 
 SERIES: tuple[Series, ...] = ("daily", "weekly", "monthly")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -13,6 +12,7 @@ from opsrunner.engine.digest_words import count_words, plural
 from opsrunner.engine.finding_words import hosts_words, until_words
 from opsrunner.engine.host_audits import standing_acceptances
 from opsrunner.model.finding import Acceptance
+from opsrunner.records import dataclass
 
 MOST_LINES = 12
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import socket
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -35,6 +34,7 @@ from opsrunner.ledger.tasks import ClosedTasks
 from opsrunner.model.digest import Coming, Digest, Series
 from opsrunner.model.run import RunStatus
 from opsrunner.model.task import Task, TaskKind
+from opsrunner.records import dataclass
 from opsrunner.schedules.day_names import moment_words
 from opsrunner.version import VERSION
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from enum import Enum
 
@@ -28,6 +28,7 @@ from opsrunner.model.mail import QueuedMail
 from opsrunner.model.run import RunStatus
 from opsrunner.model.site import Problem
 from opsrunner.model.task import Task, TaskKind
+from opsrunner.records import dataclass
 
 MOST_ALIKE = 3
 """More rows or hosts of one step than this stand as one item; what is due of one checklist always does."""

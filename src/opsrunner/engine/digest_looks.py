@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from opsrunner.engine.digest_words import plural
@@ -11,6 +11,7 @@ from opsrunner.engine.standing_copies import SLACK, is_in_time
 from opsrunner.model.digest import Figure
 from opsrunner.model.routine import Routine
 from opsrunner.model.spans import span_words
+from opsrunner.records import dataclass
 from opsrunner.schedules.almanac import Almanac
 
 LOOK_WITHIN = timedelta(days=1) + SLACK

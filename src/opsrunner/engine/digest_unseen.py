@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -12,6 +11,7 @@ from opsrunner.engine.held import World, held_because, world_of
 from opsrunner.engine.planner import accounted_until
 from opsrunner.ledger.holds import Hold
 from opsrunner.model.routine import Routine
+from opsrunner.records import dataclass
 from opsrunner.schedules.day_names import moment_words
 from opsrunner.schedules.due import occurrences
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Generic, TypeVar
 from zoneinfo import ZoneInfo
 
@@ -17,6 +16,7 @@ from opsrunner.engine.digest_words import (
 )
 from opsrunner.mail.headers import clean_line
 from opsrunner.model.digest import Coming, DayMark, Digest, Figure, OpenItem, Planned, Tone
+from opsrunner.records import dataclass
 from opsrunner.schedules.day_names import day_words
 
 SIGNS: dict[Tone, str] = {"failed": "✕", "look": "!", "fine": "✓", "live": "●", "nothing": "○"}

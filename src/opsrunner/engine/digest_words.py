@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
 from opsrunner.model.digest import Series
+from opsrunner.records import dataclass
 from opsrunner.schedules.day_names import MONTH_NAMES, day_words, moment_words
 
 SUBJECT_LENGTH = 90

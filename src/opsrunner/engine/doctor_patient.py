@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
@@ -11,6 +10,7 @@ from typing import Literal
 from opsrunner.engine.state import StateLock
 from opsrunner.ledger.books import Books
 from opsrunner.model.site import Host, Problem, Site
+from opsrunner.records import dataclass
 
 Level = Literal["fine", "look", "failed"]
 

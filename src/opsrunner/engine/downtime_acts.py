@@ -6,7 +6,6 @@ Nothing is mailed here: the announcer sees what has changed and tells those who 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -19,6 +18,7 @@ from opsrunner.mail.message import clean_text
 from opsrunner.model.downtime import INCIDENT, Downtime, NewDowntime
 from opsrunner.model.outcome import Row
 from opsrunner.model.person import Person
+from opsrunner.records import dataclass
 from opsrunner.schedules.day_names import moment_words
 from opsrunner.schedules.windows import MARGIN
 

@@ -6,7 +6,7 @@ What a recipient was told is settled by the notices of the ledger, so nobody hea
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ from opsrunner.notices.desk import PassDesk
 from opsrunner.notices.due import Rules, RungMoment, moments_of
 from opsrunner.notices.messages import Message, NoticeSettings
 from opsrunner.notices.passing import NoticePass
+from opsrunner.records import dataclass
 from opsrunner.templates.mail_pages import open_mail_page
 
 POST = "post"

@@ -6,7 +6,7 @@ It goes by the same words, lists and approvals as the announcer.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from datetime import datetime, timedelta
 from itertools import groupby
 from operator import attrgetter
@@ -31,6 +31,7 @@ from opsrunner.model.window import MAINTENANCE
 from opsrunner.notices.editions import edition_of, heard_by
 from opsrunner.notices.foresight import Ahead, Foreseen, foresee, foresee_cancelled
 from opsrunner.notices.silence import silenced, why_silent
+from opsrunner.records import dataclass
 
 BY_HAND = "by hand"
 UNKNOWN_ROW = 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
@@ -11,6 +10,7 @@ from opsrunner.engine.desk import Desk
 from opsrunner.engine.downtime_mails import Telling
 from opsrunner.model.downtime import Downtime
 from opsrunner.model.window import Audience, Window
+from opsrunner.records import dataclass
 from opsrunner.schedules.business import working_moment
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -12,6 +11,7 @@ from opsrunner.errors import NotFound, Refused
 from opsrunner.model.downtime import Downtime, DowntimeStatus, NewDowntime
 from opsrunner.model.site import Site
 from opsrunner.model.window import PlannedWindow, Window
+from opsrunner.records import dataclass
 from opsrunner.schedules.almanac import Almanac
 from opsrunner.schedules.moments import Span
 from opsrunner.schedules.windows import WindowTime, window_times

@@ -9,7 +9,7 @@ from __future__ import annotations
 import shlex
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -25,6 +25,7 @@ from opsrunner.model.outcome import Row
 from opsrunner.model.routine import Routine, StepPlan
 from opsrunner.model.run import Run
 from opsrunner.model.task import Evidence, NewTask, Task, TaskKind, TaskStatus
+from opsrunner.records import dataclass
 from opsrunner.schedules.business import due_moment
 from opsrunner.schedules.day_names import day_words
 from opsrunner.steps.fenced import fenced

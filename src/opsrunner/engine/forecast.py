@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -19,6 +19,7 @@ from opsrunner.model.run import Run
 from opsrunner.model.schedule import Occurrence
 from opsrunner.model.site import Site
 from opsrunner.model.task import Task
+from opsrunner.records import dataclass
 from opsrunner.schedules.almanac import Almanac
 from opsrunner.schedules.due import occurrences
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from opsrunner.model.mail import NewMail
 from opsrunner.notices.foresight import Foreseen
+from opsrunner.records import dataclass
 
 MOST_FORESEEN = 100_000
 LIVE, NOT_LIVE, WAITS = "live", "not live", "waits for approval"

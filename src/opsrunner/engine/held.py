@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 from opsrunner.ledger.holds import Hold
 from opsrunner.model.routine import Routine
 from opsrunner.model.schedule import Freeze, Occurrence
 from opsrunner.model.site import Site
+from opsrunner.records import dataclass
 from opsrunner.schedules.almanac import Almanac
 from opsrunner.schedules.freezes import freeze_at
 from opsrunner.schedules.window_rules import is_outside

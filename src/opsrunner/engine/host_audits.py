@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import Any
 
@@ -15,6 +15,7 @@ from opsrunner.engine.desk import Desk
 from opsrunner.model.finding import Acceptance, KnownFinding, Severity
 from opsrunner.model.host_facts import CauseCount, HostFacts
 from opsrunner.model.site import Site
+from opsrunner.records import dataclass
 
 REBOOT = "reboot"
 """The cause that a host has which waits for a restart."""

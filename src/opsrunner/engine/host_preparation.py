@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from opsrunner.fleet.account import own_account
 from opsrunner.fleet.host_keys import HostKey
 from opsrunner.fleet.private_keys import DEFAULT_KEY_FILE
 from opsrunner.model.site import Host, Site
+from opsrunner.records import dataclass
 
 _SUDO = re.compile(r"(?<![\w./-])(?:/usr/bin/)?sudo\s")
 _NAMED = 10

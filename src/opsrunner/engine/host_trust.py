@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 from opsrunner.fleet.host_keys import HostKey
 from opsrunner.model.digest import Tone
 from opsrunner.model.site import Host
+from opsrunner.records import dataclass
 
 _ACCEPTED = ("ssh-ed25519", "ecdsa-sha2-", "ssh-rsa")
 _TONES: dict[str, Tone] = {"new": "live", "known": "fine", "changed": "failed", "none": "failed"}

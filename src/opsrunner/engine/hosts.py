@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 from opsrunner.engine.automated import THIS_MACHINE
@@ -21,6 +20,7 @@ from opsrunner.model.outcome import StepStatus, worst
 from opsrunner.model.routine import Routine, StepPlan
 from opsrunner.model.site import Host, Site
 from opsrunner.model.task import Task
+from opsrunner.records import dataclass
 from opsrunner.steps.fan_out import select_hosts
 
 LAST_RUNS = 2

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -17,6 +16,7 @@ from opsrunner.model.outcome import Outcome, StepStatus
 from opsrunner.model.routine import Routine, StepPlan
 from opsrunner.model.run import Run
 from opsrunner.model.task import Task, TaskKind, TaskStatus
+from opsrunner.records import dataclass
 from opsrunner.templates.expressions import evaluate
 
 _GO_ON = (TaskStatus.DONE, TaskStatus.NOT_APPLICABLE)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +16,7 @@ from opsrunner.model.routine import Routine
 from opsrunner.model.run import RunStatus
 from opsrunner.model.site import Site
 from opsrunner.model.window import PlannedWindow, WindowChange
+from opsrunner.records import dataclass
 from opsrunner.schedules.almanac import Almanac
 
 if TYPE_CHECKING:

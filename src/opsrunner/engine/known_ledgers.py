@@ -12,11 +12,12 @@ import logging
 import os
 import tempfile
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 from opsrunner.engine.state import LEDGER
 from opsrunner.errors import LedgerGone, StateError
+from opsrunner.records import dataclass
 
 LOGGER = logging.getLogger("opsrunner")
 NAME = ".opsrunner-state"

@@ -6,7 +6,6 @@ import base64
 import binascii
 import hmac
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import quote
 
@@ -15,6 +14,7 @@ from opsrunner.errors import NotFound
 from opsrunner.mail.headers import parse_address
 from opsrunner.model.notice import EVERYWHERE, RECIPIENT, Suppression
 from opsrunner.notices.composing import Leaving
+from opsrunner.records import dataclass
 from opsrunner.steps.notice_name import notice_name
 
 LEFT = "left by the link of a mail"

@@ -11,7 +11,7 @@ import json
 import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -31,6 +31,7 @@ from opsrunner.model.rows import KeyedRow, LookStanding, OnRows
 from opsrunner.model.run import QUEUED, RunStatus, Trigger
 from opsrunner.model.schedule import Occurrence
 from opsrunner.model.site import Source
+from opsrunner.records import dataclass
 
 LOGGER = logging.getLogger("opsrunner")
 MOST_AT_ONCE = 4

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
+
+from opsrunner.records import dataclass
 
 MOST_WORDS = 8
 EXCERPT_LENGTH = 180

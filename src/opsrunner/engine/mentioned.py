@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
 from opsrunner.model.routine import StepPlan
 from opsrunner.model.site import Site
+from opsrunner.records import dataclass
 from opsrunner.secrets import SecretRef
 
 SCRIPTS = frozenset({".sh", ".bash", ".py", ".pl", ".rb", ".php"})

@@ -6,7 +6,6 @@ The passes keep these tasks: the next one closes what is put right, and asks aga
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -22,6 +21,7 @@ from opsrunner.model.run import Run
 from opsrunner.model.task import Evidence, NewTask, Task, TaskKind, TaskStatus
 from opsrunner.notices.messages import Held, NoticeProblem
 from opsrunner.notices.reporting import NoticeReport
+from opsrunner.records import dataclass
 from opsrunner.schedules.day_names import moment_words
 
 MOST_SINGLE = 20

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -21,6 +20,7 @@ from opsrunner.model.site import Source
 from opsrunner.model.task import Task, TaskStatus
 from opsrunner.notices.means import NoticeMeans
 from opsrunner.notices.reporting import NoticeReport
+from opsrunner.records import dataclass
 from opsrunner.schedules.business import working_moment
 from opsrunner.schedules.zones import load_zone
 

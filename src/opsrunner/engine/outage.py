@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TypeVar
 
 from opsrunner.clock import Clock
 from opsrunner.errors import LedgerConflict, LedgerDamaged, LedgerGone, LedgerNewer, OpsrunnerError, StateError
+from opsrunner.records import dataclass
 
 LOGGER = logging.getLogger("opsrunner")
 FIRST_WAIT_SECONDS = 0.1

@@ -13,7 +13,6 @@ import logging
 import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from email.message import EmailMessage
 from pathlib import Path
@@ -28,6 +27,7 @@ from opsrunner.mail.smtp import SmtpTransport
 from opsrunner.mail.transport import Transport
 from opsrunner.model.mail import MailEnd, QueuedMail
 from opsrunner.model.site import Site
+from opsrunner.records import dataclass
 from opsrunner.secrets import Vault
 
 RETRY_AFTER_SECONDS = (60, 300, 900, 3600)

@@ -6,9 +6,9 @@ import os
 import re
 import zlib
 from codecs import getincrementaldecoder
-from dataclasses import dataclass
 from pathlib import Path
 
+from opsrunner.records import dataclass
 from opsrunner.steps.output import printable
 
 TAIL_BYTES = 8_000

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import cached_property
@@ -18,6 +17,7 @@ from opsrunner.ledger.holds import Hold
 from opsrunner.model.routine import Routine
 from opsrunner.model.run import Trigger
 from opsrunner.model.schedule import Occurrence
+from opsrunner.records import dataclass
 from opsrunner.schedules.due import LOOK_AHEAD, occurrences, upcoming
 from opsrunner.schedules.window_rules import free_from
 

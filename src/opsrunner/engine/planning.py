@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import chain
 
@@ -21,6 +21,7 @@ from opsrunner.ledger.standing import Standing
 from opsrunner.model.routine import Routine
 from opsrunner.model.run import QUEUED, Run, RunStatus
 from opsrunner.model.schedule import OffsetRule
+from opsrunner.records import dataclass
 from opsrunner.schedules.almanac import Almanac
 from opsrunner.schedules.window_rules import windows_of
 

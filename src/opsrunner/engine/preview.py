@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from opsrunner.model.routine import Routine, StepPlan, TaskPlan
 from opsrunner.model.rows import KeyedRow
 from opsrunner.model.run import Run, RunStatus, Trigger
 from opsrunner.model.site import Site
+from opsrunner.records import dataclass
 from opsrunner.schedules.words import duration_in_words
 from opsrunner.steps.kinds import KINDS
 from opsrunner.templates.environments import render_options, render_text

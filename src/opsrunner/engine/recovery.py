@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal, TypeAlias
 
 from opsrunner.clock import Clock
@@ -19,6 +19,7 @@ from opsrunner.ledger.books import Books
 from opsrunner.model.outcome import Outcome, StepStatus
 from opsrunner.model.routine import Routine, StepPlan
 from opsrunner.model.run import Run, RunStatus, StepRecord
+from opsrunner.records import dataclass
 from opsrunner.work_folder import remove_folder
 
 Reason: TypeAlias = Literal["crash", "fault"]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from itertools import groupby
 from zoneinfo import ZoneInfo
@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 from opsrunner.engine.moment_words import count_words, date_words, end_words, start_words, when_words
 from opsrunner.model.person import Absence, Roster
 from opsrunner.model.site import Site
+from opsrunner.records import dataclass
 from opsrunner.schedules.day_names import WEEKDAY_NAMES, moment_words
 from opsrunner.schedules.holding import Gap, Stretch, stretches
 from opsrunner.schedules.zones import MIDNIGHT, ONE_DAY, to_utc

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from opsrunner.engine.looks import LOOK_TIMEOUT_SECONDS, ReadSource
 from opsrunner.engine.row_keys import keyed
@@ -12,6 +11,7 @@ from opsrunner.errors import NotFound, Refused, StepFailed
 from opsrunner.model.routine import Routine
 from opsrunner.model.rows import KeyedRow
 from opsrunner.model.site import Site
+from opsrunner.records import dataclass
 
 
 def needs_row(routine: Routine) -> bool:

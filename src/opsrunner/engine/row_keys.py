@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
@@ -13,6 +12,7 @@ from opsrunner.ledger.codec import clean
 from opsrunner.mail.headers import clean_line
 from opsrunner.model.outcome import Row
 from opsrunner.model.rows import KeyedRow
+from opsrunner.records import dataclass
 
 KEY_LENGTH = 300
 MOST_NAMED = 3

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Generic, TypeVar
 
@@ -14,6 +14,7 @@ from opsrunner.ledger.search import NoteHit, Place, TaskFilter, TaskHit
 from opsrunner.model.routine import Routine
 from opsrunner.model.run import Run, RunStatus
 from opsrunner.model.task import TaskStatus
+from opsrunner.records import dataclass
 
 WINDOW = timedelta(days=90)
 """Without a day to begin at, closed tasks are looked through for so long."""

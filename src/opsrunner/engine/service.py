@@ -7,7 +7,6 @@ import os
 import signal
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from types import FrameType
 from typing import Protocol
 
@@ -18,6 +17,7 @@ from opsrunner.engine.outage import Outage
 from opsrunner.engine.state import StateLock
 from opsrunner.engine.workers import Workers
 from opsrunner.errors import StateError
+from opsrunner.records import dataclass
 
 LOGGER = logging.getLogger("opsrunner")
 MAIL_SECONDS = 2.0

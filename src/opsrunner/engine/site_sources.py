@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from opsrunner.mail.headers import parse_address
 from opsrunner.model.outcome import Row
 from opsrunner.model.site import Site, Source
 from opsrunner.model.store import STATE_WORD
+from opsrunner.records import dataclass
 from opsrunner.sample.writing import write_samples
 from opsrunner.secrets import Vault
 from opsrunner.sources.reading import read_source, stream_source

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from opsrunner.engine.desk import Desk
 from opsrunner.model.backup import Copy, CopyState, Keep
 from opsrunner.model.digest import Tone
 from opsrunner.model.routine import Routine, StepPlan
+from opsrunner.records import dataclass
 from opsrunner.schedules.almanac import Almanac
 from opsrunner.schedules.due import upcoming
 from opsrunner.schedules.parsing import parse_duration

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from opsrunner.engine.desk import Desk
@@ -11,6 +10,7 @@ from opsrunner.engine.standing_copies import is_in_time, restored_within
 from opsrunner.model.digest import Tone
 from opsrunner.model.foreign import ForeignState, KnownForeign
 from opsrunner.model.routine import Routine, StepPlan
+from opsrunner.records import dataclass
 from opsrunner.schedules.almanac import Almanac
 
 

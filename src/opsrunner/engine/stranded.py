@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import islice
 
 from opsrunner.model.schedule import Occurrence, Schedule
+from opsrunner.records import dataclass
 from opsrunner.schedules.almanac import Almanac
 from opsrunner.schedules.due import occurrences
 from opsrunner.schedules.window_rules import windows_of

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Literal, TypeAlias
 from zoneinfo import ZoneInfo
@@ -11,6 +10,7 @@ from zoneinfo import ZoneInfo
 from opsrunner.engine.desk import Desk
 from opsrunner.engine.digest_runs import COALESCED
 from opsrunner.model.run import RunStatus
+from opsrunner.records import dataclass
 
 DAYS = 14
 Mark: TypeAlias = Literal["failed", "missed", "look", "fine", "skipped", "nothing"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
 from urllib.parse import quote
@@ -15,6 +14,7 @@ from opsrunner.model.outcome import Row
 from opsrunner.model.routine import Routine, StepPlan, TaskPlan
 from opsrunner.model.run import Run
 from opsrunner.model.task import NewTask, TaskKind
+from opsrunner.records import dataclass
 from opsrunner.schedules.almanac import Almanac
 from opsrunner.schedules.business import due_moment
 from opsrunner.schedules.zones import MIDNIGHT, ONE_DAY, load_zone, to_utc

@@ -6,7 +6,6 @@ The ledger is asked for absences once; all else follows from them, the site and 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
@@ -17,6 +16,7 @@ from opsrunner.engine.people import People
 from opsrunner.engine.rosters import GapLine, Line, gap_lines, rule_words, weeks_ahead
 from opsrunner.model.person import Absence, Person
 from opsrunner.model.site import Site
+from opsrunner.records import dataclass
 
 VIEWER = "viewer"
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, tzinfo
 
 from opsrunner.archives.retention import Retention, plan_retention
 from opsrunner.engine.standing_copies import Standing
 from opsrunner.model.backup import Copy, CopyState, Keep
+from opsrunner.records import dataclass
 
 COMING = 0
 """The number of a copy that is not made yet."""

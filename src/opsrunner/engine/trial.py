@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from opsrunner.clock import Clock
@@ -16,6 +15,7 @@ from opsrunner.errors import NotFound, Refused
 from opsrunner.ledger.books import Books
 from opsrunner.model.run import Run
 from opsrunner.model.task import Task
+from opsrunner.records import dataclass
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import Any
 
@@ -19,6 +19,7 @@ from opsrunner.model.outcome import Attempt, Outcome, Part, Row, StepStatus, wor
 from opsrunner.model.routine import StepPlan
 from opsrunner.model.ticket import TicketLook
 from opsrunner.notices.reporting import NoticeReport
+from opsrunner.records import dataclass
 from opsrunner.steps.base import Stopping
 from opsrunner.templates.environments import render_text
 from opsrunner.templates.expressions import evaluate, names_in

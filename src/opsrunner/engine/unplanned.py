@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from opsrunner.ledger.books import Books
+from opsrunner.records import dataclass
 
 ONE_GAP = timedelta(minutes=1)
 """Gaps that are no further apart than this are one."""

@@ -8,7 +8,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from math import ceil
 from typing import Literal
 
@@ -18,6 +18,7 @@ from opsrunner.engine.stopping import StopWord
 from opsrunner.errors import OpsrunnerError
 from opsrunner.model.routine import Routine
 from opsrunner.model.run import Run, RunStatus
+from opsrunner.records import dataclass
 
 LOGGER = logging.getLogger("opsrunner")
 LONGEST_UNWRITTEN_SECONDS = 0.2

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 
@@ -13,6 +12,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.x509.oid import NameOID
 
 from opsrunner.expiries.names import BadName, as_address, to_ascii
+from opsrunner.records import dataclass
 
 MOST_IN_A_FILE = 12
 """With more certificates than this a file is a list of authorities, and nobody's own."""

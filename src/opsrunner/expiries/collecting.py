@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime
 from itertools import chain
 from typing import Any
@@ -12,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 from opsrunner.expiries.names import BadName, to_domain
 from opsrunner.model.expiry import DateAnswer
+from opsrunner.records import dataclass
 from opsrunner.schedules.zones import MIDNIGHT, to_utc
 
 FIRST_YEAR, LAST_YEAR = 1970, 8999

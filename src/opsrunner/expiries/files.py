@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from glob import has_magic, iglob
 from itertools import islice
 from pathlib import Path
 
 from opsrunner.expiries.certificates import Certificate, NoCertificate, chain_words, ends_first, read_file
+from opsrunner.records import dataclass
 
 MOST_FILES = 5_000
 MOST_BYTES = 1_000_000

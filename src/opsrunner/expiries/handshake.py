@@ -7,7 +7,6 @@ import ssl
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -17,6 +16,7 @@ from opsrunner.expiries.certificates import Certificate, NoCertificate, chain_wo
 from opsrunner.expiries.starttls import NoTls, begin_tls
 from opsrunner.expiries.targets import Target
 from opsrunner.model.fleet import Stopping
+from opsrunner.records import dataclass
 from opsrunner.tls import client_context, refusal
 
 ONE_SECONDS = 15.0

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
 from opsrunner.expiries.collecting import Dated, Entry
+from opsrunner.records import dataclass
 
 MOST_SHOWN = 6
 """Dates of one thing that are told."""

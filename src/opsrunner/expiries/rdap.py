@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from urllib.parse import quote, urljoin, urlsplit
 
@@ -13,6 +12,7 @@ from opsrunner.exchange import Ask, Exchange, Reply, is_public, rest_asked_for
 from opsrunner.expiries.bootstrap import is_this_machine, is_trusted
 from opsrunner.expiries.rdap_answer import RdapAnswer, Unusable, read_answer
 from opsrunner.model.fleet import Stopping
+from opsrunner.records import dataclass
 
 MOST_BYTES = 500_000
 MOST_REDIRECTS = 4

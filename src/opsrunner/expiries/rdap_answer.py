@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, NoReturn
 
 from opsrunner.expiries.names import BadName, to_ascii
+from opsrunner.records import dataclass
 
 MOST_ITEMS = 200
 """Events and states of one domain that are looked at."""

@@ -7,7 +7,7 @@ import threading
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
@@ -15,6 +15,7 @@ from opsrunner.clock import Clock
 from opsrunner.expiries.rdap import Asker, Said
 from opsrunner.model.expiry import DateAnswer, Resting
 from opsrunner.model.fleet import Stopping
+from opsrunner.records import dataclass
 
 PATIENCE = timedelta(seconds=15)
 """A server that asks for no longer a rest is waited for."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Literal, TypeAlias, cast
 
 from opsrunner.expiries.names import BadName, as_address, to_ascii
+from opsrunner.records import dataclass
 
 Way: TypeAlias = Literal["tls", "smtp", "imap", "pop3"]
 """How TLS begins: at once, or after STARTTLS in one of these."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import pwd
-from dataclasses import dataclass
 from functools import cache
 
 from opsrunner.errors import StepFailed
+from opsrunner.records import dataclass
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 SHELL = "/bin/bash"

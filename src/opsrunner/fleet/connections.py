@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
 
 from paramiko import PKey
@@ -18,6 +17,7 @@ from opsrunner.fleet.private_keys import PrivateKeys
 from opsrunner.fleet.transport import LeanTransport, hang_up
 from opsrunner.model.fleet import Stopping
 from opsrunner.model.host import Host
+from opsrunner.records import dataclass
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,6 @@ import signal
 import subprocess
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 
 from opsrunner.clock import Clock
@@ -28,6 +27,7 @@ from opsrunner.fleet.processes import (
 from opsrunner.fleet.starting import Command, start
 from opsrunner.fleet.taker import Take
 from opsrunner.model.fleet import Stopping
+from opsrunner.records import dataclass
 
 LOOK_SECONDS = 0.25
 """Longest time between two looks at the clock and at the word to stop."""

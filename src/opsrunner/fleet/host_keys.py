@@ -16,11 +16,12 @@ import os
 import tempfile
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from opsrunner.errors import StateError
 from opsrunner.model.host import Host
+from opsrunner.records import dataclass
 
 _HASHED = "|1|"
 _REVOKED = "@revoked"

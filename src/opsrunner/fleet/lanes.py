@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TypeAlias
 
 from opsrunner.errors import StepFailed
 from opsrunner.fleet.connections import Connection, Trust
 from opsrunner.model.host import Host
+from opsrunner.records import dataclass
 
 Endpoint: TypeAlias = tuple[str, int, str, str | None, "Endpoint | None"]
 """Address, port, user, key file, and the same of the host it is reached through."""

@@ -7,8 +7,9 @@ for its end, or tell of a process that could not be ended. So the mark alone cou
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
+
+from opsrunner.records import dataclass
 
 ROOT = 0
 NO_LOGIN = 2**32 - 1

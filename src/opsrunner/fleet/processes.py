@@ -15,11 +15,12 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from opsrunner.fleet.marks import RUN_MARK, TRY_MARK, in_environment, limit_of, run_part, try_limit
 from opsrunner.fleet.owners import may_be_ours, ourselves, owner_of
+from opsrunner.records import dataclass
 
 GRACE_SECONDS = 4.0
 """Between the polite signal and the one that cannot be refused."""

@@ -9,7 +9,6 @@ import stat
 import threading
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -24,6 +23,7 @@ from opsrunner.fleet.sftp_file import FSYNC, RemoteFile, let_go, sync
 from opsrunner.fleet.sftp_talk import Talk
 from opsrunner.fleet.sftp_wire import Attributes, Kind, long, number, permissions, string
 from opsrunner.fleet.transport import LeanTransport, hang_up
+from opsrunner.records import dataclass
 from opsrunner.secrets import Vault
 
 OPEN_SECONDS = 15

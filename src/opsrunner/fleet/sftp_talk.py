@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import posixpath
-from dataclasses import dataclass
 
 from paramiko import Channel
 
 from opsrunner.errors import NotStored, StoreFailed, StoreRefused
 from opsrunner.fleet.sftp_wire import Broken, Code, Fields, Kind, Refusal, Wire, string
+from opsrunner.records import dataclass
 
 SILENT_SECONDS = 45.0
 """How long the server may let us wait for one answer."""

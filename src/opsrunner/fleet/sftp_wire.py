@@ -7,11 +7,12 @@ neither fsync nor how much room is left. Its channels carry this one.
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from enum import IntEnum
 
 from paramiko import Channel
 from paramiko.ssh_exception import SSHException
+
+from opsrunner.records import dataclass
 
 VERSION = 3
 SEND_BYTES = 1 << 15

@@ -7,13 +7,13 @@ import os
 import subprocess
 import time
 from collections import deque
-from dataclasses import dataclass
 from pathlib import Path
 
 from opsrunner.children import STARTING
 from opsrunner.errors import StepFailed
 from opsrunner.fleet.account import Account
 from opsrunner.fleet.marks import LimitForChildren, try_limit
+from opsrunner.records import dataclass
 
 UMASK = 0o022
 LONGEST_FOR_OTHERS_SECONDS = 0.25

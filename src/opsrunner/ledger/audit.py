@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 from opsrunner.ledger.codec import dumps, to_moment, to_text
 from opsrunner.ledger.database import Ledger
+from opsrunner.records import dataclass
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
 
 from opsrunner.ledger.codec import to_moment, to_text
 from opsrunner.ledger.database import Ledger
 from opsrunner.model.run import RunStatus
+from opsrunner.records import dataclass
 
 
 @dataclass(frozen=True, kw_only=True)

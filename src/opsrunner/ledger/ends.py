@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
 
 from opsrunner.ledger.codec import to_moment, to_text
 from opsrunner.ledger.database import Ledger
 from opsrunner.model.run import RunStatus
+from opsrunner.records import dataclass
 
 NEXT_END = (
     "(1 + max(coalesce((SELECT max(ended) FROM runs WHERE ended IS NOT NULL), 0),"

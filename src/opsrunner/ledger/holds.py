@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import sqlite3
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
 from opsrunner.ledger.codec import optional_moment, optional_text, to_moment, to_text
 from opsrunner.ledger.database import Ledger
+from opsrunner.records import dataclass
 
 
 @dataclass(frozen=True, kw_only=True)

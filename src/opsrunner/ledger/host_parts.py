@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 from opsrunner.ledger.codec import dumps, to_moment
@@ -11,6 +10,7 @@ from opsrunner.ledger.database import Ledger
 from opsrunner.model.outcome import StepStatus
 from opsrunner.model.routine import HOST_KINDS
 from opsrunner.model.run import RunStatus
+from opsrunner.records import dataclass
 
 MESSAGE_LENGTH = 500
 _HAVE_STEPS = tuple(status for status in RunStatus if status not in (RunStatus.SKIPPED, RunStatus.MISSED))

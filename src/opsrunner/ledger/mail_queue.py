@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import sqlite3
-from dataclasses import dataclass
 from datetime import datetime
 
 from opsrunner.ledger.codec import optional_moment, to_moment, to_text
 from opsrunner.ledger.database import Ledger
+from opsrunner.records import dataclass
 
 _LIVE = "sent_at IS NULL AND failed_at IS NULL AND withdrawn_at IS NULL"
 _LINE = 'id, "to", about, created_at, not_before, attempts, next_try_at, failed_at, error'

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
@@ -15,6 +14,7 @@ from opsrunner.ledger.database import Ledger
 from opsrunner.ledger.outbox import Outbox
 from opsrunner.model.mail import NewMail
 from opsrunner.model.notice import EVERYWHERE, KnownOccasion, NoticeApproval, Suppression, Told, ToldStatus
+from opsrunner.records import dataclass
 
 _INSERT = """
 INSERT INTO notices(notice, "key", edition, rung, recipient, name, status, due_at, at, why)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import stat
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 from opsrunner.errors import LedgerDamaged
 from opsrunner.ledger.failures import NEVER_MADE_ANEW
+from opsrunner.records import dataclass
 
 RUNS_BESIDE = "runs/*"
 """What shows that there was a ledger here before."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import Any, Literal
 
 from opsrunner.ledger.codec import dumps, loads, optional_moment, to_moment, to_text
 from opsrunner.ledger.database import Ledger
 from opsrunner.model.rows import KeyedRow
+from opsrunner.records import dataclass
 
 
 @dataclass(frozen=True, kw_only=True)

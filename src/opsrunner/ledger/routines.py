@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 
 from opsrunner.ledger.belongings import LEFT_BY_ROUTINES, OF_THEIR_OWN
 from opsrunner.ledger.codec import optional_moment, to_moment, to_text
 from opsrunner.ledger.database import Ledger
 from opsrunner.ledger.notices import rename_notices
+from opsrunner.records import dataclass
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from opsrunner.errors import NotFound
@@ -13,6 +12,7 @@ from opsrunner.ledger.codec import dumps, optional_moment, optional_text, to_mom
 from opsrunner.ledger.database import Ledger
 from opsrunner.ledger.ends import NEXT_END
 from opsrunner.model.run import QUEUED, Run, RunStatus, Trigger
+from opsrunner.records import dataclass
 
 _CLAIM = (
     'INSERT INTO runs(routine, nominal_at, planned_at, row_key, "trigger", status, reason, actor, rerun_of, created_at,'

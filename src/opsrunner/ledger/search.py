@@ -9,7 +9,6 @@ from __future__ import annotations
 import sqlite3
 import unicodedata
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
 from typing import TypeAlias
@@ -19,6 +18,7 @@ from opsrunner.ledger.database import Ledger
 from opsrunner.ledger.runs import run_of
 from opsrunner.model.run import Run, RunStatus
 from opsrunner.model.task import TaskStatus
+from opsrunner.records import dataclass
 
 _NOTE = "coalesce(json_extract(tasks.evidence, '$.note'), '')"
 _HITS = (

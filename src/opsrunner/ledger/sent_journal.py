@@ -15,7 +15,6 @@ import fcntl
 import os
 import re
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -24,6 +23,7 @@ from opsrunner.durable import sync_folder
 from opsrunner.errors import StateError
 from opsrunner.ledger.codec import to_moment, to_text
 from opsrunner.ledger.failures import disk_advice
+from opsrunner.records import dataclass
 
 MOST_RECORDS = 256
 """So many hand-overs at most lie here before they are put into the ledger."""

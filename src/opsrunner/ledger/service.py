@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 
 from opsrunner.ledger.codec import optional_moment, to_moment, to_text
 from opsrunner.ledger.database import Ledger
+from opsrunner.records import dataclass
 
 CLOCK_DOUBT = "clock_doubt"
 """What the ledger calls the sentence that says why the clock is not believed, while it is not."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 
 from opsrunner.ledger.codec import to_text
 from opsrunner.ledger.database import Ledger
 from opsrunner.model.run import QUEUED
+from opsrunner.records import dataclass
 
 _HOLDS = "tasks.kind = 'routine' AND (tasks.wait OR tasks.\"key\" IS NULL)"
 """As `Task.holds_run` has it."""

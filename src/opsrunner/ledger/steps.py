@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-from dataclasses import dataclass
 from datetime import datetime
 
 from opsrunner.ledger.codec import optional_moment, outcome_from_text, outcome_to_text, to_moment, to_text
@@ -11,6 +10,7 @@ from opsrunner.ledger.database import Ledger
 from opsrunner.model.outcome import Outcome, Part, StepStatus
 from opsrunner.model.routine import StepPlan
 from opsrunner.model.run import RunStatus, StepRecord
+from opsrunner.records import dataclass
 
 _ALL = 2**62
 _GOOD = (StepStatus.SUCCEEDED, StepStatus.WARNING)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import sqlite3
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -16,6 +15,7 @@ from opsrunner.ledger.outbox import Outbox
 from opsrunner.model.outcome import Row
 from opsrunner.model.routine import Escalation, EvidenceSpec, FormField
 from opsrunner.model.task import Evidence, NewTask, Task, TaskKind, TaskStatus
+from opsrunner.records import dataclass
 
 _COLUMNS = tuple(field.name for field in dataclasses.fields(NewTask))
 _JSON = frozenset({"remind", "escalate", "rows", "row"})

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sqlite3
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from opsrunner.ledger.codec import clean, dumps, loads, optional_moment, optional_text, to_moment, to_text
 from opsrunner.ledger.database import Ledger
 from opsrunner.model.ticket import KnownTickets, TicketLook, TicketState
+from opsrunner.records import dataclass
 
 _PUT = (
     "INSERT OR REPLACE INTO ticket_states(routine, step, ticket, round, began_at, answered_at, asked_at, waiting_since,"

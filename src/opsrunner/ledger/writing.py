@@ -11,7 +11,8 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from opsrunner.records import dataclass
 
 MOST_MEMBERS = 64
 LONGEST_GROUP_SECONDS = 0.02

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.message import Message
 from email.utils import parsedate_to_datetime
@@ -12,6 +11,7 @@ from email.utils import parsedate_to_datetime
 from opsrunner.errors import MailFailed
 from opsrunner.mail.headers import clean_line, parse_address
 from opsrunner.mail.received import parse_headers, parse_received
+from opsrunner.records import dataclass
 
 MOST_BYTES = 250_000
 """More of a report is not looked at: it has the bounced mail behind it."""

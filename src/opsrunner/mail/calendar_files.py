@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from opsrunner.mail.headers import clean_line
 from opsrunner.mail.message import clean_text
 from opsrunner.model.mail import Attachment
+from opsrunner.records import dataclass
 
 PRODUCT = "-//opsrunner//maintenance windows//EN"
 SUMMARY_LENGTH, TEXT_LENGTH = 200, 4_000

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import dataclass
 from email.policy import EmailPolicy
 from functools import lru_cache
 
 from opsrunner.errors import MailFailed
+from opsrunner.records import dataclass
 
 SUBJECT_LENGTH = 200
 NAME_LENGTH = 60

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from opsrunner.model.digest import Tone
+from opsrunner.records import dataclass
 
 AlertKind: TypeAlias = Literal["follow_up", "urgent", "reminder", "escalation"]
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import TypeAlias
 
 from opsrunner.model.foreign import Checked, ForeignDrill
+from opsrunner.records import dataclass
 
 
 class CopyState(StrEnum):

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from ipaddress import ip_address
 from types import MappingProxyType
 from typing import Literal, TypeAlias
 
+from opsrunner.records import dataclass
 from opsrunner.secrets import SecretRef
 
 Engine: TypeAlias = Literal["mysql", "postgresql"]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Literal, TypeAlias
+
+from opsrunner.records import dataclass
 
 Series: TypeAlias = Literal["daily", "weekly", "monthly"]
 Tone: TypeAlias = Literal["failed", "look", "fine", "live", "nothing"]

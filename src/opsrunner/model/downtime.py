@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import TypeAlias
 
 from opsrunner.model.outcome import Row
+from opsrunner.records import dataclass
 
 INCIDENT = ""
 """What stands in the place of a window's name where it is an incident."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime
 from typing import Literal, TypeAlias
+
+from opsrunner.records import dataclass
 
 AskedPlace: TypeAlias = Literal["rdap", "tls", "file"]
 """Places that are asked, and whose answers are kept: a registry, a server's handshake, a file of this machine."""

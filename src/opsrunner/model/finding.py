@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
 from opsrunner.model.routine import Due, Escalation
+from opsrunner.records import dataclass
 
 BASELINE = "baseline"
 """The key of the one task about all that a host's first audit found."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Protocol
 
 from opsrunner.model.outcome import StepStatus
+from opsrunner.records import dataclass
 
 
 class Stopping(Protocol):

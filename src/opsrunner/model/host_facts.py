@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from opsrunner.model.finding import Severity
+from opsrunner.records import dataclass
 
 
 @dataclass(frozen=True, kw_only=True)

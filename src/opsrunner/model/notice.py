@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, field
 from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Literal, NamedTuple, TypeAlias
 
 from opsrunner.model.outcome import Row
+from opsrunner.records import dataclass
 
 Anchor: TypeAlias = Literal["at", "until"]
 MAIL = "mail"

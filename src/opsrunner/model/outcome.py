@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, TypeAlias
+
+from opsrunner.records import dataclass
 
 Row: TypeAlias = Mapping[str, Any]
 """One typed row: column → str, int, float, bool, None, date or aware datetime."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import date, datetime, time
 from typing import Literal
+
+from opsrunner.records import dataclass
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import time
 from typing import Any, Literal
 
 from opsrunner.model.rows import OnRows
 from opsrunner.model.schedule import CatchUp, Schedule
+from opsrunner.records import dataclass
 from opsrunner.secrets import SecretRef
 
 HUMAN_KINDS = frozenset({"task", "checklist"})

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import Any
 
 from opsrunner.model.outcome import Row
+from opsrunner.records import dataclass
 
 
 @dataclass(frozen=True, kw_only=True)

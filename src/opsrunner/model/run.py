@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
 from opsrunner.model.outcome import Outcome, StepStatus
+from opsrunner.records import dataclass
 
 
 class RunStatus(StrEnum):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import date, datetime, time
 from typing import Literal, TypeAlias
+
+from opsrunner.records import dataclass
 
 OnHoliday: TypeAlias = Literal["run", "skip", "next business day", "previous business day"]
 Every: TypeAlias = Literal["day", "business day", "weekday", "week", "month", "quarter", "year"]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+
+from opsrunner.records import dataclass
 
 LINK_LIVES = timedelta(minutes=15)
 SESSION_IDLE = timedelta(days=7)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,6 +14,7 @@ from opsrunner.model.routine import Routine
 from opsrunner.model.schedule import Calendar, DigestTimes, Freeze
 from opsrunner.model.store import StoreSettings
 from opsrunner.model.window import Maintenance
+from opsrunner.records import dataclass
 from opsrunner.secrets import SecretRef
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeAlias
 
+from opsrunner.records import dataclass
 from opsrunner.secrets import SecretRef
 
 STATE_WORD = "$STATE"

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from enum import StrEnum
 
 from opsrunner.model.outcome import Row
 from opsrunner.model.person import Person
 from opsrunner.model.routine import Escalation, EvidenceSpec
+from opsrunner.records import dataclass
 
 UNDO_SECONDS = 30
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from enum import StrEnum
 
 from opsrunner.model.outcome import Row
+from opsrunner.records import dataclass
 
 
 class WaitsFor(StrEnum):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
 from opsrunner.model.notice import Ladder
 from opsrunner.model.schedule import Schedule
+from opsrunner.records import dataclass
 
 NO_LADDER = Ladder(rungs=())
 MAINTENANCE = "maintenance."

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from opsrunner.mail.headers import clean_line
 from opsrunner.model.mail import NewMail
 from opsrunner.model.notice import CANCELLED, MOVED, Ladder
 from opsrunner.notices.messages import Message
+from opsrunner.records import dataclass
 from opsrunner.secrets import Vault
 from opsrunner.templates.mail_pages import MailPage, open_mail_page
 

@@ -7,12 +7,12 @@ hours counts elapsed time. Of what is late, the newest useful rung goes, once, a
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import Enum
 from zoneinfo import ZoneInfo
 
 from opsrunner.model.notice import Ladder, Rung
+from opsrunner.records import dataclass
 from opsrunner.schedules.zones import MIDNIGHT, ONE_DAY, to_utc
 
 USEFUL_AFTER = timedelta(days=7)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 from opsrunner.model.notice import CANCELLED, MOVED, KnownOccasion, Occasion, Told
 from opsrunner.model.outcome import Row
+from opsrunner.records import dataclass
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

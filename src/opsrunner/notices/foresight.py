@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 from opsrunner.model.notice import CANCELLED, MOVED, KnownOccasion, Occasion, Recipient, Told
 from opsrunner.notices.due import Rules, RungMoment, Verdict, judge, moments_of
 from opsrunner.notices.editions import Heard, has_passed, is_moved, is_owed_cancelling
 from opsrunner.notices.messages import Message
+from opsrunner.records import dataclass
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
@@ -12,6 +11,7 @@ from opsrunner.model.outcome import Row
 from opsrunner.model.site import Source
 from opsrunner.notices.composing import Leaving
 from opsrunner.notices.reporting import NoticeReport
+from opsrunner.records import dataclass
 
 if TYPE_CHECKING:
     from opsrunner.ledger.notices import Notices  # SQLite is not for who only checks files

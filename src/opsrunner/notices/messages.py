@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol, TypeAlias
 
 from opsrunner.model.mail import NewMail
 from opsrunner.model.notice import Occasion, Recipient
 from opsrunner.notices.due import Rules
+from opsrunner.records import dataclass
 
 NOT_SEEN = "did not go"
 """Why a rung is `missed` that another should have sent."""

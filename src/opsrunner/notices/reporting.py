@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 from opsrunner.model.notice import NoticeTally
 from opsrunner.notices.messages import Held, NoticeProblem
+from opsrunner.records import dataclass
 
 
 @dataclass(frozen=True, kw_only=True)

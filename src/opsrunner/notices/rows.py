@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any, TypeGuard
 from zoneinfo import ZoneInfo
@@ -15,6 +14,7 @@ from opsrunner.model.notice import Occasion, Recipient
 from opsrunner.model.outcome import Row
 from opsrunner.notices.due import day_start
 from opsrunner.notices.messages import NoticeProblem
+from opsrunner.records import dataclass
 
 KEY_LENGTH = 200
 NAME_LENGTH = 100

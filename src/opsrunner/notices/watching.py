@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from opsrunner.errors import StepFailed
@@ -13,6 +12,7 @@ from opsrunner.model.notice import Ladder
 from opsrunner.model.outcome import Row
 from opsrunner.notices.due import Rules, moments_of
 from opsrunner.notices.messages import Message
+from opsrunner.records import dataclass
 
 _SHORTEST_LOOK_BACK = timedelta(days=7)
 _INSTANT = timedelta(microseconds=1)

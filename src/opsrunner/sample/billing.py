@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 
+from opsrunner.records import dataclass
 from opsrunner.sample.company import Company, Customer, at, months_later, text
 from opsrunner.sample.holdings import DOMAIN_PRICE, Domain, Service
 from opsrunner.sample.orders import Order

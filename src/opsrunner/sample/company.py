@@ -8,10 +8,11 @@ then, and their numbers stay what they were.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, date, datetime, time, timedelta
 from random import Random
 
+from opsrunner.records import dataclass
 from opsrunner.sample.names import domain_of, name_of
 
 FOUNDED = date(2018, 7, 1)

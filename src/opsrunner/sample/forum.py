@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import date, datetime
 from email.utils import format_datetime
 from xml.sax.saxutils import escape
 
+from opsrunner.records import dataclass
 from opsrunner.sample.company import Company, at, text
 from opsrunner.sample.names import HOSTILE
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
+from opsrunner.records import dataclass
 from opsrunner.sample.company import Company, Customer, at, months_later
 from opsrunner.sample.names import HOSTS, PRODUCTS
 from opsrunner.sample.orders import Order, host_of

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from random import Random
 
+from opsrunner.records import dataclass
 from opsrunner.sample.company import Company, Customer, at, text
 from opsrunner.sample.names import BY_HAND, HOSTS, PRODUCTS, TEMPLATES
 

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from itertools import islice
 from typing import TYPE_CHECKING
 
 from opsrunner.errors import ConfigurationError
+from opsrunner.records import dataclass
 from opsrunner.schedules.zones import (
     LAST_YEAR,
     MIDNIGHT,

@@ -6,10 +6,10 @@ Normalised words are `monday`, `15`, `last day`, `first tuesday`, `last business
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal, TypeAlias
 
+from opsrunner.records import dataclass
 from opsrunner.schedules.day_names import MONTH_NAMES, WEEKDAY_NAMES
 from opsrunner.schedules.parsing import as_written, shown
 

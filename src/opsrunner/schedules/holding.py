@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 
 from opsrunner.errors import NotFound
 from opsrunner.model.person import Absence, Holding, Person
 from opsrunner.model.site import Site
+from opsrunner.records import dataclass
 from opsrunner.schedules.turns import Turn, Turns
 from opsrunner.schedules.zones import ONE_DAY, load_zone
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from opsrunner.model.person import Absence, Cover, Roster, Shift
+from opsrunner.records import dataclass
 from opsrunner.schedules.zones import MIDNIGHT, ONE_DAY, local_date, to_utc
 
 NO_SHIFT = "no shift at this hour"

@@ -11,12 +11,13 @@ import os
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from opsrunner.model.outcome import Row
 from opsrunner.model.site import Source
+from opsrunner.records import dataclass
 from opsrunner.sources.abuse_reports import OTHER, Report, read_report
 from opsrunner.sources.imap_mails import read_bodies
 from opsrunner.sources.imap_session import Mailbox

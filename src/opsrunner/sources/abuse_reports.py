@@ -10,12 +10,13 @@ import ipaddress
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from email.message import Message
 from itertools import islice, pairwise
 from typing import Any
 
 from opsrunner.mail.received import parse_received
+from opsrunner.records import dataclass
 from opsrunner.sources.mail_headers import header_text
 from opsrunner.sources.plain_text import text_of_html
 

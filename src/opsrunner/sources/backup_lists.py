@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from typing import Any, Literal, TypeAlias
 
 from opsrunner.errors import StepFailed
+from opsrunner.records import dataclass
 
 ResticKey: TypeAlias = Literal["host", "path", "tag"]
 MOST_BYTES = 1 << 60

@@ -6,13 +6,13 @@ import hashlib
 import io
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from time import struct_time
 from typing import Any
 from urllib.parse import urljoin
 
 from opsrunner.mail.headers import clean_line
+from opsrunner.records import dataclass
 from opsrunner.sources.feed_xml import BadFeed, checked_xml
 from opsrunner.sources.plain_text import text_of_html
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import ssl
-from dataclasses import dataclass
 from urllib.parse import urljoin, urlsplit
 
 from opsrunner.clock import Clock
 from opsrunner.errors import NoAnswer
 from opsrunner.exchange import Ask, Exchange, Reply, Stopping, is_public
+from opsrunner.records import dataclass
 from opsrunner.sources.feed_xml import BadFeed
 
 MOST_REDIRECTS = 5

@@ -10,11 +10,12 @@ import json
 import os
 from collections.abc import Collection, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from opsrunner.records import dataclass
 from opsrunner.sources.feed_entries import Entry, Feed
 from opsrunner.sources.feed_fetching import Validators
 

@@ -13,7 +13,6 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import Any, TypeAlias
 from urllib.parse import urlsplit
@@ -21,6 +20,7 @@ from urllib.parse import urlsplit
 from opsrunner.clock import Clock, SystemClock
 from opsrunner.errors import OpsrunnerError, StepFailed
 from opsrunner.model.site import Source
+from opsrunner.records import dataclass
 from opsrunner.secrets import SecretRef, Vault
 from opsrunner.sources.feed_entries import MOST_ENTRIES, Entry, Feed, read_feed
 from opsrunner.sources.feed_fetching import FeedFetcher, Validators

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from opsrunner.errors import StepFailed
+from opsrunner.records import dataclass
 from opsrunner.sources.imap_session import Mailbox
 from opsrunner.sources.mail_headers import MONTHS, internal_moment, read_heads
 from opsrunner.sources.threads import Mail

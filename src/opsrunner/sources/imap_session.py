@@ -14,7 +14,6 @@ import ssl
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from imap_tools import BaseMailBox
@@ -24,6 +23,7 @@ from opsrunner.clock import Clock
 from opsrunner.errors import SecretUnavailable, StepFailed
 from opsrunner.exchange import Stopping
 from opsrunner.mail.headers import clean_line
+from opsrunner.records import dataclass
 from opsrunner.secrets import SecretRef, Vault
 from opsrunner.tls import client_context, refusal
 

@@ -6,13 +6,13 @@ import binascii
 import email
 import hashlib
 import re
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
 from email.errors import MessageError
 from email.header import decode_header
 from email.message import Message
 
 from opsrunner.mail.headers import clean_line
+from opsrunner.records import dataclass
 
 SUBJECT_LENGTH = 200
 NAME_LENGTH = 100

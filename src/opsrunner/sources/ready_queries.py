@@ -8,13 +8,13 @@ does (`domain text, expires_at date?`); `-- entities:` names the columns whose t
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 from typing import cast, get_args
 
 from opsrunner.model.site import Column
+from opsrunner.records import dataclass
 from opsrunner.sources.values import ColumnType
 
 FOLDER = Path(__file__).with_name("ready")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from opsrunner.errors import StepFailed
 from opsrunner.exchange import Stopping
 from opsrunner.model.outcome import Row
+from opsrunner.records import dataclass
 from opsrunner.secrets import Vault
 from opsrunner.sources.selection import Comparison
 

@@ -6,7 +6,6 @@ import difflib
 import heapq
 import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, TypeAlias
 from zoneinfo import ZoneInfo
@@ -14,6 +13,7 @@ from zoneinfo import ZoneInfo
 from opsrunner.errors import StepFailed
 from opsrunner.model.outcome import Row
 from opsrunner.model.site import Column
+from opsrunner.records import dataclass
 from opsrunner.sources.values import BadValue, ColumnType, parse_value, relative_moment
 
 Test: TypeAlias = Callable[[Any], bool]

@@ -7,13 +7,13 @@ import socket
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import tzinfo
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 from opsrunner.clock import SystemClock
 from opsrunner.errors import StepFailed
 from opsrunner.exchange import Stopping
+from opsrunner.records import dataclass
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Dialect

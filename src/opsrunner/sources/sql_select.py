@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import Any, TypeAlias
 
@@ -17,6 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Dialect
 from sqlalchemy.sql.elements import quoted_name
 
+from opsrunner.records import dataclass
 from opsrunner.sources.request import Request
 from opsrunner.sources.selection import Comparison
 from opsrunner.sources.sql_link import CellKind

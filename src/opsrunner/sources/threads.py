@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 
+from opsrunner.records import dataclass
 from opsrunner.sources.mail_headers import Heads
 
 US, THEM = "us", "them"

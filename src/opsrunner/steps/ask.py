@@ -6,13 +6,10 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, field_validator, model_validator
 
-from opsrunner.model.outcome import Outcome
-from opsrunner.steps.ask_run import Asked
 from opsrunner.steps.audit_options import AuditOptions
-from opsrunner.steps.base import Kind, Means, StepCall
-from opsrunner.steps.fan_out import ask_hosts, select_hosts
 from opsrunner.steps.fields import ExitCode, one_or_many
-from opsrunner.steps.output import OutputSink, printable
+from opsrunner.steps.kind import Kind, in_module
+from opsrunner.steps.output import printable
 
 BEGIN = b"back from:"
 """The output begins with it, and with the names of the hosts as they come back, all in one line."""
@@ -44,33 +41,13 @@ class Options(AuditOptions):
         return self
 
 
-def run(call: StepCall, means: Means) -> Outcome:
-    """Ask all hosts, and tell the ledger which of them are odd.
-
-    A host that did not answer is never like the others. Raises StepFailed where no host is meant.
-    """
-    options: Options = call.options
-    hosts = select_hosts(options.hosts, means.hosts)
-    asked = Asked(call, means)
-    sink = OutputSink(call.output, limit_bytes=call.output_limit_bytes, vault=means.vault)
-    try:
-        sink.write(BEGIN)
-        for end in ask_hosts(call, means, hosts, command=asked.command, most_at_once=options.max_parallel):
-            asked.take(end)
-            sink.write(f" {end.host.name}".encode())  # whoever follows sees how far it is
-        sink.write(b"\n")
-        for section in asked.sections():
-            sink.write(section)
-    finally:
-        sink.close()
-    return sink.judged(asked.outcome())
-
-
 def preview(options: Options) -> str:
     """Return the whole command, and where it would run."""
     hosts = options.hosts if isinstance(options.hosts, str) else ", ".join(options.hosts)
     return f"on {hosts}, and hold the answers against each other: {printable(options.run).strip()}"
 
+
+run = in_module("ask_all")
 
 KIND = Kind(
     name="ask",

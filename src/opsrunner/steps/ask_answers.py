@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import TypeAlias
 
+from opsrunner.records import dataclass
 from opsrunner.steps.exit_codes import NOT_EXECUTABLE, NOT_FOUND
 
 Same: TypeAlias = tuple[int, bytes]

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from opsrunner.model.finding import Severity, TaskRule
 from opsrunner.model.routine import Due, Escalation
-from opsrunner.steps.base import StepOptions
+from opsrunner.steps.kind import StepOptions
 from opsrunner.steps.task import DueText, EscalationOptions
 
 DUE = {

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TypeAlias
 
 from opsrunner.model.finding import Audited, Cause, Finding, HostReport, KnownFinding, Severity
 from opsrunner.model.fleet import HostAnswer
 from opsrunner.model.outcome import Outcome, Part, Row, StepStatus, worst
+from opsrunner.records import dataclass
 from opsrunner.steps.audit_options import AuditOptions
 from opsrunner.steps.base import Means, StepCall
 from opsrunner.steps.fan_out import HostEnd, NotRun, ask_hosts, at_fault, select_hosts

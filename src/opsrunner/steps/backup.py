@@ -10,9 +10,9 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import Field, field_validator, model_validator
 
 from opsrunner.model.backup import Keep
-from opsrunner.model.outcome import Outcome, StepStatus
-from opsrunner.steps.base import Kind, Means, StepCall, StepOptions
+from opsrunner.model.outcome import StepStatus
 from opsrunner.steps.fields import Seconds, one_or_many
+from opsrunner.steps.kind import Kind, StepOptions, in_module
 from opsrunner.steps.output import printable
 
 Count: TypeAlias = Annotated[int, Field(ge=0, le=10_000, strict=True)]
@@ -143,17 +143,12 @@ STATE_NAME = "ledger.db"
 """What a copy of the ledger is called."""
 
 
-def run(call: StepCall, means: Means) -> Outcome:
-    """Make the copy, prove it, and keep as many as were asked for. Raises StepFailed."""
-    from opsrunner.steps.backup_run import BackupRun  # noqa: PLC0415 - what it stands on is heavy; `check` reads this file
-
-    return BackupRun(call, means).run()
-
-
 def preview(options: Options) -> str:
     """Return what would be copied where."""
     return f"copy {options.what} to {', '.join((options.to, *options.also_to))}"
 
+
+run = in_module("backup_run")
 
 KIND = Kind(
     name="backup",

@@ -8,12 +8,11 @@ from typing import Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from opsrunner.errors import ConfigurationError
-from opsrunner.model.outcome import Outcome
 from opsrunner.schedules.zones import load_zone
 from opsrunner.steps.backup import Judgement
-from opsrunner.steps.base import Kind, Means, StepCall, StepOptions
 from opsrunner.steps.fields import Bytes, Seconds, one_or_many
 from opsrunner.steps.key_pattern import KEY, KeyPattern
+from opsrunner.steps.kind import Kind, StepOptions, in_module
 from opsrunner.steps.output import printable
 
 PLACES = ("store", "folder", "restic", "borg")
@@ -157,19 +156,14 @@ class Options(StepOptions):
         return self.store or (f"{where}{self.folder}" if self.folder else f"{where}{printable(self.command).strip()}")
 
 
-def run(call: StepCall, means: Means) -> Outcome:
-    """Look, compare, tell the catalogue. Raises StepFailed where it could not look."""
-    from opsrunner.steps.backup_check_run import CheckRun  # noqa: PLC0415 - what it stands on is heavy; `check` reads this file
-
-    return CheckRun(call, means).run()
-
-
 def preview(options: Options) -> str:
     """Return what would be looked for where."""
     expect = options.expect
     what = expect.source or expect.rows or ", ".join(expect.hosts or expect.names)
     return f"look for a backup of each of {what} in {options.place}, called {options.name}"
 
+
+run = in_module("backup_check_run")
 
 KIND = Kind(
     name="backup_check",

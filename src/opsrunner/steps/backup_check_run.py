@@ -36,6 +36,11 @@ MOST_NAMED = 5
 _GAPS = (ForeignState.MISSING, ForeignState.STALE, ForeignState.EMPTY, ForeignState.SMALL)
 
 
+def run(call: StepCall, means: Means) -> Outcome:
+    """Look, compare, tell the catalogue. Raises StepFailed where it could not look."""
+    return CheckRun(call, means).run()
+
+
 class CheckRun:
     """Looks once."""
 

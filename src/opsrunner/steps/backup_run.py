@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import cached_property
 
 from opsrunner.archives.copying import Copying, Order
@@ -21,6 +21,7 @@ from opsrunner.model.fleet import HostAnswer
 from opsrunner.model.outcome import Outcome, StepStatus, worst
 from opsrunner.model.site import Host
 from opsrunner.model.sizes import size_words
+from opsrunner.records import dataclass
 from opsrunner.steps.backup import JUDGED, STATE_NAME, Judgement, Options
 from opsrunner.steps.base import Means, StepCall
 from opsrunner.steps.copies_kept import remove_beyond, tidy_up
@@ -54,6 +55,11 @@ class Findings:
         """Add what went wrong with one of several stores."""
         self.status = worst([self.status, StepStatus.FAILED])
         self.remarks.append(what)
+
+
+def run(call: StepCall, means: Means) -> Outcome:
+    """Make the copy, prove it, and keep as many as were asked for. Raises StepFailed."""
+    return BackupRun(call, means).run()
 
 
 class BackupRun:

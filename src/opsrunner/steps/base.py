@@ -1,23 +1,14 @@
-"""The contract of a step kind.
-
-A kind is one file beside this one: an `Options` class (pydantic, frozen, unknown keys refused), a
-`preview(options)` line and a `run(call, means)` that answers with an Outcome or raises StepFailed. It
-stands in the table of `kinds.py`. It never retries, never writes the ledger and reads no clock but
-`means.clock`; the runner does the rest.
-"""
+"""What a step is given: the call itself, and what it may use of the world."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Generator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-from pydantic import BaseModel, ConfigDict, ValidationError
-
 from opsrunner.clock import Clock
-from opsrunner.errors import StepFailed
 from opsrunner.model.backup import Copy, CopyNote
 from opsrunner.model.expiry import RdapSettings
 from opsrunner.model.finding import Audited, KnownFinding
@@ -25,10 +16,11 @@ from opsrunner.model.fleet import HostAnswer, Stopping
 from opsrunner.model.foreign import KnownForeign
 from opsrunner.model.look import Look
 from opsrunner.model.mail import NewMail
-from opsrunner.model.outcome import Outcome, Row
+from opsrunner.model.outcome import Row
 from opsrunner.model.site import Host, Source
 from opsrunner.model.ticket import KnownTickets, TicketLook
 from opsrunner.notices.means import NoticeMeans
+from opsrunner.records import dataclass
 from opsrunner.schedules.working_time import WorkingTime
 from opsrunner.secrets import SecretRef, Vault
 from opsrunner.steps import no_means
@@ -40,18 +32,10 @@ __all__ = [
     "Catalogue",
     "HostAnswer",
     "HostRunner",
-    "Kind",
     "Means",
     "StepCall",
-    "StepOptions",
     "Stopping",
 ]
-
-
-class StepOptions(BaseModel):
-    """Base of every kind's options."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -185,43 +169,3 @@ class Means:
     """What notices to customers need."""
     copy_state: Callable[[Path], object] = no_means.no_state
     """Write a copy of the ledger, in use as it is, to a new file; raises StateError."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Kind:
-    """One line of the table of kinds."""
-
-    name: str
-    summary: str
-    """One sentence for the docs and the schema."""
-    options: type[StepOptions]
-    run: Callable[[StepCall, Means], Outcome] | None
-    """None for what people do."""
-    preview: Callable[[Any], str]
-    """One line for `run --dry-run`: what would be done, secrets masked."""
-    beside: bool = False
-    """The kind's value is a plain value, put into `options` under the kind's name, and its other
-    options stand beside it in the step; otherwise the value is a mapping that is `options`."""
-    reads_only: bool = False
-    """Running it twice changes nothing, unless one of `acts_with` is given."""
-    acts_with: frozenset[str] = frozenset()
-    """Options that change something elsewhere (a POST), in a kind that else only reads."""
-    at_once: bool = False
-    """It looks at everything at once by itself: `for_each` does not go with it."""
-    writes_files: bool = True
-    """It needs the run's folders: for its output, or to work in."""
-    verbatim: frozenset[str] = frozenset()
-    """Options whose text is never a template (shell strings, SQL)."""
-
-    def only_reads(self, options: Collection[str]) -> bool:
-        """Tell whether a step with these options may be done again after a crash without asking."""
-        return self.reads_only and self.acts_with.isdisjoint(options)
-
-    def parse(self, options: Mapping[str, Any]) -> StepOptions:
-        """Return rendered options as this kind's own class. Raises StepFailed, which names the first wrong one."""
-        try:
-            return self.options.model_validate(options)
-        except ValidationError as exc:
-            first = exc.errors(include_url=False, include_input=False)[0]
-            where = ".".join(str(item) for item in (self.name, *first["loc"]))
-            raise StepFailed(f"{where}: {first['msg']}", permanent=True) from exc

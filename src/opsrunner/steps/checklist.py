@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from opsrunner.steps.base import Kind
 from opsrunner.steps.evidence import Text
+from opsrunner.steps.kind import Kind
 from opsrunner.steps.task import TaskDefaults
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import timedelta
 from zoneinfo import ZoneInfo
 
@@ -15,6 +14,7 @@ from opsrunner.archives.retention import plan_retention
 from opsrunner.archives.vanished import NOT_THERE, find_vanished
 from opsrunner.errors import StoreFailed, StoreRefused
 from opsrunner.model.backup import Copy, CopyState, Gone, Keep, NewCopy
+from opsrunner.records import dataclass
 from opsrunner.steps.base import Means
 from opsrunner.stores.base import Store
 

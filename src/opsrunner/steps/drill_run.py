@@ -17,11 +17,17 @@ from opsrunner.model.outcome import Outcome, StepStatus
 from opsrunner.model.sizes import size_words
 from opsrunner.steps.base import Means, StepCall
 from opsrunner.steps.drill_bench import DrillBench, NotPassed
+from opsrunner.steps.foreign_drill_run import ForeignDrillRun
 from opsrunner.steps.restore_drill import Options
 from opsrunner.steps.step_time import StepTime
 
 HOUR = 3600
 NEVER = datetime.min.replace(tzinfo=UTC)
+
+
+def run(call: StepCall, means: Means) -> Outcome:
+    """Restore, compare, check, clean up. Raises StepFailed."""
+    return ForeignDrillRun(call, means).run() if call.options.with_ else DrillRun(call, means).run()
 
 
 class DrillRun:

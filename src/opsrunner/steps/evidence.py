@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import Field, StrictFloat, StringConstraints, field_validator, model_validator
 
-from opsrunner.steps.base import StepOptions
+from opsrunner.steps.kind import StepOptions
 
 Text: TypeAlias = Annotated[str, StringConstraints(min_length=1)]
 Need: TypeAlias = Literal["required", "optional"]

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
+
+from opsrunner.records import dataclass
 
 NOT_FOUND = 127
 NOT_EXECUTABLE = 126

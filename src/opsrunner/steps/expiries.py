@@ -11,9 +11,8 @@ from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, Wit
 
 from opsrunner.expiries.names import BadName, to_domain
 from opsrunner.expiries.targets import read_target
-from opsrunner.model.outcome import Outcome
-from opsrunner.steps.base import Kind, Means, StepCall, StepOptions
 from opsrunner.steps.fields import AbsolutePaths, Seconds, Words
+from opsrunner.steps.kind import Kind, StepOptions, in_module
 from opsrunner.steps.output import cut, printable
 
 KNOWN = "known"
@@ -168,13 +167,6 @@ class Options(StepOptions):
     """How many registries and servers are asked at a time."""
 
 
-def run(call: StepCall, means: Means) -> Outcome:
-    """Collect and judge. Raises StepFailed where a source cannot be read: half of the things are no answer."""
-    from opsrunner.steps.expiries_run import ExpiriesRun  # noqa: PLC0415 - what it stands on is heavy; `check` reads this file
-
-    return ExpiriesRun(call, means).run()
-
-
 def preview(options: Options) -> str:
     """Return what would be asked."""
     return cut(printable(f"find out what ends when, from {', '.join(_place_words(one) for one in options.from_)}"))
@@ -191,6 +183,8 @@ def _place_words(place: Place) -> str:
     assert asked is not None  # noqa: S101  one form is given
     return f"{whom} of {asked.source or ', '.join(asked.names)}"
 
+
+run = in_module("expiries_run")
 
 KIND = Kind(
     name="expiries",

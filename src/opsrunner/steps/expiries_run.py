@@ -34,6 +34,11 @@ _CONTACT = ("customer", "email", "name")
 BY_HAND = "by hand"
 
 
+def run(call: StepCall, means: Means) -> Outcome:
+    """Collect and judge. Raises StepFailed where a source cannot be read: half of the things are no answer."""
+    return ExpiriesRun(call, means).run()
+
+
 class ExpiriesRun:
     """Collects once, and judges."""
 

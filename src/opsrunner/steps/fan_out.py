@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import Any
 
@@ -12,6 +12,7 @@ from opsrunner.errors import OpsrunnerError, StepFailed
 from opsrunner.model.fleet import HostAnswer
 from opsrunner.model.outcome import StepStatus
 from opsrunner.model.site import Host
+from opsrunner.records import dataclass
 from opsrunner.steps.base import Means, StepCall
 from opsrunner.steps.environment import host_environment
 from opsrunner.steps.suggestions import nearest

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from opsrunner.audits import hardening
 from opsrunner.audits.baseline import Baseline
-from opsrunner.model.outcome import Outcome
+from opsrunner.model.finding import Cause
 from opsrunner.steps.audit_options import AuditOptions, check_left_out
-from opsrunner.steps.base import Kind, Means, StepCall
 from opsrunner.steps.fields import AbsolutePaths, Words, one_or_many
+from opsrunner.steps.kind import Kind, in_module
 
 
 class Options(AuditOptions):
@@ -37,7 +37,7 @@ class Options(AuditOptions):
     @field_validator("without")
     @classmethod
     def _are_causes(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        check_left_out(value, hardening.CAUSES)
+        check_left_out(value, _causes())
         return value
 
     @model_validator(mode="after")
@@ -59,26 +59,18 @@ class Options(AuditOptions):
         )
 
 
-def run(call: StepCall, means: Means) -> Outcome:
-    """Audit all hosts at once. Raises StepFailed where no host is meant."""
-    from opsrunner.steps.audit_run import Audit, run_audit  # noqa: PLC0415 - only to run
+def _causes() -> Mapping[str, Cause]:
+    from opsrunner.audits.hardening import CAUSES  # noqa: PLC0415 - heavy, and most files name none
 
-    options: Options = call.options
-    baseline, now = options.baseline, means.clock.now()
-    audit = Audit(
-        script=hardening.script(),
-        read=lambda end, said: hardening.read_report(end.host.name, said, now=now, baseline=baseline),
-        causes=hardening.CAUSES,
-        wanted=frozenset(hardening.CAUSES) - set(options.without),
-        env=hardening.environment_of(baseline),
-    )
-    return run_audit(call, means, audit)
+    return CAUSES
 
 
 def preview(options: Options) -> str:
     """Return what would be looked at, where."""
-    return options.where(name for name in hardening.CAUSES if name not in options.without)
+    return options.where(name for name in _causes() if name not in options.without)
 
+
+run = in_module("hardening_run")
 
 KIND = Kind(
     name="hardening",

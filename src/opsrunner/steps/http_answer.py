@@ -5,14 +5,14 @@ from __future__ import annotations
 import codecs
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
-from opsrunner.steps.base import StepOptions
+from opsrunner.records import dataclass
 from opsrunner.steps.fields import Seconds, one_or_many
+from opsrunner.steps.kind import StepOptions
 from opsrunner.steps.output import cut, printable
 from opsrunner.steps.rows import ROWS_LIMIT_BYTES
 

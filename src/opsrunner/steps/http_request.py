@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 from pydantic import Field, StrictBool, model_validator
 
 from opsrunner.errors import StepFailed
+from opsrunner.records import dataclass
 from opsrunner.secrets import SecretRef, Vault
-from opsrunner.steps.base import StepOptions
 from opsrunner.steps.fields import Seconds, TextOrSecret
 from opsrunner.steps.http_answer import Answer, Expect
+from opsrunner.steps.kind import StepOptions
 from opsrunner.steps.output import cut, printable
 
 METHODS = ("get", "head", "post", "put")

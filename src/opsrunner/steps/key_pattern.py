@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
-from dataclasses import dataclass
 from functools import cached_property
+
+from opsrunner.records import dataclass
 
 KEY = "{key}"
 _SIGN = re.compile(r"\*\*|\*|\?")

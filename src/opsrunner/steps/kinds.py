@@ -30,7 +30,7 @@ from opsrunner.steps import (
     ticket_clocks,
     trend,
 )
-from opsrunner.steps.base import Kind
+from opsrunner.steps.kind import Kind
 
 _TABLE: dict[str, Kind] = {
     module.KIND.name: module.KIND

@@ -9,27 +9,17 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
-
-from pydantic import Field
 
 from opsrunner.errors import StepFailed
 from opsrunner.model.look import Look
 from opsrunner.model.outcome import Row, SourceRows
-from opsrunner.steps.base import Means, StepCall, StepOptions
+from opsrunner.records import dataclass
+from opsrunner.steps.base import Means, StepCall
+from opsrunner.steps.query import OnlyNew
 from opsrunner.steps.suggestions import nearest
 
 _MOST_NAMED = 3
-
-
-class OnlyNew(StepOptions):
-    """What stands in `only_new:`."""
-
-    key: str = Field(min_length=1, description="Column that tells one row from all others, for good.")
-    baseline: str | None = Field(
-        default=None, min_length=1, description="Column of the group whose first look is a baseline."
-    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,10 +10,9 @@ from pydantic import BeforeValidator, Field, ValidationInfo, WithJsonSchema, fie
 from opsrunner.errors import MailFailed
 from opsrunner.mail.headers import parse_address
 from opsrunner.model.notice import MAIL, Ladder
-from opsrunner.model.outcome import Outcome
 from opsrunner.notices.words import parse_ladder
-from opsrunner.steps.base import Kind, Means, StepCall, StepOptions
 from opsrunner.steps.fields import Seconds, Words, one_or_many
+from opsrunner.steps.kind import Kind, StepOptions, in_module
 
 _RUNGS = {
     "type": "array",
@@ -133,13 +132,6 @@ class Options(StepOptions):
         return parse_ladder(self.ladder, has_until=bool(self.until))
 
 
-def run(call: StepCall, means: Means) -> Outcome:
-    """Look at all rows, and queue the mails that are due. Raises StepFailed where the rows or the template fail."""
-    from opsrunner.steps.notice_run import run_notice  # noqa: PLC0415 - what it stands on is heavy; `check` reads this file
-
-    return run_notice(call, means)
-
-
 def preview(options: Options) -> str:
     """Return what would be told to whom."""
     about = options.source or f"the rows of {options.of}"
@@ -149,6 +141,8 @@ def preview(options: Options) -> str:
     not_yet = "" if options.live else "; it is not live, so that nothing goes"
     return f"tell {', '.join(options.to)} of {about} by {options.template}, at {words}{not_yet}"
 
+
+run = in_module("notice_run")
 
 KIND = Kind(
     name="notice",

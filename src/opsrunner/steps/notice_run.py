@@ -34,8 +34,8 @@ from opsrunner.steps.suggestions import nearest
 MOST_ROWS = 500
 
 
-def run_notice(call: StepCall, means: Means) -> Outcome:
-    """Pass once over all rows. Raises StepFailed."""
+def run(call: StepCall, means: Means) -> Outcome:
+    """Look at all rows, and queue the mails that are due. Raises StepFailed where the rows or the template fail."""
     if means.notices is None:
         raise StepFailed("there is no ledger to write down what was told", permanent=True)
     return _NoticeRun(call, means, means.notices).run()

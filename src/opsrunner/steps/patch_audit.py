@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from pydantic import field_validator
 
-from opsrunner.audits import patches
-from opsrunner.model.outcome import Outcome
+from opsrunner.model.finding import Cause
 from opsrunner.steps.audit_options import AuditOptions, check_causes
-from opsrunner.steps.base import Kind, Means, StepCall
 from opsrunner.steps.fields import Words
+from opsrunner.steps.kind import Kind, in_module
 
 
 class Options(AuditOptions):
@@ -20,32 +21,22 @@ class Options(AuditOptions):
     @field_validator("causes")
     @classmethod
     def _are_causes(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        check_causes(value, patches.CAUSES)
+        check_causes(value, _causes())
         return value
 
 
-def run(call: StepCall, means: Means) -> Outcome:
-    """Audit all hosts at once. Raises StepFailed where no host is meant."""
-    from opsrunner.steps.audit_run import Audit, run_audit  # noqa: PLC0415 - only to run
+def _causes() -> Mapping[str, Cause]:
+    from opsrunner.audits.patches import CAUSES  # noqa: PLC0415 - heavy, and most files name none
 
-    options: Options = call.options
-    now = means.clock.now()
-    audit = Audit(
-        script=patches.script(),
-        read=lambda end, said: patches.read_report(
-            end.host.name, said, now=end.answered_at or now, wanted=options.causes
-        ),
-        causes=patches.CAUSES,
-        env=patches.environment_of(options.causes),
-        wanted=frozenset(options.causes) or None,
-    )
-    return run_audit(call, means, audit)
+    return CAUSES
 
 
 def preview(options: Options) -> str:
     """Return what would be looked at, where."""
-    return options.where(options.causes or patches.CAUSES)
+    return options.where(options.causes or _causes())
 
+
+run = in_module("patch_audit_run")
 
 KIND = Kind(
     name="patch_audit",

@@ -10,8 +10,8 @@ from pydantic import Field, field_validator
 
 from opsrunner.errors import StepFailed
 from opsrunner.model.outcome import Row
-from opsrunner.steps.base import StepOptions
 from opsrunner.steps.fields import Words
+from opsrunner.steps.kind import StepOptions
 from opsrunner.steps.suggestions import nearest
 
 MOST_WORDS = 200

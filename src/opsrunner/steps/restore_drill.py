@@ -7,9 +7,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, PlainValidator, WithJsonSchema, field_validator, model_validator
 
-from opsrunner.model.outcome import Outcome
-from opsrunner.steps.base import Kind, Means, StepCall, StepOptions
 from opsrunner.steps.fields import Secret, one_or_many
+from opsrunner.steps.kind import Kind, StepOptions, in_module
 from opsrunner.steps.output import printable
 
 _OF = re.compile(r"(?:[a-z0-9][a-z0-9-]*/)?[a-z][a-z0-9_-]*\Z")
@@ -67,14 +66,6 @@ class Options(StepOptions):
         return one_or_many(value)
 
 
-def run(call: StepCall, means: Means) -> Outcome:
-    """Restore, compare, check, clean up. Raises StepFailed."""
-    from opsrunner.steps.drill_run import DrillRun  # noqa: PLC0415 - what it stands on is heavy; `check` reads this file
-    from opsrunner.steps.foreign_drill_run import ForeignDrillRun  # noqa: PLC0415
-
-    return ForeignDrillRun(call, means).run() if call.options.with_ else DrillRun(call, means).run()
-
-
 def preview(options: Options) -> str:
     """Return what would be restored."""
     if options.with_:
@@ -82,6 +73,8 @@ def preview(options: Options) -> str:
     how = "everything" if options.sample == "all" else f"{options.sample} files"
     return f"restore {how} of {'the newest' if options.which == 'newest' else 'any'} copy of {options.of}, and compare"
 
+
+run = in_module("drill_run")
 
 KIND = Kind(
     name="restore_drill",

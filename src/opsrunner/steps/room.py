@@ -3,36 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TypeAlias
 
-from pydantic import Field
-
 from opsrunner.audits.trend import days_until_full
 from opsrunner.model.finding import KnownFinding, Severity
-from opsrunner.steps.base import StepOptions
-from opsrunner.steps.fields import Seconds, Words
+from opsrunner.records import dataclass
+from opsrunner.steps.cover import RoomOptions
 
 Measured: TypeAlias = Mapping[str, Mapping[str, Sequence[tuple[datetime, int, int]]]]
 """By host and mount point, oldest first: moment, used bytes and size in bytes."""
 Told: TypeAlias = tuple[dict[str, str], ...]
 """A host and why it is named: `host` and `why`."""
-
-
-class RoomOptions(StepOptions):
-    """What stands in `room:`."""
-
-    routine: str = Field(default="capacity", min_length=1)
-    """The routine whose capacity audit measures."""
-    step: str = Field(default="audit", min_length=1)
-    """Its step."""
-    hosts: Words = ()
-    """Hosts or groups; default: every host of the inventory, and this machine where there is no other."""
-    disk_percent: float = Field(default=80, gt=0, le=100)
-    """A disk that is so full before a season has no room for it."""
-    measured_within: Seconds = 3 * 86400
-    """What was measured longer ago counts as not measured."""
 
 
 @dataclass(frozen=True, kw_only=True)

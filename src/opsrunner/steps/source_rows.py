@@ -1,28 +1,13 @@
-"""Rows of a source for kinds that work on them: which source, which of its rows, what its columns are called."""
+"""Rows of a source, for kinds that work on them."""
 
 from __future__ import annotations
-
-from collections.abc import Mapping
-from typing import Any
-
-from pydantic import Field
 
 from opsrunner.errors import StepFailed
 from opsrunner.model.outcome import Row
 from opsrunner.steps import query
-from opsrunner.steps.base import Means, StepCall, StepOptions
+from opsrunner.steps.base import Means, StepCall
+from opsrunner.steps.source_options import SourceOptions
 from opsrunner.steps.suggestions import nearest
-
-
-class SourceOptions(StepOptions):
-    """Where the rows come from."""
-
-    source: str = Field(min_length=1)
-    """A source of the site."""
-    where: Mapping[str, Any] = Field(default_factory=dict)
-    """Which of its rows, as a query says it, by the source's own names of columns."""
-    columns: Mapping[str, str] = Field(default_factory=dict)
-    """What a column is called in the source, where it has another name."""
 
 
 def read_rows(options: SourceOptions, call: StepCall, means: Means) -> tuple[Row, ...]:

@@ -17,9 +17,9 @@ from pydantic import (
 
 from opsrunner.model.routine import Due
 from opsrunner.schedules.parsing import in_units, parse_clock, parse_duration, parse_offset, shown
-from opsrunner.steps.base import Kind, StepOptions
 from opsrunner.steps.evidence import EvidenceOptions, Text
 from opsrunner.steps.fields import one_or_many
+from opsrunner.steps.kind import Kind, StepOptions
 
 
 def parse_due(value: object) -> Due:

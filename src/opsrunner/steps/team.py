@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from opsrunner.model.person import Absence
 from opsrunner.model.site import Site
 from opsrunner.model.task import Task
+from opsrunner.records import dataclass
 from opsrunner.schedules.almanac import Almanac
 
 

@@ -1,34 +1,15 @@
-"""Where tickets come from, for the kinds that look at them: their rows, and how their states are called there."""
+"""The tickets of a source, for the kinds that look at them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
 
-from pydantic import field_validator
-
 from opsrunner.model.ticket import Ticket
 from opsrunner.steps.base import Means, StepCall
-from opsrunner.steps.fields import Words
-from opsrunner.steps.source_rows import SourceOptions, read_rows
-from opsrunner.support.tickets import COLUMNS, Reading, read_tickets
-
-
-class TicketSourceOptions(SourceOptions):
-    """A source of tickets."""
-
-    waiting: Words = ("answered",)
-    """Words of the column `status`: the ticket waits for its customer, and no clock goes."""
-    closed: Words = ("closed",)
-    """Words of the column `status`: the ticket has ended."""
-
-    @field_validator("columns")
-    @classmethod
-    def _known_columns(cls, value: Mapping[str, str]) -> Mapping[str, str]:
-        strange = [name for name in value if name not in COLUMNS]
-        if strange:
-            raise ValueError(f"'{strange[0][:40]}' is no column that is asked for; those are {', '.join(COLUMNS)}")
-        return value
+from opsrunner.steps.source_options import TicketSourceOptions
+from opsrunner.steps.source_rows import read_rows
+from opsrunner.support.tickets import Reading, read_tickets
 
 
 def tickets_of(

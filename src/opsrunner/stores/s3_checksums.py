@@ -12,10 +12,10 @@ import hashlib
 import re
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from opsrunner.errors import StoreFailed
+from opsrunner.records import dataclass
 from opsrunner.stores.crc32 import crc32_joined
 from opsrunner.stores.s3_body import Body
 

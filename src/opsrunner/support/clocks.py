@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from enum import StrEnum
 
 from opsrunner.model.ticket import Ticket, TicketClock, TicketState
+from opsrunner.records import dataclass
 from opsrunner.schedules.working_time import AROUND_THE_CLOCK, WorkingTime
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 
 from opsrunner.model.outcome import Row
 from opsrunner.model.spans import span_words
 from opsrunner.model.ticket import KnownTickets, Ticket, TicketClock, TicketState, WaitsFor
+from opsrunner.records import dataclass
 from opsrunner.support.clocks import Clocks, Promises, Running, Stand
 from opsrunner.support.following import changed, follow_all
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 from itertools import combinations
 from statistics import median
 from zoneinfo import ZoneInfo
+
+from opsrunner.records import dataclass
 
 LEAST_WEEKS = 4
 """Of fewer weeks before this one nobody can tell what is usual."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Literal, TypeAlias, TypeVar
 from zoneinfo import ZoneInfo
 
+from opsrunner.records import dataclass
 from opsrunner.schedules.zones import MIDNIGHT, ONE_DAY, to_utc
 
 Length: TypeAlias = Literal["day", "week", "month"]

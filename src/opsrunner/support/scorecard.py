@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from math import ceil
 
 from opsrunner.model.ticket import Ticket, WaitsFor
+from opsrunner.records import dataclass
 from opsrunner.schedules.working_time import WorkingTime
 from opsrunner.support.sampling import Period
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime, timedelta
 from math import isfinite
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 from opsrunner.errors import StepFailed
 from opsrunner.model.outcome import Row
 from opsrunner.model.ticket import Ticket, WaitsFor
+from opsrunner.records import dataclass
 
 NEEDED = ("ticket", "status", "opened_at", "last_customer_at")
 MOMENTS = ("opened_at", "first_answer_at", "last_customer_at", "last_staff_at", "closed_at")

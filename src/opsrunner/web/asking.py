@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 
 from starlette.responses import Response
 
@@ -13,6 +12,7 @@ from opsrunner.engine.rights import Rights
 from opsrunner.errors import Refused
 from opsrunner.model.run import RunStatus
 from opsrunner.model.task import Task
+from opsrunner.records import dataclass
 from opsrunner.web.visit import Nothing, Visit
 
 TAKEN_WITHIN_SECONDS = 3.0

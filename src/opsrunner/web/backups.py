@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 from starlette.responses import Response
@@ -15,6 +14,7 @@ from opsrunner.engine.thinning import Thinning, go_next, thin
 from opsrunner.model.backup import Copy, CopyState, Drill, Keep
 from opsrunner.model.digest import Tone
 from opsrunner.model.foreign import ForeignDrill, KnownForeign
+from opsrunner.records import dataclass
 from opsrunner.schedules.due import upcoming
 from opsrunner.web.visit import Nothing, Visit
 

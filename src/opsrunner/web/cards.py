@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 
 from opsrunner.engine.moment_words import due_words
 from opsrunner.engine.people_at_once import PeopleAtOnce
 from opsrunner.model.person import Person
 from opsrunner.model.task import Task, TaskStatus
+from opsrunner.records import dataclass
 from opsrunner.web.visit import Visit
 
 

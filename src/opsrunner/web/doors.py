@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 
 from starlette.responses import Response
 
+from opsrunner.records import dataclass
 from opsrunner.web import (
     asking,
     backups,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from email.utils import formatdate
 from typing import Literal
 from urllib.parse import urlsplit
@@ -16,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from opsrunner.model.person import Person
 from opsrunner.model.site import WebSettings
+from opsrunner.records import dataclass
 
 Needs = Literal["nobody", "anyone", "staff", "inside", "team", "owner"]
 """Who may come in: strangers too; every person; who works on tasks; those without partners; or an owner."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from starlette.responses import Response
@@ -15,6 +14,7 @@ from opsrunner.engine.meanwhile import KEPT, holds_meanwhile
 from opsrunner.engine.unplanned import Unplanned, unplanned
 from opsrunner.ledger.mail_queue import MailLine, MailStanding
 from opsrunner.model.site import Problem
+from opsrunner.records import dataclass
 from opsrunner.version import VERSION
 from opsrunner.web.visit import Nothing, Visit
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 from urllib.parse import urlencode
 
@@ -18,6 +17,7 @@ from opsrunner.errors import UsageError
 from opsrunner.model.digest import Tone
 from opsrunner.model.finding import Severity
 from opsrunner.model.site import Host
+from opsrunner.records import dataclass
 from opsrunner.web.visit import Fields
 
 HERE = "/hosts"

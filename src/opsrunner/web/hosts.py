@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
@@ -30,6 +29,7 @@ from opsrunner.ledger.findings import NOT_AUDITED
 from opsrunner.model.finding import KnownFinding, Severity
 from opsrunner.model.host_facts import HostFacts
 from opsrunner.model.site import Host
+from opsrunner.records import dataclass
 from opsrunner.web.cards import Cards, staff_of
 from opsrunner.web.host_table import (
     HERE,

@@ -10,11 +10,12 @@ import gzip
 import hashlib
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta
 from typing import TypeAlias
 
 from opsrunner.model.site import Site
+from opsrunner.records import dataclass
 
 KEPT_FOR = timedelta(seconds=1)
 """Texts speak of time, to the minute; what lies in files (outputs) is as old as this at the most."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal
 
@@ -24,6 +23,7 @@ from opsrunner.errors import NotFound, OpsrunnerError, Refused, StateError, Step
 from opsrunner.model.downtime import Downtime, Post
 from opsrunner.model.notice import Told
 from opsrunner.model.outcome import Row
+from opsrunner.records import dataclass
 from opsrunner.web.visit import Fields, Visit, local_day, local_moment, status_of
 
 HERE = "/maintenance"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from pydantic import Field
@@ -17,6 +16,7 @@ from opsrunner.model.digest import Tone
 from opsrunner.model.mail import NewMail
 from opsrunner.model.notice import Suppression, Told, ToldStatus
 from opsrunner.notices.foresight import Foreseen
+from opsrunner.records import dataclass
 from opsrunner.web.guard import LETTER_HEADERS
 from opsrunner.web.sign_in import require_patience_with_link
 from opsrunner.web.visit import Fields, Nothing, Visit

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from opsrunner.model.routine import Routine
 from opsrunner.model.run import Run
 from opsrunner.model.schedule import Occurrence
 from opsrunner.model.site import Problem
+from opsrunner.records import dataclass
 from opsrunner.schedules.due import upcoming
 from opsrunner.web.visit import Fields, Nothing, Visit, local_moment
 

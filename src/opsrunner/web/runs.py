@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from starlette.responses import Response
 
@@ -14,6 +13,7 @@ from opsrunner.errors import Refused
 from opsrunner.model.outcome import Attempt, Part
 from opsrunner.model.run import Run, StepRecord
 from opsrunner.model.task import Task, TaskKind, TaskStatus
+from opsrunner.records import dataclass
 from opsrunner.web.cards import Card, Cards, staff_of
 from opsrunner.web.visit import Nothing, Visit
 

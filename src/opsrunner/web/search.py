@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Literal, TypeVar
@@ -20,6 +19,7 @@ from opsrunner.ledger.search import NoteHit, TaskHit
 from opsrunner.model.routine import Routine
 from opsrunner.model.run import Run, RunStatus
 from opsrunner.model.task import TaskStatus
+from opsrunner.records import dataclass
 from opsrunner.schedules.zones import MIDNIGHT, ONE_DAY, to_utc
 from opsrunner.web.visit import Fields, Visit, local_day
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Literal
 
 from starlette.responses import Response
@@ -14,6 +13,7 @@ from opsrunner.engine.team import held_words, team_of
 from opsrunner.errors import NotFound, OpsrunnerError, Refused, StateError, UsageError
 from opsrunner.model.person import Absence, Person
 from opsrunner.model.session import Session
+from opsrunner.records import dataclass
 from opsrunner.web.cards import staff_of
 from opsrunner.web.sign_in import require_patience
 from opsrunner.web.visit import Fields, Nothing, Visit, local_day, status_of

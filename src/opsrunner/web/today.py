@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 
 from starlette.responses import Response
@@ -16,6 +15,7 @@ from opsrunner.model.digest import Tone
 from opsrunner.model.routine import Routine
 from opsrunner.model.run import Run, RunStatus
 from opsrunner.model.task import TaskStatus
+from opsrunner.records import dataclass
 from opsrunner.web.visit import Visit
 
 MOST_ROUTINES = 200

@@ -9,7 +9,6 @@ import re
 import secrets
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
-from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import cached_property
 from typing import Any, TypeVar
@@ -26,6 +25,7 @@ from opsrunner.engine.desk import RoutineNames
 from opsrunner.errors import OpsrunnerError, Refused, StateError, UsageError
 from opsrunner.model.person import Person
 from opsrunner.model.session import Session
+from opsrunner.records import dataclass
 from opsrunner.schedules.zones import FIRST_YEAR, LAST_YEAR
 from opsrunner.templates.own_pages import OwnPages
 from opsrunner.web.checkups import Checkups

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from opsrunner.engine.agent_words import agent_words
@@ -21,6 +20,7 @@ from opsrunner.engine.status_words import reason_words, status_word, tone_of
 from opsrunner.engine.task_words import STATUS_WORDS, evidence_words, marks_of
 from opsrunner.model.person import Person
 from opsrunner.model.sizes import size_words
+from opsrunner.records import dataclass
 from opsrunner.web.guard import Needs, may_enter
 
 TAGS = {"fine": "good", "look": "warn", "failed": "bad", "live": "live", "nothing": "idle"}

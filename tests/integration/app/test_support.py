@@ -439,7 +439,7 @@ def test_categories_that_were_left_out_are_told(
     days = [NOON - timedelta(days=day) for day in range(4, 88)]
     for name in ("e-mail", "dns"):
         desk.put(*(ticket(f"{name}-{number}", text(day), category=name) for number, day in enumerate(days)))
-    monkeypatch.setattr("opsrunner.steps.trend.MOST_ROWS", 1)
+    monkeypatch.setattr("opsrunner.steps.trend_run.MOST_ROWS", 1)
     desk.look("23T09:30")
     run = desk.house.runs("repeat-tickets")[-1]
     (told,) = [one.outcome for one in desk.house.app.books.steps.of_run(run.id) if one.kind == "trend"]

@@ -91,7 +91,8 @@ from opsrunner.clock import SystemClock
 from opsrunner.errors import StepFailed
 from opsrunner.secrets import Vault
 from opsrunner.steps.base import Means, StepCall
-from opsrunner.steps.run import Options, run
+from opsrunner.steps.run import Options
+from opsrunner.steps.run_command import run
 root, options = Path(sys.argv[1]), Options(run=sys.argv[2])
 os.setgroups([]); os.setresgid(65534, 65534, 65534); os.setresuid(65534, 65534, 65534)
 call = StepCall(run_id=1, run_token=sys.argv[3], routine="r", step="s", options=options,

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any
 
 from opsrunner.config.report import MOST_MISTAKES
 from opsrunner.config.site_keys import HostKeys
 from opsrunner.model.site import Problem
+from opsrunner.records import dataclass
 
 MOST_HOSTS = 10_000
 """Of one inventory; a range with a slip of the keyboard would fill the memory."""

@@ -11,13 +11,14 @@ import ast
 import re
 import shlex
 import warnings
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from opsrunner.config.inventories.found import Findings, Place
 from opsrunner.config.inventories.tree import WITHOUT_GROUP, Tree
 from opsrunner.config.inventories.variables import KEPT, Variable, variable
 from opsrunner.config.mistakes import did_you_mean
+from opsrunner.records import dataclass
 
 _SECTION = re.compile(r"\[(?P<group>[^:\]\s]+)(?::(?P<part>\w+))?\]\s*(?:#.*)?\Z")
 _GROUP = re.compile(r"(?P<group>[^:\]\s]+)\s*(?:#.*)?\Z")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from opsrunner.config.site_keys import HostKeys
 from opsrunner.config.site_names import ALWAYS_HOSTS
 from opsrunner.config.yaml_scalars import BadYaml
 from opsrunner.model.site import Problem
+from opsrunner.records import dataclass
 
 _YAML = (".yaml", ".yml", ".json")
 

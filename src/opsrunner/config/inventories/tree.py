@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from opsrunner.config.fields import check_host
 from opsrunner.config.inventories.found import MOST_HOSTS, Findings, Place
 from opsrunner.config.inventories.ranges import expand, split_port
 from opsrunner.config.inventories.variables import PRIORITY, Variable, variable
 from opsrunner.config.site_names import ALWAYS_HOSTS
+from opsrunner.records import dataclass
 
 EVERYTHING = "all"
 WITHOUT_GROUP = "ungrouped"

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from opsrunner.config.inventories.found import Place
+from opsrunner.records import dataclass
 
 READ_AS = {
     "ansible_host": "address",
