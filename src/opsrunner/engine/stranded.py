@@ -13,7 +13,7 @@ from opsrunner.schedules.due import occurrences
 from opsrunner.schedules.window_rules import free_from, is_of_window
 
 EDITED = "edited"
-"""The reason of what was due, waited, and is not due any more by the schedule as it is now."""
+"""The reason of what was due, waited, and is not due any more by the schedule as it is now, or without its file."""
 LONGEST_WAIT = timedelta(days=31)
 MOST_LOOKED_AT = 10_000
 _INSTANT = timedelta(microseconds=1)
