@@ -87,8 +87,7 @@ class Copies:
                 self._ledger.change(sql, (CopyState.GONE, to_text(note.at), note.why, note.copy))
 
     def _add(self, new: NewCopy) -> None:
-        """Add a copy; one of the same name in the same store was written over and is known anew."""
-        state = CopyState.DOUBTFUL if new.doubts else CopyState.GOOD
+        """Add a copy; one of the same name in the same store was written over, or came back, and is known anew."""
         self._ledger.change(
             _ADD,
             (
@@ -108,9 +107,10 @@ class Copies:
                 new.key,
                 json.dumps(list(new.doubts), ensure_ascii=False),
                 optional_text(new.reread_at),
-                state,
+                CopyState.GOOD,
             ),
         )
+        self._judge(self.named(new.name, store=new.store)[0].id)
 
     def _add_drill(self, drill: Drill) -> None:
         self._ledger.change(
@@ -129,8 +129,13 @@ class Copies:
             self._ledger.change(sql, (CopyState.DAMAGED, problem, copy))
             return
         self._ledger.change(f"UPDATE copies SET {column} = ?, ended_at = NULL WHERE id = ?", (to_text(at), copy))  # noqa: S608 (our own word)
-        # What was found damaged and is right now (the disk was put right) is what it was made as. That its bytes are
-        # right takes nothing back of what a drill found in them; another drill does.
+        self._judge(copy)
+
+    def _judge(self, copy: int) -> None:
+        """Give a copy whose bytes are right the state that it was made with, or that its last drill left.
+
+        That its bytes are right takes nothing back of what a drill found in them; another drill does.
+        """
         why = self._drill_problem(copy)
         self._ledger.change(
             "UPDATE copies SET why = ?1, state = CASE WHEN doubts = '[]' AND ?1 = '' THEN ?2 ELSE ?3 END WHERE id = ?4",

@@ -145,6 +145,14 @@ def test_what_a_drill_found_damaged_is_good_when_a_drill_goes_well(books: Books,
     assert (only(books).state, only(books).why) == (CopyState.GOOD, "")
 
 
+def test_what_a_drill_doubts_is_in_doubt_when_it_was_gone_and_is_adopted(
+    books: Books, new: NewCopy, now: datetime
+) -> None:
+    failed = Drill(copy=1, at=now, files=20, bytes=5, seconds=1.5, is_whole=False, problem="no table billing")
+    books.copies.note([new, Doubted(drill=failed), Gone(copy=1, at=now, why="it is not there"), new])
+    assert (only(books).state, only(books).why) == (CopyState.DOUBTFUL, "no table billing")
+
+
 def test_what_a_drill_found_in_one_that_was_written_over_says_nothing_of_the_new_one(
     books: Books, new: NewCopy, now: datetime
 ) -> None:
