@@ -150,7 +150,8 @@ class SiteLoader:
         windows = self._maintenance.in_force(self._windows, is_sound=not of_windows, within=self._of_windows())
         broken = dict.fromkeys(self._last_good, missing) if missing else self._broken(among)
         choice = self._chosen(broken, windows)
-        broken |= {id_: self._why_waiting(id_, broken, of_windows) for id_ in choice.waiting}
+        for id_ in choice.waiting:  # those that others go by come first
+            broken[id_] = self._why_waiting(id_, broken, of_windows) or draft.problems
         unsafe = folder_problems(self._root, seen)
         site = self._loaded.site if unsafe else self._in_force(choice, broken, windows)
         text = self._loaded.site_text if unsafe or self._good is None else self._good.text

@@ -197,9 +197,10 @@ class Daemon:
 
     def _put_in_force(self, now: datetime) -> None:
         force, planning = self._parts.in_force, self._parts.planning
-        count = plural(len(force.site.routines), "routine")
+        site = force.site
+        count = plural(len(site.routines), "routine")
         with self._books.transaction(alone=True):
-            planning.put_in_force(force.site.routines, almanac=force.almanac, at=now)
+            planning.put_in_force(site.routines, almanac=force.almanac, at=now, broken=site.broken)
             self._parts.looks.put_in_force()
             self._books.service.keep_site_file(force.loaded.site_text)
             self._books.service.keep_inventory(force.loaded.inventory_text)

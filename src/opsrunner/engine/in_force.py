@@ -89,15 +89,15 @@ class SiteInForce:
     def refresh(self) -> bool:
         """Read what changed; tell whether anything did.
 
-        A routine that has another name keeps the former one as long as a run of it is under way: all that the run
-        does is known by that name. Raises ConfigurationError, and all stays as it was, where the site itself cannot
-        be read.
+        A routine that has another name goes by the former one as long as a run of it is under way: all that the run
+        does is known by that name. All else of it is as its file is now. Raises ConfigurationError, and all stays as it
+        was, where the site itself cannot be read.
         """
         loaded, version, before = self._loader.load(), self._windows_version(), self._now.site.routines
         put_off = self._renames_under_way(loaded.site, before)
         if not loaded.changed and version == self._version and put_off == self._put_off:
             return False
-        self._now = _in_force(loaded, self._changes(), put_off=put_off, before=before)
+        self._now = _in_force(loaded, self._changes(), put_off=put_off)
         self._version, self._put_off = version, put_off
         return True
 
@@ -136,23 +136,26 @@ def almanac_of(site: Site, changes: Changes) -> Almanac:
     return Almanac(site.calendars, schedules, windows)
 
 
-def _in_force(
-    loaded: Loaded,
-    changes: Changes,
-    *,
-    put_off: Mapping[str, str] | None = None,
-    before: Mapping[str, Routine] | None = None,
-) -> InForce:
+def _in_force(loaded: Loaded, changes: Changes, *, put_off: Mapping[str, str] | None = None) -> InForce:
     if loaded.site is None:
         raise ConfigurationError("\n".join(str(problem) for problem in loaded.problems))
     site, almanac = loaded.site, almanac_of(loaded.site, changes)
     if put_off:
-        kept = {old: before[old] for old in put_off.values() if before is not None and old in before}
-        others = {id_: routine for id_, routine in site.routines.items() if id_ not in put_off}
-        site = replace(site, routines=dict(sorted((kept | others).items())))
+        site = replace(site, routines=_by_former_names(site.routines, put_off))
         loaded = replace(loaded, site=site)
-        almanac.schedules.update({id_: one.schedule for id_, one in kept.items()})  # others go by either name
+        # others go by either name
+        almanac.schedules.update({old: site.routines[old].schedule for old in put_off.values()})
     return InForce(loaded=loaded, site=site, almanac=almanac)
+
+
+def _by_former_names(routines: Mapping[str, Routine], put_off: Mapping[str, str]) -> dict[str, Routine]:
+    """Return the routines with those that cannot have their new name yet under the former one.
+
+    They are as their files are now: what they were before may go by a routine, a window or a calendar that is gone.
+    """
+    kept = {old: replace(routines[new], id=old, renamed_from=None) for new, old in put_off.items()}
+    others = {id_: routine for id_, routine in routines.items() if id_ not in put_off}
+    return dict(sorted((kept | others).items()))
 
 
 def _long_ago(planned_at: datetime | None) -> datetime:

@@ -227,12 +227,13 @@ def _started(backlog: _Backlog, occurrence: Occurrence, *, running: bool, queued
 
 
 def _kept_waiting(backlog: _Backlog, answer: Decision, *, until: datetime) -> Decision:
-    """Decide on a late one while a window is on that it avoids: it waits, unless another waits for its end."""
-    routine, almanac = backlog.watch.routine, backlog.world.almanac
-    following = upcoming(routine.schedule, after=backlog.now, count=1, almanac=almanac)
-    if routine.catch_up.policy == "latest" and following and following[0].planned_at <= until:
-        return _decision(backlog.watch, answer.occurrence, Verdict.MISSED, "coalesced")
-    return _decision(backlog.watch, answer.occurrence, Verdict.QUEUE, "queued", answer.trigger)
+    """Decide on a late one while a window is on that it avoids: it waits, unless one that will run waits as well."""
+    watch, routine, world = backlog.watch, backlog.watch.routine, backlog.world
+    if routine.catch_up.policy == "latest":
+        following = occurrences(routine.schedule, after=backlog.now, until=until, almanac=world.almanac)
+        if any(not held_because(routine, one, watch.holds, world) for one in following):
+            return _decision(watch, answer.occurrence, Verdict.MISSED, "coalesced")
+    return _decision(watch, answer.occurrence, Verdict.QUEUE, "queued", answer.trigger)
 
 
 def _one_a_moment(free: list[Occurrence]) -> dict[datetime, Occurrence]:

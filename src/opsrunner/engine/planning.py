@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import chain
@@ -20,7 +20,7 @@ from opsrunner.ledger.service import Gap
 from opsrunner.ledger.standing import Standing
 from opsrunner.model.routine import Routine
 from opsrunner.model.run import QUEUED, Run, RunStatus
-from opsrunner.model.schedule import OffsetRule
+from opsrunner.model.schedule import OffsetRule, Schedule
 from opsrunner.records import dataclass
 from opsrunner.schedules.almanac import Almanac
 from opsrunner.schedules.window_rules import windows_of
@@ -75,24 +75,34 @@ class Planning:
         self._almanac: Almanac | None = None
         self._next: dict[str, datetime | None] = {}
 
-    def put_in_force(self, routines: Mapping[str, Routine], *, almanac: Almanac, at: datetime) -> None:
+    def put_in_force(
+        self, routines: Mapping[str, Routine], *, almanac: Almanac, at: datetime, broken: Collection[str] = ()
+    ) -> None:
         """Take over the routines of the site, all at once; each that was not in force as it is, is frozen.
 
         When each is due next is found out anew only where that may have changed; what was due and waited is then
-        accounted for by the schedule as it is now.
+        accounted for by the schedule as it is now. `broken` are those with a mistake in their files: where one of them
+        is not in force, what waits of it is left for when that is mended.
         """
         with self._books.transaction(alone=True):
-            for routine in routines.values():
-                if routine.renamed_from:
-                    self._books.routines.rename(routine.renamed_from, routine.id)
+            renamed = {one.renamed_from for one in routines.values() if self._rename(one)}
             self._books.routines.see({routine.id: routine.name for routine in routines.values()}, at=at)
             names = {routine.id: self._kept(routine) for routine in routines.values()}
             marks = {routine_id: known.watermark_at for routine_id, known in self._books.routines.all().items()}
             same = {name for name in self._routines if self._is_due_as_before(name, routines, almanac)}
             changed = [routine for routine in routines.values() if routine.id not in same]
-            self._account_for_waiting(changed, names, marks, almanac=almanac, at=at)
+            gone = [
+                replace(routine, schedule=Schedule())
+                for routine_id, routine in self._routines.items()
+                if not any(routine_id in those for those in (routines, renamed, broken))
+            ]
+            self._account_for_waiting([*changed, *gone], {**self._frozen, **names}, marks, almanac=almanac, at=at)
         self._next = {name: at for name, at in self._next.items() if name in same}
         self._routines, self._frozen, self._marks, self._almanac = routines, names, marks, almanac
+
+    def _rename(self, routine: Routine) -> bool:
+        """Carry over what is known of a routine by its former name; False where that is done, or nothing is known."""
+        return routine.renamed_from is not None and self._books.routines.rename(routine.renamed_from, routine.id)
 
     def _account_for_waiting(
         self,
@@ -103,7 +113,10 @@ class Planning:
         almanac: Almanac,
         at: datetime,
     ) -> None:
-        """Account for what was due under the schedules before and waited, where these here never come to it."""
+        """Account for what was due under the schedules before and waited, where these here never come to it.
+
+        `changed` has what is gone without a schedule, `names` the frozen texts of all.
+        """
         if self._almanac is None:
             return
         runs, planned_at = self._books.runs, self._books.service.planned_at()

@@ -35,7 +35,7 @@ _REASONS: Mapping[str, str] = {
     "frozen": "frozen",
     "holiday": "holiday",
     "asked": "as asked",
-    "edited": "not due any more by its new schedule",
+    "edited": "not due any more, as the files are now",
     "coalesced": "a later one stands for it",
     "window": "too late to catch up",
     "outside": "outside of its maintenance window",

@@ -87,8 +87,7 @@ class Copies:
                 self._ledger.change(sql, (CopyState.GONE, to_text(note.at), note.why, note.copy))
 
     def _add(self, new: NewCopy) -> None:
-        """Add a copy; one of the same name in the same store was written over and is known anew."""
-        state = CopyState.DOUBTFUL if new.doubts else CopyState.GOOD
+        """Add a copy; one of the same name in the same store was written over, or came back, and is known anew."""
         self._ledger.change(
             _ADD,
             (
@@ -108,9 +107,10 @@ class Copies:
                 new.key,
                 json.dumps(list(new.doubts), ensure_ascii=False),
                 optional_text(new.reread_at),
-                state,
+                CopyState.GOOD,
             ),
         )
+        self._judge(self.named(new.name, store=new.store)[0].id)
 
     def _add_drill(self, drill: Drill) -> None:
         self._ledger.change(
@@ -129,14 +129,24 @@ class Copies:
             self._ledger.change(sql, (CopyState.DAMAGED, problem, copy))
             return
         self._ledger.change(f"UPDATE copies SET {column} = ?, ended_at = NULL WHERE id = ?", (to_text(at), copy))  # noqa: S608 (our own word)
-        # What was found damaged and is right now (the disk was put right) is what it was made as. That its bytes are
-        # right takes away no doubt of a drill about what they hold; another drill does.
-        kept = CopyState.DOUBTFUL if column == "reread_at" else ""
+        self._judge(copy)
+
+    def _judge(self, copy: int) -> None:
+        """Give a copy whose bytes are right the state that it was made with, or that its last drill left.
+
+        That its bytes are right takes nothing back of what a drill found in them; another drill does.
+        """
+        why = self._drill_problem(copy)
         self._ledger.change(
-            "UPDATE copies SET why = '', state = CASE WHEN doubts = '[]' THEN 'good' ELSE 'doubtful' END"
-            " WHERE id = ? AND state != ?",
-            (copy, kept),
+            "UPDATE copies SET why = ?1, state = CASE WHEN doubts = '[]' AND ?1 = '' THEN ?2 ELSE ?3 END WHERE id = ?4",
+            (why, CopyState.GOOD, CopyState.DOUBTFUL, copy),
         )
+
+    def _drill_problem(self, copy: int) -> str:
+        """Return what the last drill of a copy found wrong; one before it was made was of what it was written over."""
+        sql = "SELECT problem FROM drills JOIN copies ON copies.id = copy WHERE copy = ? AND at >= made_at"
+        row = self._ledger.one(f"{sql} ORDER BY drills.id DESC LIMIT 1", (copy,))
+        return "" if row is None else str(row["problem"])
 
     def _found(self, where: str, values: tuple[str | int, ...]) -> list[Copy]:
         return [_copy(row) for row in self._ledger.all(f"SELECT * FROM copies WHERE {where}", values)]  # noqa: S608 (our own words)

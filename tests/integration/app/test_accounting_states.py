@@ -267,27 +267,30 @@ class Model:
         return Expected(planned=planned, verdict="run", trigger="catch_up" if is_late else "schedule")
 
     def reload(self, files: Mapping[str, File], now: datetime, put_off: Mapping[str, str], *, is_new: bool) -> None:
-        """Put files in force; a broken one leaves what is in force. `put_off` keep their former names for now.
+        """Put files in force; a broken one leaves what is in force. `put_off` go by their former names for now.
 
         A daemon that `is_new` does not know what waited under the files before.
         """
-        files = {name: file for name, file in files.items() if name not in put_off}
+        files = {put_off.get(name, name): file for name, file in files.items()}
         for name, file in files.items():
             if file.renamed_from in self.force and name not in self.force:
                 self._rename(file.renamed_from, name)
         good = {name: file for name, file in files.items() if not file.broken}
         kept = {name: self.force[name] for name, file in files.items() if file.broken and name in self.force}
-        kept |= {old: self.force[old] for old in put_off.values()}
         before = self.force
         self.force = kept | {
             name: Watched(file, before[name].mark if name in before else now, self.zone) for name, file in good.items()
         }
-        for name in self.force.keys() & before.keys() if not is_new else ():
-            self._account_for_waiting(name, before[name], self.force[name], now)
+        for name in before if not is_new else ():
+            self._account_for_waiting(name, before[name], self.force.get(name), now)
 
-    def _account_for_waiting(self, name: str, before: Watched, watched: Watched, now: datetime) -> None:
-        """Say what becomes of what was due, was moved to later, and is not to come under the file as it is now."""
-        coming = {nominal: planned for planned, nominal in watched.due(now - 2 * WEEK, now + 2 * WEEK)}
+    def _account_for_waiting(self, name: str, before: Watched, watched: Watched | None, now: datetime) -> None:
+        """Say what becomes of what was due, was moved to later, and is not to come under the file as it is now.
+
+        There is none `watched` where the file was removed.
+        """
+        due = watched.due(now - 2 * WEEK, now + 2 * WEEK) if watched else []
+        coming = {nominal: planned for planned, nominal in due}
         for _, nominal in before.due(now, now + WEEK):
             if nominal <= now and nominal not in coming:
                 said = Expected(planned=nominal, verdict="skipped", reason="edited")

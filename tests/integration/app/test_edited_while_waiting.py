@@ -106,3 +106,44 @@ def test_what_waits_follows_a_rename(avoiding: Any) -> None:
         avoiding.clock.move(seconds=6)
         avoiding.work()
     assert avoiding.told("copies") == ["succeeded catch_up"]
+
+
+def test_it_is_left_out_when_its_file_is_removed(avoiding: Any) -> None:
+    avoiding.at("2026-11-21T03:10:00")
+    (avoiding.root / "routines/backups.yaml").unlink()
+    for _ in range(2):
+        avoiding.clock.move(seconds=6)
+        avoiding.work()
+    assert avoiding.told("backups") == ["skipped edited"]
+
+    avoiding.write("routines/backups.yaml", AVOIDING)
+    avoiding.at("2026-11-21T04:00:01")
+    assert avoiding.told("backups") == ["skipped edited"], (
+        "it has its record, and a routine that comes back counts anew"
+    )
+    avoiding.at("2026-11-22T04:00:01")
+    assert avoiding.told("backups") == ["skipped edited", "succeeded schedule"]
+
+
+def test_it_goes_on_waiting_when_a_mistake_that_is_soon_mended_puts_it_out_of_force(avoiding: Any) -> None:
+    edited(avoiding, "2026-11-21T03:10:00", WINDOWS.replace("night:", "nightly:"), "maintenance.yaml")
+    assert "backups" not in avoiding.app.site.routines
+    edited(avoiding, "2026-11-21T03:11:00", AVOIDING.replace("night", "nightly"))
+    assert avoiding.told("backups") == []
+    avoiding.at("2026-11-21T04:00:01")
+    assert avoiding.told("backups") == ["succeeded schedule"]
+
+
+def test_it_is_left_out_when_its_file_is_removed_though_another_had_its_name_once(avoiding: Any) -> None:
+    (avoiding.root / "routines/backups.yaml").unlink()
+    avoiding.write("routines/copies.yaml", f"{HEAD}{AT_THREE}renamed_from: backups\n{STEPS}")
+    avoiding.at("2026-11-21T03:01:00")
+    avoiding.write("routines/backups.yaml", AVOIDING.replace("03:00", "03:05"))
+    avoiding.clock.move(seconds=6)
+    avoiding.work()
+    avoiding.at("2026-11-21T03:05:30")
+    (avoiding.root / "routines/backups.yaml").unlink()
+    for _ in range(2):
+        avoiding.clock.move(seconds=6)
+        avoiding.work()
+    assert avoiding.told("backups") == ["skipped edited"]

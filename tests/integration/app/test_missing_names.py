@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from opsrunner.engine.meanwhile import KEPT, STOPPED, holds_meanwhile
 
 from .conftest import SITE
@@ -43,6 +45,24 @@ def test_a_routine_that_goes_by_a_new_one_with_a_mistake_waits_for_that_and_stop
     site.work()
     site.at("2026-11-22T01:30:01")
     assert site.told("before") == ["succeeded schedule"]
+
+
+@pytest.mark.parametrize("names", [("a", "b", "c"), ("c", "b", "a")], ids=["in order", "the other way round"])
+def test_each_of_a_chain_that_waits_for_one_with_a_mistake_says_for_which(
+    house: Callable[..., Any], names: tuple[str, str, str]
+) -> None:
+    one, two, three = names
+    chain = {
+        one: daily("One", BEFORE),
+        two: daily("Two", BEFORE.replace("first", one)),
+        three: daily("Three", BEFORE.replace("first", two)),
+    }
+    site = house({"other": daily("Other"), "first": "name: [broken\n", **chain})
+
+    broken = site.app.loaded.broken
+    assert sorted(broken) == sorted((*names, "first"))
+    assert broken[one] == broken[two] == broken[three] == broken["first"]
+    assert len(broken["first"]) == len(site.app.loaded.problems) == 1
 
 
 def test_a_routine_that_comes_to_go_by_one_with_a_mistake_stays_as_it_was(house: Callable[..., Any]) -> None:

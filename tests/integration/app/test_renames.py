@@ -116,3 +116,70 @@ def test_a_new_name_is_taken_when_no_run_is_under_way(house: Callable[..., Any])
     assert sorted(site.app.site.routines) == ["before", "new"]
     assert site.told("new") == ["failed step run"]
     assert open_follow_ups(site) == ["new"]
+
+
+def test_a_name_that_is_put_off_holds_nobody_up_though_what_its_schedule_named_is_renamed_too(
+    house: Callable[..., Any],
+) -> None:
+    hourly = "name: Hourly\naccountable: ops1\nschedule: {every: 1h}\nsteps: [{run: 'true'}]\n"
+    before_first = SLOW.replace("{every: 1h}", "{of: first, offset: -10m}")
+    site = house({"first": hourly, "old": before_first})
+    site.clock.set(site.clock.now().replace(minute=50, second=1))
+    site.daemon.work_once()
+    assert site.told("old") == ["running schedule"]
+
+    for name in ("first", "old"):
+        (site.root / f"routines/{name}.yaml").unlink()
+    site.write("routines/main.yaml", f"{hourly}renamed_from: first\n")
+    site.write("routines/new.yaml", f"{before_first.replace('first', 'main')}renamed_from: old\n")
+    for hour, minute in ((12, 51), (13, 0), (13, 50), (14, 0)):
+        site.clock.set(site.clock.now().replace(hour=hour, minute=minute, second=10))
+        for _ in range(3):
+            site.daemon.work_once()
+    assert sorted(site.app.site.routines) == ["main", "old"]
+    assert [run.nominal_at.hour for run in site.runs("main")] == [13, 14]
+    assert site.told("old") == ["running schedule", "skipped overlap"]
+
+    (site.root / "var/gate").touch()
+    site.settle()
+    site.clock.move(seconds=5)
+    site.work()
+    assert sorted(site.app.site.routines) == ["main", "new"]
+    assert site.told("new") == ["failed step run", "skipped overlap"]
+
+
+def test_a_name_that_is_put_off_goes_by_its_new_file(house: Callable[..., Any]) -> None:
+    site = house({"old": SLOW})
+    site.clock.set(site.clock.now().replace(hour=13, second=1))
+    site.daemon.work_once()
+    (site.root / "routines/old.yaml").unlink()
+    site.write("routines/new.yaml", f"{SLOW.replace('1h', '30m')}renamed_from: old\n")
+    for minute in (1, 30):
+        site.clock.set(site.clock.now().replace(minute=minute, second=10))
+        for _ in range(3):
+            site.daemon.work_once()
+    assert sorted(site.app.site.routines) == ["old"]
+    assert site.told("old") == ["running schedule", "skipped overlap"]
+
+
+def test_what_comes_back_under_another_name_while_a_run_goes_on_is_accounted_for(house: Callable[..., Any]) -> None:
+    site = house({"old": SLOW})
+    site.clock.set(site.clock.now().replace(hour=13, second=1))
+    site.daemon.work_once()
+    (site.root / "routines/old.yaml").unlink()
+    site.clock.move(seconds=5)
+    for _ in range(2):
+        site.daemon.work_once()
+    assert not site.app.site.routines
+
+    site.write("routines/new.yaml", f"{SLOW}renamed_from: old\n")
+    for hour in (13, 14, 15):
+        site.clock.set(site.clock.now().replace(hour=hour, second=30))
+        for _ in range(3):
+            site.daemon.work_once()
+    (site.root / "var/gate").touch()
+    site.settle()
+    site.clock.move(seconds=5)
+    site.work()
+    assert sorted(site.app.site.routines) == ["new"]
+    assert site.told("new") == ["failed step run", "skipped overlap", "skipped overlap"]

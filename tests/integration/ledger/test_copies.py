@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -12,7 +13,7 @@ from sqlite_utils import Database
 
 from opsrunner.ledger.books import Books
 from opsrunner.ledger.migrations import MIGRATIONS
-from opsrunner.model.backup import Copy, CopyState, Doubted, Drill, Gone, NewCopy, Reread
+from opsrunner.model.backup import Copy, CopyNote, CopyState, Doubted, Drill, Gone, NewCopy, Reread
 
 
 @pytest.fixture
@@ -115,6 +116,50 @@ def test_a_copy_whose_content_is_not_right_is_in_doubt_until_a_drill_goes_well(
     assert (only(books).state, only(books).why) == (CopyState.DOUBTFUL, "no table billing"), "its bytes were right"
     books.copies.note([replace(failed, problem="")])
     assert (only(books).state, only(books).why, only(books).restored_at) == (CopyState.GOOD, "", now)
+
+
+@pytest.mark.parametrize(
+    "between",
+    [
+        pytest.param(lambda now: Reread(copy=1, at=now, problem="its SHA-256 differs"), id="damaged in between"),
+        pytest.param(lambda now: Gone(copy=1, at=now, why="it is not there"), id="not there in between"),
+    ],
+)
+def test_what_a_drill_doubts_is_in_doubt_whatever_else_was_wrong_and_is_right_again(
+    books: Books, new: NewCopy, now: datetime, between: Callable[[datetime], CopyNote]
+) -> None:
+    failed = Drill(copy=1, at=now, files=20, bytes=5, seconds=1.5, is_whole=False, problem="no table billing")
+    books.copies.note([new, Doubted(drill=failed), between(now), Reread(copy=1, at=now)])
+    assert (only(books).state, only(books).why) == (CopyState.DOUBTFUL, "no table billing")
+    books.copies.note([replace(failed, problem="")])
+    assert (only(books).state, only(books).why) == (CopyState.GOOD, "")
+    books.copies.note([between(now), Reread(copy=1, at=now)])
+    assert (only(books).state, only(books).why) == (CopyState.GOOD, "")
+
+
+def test_what_a_drill_found_damaged_is_good_when_a_drill_goes_well(books: Books, new: NewCopy, now: datetime) -> None:
+    failed = Drill(copy=1, at=now, files=0, bytes=0, seconds=1.5, is_whole=False, problem="it does not unpack")
+    books.copies.note([new, failed, Reread(copy=1, at=now)])
+    assert (only(books).state, only(books).why) == (CopyState.DOUBTFUL, "it does not unpack"), "its bytes are right"
+    books.copies.note([replace(failed, problem="")])
+    assert (only(books).state, only(books).why) == (CopyState.GOOD, "")
+
+
+def test_what_a_drill_doubts_is_in_doubt_when_it_was_gone_and_is_adopted(
+    books: Books, new: NewCopy, now: datetime
+) -> None:
+    failed = Drill(copy=1, at=now, files=20, bytes=5, seconds=1.5, is_whole=False, problem="no table billing")
+    books.copies.note([new, Doubted(drill=failed), Gone(copy=1, at=now, why="it is not there"), new])
+    assert (only(books).state, only(books).why) == (CopyState.DOUBTFUL, "no table billing")
+
+
+def test_what_a_drill_found_in_one_that_was_written_over_says_nothing_of_the_new_one(
+    books: Books, new: NewCopy, now: datetime
+) -> None:
+    failed = Drill(copy=1, at=now, files=0, bytes=0, seconds=1.5, is_whole=False, problem="it does not unpack")
+    later = now + timedelta(days=1)
+    books.copies.note([new, failed, replace(new, made_at=later), Reread(copy=1, at=later)])
+    assert (only(books).state, only(books).why) == (CopyState.GOOD, "")
 
 
 def test_doubt_brings_nothing_back_that_is_gone(books: Books, new: NewCopy, now: datetime) -> None:

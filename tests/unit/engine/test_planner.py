@@ -38,6 +38,19 @@ def decide(watch: Watch, now: str, world: World = WORLD) -> list[Decision]:
     return list(plan(watch, world=world, now=moment(now)))
 
 
+def skip_of(nominal: str) -> Hold:
+    return Hold(
+        id=1,
+        routine="backups",
+        kind="skip",
+        nominal_at=moment(nominal),
+        until=None,
+        reason="disk swap",
+        actor="boss",
+        created_at=moment("2026-11-20 10:00"),
+    )
+
+
 def told(decisions: list[Decision]) -> list[tuple[str, str, str]]:
     return [
         (f"{item.occurrence.nominal_at:%d %H:%M}", item.verdict.value, item.reason or item.trigger.value)
@@ -229,17 +242,19 @@ def test_what_is_late_is_not_kept_for_the_end_of_a_window_where_another_waits_fo
     assert told(decide(every, "2026-11-21 02:10", world)) == [("21 01:30", "queue", "queued")]
 
 
+def test_what_is_late_is_kept_for_the_end_of_a_window_where_all_that_wait_for_that_are_held() -> None:
+    world = World(almanac=Almanac(windows={"night": WINDOW}))
+    times = CalendarRule(every="day", at=(time(1), time(2, 15), time(2, 45)), frame=UTC_FRAME)
+    avoiding = routine(schedule=Schedule(rules=(times,), avoid=("maintenance.night",)))
+    asked = [skip_of("2026-11-21 02:15"), skip_of("2026-11-21 02:45")]
+    watch = Watch(routine=avoiding, watermark=moment("2026-11-20 12:00"), holds=asked)
+    assert told(decide(watch, "2026-11-21 02:10", world)) == [("21 01:00", "queue", "queued")]
+    one_goes = replace(watch, holds=asked[:1])
+    assert told(decide(one_goes, "2026-11-21 02:10", world)) == [("21 01:00", "missed", "coalesced")]
+
+
 def test_a_skip_leaves_out_one_occurrence_and_no_other() -> None:
-    skip = Hold(
-        id=1,
-        routine="backups",
-        kind="skip",
-        nominal_at=moment("2026-11-21 02:30"),
-        until=None,
-        reason="disk swap",
-        actor="boss",
-        created_at=moment("2026-11-20 10:00"),
-    )
+    skip = skip_of("2026-11-21 02:30")
     watch = Watch(routine=routine(), watermark=moment("2026-11-20 12:00"), holds=[skip])
     assert told(decide(watch, "2026-11-21 02:31")) == [("21 02:30", "skipped", "asked")]
     assert told(decide(watch, "2026-11-22 02:30:30"))[1] == ("22 02:30", "start", "schedule")
