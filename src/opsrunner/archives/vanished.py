@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from opsrunner.archives.manifest import manifest_name
-from opsrunner.model.backup import Copy
+from opsrunner.model.backup import Copy, copy_name
 from opsrunner.stores.base import Store
 
 NOT_THERE = "nothing of it lies in its store any more"
@@ -19,13 +19,7 @@ def has_vanished(store: Store, name: str) -> bool:
 
 def find_vanished(store: Store, copies: Sequence[Copy], *, prefix: str = "") -> tuple[Copy, ...]:
     """Return those of the copies under `prefix` of which no object is there. Raises StoreFailed."""
-    there = {_copy_name(stored.name) for stored in store.list(prefix)}
+    there = {copy_name(stored.name) for stored in store.list(prefix)}
     missing = [copy for copy in copies if copy.name.startswith(prefix) and copy.name not in there]
     # A list of some stores is a little late, and what was just put there stands in none.
     return tuple(copy for copy in missing if store.find(manifest_name(copy.name)) is None)
-
-
-def _copy_name(object_name: str) -> str:
-    """Return the name of the copy that an object is of: no dot stands in its last word."""
-    folder, slash, word = object_name.rpartition("/")
-    return f"{folder}{slash}{word.partition('.')[0]}"
