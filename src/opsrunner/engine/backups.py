@@ -13,6 +13,7 @@ from opsrunner.archives.choosing import choose, matches
 from opsrunner.archives.reader import fetch_manifest, read_again
 from opsrunner.archives.removing import remove_copy
 from opsrunner.archives.restoring import Restored, Tell, restore_all, restore_chosen
+from opsrunner.archives.retention import BEYOND
 from opsrunner.archives.vanished import NOT_THERE, find_vanished, has_vanished
 from opsrunner.engine.desk import Desk
 from opsrunner.engine.standing_copies import standings
@@ -147,7 +148,7 @@ class Backups:
         """Remove a copy that retention does not keep. Raises NotFound, StoreFailed, SecretUnavailable."""
         with self._open(copy.store) as store:
             remove_copy(store, copy.name)
-        self._note(Gone(copy=copy.id, at=at, why="beyond what is kept"), "prune", copy, actor=actor, at=at)
+        self._note(Gone(copy=copy.id, at=at, why=BEYOND), "prune", copy, actor=actor, at=at)
 
     def adopt(self, store_name: str, *, is_moved: bool = False, actor: str, at: datetime) -> Adopted:
         """Put every copy that lies in a store into the catalogue, as far as it is not known.

@@ -2,8 +2,9 @@
 
 A kind is one file beside this one: an `Options` class (pydantic, frozen, unknown keys refused), a
 `preview(options)` line and a `run(call, means)` that answers with an Outcome or raises StepFailed. It
-stands in the table of `kinds.py`. It never retries, never writes the ledger and reads no clock but
-`means.clock`; the runner does the rest.
+stands in the table of `kinds.py`. It never retries, reads no clock but `means.clock`, and writes of the
+ledger only what is so whatever becomes of it: the dates that a place told, the copies that it made and
+removed. The runner does the rest.
 """
 
 from __future__ import annotations
@@ -116,6 +117,12 @@ class HostRunner(Protocol):
 
 class Catalogue(Protocol):
     """What is known of copies."""
+
+    def note(self, notes: Sequence[CopyNote]) -> None:
+        """Write at once, in its order, what was made or removed in a store; what waits for the end: `Means.note`.
+
+        Raises StateError where the ledger cannot be written.
+        """
 
     def lying(self, *, routine: str = "", step: str = "", store: str = "", key: str | None = None) -> list[Copy]:
         """Return the copies that lie in stores, newest first: all, or those of a routine, step, store or row's key."""

@@ -5,38 +5,36 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from opsrunner.archives.adopting import find_unknown
 from opsrunner.archives.copying import Order
 from opsrunner.archives.removing import remove_copy, remove_orphans
-from opsrunner.archives.retention import plan_retention
+from opsrunner.archives.retention import BEYOND, plan_retention
 from opsrunner.archives.vanished import NOT_THERE, find_vanished
-from opsrunner.errors import StoreFailed, StoreRefused
-from opsrunner.model.backup import Copy, CopyState, Gone, Keep, NewCopy
+from opsrunner.errors import StateError, StoreFailed, StoreRefused
+from opsrunner.model.backup import Copy, CopyNote, CopyState, Gone, Keep, NewCopy
 from opsrunner.steps.base import Means
 from opsrunner.stores.base import Store
 
-UNKNOWN = 0
-"""The number of a copy that the catalogue does not know yet."""
 ORPHANED_AFTER = timedelta(hours=1)
 """A store's clock may be wrong by this much."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Tidied:
-    """What people have to know of a store, and the copies that others removed from it, by their numbers."""
+    """What people have to know of a store, and the copies that are gone from it: to be noted once that was told."""
 
     remarks: tuple[str, ...] = ()
-    gone: frozenset[int] = frozenset()
+    gone: tuple[Gone, ...] = ()
 
 
-def tidy_up(store: Store, store_name: str, order: Order, *, means: Means) -> Tidied:
-    """Set right what a run before left when it was killed, and note what others took away.
+def tidy_up(store: Store, store_name: str, order: Order, *, keep: Keep, means: Means, zone: str) -> Tidied:
+    """Set right what a run before left when it was killed, and find what others took away.
 
-    Half objects go, a whole copy is known from now on, and one of which nothing is there any more is gone. What cannot
-    be set right now waits for the next time.
+    Half objects go, a whole copy is known from now on, and one of which nothing is there any more is gone: without a
+    word if `keep` did not ask for it. What cannot be set right now waits for the next time.
     """
     now = means.clock.now()
     lying = means.copies.lying(routine=order.routine, step=order.step, store=store_name)
@@ -52,13 +50,20 @@ def tidy_up(store: Store, store_name: str, order: Order, *, means: Means) -> Tid
         pass  # whoever copies next is told why
     with suppress(StoreFailed):
         known = {copy.name for copy in lying}
-        for new in find_unknown(store, store_name, known=known, at=now, prefix=order.prefix, ledger=order.ledger)[0]:
-            means.note(new)
+        new = find_unknown(store, store_name, known=known, at=now, prefix=order.prefix, ledger=order.ledger)[0]
+        note_at_once(new, means=means)
     with suppress(StoreFailed):
         gone = find_vanished(store, lying, prefix=order.prefix)
-    for copy in gone:
-        means.note(Gone(copy=copy.id, at=now, why=NOT_THERE))
-    return Tidied(remarks=(*remarks, *_missed(gone, store_name)), gone=frozenset(copy.id for copy in gone))
+    beyond = _beyond([copy for copy in lying if copy.key == order.key], keep, now=now, zone=zone)
+    return Tidied(
+        remarks=(*remarks, *_missed([copy for copy in gone if copy.id not in beyond], store_name)),
+        gone=tuple(Gone(copy=copy.id, at=now, why=BEYOND if copy.id in beyond else NOT_THERE) for copy in gone),
+    )
+
+
+def _beyond(lying: Sequence[Copy], keep: Keep, *, now: datetime, zone: str) -> frozenset[int]:
+    """Return the numbers of what was to go: a run that died over it had no time to note that it went."""
+    return frozenset(copy.id for copy in plan_retention(lying, keep, now=now, zone=ZoneInfo(zone)).removed)
 
 
 def _missed(gone: Sequence[Copy], store_name: str) -> Iterator[str]:
@@ -69,19 +74,35 @@ def _missed(gone: Sequence[Copy], store_name: str) -> Iterator[str]:
         yield f"{what} not lie in {store_name} any more; somebody else removed what was there, or it is another place"
 
 
+def note_at_once(notes: Sequence[CopyNote], *, means: Means) -> bool:
+    """Note what was made or removed, and return whether that is written: else it is with the step's end.
+
+    The ledger's disk may be full while the store's is not, and a step's end waits for room.
+    """
+    try:
+        means.copies.note(notes)
+    except StateError:
+        for note in notes:
+            means.note(note)
+        return False
+    return True
+
+
 def remove_beyond(
     store: Store, new: NewCopy, keep: Keep, *, gone: Collection[int] = (), means: Means, zone: str
 ) -> str:
-    """Remove the copies of the step in a store that `keep` does not ask for, now that `new` lies there, which stays.
+    """Remove the copies of the step in a store that `keep` does not ask for, now that `new` is known, which stays.
 
-    Those that are `gone` stand for nothing. Return why old ones stay that should go, '' where none does. Where the
-    store does not let us delete, nothing else is tried.
+    Those that are `gone` stand for nothing. Each that goes is noted at once, so that nobody looks for it there: not
+    the next try, not the next row, and nobody after a crash. Return why old ones stay that should go, '' where none
+    does. Where the store does not let us delete, nothing else is tried.
     """
-    known = means.copies.lying(routine=new.routine, step=new.step, store=new.store, key=new.key)
-    before = [copy for copy in known if copy.id not in gone]
+    lying = means.copies.lying(routine=new.routine, step=new.step, store=new.store, key=new.key)
+    if new.name not in {copy.name for copy in lying}:
+        return ""  # it could not be noted yet: no old copy goes before
     now = means.clock.now()
-    plan = plan_retention([as_copy(new), *before], keep, now=now, zone=ZoneInfo(zone))
-    going = [copy for copy in plan.removed if copy.id != UNKNOWN]  # a clock set back makes the new one look old
+    plan = plan_retention([copy for copy in lying if copy.id not in gone], keep, now=now, zone=ZoneInfo(zone))
+    going = [copy for copy in plan.removed if copy.name != new.name]  # a clock set back makes the new one look old
     for place, copy in enumerate(going):
         try:
             remove_copy(store, copy.name)
@@ -89,11 +110,6 @@ def remove_beyond(
             return f"{len(going) - place} old copies stay in {new.store}: {exc.message}"
         except StoreFailed as exc:
             return f"an old copy stays in {new.store}: {exc.message}"
-        means.note(Gone(copy=copy.id, at=now, why="beyond what is kept"))
+        if not note_at_once([Gone(copy=copy.id, at=now, why=BEYOND)], means=means):
+            break
     return plan.doubt
-
-
-def as_copy(new: NewCopy) -> Copy:
-    """Return a copy that the catalogue does not know yet as if it did, under the number UNKNOWN."""
-    state = CopyState.DOUBTFUL if new.doubts else CopyState.GOOD
-    return Copy(**vars(new), id=UNKNOWN, state=state)
