@@ -78,10 +78,14 @@ class Backups:
     def verify(self, copy: Copy, *, actor: str, at: datetime) -> int:
         """Fetch every byte of a copy and hash it again; return how many. Raises ArchiveDamaged, StoreFailed.
 
-        One of which nothing is there any more is noted as gone. Raises NotStored.
+        One of which nothing is there any more is noted as gone; one that is so already stays as it was noted. Raises
+        NotStored.
         """
         with self._open(copy.store) as store:
             if has_vanished(store, copy.name):
+                if copy.ended_at is not None:
+                    since = f"{copy.ended_at:%Y-%m-%d %H:%M} UTC"
+                    raise NotStored(f"{copy.name} is gone from {copy.store} since {since}: {copy.why}")
                 self._note(Gone(copy=copy.id, at=at, why=NOT_THERE), "verify", copy, actor=actor, at=at)
                 raise NotStored(f"{copy.name}: nothing of it lies in {copy.store} any more; it is noted as gone")
             try:
