@@ -16,7 +16,7 @@ from opsrunner.archives.versions import archive_versions
 from opsrunner.archives.watched import Watched
 from opsrunner.archives.writer import Written
 from opsrunner.errors import ArchiveDamaged, StepFailed, StoreFailed
-from opsrunner.model.backup import CopyState, Gone, NewCopy
+from opsrunner.model.backup import CopyState, Gone, NewCopy, Reread
 from opsrunner.model.fleet import HostAnswer
 from opsrunner.model.outcome import Outcome, StepStatus, worst
 from opsrunner.model.site import Host
@@ -63,7 +63,7 @@ class BackupRun:
         self._call, self._means = call, means
         self._options: Options = call.options
         self._findings = Findings()
-        self._gone: list[Gone] = []
+        self._missed: list[Gone | Reread] = []
         self._time = StepTime(call, means)
 
     def run(self) -> Outcome:
@@ -104,14 +104,14 @@ class BackupRun:
             self._findings.fail(f"{store} has no copy: {failure.message}")
         copies = self._prove_all(copies, stores)
         self._remove_old(copies, stores)
-        for gone in self._gone:  # the outcome tells of them, as no failure before it did for good
-            self._means.note(gone)
+        for note in self._missed:  # the outcome tells of them, as no failure before it did for good
+            self._means.note(note)
         return self._outcome(copies, written)
 
     def _tidy_up(self, name: str, store: Store) -> None:
         keep = self._options.keep.to_keep()
         tidied = tidy_up(store, name, self._order, keep=keep, means=self._means, zone=self._zone)
-        self._gone += tidied.gone
+        self._missed += tidied.missed
         for remark in tidied.remarks:
             self._findings.warn(remark)
 
@@ -259,10 +259,10 @@ class BackupRun:
         return copy
 
     def _remove_old(self, copies: list[NewCopy], stores: Mapping[str, Store]) -> None:
-        keep, gone = self._options.keep.to_keep(), {note.copy for note in self._gone}
+        keep, missed = self._options.keep.to_keep(), {note.copy for note in self._missed}
         for copy in copies:
             store = stores[copy.store]
-            if problem := remove_beyond(store, copy, keep, gone=gone, means=self._means, zone=self._zone):
+            if problem := remove_beyond(store, copy, keep, missed=missed, means=self._means, zone=self._zone):
                 self._findings.warn(problem)
 
     @property

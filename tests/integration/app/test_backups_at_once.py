@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -83,6 +85,16 @@ def copies(own: House) -> list[Copy]:
 def take_away(own: House, copy: Copy) -> None:
     for path in (own.root / "var/copies").rglob(f"{copy.name.rpartition('/')[2]}.*"):
         path.unlink()
+
+
+def lose_manifest(own: House, copy: Copy) -> list[Path]:
+    """Remove the manifest of a copy; return what else is there of it, which is as old as can be."""
+    folder = own.root / "var/copies"
+    (folder / f"{copy.name}.json").unlink()
+    left = list(folder.rglob(f"{copy.name.rpartition('/')[2]}.*"))
+    for path in left:
+        os.utime(path, (0, 0))
+    return left
 
 
 class TestWhatAStepRemovedItself:
@@ -184,6 +196,34 @@ class TestWhatOthersRemoved:
         run(own)
 
         assert [copy.run for copy in copies(own) if copy.state is CopyState.GOOD][:1] == [2], message(own)
+
+    def test_what_is_left_of_one_without_its_manifest_stays_and_is_damaged(self, nightly: Open) -> None:
+        own = nightly(", keep: {last: 1}")
+        run(own)
+        (old,) = copies(own)
+        left = lose_manifest(own, old)
+
+        assert run(own).status is RunStatus.WARNING
+        lost = f"{old.name.rpartition('/')[2]} in disk has no manifest any more; it counts as damaged"
+        assert message(own).endswith(lost)
+        assert run(own).status is RunStatus.SUCCEEDED, message(own)
+
+        assert [path.exists() for path in left] == [True, True]
+        found = own.app.backups.find(old.name)
+        assert (found.state, found.why) == (CopyState.DAMAGED, "its manifest is not there")
+
+    def test_what_was_to_go_goes_without_its_manifest_too(self, nightly: Open) -> None:
+        """A run that died amid the removal leaves this."""
+        own = nightly(", keep: {last: 2}")
+        run(own)
+        run(own)
+        own.write("routines/nightly.yaml", routine(", keep: {last: 1}", ""))
+        left = lose_manifest(own, copies(own)[1])
+
+        assert run(own).status is RunStatus.SUCCEEDED, message(own)
+
+        assert [path.exists() for path in left] == [False, False]
+        assert {copy.why for copy in gone(own)} == {"beyond what is kept"}
 
 
 def fail(*_: object) -> LocalUpload:
