@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from datetime import datetime
 
 from opsrunner.archives.manifest import SUFFIX, manifest_name
@@ -18,17 +19,18 @@ def remove_copy(store: Store, name: str) -> None:
         store.remove(object_name)
 
 
-def remove_orphans(store: Store, prefix: str, *, before: datetime) -> int:
+def remove_orphans(store: Store, prefix: str, *, before: datetime, known: Collection[str]) -> int:
     """Remove what a killed run left whole and without a manifest under `prefix`; return how many objects.
 
-    Only what bears the name of a copy of ours, and lay there before that moment. Raises StoreFailed.
+    Only what bears the name of a copy of ours, and lay there before that moment. A copy that is `known` by its name had
+    a manifest and lost it: it stays. Raises StoreFailed.
     """
     lying = list(store.list(prefix))
     copies = {stored.name.removesuffix(SUFFIX) for stored in lying if stored.name.endswith(SUFFIX)}
     removed = 0
     for stored in lying:
         found = _OURS.match(stored.name)
-        if found and found[1] not in copies and stored.modified_at < before:
+        if found and found[1] not in copies and found[1] not in known and stored.modified_at < before:
             store.remove(stored.name)
             removed += 1
     return removed

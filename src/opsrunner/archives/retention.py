@@ -16,6 +16,8 @@ from opsrunner.records import dataclass
 
 AHEAD = timedelta(hours=1)
 """A copy that was made later than this from now bears the mark of a clock that was wrong."""
+BEYOND = "beyond what is kept"
+"""Why a copy is gone that retention did not keep."""
 Period = Callable[[datetime], tuple[int, ...]]
 _PERIODS: dict[str, Period] = {
     "daily": lambda at: (at.year, at.month, at.day),

@@ -12,6 +12,7 @@ from opsrunner.archives.choosing import choose, matches
 from opsrunner.archives.reader import fetch_manifest, read_again
 from opsrunner.archives.removing import remove_copy
 from opsrunner.archives.restoring import Restored, Tell, restore_all, restore_chosen
+from opsrunner.archives.retention import BEYOND
 from opsrunner.archives.vanished import NOT_THERE, find_vanished, has_vanished
 from opsrunner.engine.desk import Desk
 from opsrunner.engine.standing_copies import standings
@@ -77,10 +78,14 @@ class Backups:
     def verify(self, copy: Copy, *, actor: str, at: datetime) -> int:
         """Fetch every byte of a copy and hash it again; return how many. Raises ArchiveDamaged, StoreFailed.
 
-        One of which nothing is there any more is noted as gone. Raises NotStored.
+        One of which nothing is there any more is noted as gone; one that is so already stays as it was noted. Raises
+        NotStored.
         """
         with self._open(copy.store) as store:
             if has_vanished(store, copy.name):
+                if copy.ended_at is not None:
+                    since = f"{copy.ended_at:%Y-%m-%d %H:%M} UTC"
+                    raise NotStored(f"{copy.name} is gone from {copy.store} since {since}: {copy.why}")
                 self._note(Gone(copy=copy.id, at=at, why=NOT_THERE), "verify", copy, actor=actor, at=at)
                 raise NotStored(f"{copy.name}: nothing of it lies in {copy.store} any more; it is noted as gone")
             try:
@@ -147,7 +152,7 @@ class Backups:
         """Remove a copy that retention does not keep. Raises NotFound, StoreFailed, SecretUnavailable."""
         with self._open(copy.store) as store:
             remove_copy(store, copy.name)
-        self._note(Gone(copy=copy.id, at=at, why="beyond what is kept"), "prune", copy, actor=actor, at=at)
+        self._note(Gone(copy=copy.id, at=at, why=BEYOND), "prune", copy, actor=actor, at=at)
 
     def adopt(self, store_name: str, *, is_moved: bool = False, actor: str, at: datetime) -> Adopted:
         """Put every copy that lies in a store into the catalogue, as far as it is not known.

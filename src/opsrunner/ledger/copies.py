@@ -83,7 +83,7 @@ class Copies:
             case ForeignDrill():
                 self._foreign.drill(note)
             case Gone():
-                sql = "UPDATE copies SET state = ?, ended_at = ?, why = ? WHERE id = ?"
+                sql = f"UPDATE copies SET state = ?, ended_at = ?, why = ? WHERE id = ? AND {_LYING}"  # noqa: S608 (our own words)
                 self._ledger.change(sql, (CopyState.GONE, to_text(note.at), note.why, note.copy))
 
     def _add(self, new: NewCopy) -> None:
@@ -119,8 +119,9 @@ class Copies:
         )
 
     def _doubt(self, copy: int, problem: str) -> None:
-        sql = "UPDATE copies SET state = ?, why = ? WHERE id = ? AND ended_at IS NULL"
-        self._ledger.change(sql, (CopyState.DOUBTFUL, problem, copy))
+        # Damage is the worse: where the bytes are wrong, what they hold says nothing more.
+        sql = "UPDATE copies SET state = ?, why = ? WHERE id = ? AND ended_at IS NULL AND state != ?"
+        self._ledger.change(sql, (CopyState.DOUBTFUL, problem, copy, CopyState.DAMAGED))
 
     def _prove(self, column: str, copy: int, *, at: datetime, problem: str) -> None:
         if problem:

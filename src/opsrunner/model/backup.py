@@ -109,7 +109,7 @@ class Doubted:
 
 
 CopyNote: TypeAlias = NewCopy | Reread | Gone | Drill | Doubted | Checked | ForeignDrill
-"""What a step or a verb tells the catalogue; written together with the step's outcome."""
+"""What a step or a verb tells the catalogue."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,3 +121,9 @@ class Keep:
     weekly: int = 0
     monthly: int = 0
     yearly: int = 0
+
+
+def copy_name(object_name: str) -> str:
+    """Return the name of the copy that an object of a store is of: no dot stands in its last word."""
+    folder, slash, word = object_name.rpartition("/")
+    return f"{folder}{slash}{word.partition('.')[0]}"

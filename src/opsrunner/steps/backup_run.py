@@ -16,7 +16,7 @@ from opsrunner.archives.versions import archive_versions
 from opsrunner.archives.watched import Watched
 from opsrunner.archives.writer import Written
 from opsrunner.errors import ArchiveDamaged, StepFailed, StoreFailed
-from opsrunner.model.backup import CopyState, NewCopy
+from opsrunner.model.backup import CopyState, Gone, NewCopy, Reread
 from opsrunner.model.fleet import HostAnswer
 from opsrunner.model.outcome import Outcome, StepStatus, worst
 from opsrunner.model.site import Host
@@ -24,7 +24,7 @@ from opsrunner.model.sizes import size_words
 from opsrunner.records import dataclass
 from opsrunner.steps.backup import JUDGED, STATE_NAME, Judgement, Options
 from opsrunner.steps.base import Means, StepCall
-from opsrunner.steps.copies_kept import remove_beyond, tidy_up
+from opsrunner.steps.copies_kept import note_at_once, remove_beyond, tidy_up
 from opsrunner.steps.environment import host_environment
 from opsrunner.steps.host_end import end_words
 from opsrunner.steps.output import OutputSink
@@ -69,11 +69,18 @@ class BackupRun:
         self._call, self._means = call, means
         self._options: Options = call.options
         self._findings = Findings()
-        self._gone: frozenset[int] = frozenset()
+        self._missed: list[Gone | Reread] = []
         self._time = StepTime(call, means)
 
     def run(self) -> Outcome:
-        """Make it. Raises StepFailed where no copy came of it."""
+        """Make it. Raises StepFailed where no copy came of it, with what else was to be told."""
+        try:
+            return self._run()
+        except StepFailed as exc:
+            told = "; ".join([exc.message, *self._findings.remarks])
+            raise StepFailed(told, permanent=exc.permanent, status=exc.status, facts=exc.facts) from exc
+
+    def _run(self) -> Outcome:
         try:
             with ExitStack() as stack:
                 stores = {name: stack.enter_context(self._open(name)) for name in self._store_names}
@@ -103,11 +110,14 @@ class BackupRun:
             self._findings.fail(f"{store} has no copy: {failure.message}")
         copies = self._prove_all(copies, stores)
         self._remove_old(copies, stores)
+        for note in self._missed:  # the outcome tells of them, as no failure before it did for good
+            self._means.note(note)
         return self._outcome(copies, written)
 
     def _tidy_up(self, name: str, store: Store) -> None:
-        tidied = tidy_up(store, name, self._order, means=self._means)
-        self._gone |= tidied.gone
+        keep = self._options.keep.to_keep()
+        tidied = tidy_up(store, name, self._order, keep=keep, means=self._means, zone=self._zone)
+        self._missed += tidied.missed
         for remark in tidied.remarks:
             self._findings.warn(remark)
 
@@ -233,8 +243,7 @@ class BackupRun:
             for copy in copies:
                 proven[copy.store] = self._proven(copy, stores[copy.store])
         finally:
-            for copy in proven.values():
-                self._means.note(copy)
+            note_at_once(list(proven.values()), means=self._means)
         return list(proven.values())
 
     def _proven(self, copy: NewCopy, store: Store) -> NewCopy:
@@ -256,10 +265,10 @@ class BackupRun:
         return copy
 
     def _remove_old(self, copies: list[NewCopy], stores: Mapping[str, Store]) -> None:
+        keep, missed = self._options.keep.to_keep(), {note.copy for note in self._missed}
         for copy in copies:
-            keep = self._options.keep.to_keep()
-            store, gone = stores[copy.store], self._gone
-            if problem := remove_beyond(store, copy, keep, gone=gone, means=self._means, zone=self._zone):
+            store = stores[copy.store]
+            if problem := remove_beyond(store, copy, keep, missed=missed, means=self._means, zone=self._zone):
                 self._findings.warn(problem)
 
     @property

@@ -101,6 +101,12 @@ class HostRunner(Protocol):
 class Catalogue(Protocol):
     """What is known of copies."""
 
+    def note(self, notes: Sequence[CopyNote]) -> None:
+        """Write at once, in its order, what was made or removed in a store; what waits for the end: `Means.note`.
+
+        Raises StateError where the ledger cannot be written.
+        """
+
     def lying(self, *, routine: str = "", step: str = "", store: str = "", key: str | None = None) -> list[Copy]:
         """Return the copies that lie in stores, newest first: all, or those of a routine, step, store or row's key."""
 

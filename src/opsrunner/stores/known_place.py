@@ -6,15 +6,16 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 
 from opsrunner.errors import StoreFailed
+from opsrunner.model.backup import copy_name
 from opsrunner.model.store import Stored
 from opsrunner.stores.around import AroundStore
 from opsrunner.stores.base import Store, Upload
 
 Known = Callable[[], Sequence[str]]
-"""Tells the names of objects that should lie in a store, the likeliest first."""
+"""Tells the names of objects that should lie in a store, one of each copy, the likeliest first."""
 
 ASKED_SINGLY = 20
-"""So many objects are asked for one by one; for the others the store is listed, which is little where it is empty."""
+"""So many objects are asked for one by one; then the store is listed, which is little where it is empty."""
 
 
 def nothing_known() -> Sequence[str]:
@@ -23,10 +24,11 @@ def nothing_known() -> Sequence[str]:
 
 
 class KnownPlace(AroundStore):
-    """Another store, which refuses all work on copies where not one of the objects that it should have is there.
+    """Another store, which refuses all work on copies where nothing is there of any copy that it should have.
 
-    It is asked once, before the first work. A disk that is not mounted leaves a folder that reads as an empty store.
-    What others put there (`survey`, `fetch`) is looked at in any place.
+    A copy that lost an object, were it the one that is asked for, still tells the place. It is asked once, before the
+    first work. A disk that is not mounted leaves a folder that reads as an empty store. What others put there
+    (`survey`, `fetch`) is looked at in any place.
     """
 
     def __init__(self, store: Store, *, name: str, known: Known) -> None:
@@ -74,5 +76,5 @@ class KnownPlace(AroundStore):
     def _has_one(self, names: Sequence[str]) -> bool:
         if any(self._store.find(name) for name in names[:ASKED_SINGLY]):
             return True
-        others = set(names[ASKED_SINGLY:])
-        return bool(others) and any(stored.name in others for stored in self._store.list())
+        copies = {copy_name(name) for name in names}
+        return any(copy_name(stored.name) in copies for stored in self._store.list())

@@ -224,6 +224,29 @@ class TestCopiesThatSomebodyRemoved:
         assert damaged_items(own) == []
         assert own.app.backups.find(newest.name).state is CopyState.GONE
 
+    def test_whoever_verifies_one_that_is_gone_is_told_since_when_and_why(self, own: House) -> None:
+        newest = next(copy for copy in copies(own) if copy.step == "copy")
+        gone_at = own.clock.now()
+        own.app.backups.remove(newest, actor="boss", at=gone_at)
+        own.clock.move(days=1)
+
+        since = f"{newest.name} is gone from copies since {gone_at:%Y-%m-%d %H:%M} UTC: beyond what is kept"
+        with pytest.raises(NotStored, match=f"^{re.escape(since)}$"):
+            own.app.backups.verify(own.app.backups.find(newest.name), actor="boss", at=own.clock.now())
+
+        found = own.app.backups.find(newest.name)
+        assert (found.ended_at, found.why) == (gone_at, "beyond what is kept")
+
+    def test_one_that_is_gone_and_lies_there_again_is_known_again(self, own: House, disk: Path) -> None:
+        newest = next(copy for copy in copies(own) if copy.step == "copy")
+        shutil.copytree(disk, own.root / "aside")
+        own.app.backups.remove(newest, actor="boss", at=own.clock.now())
+        shutil.copytree(own.root / "aside", disk, dirs_exist_ok=True)
+
+        own.app.backups.verify(own.app.backups.find(newest.name), actor="boss", at=own.clock.now())
+
+        assert own.app.backups.find(newest.name).state is CopyState.GOOD
+
     def test_or_after_the_next_night_without_a_word(self, own: House, disk: Path) -> None:
         newest = next(copy for copy in copies(own) if copy.step == "copy")
         (archive,) = disk.rglob(f"copy/{newest.name.rpartition('/')[2]}.tar.zst")

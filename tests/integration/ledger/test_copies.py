@@ -168,6 +168,19 @@ def test_doubt_brings_nothing_back_that_is_gone(books: Books, new: NewCopy, now:
     assert (only(books).state, only(books).why) == (CopyState.GONE, "beyond what is kept")
 
 
+def test_doubt_about_what_it_holds_takes_away_no_damage(books: Books, new: NewCopy, now: datetime) -> None:
+    failed = Drill(copy=1, at=now, files=0, bytes=0, seconds=1, is_whole=False, problem="no table billing")
+    books.copies.note([new, Reread(copy=1, at=now, problem="its SHA-256 differs"), Doubted(drill=failed)])
+    assert (only(books).state, only(books).why) == (CopyState.DAMAGED, "its SHA-256 differs")
+    assert books.copies.drills(1) == [failed]
+
+
+def test_what_is_gone_stays_gone_since_then_and_for_that_reason(books: Books, new: NewCopy, now: datetime) -> None:
+    later = Gone(copy=1, at=now + timedelta(days=1), why="nothing of it lies in its store any more")
+    books.copies.note([new, Gone(copy=1, at=now, why="beyond what is kept"), later])
+    assert (only(books).ended_at, only(books).why) == (now, "beyond what is kept")
+
+
 def test_one_that_is_gone_stays_known(books: Books, new: NewCopy, now: datetime) -> None:
     books.copies.note([new, Gone(copy=1, at=now, why="beyond what is kept")])
     assert (only(books).state, only(books).ended_at, only(books).why) == (CopyState.GONE, now, "beyond what is kept")

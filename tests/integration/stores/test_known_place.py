@@ -30,10 +30,15 @@ def known_place(folder: Path, known: Sequence[str]) -> KnownPlace:
     return KnownPlace(LocalFolder(folder), name="disk", known=lambda: known)
 
 
-@pytest.mark.parametrize("there", [MANY[0], MANY[-1]])
+@pytest.mark.parametrize("there", [MANY[0], MANY[-1], "nightly/copy/0.tar.zst", "nightly/copy/99.index.zst"])
 def test_it_is_the_place_where_any_of_what_is_known_is_there(tmp_path: Path, there: str) -> None:
     put(LocalFolder(tmp_path), there, b"x")
     assert names(known_place(tmp_path, MANY)) == [there]
+
+
+def test_it_is_the_place_where_its_one_copy_lost_its_manifest(tmp_path: Path) -> None:
+    put(LocalFolder(tmp_path), "nightly/copy/0.tar.zst.2", b"x")
+    assert names(known_place(tmp_path, MANY[:1])) == ["nightly/copy/0.tar.zst.2"]
 
 
 def test_it_is_another_one_where_nothing_is(tmp_path: Path) -> None:
