@@ -225,6 +225,7 @@ class Automated:
             copies=self.books.copies,
             dates=self.books.dates,
             rdap=site.rdap,
+            ends=self.books.steps.ends,
             samples=self.books.samples.of,
             tickets=self.books.tickets.known,
             working_time=lambda name: time_of(name, almanac=self.almanac(), zone=site.timezone),

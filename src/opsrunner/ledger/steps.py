@@ -23,12 +23,13 @@ _RUNS_BEFORE = " UNION ALL ".join(
     for status in RunStatus
     if status not in (RunStatus.SKIPPED, RunStatus.MISSED)  # these never began: a pause has any number of them
 )
-_END_BEFORE = (
+_ENDS_BEFORE = (
     "SELECT steps.run, steps.status, steps.finished_at, steps.outcome"  # noqa: S608 (fixed words)
     f" FROM (SELECT id FROM ({_RUNS_BEFORE}) ORDER BY id DESC LIMIT {_RECENT}) AS before"
     " JOIN steps ON steps.run = before.id WHERE steps.id = ?3"
-    " AND steps.status NOT IN ('running', 'skipped') ORDER BY steps.run DESC LIMIT 1"
+    " AND steps.status NOT IN ('running', 'skipped') ORDER BY steps.run DESC"
 )
+_END_BEFORE = f"{_ENDS_BEFORE} LIMIT 1"
 _REMEMBER_GOOD = (
     "INSERT INTO last_good(routine, step, run, at) VALUES (?,?,?,?)"
     " ON CONFLICT(routine, step) DO UPDATE SET run = excluded.run, at = excluded.at"
@@ -104,6 +105,11 @@ class Steps:
             return to_moment(end["finished_at"])
         row = self._ledger.one("SELECT at FROM last_good WHERE routine = ? AND step = ?", (routine, step))
         return None if row is None else to_moment(row["at"])
+
+    def ends(self, routine: str, step: str) -> list[tuple[datetime, Outcome]]:
+        """Return how a step ended in the last runs of its routine, newest first: when, and with what outcome."""
+        rows = self._ledger.all(_ENDS_BEFORE, (routine, _ALL, step))
+        return [(to_moment(row["finished_at"]), outcome_from_text(row["outcome"])) for row in rows if row["outcome"]]
 
     def last_keys(self, routine: str, step: str) -> tuple[str, ...]:
         """Return the keys of the parts of a step's last end: its rows or hosts; none where it had no parts."""
