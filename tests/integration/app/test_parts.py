@@ -131,4 +131,13 @@ def test_the_follow_up_of_a_run_for_one_row_names_what_failed_and_what_was_cut_o
             site.clock.move(seconds=1)
     (task,) = site.app.books.tasks.opened()
     assert task.key == "7"
-    assert task.message == "a: status 402 Payment Required, not 2xx; b: stopped before its end"
+    asked = "a: status 402 Payment Required, not 2xx; b: stopped before its end"
+    assert task.message == asked
+
+    first = site.runs("credits")[-1]
+    scripted.answers = [refused]
+    site.app.routine_acts.ask_for_run("credits", actor="boss", at=site.clock.now(), rerun_of=first.id)
+    site.work()
+    (task,) = site.app.books.tasks.opened()
+    said = f"c: status 402 Payment Required, not 2xx; before, in run {first.id}: {asked}"
+    assert (task.key, task.count, task.message) == ("7", 2, said), "no later run answers what was asked"
