@@ -121,6 +121,10 @@ class FollowUps:
                 self._alerts.follow_up_opened(task, at)
         return task, is_new
 
+    def is_for_row(self, run: Run, routine: Routine) -> bool:
+        """Tell whether a run is for one row; a routine that runs for rows may have a schedule, too."""
+        return self._row(run, routine) is not None
+
     def _row(self, run: Run, routine: Routine) -> str | None:
         """Return the key of the row that a run is for: its follow-ups are about that row, and no other run closes them.
 
