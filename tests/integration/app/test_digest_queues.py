@@ -87,6 +87,19 @@ def test_a_pause_does_not_keep_the_figure_fine(house: Callable[..., Any]) -> Non
     assert figure(site) == ("no order open, looked at 2 days ago", "look")
 
 
+def test_a_query_that_is_skipped_time_and_again_has_looked_all_the_same(house: Callable[..., Any]) -> None:
+    site = house(intake=INTAKE)
+    site.work()
+    site.at("2026-11-20T12:15:01")
+    site.write("routines/intake.yaml", INTAKE.replace("- id: unpaid", "- id: unpaid\n    when: 'false'"))
+    for hour in range(13, 20):
+        for minute in (0, 15, 30, 45):
+            site.at(f"2026-11-20T{hour}:{minute:02}:01")
+    assert figure(site) == ("no order open", "fine"), "less than a day"
+    site.at("2026-11-22T14:15:01")
+    assert figure(site) == ("no order open, looked at 2 days ago", "look")
+
+
 def test_what_looks_less_often_than_daily_counts_by_its_schedule_and_is_no_excuse_for_the_others(
     house: Callable[..., Any],
 ) -> None:
