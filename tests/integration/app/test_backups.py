@@ -515,7 +515,8 @@ class TestHowTheyStand:
         assert figure(own) == ("1 of 1 backup proven and fresh", "fine")
 
         own.app.books.copies.note([Reread(copy=left.id, at=own.clock.now(), problem="it is cut short")])
-        assert figure(own) == ("1 of 1 backup proven and fresh", "failed")
+        told = "1 of 1 backup proven and fresh, 1 damaged copy in a store not written to"
+        assert figure(own) == (told, "failed")
 
     def test_a_row_that_never_got_a_copy_is_counted(self, house: Open, data: Path) -> None:
         steps = (
