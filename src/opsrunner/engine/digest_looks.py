@@ -13,6 +13,7 @@ from opsrunner.model.digest import Figure, Tone
 from opsrunner.model.routine import Routine
 from opsrunner.model.spans import span_words
 from opsrunner.schedules.almanac import Almanac
+from opsrunner.schedules.due import upcoming
 
 LOOK_WITHIN = timedelta(days=1) + SLACK
 """A look that is older is said to be; a daily one takes its time, and is not always at the same minute."""
@@ -37,10 +38,10 @@ def look_of(desk: Desk, routine: Routine, *, at: datetime | None, until: datetim
 def as_last_seen(figure: Figure, looks: Sequence[Look], *, until: datetime, almanac: Almanac) -> Figure:
     """Return a figure with what its looks lack: one that was due and never made, else the oldest that is too long ago.
 
-    One that was never due is named too, and wants no look. What is run by hand is left out beside what has a schedule:
-    nothing says when it is to look.
+    One that was never due is named too, and wants no look. What is run by hand, or has a schedule that is over, is left
+    out beside what has one: nothing says when it is to look again.
     """
-    expected = [look for look in looks if look.routine.schedule.rules] or list(looks)
+    expected = [look for look in looks if _is_expected(look, almanac=almanac)] or list(looks)
     never = [look for look in expected if look.at is None]
     is_overdue = any(_was_due(look, until=until, almanac=almanac) for look in never)
     if not is_overdue and (old := _too_old(expected, until=until, almanac=almanac)):
@@ -57,9 +58,13 @@ def is_never_seen(looks: Sequence[Look]) -> bool:
     return all(look.at is None for look in looks)
 
 
+def _is_expected(look: Look, *, almanac: Almanac) -> bool:
+    return bool(upcoming(look.routine.schedule, after=look.at or look.since, count=1, almanac=almanac))
+
+
 def _was_due(look: Look, *, until: datetime, almanac: Almanac) -> bool:
-    routine = look.routine
-    return bool(routine.schedule.rules) and not is_in_time(routine, look.since, now=until, almanac=almanac)
+    is_expected = _is_expected(look, almanac=almanac)
+    return is_expected and not is_in_time(look.routine, look.since, now=until, almanac=almanac)
 
 
 def _never_words(never: Sequence[Look]) -> str:

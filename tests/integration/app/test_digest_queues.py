@@ -128,6 +128,18 @@ def test_what_is_run_by_hand_is_left_out_beside_what_has_a_schedule(house: Calla
     assert figure(site) == ("no order open", "fine")
 
 
+def test_what_has_a_schedule_that_is_over_is_left_out_too(house: Callable[..., Any]) -> None:
+    once = INTAKE.replace("Order intake", "Order review").replace("{every: 15m}", "{once: 2026-11-20T12:20}")
+    site = house(intake=INTAKE, review=once)
+    site.work()
+    site.at("2026-11-20T12:15:01")
+    assert figure(site) == ("no order open, Order review has not looked yet", "nothing")
+    site.at("2026-11-20T12:20:01")
+    for day in (20, 21, 22, 23):
+        site.at(f"2026-11-{day}T12:30:01")
+    assert figure(site) == ("no order open", "fine")
+
+
 def test_what_is_run_by_hand_alone_says_when_it_last_looked(house: Callable[..., Any]) -> None:
     site = house(review=INTAKE.replace("schedule: {every: 15m}\ncatch_up: skip\n", ""))
     site.work()
