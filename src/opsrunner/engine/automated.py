@@ -129,7 +129,8 @@ class Automated:
         self._keep(run, routine, plan, done, at=at)
         if outcome.status is StepStatus.INTERRUPTED:
             return
-        is_for_row = routine.on_rows is not None  # one follow-up is about all of it, what was cut off included
+        # Of a run for a row one follow-up is about all of it, what was cut off included.
+        is_for_row = self.follow_ups.is_for_row(run, routine)
         wanting = [part for part in outcome.parts if part.status.is_bad or (is_for_row and part.was_cut_off)]
         bad = [(part.key, part.message) for part in wanting]
         if outcome.status.is_bad and not bad:
@@ -227,6 +228,7 @@ class Automated:
             copies=self.books.copies,
             dates=self.books.dates,
             rdap=site.rdap,
+            ends=self.books.steps.ends,
             samples=self.books.samples.of,
             tickets=self.books.tickets.known,
             working_time=lambda name: time_of(name, almanac=self.almanac(), zone=site.timezone),

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from opsrunner.engine.desk import Desk
 from opsrunner.engine.digest_said import sentence
 from opsrunner.engine.digest_words import count_words, plural
-from opsrunner.engine.standing_copies import Standing, standings
+from opsrunner.engine.standing_copies import Standing, damage_left_words, standings
 from opsrunner.engine.standing_foreign import ForeignStanding, foreign_standings
 from opsrunner.model.backup import Copy
 from opsrunner.model.digest import Figure, OpenItem, Tone
@@ -38,6 +38,7 @@ def copies_figure(desk: Desk, *, until: datetime) -> Figure | None:
     """Return `3 of 4 backups proven and fresh`, None where nothing is copied.
 
     A backup is what one step copies to one store, for each row apart, or what one check of others' backups expects.
+    What is damaged in a store that is not written to any more is named beside them.
     """
     lying = list(standings(desk))
     found: list[Standing | ForeignStanding] = [one for one in lying if one.is_written_to]
@@ -47,9 +48,8 @@ def copies_figure(desk: Desk, *, until: datetime) -> Figure | None:
     right = sum(one.verdict(until, desk.almanac())[0] == "fine" for one in found)
     is_damaged = any(one.verdict(until, desk.almanac())[0] == "failed" for one in (*lying, *found))
     tone: Tone = "failed" if is_damaged else "fine" if right == len(found) else "look"
-    return Figure(
-        name="Backups", text=f"{count_words(right)} of {plural(len(found), 'backup')} proven and fresh", tone=tone
-    )
+    text = f"{count_words(right)} of {plural(len(found), 'backup')} proven and fresh{damage_left_words(lying)}"
+    return Figure(name="Backups", text=text, tone=tone)
 
 
 def _damaged(standing: Standing, copy: Copy, *, zone: ZoneInfo) -> OpenItem:

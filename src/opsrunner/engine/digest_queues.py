@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from opsrunner.engine.desk import Desk
-from opsrunner.engine.digest_looks import Look, as_last_seen, is_never_seen
+from opsrunner.engine.digest_looks import as_last_seen, is_never_seen, look_of
 from opsrunner.engine.digest_words import count_words, plural
 from opsrunner.engine.row_choice import needs_row
 from opsrunner.ledger.tickets import TicketStand
@@ -57,7 +57,7 @@ def _by_clocks(desk: Desk, clocks: Sequence[tuple[Routine, StepPlan]], *, until:
     """Return `oldest ticket 3 h, 2 of 14 over their time`: several steps see different tickets, and are added up."""
     last = {(stand.routine, stand.step, stand.source): stand for stand in desk.books.tickets.stands()}
     found = [(routine, last.get((routine.id, step.id, str(step.options.get("source"))))) for routine, step in clocks]
-    looks = [Look(routine=routine, at=None if stand is None else stand.at) for routine, stand in found]
+    looks = [look_of(desk, routine, at=None if stand is None else stand.at, until=until) for routine, stand in found]
     if is_never_seen(looks):
         return Figure(name="Tickets", text="tickets not looked at yet", tone="nothing")
     figure = _stand_words([stand for _, stand in found if stand is not None], until=until)
@@ -95,7 +95,8 @@ def _by_queries(
     desk: Desk, figure: Figure, feeding: Sequence[tuple[Routine, StepPlan]], *, is_empty: bool, until: datetime
 ) -> Figure:
     """Return a figure that open tasks give, by when the queries that feed it last ended well."""
-    looks = [Look(routine=routine, at=desk.books.steps.last_good(routine.id, step.id)) for routine, step in feeding]
+    last_good = desk.books.steps.last_good
+    looks = [look_of(desk, routine, at=last_good(routine.id, step.id), until=until) for routine, step in feeding]
     if is_empty and is_never_seen(looks):
         return Figure(name=figure.name, text=f"{figure.name.lower()} not looked at yet", tone="nothing")
     return as_last_seen(figure, looks, until=until, almanac=desk.almanac())

@@ -46,9 +46,8 @@ class FollowUps:
         with self._desk.books.transaction():
             if (row := self._row(run, routine)) is not None:
                 bad = [(row, "; ".join(f"{key}: {message}" if key else message for key, message in bad))]
-            ends = [
-                self._count(_look_at(run, routine, plan, key=key, message=message, at=at), run) for key, message in bad
-            ]
+            news = [_look_at(run, routine, plan, key=key, message=message, at=at) for key, message in bad]
+            ends = [self._count(new, run, acts_once=plan.acts_once) for new in news]
             if not plan.urgent:
                 self._alerts.follow_ups_opened([task for task, is_new in ends if is_new], at)
         return ends
@@ -110,20 +109,21 @@ class FollowUps:
     ) -> tuple[Task, bool]:
         """Ask a person about a step that was cut off, and tell whether the question is new.
 
-        `parts` are those of the step; the question names the ones that were cut off. About an act that is never
-        repeated it keeps what was asked before: no later run answers that.
+        `parts` are those of the step; the question names the ones that were cut off.
         """
         named = ", ".join(part.key for part in parts if part.was_cut_off)
         message = f"{named}: {message}" if named else message
         with self._desk.books.transaction():
             key = self._row(run, routine) or INTERRUPTED_KEY
-            asked = self._desk.books.tasks.open_about(routine.id, plan.id, TaskKind.FOLLOW_UP, key)
-            if asked is not None and plan.acts_once:
-                message = f"{message}; before, in run {asked.run}: {asked.message}"
-            task, is_new = self._count(_cut_off(run, routine, plan, key=key, message=message, at=at), run)
+            cut_off = _cut_off(run, routine, plan, key=key, message=message, at=at)
+            task, is_new = self._count(cut_off, run, acts_once=plan.acts_once)
             if is_new:
                 self._alerts.follow_up_opened(task, at)
         return task, is_new
+
+    def is_for_row(self, run: Run, routine: Routine) -> bool:
+        """Tell whether a run is for one row; a routine that runs for rows may have a schedule, too."""
+        return self._row(run, routine) is not None
 
     def _row(self, run: Run, routine: Routine) -> str | None:
         """Return the key of the row that a run is for: its follow-ups are about that row, and no other run closes them.
@@ -137,14 +137,18 @@ class FollowUps:
     def _open(self, routine: Routine, plan: StepPlan) -> list[Task]:
         return self._desk.books.tasks.open_of_step(routine.id, plan.id, TaskKind.FOLLOW_UP)
 
-    def _count(self, new: NewTask, run: Run) -> tuple[Task, bool]:
-        """Open, or count one more; a run that is told of twice (after a crash) counts once."""
+    def _count(self, new: NewTask, run: Run, *, acts_once: bool) -> tuple[Task, bool]:
+        """Open, or count one more; a run that is told of twice (after a crash) counts once.
+
+        About an act that is never repeated, what was said before stays: no later run answers that.
+        """
         tasks = self._desk.books.tasks
         found = tasks.open_about(new.routine, new.item, new.kind, new.key)
         if found is None:
             return tasks.open(new)
         if found.run != run.id:
-            tasks.repeat(found.id, message=new.message, run=run.id, how=new.how)
+            before = f"; before, in run {found.run}: {found.message}" if acts_once else ""
+            tasks.repeat(found.id, message=f"{new.message}{before}"[:MESSAGE_LENGTH], run=run.id, how=new.how)
         return tasks.get(found.id), False
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 
 from opsrunner.engine.desk import Desk
@@ -89,6 +89,19 @@ def standings(desk: Desk) -> Iterator[Standing]:
         for plan in routine.steps:
             if plan.kind == "backup":
                 yield from _of_step(desk, routine, plan)
+
+
+def damage_left_words(standings: Iterable[Standing]) -> str:
+    """Return `, 1 damaged copy in a store not written to`, '' where there is none.
+
+    Such a store counts for no backup, so without this what is said of the others would sound well.
+    """
+    damaged = {copy.id: copy.store for one in standings if not one.is_written_to for copy in one.damaged}
+    if not damaged:
+        return ""
+    copies = "1 damaged copy" if len(damaged) == 1 else f"{len(damaged):,} damaged copies"
+    stores = "a store" if len(set(damaged.values())) == 1 else "stores"
+    return f", {copies} in {stores} not written to"
 
 
 def is_in_time(routine: Routine, made_at: datetime, *, now: datetime, almanac: Almanac) -> bool:

@@ -184,7 +184,9 @@ def _judged(plan: StepPlan, turn: Turn, outcome: Outcome) -> Outcome:
     for expression, status in ((plan.fail_if, StepStatus.FAILED), (plan.warn_if, StepStatus.WARNING)):
         if expression is None or (outcome.status.is_bad and not _is_of_parts(expression, turn, outcome)):
             continue
-        found = _matching(expression, turn, outcome)
+        found, unanswered = _matching(expression, turn, outcome)
+        if unanswered:
+            outcome = _left_open(outcome, unanswered)
         if found is not None:
             return _marked(outcome, found, expression=expression, status=status)
     return outcome
@@ -195,14 +197,43 @@ def _is_of_parts(expression: str, turn: Turn, outcome: Outcome) -> bool:
     return bool(outcome.parts) and turn.row is None and "row" in names_in(expression)
 
 
-def _matching(expression: str, turn: Turn, outcome: Outcome) -> list[Row] | None:
-    """Return the rows for which an expression is true ([] for the whole step), or None where it is false."""
+def _matching(expression: str, turn: Turn, outcome: Outcome) -> tuple[list[Row] | None, dict[str, str]]:
+    """Return the rows for which an expression is true ([] for the whole step), or None where it is false.
+
+    Beside them, of a step that is bad already, the hosts of which it cannot be answered, and why: what is known of
+    the others is not thrown away for that. Raises ExpressionError for any other step.
+    """
     view = outcome_view(outcome)
     context = {**turn.context, "result": view, "rows": view["rows"]}
     if turn.row is not None or "row" not in names_in(expression):
-        return [] if evaluate(expression, context) else None
-    found = [row for row in outcome.rows if evaluate(expression, {**context, "row": row})]
-    return found or None
+        return ([] if evaluate(expression, context) else None), {}
+    found: list[Row] = []
+    unanswered: dict[str, str] = {}
+    for row in outcome.rows:
+        try:
+            if evaluate(expression, {**context, "row": row}):
+                found.append(row)
+        except ExpressionError as exc:
+            if not outcome.status.is_bad:
+                raise
+            unanswered.setdefault(str(row.get("host", "")), str(exc))
+    return found or None, unanswered
+
+
+def _left_open(outcome: Outcome, unanswered: Mapping[str, str]) -> Outcome:
+    """Return a bad end whose rows cannot all be judged: a host that nobody could judge is not fine."""
+    parts = tuple(
+        dataclasses.replace(
+            part, status=worst([part.status, StepStatus.FAILED]), message=part.message or unanswered[part.key]
+        )
+        if part.key in unanswered
+        else part
+        for part in outcome.parts
+    )
+    host, problem = next(iter(unanswered.items()))
+    more = f" and {len(unanswered) - 1} more" if len(unanswered) > 1 else ""
+    message = f"{outcome.message}; {host}{more}: {problem}"
+    return dataclasses.replace(outcome, message=message[:LONGEST_MESSAGE], parts=parts)
 
 
 def _marked(outcome: Outcome, found: list[Row], *, expression: str, status: StepStatus) -> Outcome:

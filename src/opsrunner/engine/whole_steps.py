@@ -12,8 +12,8 @@ _ENDED_WELL = frozenset({"succeeded", "warning"})
 _JUDGED_BAD = ("failed", "fail_if")
 """It did all its work, and an expression found fault with what came of it."""
 _HAD_NO_ROWS = ("skipped", "no_rows")
-_CUTS_ITS_LOG = "run"
-"""The kind whose `truncated` tells of the log that is kept: its rows are of all that it said, or it fails."""
+_CUT_THEIR_LOG = frozenset({"run", "ssh"})
+"""The kinds whose `truncated` tells of the log that is kept: their rows are of all that was said, or they fail."""
 _END = frozenset({"status", "reason", "message"})
 
 
@@ -48,11 +48,16 @@ def _looked_at(routine: Routine, context: Mapping[str, Any]) -> Iterator[tuple[s
     for name in sorted(steps, key=lambda one: order.get(one, -1)):  # rows come from steps before
         plan, view = plans.get(name), steps[name]
         has_all_turns = plan is None or plan.for_each is None or step_references(plan.for_each) <= whole
-        is_cut = view.get("truncated") and (plan is None or plan.kind != _CUTS_ITS_LOG)
+        is_cut = _is_cut(view) and (plan is None or plan.kind not in _CUT_THEIR_LOG)
         is_whole = has_all_turns and not is_cut and _ended_with_all(view)
         if is_whole:
             whole.add(name)
         yield name, has_all_turns, is_whole
+
+
+def _is_cut(view: Mapping[str, Any]) -> bool:
+    """Tell whether something was left out, by the step or by one of its turns."""
+    return any(one.get("truncated") for one in (view, *view.get("parts", ())))
 
 
 def _ended_with_all(view: Mapping[str, Any]) -> bool:

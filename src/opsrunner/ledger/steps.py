@@ -23,15 +23,20 @@ _RUNS_BEFORE = " UNION ALL ".join(
     for status in RunStatus
     if status not in (RunStatus.SKIPPED, RunStatus.MISSED)  # these never began: a pause has any number of them
 )
-_END_BEFORE = (
+_ENDS_BEFORE = (
     "SELECT steps.run, steps.status, steps.finished_at, steps.outcome"  # noqa: S608 (fixed words)
     f" FROM (SELECT id FROM ({_RUNS_BEFORE}) ORDER BY id DESC LIMIT {_RECENT}) AS before"
     " JOIN steps ON steps.run = before.id WHERE steps.id = ?3"
-    " AND steps.status NOT IN ('running', 'skipped') ORDER BY steps.run DESC LIMIT 1"
+    " AND steps.status NOT IN ('running', 'skipped') ORDER BY steps.run DESC"
 )
+_END_BEFORE = f"{_ENDS_BEFORE} LIMIT 1"
 _REMEMBER_GOOD = (
     "INSERT INTO last_good(routine, step, run, at) VALUES (?,?,?,?)"
     " ON CONFLICT(routine, step) DO UPDATE SET run = excluded.run, at = excluded.at"
+)
+_LAST_GOOD_END = (
+    "SELECT steps.outcome FROM last_good JOIN steps ON steps.run = last_good.run AND steps.id = last_good.step"
+    " WHERE last_good.routine = ? AND last_good.step = ?"
 )
 _REMEMBER_HOST = (
     "INSERT INTO hosts_seen(host, status, at) VALUES (?,?,?)"
@@ -69,13 +74,13 @@ class Steps:
 
     def finish(self, run_id: int, position: int, plan: StepPlan, *, outcome: Outcome, at: datetime) -> None:
         """Record a step's end; also for a step that never started."""
-        is_bad = outcome.status.is_bad or outcome.status is StepStatus.INTERRUPTED
-        if not is_bad and not plan.asks_hosts:
+        is_good = outcome.status in _GOOD
+        if is_good and not plan.asks_hosts:
             self._end(run_id, position, plan, outcome, at=at)
             return
         with self._ledger.transaction():
             self._end(run_id, position, plan, outcome, at=at)
-            if is_bad:
+            if not is_good:
                 self._remember_good(run_id, plan.id)
             for part in outcome.parts if plan.asks_hosts else ():
                 self._remember_host(part, at=at)
@@ -105,14 +110,25 @@ class Steps:
         row = self._ledger.one("SELECT at FROM last_good WHERE routine = ? AND step = ?", (routine, step))
         return None if row is None else to_moment(row["at"])
 
+    def ends(self, routine: str, step: str) -> list[tuple[datetime, Outcome]]:
+        """Return how a step ended in the last runs of its routine, newest first: when, and with what outcome."""
+        rows = self._ledger.all(_ENDS_BEFORE, (routine, _ALL, step))
+        return [(to_moment(row["finished_at"]), outcome_from_text(row["outcome"])) for row in rows if row["outcome"]]
+
     def last_keys(self, routine: str, step: str) -> tuple[str, ...]:
-        """Return the keys of the parts of a step's last end: its rows or hosts; none where it had no parts."""
-        end = self._end_before(routine, step, run=_ALL)
+        """Return the keys of the parts of a step's last end: its rows or hosts; none where it had no parts.
+
+        Where it was skipped ever since that is far to look for: then of the last end that was good.
+        """
+        end = self._end_before(routine, step, run=_ALL) or self._ledger.one(_LAST_GOOD_END, (routine, step))
         outcome = None if end is None or end["outcome"] is None else outcome_from_text(end["outcome"])
         return () if outcome is None else tuple(part.key for part in outcome.parts)
 
     def _remember_good(self, run_id: int, step: str) -> None:
-        """Keep when a step was last good, where it was so the time before this: later that is far to look for."""
+        """Keep when a step was last good, where it was so the time before this: later that is far to look for.
+
+        That is so of a step that fails, and of one that is skipped: neither is an end that `_END_BEFORE` finds good.
+        """
         row = self._ledger.one("SELECT routine FROM runs WHERE id = ?", (run_id,))
         end = None if row is None else self._end_before(row["routine"], step, run=run_id)
         if row is not None and end is not None and end["status"] in _GOOD:

@@ -134,6 +134,8 @@ class Means:
     """Tell the catalogue of copies; it is written together with the step's outcome, whatever that is."""
     findings: Callable[[str, str], Sequence[KnownFinding]] = no_means.nothing_known
     """What stands of what a routine's step found before."""
+    ends: Callable[[str, str], Sequence[tuple[datetime, Outcome]]] = no_means.nothing_ended
+    """How a routine's step ended in its last runs, newest first: when, and with what outcome."""
     samples: Callable[[str, str], Mapping[str, Mapping[str, Sequence[tuple[datetime, int, int]]]]] = (
         no_means.nothing_measured
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import shutil
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -11,7 +12,7 @@ from opsrunner.archives.drilling import Drilled, Lacking, drill_all, drill_sampl
 from opsrunner.archives.reader import fetch_manifest
 from opsrunner.archives.vanished import NOT_THERE, has_vanished
 from opsrunner.archives.watched import Watched
-from opsrunner.errors import ArchiveDamaged, NotStored, StepFailed, StoreFailed
+from opsrunner.errors import ArchiveDamaged, NotStored, SecretUnavailable, StepFailed, StoreFailed
 from opsrunner.model.backup import Copy, CopyState, Doubted, Drill, Gone
 from opsrunner.model.outcome import Outcome, StepStatus
 from opsrunner.model.sizes import size_words
@@ -56,8 +57,8 @@ class DrillRun:
         except (Lacking, NotPassed) as exc:
             self._means.note(Doubted(drill=self._told(copy, drilled, started=started, problem=exc.message)))
             raise StepFailed(exc.message, permanent=isinstance(exc, Lacking), facts=_facts(copy)) from exc
-        except StoreFailed as exc:
-            raise StepFailed(exc.message, permanent=exc.permanent) from exc
+        except (StepFailed, StoreFailed, SecretUnavailable) as exc:  # trouble of ours: it says nothing of the copy
+            raise _not_tried(copy, exc) from exc
         told = self._told(copy, drilled, started=started)
         self._means.note(replace(told, seconds=round(seconds, 3)))  # the check is no part of restoring
         return self._bench.judged(self._outcome(copy, drilled, seconds=seconds))
@@ -70,11 +71,20 @@ class DrillRun:
         if not copies:
             where = f" in {self._options.store}" if self._options.store else ""
             raise StepFailed(f"there is no copy of {self._options.of}{where} yet: nothing can be restored")
-        copies = _in_turn(copies)
+        copies = _in_turn(copies, tried_at=self._tried_at())
         if self._options.which == "newest":
             return copies[0]
         older = [copy for copy in copies[1:] if copy.state is not CopyState.DAMAGED]
         return self._dice.choice(older or copies[:1])  # others prove the newest, and what is damaged is known
+
+    def _tried_at(self) -> dict[str, datetime]:
+        """Return when this step last went to a copy of each store, however that ended."""
+        found: dict[str, datetime] = {}
+        for at, outcome in self._means.ends(self._call.routine, self._call.step):
+            of_row = [part.facts for part in outcome.parts if part.key == self._call.row_key]
+            for facts in of_row or [outcome.facts]:
+                found.setdefault(str(facts.get("store", "")), at)
+        return found
 
     @property
     def _dice(self) -> random.Random:
@@ -151,15 +161,25 @@ class DrillRun:
         return Outcome(status=StepStatus.SUCCEEDED, message=message, facts=facts)
 
 
-def _in_turn(copies: list[Copy]) -> list[Copy]:
-    """Return the copies of one store, newest first: of those that have the newest, the one proven the longest ago."""
+def _in_turn(copies: list[Copy], *, tried_at: Mapping[str, datetime]) -> list[Copy]:
+    """Return the copies of one store, newest first: of those that have the newest, the one tried the longest ago.
+
+    A try that failed is one too: a store that cannot be proven takes no other's turn.
+    """
     stores = dict.fromkeys(copy.store for copy in copies if copy.name == copies[0].name)
 
-    def proven_at(store: str) -> datetime:
-        return max((copy.restored_at or NEVER for copy in copies if copy.store == store), default=NEVER)
+    def last_at(store: str) -> datetime:
+        proven = [copy.restored_at for copy in copies if copy.store == store and copy.restored_at]
+        return max([*proven, tried_at.get(store, NEVER)])
 
-    turn = min(stores, key=proven_at)
+    turn = min(stores, key=last_at)
     return [copy for copy in copies if copy.store == turn]
+
+
+def _not_tried(copy: Copy, error: StepFailed | StoreFailed | SecretUnavailable) -> StepFailed:
+    status = error.status if isinstance(error, StepFailed) else StepStatus.FAILED
+    is_permanent = isinstance(error, SecretUnavailable) or error.permanent
+    return StepFailed(error.message, permanent=is_permanent, status=status, facts=_facts(copy))
 
 
 def _facts(copy: Copy) -> dict[str, object]:

@@ -10,7 +10,7 @@ from typing import Any
 from opsrunner.errors import NotFound, StepFailed
 from opsrunner.model.finding import Audited, KnownFinding
 from opsrunner.model.look import Look
-from opsrunner.model.outcome import Row
+from opsrunner.model.outcome import Outcome, Row
 from opsrunner.model.site import Source
 from opsrunner.model.ticket import KnownTickets, TicketLook
 from opsrunner.schedules.almanac import Almanac
@@ -31,6 +31,11 @@ def no_store(name: str) -> Store:
 
 def nothing_known(_routine: str, _step: str) -> list[KnownFinding]:
     """Know of no finding."""
+    return []
+
+
+def nothing_ended(_routine: str, _step: str) -> list[tuple[datetime, Outcome]]:
+    """Know of no earlier end."""
     return []
 
 

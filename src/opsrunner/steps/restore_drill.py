@@ -34,7 +34,7 @@ class Options(StepOptions):
     What lies in a store is fetched first, and `$OPS_COPY` is the file or folder here; else it is its name there.
     """
     store: str = ""
-    """The store to restore from. Default: of those that have the newest copy, the one proven the longest ago."""
+    """The store to restore from. Default: of those that have the newest copy, the one tried the longest ago."""
     which: Literal["newest", "random"] = "newest"
     """`random`: one of the older copies that are not damaged, so that these are proven too."""
     sample: Annotated[int | str, PlainValidator(_read_sample), WithJsonSchema(_SAMPLE_SCHEMA)] = 20

@@ -8,7 +8,7 @@ from datetime import datetime
 from starlette.responses import Response
 
 from opsrunner.engine.keep_words import keep_words, stay_words
-from opsrunner.engine.standing_copies import Standing, standings
+from opsrunner.engine.standing_copies import Standing, damage_left_words, standings
 from opsrunner.engine.standing_foreign import ForeignStanding, foreign_standings, tone_of
 from opsrunner.engine.thinning import Thinning, go_next, thin
 from opsrunner.model.backup import Copy, CopyState, Drill, Keep
@@ -79,7 +79,8 @@ async def all_of_them(visit: Visit) -> Response:
     visit.query(Nothing)
     lines, others = await visit.look_up(lambda: (_lines(visit), _others(visit)))
     counted = [line.tone for line in lines if line.standing.is_written_to]
-    verdict = _verdict(counted + [line.tone for line in others])
+    damage = damage_left_words(line.standing for line in lines)
+    verdict = f"{_verdict(counted + [line.tone for line in others])}{damage}"
     return visit.page(
         "backups.html",
         title="Backups",

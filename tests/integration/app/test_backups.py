@@ -467,6 +467,34 @@ class TestHowTheyStand:
         proven = [copy.store for copy in copies(own) if copy.restored_at]
         assert sorted(proven) == ["disk", "disk", "other", "other"]
 
+    @pytest.mark.parametrize("is_away", [True, False], ids=["the store fails", "its copy is damaged"])
+    @pytest.mark.parametrize(("broken", "right"), [("copies", "other"), ("other", "disk")])
+    def test_a_store_whose_drills_fail_takes_no_others_turn(
+        self, nightly: Open, broken: str, right: str, is_away: bool
+    ) -> None:
+        own = nightly(", also_to: [other]")
+        run(own)
+        own.write(
+            "routines/nightly.yaml",
+            "name: Nightly\naccountable: ops1\nsteps:\n"
+            "  - {id: copy, when: 'false', backup: {paths: [/etc/hostname], to: disk, also_to: [other]}}\n"
+            "  - restore_drill: {of: copy, sample: all}\n",
+        )
+        folder = own.root / "var" / broken
+        if is_away:
+            folder.rename(own.root / "var/aside")
+            folder.write_text("a file where the folder should be")
+        else:
+            (archive,) = folder.rglob("*.tar.zst")
+            flip(archive, archive.stat().st_size // 2)
+
+        ends = [run(own).status for _ in range(4)]
+
+        assert sorted(ends) == [RunStatus.FAILED] * 2 + [RunStatus.SUCCEEDED] * 2
+        assert [copy.store for copy in copies(own) if copy.restored_at] == [right]
+        if is_away:
+            assert {copy.state for copy in copies(own)} == {CopyState.GOOD}, "nobody could look"
+
     def test_a_drill_leaves_a_store_alone_that_is_not_written_to_any_more(self, nightly: Open) -> None:
         own = nightly(", also_to: [other]", then="  - restore_drill: {of: copy, store: disk}\n")
         run(own)
@@ -487,7 +515,8 @@ class TestHowTheyStand:
         assert figure(own) == ("1 of 1 backup proven and fresh", "fine")
 
         own.app.books.copies.note([Reread(copy=left.id, at=own.clock.now(), problem="it is cut short")])
-        assert figure(own) == ("1 of 1 backup proven and fresh", "failed")
+        told = "1 of 1 backup proven and fresh, 1 damaged copy in a store not written to"
+        assert figure(own) == (told, "failed")
 
     def test_a_row_that_never_got_a_copy_is_counted(self, house: Open, data: Path) -> None:
         steps = (

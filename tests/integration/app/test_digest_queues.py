@@ -87,6 +87,19 @@ def test_a_pause_does_not_keep_the_figure_fine(house: Callable[..., Any]) -> Non
     assert figure(site) == ("no order open, looked at 2 days ago", "look")
 
 
+def test_a_query_that_is_skipped_time_and_again_has_looked_all_the_same(house: Callable[..., Any]) -> None:
+    site = house(intake=INTAKE)
+    site.work()
+    site.at("2026-11-20T12:15:01")
+    site.write("routines/intake.yaml", INTAKE.replace("- id: unpaid", "- id: unpaid\n    when: 'false'"))
+    for hour in range(13, 20):
+        for minute in (0, 15, 30, 45):
+            site.at(f"2026-11-20T{hour}:{minute:02}:01")
+    assert figure(site) == ("no order open", "fine"), "less than a day"
+    site.at("2026-11-22T14:15:01")
+    assert figure(site) == ("no order open, looked at 2 days ago", "look")
+
+
 def test_what_looks_less_often_than_daily_counts_by_its_schedule_and_is_no_excuse_for_the_others(
     house: Callable[..., Any],
 ) -> None:
@@ -101,6 +114,59 @@ def test_what_looks_less_often_than_daily_counts_by_its_schedule_and_is_no_excus
     for day in (27, 28):
         site.at(f"2026-11-{day}T12:15:01")
     assert figure(site) == ("no order open, looked at 8 days ago by Order review", "look")
+
+
+def test_what_is_run_by_hand_is_left_out_beside_what_has_a_schedule(house: Callable[..., Any]) -> None:
+    by_hand = INTAKE.replace("Order intake", "Order review").replace("schedule: {every: 15m}\ncatch_up: skip\n", "")
+    site = house(intake=INTAKE, review=by_hand)
+    site.work()
+    site.at("2026-11-20T12:15:01")
+    assert figure(site) == ("no order open", "fine"), "no schedule says when it is to look"
+    site.app.routine_acts.ask_for_run("review", actor="boss", at=site.clock.now())
+    for day in (20, 21, 22, 23):
+        site.at(f"2026-11-{day}T12:30:01")
+    assert figure(site) == ("no order open", "fine")
+
+
+def test_what_has_a_schedule_that_is_over_is_left_out_too(house: Callable[..., Any]) -> None:
+    once = INTAKE.replace("Order intake", "Order review").replace("{every: 15m}", "{once: 2026-11-20T12:20}")
+    site = house(intake=INTAKE, review=once)
+    site.work()
+    site.at("2026-11-20T12:15:01")
+    assert figure(site) == ("no order open, Order review has not looked yet", "nothing")
+    site.at("2026-11-20T12:20:01")
+    for day in (20, 21, 22, 23):
+        site.at(f"2026-11-{day}T12:30:01")
+    assert figure(site) == ("no order open", "fine")
+
+
+def test_what_is_run_by_hand_alone_says_when_it_last_looked(house: Callable[..., Any]) -> None:
+    site = house(review=INTAKE.replace("schedule: {every: 15m}\ncatch_up: skip\n", ""))
+    site.work()
+    site.app.routine_acts.ask_for_run("review", actor="boss", at=site.clock.now())
+    site.at("2026-11-20T12:15:01")
+    assert figure(site) == ("no order open", "fine")
+    site.clock.move(days=3)
+    assert figure(site) == ("no order open, looked at 3 days ago", "look")
+
+
+def test_what_was_not_due_yet_wants_no_look_and_is_not_fine(house: Callable[..., Any]) -> None:
+    monthly = INTAKE.replace("Order intake", "Order review").replace("15m", 'month, on: 1, at: "12:15"')
+    site = house(intake=INTAKE, review=monthly)
+    site.work()
+    site.at("2026-11-20T12:15:01")
+    assert figure(site) == ("no order open, Order review has not looked yet", "nothing")
+    site.write("data/orders.csv", ONE)
+    site.at("2026-11-20T12:30:01")
+    assert figure(site) == ("1 order open, Order review has not looked yet", "live")
+    site.app.books.holds.pause("intake", until=FAR, reason="", actor="boss", at=site.clock.now())
+    site.at("2026-11-24T12:30:01")
+    assert figure(site) == ("1 order open, looked at 4 days ago by Order intake", "look"), (
+        "the one that has looked is late"
+    )
+    site.app.books.holds.pause("review", until=FAR, reason="", actor="boss", at=site.clock.now())
+    site.at("2026-12-01T14:30:01")
+    assert figure(site) == ("1 order open, Order review has not looked yet", "look"), "it was due"
 
 
 def test_tickets_that_a_query_counts_are_fine_by_the_same_rule(house: Callable[..., Any]) -> None:

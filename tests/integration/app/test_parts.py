@@ -131,4 +131,31 @@ def test_the_follow_up_of_a_run_for_one_row_names_what_failed_and_what_was_cut_o
             site.clock.move(seconds=1)
     (task,) = site.app.books.tasks.opened()
     assert task.key == "7"
-    assert task.message == "a: status 402 Payment Required, not 2xx; b: stopped before its end"
+    asked = "a: status 402 Payment Required, not 2xx; b: stopped before its end"
+    assert task.message == asked
+
+    first = site.runs("credits")[-1]
+    scripted.answers = [refused]
+    site.app.routine_acts.ask_for_run("credits", actor="boss", at=site.clock.now(), rerun_of=first.id)
+    site.work()
+    (task,) = site.app.books.tasks.opened()
+    said = f"c: status 402 Payment Required, not 2xx; before, in run {first.id}: {asked}"
+    assert (task.key, task.count, task.message) == ("7", 2, said), "no later run answers what was asked"
+
+
+def test_a_run_for_no_row_asks_once_about_what_was_cut_off_also_where_its_routine_runs_for_rows(
+    house: Callable[..., Any], scripted: ScriptedStep
+) -> None:
+    scripted.answers = [refused, stopped]
+    source = "sources:\n  orders: {csv: orders.csv, columns: {number: text}}\n"
+    both = "on_rows: {source: orders, key: number, every: 5m}\nschedule: {every: 1h}\nsteps:\n"
+    site = house({"credits": CREDITS.replace("steps:\n", both)}, site=SITE + source)
+    site.write("orders.csv", "number\n1\n")
+    site.work()
+    site.clock.move(minutes=60)
+    for _ in range(3):
+        site.work()
+        site.clock.move(seconds=1)
+    assert [run.trigger.value for run in site.runs("credits")] == ["schedule"]
+    open_ = {task.key: task.message for task in site.app.books.tasks.opened()}
+    assert open_ == {"a": "status 402 Payment Required, not 2xx", INTERRUPTED_KEY: f"b: {CUT_OFF}"}

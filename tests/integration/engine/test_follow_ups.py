@@ -184,6 +184,17 @@ def test_a_question_about_an_act_that_happens_once_is_not_lost_in_the_next_one(
     assert (task.count, task.message) == (2, f"d: cut off; before, in run {first.id}: b: cut off")
 
 
+def test_a_failure_of_an_act_that_happens_once_keeps_what_was_asked_before(
+    desk: Desk, follow_ups: FollowUps, start: Start, make_routine: Make, now: datetime
+) -> None:
+    credit = StepPlan(id="credit", kind="http", once="credit-{{ run.id }}")
+    routine, first, second = make_routine(credit), start(), start()
+    for run, message in ((first, "status 402"), (second, "status 500"), (second, "status 500")):
+        follow_ups.failed(run, routine, credit, key="", message=message, at=now)
+    (task,) = desk.books.tasks.opened()
+    assert (task.count, task.message) == (2, f"status 500; before, in run {first.id}: status 402")
+
+
 def test_an_urgent_step_mails_once_through_quiet_hours_and_not_as_a_follow_up_too(
     desk: Desk, follow_ups: FollowUps, start: Start, make_routine: Make
 ) -> None:

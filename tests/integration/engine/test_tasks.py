@@ -166,6 +166,20 @@ def test_rows_that_are_missing_because_they_were_left_out_close_nothing(
     assert [task.key for task in desk.books.tasks.opened()] == ["17"]
 
 
+@pytest.mark.parametrize(("kind", "left"), [("query", ["17", "18"]), ("run", ["18"]), ("ssh", ["18"])])
+def test_rows_that_one_turn_left_out_close_nothing(
+    desk: Desk, opener: TaskOpener, start: Start, make_routine: Make, now: datetime, kind: str, left: list[str]
+) -> None:
+    plan = for_orders(closes_when_gone=True)
+    routine = make_routine(StepPlan(id="unpaid", kind=kind, for_each="['a', 'b']"), plan)
+    opener.open(start(), routine, plan, listing(17), at=now)
+    seen = listing(18, status="warning")
+    parts = [{"key": "a", "status": "succeeded"}, {"key": "b", "status": "warning", "truncated": True}]
+    seen["steps"]["unpaid"]["parts"] = parts
+    opener.open(start(), routine, plan, seen, at=now)
+    assert sorted(task.key or "" for task in desk.books.tasks.opened()) == left, "of a log that was cut all rows came"
+
+
 def test_a_log_that_was_cut_takes_no_rows_of_a_command(
     desk: Desk, opener: TaskOpener, start: Start, make_routine: Make, now: datetime
 ) -> None:

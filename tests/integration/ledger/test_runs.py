@@ -233,6 +233,18 @@ def test_when_a_step_was_last_good_outlives_a_long_pause(books: Books) -> None:
     assert books.steps.last_good("backups", "dump") == NOW
 
 
+def test_what_is_skipped_time_and_again_was_good_when_it_last_ran_and_keeps_its_keys(books: Books) -> None:
+    run = claim(books)
+    parts = tuple(Part(key=key, status=StepStatus.SUCCEEDED) for key in ("anna", "bent"))
+    books.steps.finish(run.id, 0, DUMP, outcome=Outcome(status=StepStatus.SUCCEEDED, parts=parts), at=NOW)
+    for day in range(1, 31):
+        end(books, day, StepStatus.SKIPPED, RunStatus.SUCCEEDED)
+        assert books.steps.last_good("backups", "dump") == NOW
+    assert books.steps.last_keys("backups", "dump") == ("anna", "bent")
+    end(books, 31, StepStatus.FAILED, RunStatus.FAILED)
+    assert (books.steps.last_good("backups", "dump"), books.steps.last_keys("backups", "dump")) == (NOW, ())
+
+
 def test_the_trouble_of_a_routine_that_was_never_good_begins_with_its_first(books: Books) -> None:
     for day in range(3):
         run = claim(books, nominal_at=NOW + timedelta(days=day))

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from opsrunner.app import App
-from opsrunner.model.backup import Drill, NewCopy
+from opsrunner.model.backup import Drill, NewCopy, Reread
 from opsrunner.testing import FakeClock
 
 SignedIn = Callable[[str], Any]
@@ -205,6 +205,19 @@ def test_a_store_that_is_not_written_to_is_shown_and_does_not_count(
     assert "1 of 1 backup is proven and fresh" in text
     assert ">not written to</span>" in text
     assert text.count("goes once the next one has come") == 1
+
+
+def test_damage_in_a_store_that_is_not_written_to_is_in_the_headline(
+    signed_in: SignedIn, app: App, clock: FakeClock, made: Callable[..., int]
+) -> None:
+    keep(app, "{last: 1}")
+    drilled(app, clock, made())
+    headlines = [", 1 damaged copy in a store", ", 2 damaged copies in a store", ", 3 damaged copies in stores"]
+    for number, store in enumerate(("left", "left", "older")):
+        copy = made(store=store, hours_ago=0.5 - number / 10)
+        app.books.copies.note([Reread(copy=copy, at=clock.now(), problem="it is cut short")])
+        text = signed_in("ops1").get("/backups").text
+        assert f"1 of 1 backup is proven and fresh{headlines[number]} not written to" in text
 
 
 def test_more_copies_than_are_shown_are_counted(signed_in: SignedIn, made: Callable[..., int]) -> None:

@@ -199,6 +199,28 @@ def test_the_rows_of_the_hosts_that_answered_are_judged_also_where_another_faile
     assert (outcome.status, outcome.reason, outcome.message) == (StepStatus.FAILED, "failed", message)
 
 
+def test_an_expression_that_cannot_be_answered_of_one_host_leaves_what_is_known_of_the_others() -> None:
+    known = with_one_host_down("900")
+    others = tuple(Part(key=key, status=StepStatus.SUCCEEDED) for key in ("web3", "web4", "web5"))
+    rows = ({"host": "web3", "line": None}, {"host": "web4", "line": "3"}, {"host": "web5"})
+    known = replace(known, rows=(*known.rows, *rows), parts=(*known.parts, *others))
+    script = Script(known)
+    outcome = script.run(
+        replace(PLAN, kind="ssh", fail_if="(row.line or 1 / 0) | int > 500", retry=Retry(times=1))
+    ).outcome
+    assert len(script.turns) == 2, "the host that is down may be back"
+    assert [(part.key, part.status.value, part.message.partition(":")[0]) for part in outcome.parts] == [
+        ("web1", "failed", "(row.line or 1 / 0) | int > 500"),
+        ("web2", "failed", "not reached"),
+        ("web3", "failed", "'(row.line or 1 / 0) | int > 500'"),
+        ("web4", "succeeded", ""),
+        ("web5", "failed", "'(row.line or 1 / 0) | int > 500'"),
+    ]
+    assert (outcome.status, outcome.reason, outcome.rows) == (StepStatus.FAILED, "failed", known.rows)
+    assert outcome.message.startswith("1 of 2 hosts fine; web2: not reached; web3 and 1 more: '(row.line or 1 / 0)")
+    assert outcome.message.endswith("; fails: web1 900")
+
+
 def test_an_expression_about_the_whole_is_not_asked_of_what_is_left_of_it() -> None:
     outcome = Script(with_one_host_down("900")).run(replace(PLAN, kind="ssh", fail_if="rows | length < 2")).outcome
     assert outcome == with_one_host_down("900")
