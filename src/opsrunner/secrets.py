@@ -12,7 +12,6 @@ import os
 import re
 import shlex
 import stat
-import subprocess
 import threading
 from collections.abc import Iterator
 from html import escape
@@ -135,9 +134,11 @@ class Vault:
         return value
 
     def _from_command(self, argv: tuple[str, ...]) -> str:
+        from subprocess import SubprocessError  # noqa: PLC0415 - most sites name no command
+
         try:
             exit_code, said = self._run(argv)
-        except (OSError, ValueError, subprocess.SubprocessError) as exc:
+        except (OSError, ValueError, SubprocessError) as exc:
             raise SecretUnavailable(f"secret from {argv[0]}: {type(exc).__name__}") from exc
         if exit_code != 0:
             raise SecretUnavailable(f"secret from {argv[0]}: exit code {exit_code}")
@@ -148,13 +149,15 @@ class Vault:
 
     def _run(self, argv: tuple[str, ...]) -> tuple[int, str]:
         """Run a command; return its exit code and what it printed. What it leaves in the background lives on."""
+        from subprocess import DEVNULL, PIPE, Popen  # noqa: PLC0415 - as above
+
         with STARTING:  # a step that starts in this moment would give it the mark by which its processes are ended
-            process = subprocess.Popen(
+            process = Popen(
                 argv,
                 cwd=self._root,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
+                stdin=DEVNULL,
+                stdout=PIPE,
+                stderr=PIPE,
                 text=True,
             )
         with process:

@@ -16,7 +16,7 @@ from opsrunner.model.fleet import HostAnswer, Stopping
 from opsrunner.model.foreign import KnownForeign
 from opsrunner.model.look import Look
 from opsrunner.model.mail import NewMail
-from opsrunner.model.outcome import Row
+from opsrunner.model.outcome import Outcome, Row
 from opsrunner.model.site import Host, Source
 from opsrunner.model.ticket import KnownTickets, TicketLook
 from opsrunner.notices.means import NoticeMeans

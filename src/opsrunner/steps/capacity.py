@@ -12,7 +12,6 @@ from pydantic import Field, field_validator, model_validator
 
 from opsrunner.audits.limits import Limits, Lines
 from opsrunner.model.finding import Cause
-from opsrunner.name_lookups import Server
 from opsrunner.steps.audit_options import AuditOptions, check_left_out
 from opsrunner.steps.fields import AbsolutePaths, Words
 from opsrunner.steps.kind import Kind, StepOptions, in_module
@@ -111,18 +110,19 @@ class Options(AuditOptions):
         return replace(self.limits.limits, certificates=self.certificates, without=frozenset(self.without))
 
 
-def read_server(text: str) -> Server:
-    """Return the DNS server that `192.0.2.53`, `127.0.0.1:5353` or `[::1]:5353` means. Raises ValueError."""
+def read_server(text: str) -> tuple[str, int]:
+    """Return address and port of a DNS server: `192.0.2.53`, `127.0.0.1:5353` or `[::1]:5353`. Raises ValueError."""
     address, _, port = text.strip("[").rpartition("]:") if text.startswith("[") else text.rpartition(":")
-    if not address or _is_address(text):
+    if not address or is_address(text):
         address, port = text, "53"
     ip_address(address)
     if not port.isdecimal() or not 0 < int(port) < 65536:
         raise ValueError(f"'{port[:20]}' is no port")
-    return Server(address=address, port=int(port))
+    return address, int(port)
 
 
-def _is_address(text: str) -> bool:
+def is_address(text: str) -> bool:
+    """Tell whether a text is an IP address, and no name."""
     try:
         ip_address(text)
     except ValueError:

@@ -13,9 +13,9 @@ from opsrunner.audits.limits import Limits
 from opsrunner.model.finding import HostReport, Sample
 from opsrunner.model.outcome import Outcome
 from opsrunner.model.site import Host
-from opsrunner.name_lookups import look_up
+from opsrunner.name_lookups import Server, look_up
 from opsrunner.steps.base import Means, StepCall, Stopping
-from opsrunner.steps.capacity import Options, _is_address, read_server
+from opsrunner.steps.capacity import Options, is_address, read_server
 from opsrunner.steps.fan_out import select_hosts
 
 SAMPLES = "samples"
@@ -46,14 +46,15 @@ class _BlockLists:
 
     def __init__(self, options: Options, hosts: Sequence[Host], *, stopping: Stopping) -> None:
         self._zones = options.block_lists
-        servers = (read_server(options.resolver),) if options.resolver else ()
+        address, port = read_server(options.resolver) if options.resolver else ("", 0)
+        servers = (Server(address=address, port=port),) if address else ()
         ask = partial(look_up, servers=servers, stopping=stopping)
         self._addresses: dict[str, tuple[str, ...]] = {}
         self._answers: Mapping[str, Sequence[str] | None] = {}
         if not self._zones:
             return
         named = {host.name: host.address for host in hosts if not host.is_local and host.name not in options.mail_from}
-        found = ask([address for address in named.values() if not _is_address(address)])
+        found = ask([address for address in named.values() if not is_address(address)])
         for name, address in named.items():
             known = found[address].addresses if address in found else (address,)
             self._addresses[name] = known or (address,)

@@ -11,7 +11,6 @@ from opsrunner.schedules.parsing import parse_duration
 from opsrunner.steps.fields import Seconds
 from opsrunner.steps.kind import Kind, StepOptions, in_module
 from opsrunner.steps.source_options import TicketSourceOptions
-from opsrunner.support.clocks import Promise, Promises
 
 MOST_FIRST = 10
 
@@ -75,17 +74,6 @@ class Options(TicketSourceOptions):
         if not self.targets and self.untouched is None:
             raise ValueError("promises nothing: it needs targets, untouched or both")
         return self
-
-    def promises(self) -> Promises:
-        """Return what is promised."""
-        is_share = isinstance(self.warn, float)
-        return Promises(
-            by_priority={name: Promise(**target.model_dump()) for name, target in self.targets.items()},
-            factors=dict(self.weight),
-            untouched_seconds=self.untouched,
-            warn_share=float(self.warn) if is_share else None,
-            warn_seconds=0.0 if is_share else float(self.warn),
-        )
 
 
 def preview(options: Options) -> str:

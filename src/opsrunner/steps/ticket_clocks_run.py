@@ -15,7 +15,7 @@ from opsrunner.steps.source_options import SourceOptions
 from opsrunner.steps.source_rows import read_rows
 from opsrunner.steps.ticket_clocks import Options
 from opsrunner.steps.ticket_source import tickets_of
-from opsrunner.support.clocks import Clocks, Stand
+from opsrunner.support.clocks import Clocks, Promise, Promises, Stand
 from opsrunner.support.looking import Looked, look
 from opsrunner.support.tickets import weights_by_customer
 
@@ -28,7 +28,7 @@ def run(call: StepCall, means: Means) -> Outcome:
     now = means.clock.now()
     tickets = tickets_of(options, call, means, now=now, weights=_weights(options, call, means))
     known = means.tickets(call.routine, call.step)
-    promises = options.promises()
+    promises = promises_of(options)
     try:
         clocks = Clocks(promises, times=_times(options, means), calendar=options.calendar, now=now)
         looked = look(tickets, known, clocks, promises, now=now, most_first=options.most_first)
@@ -36,6 +36,18 @@ def run(call: StepCall, means: Means) -> Outcome:
         raise StepFailed(exc.message, permanent=True) from exc
     means.looked_at_tickets(_told(looked, call, options, now=now))
     return _outcome(looked, call, means, read=len(tickets), now=now)
+
+
+def promises_of(options: Options) -> Promises:
+    """Return what is promised."""
+    is_share = isinstance(options.warn, float)
+    return Promises(
+        by_priority={name: Promise(**target.model_dump()) for name, target in options.targets.items()},
+        factors=dict(options.weight),
+        untouched_seconds=options.untouched,
+        warn_share=float(options.warn) if is_share else None,
+        warn_seconds=0.0 if is_share else float(options.warn),
+    )
 
 
 def _weights(options: Options, call: StepCall, means: Means) -> dict[str, float]:
