@@ -172,11 +172,11 @@ class _Places:
         begins = not before or before.isspace()
         lines = self._lines(number, value, begins=begins)
         one = f"\n{before}".join(lines) if begins else " ".join(" ".join(lines).split())
-        if _is_escaped(before) and number not in self.blocks | self.spans:
-            one = f"\\{one}"  # the author's backslash would take the place of the value's own
         none = _EMPHASIS if number in self.emphasis else ()  # with a blank between they would be no emphasis
         first = value.startswith(_BLANKS) and _parts(before[-1:], none) and not _FIRST_SIGNS.fullmatch(before)
         last = value.endswith(_BLANKS) and _parts(after, none)
+        if not first and _is_escaped(before) and number not in self.blocks | self.spans:
+            one = f"\\{one}"  # the author's backslash would take the place of the value's own
         return f"{' ' * first}{one}{' ' * last}"
 
     def _lines(self, number: int, value: str, *, begins: bool) -> list[str]:

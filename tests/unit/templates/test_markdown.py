@@ -135,6 +135,7 @@ def test_a_backslash_before_a_value_is_one() -> None:
         assert "<a" not in page(made(source, "<https://evil.example>"))
     assert words(page(made("`C:\\{{ row.x }}`", "\\b"))).strip() == "C:\\\\b"
     assert words(page(made("C:\\{{ row.x }}", "b"))).strip() == "C:\\b"
+    assert words(page(made("C:\\{{ row.x }}", " b"))).strip() == "C:\\ b"
 
 
 def test_numbers_dates_and_nothing_are_as_before() -> None:
