@@ -54,12 +54,13 @@ lock: .venv-supply/installed
 	@mkdir -p locks
 	@.venv-supply/bin/$(UV) --upgrade pyproject.toml --output-file locks/run.txt >/dev/null
 	@.venv-supply/bin/$(UV) --upgrade pyproject.toml --extra dev --constraint locks/run.txt --output-file locks/dev.txt >/dev/null
+	@.venv-supply/bin/$(UV) --upgrade pyproject.toml --extra age --extra mysql --extra postgres --constraint locks/dev.txt --output-file locks/extras.txt >/dev/null
 	@printf 'hatchling\neditables\n' | .venv-supply/bin/$(UV) --constraint locks/dev.txt - --output-file locks/build.txt >/dev/null
 	@git diff --stat -- locks
 
 # Known weaknesses of what is locked; asks a service on the network.
 audit: .venv-supply/installed
-	@.venv-supply/bin/pip-audit --requirement locks/run.txt --require-hashes --disable-pip --strict
+	@.venv-supply/bin/pip-audit --requirement locks/extras.txt --require-hashes --disable-pip --strict
 
 # What a release is made of, as CycloneDX.
 sbom: .venv-supply/installed

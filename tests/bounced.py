@@ -14,7 +14,7 @@ Content-Type: message/delivery-status
 Reporting-MTA: dns; mail.example.com
 
 Final-Recipient: rfc822; {address}
-Action: failed
+{original}Action: failed
 Status: {status}
 Diagnostic-Code: smtp; 550 no such user
 
@@ -30,7 +30,11 @@ To: {address}
 """
 
 
-def report_of(address: str, *, status: str = "5.1.1", message_id: str = "") -> str:
-    """Return the report that a mail did not reach `address`; with the headers of that mail where it has an id."""
-    quoted = _QUOTED.format(message_id=message_id, address=address) if message_id else ""
-    return _REPORT.format(address=address, status=status, quoted=quoted)
+def report_of(address: str, *, status: str = "5.1.1", message_id: str = "", original: str = "") -> str:
+    """Return the report that a mail did not reach `address`, to which one to `original` was forwarded, if to any.
+
+    With the headers of that mail where it has an id.
+    """
+    quoted = _QUOTED.format(message_id=message_id, address=original or address) if message_id else ""
+    first = f"Original-Recipient: rfc822;{original}\n" if original else ""
+    return _REPORT.format(address=address, original=first, status=status, quoted=quoted)

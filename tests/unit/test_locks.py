@@ -9,7 +9,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[2]
-LOCKS = ("run", "dev", "build")
+LOCKS = ("run", "dev", "build", "extras")
+EXTRAS = ("age", "mysql", "postgres")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
 
@@ -43,6 +44,10 @@ def test_a_lock_names_no_place_to_fetch_from(name: str) -> None:
     [
         ("run", PROJECT["dependencies"]),
         ("dev", [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["dev"]]),
+        (
+            "extras",
+            [*PROJECT["dependencies"], *(one for name in EXTRAS for one in PROJECT["optional-dependencies"][name])],
+        ),
     ],
 )
 def test_the_lock_is_as_new_as_the_project_s_own_list(name: str, asked: list[str]) -> None:
@@ -53,6 +58,18 @@ def test_the_lock_is_as_new_as_the_project_s_own_list(name: str, asked: list[str
 
 
 def test_the_tests_run_on_what_people_run() -> None:
-    run, dev, build = (locked(name) for name in LOCKS)
-    assert {package: dev.get(package) for package in run} == run
-    assert {package: dev.get(package) for package in build} == build
+    dev = locked("dev")
+    for name in LOCKS:
+        lock = locked(name)
+        assert {package: dev.get(package) for package in lock} == lock, name
+
+
+def test_every_extra_that_is_for_sites_is_in_the_lock_of_extras() -> None:
+    assert sorted({*PROJECT["optional-dependencies"]} - {"dev"}) == sorted(EXTRAS)
+
+
+def test_what_the_page_tells_to_install_by_hash_is_a_lock_as_it_is() -> None:
+    """The `pip` that `python3 -m venv` brings takes hashes from a lock alone: not from one that is a constraint."""
+    text = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
+    commands = re.findall(r"pip install --require-hashes (.*)", text)
+    assert commands == ["--requirement locks/run.txt", "--requirement locks/extras.txt"]

@@ -26,6 +26,9 @@ class Bounce:
     """One recipient of which a report tells."""
 
     address: str
+    """Which the mail did not reach; where the report names none, the one to which it was sent."""
+    original: str
+    """To which it was sent before it was forwarded; empty where the report does not say."""
     action: str
     """`failed`, `delayed`, `delivered`, `relayed` or `expanded`."""
     status: str
@@ -67,22 +70,28 @@ def _blocks(report: Message) -> Iterator[Message]:
 
 
 def _bounce(block: Message, *, reported_at: datetime | None, message_id: str) -> Bounce | None:
-    recipient = _field(block, "Final-Recipient") or _field(block, "Original-Recipient")
-    if not recipient:
-        return None
-    try:
-        address = parse_address(recipient.rpartition(";")[2].strip()).address.lower()
-    except MailFailed:
+    original = _address(block, "Original-Recipient")
+    address = _address(block, "Final-Recipient") or original
+    if not address:
         return None
     status = _STATUS.search(_field(block, "Status"))
     return Bounce(
         address=address,
+        original=original,
         action=_field(block, "Action").lower(),
         status=status[0] if status else "",
         diagnostic=clean_line(_field(block, "Diagnostic-Code").partition(";")[2].strip(), length=300),
         reported_at=reported_at,
         message_id=message_id,
     )
+
+
+def _address(block: Message, name: str) -> str:
+    """Return the address that a field holds behind its type, in small letters; '' where it holds none."""
+    try:
+        return parse_address(_field(block, name).rpartition(";")[2].strip()).address.lower()
+    except MailFailed:
+        return ""
 
 
 def _quoted_id(message: Message) -> str:

@@ -15,7 +15,7 @@ from opsrunner.mail.bounces import MOST_BYTES, Bounce, read_bounces
 from opsrunner.mail.headers import clean_line
 from opsrunner.model.site import Source
 from opsrunner.sources.bounce_columns import BOUNCE_COLUMNS
-from opsrunner.sources.request import RawRow, RawTable, Request
+from opsrunner.sources.request import Around, RawRow, RawTable, Request
 
 LOOKS_BACK = timedelta(days=30)
 """Older reports tell of addresses that somebody has looked after, or will hear of again."""
@@ -28,7 +28,8 @@ def open_bounces(source: Source, request: Request) -> Iterator[RawTable]:
     """Read the reports of the last 30 days, the oldest first: a row for each recipient that one tells of.
 
     Mails that are no reports are passed over. Anybody can write a report about anybody: `ours` tells of each whether
-    it quotes the Message-ID, which nobody can guess, of a mail that we sent to that very address.
+    it quotes the Message-ID, which nobody can guess, of a mail that we sent to the address that it names, or from
+    which it says that the mail was forwarded; `address` is then the one that we wrote to.
     """
     name = str(source.where["path"])
     folder = request.site_root / name
@@ -66,8 +67,7 @@ def _rows(paths: list[Path], name: str, request: Request) -> Iterator[RawRow]:
             path.name.partition(":")[0]
         )  # behind it stands what a mail program notes, such as that it was read
         for number, bounce in enumerate(_read(path, name), start=1):
-            is_ours = bounce.message_id != "" and around.recipient_of(bounce.message_id) == bounce.address
-            values = {**_values(bounce), "ours": is_ours, "report": f"{file}/{number}"}
+            values = {**_values(bounce, _recipient(bounce, around)), "report": f"{file}/{number}"}
             yield RawRow(place=f"{name}/{path.name}", values=values)
 
 
@@ -84,13 +84,20 @@ def _read(path: Path, name: str) -> tuple[Bounce, ...]:
         return ()
 
 
-def _values(bounce: Bounce) -> dict[str, str | bool | None]:
+def _recipient(bounce: Bounce, around: Around) -> str:
+    """Return which of the addresses in a report we sent the mail to that it is about; '' for none."""
+    recipient = around.recipient_of(bounce.message_id) if bounce.message_id else ""
+    return recipient if recipient in (bounce.address, bounce.original) else ""
+
+
+def _values(bounce: Bounce, recipient: str) -> dict[str, str | bool | None]:
     return {
-        "address": bounce.address,
+        "address": recipient or bounce.address,
         "action": bounce.action,
         "status": bounce.status,
         "permanent": bounce.is_permanent,
         "diagnostic": bounce.diagnostic,
         "reported_at": bounce.reported_at.isoformat() if bounce.reported_at else None,
         "message_id": bounce.message_id,
+        "ours": recipient != "",
     }

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import lru_cache
-from itertools import groupby
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby, pairwise, zip_longest
 from typing import Any
 from urllib.parse import quote
 
-from jinja2 import Template
 from markdown_it import MarkdownIt
-from markdown_it.token import Token
 
-from opsrunner.errors import ExpressionError
-from opsrunner.templates.environments import FOREIGN, describe_error, quoted, rendered
-from opsrunner.templates.sandbox import Sandbox
+from opsrunner.templates.marked import BEGINS, BLANK, ENDS, VALUE, render_marked
 
 MARKDOWN = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"]).disable("image")
 """No HTML of the author's, no picture from elsewhere; of links markdown-it itself refuses `javascript:` and its kin."""
@@ -23,43 +19,47 @@ _SIGNS = re.compile(r"([\\`*_{}\[\]<>()#+!|~&])")
 _FIRST_SIGN = re.compile(r"^(\d{1,9}(?=\.(?:\s|\Z))|(?=[:=]|-(?:[-:\s]|\Z)))")
 """What begins a list, or makes a heading of the line above."""
 _ESCAPED = re.compile(r"((?<!`)(`+)(?!`).*?(?<!`)\2(?!`))|\\([!-/:-@\[-`{-~])", re.DOTALL)
-_BEGINS, _ENDS = "\ue000", "\ue001"
-"""Around each value while a text is made; no value holds them."""
-_OURS = {ord(_BEGINS): None, ord(_ENDS): None}
-_VALUE = re.compile(f"{_BEGINS}([^{_BEGINS}{_ENDS}]*){_ENDS}")
-_ADDRESS = re.compile(rf"<[^<>\s]*{_BEGINS}[^<>\s]*>")
+_ADDRESS = re.compile(r"(?<!\\)<[^<>\s]+>")
 _NOT_IN_ADDRESSES = re.compile(r"[\s\"<>\\^`{|}]")
+_NO_QUOTE = re.compile(r"[^>\s]")
+_BLANKS = (" ", "\t")
+_PARTING = re.compile(rf"(?<=[^\s{BLANK}]){BLANK}+(?=[^\s{BLANK}])")
+_FIRST_SIGNS = re.compile(r"(?:[-+*#>\s]|\d{1,9}[.)])*")
+"""What, with a blank behind it, makes a heading, a list or a quote of its line."""
+_EMPHASIS = ("*", "_", "~")
+_CODE, _CELLS = ("fence", "code_block"), ("td_open", "th_open")
+_SHARE = 3
+"""Of a text that is too long one value has a third at the most: what stands behind it has room."""
+_MORE = "\n\n… and more"
+_ROOM_FOR_A_FENCE = 20
 
 
 def render_markdown(source: str, context: Mapping[str, Any], *, clean: Callable[[str], str], longest: int) -> str:
     """Return the Markdown that `source` makes of `context`; whatever a value holds, it shows as text.
 
-    In code a value stands as it is, and within `<…>` as an address. `clean` takes from a value what no text
-    may hold. What would be longer than `longest` characters ends with its last whole paragraph.
-    Raises ExpressionError.
+    In code a value stands as it is, but for the signs that would end it, and within `<…>` as an address. `clean` takes
+    from a value what no text may hold. Of what would be longer than `longest` characters the long values are
+    shortened; where that is not enough, it ends with the last line that fits, and says so. Raises ExpressionError.
     """
-    marked = rendered(_compiled(source), context, quoted(source), source)
     values: list[str] = []
-    text = _VALUE.sub(lambda found: _kept(clean(found[1]), values), marked)
-    if not values:
-        return marked[:longest]
-    in_code = set(_numbers(_code_of(MARKDOWN.parse(text))))
-    in_addresses = set(_numbers(one for one in _ADDRESS.findall(text) if _is_address(one, values)))
-
-    def shown(found: re.Match[str]) -> str:
-        number, value = int(found[1]), values[int(found[1])]
-        before = text[text.rfind("\n", 0, found.start()) + 1 : found.start()]
-        if number in in_code:
-            value = value.replace("`", "'").replace("~~~", "---")
-            return _in_lines(value.splitlines(), before)
-        if number in in_addresses:
-            return _NOT_IN_ADDRESSES.sub(lambda sign: quote(sign[0]), value.strip())
-        return _in_lines([escape_markdown(line) for line in value.splitlines()], before)
-
-    made = _VALUE.sub(shown, text)
-    if len(made) <= longest:
-        return made
-    return made[:longest].rpartition("\n\n")[0] or escape_markdown(made)[:longest]  # half a piece of code is none
+    marked = VALUE.sub(
+        lambda found: _kept(_shortened(clean(found[1]), longest), values), render_marked(source, context)
+    )
+    whole = _PARTING.sub(" ", marked).replace(BLANK, "")
+    text = _head(whole, values, longest)
+    short = [_shortened(value, longest // _SHARE) for value in values]
+    for said in (values, short):
+        shown = _shown(text, said)
+        made = _filled(text, shown)
+        if text == whole and len(made) <= longest:
+            return made
+    room = max(0, longest - len(_MORE) - _ROOM_FOR_A_FENCE)
+    while len(made) > room:  # mostly once: values of a piece of code that is cut are text, and may grow
+        text = _cut(text, shown, room)
+        shown = _shown(text, short)
+        made = _filled(text, shown)
+    made = made.rstrip()
+    return f"{made}{_end_of_fence(made)}{_MORE}"
 
 
 def escape_markdown(line: str) -> str:
@@ -78,44 +78,154 @@ def readable(text: str) -> str:
     return "\n".join(part if is_code else _ESCAPED.sub(r"\1\3", part) for is_code, part in found)
 
 
-def _marked(value: Any) -> str:
-    return "" if value is None else f"{_BEGINS}{str(value).translate(_OURS)}{_ENDS}"
-
-
-_TEXT = Sandbox(autoescape=False, finalize=_marked)
-
-
-@lru_cache(maxsize=1024)
-def _compiled(source: str) -> Template:
-    try:
-        return _TEXT.from_string(source)
-    except FOREIGN as exc:
-        raise ExpressionError(f"{quoted(source)}: {describe_error(exc, source=source)}") from exc
-
-
 def _kept(value: str, values: list[str]) -> str:
-    """Put a value aside; return what stands for it while the text around it is read as Markdown."""
+    """Put a value aside; return what stands for it while the text around it is read as Markdown.
+
+    For one that shows nothing nothing does: what stands behind it may then begin the line.
+    """
+    if not value.strip():
+        return value and BLANK
     values.append(value)
-    return f"{_BEGINS}{len(values) - 1}{_ENDS}"
+    return f"{BEGINS}{len(values) - 1}{ENDS}"
 
 
-def _numbers(texts: Iterable[str]) -> Iterable[int]:
-    return (int(number) for text in texts for number in _VALUE.findall(text))
+def _filled(text: str, shown: Sequence[str]) -> str:
+    return VALUE.sub(lambda found: shown[int(found[1])], text)
+
+
+def _head(text: str, values: Sequence[str], longest: int) -> str:
+    """Return the lines of which all is made that can be shown: reading Markdown is slow."""
+    weight = at = 0
+    for line in text.split("\n"):
+        seen = line[: 2 * longest]
+        weight += len(seen) + sum(min(len(values[number]), longest // _SHARE) for number in _numbers([seen]))
+        if len(seen) < len(line):
+            return text[:at] + (seen[: seen.rfind(BEGINS)] if seen.rfind(BEGINS) > seen.rfind(ENDS) else seen)
+        at += len(line) + 1
+        if weight > 2 * longest:
+            break
+    return text[: at - 1]
+
+
+def _shortened(value: str, longest: int) -> str:
+    return value if len(value) <= longest else f"{value[: longest - 1].rstrip()}…"
+
+
+def _cut(text: str, shown: Sequence[str], room: int) -> str:
+    """Return the lines of `text` that take at most `room` characters, or a piece of a line that takes half of it."""
+    parts, at = VALUE.split(text), 0
+    for literal, number in zip_longest(parts[::2], parts[1::2]):
+        at += min(len(literal), room)
+        room -= len(literal)
+        if number is None or room < len(shown[int(number)]):
+            break
+        at += len(f"{BEGINS}{number}{ENDS}")
+        room -= len(shown[int(number)])
+    end = text.rfind("\n", 0, at)
+    return text[: end if end > at // 2 else at]
+
+
+def _end_of_fence(made: str) -> str:
+    """Return the line that closes the fence in which a text breaks off, within the same quote or list."""
+    fence = next((one for one in reversed(MARKDOWN.parse(made)) if one.type == "fence"), None)
+    if fence is None or fence.map is None:
+        return ""
+    lines, (first, end) = made.split("\n"), fence.map
+    is_closed = end - first > 1 and lines[end - 1].strip(" >").startswith(fence.markup)
+    if is_closed or end < len(lines):
+        return ""
+    return f"\n{_NO_QUOTE.sub(' ', lines[first].partition(fence.markup)[0])}{fence.markup}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Places:
+    """The values of a text, by number, that stand where not all is as in plain words."""
+
+    blocks: frozenset[int]
+    """In code of whole lines."""
+    spans: frozenset[int]
+    """In code within a line."""
+    cells: frozenset[int]
+    """In a table."""
+    emphasis: frozenset[int]
+    addresses: frozenset[int]
+
+    @classmethod
+    def of(cls, text: str, values: Sequence[str]) -> _Places:
+        tokens = MARKDOWN.parse(text)
+        inner = [one for token in tokens for one in token.children or ()]
+        blocks = frozenset(_numbers(f"{one.info}{one.content}" for one in tokens if one.type in _CODE))
+        spans = frozenset(_numbers(one.content for one in inner if one.type == "code_inline"))
+        addresses = frozenset(_numbers(one for one in _ADDRESS.findall(text) if _is_address(one, values)))
+        return cls(
+            blocks=blocks,
+            spans=spans,
+            cells=frozenset(_numbers(one.content for cell, one in pairwise(tokens) if cell.type in _CELLS)),
+            emphasis=frozenset(_numbers(one.content for one in inner if one.type == "text" and one.level > 0)),
+            addresses=addresses - blocks - spans,
+        )
+
+    def shown(self, number: int, value: str, *, before: str, after: str) -> str:
+        """Return what stands for a value between the start of its line, as it is made, and the sign behind it."""
+        if number in self.addresses:
+            return _NOT_IN_ADDRESSES.sub(lambda sign: quote(sign[0]), value.strip())
+        begins = not before or before.isspace()
+        lines = self._lines(number, value, begins=begins)
+        one = f"\n{before}".join(lines) if begins else " ".join(" ".join(lines).split())
+        none = _EMPHASIS if number in self.emphasis else ()  # with a blank between they would be no emphasis
+        first = value.startswith(_BLANKS) and _parts(before[-1:], none) and not _FIRST_SIGNS.fullmatch(before)
+        last = value.endswith(_BLANKS) and _parts(after, none)
+        if not first and _is_escaped(before) and number not in self.blocks | self.spans:
+            one = f"\\{one}"  # the author's backslash would take the place of the value's own
+        return f"{' ' * first}{one}{' ' * last}"
+
+    def _lines(self, number: int, value: str, *, begins: bool) -> list[str]:
+        if number in self.blocks:
+            return _unfenced(value).splitlines()
+        if number not in self.spans:
+            return [escape_markdown(line) for line in value.splitlines()]
+        one = " ".join(_unfenced(value).split())
+        if begins:  # its first sign may begin a list there, which ends the piece of code
+            return [escape_markdown(one)]
+        return [one.replace("|", r"\|") if number in self.cells else one]
+
+
+def _is_escaped(before: str) -> bool:
+    return before.endswith("\\") and (len(before) - len(before.rstrip("\\"))) % 2 == 1
+
+
+def _unfenced(value: str) -> str:
+    """Return a value without what ends a piece of code."""
+    return value.replace("`", "'").replace("~~~", "---")
+
+
+def _parts(sign: str, none: Sequence[str]) -> bool:
+    """Tell whether a value's own blank is to stand between it and a sign beside it."""
+    return sign != "" and not sign.isspace() and sign not in none
+
+
+def _shown(text: str, values: Sequence[str]) -> list[str]:
+    """Return for each value what stands for it at its place in `text`."""
+    shown = [""] * len(values)
+    if not values:
+        return shown
+    places = _Places.of(text, values)
+    for line in text.split("\n"):
+        made, at = "", 0
+        for found in VALUE.finditer(line):
+            number = int(found[1])
+            made += line[at : found.start()]
+            at = found.end()
+            shown[number] = places.shown(number, values[number], before=made, after=line[at : at + 1])
+            made += shown[number]
+    return shown
+
+
+def _numbers(texts: Iterable[str]) -> Iterator[int]:
+    return (int(number) for text in texts for number in VALUE.findall(text))
 
 
 def _is_address(marked: str, values: Sequence[str]) -> bool:
     """Tell whether what stands in `<…>` is one of the web."""
-    said = _VALUE.sub(lambda found: values[int(found[1])].strip(), marked[1:])
+    said = VALUE.sub(lambda found: values[int(found[1])].strip(), marked[1:])
     return said.startswith(("https://", "http://"))
-
-
-def _code_of(tokens: Sequence[Token]) -> Iterable[str]:
-    for token in tokens:
-        if token.type in ("fence", "code_block", "code_inline"):
-            yield f"{token.info}{token.content}"
-        yield from _code_of(token.children or ())
-
-
-def _in_lines(lines: Sequence[str], before: str) -> str:
-    """Return lines as one, or, where nothing stands before them, one below the other: none leaves its place."""
-    return " ".join(" ".join(lines).split()) if before.strip() else f"\n{before}".join(lines)

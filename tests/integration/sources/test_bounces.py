@@ -79,6 +79,23 @@ def test_a_report_is_ours_where_it_quotes_a_mail_that_went_to_that_very_address(
     ]
 
 
+def test_a_mail_of_ours_that_was_forwarded_is_about_the_address_that_we_wrote_to(maildir: Path) -> None:
+    for name, (address, original) in {
+        "1": ("kari@elsewhere.example", "Kari@example.com"),
+        "2": ("kari@elsewhere.example", "ola@example.com"),
+        "3": ("kari@example.com", "ola@example.com"),
+        "4": ("kari@elsewhere.example", ""),
+    }.items():
+        put(maildir, f"new/{name}", report_of(address, original=original, message_id="1f.a@example.com"))
+    around = Around(recipient_of=lambda _: "kari@example.com")
+    assert [(row["report"], row["address"], row["ours"]) for row in rows(maildir, around)] == [
+        ("1/1", "kari@example.com", True),
+        ("2/1", "kari@elsewhere.example", False),
+        ("3/1", "kari@example.com", True),
+        ("4/1", "kari@elsewhere.example", False),
+    ]
+
+
 def test_reading_ends_when_told_to_stop_and_when_its_time_is_up(maildir: Path) -> None:
     put(maildir, "new/1", report_of("kari@example.com"))
     told = threading.Event()

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from opsrunner.engine.outputs import output_file
 from opsrunner.model.routine import StepPlan
 from opsrunner.model.run import Run
 from opsrunner.web.server import WebServer
+
+from ...patience import until, within
 
 SignedIn = Callable[[str], Any]
 
@@ -52,31 +55,32 @@ def test_lines_come_as_they_are_written_none_twice(served: App, address: str, st
     served.books.steps.start(run.id, 0, StepPlan(id="run", kind="run"), at=served.clock.now())
     path = output_file(served.state, run.id, "run")
     write(path, "first\nsecond\n")
-    heard: list[tuple[str, float]] = []
-    enough = threading.Event()
+    heard: list[str] = []
+    numbers = count(3)
 
     def listen() -> None:
         with lines_of(served, address, f"/runs/{run.id}/output?step=run&after=6") as told:
             for line in told:
-                heard.append((line, time.monotonic()))
-                if line == "data: <b>third</b>":
-                    enough.set()
+                heard.append(line)
+                if line == "data: the last":
                     return
+
+    def hear_another() -> None:
+        line = f"<b>line {next(numbers)}</b>"
+        write(path, f"{line}\n")
+        until(lambda: f"data: {line}" in heard)
 
     thread = threading.Thread(target=listen)
     thread.start()
-    deadline = time.monotonic() + 10
-    while not any(line == "data: second" for line, _ in heard) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    wrote = time.monotonic()
-    write(path, "<b>third</b>\n")
-    assert enough.wait(20)
-    thread.join()
-    lines = [line for line, _ in heard]
-    assert "data: first" not in lines
-    assert lines.count("data: second") == 1
-    assert f"id: {len('first second ')}" in lines
-    assert heard[-1][1] - wrote < 5
+    until(lambda: "data: second" in heard)
+    try:
+        within(5, hear_another)
+    finally:
+        write(path, "the last\n")
+        thread.join()
+    assert "data: first" not in heard
+    assert heard.count("data: second") == heard.count("data: <b>line 3</b>") == 1
+    assert f"id: {len('first second ')}" in heard
 
 
 def test_the_stream_of_a_step_that_has_ended_ends_with_all_it_wrote(

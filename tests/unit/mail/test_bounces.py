@@ -66,6 +66,7 @@ def test_a_report_tells_of_each_recipient() -> None:
     failed, delayed = read_bounces(POSTFIX)
     assert failed == Bounce(
         address="kari@example.com",
+        original="kari@example.com",
         action="failed",
         status="5.1.1",
         diagnostic="550 5.1.1 <kari@example.com>: Recipient address rejected: User unknown",
@@ -82,6 +83,23 @@ def test_a_report_tells_of_each_recipient() -> None:
 
 
 @pytest.mark.parametrize(
+    ("final", "original", "found"),
+    [
+        ("rfc822; Kari@Elsewhere.example", "rfc822;KARI@example.com", ("kari@elsewhere.example", "kari@example.com")),
+        ("x-local; kari", "rfc822;kari@example.com", ("kari@example.com", "kari@example.com")),
+        ("rfc822; kari@elsewhere.example", "x400; /C=no/", ("kari@elsewhere.example", "")),
+        ("rfc822; kari@elsewhere.example", "", ("kari@elsewhere.example", "")),
+    ],
+)
+def test_of_a_mail_that_was_forwarded_both_addresses_are_read(
+    final: str, original: str, found: tuple[str, str]
+) -> None:
+    data = POSTFIX.replace(b"rfc822; Kari@Example.com", final.encode())
+    first = read_bounces(data.replace(b"rfc822;kari@example.com", original.encode()))[0]
+    assert (first.address, first.original) == found
+
+
+@pytest.mark.parametrize(
     "data",
     [
         b"",
@@ -89,7 +107,9 @@ def test_a_report_tells_of_each_recipient() -> None:
         b"Content-Type: message/rfc822\r\n\r\n" * 3_000,
         b"Subject: hello\n\nNo report at all.",
         b"Content-Type: multipart/report; boundary=x\n\n--x\nContent-Type: message/delivery-status\n\n--x--",
-        POSTFIX.replace(b"Kari@Example.com", b"nobody").replace(b"ola@example.com", b"a, b@c.example"),
+        POSTFIX.replace(b"Kari@Example.com", b"nobody")
+        .replace(b"rfc822;kari@example.com", b"rfc822;nobody")
+        .replace(b"ola@example.com", b"a, b@c.example"),
         POSTFIX.replace(b"message/delivery-status", b"text/plain"),
     ],
     ids=["empty", "parts in parts", "mails in mails", "a mail", "no fields", "no addresses", "not declared"],

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import re
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -12,6 +17,9 @@ from opsrunner.config.markdown_text import literal
 from opsrunner.mail.message import clean_text
 from opsrunner.templates.markdown import MARKDOWN, escape_markdown, readable, render_markdown
 
+from ...patience import within
+
+ROOT = Path(__file__).parents[3]
 HOSTILE = "[the screenshot](https://evil.example/login) **urgent** <https://evil.example> `rm -rf`"
 PLACES = {
     "a line": "By {{ row.x }}.",
@@ -78,10 +86,31 @@ def test_a_value_begins_nothing(source: str, value: str) -> None:
         ("```\nmail {{ row.x }}\n```", "mail a_b '*c*' [d](e)\n</code>"),
         ("Run:\n\n    mail {{ row.x }}\n", "mail a_b '*c*' [d](e)\n</code>"),
         ("`` a {{ row.x }} ``", "<code>a a_b '*c*' [d](e)</code>"),
+        ("| a | b |\n| - | - |\n| `{{ row.x }}` | 1 |", "<td><code>a_b '*c*' [d](e)</code></td>\n<td>1</td>"),
     ],
 )
 def test_in_code_a_value_stands_as_it_is_and_does_not_end_it(source: str, shown: str) -> None:
     assert shown in page(made(source, "a_b `*c*`\n[d](e)"))
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "| a | b |\n| - | - |\n| `{{ row.x }}` | 1 |",
+        "`a\n{{ row.x }}`",
+        "- `a\n  {{ row.x }}` b",
+        "\\<https://{{ row.x }}>",
+        "- a\n\n{{ '' }}\n\n    {{ row.x }}",
+        "> `{{ row.x }}`",
+        "> ```\n> {{ row.x }}\n> ```",
+        "``` {{ row.x }}\ncode\n```",
+    ],
+)
+@pytest.mark.parametrize("before", ["", "a|", "a\n\n", "a\n===\n", "- ", "> ", "a\\|", "12. ", "~~~\n", "`` ` ", "# "])
+def test_no_value_ends_the_code_in_which_it_stands(source: str, before: str) -> None:
+    html = page(made(source, f"{before}[x](https://evil.example) *so* {before}b"))
+    harmless = page(made(source, "Kari"))
+    assert re.findall(r"</?(?!p)\w+", html) == re.findall(r"</?(?!p)\w+", harmless)
 
 
 def test_an_address_stays_one_where_the_author_makes_it_a_link() -> None:
@@ -100,6 +129,15 @@ def test_braces_of_a_list_in_markdown_are_shown_as_they_are() -> None:
     assert readable(template) == text
 
 
+def test_a_backslash_before_a_value_is_one() -> None:
+    for source in ("C:\\{{ row.x }}", "C:\\\\{{ row.x }}", "`C:\\{{ row.x }}`"):
+        assert words(page(made(source, "<https://evil.example>"))).strip() == "C:\\<https://evil.example>"
+        assert "<a" not in page(made(source, "<https://evil.example>"))
+    assert words(page(made("`C:\\{{ row.x }}`", "\\b"))).strip() == "C:\\\\b"
+    assert words(page(made("C:\\{{ row.x }}", "b"))).strip() == "C:\\b"
+    assert words(page(made("C:\\{{ row.x }}", " b"))).strip() == "C:\\ b"
+
+
 def test_numbers_dates_and_nothing_are_as_before() -> None:
     assert made("{{ row.x }} of 5", 3.5) == "3.5 of 5"
     assert made("Nothing: {{ row.x }}.", None) == "Nothing: ."
@@ -111,9 +149,178 @@ def test_the_marks_of_our_own_are_nobodys() -> None:
 
 
 def test_what_is_cut_leaves_no_half_piece_of_code() -> None:
-    text = made("First.\n\nRun `{{ row.x }}`", "[x](https://evil.example) " * 5, longest=60)
-    assert text == "First."
+    text = made(
+        "First.\n\nRun `{{ row.x }}\n{{ row.x }}\n{{ row.x }}\n{{ row.x }}`",
+        "[x](https://evil.example) " * 5,
+        longest=70,
+    )
+    assert page(text).startswith("<p>First.</p>")
+    assert page(text).endswith("<p>… and more</p>\n")
+    assert "<a" not in page(text)
     assert "<a" not in page(made("`{{ row.x }}`", "[x](https://evil.example) " * 5, longest=60))
+
+
+def shipped(routine: str, step: str) -> str:
+    """Return the `how` of a task as it is shipped."""
+    steps = yaml.safe_load((ROOT / "routines" / f"{routine}.yaml").read_text(encoding="utf-8"))["steps"]
+    return str(next(one["how"] for one in steps if one.get("id") == step))
+
+
+def long_made(source: str, context: Mapping[str, object]) -> str:
+    text = render_markdown(source, context, clean=clean_text, longest=20_000)
+    assert len(text) <= 20_000
+    return text
+
+
+SERVER_SAID = (
+    "smtp; 550-5.1.1 <someone_else@example.com>: the [mailbox] is *not* (any more) there, <mx_1>: #5.1.1 [see] *our*"
+    " {page}, host_1 said"
+)
+
+
+def test_of_a_long_table_as_many_rows_are_kept_as_there_is_room_for() -> None:
+    row = {"address": "kari_nordmann@example.com", "status": "5.1.1", "diagnostic": SERVER_SAID, "reported_at": None}
+    rows = [{**row, "report": f"1700000{number}.M{number}P1_2.mail.example.com/1"} for number in range(100)]
+    context = {"now": datetime(2026, 11, 23, tzinfo=UTC), "steps": {"doubtful": {"rows": rows}}}
+    html = page(long_made(shipped("bounces", "look"), context))
+    assert html.count("<tr>") > 60
+    assert "it a customer's address?" in html, "what to do stands before the rows"
+    assert html.endswith("</table>\n<p>… and more</p>\n")
+    assert "\\" not in words(html)
+
+
+def test_of_a_long_list_as_many_items_are_kept_as_there_is_room_for() -> None:
+    row = {
+        "rank": 1,
+        "title": 20 * "a_title ",
+        "place": "forum.example.com",
+        "link": f"https://example.com/{'a_b/' * 30}",
+    }
+    html = page(long_made(shipped("community-weekly", "skim"), {"steps": {"week": {"rows": [row] * 100}}}))
+    assert html.count("<a href=") == html.count("<li>") > 50
+    assert "In the note:" in html
+    assert html.endswith("</ul>\n<p>… and more</p>\n")
+
+
+def test_who_has_a_hundred_customers_with_dead_addresses_learns_what_to_do() -> None:
+    silent = [
+        {"address": f"k_{number}@example.com", "why": f"its mails come back: {SERVER_SAID}"} for number in range(100)
+    ]
+    dead = [
+        {"name": "Hansen & Sønn [AS]", "customer": n, "services": 3, "address": one["address"]}
+        for n, one in enumerate(silent)
+    ]
+    context = {"today": "2026-11-23", "row": {"customers": dead}, "steps": {"silent": {"rows": silent}}}
+    html = page(long_made(shipped("bounces", "ask"), context))
+    assert html.count("<tr>") > 50
+    assert "opsrunner notices unsuppress" in html
+    assert html.endswith("</table>\n<p>… and more</p>\n")
+
+
+@pytest.mark.parametrize(
+    "code", ["```\n{{ row.x }}\n```", "{{ row.x }}", "`{{ row.x }}`", "- so:\n  ```\n  {{ row.x }}\n  ```"]
+)
+def test_a_long_value_is_shortened_before_what_stands_behind_it_is_cut(code: str) -> None:
+    text = made(f"Before.\n\n{code}\n\nThen **call** them.", "a line of the log\n" * 3_000)
+    assert len(text) <= 20_000
+    html = page(text)
+    assert html.count("a line of the log") > 300
+    assert "…" in html
+    assert html.endswith("<p>Then <strong>call</strong> them.</p>\n")
+    assert html.count("<code>") == ("`" in code)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "```\n{% for one in range(3000) %}{{ row.x }}\n{% endfor %}```\n",
+        "> - so:\n>   ```\n{% for one in range(3000) %}>   {{ row.x }}\n{% endfor %}>   ```\n",
+    ],
+    ids=["a fence", "a fence in a list in a quote"],
+)
+def test_a_fence_that_is_cut_is_closed(source: str) -> None:
+    text = made(source, "[x](https://evil.example)")
+    assert 19_000 < len(text) <= 20_000
+    html = page(text)
+    assert html.endswith("<p>… and more</p>\n")
+    assert html.count("<pre>") == 1
+    assert "<a" not in html
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{% for one in range(3000) %}{{ row.x }}, {% endfor %}",
+        "`{% for one in range(3000) %}{{ row.x }}\n{% endfor %}`",
+    ],
+)
+def test_a_line_or_a_piece_of_code_that_is_longer_than_all_is_cut_between_its_values(source: str) -> None:
+    text = made(source, "[x](https://evil.example)")
+    assert 19_000 < len(text) <= 20_000
+    html = page(text)
+    assert html.endswith("<p>… and more</p>\n")
+    assert words(html).count("[x](https://evil.example)") > 500
+    assert "<a" not in html
+
+
+def test_a_value_keeps_the_blanks_that_part_it_from_others() -> None:
+    source = shipped("retention", "sign").partition("reseller:\n")[2].partition("\n\n")[0]
+    top = [
+        {"is_reseller": is_one, "name": "Hansen", "yearly": 1, "services": 2, "since": "2020"}
+        for is_one in (True, False)
+    ]
+    text = render_markdown(source, {"steps": {"top": {"rows": top}}}, clean=clean_text, longest=20_000)
+    assert [line.partition(":")[0] for line in text.strip().splitlines()] == ["1. R Hansen", "2. Hansen"]
+
+
+@pytest.mark.parametrize(
+    ("source", "text"),
+    [
+        ("{% for one in ['a', 'b'] %}{{ one }}{{ ', ' if not loop.last }}{% endfor %}", "a, b"),
+        ("{{ 'R ' }}{{ 'Hansen' }}", "R Hansen"),
+        ("By {{ row.x }}.", "By Kari ."),
+        ("By {{ row.x }}", "By Kari"),
+        ("{{ row.x }}\n{{ row.x }}", "Kari\nKari"),
+        ("It is **{{ row.x }}**", "It is **Kari**"),
+        ("{{ 'by ' }}**Kari**", "by **Kari**"),
+        ("{{ ' ' }}{{ ' ' }}{{ ' ' }}{{ ' ' }}{{ ' ' }}Kari", "Kari"),
+        ("`a{{ row.x }}`", "`a Kari `"),
+        ("#{{ row.x }}", "#Kari"),
+        ("- 1.{{ row.x }}", "- 1.Kari"),
+        ("**By:**{{ row.x }}", "**By:** Kari"),
+        ("Kari{{ ' ' }}{{ '' }}{{ ' ' }}\nOla", "Kari\nOla"),
+        ("Kari{{ ' ' }}{{ '' }}{{ ' ' }}Ola", "Kari Ola"),
+        ("Kari{{ '' }}Ola", "KariOla"),
+    ],
+)
+def test_one_blank_stays_at_either_end_of_a_value_but_for_the_ends_of_a_line(source: str, text: str) -> None:
+    assert made(source, "  Kari  ") == text
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{% for one in range(10000) %}| {{ row.x }} | {{ row.x }} |\n{% endfor %}",
+        "{% for one in range(10000) %}{{ row.x }},{% endfor %}",
+        "<{% for one in range(10000) %}{{ row.x }},{% endfor %}",
+    ],
+    ids=["rows", "values in one line", "what might be an address"],
+)
+def test_a_text_far_too_long_takes_no_longer_than_one_that_is_too_long(source: str) -> None:
+    head = "| a | b |\n| - | - |\n" if source.startswith("{% for one in range(10000) %}|") else ""
+    text = within(1.5, lambda: made(head + source, "a [value](x) of 30 signs * * *"), clock=time.thread_time)
+    assert len(text) <= 20_000
+
+
+@pytest.mark.parametrize("block", ["truncate(60)", "tojson", "reverse", "urlencode", "upper", "indent"])
+@pytest.mark.parametrize("value", ["[x](https://evil.example) " * 5, "[x](https://evil.example)", ")live//:sptth(]x["])
+def test_what_a_filter_makes_of_a_block_is_text(block: str, value: str) -> None:
+    text = made(f"{{% filter {block} %}}{{{{ row.x }}}}{{% endfilter %}} and {{{{ row.x }}}}", value)
+    html = page(text)
+    assert "<a" not in html
+    assert "\ue000" not in text
+    assert "%EE" not in text
+    assert "ue000" not in text
 
 
 @pytest.mark.parametrize(
