@@ -7,9 +7,9 @@ import math
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from itertools import islice
-from typing import Any, cast
+from typing import Any
 
-from jinja2 import meta, nodes
+from jinja2 import nodes
 from jinja2.environment import TemplateExpression
 from jinja2.exceptions import TemplateAssertionError, TemplateSyntaxError
 from jinja2.parser import Parser
@@ -63,10 +63,8 @@ def step_references(source: str, *, template: bool = False) -> frozenset[str]:
     return _named_in(source, template=template)
 
 
-def names_in(source: str, *, template: bool = False) -> frozenset[str]:
-    """Return the names that an expression (or template) takes from its context: `row`, `steps` …"""
-    if template:
-        return frozenset(meta.find_undeclared_variables(cast("nodes.Template", _template_tree(source).root)))
+def names_in(source: str) -> frozenset[str]:
+    """Return the names that an expression takes from its context: `row`, `steps` …"""
     names = {node.name for node in _expression_tree(source).every if isinstance(node, nodes.Name)}
     return frozenset(names - set(TEXT.globals))
 
@@ -147,7 +145,7 @@ def _template_tree(source: str) -> Tree:
         tree = TEXT.tree(source)
         _refuse_unknown(tree)
         if not tree.is_plain:
-            TEXT.compile(cast("nodes.Template", tree.root), raw=True)  # what only the compiler sees
+            TEXT.compile(TEXT.parse(source), raw=True)  # what only the compiler sees
     except FOREIGN as exc:
         raise ExpressionError(f"{quoted(source)}: {describe_error(exc, source=source)}") from exc
     return tree

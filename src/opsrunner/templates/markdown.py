@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import groupby, pairwise, zip_longest
 from typing import Any
 from urllib.parse import quote
 
 from markdown_it import MarkdownIt
 
+from opsrunner.records import dataclass
 from opsrunner.templates.marked import BEGINS, BLANK, ENDS, VALUE, render_marked
 
 MARKDOWN = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"]).disable("image")

@@ -8,6 +8,7 @@ from typing import Any
 
 from jinja2 import nodes
 from jinja2.exceptions import SecurityError, TemplateAssertionError
+from jinja2.parser import Parser
 from jinja2.runtime import Context, StrictUndefined, Undefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.utils import Namespace, missing
@@ -74,8 +75,8 @@ class Sandbox(ImmutableSandboxedEnvironment):
         return super().call_binop(context, operator, left, right)
 
     def tree(self, source: str) -> Tree:
-        """Return what a template reads as. Raises TemplateSyntaxError."""
-        return _allowed(super()._parse(source, None, None))
+        """Return what a template reads as, not yet to be compiled. Raises TemplateSyntaxError."""
+        return _allowed(nodes.Template(Parser(self, source).subparse(), lineno=1))
 
     def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
         tree = super()._parse(source, name, filename)

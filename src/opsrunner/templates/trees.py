@@ -17,6 +17,7 @@ _PLAIN = (
     *(nodes.And, nodes.Or, nodes.Not, nodes.Compare, nodes.Operand, nodes.Concat, nodes.Neg, nodes.Pos),
     *(nodes.Add, nodes.Sub, nodes.Mul, nodes.Div, nodes.FloorDiv, nodes.Mod),
     *(nodes.List, nodes.Tuple, nodes.Dict, nodes.Pair, nodes.Keyword, nodes.Block, nodes.Extends, nodes.Include),
+    *(nodes.Macro, nodes.CallBlock, nodes.FilterBlock, nodes.AssignBlock, nodes.With),
 )
 _PLAIN_KINDS = frozenset(_PLAIN)
 _PLAIN_DEPTH = 24
@@ -35,8 +36,8 @@ class Tree:
     def is_plain(self) -> bool:
         """Whether compiling can find no mistake in it that reading it did not find.
 
-        Beside what `_is_odd` tells, Jinja's compiler refuses misuses of macros, and of filters and tests that are not
-        there: whoever asks looks those up. Python's own has bounds on depth.
+        Beside what `_is_odd` tells, Jinja's compiler refuses filters and tests that are not there: whoever asks looks
+        those up. Python's own has bounds on depth.
         """
         if self.depth > _PLAIN_DEPTH or not _PLAIN_KINDS.issuperset(map(type, self.every)):
             return False
@@ -44,11 +45,11 @@ class Tree:
         return len(blocks) == len(set(blocks)) and not any(map(self._is_odd, self.every))
 
     def _is_odd(self, node: nodes.Node) -> bool:
-        """Tell of an `extends` within something, of a write to `loop`, and of a keyword that is given twice."""
+        """Tell of an `extends` within something, of a write to `loop`, of the name `caller`, and of a keyword twice."""
         if isinstance(node, nodes.Extends):
             return not any(node is one for one in getattr(self.root, "body", ()))
         if isinstance(node, nodes.Name):
-            return node.ctx == "store" and node.name == "loop"
+            return (node.ctx == "store" and node.name == "loop") or (node.ctx == "param" and node.name == "caller")
         keywords = [one.key for one in getattr(node, "kwargs", ())]
         return len(keywords) > 1 and len(keywords) != len(set(keywords))
 
