@@ -27,7 +27,7 @@ def routine_named(app: OpenSite | SiteInForce, routine_id: str) -> Routine:
     broken = app.loaded.broken.get(routine_id)
     if broken:
         raise ConfigurationError(f"the routine {routine_id} does not check: {broken[0]}")
-    missing = next((problem for problem in app.loaded.problems if problem.file == ROUTINES), None)
+    missing = next((problem for problem in app.loaded.found if problem.file == ROUTINES), None)
     if missing is not None:
         raise ConfigurationError(str(missing))
     raise NotFound(f"there is no routine '{routine_id}'{near(routine_id, app.site.routines)}")

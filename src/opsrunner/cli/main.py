@@ -42,7 +42,7 @@ FOR_WANT_OF_MEMORY = (SystemError, ImportError, RuntimeError)
 SOME_MEMORY = 32 << 20
 """Bytes: with less left, what a verb imports does not fit in."""
 LONGEST_LINE = 1_000
-COLLECTED_AFTER = 100_000
+COLLECTED_AFTER = 300_000
 """Objects. Most verbs end sooner, and looking for circles among what they import is a tenth of their time."""
 PIPE_CLOSED = 141
 """What a shell reports of a program that SIGPIPE ended."""

@@ -117,7 +117,7 @@ def _tell_what_holds(opened: OpenSite) -> None:
     """Say on standard error that the site's own file, or the folder of its routines, is not what is in force."""
     from opsrunner.config.folder import ROUTINES, SITE_FILE
 
-    found = [problem for problem in opened.loaded.problems if problem.file in (SITE_FILE, ROUTINES)]
+    found = [problem for problem in opened.loaded.found if problem.file in (SITE_FILE, ROUTINES)]
     if not found:
         return
     import sys

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import field, replace
+from functools import cached_property
 from itertools import chain
 from pathlib import Path
 from typing import TypeAlias
@@ -43,7 +44,11 @@ class Loaded:
     """
 
     site: Site | None
-    problems: Problems = ()
+    found: Problems = ()
+    """What is wrong, but for mail templates."""
+    of_templates: Callable[[], Problems] = tuple
+    """Tells what is wrong with mail templates. Looked for when it is asked: most verbs do not, and it takes as long as
+    all else."""
     warnings: Problems = ()
     broken: Mapping[str, Problems] = field(default_factory=dict)
     changed: bool = True
@@ -53,6 +58,11 @@ class Loaded:
     """The hosts of inventories that are in force, as `last_inventory` takes them; empty without any."""
     maintenance_text: str = ""
     """The text of `maintenance.yaml` that is in force; empty without one."""
+
+    @cached_property
+    def problems(self) -> Problems:
+        """All that is wrong."""
+        return (*self.found, *self.of_templates())
 
     @property
     def broken_files(self) -> int:
@@ -157,13 +167,14 @@ class SiteLoader:
         text = self._loaded.site_text if unsafe or self._good is None else self._good.text
         own_lists = (checklist.problems for checklist in self._shelf.own.values())
         of_lists = chain(*own_lists, *lists.values())
-        others = (of_lists, self._windows.problems, of_windows, self._reports.problems)
+        others = (of_lists, self._windows.problems, of_windows)
         problems = chain(unsafe, missing, draft.problems, *others, *broken.values())
         drafts = self._routines.drafts.values()
         warnings = chain(draft.warnings, *(routine.warnings for routine in drafts), self._idle_holidays())
         return Loaded(
             site=site,
-            problems=tuple(dict.fromkeys(problems)),
+            found=tuple(dict.fromkeys(problems)),
+            of_templates=self._reports.problems,
             warnings=tuple(warnings),
             broken=broken,
             site_text=text,
@@ -249,16 +260,17 @@ def check_path(path: Path) -> Loaded:
     file = path.relative_to(root).as_posix()
     return replace(
         loaded,
-        problems=tuple(problem for problem in loaded.problems if problem.file == file),
+        found=tuple(problem for problem in loaded.problems if problem.file == file),
+        of_templates=tuple,
         warnings=tuple(warning for warning in loaded.warnings if warning.file == file),
     )
 
 
 def _check_alone(path: Path) -> Loaded:
     if path.suffix == ".md" or path.parent.name == "checklists":
-        return Loaded(site=None, problems=read_list(path, file=path.name).problems)
+        return Loaded(site=None, found=read_list(path, file=path.name).problems)
     shelf = Shelf(path.parent, packaged=packaged.library() / "checklists")
     today = SystemClock().now().date()
     within = RoutineContext(timezone="UTC", today=today, checklists=shelf)
     draft = read_routine_file(path, file=path.name, within=within)
-    return Loaded(site=None, problems=draft.problems, warnings=draft.warnings)
+    return Loaded(site=None, found=draft.problems, warnings=draft.warnings)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import cached_property
 from pathlib import Path
 
 from opsrunner.config.folder import Folder, Signature
@@ -24,30 +25,50 @@ class ReportTemplates:
 
     def __init__(self, root: Path) -> None:
         self._root = root
-        self._read: dict[str, tuple[Signature, tuple[Problem, ...]]] = {}
+        self._read: dict[str, _ReportTemplate] = {}
 
     def refresh(self, seen: Folder) -> None:
         """Read the templates that have changed."""
         self._read = {file: self._one(file, seen.files[file]) for file in seen.of(FOLDER, ENDING)}
 
     @property
-    def problems(self) -> tuple[Problem, ...]:
-        """All that is wrong with them."""
-        return tuple(problem for _, problems in self._read.values() for problem in problems)
+    def problems(self) -> Callable[[], tuple[Problem, ...]]:
+        """Tells all that is wrong with them as they are now; looked for when it is asked, which takes a while."""
+        read = tuple(self._read.values())
+        return lambda: tuple(problem for template in read for problem in template.problems)
 
     @property
     def mails(self) -> set[str]:
         """The names that an `email` step can use: `welcome` is `reports/welcome.txt.j2`."""
         return mail_names(self._read)
 
-    def _one(self, file: str, signature: Signature) -> tuple[Signature, tuple[Problem, ...]]:
+    def _one(self, file: str, signature: Signature) -> _ReportTemplate:
         known = self._read.get(file)
-        if known is not None and known[0] == signature:
+        if known is not None and known.signature == signature:
             return known
-        path = self._root / file
-        unsafe = problem_of_mode(signature[0], file=file, path=path)
-        found = (unsafe, _problem_in(path, file))
-        return signature, tuple(problem for problem in found if problem is not None)
+        return _ReportTemplate(self._root / file, file, signature)
+
+
+class _ReportTemplate:
+    """One template as it was when it was read."""
+
+    def __init__(self, path: Path, file: str, signature: Signature) -> None:
+        self.signature = signature
+        self._file = file
+        self._unsafe = problem_of_mode(signature[0], file=file, path=path)
+        self._unreadable: Problem | None = None
+        self._text = ""
+        try:
+            self._text = decode(read_bytes(path))
+        except BadYaml as exc:
+            self._unreadable = problem_of(exc, file)
+
+    @cached_property
+    def problems(self) -> tuple[Problem, ...]:
+        """What is wrong with it."""
+        wrong = self._unreadable or _problem_in(self._text, self._file)
+        self._text = ""
+        return tuple(problem for problem in (self._unsafe, wrong) if problem is not None)
 
 
 def mail_names(files: Iterable[str]) -> set[str]:
@@ -56,11 +77,7 @@ def mail_names(files: Iterable[str]) -> set[str]:
     return {name.removesuffix(MAIL_ENDING) for name in names if name.endswith(MAIL_ENDING)}
 
 
-def _problem_in(path: Path, file: str) -> Problem | None:
-    try:
-        text = decode(read_bytes(path))
-    except BadYaml as exc:
-        return problem_of(exc, file)
+def _problem_in(text: str, file: str) -> Problem | None:
     try:
         check_template(text)
     except ExpressionError as exc:
