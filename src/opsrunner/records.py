@@ -2,8 +2,8 @@
 
 The standard library compiles up to six methods for each class at once, two thirds of a millisecond in all. A verb
 imports some 270 classes and makes instances of a few dozen: that was a fifth of what a person waits for `opsrunner
-check`. The idea is that of David Beazley's cluegen. What a class can do, and each method once it is written, is the
-standard library's own.
+check`. The idea is that of David Beazley's cluegen. What a class can do is the
+standard library's own, and a test holds each against that.
 """
 
 from __future__ import annotations
@@ -59,18 +59,46 @@ def _first_use(cls: type, name: str, *, frozen: bool) -> Any:
     return method
 
 
-def _method(cls: type, name: str, *, frozen: bool) -> Any:
-    """Return a method as the standard library writes it for the fields of a class."""
+def _method(cls: Any, name: str, *, frozen: bool) -> Any:
+    """Return a method of a class: its beginning in our words, all else in the standard library's."""
+    if name == "__init__":
+        return _beginning(cls)
     fields: Any = [(field.name, field.type, field) for field in dataclasses.fields(cls)]
-    body = {"__qualname__": cls.__qualname__}
+    only: dict[str, Any] = {"init": False, "repr": name == "__repr__", "eq": name != "__repr__"}
+    return dataclasses.make_dataclass(cls.__name__, fields, frozen=frozen, **only).__dict__[name]
+
+
+def _beginning(cls: Any) -> Any:
+    """Return the `__init__` of a class: the standard library's compiles two more methods along, where it is frozen."""
+    names: dict[str, Any] = {"_set": object.__setattr__, "_MADE": dataclasses.MISSING}
+    positional, by_name, lines = ["self"], list[str](), list[str]()
+    for field in dataclasses.fields(cls):
+        value = field.name
+        if field.default_factory is not dataclasses.MISSING:
+            names[f"_make_{field.name}"] = field.default_factory
+            value = f"_make_{field.name}()" + (f" if {field.name} is _MADE else {field.name}" if field.init else "")
+        if field.init:
+            (by_name if field.kw_only else positional).append(field.name + _default(field, names))
+        if field.init or value != field.name:
+            lines.append(f"    _set(self, {field.name!r}, {value})")
     if hasattr(cls, "__post_init__"):
-        body["__post_init__"] = cls.__post_init__
-    only: dict[str, Any] = {
-        "init": name == "__init__",
-        "repr": name == "__repr__",
-        "eq": name in ("__eq__", "__hash__"),
-    }
-    return dataclasses.make_dataclass(cls.__name__, fields, namespace=body, frozen=frozen, **only).__dict__[name]
+        lines.append("    self.__post_init__()")
+    parameters = ", ".join([*positional, *(["*", *by_name] if by_name else [])])
+    exec("\n".join([f"def __init__({parameters}):", *(lines or ["    pass"])]), names)  # noqa: S102 - names of fields only
+    beginning = names["__init__"]
+    beginning.__qualname__ = f"{cls.__qualname__}.__init__"
+    beginning.__module__ = cls.__module__
+    return beginning
+
+
+def _default(field: dataclasses.Field[Any], names: dict[str, Any]) -> str:
+    """Return what stands behind a parameter; its value is put among `names`."""
+    if field.default_factory is not dataclasses.MISSING:
+        return "=_MADE"
+    if field.default is dataclasses.MISSING:
+        return ""
+    names[f"_default_{field.name}"] = field.default
+    return f"=_default_{field.name}"
 
 
 def _refuse_assignment(self: object, name: str, value: object) -> None:  # noqa: ARG001 (Python calls it so)

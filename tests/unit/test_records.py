@@ -66,13 +66,27 @@ def classes_by(dataclass: Callable[..., Any]) -> dict[str, Any]:
         def __eq__(self, other: object) -> bool:
             return isinstance(other, Own)
 
+    @dataclass
+    class Mixed:
+        """Some by position, some by name, some not given at all."""
+
+        first: int
+        second: list[int] = field(default_factory=list)
+        third: str = field(default="c", kw_only=True)
+        fourth: dict[str, int] = field(init=False, default_factory=dict)
+        fifth: int = field(init=False, default=5)
+
+    @dataclass(frozen=True)
+    class Empty:
+        """Nothing in it."""
+
     @dataclass(frozen=True, kw_only=True, order=True)
     class Ordered:
         """Made at once."""
 
         rank: int
 
-    return {made.__name__: made for made in (Host, Web, Count, Pair, Own, Ordered)}
+    return {made.__name__: made for made in (Host, Web, Count, Pair, Own, Mixed, Empty, Ordered)}
 
 
 OURS, THEIRS = classes_by(records.dataclass), classes_by(dataclasses.dataclass)
@@ -117,6 +131,11 @@ ACTS: list[tuple[str, Callable[[dict[str, Any]], Any]]] = [
     ("copied", lambda of: copy.deepcopy(of["Web"](name="a", facts={"x": 1})).facts),
     ("own words", lambda of: (of["Own"](value=1), of["Own"](value=1) == of["Own"](value=2), hash(of["Own"](value=1)))),
     ("ordered", lambda of: of["Ordered"](rank=1) < of["Ordered"](rank=2)),
+    ("mixed", lambda of: (of["Mixed"](1), of["Mixed"](1, [2], third="d"), of["Mixed"](first=3).fifth)),
+    ("too many", lambda of: of["Mixed"](1, [], "c")),
+    ("not to be given", lambda of: of["Mixed"](1, fourth={})),
+    ("empty", lambda of: (of["Empty"](), of["Empty"]() == of["Empty"]())),
+    ("given twice", lambda of: of["Pair"](1, left=2)),
     ("each its own", lambda of: of["Host"](name="a").facts is of["Host"](name="a").facts),
 ]
 

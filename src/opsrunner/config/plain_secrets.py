@@ -34,17 +34,23 @@ def note_plain_secrets(data: Any, *, text: str, doubts: Report) -> None:
     if "://" not in text and "authorization" not in text.lower():
         return
     for path, value in _texts(data, ()):
-        keys = {part for part in path if isinstance(part, str)}
-        advice = next((advice for places, advice in _ADVICE if places & keys), _FOR_PEOPLE)
         header = f"authorization: {value}" if str(path[-1]).lower() in _HEADERS else value
-        if _is_written_out(_HEADER, header):
-            doubts.add(path, _IN_HEADER, advice)
-        if _is_written_out(_URL, value):
-            doubts.add(path, _IN_URL, advice)
+        if _is_written_out(_HEADER, header, hint="authorization:"):
+            doubts.add(path, _IN_HEADER, _advice(path))
+        if _is_written_out(_URL, value, hint="://"):
+            doubts.add(path, _IN_URL, _advice(path))
 
 
-def _is_written_out(pattern: re.Pattern[str], text: str) -> bool:
+def _is_written_out(pattern: re.Pattern[str], text: str, *, hint: str) -> bool:
+    """Tell whether a pattern finds something that is filled in already; `hint` stands in all that it can find."""
+    if hint not in text.lower():
+        return False
     return any(not found["word"].startswith(_FROM_ELSEWHERE) for found in pattern.finditer(text))
+
+
+def _advice(path: Path) -> str:
+    keys = {part for part in path if isinstance(part, str)}
+    return next((advice for places, advice in _ADVICE if places & keys), _FOR_PEOPLE)
 
 
 def _texts(value: Any, path: Path) -> Iterator[tuple[Path, str]]:

@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from email.policy import EmailPolicy
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 from opsrunner.errors import MailFailed
 from opsrunner.records import dataclass
+
+if TYPE_CHECKING:
+    from email.policy import EmailPolicy
 
 SUBJECT_LENGTH = 200
 NAME_LENGTH = 60

@@ -65,7 +65,7 @@ def step_references(source: str, *, template: bool = False) -> frozenset[str]:
 
 def names_in(source: str) -> frozenset[str]:
     """Return the names that an expression takes from its context: `row`, `steps` …"""
-    names = {node.name for node in _expression_tree(source).every if isinstance(node, nodes.Name)}
+    names = {node.name for node in _expression_tree(source).every(nodes.Name)}
     return frozenset(names - set(TEXT.globals))
 
 
@@ -82,13 +82,13 @@ def _named_in(source: str, *, template: bool) -> frozenset[str]:
     tree = _template_tree(source) if template else _expression_tree(source)
     if not tree.is_plain and not template:
         _compiled(source)
-    found = (_step_named(node) for node in tree.every)
+    found = [*map(_step_named, tree.every(nodes.Getattr)), *map(_step_named, tree.every(nodes.Getitem))]
     return frozenset(name for name in found if name is not None)
 
 
-def _step_named(node: nodes.Node) -> str | None:
+def _step_named(node: nodes.Getattr | nodes.Getitem) -> str | None:
     """Return the id in `steps.X` or `steps['X']`; None for what names no step."""
-    if not isinstance(node, nodes.Getattr | nodes.Getitem) or not _is_steps(node.node):
+    if not _is_steps(node.node):
         return None
     if isinstance(node, nodes.Getattr):
         return node.attr
@@ -152,13 +152,15 @@ def _template_tree(source: str) -> Tree:
 
 
 def _refuse_unknown(tree: Tree) -> None:
-    for node in tree.every:
-        if isinstance(node, nodes.Const) and isinstance(node.value, float) and not math.isfinite(node.value):
-            raise TemplateAssertionError("a number is too large", node.lineno)
-        if isinstance(node, nodes.Filter) and node.name not in TEXT.filters:
-            raise _unknown("filter", node.name, TEXT.filters, node.lineno)
-        if isinstance(node, nodes.Test) and node.name not in TEXT.tests:
-            raise _unknown("test", node.name, TEXT.tests, node.lineno)
+    for number in tree.every(nodes.Const):
+        if isinstance(number.value, float) and not math.isfinite(number.value):
+            raise TemplateAssertionError("a number is too large", number.lineno)
+    for filter_ in tree.every(nodes.Filter):
+        if filter_.name not in TEXT.filters:
+            raise _unknown("filter", filter_.name, TEXT.filters, filter_.lineno)
+    for test in tree.every(nodes.Test):
+        if test.name not in TEXT.tests:
+            raise _unknown("test", test.name, TEXT.tests, test.lineno)
 
 
 def _unknown(what: str, name: str, known: Iterable[str], line: int) -> TemplateAssertionError:

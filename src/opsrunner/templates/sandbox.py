@@ -93,9 +93,8 @@ class Sandbox(ImmutableSandboxedEnvironment):
 
 def _allowed(root: nodes.Template) -> Tree:
     tree = tree_of(root)
-    for node in tree.every:
-        if isinstance(node, nodes.EvalContextModifier):
-            raise TemplateAssertionError("'autoescape' cannot be switched", node.lineno)
+    for node in tree.every(nodes.EvalContextModifier, nodes.ScopedEvalContextModifier):
+        raise TemplateAssertionError("'autoescape' cannot be switched", node.lineno)
     return tree
 
 

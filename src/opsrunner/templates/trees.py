@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TypeVar, cast
 
 from jinja2 import nodes
 from jinja2.exceptions import TemplateAssertionError
 
-from opsrunner.records import dataclass
+_Node = TypeVar("_Node", bound=nodes.Node)
 
 DEEPEST = 64
 """Levels of a tree: compiling takes their third power."""
@@ -24,13 +26,16 @@ _PLAIN_DEPTH = 24
 """Python's own parser has bounds too; what is so flat never comes near them."""
 
 
-@dataclass(frozen=True, slots=True)
 class Tree:
-    """The tree of a template or of an expression, with every node of it, level by level."""
+    """The tree of a template or of an expression, with every node of it by its kind."""
 
-    root: nodes.Node
-    every: tuple[nodes.Node, ...]
-    depth: int
+    def __init__(self, root: nodes.Node, by_kind: Mapping[type[nodes.Node], Sequence[nodes.Node]], depth: int) -> None:
+        self.root, self._by_kind, self._depth = root, by_kind, depth
+
+    def every(self, *kinds: type[_Node]) -> Iterator[_Node]:
+        """Yield the nodes of these kinds."""
+        for kind in kinds:
+            yield from cast("Sequence[_Node]", self._by_kind.get(kind, ()))
 
     @property
     def is_plain(self) -> bool:
@@ -39,39 +44,45 @@ class Tree:
         Beside what `_is_odd` tells, Jinja's compiler refuses filters and tests that are not there: whoever asks looks
         those up. Python's own has bounds on depth.
         """
-        if self.depth > _PLAIN_DEPTH or not _PLAIN_KINDS.issuperset(map(type, self.every)):
-            return False
-        blocks = [node.name for node in self.every if isinstance(node, nodes.Block)]
-        return len(blocks) == len(set(blocks)) and not any(map(self._is_odd, self.every))
+        return self._depth <= _PLAIN_DEPTH and _PLAIN_KINDS.issuperset(self._by_kind) and not self._is_odd()
 
-    def _is_odd(self, node: nodes.Node) -> bool:
-        """Tell of an `extends` within something, of a write to `loop`, of the name `caller`, and of a keyword twice."""
-        if isinstance(node, nodes.Extends):
-            return not any(node is one for one in getattr(self.root, "body", ()))
-        if isinstance(node, nodes.Name):
-            return (node.ctx == "store" and node.name == "loop") or (node.ctx == "param" and node.name == "caller")
-        keywords = [one.key for one in getattr(node, "kwargs", ())]
-        return len(keywords) > 1 and len(keywords) != len(set(keywords))
+    def _is_odd(self) -> bool:
+        """Tell of a block that is there twice, of an `extends` within something, of the name `loop` where something is
+        written, of `caller` as a parameter, and of a keyword that a call has twice."""
+        blocks = [block.name for block in self.every(nodes.Block)]
+        if len(blocks) != len(set(blocks)) or any(map(_is_reserved, self.every(nodes.Name))):
+            return True
+        above = {id(node) for node in getattr(self.root, "body", ())}
+        if any(id(node) not in above for node in self.every(nodes.Extends)):
+            return True
+        return any(map(_has_a_keyword_twice, self.every(nodes.Call, nodes.Filter, nodes.Test)))
+
+
+def _is_reserved(name: nodes.Name) -> bool:
+    return (name.ctx == "store" and name.name == "loop") or (name.ctx == "param" and name.name == "caller")
+
+
+def _has_a_keyword_twice(call: nodes.Expr) -> bool:
+    keywords = [keyword.key for keyword in getattr(call, "kwargs", ())]
+    return len(keywords) != len(set(keywords))
 
 
 def tree_of(root: nodes.Node) -> Tree:
     """Return a tree with its nodes. Raises TemplateAssertionError for one of more than DEEPEST levels."""
-    found, level, depth = [root], [root], 1
-    while below := [child for node in level for child in _children(node)]:
+    by_kind: defaultdict[type[nodes.Node], list[nodes.Node]] = defaultdict(list)
+    level, depth = [root], 1
+    while True:
+        below: list[nodes.Node] = []
+        for node in level:
+            by_kind[type(node)].append(node)
+            for name in node.fields:
+                value = getattr(node, name, None)
+                if isinstance(value, list):
+                    below += [item for item in value if isinstance(item, nodes.Node)]
+                elif isinstance(value, nodes.Node):
+                    below.append(value)
+        if not below:
+            return Tree(root, by_kind, depth)
         if depth == DEEPEST:
             raise TemplateAssertionError("it is nested too deeply", below[0].lineno)
-        found += below
         level, depth = below, depth + 1
-    return Tree(root, tuple(found), depth)
-
-
-def _children(node: nodes.Node) -> Iterator[nodes.Node]:
-    """Yield what stands below a node, as its own `iter_child_nodes` does in three times the time."""
-    for name in node.fields:
-        value = getattr(node, name, None)
-        if isinstance(value, nodes.Node):
-            yield value
-        elif isinstance(value, list):
-            for item in value:
-                if isinstance(item, nodes.Node):
-                    yield item
