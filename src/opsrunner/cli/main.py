@@ -91,7 +91,6 @@ def opsrunner() -> None:
 def main() -> None:
     """Run the program and leave with its exit code."""
     gc.set_threshold(COLLECTED_AFTER, 10, 10)
-    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # it would look at every package that is installed
     begin_plainly()
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)

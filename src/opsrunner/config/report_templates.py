@@ -67,7 +67,6 @@ class _ReportTemplate:
     def problems(self) -> tuple[Problem, ...]:
         """What is wrong with it."""
         wrong = self._unreadable or _problem_in(self._text, self._file)
-        self._text = ""
         return tuple(problem for problem in (self._unsafe, wrong) if problem is not None)
 
 

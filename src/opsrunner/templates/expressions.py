@@ -145,7 +145,7 @@ def _template_tree(source: str) -> Tree:
         tree = TEXT.tree(source)
         _refuse_unknown(tree)
         if not tree.is_plain:
-            TEXT.compile(TEXT.parse(source), raw=True)  # what only the compiler sees
+            TEXT.from_string(source)  # what only compilers see
     except FOREIGN as exc:
         raise ExpressionError(f"{quoted(source)}: {describe_error(exc, source=source)}") from exc
     return tree

@@ -22,6 +22,9 @@ _PLAIN = (
     *(nodes.Macro, nodes.CallBlock, nodes.FilterBlock, nodes.AssignBlock, nodes.With),
 )
 _PLAIN_KINDS = frozenset(_PLAIN)
+_TAKEN = frozenset({"caller", "_loop_vars", "_block_vars", "__debug__"})
+_LARGEST_BITS = 14_000
+"""Of an integer: Python writes out 4,300 digits."""
 _PLAIN_DEPTH = 24
 """Python's own parser has bounds too; what is so flat never comes near them."""
 
@@ -47,24 +50,44 @@ class Tree:
         return self._depth <= _PLAIN_DEPTH and _PLAIN_KINDS.issuperset(self._by_kind) and not self._is_odd()
 
     def _is_odd(self) -> bool:
-        """Tell of a block that is there twice, of an `extends` within something, of the name `loop` where something is
-        written, of `caller` as a parameter, and of a keyword that a call has twice."""
+        """Tell of what reading lets pass, and a compiler may not.
+
+        Jinja's refuses a block that is there twice, `extends` within something, a value written to `loop`, and
+        `caller` as a parameter; Python's refuses two parameters or keywords of one name, those that Jinja's own calls
+        use, a slice among other items, and a number that it cannot write out.
+        """
         blocks = [block.name for block in self.every(nodes.Block)]
-        if len(blocks) != len(set(blocks)) or any(map(_is_reserved, self.every(nodes.Name))):
-            return True
         above = {id(node) for node in getattr(self.root, "body", ())}
-        if any(id(node) not in above for node in self.every(nodes.Extends)):
-            return True
-        return any(map(_has_a_keyword_twice, self.every(nodes.Call, nodes.Filter, nodes.Test)))
+        return (
+            len(blocks) != len(set(blocks))
+            or any(id(node) not in above for node in self.every(nodes.Extends))
+            or any(map(_is_reserved, self.every(nodes.Name)))
+            or any(map(_has_odd_keywords, self.every(nodes.Call, nodes.Filter, nodes.Test)))
+            or any(map(_has_odd_parameters, self.every(nodes.Macro, nodes.CallBlock)))
+            or any(isinstance(item, nodes.Slice) for items in self.every(nodes.Tuple) for item in items.items)
+            or any(
+                isinstance(one.value, int) and one.value.bit_length() > _LARGEST_BITS for one in self.every(nodes.Const)
+            )
+        )
 
 
 def _is_reserved(name: nodes.Name) -> bool:
-    return (name.ctx == "store" and name.name == "loop") or (name.ctx == "param" and name.name == "caller")
+    return name.ctx == "store" and name.name == "loop"
 
 
-def _has_a_keyword_twice(call: nodes.Expr) -> bool:
-    keywords = [keyword.key for keyword in getattr(call, "kwargs", ())]
-    return len(keywords) != len(set(keywords))
+def _has_odd_keywords(call: nodes.Node) -> bool:
+    names = [keyword.key for keyword in getattr(call, "kwargs", ())]
+    return len(names) != len(set(names)) or any(map(_is_odd_name, names))
+
+
+def _has_odd_parameters(macro: nodes.Node) -> bool:
+    names = [parameter.name for parameter in getattr(macro, "args", ())]
+    return len(names) != len(set(names)) or any(map(_is_odd_name, names))
+
+
+def _is_odd_name(name: str) -> bool:
+    """Tell of a name that Python reads as another one, or that Jinja gives to calls by itself."""
+    return not name.isascii() or name in _TAKEN
 
 
 def tree_of(root: nodes.Node) -> Tree:
