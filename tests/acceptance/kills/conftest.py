@@ -180,17 +180,21 @@ class House:
         self.orphans = {orphan for orphan in self.orphans if began_at(orphan[0]) == orphan[1]}
         return not self.orphans and not self.cut_off & set(self.ask(IN_FLIGHT))
 
-    def until(self, is_so: Callable[[], object], what: str, *, seconds: float) -> float:
-        """Wait, and return how long it took since the daemon's start."""
+    def until(
+        self, is_so: Callable[[], object], what: str, *, seconds: float, left: Callable[[], object] = tuple
+    ) -> float:
+        """Wait, and return how long it took since the daemon's start; `left` says what it still waits for."""
         began = time.monotonic()
         while time.monotonic() < began + seconds:
             if is_so():
                 return time.monotonic() - began
             assert self.lives(), self.log()
             time.sleep(0.05)
-        left = [(*orphan, _command_of(orphan[0])) for orphan in self.orphans]
+        lost = [(*orphan, _command_of(orphan[0])) for orphan in self.orphans]
         still = self.cut_off & set(self.ask(IN_FLIGHT))
-        raise AssertionError(f"not within {seconds} s: {what}\nleft: {left}\nin flight: {still}\n{self.log()}")
+        raise AssertionError(
+            f"not within {seconds} s: {what}\nleft: {left()}\nlost: {lost}\nin flight: {still}\n{self.log()}"
+        )
 
 
 def _command_of(pid: int) -> str:

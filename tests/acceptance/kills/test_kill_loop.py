@@ -103,17 +103,20 @@ def wind_up(house: Any) -> None:
     """Let the last daemon finish what there is, and stop it."""
     house.start(hours=0)
     house.until(house.is_up, "it starts", seconds=30)
-    house.until(lambda: is_quiet(house), "everything comes to its end", seconds=200)
+    house.until(lambda: is_quiet(house), "everything comes to its end", seconds=200, left=lambda: what_is_left(house))
     house.process.send_signal(signal.SIGTERM)
     assert house.process.wait(timeout=30) == 0
 
 
 def is_quiet(house: Any) -> bool:
-    sql = (
-        "SELECT (SELECT count(*) FROM runs WHERE status = 'running' OR reason = 'queued')"
-        " + (SELECT count(*) FROM outbox WHERE sent_at IS NULL AND withdrawn_at IS NULL)"
-    )
-    return bool(house.ask(sql) == [(0,)]) and not owes_digest(house)
+    return not any(what_is_left(house))
+
+
+def what_is_left(house: Any) -> tuple[object, object, bool]:
+    """Return the runs that go on or wait in line, the mails that are to go out, and whether a digest is owed."""
+    runs = "SELECT id, routine, status, reason FROM runs WHERE status = 'running' OR reason = 'queued'"
+    mails = "SELECT id, about, attempts, next_try_at, failed_at, error FROM outbox WHERE sent_at IS NULL AND withdrawn_at IS NULL"
+    return house.ask(runs), house.ask(mails), owes_digest(house)
 
 
 def owes_digest(house: Any) -> bool:
