@@ -115,7 +115,8 @@ def is_quiet(house: Any) -> bool:
 def what_is_left(house: Any) -> tuple[object, object, bool]:
     """Return the runs that go on or wait in line, the mails that are to go out, and whether a digest is owed."""
     runs = "SELECT id, routine, status, reason FROM runs WHERE status = 'running' OR reason = 'queued'"
-    mails = "SELECT id, about, attempts, next_try_at, failed_at, error FROM outbox WHERE sent_at IS NULL AND withdrawn_at IS NULL"
+    columns = "id, about, attempts, next_try_at, failed_at, error"
+    mails = f"SELECT {columns} FROM outbox WHERE sent_at IS NULL AND withdrawn_at IS NULL"
     return house.ask(runs), house.ask(mails), owes_digest(house)
 
 
