@@ -389,6 +389,33 @@ def test_what_a_filter_makes_of_a_block_is_text(block: str, value: str) -> None:
     assert "ue000" not in text
 
 
+MACRO = "{% macro same(one) %}{{ one }}{% endmacro %}"
+
+
+@pytest.mark.parametrize(
+    ("source", "text"),
+    [
+        ("{% set k %}{{ row.x }}{% endset %}{{ k == 'a_b c' }}", "True"),
+        (
+            "{% set k %}{{ row.x }}{% endset %}[x](https://b.example/{{ k | urlencode }})",
+            "[x](https://b.example/a\\_b%20c)",
+        ),
+        ("{% set k %}{{ row.x }}{% endset %}{{ k | length }}{{ k[0] }}", "5a"),
+        ("{% set k | upper | replace('_', '-') %}{{ row.x }}{% endset %}{{ k == 'A-B C' }}", "True"),
+        ("{% set k %}*{{ row.x }}*{% endset %}{{ k }} or {{ row.x }}", r"\*a\_b c\* or a\_b c"),
+        (MACRO + "{{ same(row.x) == 'a_b c' }}", "True"),
+        (MACRO + "[x](https://b.example/{{ same(row.x) | urlencode }})", "[x](https://b.example/a\\_b%20c)"),
+        (MACRO + "{{ 'vip' if same(row.x) in ['a_b c'] }}{{ same(same(row.x)) | length }}", "vip5"),
+        ("{% macro m(obj, context) %}{{ obj }}{% endmacro %}{{ m(context=1, obj=row.x) | length }}", "5"),
+        (MACRO + "{% set k = same(row.x) %}{{ k == 'a_b c' }}, {{ same('*') }}", r"True, \*"),
+        ("{% block b %}{{ row.x }}{% endblock %}: {{ self.b() == 'a_b c' }}", r"a\_b c: True"),
+        ("{% macro m() %}**{{ caller() }}**{% endmacro %}{% call m() %}{{ row.x }}{% endcall %}", r"**a\_b c**"),
+    ],
+)
+def test_what_is_set_or_made_elsewhere_is_compared_as_it_shows_and_shown_as_text(source: str, text: str) -> None:
+    assert made(source, "a_b c") == text
+
+
 @pytest.mark.parametrize(
     ("text", "read"),
     [
