@@ -29,6 +29,8 @@ class Bounce:
     """Which the mail did not reach; where the report names none, the one to which it was sent."""
     original: str
     """To which it was sent before it was forwarded; empty where the report does not say."""
+    final: str
+    """Where it ended: an address, or what else the report calls it; empty where the report does not say."""
     action: str
     """`failed`, `delayed`, `delivered`, `relayed` or `expanded`."""
     status: str
@@ -71,13 +73,15 @@ def _blocks(report: Message) -> Iterator[Message]:
 
 def _bounce(block: Message, *, reported_at: datetime | None, message_id: str) -> Bounce | None:
     original = _address(block, "Original-Recipient")
-    address = _address(block, "Final-Recipient") or original
+    final = _address(block, "Final-Recipient")
+    address = final or original
     if not address:
         return None
     status = _STATUS.search(_field(block, "Status"))
     return Bounce(
         address=address,
         original=original,
+        final=final or _typed(block, "Final-Recipient"),
         action=_field(block, "Action").lower(),
         status=status[0] if status else "",
         diagnostic=clean_line(_field(block, "Diagnostic-Code").partition(";")[2].strip(), length=300),
@@ -89,9 +93,13 @@ def _bounce(block: Message, *, reported_at: datetime | None, message_id: str) ->
 def _address(block: Message, name: str) -> str:
     """Return the address that a field holds behind its type, in small letters; '' where it holds none."""
     try:
-        return parse_address(_field(block, name).rpartition(";")[2].strip()).address.lower()
+        return parse_address(_typed(block, name)).address.lower()
     except MailFailed:
         return ""
+
+
+def _typed(block: Message, name: str) -> str:
+    return _field(block, name).rpartition(";")[2].strip()
 
 
 def _quoted_id(message: Message) -> str:

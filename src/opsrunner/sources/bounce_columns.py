@@ -13,6 +13,7 @@ BOUNCE_COLUMNS = (
     Column(name="reported_at", type="moment", optional=True),
     Column(name="message_id", type="text", optional=True),
     Column(name="ours", type="flag"),
+    Column(name="forwarded_to", type="text", optional=True),
     Column(name="report", type="text"),
 )
 """What every report says; a source declares no others."""

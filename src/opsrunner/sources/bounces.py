@@ -29,7 +29,8 @@ def open_bounces(source: Source, request: Request) -> Iterator[RawTable]:
 
     Mails that are no reports are passed over. Anybody can write a report about anybody: `ours` tells of each whether
     it quotes the Message-ID, which nobody can guess, of a mail that we sent to the address that it names, or from
-    which it says that the mail was forwarded; `address` is then the one that we wrote to.
+    which it says that the mail was forwarded; `address` is then the one that we wrote to, and `forwarded_to` the one
+    that it did not reach: others to whom that address forwards may have it.
     """
     name = str(source.where["path"])
     folder = request.site_root / name
@@ -100,4 +101,5 @@ def _values(bounce: Bounce, recipient: str) -> dict[str, str | bool | None]:
         "reported_at": bounce.reported_at.isoformat() if bounce.reported_at else None,
         "message_id": bounce.message_id,
         "ours": recipient != "",
+        "forwarded_to": bounce.final if recipient and bounce.final != recipient else None,
     }

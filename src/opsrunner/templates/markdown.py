@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import groupby, pairwise, zip_longest
 from typing import Any
 from urllib.parse import quote
 
 from markdown_it import MarkdownIt
+from markdown_it.token import Token
 
 from opsrunner.records import dataclass
 from opsrunner.templates.marked import BEGINS, BLANK, ENDS, VALUE, render_marked
@@ -16,8 +19,10 @@ from opsrunner.templates.marked import BEGINS, BLANK, ENDS, VALUE, render_marked
 MARKDOWN = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"]).disable("image")
 """No HTML of the author's, no picture from elsewhere; of links markdown-it itself refuses `javascript:` and its kin."""
 _SIGNS = re.compile(r"([\\`*_{}\[\]<>()#+!|~&])")
-_FIRST_SIGN = re.compile(r"^(\d{1,9}(?=\.(?:\s|\Z))|(?=[:=]|-(?:[-:\s]|\Z)))")
-"""What begins a list, or makes a heading of the line above."""
+_FIRST_SIGN = re.compile(r"^(\d{1,9}(?=\.(?:\s|\Z))|(?=[:=]|\.(?:\s|\Z)|-(?:[-:\s]|\Z)))")
+"""What begins a list, also behind a number, or makes a heading of the line above."""
+_NUMBER = re.compile(r"[0-9]{1,9}")
+"""What begins a list where the author writes a sign behind it."""
 _ESCAPED = re.compile(r"((?<!`)(`+)(?!`).*?(?<!`)\2(?!`))|\\([!-/:-@\[-`{-~])", re.DOTALL)
 _ADDRESS = re.compile(r"(?<!\\)<[^<>\s]+>")
 _NOT_IN_ADDRESSES = re.compile(r"[\s\"<>\\^`{|}]")
@@ -26,6 +31,7 @@ _BLANKS = (" ", "\t")
 _PARTING = re.compile(rf"(?<=[^\s{BLANK}]){BLANK}+(?=[^\s{BLANK}])")
 _FIRST_SIGNS = re.compile(r"(?:[-+*#>\s]|\d{1,9}[.)])*")
 """What, with a blank behind it, makes a heading, a list or a quote of its line."""
+_BEGINNING = re.compile(rf"{_FIRST_SIGNS.pattern}\d{{0,9}}")
 _EMPHASIS = ("*", "_", "~")
 _CODE, _CELLS = ("fence", "code_block"), ("td_open", "th_open")
 _SHARE = 3
@@ -81,10 +87,13 @@ def readable(text: str) -> str:
 def _kept(value: str, values: list[str]) -> str:
     """Put a value aside; return what stands for it while the text around it is read as Markdown.
 
-    For one that shows nothing nothing does: what stands behind it may then begin the line.
+    For one that shows nothing nothing does: what stands behind it may then begin the line. A number stands for itself:
+    with what the author writes behind it, it may begin a list, in which code is what else were none.
     """
     if not value.strip():
         return value and BLANK
+    if _NUMBER.fullmatch(value):
+        return value
     values.append(value)
     return f"{BEGINS}{len(values) - 1}{ENDS}"
 
@@ -149,13 +158,15 @@ class _Places:
     """In a table."""
     emphasis: frozenset[int]
     addresses: frozenset[int]
+    code: tuple[str, ...]
+    """Each piece of it."""
 
     @classmethod
     def of(cls, text: str, values: Sequence[str]) -> _Places:
         tokens = MARKDOWN.parse(text)
         inner = [one for token in tokens for one in token.children or ()]
-        blocks = frozenset(_numbers(f"{one.info}{one.content}" for one in tokens if one.type in _CODE))
-        spans = frozenset(_numbers(one.content for one in inner if one.type == "code_inline"))
+        in_lines, within_lines = _code(tokens)
+        blocks, spans = frozenset(_numbers(in_lines)), frozenset(_numbers(within_lines))
         addresses = frozenset(_numbers(one for one in _ADDRESS.findall(text) if _is_address(one, values)))
         return cls(
             blocks=blocks,
@@ -163,29 +174,46 @@ class _Places:
             cells=frozenset(_numbers(one.content for cell, one in pairwise(tokens) if cell.type in _CELLS)),
             emphasis=frozenset(_numbers(one.content for one in inner if one.type == "text" and one.level > 0)),
             addresses=addresses - blocks - spans,
+            code=(*in_lines, *within_lines),
         )
+
+    def lost(self, text: str, shown: Sequence[str]) -> frozenset[int]:
+        """Return the values, shown as code, whose piece of code is none where they stand in `text` as `shown`."""
+        if not self.blocks | self.spans:
+            return frozenset()
+        in_lines, within_lines = _code(MARKDOWN.parse(_filled(text, shown)))
+        missing = Counter(_bare(_filled(piece, shown)) for piece in self.code)
+        missing -= Counter(_bare(piece) for piece in (*in_lines, *within_lines))
+        found = _numbers(piece for piece in self.code if missing[_bare(_filled(piece, shown))])
+        return frozenset(found) & (self.blocks | self.spans)
+
+    def without(self, numbers: frozenset[int]) -> _Places:
+        """Return the places where those of these numbers that stand in code are shown as text."""
+        return replace(self, blocks=self.blocks - numbers, spans=self.spans - numbers)
 
     def shown(self, number: int, value: str, *, before: str, after: str) -> str:
         """Return what stands for a value between the start of its line, as it is made, and the sign behind it."""
         if number in self.addresses:
             return _NOT_IN_ADDRESSES.sub(lambda sign: quote(sign[0]), value.strip())
         begins = not before or before.isspace()
-        lines = self._lines(number, value, begins=begins)
+        lines = self._lines(number, value, before)
         one = f"\n{before}".join(lines) if begins else " ".join(" ".join(lines).split())
         none = _EMPHASIS if number in self.emphasis else ()  # with a blank between they would be no emphasis
         first = value.startswith(_BLANKS) and _parts(before[-1:], none) and not _FIRST_SIGNS.fullmatch(before)
         last = value.endswith(_BLANKS) and _parts(after, none)
+        if number in self.cells and after == "|" and one.endswith("\\"):
+            last = True  # else the border of the cell would be a sign within it
         if not first and _is_escaped(before) and number not in self.blocks | self.spans:
             one = f"\\{one}"  # the author's backslash would take the place of the value's own
         return f"{' ' * first}{one}{' ' * last}"
 
-    def _lines(self, number: int, value: str, *, begins: bool) -> list[str]:
+    def _lines(self, number: int, value: str, before: str) -> list[str]:
         if number in self.blocks:
             return _unfenced(value).splitlines()
         if number not in self.spans:
             return [escape_markdown(line) for line in value.splitlines()]
         one = " ".join(_unfenced(value).split())
-        if begins:  # its first sign may begin a list there, which ends the piece of code
+        if _BEGINNING.fullmatch(before):  # it may make a list there, which ends the piece of code
             return [escape_markdown(one)]
         return [one.replace("|", r"\|") if number in self.cells else one]
 
@@ -205,11 +233,24 @@ def _parts(sign: str, none: Sequence[str]) -> bool:
 
 
 def _shown(text: str, values: Sequence[str]) -> list[str]:
-    """Return for each value what stands for it at its place in `text`."""
-    shown = [""] * len(values)
+    """Return for each value what stands for it at its place in `text`.
+
+    Values together may end a piece of code, as none of them does alone. Such a piece is then made again without code.
+    """
     if not values:
-        return shown
+        return []
     places = _Places.of(text, values)
+    shown = _placed(text, values, places)
+    if lost := places.lost(text, shown):
+        places = places.without(lost)
+        shown = _placed(text, values, places)
+        if places.lost(text, shown):  # one took another with it: there is no end to looking again
+            shown = _placed(text, values, places.without(places.blocks | places.spans))
+    return shown
+
+
+def _placed(text: str, values: Sequence[str], places: _Places) -> list[str]:
+    shown = [""] * len(values)
     for line in text.split("\n"):
         made, at = "", 0
         for found in VALUE.finditer(line):
@@ -219,6 +260,18 @@ def _shown(text: str, values: Sequence[str]) -> list[str]:
             shown[number] = places.shown(number, values[number], before=made, after=line[at : at + 1])
             made += shown[number]
     return shown
+
+
+def _code(tokens: Sequence[Token]) -> tuple[list[str], list[str]]:
+    """Return the pieces of code of whole lines, and those within lines."""
+    inner = (one for token in tokens for one in token.children or ())
+    in_lines = [f"{one.info}{one.content}" for one in tokens if one.type in _CODE]
+    return in_lines, [one.content for one in inner if one.type == "code_inline"]
+
+
+def _bare(piece: str) -> str:
+    """Return a piece of code without what depends on where it stands: blanks, and the backslashes of a cell."""
+    return "".join(piece.split()).replace("\\", "")
 
 
 def _numbers(texts: Iterable[str]) -> Iterator[int]:

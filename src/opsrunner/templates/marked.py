@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 from jinja2 import Template, nodes
+from jinja2.runtime import Context
 
 from opsrunner.errors import ExpressionError
 from opsrunner.templates.environments import FOREIGN, describe_error, quoted, rendered
@@ -33,7 +34,10 @@ def _unmarked(value: Any) -> str:
 
 
 class _Marking(Sandbox):
-    """What a `{% filter %}` makes of its block is one value: it may tear those within apart, and move them about."""
+    """What a `{% filter %}` makes of its block is one value: it may tear those within apart, and move them about.
+
+    Text that is no output, or not yet, has no marks: what a `{% set %}` keeps of its block, and what a call returns.
+    """
 
     def __init__(self) -> None:
         super().__init__(autoescape=False, finalize=_marked)
@@ -42,12 +46,26 @@ class _Marking(Sandbox):
     def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
         tree = super()._parse(source, name, filename)
         for block in tree.find_all(nodes.FilterBlock):
-            first = block.filter
-            while isinstance(first.node, nodes.Filter):
-                first = first.node
-            first.node = _filter("unmarked", None)
-            block.filter = _filter("marked", block.filter)
+            block.filter = _filter("marked", _on_unmarked(block.filter))
+        for kept in tree.find_all(nodes.AssignBlock):
+            kept.filter = _on_unmarked(kept.filter)
         return tree
+
+    def call(self, context: Context, obj: Any, /, *args: Any, **kwargs: Any) -> Any:
+        made = super().call(context, obj, *args, **kwargs)
+        is_output = "caller" in kwargs  # of a `{% call %}`, whose text goes out as it is
+        return _unmarked(made) if isinstance(made, str) and not is_output else made
+
+
+def _on_unmarked(filters: nodes.Filter | None) -> nodes.Filter:
+    """Return the filters of a block so that the first of them gets its text without marks."""
+    if filters is None:
+        return _filter("unmarked", None)
+    first = filters
+    while isinstance(first.node, nodes.Filter):
+        first = first.node
+    first.node = _filter("unmarked", None)
+    return filters
 
 
 def _filter(name: str, of: nodes.Filter | None) -> nodes.Filter:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
@@ -229,18 +230,38 @@ def test_a_report_that_a_stranger_made_up_silences_nobody_and_a_person_looks_at_
     assert [one.id for one in made.tasks("look")] == [task.id], "each is shown once, and waits until somebody looked"
 
 
+def test_one_dead_target_of_an_address_that_others_read_silences_nobody_and_a_person_looks_at_it(
+    company: Callable[..., Company],
+) -> None:
+    made = company("bounces", f"{MONDAY}T07:50:01")
+    alias = emails(made)[0]
+    comes_back(made, [alias], forwarded_to="left@shop.example")
+    made.site.at("2026-11-24T07:50:01")
+
+    assert suppressed(made) == []
+    assert made.tasks("ask") == made.tasks("look") == []
+    (task,) = made.tasks("look-forwarded")
+    assert task.title == "Mails of ours that came back from where they were forwarded to: 1"
+    assert re.search(rf"\| {re.escape(alias)} \| left@shop.example \|.*5\.1\.1", task.how)
+    made.site.at("2026-11-25T07:50:01")
+    assert [one.id for one in made.tasks("look-forwarded")] == [task.id], (
+        "it is shown once, and waits until somebody looked"
+    )
+
+
 def emails(made: Company) -> list[str]:
     """Return the addresses of active customers."""
     return sorted({row["email"] for row in made.rows("customers") if row["status"] == "active"})
 
 
-def comes_back(made: Company, addresses: list[str]) -> None:
-    """Send each a mail, and have its server report that there is no such user."""
+def comes_back(made: Company, addresses: list[str], *, forwarded_to: str = "") -> None:
+    """Send each a mail, and have its server report that there is no such user, or none to whom it was forwarded."""
     books, now = made.site.app.books, made.site.clock.now()
     books.outbox.put([NewMail(to=address, subject="s", text="t", bulk=True) for address in addresses], at=now)
     for mail in [mail for mail in books.outbox.queued() if mail.to in addresses]:
         books.outbox.sent(mail.id, now)
-        report = report_of(mail.to, message_id=f"{mail.message_id}@example.com")
+        last, first = (forwarded_to, mail.to) if forwarded_to else (mail.to, "")
+        report = report_of(last, message_id=f"{mail.message_id}@example.com", original=first)
         (made.data / f"bounces/new/ours{mail.id}").write_text(report, encoding="utf-8")
 
 

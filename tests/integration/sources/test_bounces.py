@@ -60,6 +60,7 @@ def test_each_recipient_of_a_report_is_a_row(maildir: Path) -> None:
         "reported_at": datetime(2026, 11, 23, 2, tzinfo=UTC),
         "message_id": None,
         "ours": False,
+        "forwarded_to": None,
         "report": "1/1",
     }
     assert (second["address"], second["permanent"]) == ("ola@example.com", False)
@@ -85,15 +86,22 @@ def test_a_mail_of_ours_that_was_forwarded_is_about_the_address_that_we_wrote_to
         "2": ("kari@elsewhere.example", "ola@example.com"),
         "3": ("kari@example.com", "ola@example.com"),
         "4": ("kari@elsewhere.example", ""),
+        "5": ("KARI@example.com", "kari@example.com"),
+        "6": ("<kari>", "kari@example.com"),
     }.items():
         put(maildir, f"new/{name}", report_of(address, original=original, message_id="1f.a@example.com"))
     around = Around(recipient_of=lambda _: "kari@example.com")
-    assert [(row["report"], row["address"], row["ours"]) for row in rows(maildir, around)] == [
-        ("1/1", "kari@example.com", True),
-        ("2/1", "kari@elsewhere.example", False),
-        ("3/1", "kari@example.com", True),
-        ("4/1", "kari@elsewhere.example", False),
+    told = ("report", "address", "ours", "forwarded_to")
+    assert [tuple(row[name] for name in told) for row in rows(maildir, around)] == [
+        ("1/1", "kari@example.com", True, "kari@elsewhere.example"),
+        ("2/1", "kari@elsewhere.example", False, None),
+        ("3/1", "kari@example.com", True, None),
+        ("4/1", "kari@elsewhere.example", False, None),
+        ("5/1", "kari@example.com", True, None),
+        ("6/1", "kari@example.com", True, "<kari>"),
     ]
+    silences = {"ours": True, "forwarded_to": None}
+    assert [row["report"] for row in rows(maildir, around, where=silences)] == ["3/1", "5/1"]
 
 
 def test_reading_ends_when_told_to_stop_and_when_its_time_is_up(maildir: Path) -> None:

@@ -67,6 +67,7 @@ def test_a_report_tells_of_each_recipient() -> None:
     assert failed == Bounce(
         address="kari@example.com",
         original="kari@example.com",
+        final="kari@example.com",
         action="failed",
         status="5.1.1",
         diagnostic="550 5.1.1 <kari@example.com>: Recipient address rejected: User unknown",

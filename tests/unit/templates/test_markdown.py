@@ -113,6 +113,60 @@ def test_no_value_ends_the_code_in_which_it_stands(source: str, before: str) -> 
     assert re.findall(r"</?(?!p)\w+", html) == re.findall(r"</?(?!p)\w+", harmless)
 
 
+LINK = "see [your invoice](https://evil.example/x)"
+
+
+@pytest.mark.parametrize(
+    ("source", "values"),
+    [
+        ("{% for one in [x, x] %}{{ loop.index }}. Look:\n\n    {{ one }}\n{% endfor %}", {"x": LINK}),
+        ("{{ a }}) Look:\n\n    {{ x }}", {"a": "12", "x": LINK}),
+        ("{{ a }}. Look:\n\n    {{ x }}", {"a": "12 ", "x": LINK}),
+        ("{{ a }}{{ b }}\n\n    {{ x }}", {"a": "1", "b": ". Look", "x": LINK}),
+        ("{{ a }}{{ b }} Look\n\n    {{ x }}", {"a": "1", "b": ".", "x": LINK}),
+        ("> `a\n> {{ x }}`", {"x": f"- {LINK}"}),
+        ("> - `a\n>   {{ x }}`", {"x": f"1. {LINK}"}),
+        ("`a\n1{{ x }}`", {"x": f". {LINK}"}),
+        ("`a\n{{ a }}{{ x }}`", {"a": "1", "x": f". {LINK}"}),
+        ("`a\n-{{ x }}`", {"x": f" {LINK}"}),
+        ("`a\n={{ a }}\nis {{ x }}`", {"a": "=", "x": LINK}),
+        ("`a|b\n|{{ a }}|\nis {{ x }}`", {"a": "-|-", "x": LINK}),
+        ("~~~\n{{ a }}{{ b }}\n{{ x }}\n~~~", {"a": "~~", "b": "~", "x": LINK}),
+        ("~~~\n~~{{ a }}\n{{ x }}\n~~~\n\n    {{ x }}", {"a": "~", "x": LINK}),
+        ("> ~~~\n> {{ a }}{{ a }}{{ a }}\n> {{ x }}\n> ~~~", {"a": "~", "x": LINK}),
+    ],
+)
+def test_no_values_together_end_the_code_in_which_another_stands(source: str, values: Mapping[str, str]) -> None:
+    text = render_markdown(source, values, clean=clean_text, longest=20_000)
+    html = page(text)
+    assert "<a" not in html
+    assert words(html).replace("\\", "").count(LINK) == source.count("{{ x }}") + 2 * source.count("{{ one }}")
+
+
+def test_a_number_makes_the_list_that_its_author_writes() -> None:
+    source = "{% for one in [row.x, row.x] %}{{ loop.index }}. Run:\n\n    {{ one }}\n{% endfor %}"
+    html = page(made(source, "mail a_b"))
+    assert html.count("<li>") == html.count("<p>mail a_b</p>") == 2, "what stands there is no code"
+    source = source.replace("    {{", "       {{")
+    assert page(made(source, LINK)).count(f"<pre><code>{LINK}\n</code></pre>") == 2
+
+
+def test_the_home_folder_stays_one_in_code() -> None:
+    for source in (
+        "~~~\ncd {{ row.x }}\n~~~",
+        "    ls {{ row.x }}/a",
+        "`{{ row.x }}/bin`",
+        "~~~\n{{ row.x }}/bin\n~~~",
+    ):
+        assert "~" in page(made(source, "~")).partition("<code>")[2], source
+
+
+def test_code_stays_code_where_another_piece_does_not() -> None:
+    html = page(made("Run `{{ 'mail a_b' }}`:\n\n~~~\n{{ row.x }}~~\n~~~", "~"))
+    assert "<code>mail a_b</code>" in html
+    assert "~~~\n</code></pre>" in html
+
+
 def test_an_address_stays_one_where_the_author_makes_it_a_link() -> None:
     url = "https://www.example.com/a_b?c=1&d=(2)"
     for source in ("<{{ row.x }}>", "[there]({{ row.x }})", "[there](<{{ row.x }}>)"):
@@ -136,6 +190,18 @@ def test_a_backslash_before_a_value_is_one() -> None:
     assert words(page(made("`C:\\{{ row.x }}`", "\\b"))).strip() == "C:\\\\b"
     assert words(page(made("C:\\{{ row.x }}", "b"))).strip() == "C:\\b"
     assert words(page(made("C:\\{{ row.x }}", " b"))).strip() == "C:\\ b"
+
+
+def test_a_value_that_ends_in_a_backslash_stays_in_its_cell() -> None:
+    for source in (
+        "|{{ row.x }}|{{ 'second' }}|",
+        "{{ row.x }}|second",
+        "| {{ row.x }} | second |",
+        "|a{{ row.x }}|second|",
+    ):
+        for value in ("x\\", "\\", "x\\\\"):
+            html = page(made(f"|a|b|\n|-|-|\n{source}", value))
+            assert re.findall("<td>(.*)</td>", html) == [f"{'a' if 'a{' in source else ''}{value}", "second"], source
 
 
 def test_numbers_dates_and_nothing_are_as_before() -> None:
@@ -321,6 +387,33 @@ def test_what_a_filter_makes_of_a_block_is_text(block: str, value: str) -> None:
     assert "\ue000" not in text
     assert "%EE" not in text
     assert "ue000" not in text
+
+
+MACRO = "{% macro same(one) %}{{ one }}{% endmacro %}"
+
+
+@pytest.mark.parametrize(
+    ("source", "text"),
+    [
+        ("{% set k %}{{ row.x }}{% endset %}{{ k == 'a_b c' }}", "True"),
+        (
+            "{% set k %}{{ row.x }}{% endset %}[x](https://b.example/{{ k | urlencode }})",
+            "[x](https://b.example/a\\_b%20c)",
+        ),
+        ("{% set k %}{{ row.x }}{% endset %}{{ k | length }}{{ k[0] }}", "5a"),
+        ("{% set k | upper | replace('_', '-') %}{{ row.x }}{% endset %}{{ k == 'A-B C' }}", "True"),
+        ("{% set k %}*{{ row.x }}*{% endset %}{{ k }} or {{ row.x }}", r"\*a\_b c\* or a\_b c"),
+        (MACRO + "{{ same(row.x) == 'a_b c' }}", "True"),
+        (MACRO + "[x](https://b.example/{{ same(row.x) | urlencode }})", "[x](https://b.example/a\\_b%20c)"),
+        (MACRO + "{{ 'vip' if same(row.x) in ['a_b c'] }}{{ same(same(row.x)) | length }}", "vip5"),
+        ("{% macro m(obj, context) %}{{ obj }}{% endmacro %}{{ m(context=1, obj=row.x) | length }}", "5"),
+        (MACRO + "{% set k = same(row.x) %}{{ k == 'a_b c' }}, {{ same('*') }}", r"True, \*"),
+        ("{% block b %}{{ row.x }}{% endblock %}: {{ self.b() == 'a_b c' }}", r"a\_b c: True"),
+        ("{% macro m() %}**{{ caller() }}**{% endmacro %}{% call m() %}{{ row.x }}{% endcall %}", r"**a\_b c**"),
+    ],
+)
+def test_what_is_set_or_made_elsewhere_is_compared_as_it_shows_and_shown_as_text(source: str, text: str) -> None:
+    assert made(source, "a_b c") == text
 
 
 @pytest.mark.parametrize(
