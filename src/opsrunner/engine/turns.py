@@ -62,6 +62,8 @@ class Done:
     """The end of a step, with the mails to queue in the same transaction."""
 
     outcome: Outcome
+    is_of_all_rows: bool = True
+    """The rows that it went through are all there are: nobody knows of others that they are mended, or gone."""
     mails: tuple[NewMail, ...] = ()
     notes: tuple[CopyNote, ...] = ()
     """What the step found out about copies, in every try of it."""

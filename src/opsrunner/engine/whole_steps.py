@@ -26,6 +26,11 @@ def whole_steps(routine: Routine, context: Mapping[str, Any]) -> frozenset[str]:
     return frozenset(name for name, _, is_whole in _looked_at(routine, context) if is_whole)
 
 
+def goes_through_all(routine: Routine, plan: StepPlan, context: Mapping[str, Any]) -> bool:
+    """Tell whether every step that a step's rows come from told all: rows that are missing prove nothing else."""
+    return plan.for_each is None or step_references(plan.for_each) <= whole_steps(routine, context)
+
+
 def with_what_is_known(routine: Routine, context: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return `context` in which a step that is not whole has only what is known of it all the same.
 

@@ -7,6 +7,11 @@ from typing import Any
 
 import pytest
 
+from opsrunner.errors import StepFailed
+from opsrunner.model.outcome import Outcome, StepStatus
+from opsrunner.steps.base import Means, StepCall
+from opsrunner.testing import ScriptedStep, scripted_kind
+
 from .conftest import SITE
 
 ORDERS = SITE + "sources:\n  orders: {csv: orders.csv, columns: {number: text, placed_at: moment, paid: text}}\n"
@@ -60,3 +65,27 @@ def test_the_newest_row_alone_says_what_it_says_though_there_are_others(house: C
     assert look(site, 17, 18) == {"19": "open"}
     assert look(site, 17, 18, 19) == {"19": "done"}
     assert {run.status.value for run in site.runs("orders")} == {"succeeded"}, "that there are others is no fault"
+
+
+PINGS = "  - scripted: {say: hello}\n    for_each: steps.unpaid.rows\n    key: row.number\n"
+
+
+@pytest.mark.parametrize("others", ["fine", "refused"])
+def test_the_follow_up_of_a_row_that_a_limit_leaves_out_stays_open(house: Callable[..., Any], others: str) -> None:
+    bad = {"17"}
+
+    def ping(call: StepCall, means: Means) -> Outcome:
+        if call.row_key in bad:
+            raise StepFailed("status 500")
+        return Outcome(status=StepStatus.SUCCEEDED)
+
+    with scripted_kind(ScriptedStep([ping])):
+        site = house({"orders": HEAD + NEWEST + PINGS}, site=ORDERS)
+        assert look(site, 17, 18) == {"17": "open"}
+        bad = {"17", "18"}
+        assert look(site, 17, 18) == {"17": "open", "18": "open"}
+        bad = {"17"} if others == "fine" else {"17", "19"}
+        told = look(site, 17, 18, 19)
+        assert (told["17"], told["18"]) == ("open", "done"), "nobody tried 17, and 18 succeeded"
+        bad = set() if others == "fine" else {"19"}
+        assert look(site, 18, 19)["17"] == "done", "these are all there are"
