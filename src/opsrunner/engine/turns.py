@@ -182,9 +182,9 @@ def _one_try(plan: StepPlan, turn: Turn, tools: Tools) -> tuple[Outcome, tuple[N
 
 
 def _judged(plan: StepPlan, turn: Turn, outcome: Outcome) -> Outcome:
-    """Apply `fail_if` and `warn_if` to what a try answered; where it is bad already, to the rows of its other parts."""
+    """Apply `fail_if` and `warn_if` to what a try answered; where it ended badly, to the rows of its other parts."""
     for expression, status in ((plan.fail_if, StepStatus.FAILED), (plan.warn_if, StepStatus.WARNING)):
-        if expression is None or (outcome.status.is_bad and not _is_of_parts(expression, turn, outcome)):
+        if expression is None or (outcome.ended_badly and not _is_of_parts(expression, turn, outcome)):
             continue
         found, unanswered = _matching(expression, turn, outcome)
         if unanswered:
@@ -202,7 +202,7 @@ def _is_of_parts(expression: str, turn: Turn, outcome: Outcome) -> bool:
 def _matching(expression: str, turn: Turn, outcome: Outcome) -> tuple[list[Row] | None, dict[str, str]]:
     """Return the rows for which an expression is true ([] for the whole step), or None where it is false.
 
-    Beside them, of a step that is bad already, the hosts of which it cannot be answered, and why: what is known of
+    Beside them, of a step that ended badly already, the hosts of which it cannot be answered, and why: what is known of
     the others is not thrown away for that. Raises ExpressionError for any other step.
     """
     view = outcome_view(outcome)
@@ -216,14 +216,14 @@ def _matching(expression: str, turn: Turn, outcome: Outcome) -> tuple[list[Row] 
             if evaluate(expression, {**context, "row": row}):
                 found.append(row)
         except ExpressionError as exc:
-            if not outcome.status.is_bad:
+            if not outcome.ended_badly:
                 raise
             unanswered.setdefault(str(row.get("host", "")), str(exc))
     return found or None, unanswered
 
 
 def _left_open(outcome: Outcome, unanswered: Mapping[str, str]) -> Outcome:
-    """Return a bad end whose rows cannot all be judged: a host that nobody could judge is not fine."""
+    """Return the failure of an end whose rows cannot all be judged: a host that nobody could judge is not fine."""
     parts = tuple(
         dataclasses.replace(
             part, status=worst([part.status, StepStatus.FAILED]), message=part.message or unanswered[part.key]
@@ -235,7 +235,8 @@ def _left_open(outcome: Outcome, unanswered: Mapping[str, str]) -> Outcome:
     host, problem = next(iter(unanswered.items()))
     more = f" and {len(unanswered) - 1} more" if len(unanswered) > 1 else ""
     message = f"{outcome.message}; {host}{more}: {problem}"
-    return dataclasses.replace(outcome, message=message[:LONGEST_MESSAGE], parts=parts)
+    status, reason = worst([outcome.status, StepStatus.FAILED]), outcome.reason or "failed"
+    return dataclasses.replace(outcome, status=status, reason=reason, message=message[:LONGEST_MESSAGE], parts=parts)
 
 
 def _marked(outcome: Outcome, found: list[Row], *, expression: str, status: StepStatus) -> Outcome:
@@ -252,10 +253,12 @@ def _marked(outcome: Outcome, found: list[Row], *, expression: str, status: Step
     message = f"{word}: {named}{more}" if found else f"{word}: {expression}"
     told = f"{outcome.message}; {message}" if outcome.message else message
     reason = "fail_if" if status is StepStatus.FAILED else "warn_if"
+    if outcome.ended_badly:  # not by the expression alone: what was cut off has not told all
+        reason = outcome.reason or status.value
     return dataclasses.replace(
         outcome,
         status=worst([outcome.status, status]),
-        reason=outcome.reason if outcome.status.is_bad else reason,
+        reason=reason,
         message=told[:LONGEST_MESSAGE],
         parts=parts,
     )
