@@ -253,12 +253,10 @@ def _marked(outcome: Outcome, found: list[Row], *, expression: str, status: Step
     message = f"{word}: {named}{more}" if found else f"{word}: {expression}"
     told = f"{outcome.message}; {message}" if outcome.message else message
     reason = "fail_if" if status is StepStatus.FAILED else "warn_if"
-    if outcome.ended_badly:  # not by the expression alone: what was cut off has not told all
-        reason = outcome.reason or status.value
     return dataclasses.replace(
         outcome,
         status=worst([outcome.status, status]),
-        reason=reason,
+        reason=(outcome.reason or status.value) if outcome.ended_badly else reason,  # not by the expression alone
         message=told[:LONGEST_MESSAGE],
         parts=parts,
     )
