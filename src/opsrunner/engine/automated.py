@@ -19,6 +19,7 @@ from opsrunner.engine.outputs import output_file
 from opsrunner.engine.people import People
 from opsrunner.engine.stopping import StopWord
 from opsrunner.engine.turns import Done, Tools, Turn, run_step
+from opsrunner.engine.whole_steps import goes_through_all
 from opsrunner.errors import OpsrunnerError, StepFailed
 from opsrunner.fleet.fleet import Fleet
 from opsrunner.ledger.books import Books
@@ -114,14 +115,20 @@ class Automated:
 
         is_mailed = self.books.outbox.knows
         tools = Tools(clock=self.clock, stopping=stop, attempt=attempt, begin_act=begin_act, is_mailed=is_mailed)
-        return lambda: replace(
-            run_step(plan, context=context, tools=tools),
-            notes=tuple(notes),
-            audits=tuple(audits),
-            ticket_looks=tuple(tickets),
-            notices=tuple(told[-1:]),
-            looks=tuple(looks),
-        )
+
+        def work() -> Done:
+            done = run_step(plan, context=context, tools=tools)
+            return replace(
+                done,
+                is_of_all_rows=not done.outcome.parts or goes_through_all(routine, plan, context),
+                notes=tuple(notes),
+                audits=tuple(audits),
+                ticket_looks=tuple(tickets),
+                notices=tuple(told[-1:]),
+                looks=tuple(looks),
+            )
+
+        return work
 
     def report(self, run: Run, routine: Routine, plan: StepPlan, done: Done, *, at: datetime) -> None:
         """Queue the step's mails, open or close its follow-ups, tell the accountable; in the caller's transaction."""
@@ -138,8 +145,8 @@ class Automated:
         if plan.follow_up and bad:
             self.follow_ups.failed_for(run, routine, plan, bad=bad, at=at)
         if outcome.status is not StepStatus.SKIPPED and not plan.acts_once:
-            self.follow_ups.succeeded(run, routine, plan, keys=_mended(outcome), at=at)
-        if outcome.status.is_bad and outcome.parts and not plan.acts_once:
+            self.follow_ups.succeeded(run, routine, plan, keys=_mended(done), at=at)
+        if outcome.status.is_bad and outcome.parts and done.is_of_all_rows and not plan.acts_once:
             self.follow_ups.unlisted(run, routine, plan, listed={part.key for part in outcome.parts}, at=at)
         if plan.urgent and outcome.status.is_bad:
             self.alerts.urgent_failure(run, routine, plan, outcome.message, at)
@@ -261,11 +268,11 @@ class Automated:
         return replace(done, outcome=refused, mails=())  # what was found out is found out
 
 
-def _mended(outcome: Outcome) -> list[str]:
+def _mended(done: Done) -> list[str]:
     """Return the follow-up keys that an end closes: '' for the whole step, else the parts that went well."""
-    if not outcome.status.is_bad:
+    if done.is_of_all_rows and not done.outcome.status.is_bad:
         return [""]
-    return [part.key for part in outcome.parts if part.status in (StepStatus.SUCCEEDED, StepStatus.WARNING)]
+    return [part.key for part in done.outcome.parts if part.status in (StepStatus.SUCCEEDED, StepStatus.WARNING)]
 
 
 @lru_cache(maxsize=8)

@@ -14,7 +14,7 @@ from opsrunner.model.routine import Routine
 from opsrunner.model.spans import span_words
 from opsrunner.records import dataclass
 from opsrunner.schedules.almanac import Almanac
-from opsrunner.schedules.due import upcoming
+from opsrunner.schedules.due import next_to_run
 
 LOOK_WITHIN = timedelta(days=1) + SLACK
 """A look that is older is said to be; a daily one takes its time, and is not always at the same minute."""
@@ -60,7 +60,7 @@ def is_never_seen(looks: Sequence[Look]) -> bool:
 
 
 def _is_expected(look: Look, *, almanac: Almanac) -> bool:
-    return bool(upcoming(look.routine.schedule, after=look.at or look.since, count=1, almanac=almanac))
+    return next_to_run(look.routine.schedule, after=look.at or look.since, almanac=almanac) is not None
 
 
 def _was_due(look: Look, *, until: datetime, almanac: Almanac) -> bool:

@@ -8,6 +8,7 @@ from datetime import datetime
 from opsrunner.engine.alerts import INTERRUPTED_KEY, Alerts
 from opsrunner.engine.asking import again_words, below_words, is_asked
 from opsrunner.engine.desk import Desk
+from opsrunner.engine.earlier_questions import MESSAGE_LENGTH, with_earlier
 from opsrunner.engine.tasks import BY_CHECK, BY_SOURCE, OUTCOME_LENGTH
 from opsrunner.mail.headers import clean_line
 from opsrunner.mail.message import clean_text
@@ -16,7 +17,6 @@ from opsrunner.model.routine import Routine, StepPlan
 from opsrunner.model.run import Run
 from opsrunner.model.task import Evidence, NewTask, Task, TaskKind, TaskStatus
 
-MESSAGE_LENGTH = 2_000
 CUT_OFF = "opsrunner or the machine stopped while it ran; nobody knows how far it came"
 
 
@@ -147,8 +147,8 @@ class FollowUps:
         if found is None:
             return tasks.open(new)
         if found.run != run.id:
-            before = f"; before, in run {found.run}: {found.message}" if acts_once else ""
-            tasks.repeat(found.id, message=f"{new.message}{before}"[:MESSAGE_LENGTH], run=run.id, how=new.how)
+            said = with_earlier(new.message, before=found.message, run=found.run) if acts_once else new.message
+            tasks.repeat(found.id, message=said, run=run.id, how=new.how)
         return tasks.get(found.id), False
 
 

@@ -11,7 +11,7 @@ from opsrunner.model.digest import Tone
 from opsrunner.model.routine import Routine, StepPlan
 from opsrunner.records import dataclass
 from opsrunner.schedules.almanac import Almanac
-from opsrunner.schedules.due import upcoming
+from opsrunner.schedules.due import next_to_run
 from opsrunner.schedules.parsing import parse_duration
 from opsrunner.steps.backup import KeepOptions
 
@@ -105,9 +105,9 @@ def damage_left_words(standings: Iterable[Standing]) -> str:
 
 
 def is_in_time(routine: Routine, made_at: datetime, *, now: datetime, almanac: Almanac) -> bool:
-    """Tell whether no other copy or check of a routine was due since that one."""
-    coming = upcoming(routine.schedule, after=made_at, count=1, almanac=almanac)
-    return now <= (coming[0].planned_at + SLACK if coming else made_at + BY_HAND)
+    """Tell whether no other copy or check of a routine was due since that one; what its schedule skips was not."""
+    coming = next_to_run(routine.schedule, after=made_at, almanac=almanac)
+    return now <= (coming.planned_at + SLACK if coming else made_at + BY_HAND)
 
 
 def restored_within(plan: StepPlan) -> timedelta | None:

@@ -9,7 +9,7 @@ from typing import Any
 from opsrunner.engine.desk import Desk
 from opsrunner.engine.expiry import BY_PROGRAM, miss_earlier
 from opsrunner.engine.task_texts import Opening, RowTurn, new_task, state_words, turns_of
-from opsrunner.engine.whole_steps import whole_steps, with_what_is_known
+from opsrunner.engine.whole_steps import goes_through_all, with_what_is_known
 from opsrunner.errors import ExpressionError
 from opsrunner.mail.headers import clean_line
 from opsrunner.model.outcome import Row
@@ -120,7 +120,7 @@ class TaskOpener:
     def _close_gone(self, opening: Opening, turns: Sequence[RowTurn]) -> None:
         """Close the tasks whose row no longer comes, if the rows are all there."""
         items = {item.id for item in opening.plan.tasks if item.closes_when_gone}
-        if not items or not _rows_are_whole(opening):
+        if not items or not goes_through_all(opening.routine, opening.plan, opening.context):
             return
         keys = {turn.key for turn in turns}
         for task in self._desk.books.tasks.opened(routine=opening.routine.id):
@@ -149,12 +149,6 @@ def _is_true(expression: str, context: Mapping[str, Any]) -> bool:
         return evaluate_flag(expression, context)
     except ExpressionError:
         return False
-
-
-def _rows_are_whole(opening: Opening) -> bool:
-    """Tell whether every step that the rows come from told all: rows that are missing prove nothing else."""
-    rows_of = opening.plan.for_each
-    return rows_of is None or step_references(rows_of) <= whole_steps(opening.routine, opening.context)
 
 
 def _what_was_seen(expression: str, context: Mapping[str, Any]) -> str:

@@ -62,6 +62,8 @@ class Done:
     """The end of a step, with the mails to queue in the same transaction."""
 
     outcome: Outcome
+    is_of_all_rows: bool = True
+    """The rows that it went through are all there are: nobody knows of others that they are mended, or gone."""
     mails: tuple[NewMail, ...] = ()
     notes: tuple[CopyNote, ...] = ()
     """What the step found out about copies, in every try of it."""
@@ -180,9 +182,9 @@ def _one_try(plan: StepPlan, turn: Turn, tools: Tools) -> tuple[Outcome, tuple[N
 
 
 def _judged(plan: StepPlan, turn: Turn, outcome: Outcome) -> Outcome:
-    """Apply `fail_if` and `warn_if` to what a try answered; where it is bad already, to the rows of its other parts."""
+    """Apply `fail_if` and `warn_if` to what a try answered; where it ended badly, to the rows of its other parts."""
     for expression, status in ((plan.fail_if, StepStatus.FAILED), (plan.warn_if, StepStatus.WARNING)):
-        if expression is None or (outcome.status.is_bad and not _is_of_parts(expression, turn, outcome)):
+        if expression is None or (outcome.ended_badly and not _is_of_parts(expression, turn, outcome)):
             continue
         found, unanswered = _matching(expression, turn, outcome)
         if unanswered:
@@ -200,7 +202,7 @@ def _is_of_parts(expression: str, turn: Turn, outcome: Outcome) -> bool:
 def _matching(expression: str, turn: Turn, outcome: Outcome) -> tuple[list[Row] | None, dict[str, str]]:
     """Return the rows for which an expression is true ([] for the whole step), or None where it is false.
 
-    Beside them, of a step that is bad already, the hosts of which it cannot be answered, and why: what is known of
+    Beside them, of a step that ended badly already, the hosts of which it cannot be answered, and why: what is known of
     the others is not thrown away for that. Raises ExpressionError for any other step.
     """
     view = outcome_view(outcome)
@@ -214,14 +216,14 @@ def _matching(expression: str, turn: Turn, outcome: Outcome) -> tuple[list[Row] 
             if evaluate(expression, {**context, "row": row}):
                 found.append(row)
         except ExpressionError as exc:
-            if not outcome.status.is_bad:
+            if not outcome.ended_badly:
                 raise
             unanswered.setdefault(str(row.get("host", "")), str(exc))
     return found or None, unanswered
 
 
 def _left_open(outcome: Outcome, unanswered: Mapping[str, str]) -> Outcome:
-    """Return a bad end whose rows cannot all be judged: a host that nobody could judge is not fine."""
+    """Return the failure of an end whose rows cannot all be judged: a host that nobody could judge is not fine."""
     parts = tuple(
         dataclasses.replace(
             part, status=worst([part.status, StepStatus.FAILED]), message=part.message or unanswered[part.key]
@@ -233,7 +235,8 @@ def _left_open(outcome: Outcome, unanswered: Mapping[str, str]) -> Outcome:
     host, problem = next(iter(unanswered.items()))
     more = f" and {len(unanswered) - 1} more" if len(unanswered) > 1 else ""
     message = f"{outcome.message}; {host}{more}: {problem}"
-    return dataclasses.replace(outcome, message=message[:LONGEST_MESSAGE], parts=parts)
+    status, reason = worst([outcome.status, StepStatus.FAILED]), outcome.reason or "failed"
+    return dataclasses.replace(outcome, status=status, reason=reason, message=message[:LONGEST_MESSAGE], parts=parts)
 
 
 def _marked(outcome: Outcome, found: list[Row], *, expression: str, status: StepStatus) -> Outcome:
@@ -253,7 +256,7 @@ def _marked(outcome: Outcome, found: list[Row], *, expression: str, status: Step
     return dataclasses.replace(
         outcome,
         status=worst([outcome.status, status]),
-        reason=outcome.reason if outcome.status.is_bad else reason,
+        reason=(outcome.reason or status.value) if outcome.ended_badly else reason,  # not by the expression alone
         message=told[:LONGEST_MESSAGE],
         parts=parts,
     )

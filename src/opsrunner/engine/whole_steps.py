@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from opsrunner.model.routine import Routine
+from opsrunner.model.routine import Routine, StepPlan
 from opsrunner.templates.expressions import step_references
 
 _ENDED_WELL = frozenset({"succeeded", "warning"})
@@ -26,15 +26,23 @@ def whole_steps(routine: Routine, context: Mapping[str, Any]) -> frozenset[str]:
     return frozenset(name for name, _, is_whole in _looked_at(routine, context) if is_whole)
 
 
+def goes_through_all(routine: Routine, plan: StepPlan, context: Mapping[str, Any]) -> bool:
+    """Tell whether every step that a step's rows come from told all: rows that are missing prove nothing else."""
+    return plan.for_each is None or step_references(plan.for_each) <= whole_steps(routine, context)
+
+
 def with_what_is_known(routine: Routine, context: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return `context` in which a step that is not whole has only what is known of it all the same.
 
     That is how it ended, how each of its parts ended, and the figures of one that has no parts (an exit code). Its
-    rows are not there: an expression that needs them cannot be answered.
+    rows are not there: an expression that needs them cannot be answered. The one row of a query with `limit: 1` is.
     """
     steps = context.get("steps", {})
+    plans = {plan.id: plan for plan in routine.steps}
     known = {
-        name: steps[name] if is_whole else _known(steps[name], has_all_turns=has_all_turns)
+        name: steps[name]
+        if is_whole or (has_all_turns and _is_the_first(plans.get(name), steps[name]))
+        else _known(plans.get(name), steps[name], has_all_turns=has_all_turns)
         for name, has_all_turns, is_whole in _looked_at(routine, context)
     }
     return {**context, "steps": known}
@@ -65,9 +73,17 @@ def _ended_with_all(view: Mapping[str, Any]) -> bool:
     return end[0] in _ENDED_WELL or end in (_JUDGED_BAD, _HAD_NO_ROWS)
 
 
-def _known(view: Mapping[str, Any], *, has_all_turns: bool) -> dict[str, Any]:
+def _is_the_first(plan: StepPlan | None, view: Mapping[str, Any]) -> bool:
+    """Tell whether a query gave the one row that it asked for: `limit: 1` asks for the newest, and not for a list."""
+    if plan is None or plan.kind != "query" or plan.options.get("limit") != 1:
+        return False
+    return _ended_with_all(view) and not any("problems" in one for one in (view, *view.get("parts", ())))
+
+
+def _known(plan: StepPlan | None, view: Mapping[str, Any], *, has_all_turns: bool) -> dict[str, Any]:
     left_out = {"rows", "parts"}
-    if not has_all_turns or view.get("parts") or view.get("reason") == "partial":
+    is_cut_query = plan is not None and plan.kind == "query" and _is_cut(view)
+    if not has_all_turns or view.get("parts") or view.get("reason") == "partial" or is_cut_query:
         left_out = set(view) - _END  # its figures count what was reached
     if has_all_turns and view.get("parts"):
         left_out -= {"parts"}

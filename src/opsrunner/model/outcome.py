@@ -112,6 +112,11 @@ class Outcome:
     attempts: tuple[Attempt, ...] = ()
 
     @property
+    def ended_badly(self) -> bool:
+        """Tell whether it failed or was cut off: what it says is not of all that there was to do."""
+        return self.status.is_bad or self.status is StepStatus.INTERRUPTED
+
+    @property
     def was_cut_off(self) -> bool:
         """Tell whether it, or a part of it, was ended in the middle of its work, whatever became of the others."""
         return self.status is StepStatus.INTERRUPTED or any(part.was_cut_off for part in self.parts)

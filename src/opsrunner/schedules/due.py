@@ -16,6 +16,8 @@ from opsrunner.schedules.zones import ONE_DAY
 
 LOOK_AHEAD = 3660 * ONE_DAY
 """Ten years; what is not due in them is not due."""
+MOST_SKIPPED = 10_000
+"""Occurrences to pass over; more than a week of minutes."""
 
 
 def occurrences(schedule: Schedule, *, after: datetime, until: datetime, almanac: Almanac) -> Iterator[Occurrence]:
@@ -35,6 +37,21 @@ def upcoming(schedule: Schedule, *, after: datetime, count: int, almanac: Almana
     """Return the next `count` occurrences planned later than `after`; fewer if ten years hold no more."""
     until = after + LOOK_AHEAD
     return list(islice(occurrences(schedule, after=after, until=until, almanac=almanac), count))
+
+
+def next_to_run(schedule: Schedule, *, after: datetime, almanac: Almanac) -> Occurrence | None:
+    """Return the first occurrence planned later than `after` that the schedule does not itself skip.
+
+    None where ten years hold none. Of very many that are skipped in a row it gives the first, and looks no further.
+    """
+    skipped: list[Occurrence] = []
+    for occurrence in occurrences(schedule, after=after, until=after + LOOK_AHEAD, almanac=almanac):
+        if not occurrence.skip_reason:
+            return occurrence
+        skipped.append(occurrence)
+        if len(skipped) > MOST_SKIPPED:
+            return skipped[0]
+    return None
 
 
 def _in_its_windows(schedule: Schedule, span: Span, almanac: Almanac) -> Iterator[Occurrence]:

@@ -108,7 +108,8 @@ def read_source(
 
 def _read(source: Source, request: Request) -> tuple[Row, ...]:
     tables: list[RawTable] = []
-    most = MOST_ROWS if request.limit is None or request.limit > MOST_ROWS else sys.maxsize
+    may_be_all = request.limit is None or request.limit > MOST_ROWS + 1  # one more tells whether there are others
+    most = MOST_ROWS if may_be_all else sys.maxsize
     with closing(_rows(source, request, most=most, take=tables.append)) as rows:
         wanted = _kept(rows, request, tables)
     (table,) = tables

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -31,18 +32,27 @@ def run(call: StepCall, means: Means) -> Outcome:
     read = means.read_source(source, _wanted(options, call, means))
     problems = read.problems if isinstance(read, SourceRows) else ()
     shown = pick_new(read, options.only_new, call, means) if options.only_new else None
-    rows = _chosen(read if shown is None else shown.rows, options)
+    wanted = read if shown is None else shown.rows
+    rows = _chosen(wanted, options)
     sink = _write(rows, call, means)
     if shown is not None:
         means.looked(shown.look(rows, call))
-    return sink.judged(_outcome(rows, options, shown=shown, problems=problems))
+    outcome = _outcome(rows, options, shown=shown, problems=problems)
+    if len(rows) < len(wanted):  # no fault, so no warning; but a row that does not come is not gone
+        outcome = replace(outcome, facts={**outcome.facts, "truncated": True})
+    return sink.judged(outcome)
 
 
 def _wanted(options: Options, call: StepCall, means: Means) -> dict[str, Any]:
-    """Return what the source is asked for; what is to be told from known rows, or ranked, is cut only afterwards."""
+    """Return what the source is asked for; what is to be told from known rows, or ranked, is cut only afterwards.
+
+    A `limit` asks for one row more than it shows, to see whether it leaves any out.
+    """
     asked = options.model_dump(exclude={"source", "only_new", "rank"})
     if options.only_new is not None or options.rank is not None:
         asked["limit"] = None
+    elif options.limit is not None:
+        asked["limit"] = options.limit + 1
     return asked | {"timeout_seconds": call.timeout_seconds, "stopping": means.stopping}
 
 

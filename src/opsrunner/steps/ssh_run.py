@@ -71,7 +71,7 @@ def _result(end: HostEnd, call: StepCall, vault: Vault) -> HostResult:
 def _judge(host: Host, answer: HostAnswer, call: StepCall, vault: Vault) -> HostResult:
     status, message = _verdict(answer, call.options)
     rows: tuple[Row, ...] = ()
-    if call.rows_as is not None and not status.is_bad:
+    if call.rows_as is not None and status in (StepStatus.SUCCEEDED, StepStatus.WARNING):  # else it is half of them
         try:
             rows = _rows(host, answer, call, vault)
         except StepFailed as exc:

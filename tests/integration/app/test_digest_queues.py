@@ -39,8 +39,8 @@ NONE, ONE = "number,paid_at\n", "number,paid_at\n10482,\n"
 def house(house: Callable[..., Any]) -> Callable[..., Any]:
     """Open a house with its orders beside it."""
 
-    def build(**routines: str) -> Any:
-        made = house(routines, site=SITE)
+    def build(site: str = SITE, **routines: str) -> Any:
+        made = house(routines, site=site)
         (made.root / "data").mkdir(mode=0o700)
         made.write("data/orders.csv", NONE)
         return made
@@ -167,6 +167,20 @@ def test_what_was_not_due_yet_wants_no_look_and_is_not_fine(house: Callable[...,
     site.app.books.holds.pause("review", until=FAR, reason="", actor="boss", at=site.clock.now())
     site.at("2026-12-01T14:30:01")
     assert figure(site) == ("1 order open, Order review has not looked yet", "look"), "it was due"
+
+
+def test_what_the_schedule_itself_skips_was_not_due(house: Callable[..., Any]) -> None:
+    weekly = 'week, on: monday, at: "12:15", on_holiday: skip'
+    review = INTAKE.replace("Order intake", "Order review").replace("15m", weekly)
+    site = house(intake=INTAKE, review=review, site=SITE + "calendars: {business: {days_off: [2026-11-23]}}\n")
+    site.work()
+    site.at("2026-11-23T12:15:01")
+    site.at("2026-11-24T12:15:01")
+    assert site.told("review") == ["skipped holiday"]
+    assert figure(site) == ("no order open, Order review has not looked yet", "nothing")
+    site.app.books.holds.pause("review", until=FAR, reason="", actor="boss", at=site.clock.now())
+    site.at("2026-11-30T14:30:01")
+    assert figure(site) == ("no order open, Order review has not looked yet", "look"), "this time it was due"
 
 
 def test_tickets_that_a_query_counts_are_fine_by_the_same_rule(house: Callable[..., Any]) -> None:

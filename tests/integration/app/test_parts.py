@@ -62,6 +62,22 @@ def test_what_fails_a_host_is_not_mended_by_another_host_that_cannot_be_reached(
     assert open_ == [[("web1", 1)], [("web1", 2), ("web2", 1)], [("web2", 2)]]
 
 
+def test_a_host_that_was_cut_off_is_asked_about_though_another_could_not_be_judged(
+    house: Callable[..., Any], scripted: ScriptedStep
+) -> None:
+    def stopped_at_web2(call: StepCall, means: Means) -> Outcome:
+        means.stopping.say("shutdown")  # type: ignore[attr-defined]  # what steps are given to look at is this word
+        parts = (Part(key="web1", status=StepStatus.SUCCEEDED), Part(key="web2", status=StepStatus.INTERRUPTED))
+        return Outcome(status=StepStatus.INTERRUPTED, rows=({"host": "web1"},), parts=parts)
+
+    scripted.answers = [stopped_at_web2]
+    site = house({"queues": QUEUES})
+    by_hand(site, "queues")
+    open_ = {task.key: task.message for task in site.app.books.tasks.opened()}
+    assert open_.keys() == {"web1", INTERRUPTED_KEY}
+    assert open_[INTERRUPTED_KEY] == f"web2: {CUT_OFF}"
+
+
 CREDITS = """\
 name: Credits
 accountable: sysadmin

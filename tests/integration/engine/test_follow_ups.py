@@ -195,6 +195,19 @@ def test_a_failure_of_an_act_that_happens_once_keeps_what_was_asked_before(
     assert (task.count, task.message) == (2, f"status 500; before, in run {first.id}: status 402")
 
 
+def test_of_a_week_of_long_questions_about_acts_that_happen_once_each_run_is_named(
+    desk: Desk, follow_ups: FollowUps, start: Start, make_routine: Make, now: datetime
+) -> None:
+    credit = StepPlan(id="credit", kind="http", once="credit-{{ today }}")
+    routine, runs = make_routine(credit), [start() for _ in range(12)]
+    for run in runs:
+        follow_ups.failed(run, routine, credit, key="", message=f"run {run.id} " + "w" * 550, at=now)
+    (task,) = desk.books.tasks.opened()
+    assert task.message.startswith(f"run {runs[-1].id} ")
+    assert f"; before, in run {runs[-2].id}: run {runs[-2].id} www" in task.message
+    assert task.message.endswith(f"…; also in runs {', '.join(str(run.id) for run in runs[:3])}")
+
+
 def test_an_urgent_step_mails_once_through_quiet_hours_and_not_as_a_follow_up_too(
     desk: Desk, follow_ups: FollowUps, start: Start, make_routine: Make
 ) -> None:

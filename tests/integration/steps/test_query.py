@@ -11,6 +11,7 @@ from opsrunner.errors import StepFailed
 from opsrunner.model.outcome import Outcome, StepStatus
 from opsrunner.model.site import Column, Source
 from opsrunner.sources.reading import read_source
+from opsrunner.sources.request import MOST_ROWS
 from opsrunner.steps.base import Means, StepCall
 from opsrunner.steps.query import KIND, Options, preview, run
 
@@ -58,6 +59,27 @@ def test_it_keeps_the_rows_as_lines_of_json(work: Work, tmp_path: Path) -> None:
 
     written = (tmp_path / "output.log").read_text()
     assert written == '{"number": "1001", "paid_at": "2026-11-20T10:00:00+00:00", "amount": 99.5}\n'
+
+
+@pytest.mark.parametrize("more", [{}, {"order_by": "-amount"}, {"rank": {"words": ["100*"], "columns": ["number"]}}])
+@pytest.mark.parametrize(("limit", "told"), [(2, {"truncated": True}), (3, {}), (4, {})])
+def test_a_limit_that_leaves_rows_out_says_so_and_is_no_fault(
+    work: Work, more: dict[str, Any], limit: int, told: dict[str, Any]
+) -> None:
+    outcome = work(source="orders", limit=limit, **more)
+
+    count = min(limit, 3)
+    assert (outcome.status, outcome.message) == (StepStatus.SUCCEEDED, f"{count} rows from orders")
+    assert outcome.facts == {"count": count, **told}
+
+
+def test_a_limit_of_as_many_rows_as_a_step_may_keep_is_no_error(work: Work, tmp_path: Path) -> None:
+    lines = "".join(f"{number},,1\n" for number in range(MOST_ROWS + 2))
+    (tmp_path / "orders.csv").write_text(f"number,paid_at,amount\n{lines}", encoding="utf-8")
+
+    outcome = work(source="orders", limit=MOST_ROWS)
+
+    assert outcome.facts == {"count": MOST_ROWS, "truncated": True}
 
 
 def test_no_rows_are_a_success(work: Work) -> None:

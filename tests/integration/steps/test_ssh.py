@@ -148,6 +148,15 @@ class TestOneHost:
 
         assert outcome.status is StepStatus.INTERRUPTED
 
+    @pytest.mark.parametrize("rows_as", ["json", "lines"])
+    def test_of_what_a_host_said_before_it_was_cut_off_no_rows_are_made(self, work: Work, rows_as: str) -> None:
+        stopping = threading.Event()
+        threading.Timer(0.3, stopping.set).start()
+
+        outcome = work(hosts="local", run="echo '[{'; sleep 30", rows_as=rows_as, stopping=stopping)
+
+        assert (outcome.status, outcome.was_cut_off, outcome.rows) == (StepStatus.INTERRUPTED, True, ())
+
     def test_the_step_ends_at_its_time_limit(self, work: Work) -> None:
         outcome = work(hosts="local", run="sleep 60", timeout_seconds=0.5)
 

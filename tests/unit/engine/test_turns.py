@@ -226,6 +226,38 @@ def test_an_expression_about_the_whole_is_not_asked_of_what_is_left_of_it() -> N
     assert outcome == with_one_host_down("900")
 
 
+def with_one_host_cut_off() -> Outcome:
+    """Say what `ssh` ends with where web1 wrote a line, and the daemon stopped while web2 was at it."""
+    parts = (Part(key="web1", status=StepStatus.SUCCEEDED), Part(key="web2", status=StepStatus.INTERRUPTED))
+    rows = ({"host": "web1", "line": "900"},)
+    return Outcome(status=StepStatus.INTERRUPTED, message="1 of 2 hosts fine", rows=rows, parts=parts)
+
+
+@pytest.mark.parametrize("judge", ["fail_if", "warn_if"])
+def test_an_expression_that_cannot_be_answered_hides_no_host_that_was_cut_off(judge: str) -> None:
+    plan = replace(PLAN, kind="ssh")
+    plan = replace(plan, fail_if="row.free < 5") if judge == "fail_if" else replace(plan, warn_if="row.free < 5")
+    outcome = Script(with_one_host_cut_off()).run(plan).outcome
+    assert [(part.key, part.status.value) for part in outcome.parts] == [("web1", "failed"), ("web2", "interrupted")]
+    assert (outcome.status, outcome.reason, outcome.was_cut_off) == (StepStatus.FAILED, "failed", True)
+    assert outcome.message.startswith("1 of 2 hosts fine; web1: 'row.free < 5'")
+
+
+def test_a_row_that_matches_beside_a_host_that_was_cut_off_is_not_all_that_is_wrong() -> None:
+    plan = replace(PLAN, kind="ssh", fail_if="row.line | int > 500")
+    outcome = Script(with_one_host_cut_off()).run(plan).outcome
+    assert [part.status.value for part in outcome.parts] == ["failed", "interrupted"]
+    assert (outcome.status, outcome.reason) == (StepStatus.FAILED, "failed"), (
+        "by `fail_if` alone it would have told all"
+    )
+
+
+@pytest.mark.parametrize("expression", ["rows | length < 2", "rows[1].line | int > 500"])
+def test_an_expression_about_the_whole_is_not_asked_of_what_was_cut_off(expression: str) -> None:
+    outcome = Script(with_one_host_cut_off()).run(replace(PLAN, kind="ssh", fail_if=expression)).outcome
+    assert outcome == with_one_host_cut_off()
+
+
 @pytest.mark.parametrize("expression", ["result.nothing_such > 1", "rows[7].line", "1 / 0"])
 def test_an_expression_that_cannot_be_evaluated_is_a_failure_and_never_green(expression: str) -> None:
     done = Script(FINE).run(replace(PLAN, warn_if=expression))

@@ -20,7 +20,7 @@ from opsrunner.model.schedule import (
     Schedule,
 )
 from opsrunner.schedules.almanac import Almanac
-from opsrunner.schedules.due import occurrences, upcoming
+from opsrunner.schedules.due import next_to_run, occurrences, upcoming
 
 MakeRule = Callable[..., CalendarRule]
 Ask = Callable[..., list[str]]
@@ -208,6 +208,21 @@ def test_a_skipped_holiday_is_told_and_not_dropped(rule: MakeRule, norway: Alman
         (7, ""),
         (8, ""),
     ]
+
+
+@pytest.mark.parametrize(("on_holiday", "day"), [("run", "04-02T06:00"), ("skip", "04-07T06:00")])
+def test_the_next_that_is_to_run_is_none_that_is_skipped(
+    rule: MakeRule, norway: Almanac, on_holiday: str, day: str
+) -> None:
+    schedule = Schedule(rules=(rule("weekday", "08:00", on_holiday=on_holiday),))
+    found = next_to_run(schedule, after=moment("2026-04-02"), almanac=norway)
+    assert found is not None
+    assert (found.planned_at, found.skip_reason) == (moment(f"2026-{day}"), "")
+
+
+def test_what_only_ever_falls_on_holidays_is_never_to_run(rule: MakeRule, norway: Almanac) -> None:
+    christmas = rule("year", "08:00", on="25 dec", on_holiday="skip")
+    assert next_to_run(Schedule(rules=(christmas,)), after=moment("2026-01-01"), almanac=norway) is None
 
 
 def test_holidays_moved_later_pile_up_on_the_next_business_day(rule: MakeRule, norway: Almanac) -> None:

@@ -13,7 +13,7 @@ from opsrunner.errors import ConfigurationError
 from opsrunner.model.schedule import CalendarRule, Frame, IntervalRule, OffsetRule, OnceRule, Schedule
 from opsrunner.model.window import PlannedWindow, WindowChange
 from opsrunner.schedules.almanac import Almanac
-from opsrunner.schedules.due import occurrences, upcoming
+from opsrunner.schedules.due import next_to_run, occurrences, upcoming
 from opsrunner.schedules.moments import Span
 from opsrunner.schedules.windows import MARGIN, window_times
 
@@ -183,6 +183,20 @@ def test_a_schedule_that_is_never_inside_is_looked_through_to_its_end() -> None:
     found = upcoming(noon, after=at("2026-11-24T00:00"), count=3, almanac=almanac())
 
     assert [one.skip_reason for one in found] == ["outside"] * 3
+
+
+def test_the_next_that_is_to_run_is_inside_of_a_window_that_takes_place() -> None:
+    inside = every(1, only_in=("maintenance.kernel",))
+    cancelled = almanac({"2026-11-24T01:00": {"cancelled_at": at("2026-11-20T12:00")}})
+
+    def first(schedule: Schedule, known: Almanac, after: str) -> datetime:
+        found = next_to_run(schedule, after=at(after), almanac=known)
+        assert found is not None
+        return found.planned_at
+
+    assert first(inside, almanac(), "2026-11-24T03:00") == at("2026-12-01T01:00"), "after a week of minutes"
+    assert first(beside(), cancelled, "2026-11-20T12:00") == at("2026-12-01T01:00")
+    assert first(inside, cancelled, "2026-11-20T12:00") == at("2026-11-20T12:01"), "too many to pass over"
 
 
 CHANGES: st.SearchStrategy[dict[str, object]] = st.one_of(

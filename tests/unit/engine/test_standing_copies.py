@@ -1,0 +1,36 @@
+"""Until when a copy, or a look, is not old: by the times at which its routine is to run."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, time
+
+import pytest
+
+from opsrunner.engine.standing_copies import is_in_time
+from opsrunner.model.routine import Routine
+from opsrunner.model.schedule import Calendar, CalendarRule, Frame, Schedule
+from opsrunner.schedules.almanac import Almanac
+
+MONDAYS = CalendarRule(
+    every="week", on=("monday",), at=(time(2),), frame=Frame(timezone="UTC", calendar="business", on_holiday="skip")
+)
+MADE = datetime(2026, 11, 16, 2, 10, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("holidays", "day", "hour", "in_time"),
+    [
+        ((), 23, 3, True),
+        ((), 23, 5, False),
+        (("2026-11-23",), 23, 5, True),  # no copy was due on a holiday
+        (("2026-11-23",), 30, 3, True),
+        (("2026-11-23",), 30, 5, False),
+    ],
+)
+def test_a_copy_is_old_when_the_next_that_was_to_be_made_is_late(
+    holidays: tuple[str, ...], day: int, hour: int, in_time: bool
+) -> None:
+    almanac = Almanac({"business": Calendar(days_off=tuple(datetime.fromisoformat(one).date() for one in holidays))})
+    routine = Routine(id="copies", name="Copies", accountable="owner", schedule=Schedule(rules=(MONDAYS,)))
+    now = datetime(2026, 11, day, hour, tzinfo=UTC)
+    assert is_in_time(routine, MADE, now=now, almanac=almanac) is in_time
