@@ -75,7 +75,6 @@ class Daemon:
         self._alarm = alarm
         self._passes = Passes(
             clock=parts.clock,
-            in_force=parts.in_force,
             planning=parts.planning,
             workers=parts.workers,
             alarm=alarm,
@@ -86,6 +85,7 @@ class Daemon:
         self._reload_every = RELOAD_EVERY
         self._version = -1
         self._is_current = False
+        self._has_news_of_windows = False
         self._has_begun = False
 
     def begin(self) -> None:
@@ -134,7 +134,8 @@ class Daemon:
             return
         if not self._has_begun:
             self._begin(now)
-        if self._parts.in_force.has_news_of_windows():  # what was moved is not to start at its old time
+        self._has_news_of_windows |= self._parts.in_force.has_news_of_windows()
+        if self._has_news_of_windows:  # what was moved is not to start at its old time
             self._reload(now)
         if self._passes.is_due(now):  # what was in force until now is accounted for before it changes
             if self._passes.run(now):
@@ -196,17 +197,19 @@ class Daemon:
             self._put_in_force(now)
 
     def _put_in_force(self, now: datetime) -> None:
-        force, planning = self._parts.in_force, self._parts.planning
-        site = force.site
+        force, site = self._parts.in_force, self._parts.in_force.site
         count = plural(len(site.routines), "routine")
-        with self._books.transaction(alone=True):
-            planning.put_in_force(site.routines, almanac=force.almanac, at=now, broken=site.broken)
+
+        def beside() -> None:
             self._parts.looks.put_in_force()
             self._books.service.keep_site_file(force.loaded.site_text)
             self._books.service.keep_inventory(force.loaded.inventory_text)
             self._books.service.keep_maintenance_file(force.loaded.maintenance_text)
             self._books.audit.add("reload", "site", actor="opsrunner", at=now, detail=count, address="")
-        self._is_current = True
+
+        world = world_of(site, force.almanac)
+        self._parts.planning.put_in_force(site.routines, world=world, at=now, broken=site.broken, beside=beside)
+        self._is_current, self._has_news_of_windows = True, False
         self._passes.call_for_one()
         for problem in force.loaded.problems:
             LOGGER.error("%s", problem, extra={"action": "broken_file"})

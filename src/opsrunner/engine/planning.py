@@ -72,18 +72,27 @@ class Planning:
         self._frozen: Mapping[str, str] = {}
         self._marks: dict[str, datetime] = {}
         """Since when each routine is watched; every pass accounts for all of them."""
-        self._almanac: Almanac | None = None
+        self._world: World | None = None
+        """What they are reckoned by. All of this is what was last written: it is taken over after a commit."""
         self._next: dict[str, datetime | None] = {}
 
     def put_in_force(
-        self, routines: Mapping[str, Routine], *, almanac: Almanac, at: datetime, broken: Collection[str] = ()
+        self,
+        routines: Mapping[str, Routine],
+        *,
+        world: World,
+        at: datetime,
+        broken: Collection[str] = (),
+        beside: Callable[[], object] = lambda: None,
     ) -> None:
         """Take over the routines of the site, all at once; each that was not in force as it is, is frozen.
 
         When each is due next is found out anew only where that may have changed; what was due and waited is then
         accounted for by the schedule as it is now. `broken` are those with a mistake in their files: where one of them
-        is not in force, what waits of it is left for when that is mended.
+        is not in force, what waits of it is left for when that is mended. `beside` writes what belongs to it, in the
+        same transaction. Where that fails, all stays as it was; so this must be the outermost one.
         """
+        almanac = world.almanac
         with self._books.transaction(alone=True):
             renamed = {one.renamed_from for one in routines.values() if self._rename(one)}
             self._books.routines.see({routine.id: routine.name for routine in routines.values()}, at=at)
@@ -97,8 +106,9 @@ class Planning:
                 if not any(routine_id in those for those in (routines, renamed, broken))
             ]
             self._account_for_waiting([*changed, *gone], {**self._frozen, **names}, marks, almanac=almanac, at=at)
+            beside()
         self._next = {name: at for name, at in self._next.items() if name in same}
-        self._routines, self._frozen, self._marks, self._almanac = routines, names, marks, almanac
+        self._routines, self._frozen, self._marks, self._world = routines, names, marks, world
 
     def _rename(self, routine: Routine) -> bool:
         """Carry over what is known of a routine by its former name; False where that is done, or nothing is known."""
@@ -117,12 +127,12 @@ class Planning:
 
         `changed` has what is gone without a schedule, `names` the frozen texts of all.
         """
-        if self._almanac is None:
+        if self._world is None:
             return
         runs, planned_at = self._books.runs, self._books.service.planned_at()
         for routine in changed:
             before = self._routines.get(routine.id) or self._routines.get(routine.renamed_from or "")
-            left = waiting(Reckoning(schedule=before.schedule, almanac=self._almanac), at=at) if before else []
+            left = waiting(Reckoning(schedule=before.schedule, almanac=self._world.almanac), at=at) if before else []
             known = runs.recorded([(routine.id, one.nominal_at) for one in left]) if left else frozenset()
             left = [one for one in left if (routine.id, one.nominal_at) not in known]
             if left:
@@ -134,9 +144,9 @@ class Planning:
 
     def _is_due_as_before(self, name: str, routines: Mapping[str, Routine], almanac: Almanac) -> bool:
         """Tell whether a routine is there still, with the same schedule and all that this is reckoned by."""
-        before = self._almanac
-        if name not in routines or name not in self._routines or before is None:
+        if name not in routines or name not in self._routines or self._world is None:
             return False
+        before = self._world.almanac
         schedule = routines[name].schedule
         if schedule != self._routines[name].schedule or almanac.calendars != before.calendars:
             return False
@@ -162,18 +172,17 @@ class Planning:
         """Return how many routines are due at `moment`, as the last pass saw it."""
         return sum(at == moment for at in self._next.values())
 
-    def run(
-        self, *, world: World, now: datetime, prepare: Prepare, until_due: Callable[[], object] = lambda: None
-    ) -> Pass:
+    def run(self, *, now: datetime, prepare: Prepare, until_due: Callable[[], object] = lambda: None) -> Pass:
         """Plan everything that is due, claim it, and move the watermark to `now`, all at once.
 
+        It goes by what was last put in force, whatever the files of the site have become since.
         `prepare` makes each run that starts ready to be entered, in the same transaction. A pass may begin a little
         before `now`: `until_due` waits for it before the commit.
         """
         with self._books.transaction(alone=True):
             planned_at = self._books.service.planned_at()
             self._note_gap(planned_at, now)
-            decisions, coming = self._decide(planned_at, world=world, now=now)
+            decisions, coming = self._decide(planned_at, now=now)
             started, left_out = self._account_for(decisions, at=now)
             works = [prepare(run, self._routines[run.routine]) for run in started]
             if planned_at is None or now > planned_at:
@@ -191,7 +200,7 @@ class Planning:
             service.note_gap(Gap(from_=planned_at, until=now, reason="not running"))
 
     def _decide(
-        self, planned_at: datetime | None, *, world: World, now: datetime
+        self, planned_at: datetime | None, *, now: datetime
     ) -> tuple[Iterator[Decision], dict[str, datetime | None]]:
         """Return the decisions, and when each routine that was looked at is due next."""
         due = [
@@ -199,12 +208,12 @@ class Planning:
             for routine in self._routines.values()
             if routine.id not in self._next or ((at := self._next[routine.id]) is not None and at <= now)
         ]
-        if not due:
+        if not due or self._world is None:
             return iter(()), {}
         decisions: list[Iterator[Decision]] = []
         coming: dict[str, datetime | None] = {}
         for watch in self._watches(due, planned_at, self._marks):
-            decided, coming[watch.routine.id] = plan_ahead(watch, world=world, now=now)
+            decided, coming[watch.routine.id] = plan_ahead(watch, world=self._world, now=now)
             decisions.append(decided)
         return chain.from_iterable(decisions), coming
 

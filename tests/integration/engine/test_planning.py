@@ -27,9 +27,6 @@ def every(minutes: int, routine_id: str = "minutely") -> Routine:
     return Routine(id=routine_id, name=routine_id, accountable="boss", schedule=Schedule(rules=(rule,)))
 
 
-WORLD = World(almanac=Almanac({}, {"one": every(60).schedule}))
-
-
 @pytest.fixture
 def books(tmp_path: Path) -> Iterator[Books]:
     made = Books.open(tmp_path / "ledger.db")
@@ -47,14 +44,14 @@ def put_in_force(made: Planning, *routines: Routine, at: datetime, calendar: Cal
     schedules = {item.id: item.schedule for item in routines}
     made.put_in_force(
         {item.id: item for item in routines},
-        almanac=Almanac({"business": calendar or Calendar()}, schedules),
+        world=World(almanac=Almanac({"business": calendar or Calendar()}, schedules)),
         at=at,
     )
 
 
 def run_pass(made: Planning, now: datetime) -> Pass:
     prepare: Any = lambda run, _routine: run  # noqa: E731 - a run stands for what is entered
-    return made.run(world=WORLD, now=now, prepare=prepare)
+    return made.run(now=now, prepare=prepare)
 
 
 def test_every_missed_minute_has_its_row_and_the_log_one_line(books: Books) -> None:
