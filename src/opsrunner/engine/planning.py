@@ -89,30 +89,33 @@ class Planning:
 
         When each is due next is found out anew only where that may have changed; what was due and waited is then
         accounted for by the schedule as it is now. `broken` are those with a mistake in their files: where one of them
-        is not in force, what waits of it is left for when that is mended. `beside` writes what belongs to it, in the
-        same transaction. Where that fails, all stays as it was; so this must be the outermost one.
+        is not in force, what waits of it is left for when that is mended. So is what waits of all that is gone while
+        one of them is new: it may be one of those by another name. `beside` writes what belongs to it, in the same
+        transaction. Where that fails, all stays as it was; so this must be the outermost one.
         """
         almanac = world.almanac
         with self._books.transaction(alone=True):
-            renamed = {one.renamed_from for one in routines.values() if self._rename(one)}
+            renamed = self._carry_over(routines)
             self._books.routines.see({routine.id: routine.name for routine in routines.values()}, at=at)
             names = {routine.id: self._kept(routine) for routine in routines.values()}
             marks = {routine_id: known.watermark_at for routine_id, known in self._books.routines.all().items()}
             same = {name for name in self._routines if self._is_due_as_before(name, routines, almanac)}
             changed = [routine for routine in routines.values() if routine.id not in same]
-            gone = [
-                replace(routine, schedule=Schedule())
-                for routine_id, routine in self._routines.items()
-                if not any(routine_id in those for those in (routines, renamed, broken))
-            ]
+            gone = self._gone({*routines, *renamed.values(), *broken}, is_sure=all(one in marks for one in broken))
             self._account_for_waiting([*changed, *gone], {**self._frozen, **names}, marks, almanac=almanac, at=at)
             beside()
         self._next = {name: at for name, at in self._next.items() if name in same}
         self._routines, self._frozen, self._marks, self._world = routines, names, marks, world
 
-    def _rename(self, routine: Routine) -> bool:
-        """Carry over what is known of a routine by its former name; False where that is done, or nothing is known."""
-        return routine.renamed_from is not None and self._books.routines.rename(routine.renamed_from, routine.id)
+    def _gone(self, there: Collection[str], *, is_sure: bool) -> list[Routine]:
+        """Return, without a schedule, what was in force and is not `there` any more; nothing where it may be."""
+        gone = [routine for routine in self._routines.values() if is_sure and routine.id not in there]
+        return [replace(routine, schedule=Schedule()) for routine in gone]
+
+    def _carry_over(self, routines: Mapping[str, Routine]) -> dict[str, str]:
+        """Carry over what is known of routines by former names; return those, by the new ones, where that was now."""
+        former = {one.id: one.renamed_from for one in routines.values() if one.renamed_from is not None}
+        return {new: old for new, old in former.items() if self._books.routines.rename(old, new)}
 
     def _account_for_waiting(
         self,

@@ -217,6 +217,7 @@ class Model:
     pauses: dict[str, list[Pause]] = field(default_factory=dict)
     skips: dict[str, set[datetime]] = field(default_factory=dict)
     expected: dict[tuple[str, datetime], Expected] = field(default_factory=dict)
+    known: set[str] = field(default_factory=set)
 
     def account(self, now: datetime, active: set[str]) -> None:
         """Say what becomes of everything that is due until `now`. `active` names routines with a run under way."""
@@ -273,7 +274,7 @@ class Model:
         """
         files = {put_off.get(name, name): file for name, file in files.items()}
         for name, file in files.items():
-            if file.renamed_from in self.force and name not in self.force:
+            if file.renamed_from in self.known and name not in self.known and not file.broken:
                 self._rename(file.renamed_from, name)
         good = {name: file for name, file in files.items() if not file.broken}
         kept = {name: self.force[name] for name, file in files.items() if file.broken and name in self.force}
@@ -281,7 +282,10 @@ class Model:
         self.force = kept | {
             name: Watched(file, before[name].mark if name in before else now, self.zone) for name, file in good.items()
         }
-        for name in before if not is_new else ():
+        self.known |= self.force.keys()
+        if is_new or not files.keys() <= self.known:  # what is new and broken may be what is gone, by another name
+            before = {name: watched for name, watched in before.items() if name in self.force and not is_new}
+        for name in before:
             self._account_for_waiting(name, before[name], self.force.get(name), now)
 
     def _account_for_waiting(self, name: str, before: Watched, watched: Watched | None, now: datetime) -> None:
@@ -304,6 +308,7 @@ class Model:
         for table in tables:
             if old in table:
                 table[new] = table.pop(old)
+        self.known = self.known - {old} | {new}
         self.expected = {(new if name == old else name, at): said for (name, at), said in self.expected.items()}
 
     def set_back(self, now: datetime) -> None:
@@ -621,6 +626,19 @@ class Machine(RuleBasedStateMachine):
             file = self.files[old]
             self.write(old, None)
             self.write(new, replace(file, renamed_from=old))
+            self.notice(whole=True)
+
+    @rule(data=st.data())
+    def rename_with_a_mistake(self, data: st.DataObject) -> None:
+        """The new file is mended soon."""
+        names = [name for name, file in self.files.items() if name in self.model.force and not file.broken]
+        if names:
+            old, new = data.draw(st.sampled_from(names)), self.fresh()
+            file = replace(self.files[old], renamed_from=old)
+            self.write(old, None)
+            self.write(new, replace(file, broken=True))
+            self.notice(whole=True)
+            self.write(new, file)
             self.notice(whole=True)
 
     @rule(data=st.data())
