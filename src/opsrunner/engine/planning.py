@@ -68,8 +68,8 @@ class Planning:
         """`keep_time` keeps what is known of the clock, in the transaction of each pass."""
         self._books = books
         self._keep_time = keep_time
-        self._routines: Mapping[str, Routine] = {}
-        self._frozen: Mapping[str, str] = {}
+        self._routines: dict[str, Routine] = {}
+        self._frozen: dict[str, str] = {}
         self._marks: dict[str, datetime] = {}
         """Since when each routine is watched; every pass accounts for all of them."""
         self._world: World | None = None
@@ -102,10 +102,14 @@ class Planning:
             same = {name for name in self._routines if self._is_due_as_before(name, routines, almanac)}
             changed = [routine for routine in routines.values() if routine.id not in same]
             gone = self._gone({*routines, *renamed.values(), *broken}, is_sure=all(one in marks for one in broken))
-            self._account_for_waiting([*changed, *gone], {**self._frozen, **names}, marks, almanac=almanac, at=at)
+            before = self._routines | {
+                new: self._routines[old] for new, old in renamed.items() if old in self._routines
+            }
+            frozen = self._frozen | names
+            self._account_for_waiting([*changed, *gone], before, frozen, marks, almanac=almanac, at=at)
             beside()
         self._next = {name: at for name, at in self._next.items() if name in same}
-        self._routines, self._frozen, self._marks, self._world = routines, names, marks, world
+        self._routines, self._frozen, self._marks, self._world = dict(routines), names, marks, world
 
     def _gone(self, there: Collection[str], *, is_sure: bool) -> list[Routine]:
         """Return, without a schedule, what was in force and is not `there` any more; nothing where it may be."""
@@ -120,7 +124,8 @@ class Planning:
     def _account_for_waiting(
         self,
         changed: Sequence[Routine],
-        names: Mapping[str, str],
+        before: Mapping[str, Routine],
+        frozen: Mapping[str, str],
         marks: Mapping[str, datetime],
         *,
         almanac: Almanac,
@@ -128,14 +133,15 @@ class Planning:
     ) -> None:
         """Account for what was due under the schedules before and waited, where these here never come to it.
 
-        `changed` has what is gone without a schedule, `names` the frozen texts of all.
+        `changed` has what is gone without a schedule, `before` what was in force, by the names as they are now, and
+        `frozen` the texts of all.
         """
         if self._world is None:
             return
         runs, planned_at = self._books.runs, self._books.service.planned_at()
         for routine in changed:
-            before = self._routines.get(routine.id) or self._routines.get(routine.renamed_from or "")
-            left = waiting(Reckoning(schedule=before.schedule, almanac=self._world.almanac), at=at) if before else []
+            was = before.get(routine.id)
+            left = waiting(Reckoning(schedule=was.schedule, almanac=self._world.almanac), at=at) if was else []
             known = runs.recorded([(routine.id, one.nominal_at) for one in left]) if left else frozenset()
             left = [one for one in left if (routine.id, one.nominal_at) not in known]
             if left:
@@ -143,7 +149,7 @@ class Planning:
                 found = stranded(left, Reckoning(schedule=routine.schedule, almanac=almanac), mark=mark)
                 (watch,) = self._watches([routine], planned_at, marks)
                 for decision in plan_these(watch, found, world=World(almanac=almanac), now=at):
-                    runs.claim(_kept(decision, frozen=names[routine.id]), at=at)
+                    runs.claim(_kept(decision, frozen=frozen[routine.id]), at=at)
 
     def _is_due_as_before(self, name: str, routines: Mapping[str, Routine], almanac: Almanac) -> bool:
         """Tell whether a routine is there still, with the same schedule and all that this is reckoned by."""
