@@ -42,6 +42,10 @@ LOOKS_SHARE = 1 / 500
 PEOPLE_EVERY = timedelta(seconds=5)
 PRUNE_EVERY = timedelta(seconds=10)
 LOOK_EVERY = timedelta(seconds=1)
+WITHOUT_HISTORY = (
+    "routines/%s.yaml: renamed_from: there is no history of '%s', so %s begins without one; to carry one over, give the"
+    " file yet another name, and here the id that the history stands under"
+)
 ROWS_SHARE = 2
 """Of the workers, this part at most walks runs for rows: what is scheduled finds a thread, however many rows come."""
 
@@ -208,11 +212,16 @@ class Daemon:
             self._books.audit.add("reload", "site", actor="opsrunner", at=now, detail=count, address="")
 
         world = world_of(site, force.almanac)
-        self._parts.planning.put_in_force(site.routines, world=world, at=now, broken=site.broken, beside=beside)
+        put_in_force = self._parts.planning.put_in_force
+        without = put_in_force(site.routines, world=world, at=now, broken=site.broken, beside=beside)
         self._is_current, self._has_news_of_windows = True, False
         self._passes.call_for_one()
         for problem in force.loaded.problems:
             LOGGER.error("%s", problem, extra={"action": "broken_file"})
+        for routine in without:
+            LOGGER.warning(
+                WITHOUT_HISTORY, routine.id, routine.renamed_from, routine.id, extra={"action": "no_history"}
+            )
         LOGGER.info("%s in force", count, extra={"action": "in_force", "routines": len(force.site.routines)})
 
     def _requests(self, now: datetime) -> None:

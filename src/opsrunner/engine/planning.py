@@ -11,6 +11,7 @@ from itertools import chain
 from opsrunner.config.freezing import freeze
 from opsrunner.engine.held import World
 from opsrunner.engine.planner import Decision, Verdict, Watch, accounted_until, plan_ahead, plan_these
+from opsrunner.engine.renaming import carry_over
 from opsrunner.engine.stranded import Reckoning, stranded, waiting
 from opsrunner.engine.workers import Work
 from opsrunner.ledger.books import Books
@@ -84,7 +85,7 @@ class Planning:
         at: datetime,
         broken: Collection[str] = (),
         beside: Callable[[], object] = lambda: None,
-    ) -> None:
+    ) -> list[Routine]:
         """Take over the routines of the site, all at once; each that was not in force as it is, is frozen.
 
         When each is due next is found out anew only where that may have changed; what was due and waited is then
@@ -92,34 +93,34 @@ class Planning:
         is not in force, what waits of it is left for when that is mended. So is what waits of all that is gone while
         one of them is new: it may be one of those by another name. `beside` writes what belongs to it, in the same
         transaction. Where that fails, all stays as it was; so this must be the outermost one.
+
+        Return those that begin without a history though they name one.
         """
         almanac = world.almanac
         with self._books.transaction(alone=True):
-            renamed = self._carry_over(routines)
+            renamed = carry_over(self._books.routines, routines.values())
             self._books.routines.see({routine.id: routine.name for routine in routines.values()}, at=at)
             names = {routine.id: self._kept(routine) for routine in routines.values()}
             marks = {routine_id: known.watermark_at for routine_id, known in self._books.routines.all().items()}
             same = {name for name in self._routines if self._is_due_as_before(name, routines, almanac)}
             changed = [routine for routine in routines.values() if routine.id not in same]
-            gone = self._gone({*routines, *renamed.values(), *broken}, is_sure=all(one in marks for one in broken))
+            gone = self._gone(
+                {*routines, *renamed.former.values(), *broken}, is_sure=all(one in marks for one in broken)
+            )
             before = self._routines | {
-                new: self._routines[old] for new, old in renamed.items() if old in self._routines
+                new: self._routines[old] for new, old in renamed.former.items() if old in self._routines
             }
             frozen = self._frozen | names
             self._account_for_waiting([*changed, *gone], before, frozen, marks, almanac=almanac, at=at)
             beside()
         self._next = {name: at for name, at in self._next.items() if name in same}
         self._routines, self._frozen, self._marks, self._world = dict(routines), names, marks, world
+        return renamed.without
 
     def _gone(self, there: Collection[str], *, is_sure: bool) -> list[Routine]:
         """Return, without a schedule, what was in force and is not `there` any more; nothing where it may be."""
         gone = [routine for routine in self._routines.values() if is_sure and routine.id not in there]
         return [replace(routine, schedule=Schedule()) for routine in gone]
-
-    def _carry_over(self, routines: Mapping[str, Routine]) -> dict[str, str]:
-        """Carry over what is known of routines by former names; return those, by the new ones, where that was now."""
-        former = {one.id: one.renamed_from for one in routines.values() if one.renamed_from is not None}
-        return {new: old for new, old in former.items() if self._books.routines.rename(old, new)}
 
     def _account_for_waiting(
         self,
