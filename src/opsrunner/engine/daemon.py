@@ -279,7 +279,7 @@ class Daemon:
         """Start the runs whose turn has come."""
         site, almanac = self._parts.in_force.site, self._parts.in_force.almanac
         most = max(1, site.limits.workers // ROWS_SHARE)
-        for run_id in start_next(self._books, site.routines, world_of(site, almanac), most_for_rows=most, now=now):
+        for run_id in start_next(self._books, site, world_of(site, almanac), most_for_rows=most, now=now):
             self._parts.workers.start(run_id)
 
     def _orphans(self) -> None:
