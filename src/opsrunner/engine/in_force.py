@@ -116,6 +116,10 @@ class SiteInForce:
     def _is_under_way(self, routine: str) -> bool:
         return self._books is not None and bool(self._books.runs.active(routine, status=RunStatus.RUNNING))
 
+    def history_of(self, routine: str) -> str:
+        """Return the id by which the ledger knows a routine: the former one while the new one is put off."""
+        return self._put_off.get(routine, routine)
+
     def has_news_of_windows(self) -> bool:
         """Tell whether a time of a maintenance window was changed since: the planner must not pass over that."""
         return self._windows_version() != self._version

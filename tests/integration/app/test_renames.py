@@ -12,6 +12,9 @@ from opsrunner.ledger.runs import NewRun
 from opsrunner.model.run import RunStatus, Trigger
 from opsrunner.model.task import Evidence, TaskKind, TaskStatus
 
+from ...patience import until
+from .conftest import SITE
+
 APPROVED = """\
 name: Approved
 accountable: ops1
@@ -257,3 +260,36 @@ def test_a_name_is_put_off_though_the_edit_could_not_be_written_at_first(
         site.daemon.work_once()
     assert sorted(site.app.site.routines) == ["old"]
     assert site.told("old") == ["running schedule"]
+
+
+COPYING = """\
+name: Copying
+accountable: ops1
+schedule: {every: 1h}
+steps:
+  - id: copy
+    backup: {paths: [routines], to: disk}
+  - run: until [ -e "$PWD/var/gate" ]; do sleep 0.05; done
+"""
+DRILL = "name: Drill\naccountable: ops1\nsteps: [{restore_drill: {of: NAME/copy}}]\n"
+
+
+def test_a_drill_finds_the_copies_of_a_routine_whose_new_name_is_put_off(house: Callable[..., Any]) -> None:
+    stores = "stores:\n  disk: {local: {path: $STATE/copies}}\n"
+    site = house({"old": COPYING, "drill": DRILL.replace("NAME", "old")}, site=SITE + stores)
+    site.clock.set(site.clock.now().replace(hour=13, second=1))
+    site.daemon.work_once()
+    until(lambda: site.app.books.copies.lying(routine="old"))
+    (site.root / "routines/old.yaml").unlink()
+    site.write("routines/new.yaml", f"{COPYING}renamed_from: old\n")
+    site.write("routines/drill.yaml", DRILL.replace("NAME", "new"))
+    site.clock.move(seconds=5)
+    site.daemon.work_once()
+    assert sorted(site.app.site.routines) == ["drill", "old"]
+
+    site.app.books.requests.ask_for_run("drill", actor="boss", at=site.clock.now())
+    for _ in range(2):
+        site.clock.move(seconds=5)
+        site.daemon.work_once()
+    until(lambda: site.told("drill") != ["running manual"])
+    assert site.told("drill") == ["succeeded manual"]
