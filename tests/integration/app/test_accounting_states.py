@@ -11,7 +11,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -440,20 +440,23 @@ class Machine(RuleBasedStateMachine):
             assert time.monotonic() < deadline, self.workers.busy()
             time.sleep(0.0005)
 
-    def one_pass(self, *, with_forecast: bool = False) -> None:
-        """Do one pass of the daemon, and in the model what it must come to."""
+    def one_pass(self, *, with_forecast: bool = False, is_written: bool = True) -> None:
+        """Do one pass of the daemon, and in the model what it must come to; without room no edit `is_written`."""
         now = self.clock.now()
         foretold = self.foretell(now) if with_forecast else None
         active = {run.routine for run in self.app.books.runs.active()}
-        self.daemon.work_once()
-        self.daemon.work_once()  # a pass that starts something leaves the rest to the next look
+        with nullcontext() if is_written else no_edit_is_written(self.app.books):
+            for _ in range(2):  # a pass that starts something leaves the rest to the next look
+                with nullcontext() if is_written else suppress(StateError):
+                    self.daemon.work_once()
         if not self.is_held:
             self.stepped_minutes = 0
             if now < self.latest:
                 self.take_back(now)
             self.latest = now
             self.model.account(now, active)
-            self.reload()
+            if is_written:
+                self.reload()
             self.model.account(now, active)
         self.settle()
         if foretold is not None:
@@ -588,6 +591,22 @@ class Machine(RuleBasedStateMachine):
             name = data.draw(st.sampled_from(names))
             self.write(name, replace(to, renamed_from=self.files[name].renamed_from))
             self.notice()
+
+    @precondition(lambda self: self.is_up and not self.is_held)
+    @rule(data=st.data(), to=FILES, zone=st.sampled_from(ZONES), minutes=st.sampled_from([0, 60, 400, 1500]))
+    def edit_while_there_is_no_room(self, data: st.DataObject, to: File, zone: str, minutes: int) -> None:
+        """The edit cannot be written for a while, and what is due then goes by what was in force."""
+        names = [name for name, file in self.files.items() if not file.broken]
+        if names:
+            name = data.draw(st.sampled_from(names))
+            self.write(name, replace(to, renamed_from=self.files[name].renamed_from))
+            self.zone = zone
+            self.write_site()
+            for seconds in (5, 60 * minutes, 5):
+                self.clock.move(seconds=seconds)
+                self.one_pass(is_written=False)
+            self.clock.move(seconds=50)
+            self.one_pass()
 
     @precondition(lambda self: self.is_up and not self.is_held)
     @rule(data=st.data(), to=st.none() | FILES)
@@ -857,6 +876,20 @@ def refuse(books: Any) -> None:
         yield
 
     books.ledger.transaction = books.transaction = transaction
+
+
+@contextmanager
+def no_edit_is_written(books: Any) -> Iterator[None]:
+    """Let the last part of each reload fail."""
+
+    def add(*_: object, **__: object) -> None:
+        raise StateError("the disk is full")
+
+    books.audit.add = add
+    try:
+        yield
+    finally:
+        del books.audit.add
 
 
 @contextmanager
