@@ -138,6 +138,7 @@ class App(OpenSite):
             notices=self.notices,
             alerts=self.alerts,
             open_store=self.open_store,
+            history_of=self.in_force.history_of,
             is_trial=self.is_trial,
         )
 

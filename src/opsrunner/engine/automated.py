@@ -73,6 +73,8 @@ class Automated:
     almanac: Callable[[], Almanac]
     open_store: Callable[[str], Store]
     """Open a store of the site; raises NotFound, StoreFailed."""
+    history_of: Callable[[str], str]
+    """Tell by which id the history of a routine stands."""
     is_trial: bool = False
     """Mails stay here, whatever the site says."""
 
@@ -233,6 +235,7 @@ class Automated:
             open_store=self.open_store,
             copy_state=lambda to: copy_ledger(self.books.ledger.path, to),
             copies=self.books.copies,
+            history_of=self.history_of,
             dates=self.books.dates,
             rdap=site.rdap,
             ends=self.books.steps.ends,

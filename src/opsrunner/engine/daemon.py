@@ -42,6 +42,10 @@ LOOKS_SHARE = 1 / 500
 PEOPLE_EVERY = timedelta(seconds=5)
 PRUNE_EVERY = timedelta(seconds=10)
 LOOK_EVERY = timedelta(seconds=1)
+WITHOUT_HISTORY = (
+    "routines/%s.yaml: renamed_from: there is no history of '%s', so %s begins without one; to carry one over, give the"
+    " file yet another name, and here the id that the history stands under"
+)
 ROWS_SHARE = 2
 """Of the workers, this part at most walks runs for rows: what is scheduled finds a thread, however many rows come."""
 
@@ -75,7 +79,6 @@ class Daemon:
         self._alarm = alarm
         self._passes = Passes(
             clock=parts.clock,
-            in_force=parts.in_force,
             planning=parts.planning,
             workers=parts.workers,
             alarm=alarm,
@@ -86,6 +89,7 @@ class Daemon:
         self._reload_every = RELOAD_EVERY
         self._version = -1
         self._is_current = False
+        self._has_news_of_windows = False
         self._has_begun = False
 
     def begin(self) -> None:
@@ -134,7 +138,8 @@ class Daemon:
             return
         if not self._has_begun:
             self._begin(now)
-        if self._parts.in_force.has_news_of_windows():  # what was moved is not to start at its old time
+        self._has_news_of_windows |= self._parts.in_force.has_news_of_windows()
+        if self._has_news_of_windows:  # what was moved is not to start at its old time
             self._reload(now)
         if self._passes.is_due(now):  # what was in force until now is accounted for before it changes
             if self._passes.run(now):
@@ -196,20 +201,27 @@ class Daemon:
             self._put_in_force(now)
 
     def _put_in_force(self, now: datetime) -> None:
-        force, planning = self._parts.in_force, self._parts.planning
-        site = force.site
+        force, site = self._parts.in_force, self._parts.in_force.site
         count = plural(len(site.routines), "routine")
-        with self._books.transaction(alone=True):
-            planning.put_in_force(site.routines, almanac=force.almanac, at=now, broken=site.broken)
+
+        def beside() -> None:
             self._parts.looks.put_in_force()
             self._books.service.keep_site_file(force.loaded.site_text)
             self._books.service.keep_inventory(force.loaded.inventory_text)
             self._books.service.keep_maintenance_file(force.loaded.maintenance_text)
             self._books.audit.add("reload", "site", actor="opsrunner", at=now, detail=count, address="")
-        self._is_current = True
+
+        world = world_of(site, force.almanac)
+        put_in_force = self._parts.planning.put_in_force
+        without = put_in_force(site.routines, world=world, at=now, broken=site.broken, beside=beside)
+        self._is_current, self._has_news_of_windows = True, False
         self._passes.call_for_one()
         for problem in force.loaded.problems:
             LOGGER.error("%s", problem, extra={"action": "broken_file"})
+        for routine in without:
+            LOGGER.warning(
+                WITHOUT_HISTORY, routine.id, routine.renamed_from, routine.id, extra={"action": "no_history"}
+            )
         LOGGER.info("%s in force", count, extra={"action": "in_force", "routines": len(force.site.routines)})
 
     def _requests(self, now: datetime) -> None:
@@ -267,7 +279,7 @@ class Daemon:
         """Start the runs whose turn has come."""
         site, almanac = self._parts.in_force.site, self._parts.in_force.almanac
         most = max(1, site.limits.workers // ROWS_SHARE)
-        for run_id in start_next(self._books, site.routines, world_of(site, almanac), most_for_rows=most, now=now):
+        for run_id in start_next(self._books, site, world_of(site, almanac), most_for_rows=most, now=now):
             self._parts.workers.start(run_id)
 
     def _orphans(self) -> None:

@@ -65,6 +65,8 @@ class SiteInForce:
         self._version = self._windows_version()
         self._now = _in_force(self._loader.load(), self._changes())
         self._put_off: Mapping[str, str] = {}
+        self._never_taken: dict[str, str] = {}
+        """Names that were put off, each with the one that the ledger knows: another new name may come from it."""
 
     @property
     def now(self) -> InForce:
@@ -93,25 +95,30 @@ class SiteInForce:
         does is known by that name. All else of it is as its file is now. Raises ConfigurationError, and all stays as it
         was, where the site itself cannot be read.
         """
-        loaded, version, before = self._loader.load(), self._windows_version(), self._now.site.routines
-        put_off = self._renames_under_way(loaded.site, before)
+        loaded, version = self._loader.load(), self._windows_version()
+        renames = self._renames(loaded.site)
+        put_off = {new: old for new, old in renames.items() if self._is_under_way(old)}
         if not loaded.changed and version == self._version and put_off == self._put_off:
             return False
-        self._now = _in_force(loaded, self._changes(), put_off=put_off)
+        self._now = _in_force(_from_known_names(loaded, renames), self._changes(), put_off=put_off)
         self._version, self._put_off = version, put_off
+        self._never_taken.update(put_off)
         return True
 
-    def _renames_under_way(self, site: Site | None, before: Mapping[str, Routine]) -> dict[str, str]:
-        """Return the new names that cannot be taken yet, each with the former one."""
+    def _renames(self, site: Site | None) -> dict[str, str]:
+        """Return the names that the ledger does not know yet, each with the former one as the ledger knows it."""
         if self._books is None or site is None:
             return {}
-        return {
-            new.id: new.renamed_from
-            for new in site.routines.values()
-            if new.renamed_from
-            and new.id not in before
-            and self._books.runs.active(new.renamed_from, status=RunStatus.RUNNING)
-        }
+        known = self._books.routines.name
+        new = {one.id: one.renamed_from for one in site.routines.values() if one.renamed_from and known(one.id) is None}
+        return {id_: self._never_taken.get(old, old) if known(old) is None else old for id_, old in new.items()}
+
+    def _is_under_way(self, routine: str) -> bool:
+        return self._books is not None and bool(self._books.runs.active(routine, status=RunStatus.RUNNING))
+
+    def history_of(self, routine: str) -> str:
+        """Return the id by which the ledger knows a routine: the former one while the new one is put off."""
+        return self._put_off.get(routine, routine)
 
     def has_news_of_windows(self) -> bool:
         """Tell whether a time of a maintenance window was changed since: the planner must not pass over that."""
@@ -134,6 +141,17 @@ def almanac_of(site: Site, changes: Changes) -> Almanac:
         for name, window in site.maintenance.windows.items()
     }
     return Almanac(site.calendars, schedules, windows)
+
+
+def _from_known_names(loaded: Loaded, renames: Mapping[str, str]) -> Loaded:
+    """Return what was loaded, its new names coming from those that the ledger knows."""
+    if loaded.site is None:
+        return loaded
+    routines = dict(loaded.site.routines)
+    for new, old in renames.items():
+        if routines[new].renamed_from != old:
+            routines[new] = replace(routines[new], renamed_from=old)
+    return replace(loaded, site=replace(loaded.site, routines=routines))
 
 
 def _in_force(loaded: Loaded, changes: Changes, *, put_off: Mapping[str, str] | None = None) -> InForce:

@@ -13,8 +13,6 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from opsrunner.clock import Clock
-from opsrunner.engine.held import world_of
-from opsrunner.engine.in_force import SiteInForce
 from opsrunner.engine.planner import Verdict
 from opsrunner.engine.planning import LeftOut, Planning
 from opsrunner.engine.scheduler import AlarmClock
@@ -42,13 +40,12 @@ class Passes:
         self,
         *,
         clock: Clock,
-        in_force: SiteInForce,
         planning: Planning,
         workers: Workers,
         alarm: AlarmClock,
         draining: threading.Event,
     ) -> None:
-        self._clock, self._in_force, self._planning, self._workers = clock, in_force, planning, workers
+        self._clock, self._planning, self._workers = clock, planning, workers
         self._alarm, self._draining = alarm, draining
         self._is_wanted = True
         """Whether one has been called for, whatever the time."""
@@ -110,7 +107,6 @@ class Passes:
 
         self._workers.make_room(count)
         done = self._planning.run(
-            world=world_of(self._in_force.site, self._in_force.almanac),
             now=moment,
             prepare=self._workers.prepare,
             until_due=until_due,

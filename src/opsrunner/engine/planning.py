@@ -11,6 +11,7 @@ from itertools import chain
 from opsrunner.config.freezing import freeze
 from opsrunner.engine.held import World
 from opsrunner.engine.planner import Decision, Verdict, Watch, accounted_until, plan_ahead, plan_these
+from opsrunner.engine.renaming import carry_over
 from opsrunner.engine.stranded import Reckoning, stranded, waiting
 from opsrunner.engine.workers import Work
 from opsrunner.ledger.books import Books
@@ -68,46 +69,64 @@ class Planning:
         """`keep_time` keeps what is known of the clock, in the transaction of each pass."""
         self._books = books
         self._keep_time = keep_time
-        self._routines: Mapping[str, Routine] = {}
-        self._frozen: Mapping[str, str] = {}
+        self._routines: dict[str, Routine] = {}
+        self._frozen: dict[str, str] = {}
         self._marks: dict[str, datetime] = {}
         """Since when each routine is watched; every pass accounts for all of them."""
-        self._almanac: Almanac | None = None
+        self._world: World | None = None
+        """What they are reckoned by. All of this is what was last written: it is taken over after a commit."""
         self._next: dict[str, datetime | None] = {}
 
     def put_in_force(
-        self, routines: Mapping[str, Routine], *, almanac: Almanac, at: datetime, broken: Collection[str] = ()
-    ) -> None:
+        self,
+        routines: Mapping[str, Routine],
+        *,
+        world: World,
+        at: datetime,
+        broken: Collection[str] = (),
+        beside: Callable[[], object] = lambda: None,
+    ) -> list[Routine]:
         """Take over the routines of the site, all at once; each that was not in force as it is, is frozen.
 
         When each is due next is found out anew only where that may have changed; what was due and waited is then
         accounted for by the schedule as it is now. `broken` are those with a mistake in their files: where one of them
-        is not in force, what waits of it is left for when that is mended.
+        is not in force, what waits of it is left for when that is mended. So is what waits of all that is gone while
+        one of them is new: it may be one of those by another name. `beside` writes what belongs to it, in the same
+        transaction. Where that fails, all stays as it was; so this must be the outermost one.
+
+        Return those that begin without a history though they name one.
         """
+        almanac = world.almanac
         with self._books.transaction(alone=True):
-            renamed = {one.renamed_from for one in routines.values() if self._rename(one)}
+            renamed = carry_over(self._books.routines, routines.values())
             self._books.routines.see({routine.id: routine.name for routine in routines.values()}, at=at)
             names = {routine.id: self._kept(routine) for routine in routines.values()}
             marks = {routine_id: known.watermark_at for routine_id, known in self._books.routines.all().items()}
             same = {name for name in self._routines if self._is_due_as_before(name, routines, almanac)}
             changed = [routine for routine in routines.values() if routine.id not in same]
-            gone = [
-                replace(routine, schedule=Schedule())
-                for routine_id, routine in self._routines.items()
-                if not any(routine_id in those for those in (routines, renamed, broken))
-            ]
-            self._account_for_waiting([*changed, *gone], {**self._frozen, **names}, marks, almanac=almanac, at=at)
+            gone = self._gone(
+                {*routines, *renamed.former.values(), *broken}, is_sure=all(one in marks for one in broken)
+            )
+            before = self._routines | {
+                new: self._routines[old] for new, old in renamed.former.items() if old in self._routines
+            }
+            frozen = self._frozen | names
+            self._account_for_waiting([*changed, *gone], before, frozen, marks, almanac=almanac, at=at)
+            beside()
         self._next = {name: at for name, at in self._next.items() if name in same}
-        self._routines, self._frozen, self._marks, self._almanac = routines, names, marks, almanac
+        self._routines, self._frozen, self._marks, self._world = dict(routines), names, marks, world
+        return renamed.without
 
-    def _rename(self, routine: Routine) -> bool:
-        """Carry over what is known of a routine by its former name; False where that is done, or nothing is known."""
-        return routine.renamed_from is not None and self._books.routines.rename(routine.renamed_from, routine.id)
+    def _gone(self, there: Collection[str], *, is_sure: bool) -> list[Routine]:
+        """Return, without a schedule, what was in force and is not `there` any more; nothing where it may be."""
+        gone = [routine for routine in self._routines.values() if is_sure and routine.id not in there]
+        return [replace(routine, schedule=Schedule()) for routine in gone]
 
     def _account_for_waiting(
         self,
         changed: Sequence[Routine],
-        names: Mapping[str, str],
+        before: Mapping[str, Routine],
+        frozen: Mapping[str, str],
         marks: Mapping[str, datetime],
         *,
         almanac: Almanac,
@@ -115,14 +134,15 @@ class Planning:
     ) -> None:
         """Account for what was due under the schedules before and waited, where these here never come to it.
 
-        `changed` has what is gone without a schedule, `names` the frozen texts of all.
+        `changed` has what is gone without a schedule, `before` what was in force, by the names as they are now, and
+        `frozen` the texts of all.
         """
-        if self._almanac is None:
+        if self._world is None:
             return
         runs, planned_at = self._books.runs, self._books.service.planned_at()
         for routine in changed:
-            before = self._routines.get(routine.id) or self._routines.get(routine.renamed_from or "")
-            left = waiting(Reckoning(schedule=before.schedule, almanac=self._almanac), at=at) if before else []
+            was = before.get(routine.id)
+            left = waiting(Reckoning(schedule=was.schedule, almanac=self._world.almanac), at=at) if was else []
             known = runs.recorded([(routine.id, one.nominal_at) for one in left]) if left else frozenset()
             left = [one for one in left if (routine.id, one.nominal_at) not in known]
             if left:
@@ -130,13 +150,13 @@ class Planning:
                 found = stranded(left, Reckoning(schedule=routine.schedule, almanac=almanac), mark=mark)
                 (watch,) = self._watches([routine], planned_at, marks)
                 for decision in plan_these(watch, found, world=World(almanac=almanac), now=at):
-                    runs.claim(_kept(decision, frozen=names[routine.id]), at=at)
+                    runs.claim(_kept(decision, frozen=frozen[routine.id]), at=at)
 
     def _is_due_as_before(self, name: str, routines: Mapping[str, Routine], almanac: Almanac) -> bool:
         """Tell whether a routine is there still, with the same schedule and all that this is reckoned by."""
-        before = self._almanac
-        if name not in routines or name not in self._routines or before is None:
+        if name not in routines or name not in self._routines or self._world is None:
             return False
+        before = self._world.almanac
         schedule = routines[name].schedule
         if schedule != self._routines[name].schedule or almanac.calendars != before.calendars:
             return False
@@ -162,18 +182,17 @@ class Planning:
         """Return how many routines are due at `moment`, as the last pass saw it."""
         return sum(at == moment for at in self._next.values())
 
-    def run(
-        self, *, world: World, now: datetime, prepare: Prepare, until_due: Callable[[], object] = lambda: None
-    ) -> Pass:
+    def run(self, *, now: datetime, prepare: Prepare, until_due: Callable[[], object] = lambda: None) -> Pass:
         """Plan everything that is due, claim it, and move the watermark to `now`, all at once.
 
+        It goes by what was last put in force, whatever the files of the site have become since.
         `prepare` makes each run that starts ready to be entered, in the same transaction. A pass may begin a little
         before `now`: `until_due` waits for it before the commit.
         """
         with self._books.transaction(alone=True):
             planned_at = self._books.service.planned_at()
             self._note_gap(planned_at, now)
-            decisions, coming = self._decide(planned_at, world=world, now=now)
+            decisions, coming = self._decide(planned_at, now=now)
             started, left_out = self._account_for(decisions, at=now)
             works = [prepare(run, self._routines[run.routine]) for run in started]
             if planned_at is None or now > planned_at:
@@ -191,7 +210,7 @@ class Planning:
             service.note_gap(Gap(from_=planned_at, until=now, reason="not running"))
 
     def _decide(
-        self, planned_at: datetime | None, *, world: World, now: datetime
+        self, planned_at: datetime | None, *, now: datetime
     ) -> tuple[Iterator[Decision], dict[str, datetime | None]]:
         """Return the decisions, and when each routine that was looked at is due next."""
         due = [
@@ -199,12 +218,12 @@ class Planning:
             for routine in self._routines.values()
             if routine.id not in self._next or ((at := self._next[routine.id]) is not None and at <= now)
         ]
-        if not due:
+        if not due or self._world is None:
             return iter(()), {}
         decisions: list[Iterator[Decision]] = []
         coming: dict[str, datetime | None] = {}
         for watch in self._watches(due, planned_at, self._marks):
-            decided, coming[watch.routine.id] = plan_ahead(watch, world=world, now=now)
+            decided, coming[watch.routine.id] = plan_ahead(watch, world=self._world, now=now)
             decisions.append(decided)
         return chain.from_iterable(decisions), coming
 

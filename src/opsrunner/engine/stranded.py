@@ -16,7 +16,9 @@ from opsrunner.schedules.window_rules import free_from, is_of_window
 EDITED = "edited"
 """The reason of what was due, waited, and is not due any more by the schedule as it is now, or without its file."""
 LONGEST_WAIT = timedelta(days=31)
-MOST_LOOKED_AT = 10_000
+MOST_WAITING = 10_000
+MOST_LOOKED_AT = 50_000
+"""What is planned within the longest wait, each minute."""
 _INSTANT = timedelta(microseconds=1)
 
 
@@ -49,7 +51,8 @@ class Reckoning:
 def waiting(reckoning: Reckoning, *, at: datetime) -> list[Occurrence]:
     """Return what was due until `at` and is planned later: after a holiday, or at the end of a window."""
     until = reckoning.planned_by(at)
-    return [one for one in reckoning.between(at, until) if one.nominal_at <= at] if until > at else []
+    found = (one for one in reckoning.between(at, until) if one.nominal_at <= at)
+    return list(islice(found, MOST_WAITING)) if until > at else []
 
 
 def stranded(left: list[Occurrence], reckoning: Reckoning, *, mark: datetime) -> list[Occurrence]:
@@ -60,8 +63,14 @@ def stranded(left: list[Occurrence], reckoning: Reckoning, *, mark: datetime) ->
     look at all of it, what was not found may well be due still: it is not returned.
     """
     first, last = min(one.nominal_at for one in left), max(one.nominal_at for one in left)
-    planned = list(reckoning.between(reckoning.planned_from(first) - _INSTANT, reckoning.planned_by(last)))
-    found, is_whole = {one.nominal_at: one for one in planned}, len(planned) < MOST_LOOKED_AT
+    wanted, found, looked_at = {one.nominal_at for one in left}, dict[datetime, Occurrence](), 0
+    for one in reckoning.between(reckoning.planned_from(first) - _INSTANT, reckoning.planned_by(last)):
+        looked_at += 1
+        if one.nominal_at in wanted:
+            found[one.nominal_at] = one
+        if len(found) == len(wanted):
+            break
+    is_whole = looked_at < MOST_LOOKED_AT
     return [
         found.get(one.nominal_at, replace(one, planned_at=one.nominal_at, skip_reason=EDITED, shift=""))
         for one in left

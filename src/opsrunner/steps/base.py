@@ -130,10 +130,13 @@ class Means:
     send: Callable[[Sequence[NewMail]], None]
     """Queue mails; they are written together with the step's outcome."""
     copies: Catalogue
+    """Those of a routine stand by its `history_of`."""
     note: Callable[[CopyNote], None]
     """Tell the catalogue of copies; it is written together with the step's outcome, whatever that is."""
     findings: Callable[[str, str], Sequence[KnownFinding]] = no_means.nothing_known
     """What stands of what a routine's step found before."""
+    history_of: Callable[[str], str] = no_means.the_same
+    """Tell by which id a routine's history stands: the former one while a rename waits for the end of a run."""
     ends: Callable[[str, str], Sequence[tuple[datetime, Outcome]]] = no_means.nothing_ended
     """How a routine's step ended in its last runs, newest first: when, and with what outcome."""
     samples: Callable[[str, str], Mapping[str, Mapping[str, Sequence[tuple[datetime, int, int]]]]] = (

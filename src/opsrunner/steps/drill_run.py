@@ -66,7 +66,10 @@ class DrillRun:
     def _choose_copy(self) -> Copy:
         routine, _, step = self._options.of.rpartition("/")
         copies = self._means.copies.lying(
-            routine=routine or self._call.routine, step=step, store=self._options.store, key=self._call.row_key or None
+            routine=self._means.history_of(routine) or self._call.routine,
+            step=step,
+            store=self._options.store,
+            key=self._call.row_key or None,
         )
         if not copies:
             where = f" in {self._options.store}" if self._options.store else ""

@@ -30,7 +30,7 @@ class ForeignDrillRun:
         self._call, self._means = call, means
         self._options: Options = call.options
         routine, _, self._step = self._options.of.rpartition("/")
-        self._routine = routine or call.routine
+        self._routine = means.history_of(routine) or call.routine
         self._time = StepTime(call, means)
         self._bench = DrillBench(call, means, self._time)
 

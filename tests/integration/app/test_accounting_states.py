@@ -11,7 +11,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -217,6 +217,7 @@ class Model:
     pauses: dict[str, list[Pause]] = field(default_factory=dict)
     skips: dict[str, set[datetime]] = field(default_factory=dict)
     expected: dict[tuple[str, datetime], Expected] = field(default_factory=dict)
+    known: set[str] = field(default_factory=set)
 
     def account(self, now: datetime, active: set[str]) -> None:
         """Say what becomes of everything that is due until `now`. `active` names routines with a run under way."""
@@ -273,7 +274,7 @@ class Model:
         """
         files = {put_off.get(name, name): file for name, file in files.items()}
         for name, file in files.items():
-            if file.renamed_from in self.force and name not in self.force:
+            if file.renamed_from in self.known and name not in self.known and not file.broken:
                 self._rename(file.renamed_from, name)
         good = {name: file for name, file in files.items() if not file.broken}
         kept = {name: self.force[name] for name, file in files.items() if file.broken and name in self.force}
@@ -281,7 +282,10 @@ class Model:
         self.force = kept | {
             name: Watched(file, before[name].mark if name in before else now, self.zone) for name, file in good.items()
         }
-        for name in before if not is_new else ():
+        self.known |= self.force.keys()
+        if is_new or not files.keys() <= self.known:  # what is new and broken may be what is gone, by another name
+            before = {name: watched for name, watched in before.items() if name in self.force and not is_new}
+        for name in before:
             self._account_for_waiting(name, before[name], self.force.get(name), now)
 
     def _account_for_waiting(self, name: str, before: Watched, watched: Watched | None, now: datetime) -> None:
@@ -304,6 +308,7 @@ class Model:
         for table in tables:
             if old in table:
                 table[new] = table.pop(old)
+        self.known = self.known - {old} | {new}
         self.expected = {(new if name == old else name, at): said for (name, at), said in self.expected.items()}
 
     def set_back(self, now: datetime) -> None:
@@ -435,20 +440,23 @@ class Machine(RuleBasedStateMachine):
             assert time.monotonic() < deadline, self.workers.busy()
             time.sleep(0.0005)
 
-    def one_pass(self, *, with_forecast: bool = False) -> None:
-        """Do one pass of the daemon, and in the model what it must come to."""
+    def one_pass(self, *, with_forecast: bool = False, is_written: bool = True) -> None:
+        """Do one pass of the daemon, and in the model what it must come to; without room no edit `is_written`."""
         now = self.clock.now()
         foretold = self.foretell(now) if with_forecast else None
         active = {run.routine for run in self.app.books.runs.active()}
-        self.daemon.work_once()
-        self.daemon.work_once()  # a pass that starts something leaves the rest to the next look
+        with nullcontext() if is_written else no_edit_is_written(self.app.books):
+            for _ in range(2):  # a pass that starts something leaves the rest to the next look
+                with nullcontext() if is_written else suppress(StateError):
+                    self.daemon.work_once()
         if not self.is_held:
             self.stepped_minutes = 0
             if now < self.latest:
                 self.take_back(now)
             self.latest = now
             self.model.account(now, active)
-            self.reload()
+            if is_written:
+                self.reload()
             self.model.account(now, active)
         self.settle()
         if foretold is not None:
@@ -585,6 +593,22 @@ class Machine(RuleBasedStateMachine):
             self.notice()
 
     @precondition(lambda self: self.is_up and not self.is_held)
+    @rule(data=st.data(), to=FILES, zone=st.sampled_from(ZONES), minutes=st.sampled_from([0, 60, 400, 1500]))
+    def edit_while_there_is_no_room(self, data: st.DataObject, to: File, zone: str, minutes: int) -> None:
+        """The edit cannot be written for a while, and what is due then goes by what was in force."""
+        names = [name for name, file in self.files.items() if not file.broken]
+        if names:
+            name = data.draw(st.sampled_from(names))
+            self.write(name, replace(to, renamed_from=self.files[name].renamed_from))
+            self.zone = zone
+            self.write_site()
+            for seconds in (5, 60 * minutes, 5):
+                self.clock.move(seconds=seconds)
+                self.one_pass(is_written=False)
+            self.clock.move(seconds=50)
+            self.one_pass()
+
+    @precondition(lambda self: self.is_up and not self.is_held)
     @rule(data=st.data(), to=st.none() | FILES)
     def edit_or_remove_in_the_second_that_it_is_due(self, data: st.DataObject, to: File | None) -> None:
         names = [name for name, file in self.files.items() if name in self.model.force and not file.broken]
@@ -621,6 +645,19 @@ class Machine(RuleBasedStateMachine):
             file = self.files[old]
             self.write(old, None)
             self.write(new, replace(file, renamed_from=old))
+            self.notice(whole=True)
+
+    @rule(data=st.data())
+    def rename_with_a_mistake(self, data: st.DataObject) -> None:
+        """The new file is mended soon."""
+        names = [name for name, file in self.files.items() if name in self.model.force and not file.broken]
+        if names:
+            old, new = data.draw(st.sampled_from(names)), self.fresh()
+            file = replace(self.files[old], renamed_from=old)
+            self.write(old, None)
+            self.write(new, replace(file, broken=True))
+            self.notice(whole=True)
+            self.write(new, file)
             self.notice(whole=True)
 
     @rule(data=st.data())
@@ -839,6 +876,20 @@ def refuse(books: Any) -> None:
         yield
 
     books.ledger.transaction = books.transaction = transaction
+
+
+@contextmanager
+def no_edit_is_written(books: Any) -> Iterator[None]:
+    """Let the last part of each reload fail."""
+
+    def add(*_: object, **__: object) -> None:
+        raise StateError("the disk is full")
+
+    books.audit.add = add
+    try:
+        yield
+    finally:
+        del books.audit.add
 
 
 @contextmanager

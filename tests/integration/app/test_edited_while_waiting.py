@@ -147,3 +147,48 @@ def test_it_is_left_out_when_its_file_is_removed_though_another_had_its_name_onc
         avoiding.clock.move(seconds=6)
         avoiding.work()
     assert avoiding.told("backups") == ["skipped edited"]
+
+
+def test_it_goes_on_waiting_when_its_file_gets_another_name_and_a_mistake_that_is_soon_mended(avoiding: Any) -> None:
+    new = f"{AVOIDING}renamed_from: backups\n"
+    avoiding.at("2026-11-21T03:10:00")
+    (avoiding.root / "routines/backups.yaml").unlink()
+    avoiding.write("routines/copies.yaml", new.replace("steps:", "stpes:"))
+    avoiding.clock.move(seconds=5)
+    avoiding.work()
+    assert avoiding.app.site.routines == {}
+    edited(avoiding, "2026-11-21T03:10:40", new, "routines/copies.yaml")
+    assert avoiding.told("copies") == []
+    avoiding.at("2026-11-21T04:00:01")
+    assert avoiding.told("copies") == ["succeeded schedule"]
+
+
+def test_it_goes_on_waiting_when_a_mistake_comes_while_its_new_name_is_put_off(avoiding: Any) -> None:
+    slow = AVOIDING.replace('"true"', """'until [ -e "$PWD/var/gate" ]; do sleep 0.05; done'""")
+    avoiding.write("routines/backups.yaml", slow)
+    avoiding.clock.move(seconds=5)
+    avoiding.daemon.work_once()
+    avoiding.app.books.requests.ask_for_run("backups", actor="boss", at=avoiding.clock.now())
+    avoiding.clock.move(seconds=1)
+    avoiding.daemon.work_once()
+
+    def write(file: str, text: str) -> None:
+        avoiding.write(file, text)
+        for _ in range(2):
+            avoiding.clock.move(seconds=5)
+            avoiding.daemon.work_once()
+
+    (avoiding.root / "routines/backups.yaml").unlink()
+    write("routines/copies.yaml", f"{slow}renamed_from: backups\n")
+    assert sorted(avoiding.app.site.routines) == ["backups"]
+    write("maintenance.yaml", WINDOWS.replace("night:", "nightly:"))
+    assert avoiding.app.site.routines == {}
+    write("maintenance.yaml", WINDOWS)
+    assert avoiding.told("backups") == ["running manual"]
+
+    (avoiding.root / "var/gate").touch()
+    avoiding.settle()
+    avoiding.clock.move(seconds=5)
+    avoiding.work()
+    avoiding.at("2026-11-21T04:00:01")
+    assert avoiding.told("copies") == ["succeeded manual", "succeeded schedule"]

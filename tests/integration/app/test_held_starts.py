@@ -6,6 +6,8 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
+import pytest
+
 from .conftest import SITE
 
 DAILY = """\
@@ -92,16 +94,68 @@ def test_a_run_by_hand_starts_though_its_routine_is_paused(house: Callable[..., 
     assert site.told("slow") == ["succeeded schedule", "succeeded manual"]
 
 
-def test_what_is_late_starts_when_the_window_is_over_that_it_avoids(house: Callable[..., Any]) -> None:
-    windows = "windows:\n  night: {name: Night, hosts: [web1], schedule: {every: day, at: '03:00'}, lasts: 1h}\n"
+WINDOWS = "windows:\n  night: {name: Night, hosts: [web1], schedule: {every: day, at: '03:00'}, lasts: 1h}\n"
+
+
+@pytest.fixture
+def late(house: Callable[..., Any]) -> Any:
+    """A site that begins again within the window that its late backups avoid."""
     site = house({"backups": DAILY.format(more="avoid: maintenance.night\n")})
-    site.write("maintenance.yaml", windows)
+    site.write("maintenance.yaml", WINDOWS)
     site.clock.move(seconds=5)
     site.work()
     assert site.app.loaded.problems == ()
     restart(site, "2026-11-21T03:30:00")
     assert site.told("backups") == ["waiting queued"]
-    site.at("2026-11-21T03:59:50")
-    assert site.told("backups") == ["waiting queued"]
-    site.at("2026-11-21T04:00:05")
-    assert site.told("backups") == ["succeeded catch_up"]
+    return site
+
+
+def test_what_is_late_starts_when_the_window_is_over_that_it_avoids(late: Any) -> None:
+    late.at("2026-11-21T03:59:50")
+    assert late.told("backups") == ["waiting queued"]
+    late.at("2026-11-21T04:00:05")
+    assert late.told("backups") == ["succeeded catch_up"]
+
+
+def test_what_is_late_waits_while_a_mistake_puts_its_routine_out_of_force(late: Any) -> None:
+    late.write("maintenance.yaml", WINDOWS.replace("night:", "nightly:"))
+    late.at("2026-11-21T03:31:00")
+    assert late.app.site.routines == {}
+    late.at("2026-11-21T04:01:00")
+    assert late.told("backups") == ["waiting queued"]
+    late.write("maintenance.yaml", WINDOWS)
+    late.at("2026-11-21T04:02:00")
+    assert late.told("backups") == ["succeeded catch_up"]
+
+
+def test_what_is_late_waits_while_the_file_with_its_new_name_has_a_mistake(late: Any) -> None:
+    (late.root / "routines/backups.yaml").unlink()
+    late.write("routines/copies.yaml", "name: [broken\n")
+    late.at("2026-11-21T04:01:00")
+    assert late.told("backups") == ["waiting queued"]
+    late.write("routines/copies.yaml", DAILY.format(more="renamed_from: backups\n"))
+    late.at("2026-11-21T04:02:00")
+    assert late.told("copies") == ["succeeded catch_up"]
+
+
+def test_what_is_late_avoids_its_window_though_its_file_was_removed(late: Any) -> None:
+    (late.root / "routines/backups.yaml").unlink()
+    late.at("2026-11-21T03:31:00")
+    assert late.told("backups") == ["waiting queued"]
+    late.at("2026-11-21T04:00:05")
+    assert late.told("backups") == ["succeeded catch_up"]
+
+
+def test_a_pause_holds_what_is_late_though_its_file_was_removed(late: Any) -> None:
+    now = late.clock.now()
+    late.app.books.holds.pause("backups", until=now + timedelta(days=3), reason="", actor="boss", at=now)
+    (late.root / "routines/backups.yaml").unlink()
+    late.at("2026-11-21T03:31:00")
+    assert late.told("backups") == ["skipped paused"]
+
+
+def test_what_is_late_is_left_out_when_its_window_was_removed_with_its_file(late: Any) -> None:
+    (late.root / "routines/backups.yaml").unlink()
+    (late.root / "maintenance.yaml").unlink()
+    late.at("2026-11-21T03:31:00")
+    assert late.told("backups") == ["skipped edited"]

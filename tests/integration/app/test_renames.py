@@ -7,9 +7,13 @@ from typing import Any
 
 import pytest
 
+from opsrunner.errors import StateError
 from opsrunner.ledger.runs import NewRun
 from opsrunner.model.run import RunStatus, Trigger
 from opsrunner.model.task import Evidence, TaskKind, TaskStatus
+
+from ...patience import until
+from .conftest import SITE
 
 APPROVED = """\
 name: Approved
@@ -183,3 +187,109 @@ def test_what_comes_back_under_another_name_while_a_run_goes_on_is_accounted_for
     site.work()
     assert sorted(site.app.site.routines) == ["new"]
     assert site.told("new") == ["failed step run", "skipped overlap", "skipped overlap"]
+
+
+def test_a_second_name_while_the_first_is_put_off_keeps_the_history(house: Callable[..., Any]) -> None:
+    site = house({"old": SLOW})
+    site.clock.set(site.clock.now().replace(hour=13, second=1))
+    site.daemon.work_once()
+
+    def look() -> None:
+        site.clock.move(seconds=5)
+        for _ in range(2):
+            site.daemon.work_once()
+
+    for before, after in (("old", "new"), ("new", "newer"), ("newer", "newest")):
+        (site.root / f"routines/{before}.yaml").unlink()
+        site.write(f"routines/{after}.yaml", f"{SLOW}renamed_from: {before}\n")
+        look()
+        assert sorted(site.app.site.routines) == ["old"]
+    (site.root / "var/gate").touch()
+    site.settle()
+    look()
+    site.settle()
+    assert sorted(site.app.site.routines) == ["newest"]
+    assert site.told("newest") == ["failed step run"]
+    assert sorted(site.app.books.routines.all()) == ["newest"]
+
+    (site.root / "routines/newest.yaml").unlink()
+    site.write("routines/last.yaml", f"{SLOW}renamed_from: newest\n")
+    look()
+    assert site.told("last") == ["failed step run"]
+
+
+def test_a_former_name_that_nobody_knows_is_told_of_once(
+    house: Callable[..., Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    site = house({"old": SLOW})
+    rename(site, SLOW, old="old", new="new")
+    (site.root / "routines/new.yaml").unlink()
+    site.write("routines/newest.yaml", f"{SLOW}renamed_from: odl\n")
+    for _ in range(2):
+        site.clock.move(seconds=5)
+        site.work()
+    (said,) = [record.message for record in caplog.records if "renamed_from" in record.message]
+    assert said == (
+        "routines/newest.yaml: renamed_from: there is no history of 'odl', so newest begins without one; to carry one "
+        "over, give the file yet another name, and here the id that the history stands under"
+    )
+
+
+def test_a_name_is_put_off_though_the_edit_could_not_be_written_at_first(
+    house: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run that starts until it is written knows its routine by the former name."""
+    site = house({"old": SLOW})
+    site.clock.set(site.clock.now().replace(hour=12, minute=59, second=50))
+    site.daemon.work_once()
+    (site.root / "routines/old.yaml").unlink()
+    site.write("routines/new.yaml", f"{SLOW}renamed_from: old\n")
+
+    def add(*_: object, **__: object) -> None:
+        raise StateError("the disk is full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(site.app.books.audit, "add", add)
+        site.clock.move(seconds=5)
+        with pytest.raises(StateError):
+            site.daemon.work_once()
+        site.clock.move(seconds=6)
+        site.daemon.work_once()
+    for _ in range(2):
+        site.clock.move(seconds=5)
+        site.daemon.work_once()
+    assert sorted(site.app.site.routines) == ["old"]
+    assert site.told("old") == ["running schedule"]
+
+
+COPYING = """\
+name: Copying
+accountable: ops1
+schedule: {every: 1h}
+steps:
+  - id: copy
+    backup: {paths: [routines], to: disk}
+  - run: until [ -e "$PWD/var/gate" ]; do sleep 0.05; done
+"""
+DRILL = "name: Drill\naccountable: ops1\nsteps: [{restore_drill: {of: NAME/copy}}]\n"
+
+
+def test_a_drill_finds_the_copies_of_a_routine_whose_new_name_is_put_off(house: Callable[..., Any]) -> None:
+    stores = "stores:\n  disk: {local: {path: $STATE/copies}}\n"
+    site = house({"old": COPYING, "drill": DRILL.replace("NAME", "old")}, site=SITE + stores)
+    site.clock.set(site.clock.now().replace(hour=13, second=1))
+    site.daemon.work_once()
+    until(lambda: site.app.books.copies.lying(routine="old"))
+    (site.root / "routines/old.yaml").unlink()
+    site.write("routines/new.yaml", f"{COPYING}renamed_from: old\n")
+    site.write("routines/drill.yaml", DRILL.replace("NAME", "new"))
+    site.clock.move(seconds=5)
+    site.daemon.work_once()
+    assert sorted(site.app.site.routines) == ["drill", "old"]
+
+    site.app.books.requests.ask_for_run("drill", actor="boss", at=site.clock.now())
+    for _ in range(2):
+        site.clock.move(seconds=5)
+        site.daemon.work_once()
+    until(lambda: site.told("drill") != ["running manual"])
+    assert site.told("drill") == ["succeeded manual"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,10 @@ from opsrunner.engine.held import World
 from opsrunner.engine.planner import Verdict
 from opsrunner.engine.planning import Pass, Planning
 from opsrunner.ledger.books import Books
+from opsrunner.ledger.codec import to_text
 from opsrunner.model.routine import Routine
-from opsrunner.model.schedule import Calendar, Frame, IntervalRule, OffsetRule, Schedule
+from opsrunner.model.schedule import Calendar, CalendarRule, Frame, IntervalRule, OffsetRule, Schedule
+from opsrunner.model.window import PlannedWindow
 from opsrunner.schedules.almanac import Almanac
 
 NOW = datetime(2026, 11, 21, 7, tzinfo=UTC)
@@ -25,9 +27,6 @@ NOW = datetime(2026, 11, 21, 7, tzinfo=UTC)
 def every(minutes: int, routine_id: str = "minutely") -> Routine:
     rule = IntervalRule(seconds=60 * minutes, frame=Frame(timezone="UTC"))
     return Routine(id=routine_id, name=routine_id, accountable="boss", schedule=Schedule(rules=(rule,)))
-
-
-WORLD = World(almanac=Almanac({}, {"one": every(60).schedule}))
 
 
 @pytest.fixture
@@ -47,14 +46,14 @@ def put_in_force(made: Planning, *routines: Routine, at: datetime, calendar: Cal
     schedules = {item.id: item.schedule for item in routines}
     made.put_in_force(
         {item.id: item for item in routines},
-        almanac=Almanac({"business": calendar or Calendar()}, schedules),
+        world=World(almanac=Almanac({"business": calendar or Calendar()}, schedules)),
         at=at,
     )
 
 
 def run_pass(made: Planning, now: datetime) -> Pass:
     prepare: Any = lambda run, _routine: run  # noqa: E731 - a run stands for what is entered
-    return made.run(world=WORLD, now=now, prepare=prepare)
+    return made.run(now=now, prepare=prepare)
 
 
 def test_every_missed_minute_has_its_row_and_the_log_one_line(books: Books) -> None:
@@ -125,3 +124,35 @@ class TestAnEdit:
         assert made.due_at(NOW + timedelta(hours=1)) == 1
         run_pass(made, later)
         assert made.due_at(NOW + timedelta(hours=1)) == 3
+
+
+class TestANameThatIsRefused:
+    """What is due waits for 08:00, and its file gets a name that has a history of its own: they are two routines."""
+
+    def avoiding(self, hour: int, routine_id: str, *, renamed_from: str | None = None) -> Routine:
+        rule = CalendarRule(every="day", at=(time(hour),), frame=Frame(timezone="UTC"))
+        schedule = Schedule(rules=(rule,), avoid=("maintenance.morning",))
+        return Routine(id=routine_id, name=routine_id, accountable="boss", schedule=schedule, renamed_from=renamed_from)
+
+    def told(self, books: Books, new_hour: int) -> list[tuple[str, str, str]]:
+        at_six = Schedule(rules=(CalendarRule(every="day", at=(time(6),), frame=Frame(timezone="UTC")),))
+        morning = PlannedWindow(schedule=at_six, lasts_seconds=7200)
+        world = World(almanac=Almanac({"business": Calendar()}, {}, {"morning": morning}))
+        made = Planning(books, keep_time=lambda: None)
+        for at, routine in (
+            (NOW - timedelta(days=2), replace(self.avoiding(5, "new"), schedule=Schedule())),
+            (NOW - timedelta(days=1), self.avoiding(7, "old")),
+            (NOW + timedelta(minutes=1), self.avoiding(new_hour, "new", renamed_from="old")),
+        ):
+            run_pass(made, at)
+            made.put_in_force({routine.id: routine}, world=world, at=at)
+            run_pass(made, at)
+        run_pass(made, NOW + timedelta(hours=1))
+        rows = books.ledger.all("SELECT routine, status, reason FROM runs WHERE nominal_at >= ?", (to_text(NOW),))
+        return [(row["routine"], row["status"], row["reason"]) for row in rows]
+
+    def test_only_what_had_it_due_has_a_record_of_it(self, books: Books) -> None:
+        assert self.told(books, new_hour=9) == [("old", "skipped", "edited")]
+
+    def test_what_has_it_due_as_well_runs(self, books: Books) -> None:
+        assert self.told(books, new_hour=7) == [("old", "skipped", "edited"), ("new", "running", "")]

@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 import pytest
 
 from opsrunner.app import App
+from opsrunner.engine.held import world_of
 from opsrunner.engine.planning import Planning
 from opsrunner.model.mail import NewMail
 
@@ -166,7 +167,8 @@ def test_a_link_of_an_old_mail_leaves_the_notice_by_its_new_name(open_app: App, 
     """The word in the mail says the old routine; `renamed_from` may be gone again from its file."""
     path, routines = leave_path(open_app), open_app.root / "routines"
     planning = Planning(open_app.books, keep_time=lambda: None)
-    planning.put_in_force(open_app.site.routines, almanac=open_app.desk.almanac(), at=open_app.clock.now())
+    world = world_of(open_app.site, open_app.desk.almanac())
+    planning.put_in_force(open_app.site.routines, world=world, at=open_app.clock.now())
     mail = NewMail(
         to="kari@example.com", subject="x", text="t", bulk=True, series="renewals.notice", list_unsubscribe="x"
     )
@@ -176,7 +178,7 @@ def test_a_link_of_an_old_mail_leaves_the_notice_by_its_new_name(open_app: App, 
         (routines / f"{old}.yaml").rename(file)
         file.write_text(f"renamed_from: {old}\n{ROUTINE}")
         open_app.in_force.refresh()
-        planning.put_in_force(open_app.site.routines, almanac=open_app.desk.almanac(), at=open_app.clock.now())
+        planning.put_in_force(open_app.site.routines, world=world, at=open_app.clock.now())
         file.write_text(ROUTINE)
         open_app.in_force.refresh()
     browser.post(path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 
 import pytest
@@ -22,10 +23,28 @@ def moment(text: str) -> datetime:
     return datetime.fromisoformat(text).replace(tzinfo=UTC)
 
 
-def reckoning(rule: Rule, *, avoid: tuple[str, ...] = AVOIDED, hours: int = 5) -> Reckoning:
+def reckoning(*rules: Rule, avoid: tuple[str, ...] = AVOIDED, hours: int = 5) -> Reckoning:
     night = PlannedWindow(schedule=AT_TWO, lasts_seconds=hours * 3600)
     almanac = Almanac({"business": Calendar(days_off=(date(2026, 11, 23),))}, {}, {"night": night})
-    return Reckoning(schedule=Schedule(rules=(rule,), avoid=avoid), almanac=almanac)
+    return Reckoning(schedule=Schedule(rules=rules, avoid=avoid), almanac=almanac)
+
+
+def test_each_of_what_waits_is_found_however_much_is_planned_until_the_longest_wait_is_over() -> None:
+    at = moment("2026-11-21 03:50")
+    left = waiting(reckoning(EVERY_15), at=at)
+    later = IntervalRule(seconds=240, frame=Frame(timezone="UTC", on_holiday="next business day"))
+    found = stranded(left, reckoning(later), mark=at)
+    assert [one.nominal_at.minute for one in left] == [0, 15, 30, 45, 0, 15, 30, 45]
+    assert [one.nominal_at.minute for one in found if one.skip_reason == EDITED] == [15, 30, 45, 15, 30, 45]
+
+
+def test_each_that_waits_is_found_among_what_is_planned_for_other_days() -> None:
+    each_minute = IntervalRule(seconds=60, frame=Frame(timezone="UTC", on_holiday="next business day"))
+    days_off = tuple(date(2026, 11, 23) + timedelta(days=day) for day in range(26) if day % 7 < 5)
+    almanac = Almanac({"business": Calendar(days_off=days_off)})
+    at = moment("2026-11-23 01:59:30")
+    found = waiting(Reckoning(schedule=Schedule(rules=(each_minute,)), almanac=almanac), at=at)
+    assert len(found) == 120
 
 
 def test_what_is_due_each_minute_goes_on_waiting_for_a_longer_window() -> None:
@@ -47,8 +66,9 @@ def test_where_not_all_could_be_looked_at_nothing_is_said_to_be_edited() -> None
     left = waiting(reckoning(EVERY_15), at=moment("2026-11-21 06:00:30"))
     earlier = Frame(timezone="UTC", on_holiday="previous business day")
     each_minute, odd = IntervalRule(seconds=60, frame=earlier), moment("2026-11-21 06:00:30")
-    assert LONGEST_WAIT / timedelta(minutes=1) > MOST_LOOKED_AT
-    assert stranded(left, reckoning(each_minute, avoid=()), mark=odd) == []
+    twice = IntervalRule(seconds=60, frame=replace(earlier, from_=datetime(2026, 1, 1, 0, 0, 30)))
+    assert 2 * LONGEST_WAIT / timedelta(minutes=1) > MOST_LOOKED_AT
+    assert stranded(left, reckoning(each_minute, twice, avoid=()), mark=odd) == []
     once_a_day = CalendarRule(every="day", at=(time(3, 1),), frame=earlier)
     assert {one.skip_reason for one in stranded(left, reckoning(once_a_day, avoid=()), mark=odd)} == {EDITED}
 
