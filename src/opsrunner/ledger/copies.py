@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Sequence
-from datetime import datetime
 
 from opsrunner.ledger.codec import optional_moment, optional_text, to_moment, to_text
 from opsrunner.ledger.database import Ledger
@@ -71,10 +70,10 @@ class Copies:
             case NewCopy():
                 self._add(note)
             case Reread():
-                self._prove("reread_at", note.copy, at=note.at, problem=note.problem)
+                self._end_reading(note)
             case Drill():
                 self._add_drill(note)
-                self._prove("restored_at", note.copy, at=note.at, problem=note.problem)
+                self._end_drill(note)
             case Doubted():
                 self._add_drill(note.drill)
                 self._doubt(note.drill.copy, note.drill.problem)
@@ -123,14 +122,34 @@ class Copies:
         sql = "UPDATE copies SET state = ?, why = ? WHERE id = ? AND ended_at IS NULL AND state != ?"
         self._ledger.change(sql, (CopyState.DOUBTFUL, problem, copy, CopyState.DAMAGED))
 
-    def _prove(self, column: str, copy: int, *, at: datetime, problem: str) -> None:
-        if problem:
-            # What was removed meanwhile is not damaged: it is gone, and why that is so stays written.
-            sql = "UPDATE copies SET state = ?, why = ? WHERE id = ? AND ended_at IS NULL"
-            self._ledger.change(sql, (CopyState.DAMAGED, problem, copy))
+    def _end_reading(self, read: Reread) -> None:
+        """All of it is right, and lies there; or it is damaged."""
+        if read.problem:
+            self._damage(read.copy, read.problem)
             return
-        self._ledger.change(f"UPDATE copies SET {column} = ?, ended_at = NULL WHERE id = ?", (to_text(at), copy))  # noqa: S608 (our own word)
-        self._judge(copy)
+        sql = "UPDATE copies SET reread_at = ?, ended_at = NULL WHERE id = ?"
+        self._ledger.change(sql, (to_text(read.at), read.copy))
+        self._judge(read.copy)
+
+    def _end_drill(self, drill: Drill) -> None:
+        """What was restored is right. A sample of what is damaged may be: it stays so until all of it was read."""
+        if drill.problem:
+            self._damage(drill.copy, drill.problem)
+            return
+        # A drill may take hours, and the copy be removed before it ends: it lies there no more for that.
+        sql = f"UPDATE copies SET restored_at = ? WHERE id = ? AND {_LYING}"  # noqa: S608 (our own words)
+        is_lying = self._ledger.change(sql, (to_text(drill.at), drill.copy)) == 1
+        if is_lying and (drill.is_whole or not self._is_damaged(drill.copy)):
+            self._judge(drill.copy)
+
+    def _damage(self, copy: int, problem: str) -> None:
+        # What was removed meanwhile is not damaged: it is gone, and why that is so stays written.
+        sql = f"UPDATE copies SET state = ?, why = ? WHERE id = ? AND {_LYING}"  # noqa: S608 (our own words)
+        self._ledger.change(sql, (CopyState.DAMAGED, problem, copy))
+
+    def _is_damaged(self, copy: int) -> bool:
+        sql = "SELECT 1 FROM copies WHERE id = ? AND state = ?"
+        return self._ledger.one(sql, (copy, CopyState.DAMAGED)) is not None
 
     def _judge(self, copy: int) -> None:
         """Give a copy whose bytes are right the state that it was made with, or that its last drill left.

@@ -150,6 +150,9 @@ class DrillRun:
         )
         checked = ", and the check went well" if self._options.then else ""
         message = f"restored {what}, {size_words(drilled.bytes)} in {seconds:.1f} s from {copy.store}{checked}{left}"
+        if copy.state is CopyState.DAMAGED and not drilled.is_whole:
+            verify = f"opsrunner backups verify {copy.name} --store {copy.store}"
+            message += f"; the copy stays damaged until all of it is right: {verify}"
         facts = {
             **_facts(copy),
             "age_hours": round(age, 1),

@@ -382,6 +382,19 @@ class TestDrills:
         drilled = {copy.id for copy in copies(own) if copy.restored_at}
         assert drilled == {older[0].id, older[2].id, older[3].id}
 
+    def test_a_sample_that_is_right_takes_no_damage_away_and_says_so(self, nightly: Open) -> None:
+        own = nightly()
+        run(own)
+        (copy,) = copies(own)
+        own.app.books.copies.note([Reread(copy=copy.id, at=own.clock.now(), problem="its SHA-256 differs")])
+        own.write("routines/nightly.yaml", ONLY_A_RANDOM_DRILL)
+
+        assert run(own).status is RunStatus.SUCCEEDED
+
+        left = f"; the copy stays damaged until all of it is right: opsrunner backups verify {copy.name} --store disk"
+        assert message(own, "restore_drill").endswith(left)
+        assert (copies(own)[0].state, copies(own)[0].why) == (CopyState.DAMAGED, "its SHA-256 differs")
+
     def test_a_random_one_of_one_is_that_one(self, nightly: Open) -> None:
         own = nightly(then="  - restore_drill: {of: copy, which: random}\n")
         assert run(own).status is RunStatus.SUCCEEDED

@@ -162,6 +162,31 @@ def test_what_a_drill_found_in_one_that_was_written_over_says_nothing_of_the_new
     assert (only(books).state, only(books).why) == (CopyState.GOOD, "")
 
 
+WRONG_BYTES = "its SHA-256 differs"
+
+
+@pytest.mark.parametrize("is_whole", [False, True], ids=["a sample", "everything"])
+@pytest.mark.parametrize("is_of_a_drill", [False, True], ids=["read again", "drilled"])
+def test_damage_is_taken_away_by_a_drill_of_everything_alone(
+    books: Books, new: NewCopy, now: datetime, is_whole: bool, is_of_a_drill: bool
+) -> None:
+    fine = Drill(copy=1, at=now, files=20, bytes=5, seconds=1.5, is_whole=is_whole)
+    damage = replace(fine, problem=WRONG_BYTES) if is_of_a_drill else Reread(copy=1, at=now, problem=WRONG_BYTES)
+    books.copies.note([new, damage, fine])
+    told = (CopyState.GOOD, "") if is_whole else (CopyState.DAMAGED, WRONG_BYTES)
+    assert (only(books).state, only(books).why, only(books).restored_at) == (*told, now)
+
+
+def test_a_drill_that_goes_well_brings_nothing_back_that_was_removed_meanwhile(
+    books: Books, new: NewCopy, now: datetime
+) -> None:
+    drill = Drill(copy=1, at=now, files=20, bytes=5, seconds=7200, is_whole=True)
+    books.copies.note([new, Gone(copy=1, at=now, why="beyond what is kept"), drill])
+    found = only(books)
+    assert (found.state, found.ended_at, found.why) == (CopyState.GONE, now, "beyond what is kept")
+    assert (found.restored_at, books.copies.drills(1)) == (None, [drill])
+
+
 def test_doubt_brings_nothing_back_that_is_gone(books: Books, new: NewCopy, now: datetime) -> None:
     failed = Drill(copy=1, at=now, files=0, bytes=0, seconds=1, is_whole=False, problem="p")
     books.copies.note([new, Gone(copy=1, at=now, why="beyond what is kept"), Doubted(drill=failed)])
