@@ -23,6 +23,11 @@ _ADD = (
     " ended_at = NULL, restored_at = NULL, why = ''"
 )
 _LYING = "ended_at IS NULL"
+# Damage stays written of what is gone, that it may come back no better than it went.
+_END = (
+    "UPDATE copies SET ended_at = ?1, why = CASE state WHEN ?5 THEN why ELSE ?2 END,"  # noqa: S608 (our own words)
+    f" state = CASE state WHEN ?5 THEN state ELSE ?4 END WHERE id = ?3 AND {_LYING}"
+)
 
 
 class Copies:
@@ -82,11 +87,21 @@ class Copies:
             case ForeignDrill():
                 self._foreign.drill(note)
             case Gone():
-                sql = f"UPDATE copies SET state = ?, ended_at = ?, why = ? WHERE id = ? AND {_LYING}"  # noqa: S608 (our own words)
-                self._ledger.change(sql, (CopyState.GONE, to_text(note.at), note.why, note.copy))
+                self._ledger.change(_END, (to_text(note.at), note.why, note.copy, CopyState.GONE, CopyState.DAMAGED))
 
     def _add(self, new: NewCopy) -> None:
-        """Add a copy; one of the same name in the same store was written over, or came back, and is known anew."""
+        """Add a copy, or know one of the same name in the same store anew.
+
+        One that was begun at the same moment is the same, and came back with all that spoke against it. Another was
+        written over, and what drills found in it went with it.
+        """
+        sql = "SELECT id, made_at, doubts, state, why FROM copies WHERE name = ? AND store = ?"
+        before = self._ledger.one(sql, (new.name, new.store))
+        if before is not None and before["made_at"] != to_text(new.made_at):
+            self._ledger.change("DELETE FROM drills WHERE copy = ?", (before["id"],))
+            before = None
+        # Its manifest was written before it was read again, and tells no doubt of an encrypted one.
+        doubts = list(new.doubts) if before is None else json.loads(before["doubts"]) or list(new.doubts)
         self._ledger.change(
             _ADD,
             (
@@ -104,12 +119,16 @@ class Copies:
                 new.manifest_sha256,
                 new.of,
                 new.key,
-                json.dumps(list(new.doubts), ensure_ascii=False),
+                json.dumps(doubts, ensure_ascii=False),
                 optional_text(new.reread_at),
                 CopyState.GOOD,
             ),
         )
-        self._judge(self.named(new.name, store=new.store)[0].id)
+        copy = self.named(new.name, store=new.store)[0].id
+        if before is not None and before["state"] == CopyState.DAMAGED:
+            self._damage(copy, before["why"])
+        else:
+            self._judge(copy)
 
     def _add_drill(self, drill: Drill) -> None:
         self._ledger.change(
@@ -163,9 +182,8 @@ class Copies:
         )
 
     def _drill_problem(self, copy: int) -> str:
-        """Return what the last drill of a copy found wrong; one before it was made was of what it was written over."""
-        sql = "SELECT problem FROM drills JOIN copies ON copies.id = copy WHERE copy = ? AND at >= made_at"
-        row = self._ledger.one(f"{sql} ORDER BY drills.id DESC LIMIT 1", (copy,))
+        """Return what the last drill of a copy found wrong."""
+        row = self._ledger.one("SELECT problem FROM drills WHERE copy = ? ORDER BY id DESC LIMIT 1", (copy,))
         return "" if row is None else str(row["problem"])
 
     def _found(self, where: str, values: tuple[str | int, ...]) -> list[Copy]:
@@ -173,6 +191,7 @@ class Copies:
 
 
 def _copy(row: sqlite3.Row) -> Copy:
+    went_damaged = row["ended_at"] is not None and row["state"] == CopyState.DAMAGED
     return Copy(
         id=row["id"],
         name=row["name"],
@@ -190,11 +209,11 @@ def _copy(row: sqlite3.Row) -> Copy:
         of=row["of"],
         key=row["key"],
         doubts=tuple(json.loads(row["doubts"])),
-        state=CopyState(row["state"]),
+        state=CopyState.GONE if went_damaged else CopyState(row["state"]),
         reread_at=optional_moment(row["reread_at"]),
         restored_at=optional_moment(row["restored_at"]),
         ended_at=optional_moment(row["ended_at"]),
-        why=row["why"],
+        why=f"it was damaged: {row['why']}" if went_damaged else row["why"],
     )
 
 

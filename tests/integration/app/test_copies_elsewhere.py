@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from opsrunner.errors import NotStored, StoreFailed, StoreRefused
+from opsrunner.errors import ArchiveDamaged, NotStored, StoreFailed, StoreRefused
 from opsrunner.model.backup import Copy, CopyState
 from opsrunner.model.run import RunStatus
 from opsrunner.stores.local import LocalFolder
@@ -173,6 +173,26 @@ class TestAStoreThatWasChanged:
 
         assert (adopted.copies, older in adopted.gone) == ((), True)
         assert [copy.restored_at is not None for copy in copies(own)] == [True, True]
+
+    def test_a_damaged_copy_is_damaged_still_when_the_store_is_what_it_was(
+        self, own: House, tmp_path: Path, disk: Path
+    ) -> None:
+        newest = next(copy for copy in copies(own) if copy.step == "copy")
+        (archive,) = disk.rglob(f"copy/{newest.name.rpartition('/')[2]}.tar.zst")
+        archive.write_bytes(bytes(archive.stat().st_size))
+        with pytest.raises(ArchiveDamaged):
+            own.app.backups.verify(newest, actor="boss", at=own.clock.now())
+        for place in (tmp_path / "mistyped", disk / "copies"):
+            own.write("opsrunner.yaml", SITE.replace("PATH", str(place)))
+            own.clock.move(hours=1)
+            own.work()
+            adopt(own, is_moved=True)
+
+        assert len(copies(own)) == 4
+        found = own.app.backups.find(newest.name)
+        assert found.state is CopyState.DAMAGED
+        assert found.why == f"{newest.name}.tar.zst is not what was sent: its SHA-256 differs"
+        assert damaged_items(own) == ["Damaged"]
 
 
 class TestCopiesThatSomebodyRemoved:
