@@ -652,6 +652,21 @@ class TestByHand:
         assert (after.name, after.size_bytes, after.made_at) == (before.name, before.size_bytes, before.made_at)
         assert new.app.backups.adopt("disk", actor="boss", at=new.clock.now()).copies == ()
 
+    def test_a_manifest_of_another_form_is_known_by_its_bytes(self, nightly: Open, tmp_path: Path) -> None:
+        own = nightly()
+        run(own)
+        (manifest,) = (own.root / "var/copies").rglob("*.json")
+        said = json.loads(manifest.read_text())
+        del said["encrypted"], said["made_by"]
+        manifest.write_text(json.dumps(said))
+        own.app.books.ledger.change("DELETE FROM copies")
+
+        own.app.backups.adopt("disk", actor="boss", at=own.clock.now())
+
+        (copy,) = copies(own)
+        assert own.app.backups.verify(copy, actor="boss", at=own.clock.now()) == copy.size_bytes
+        assert restore(own, copy, tmp_path / "out").files == 4
+
     def test_a_copy_that_a_run_died_over_is_known_again_after_the_next(self, nightly: Open) -> None:
         own = nightly()
         run(own)
