@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from opsrunner.errors import ArchiveDamaged, NotStored, StoreFailed, StoreRefused
-from opsrunner.model.backup import Copy, CopyState
+from opsrunner.model.backup import Copy, CopyState, Gone
 from opsrunner.model.run import RunStatus
 from opsrunner.stores.local import LocalFolder
 
@@ -243,6 +243,19 @@ class TestCopiesThatSomebodyRemoved:
 
         assert damaged_items(own) == []
         assert own.app.backups.find(newest.name).state is CopyState.GONE
+
+    def test_of_the_last_one_of_a_store_it_is_to_be_said_that_it_is_gone(self, own: House, disk: Path) -> None:
+        shutil.rmtree(disk / "copies")
+        last, *others = copies(own)
+        own.app.books.copies.note([Gone(copy=copy.id, at=own.clock.now(), why="x") for copy in others])
+
+        with pytest.raises(StoreFailed, match="does not have the copy that should lie there") as failed:
+            own.app.backups.verify(last, actor="boss", at=own.clock.now())
+        assert MOVED in failed.value.message
+        adopt(own, is_moved=True)
+
+        assert copies(own) == []
+        assert run(own, "nightly-backups").status is RunStatus.SUCCEEDED
 
     def test_whoever_verifies_one_that_is_gone_is_told_since_when_and_why(self, own: House) -> None:
         newest = next(copy for copy in copies(own) if copy.step == "copy")
