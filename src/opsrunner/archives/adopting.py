@@ -6,8 +6,8 @@ import hashlib
 from collections.abc import Collection
 from datetime import datetime
 
-from opsrunner.archives.manifest import SUFFIX, Manifest
-from opsrunner.archives.reader import fetch_manifest
+from opsrunner.archives.manifest import SUFFIX, Manifest, read_manifest
+from opsrunner.archives.reader import fetch_manifest_bytes
 from opsrunner.errors import ArchiveDamaged, NotStored
 from opsrunner.model.backup import NewCopy
 from opsrunner.stores.base import Store
@@ -29,16 +29,21 @@ def find_unknown(
         if name in known:
             continue
         try:
-            manifest = fetch_manifest(store, name)
+            data = fetch_manifest_bytes(store, name)
+            manifest = read_manifest(data, name=name)
             if ledger in ("", manifest.ledger):
-                found.append(_copy_of(store, store_name, manifest, at=at))
+                sha256 = hashlib.sha256(data).hexdigest()
+                found.append(_copy_of(store, store_name, manifest, sha256=sha256, at=at))
         except (ArchiveDamaged, NotStored) as exc:
             problems.append(exc.message)
     return tuple(found), tuple(problems)
 
 
-def _copy_of(store: Store, store_name: str, manifest: Manifest, *, at: datetime) -> NewCopy:
-    """Return what a manifest says, after a look that its objects lie there in their sizes."""
+def _copy_of(store: Store, store_name: str, manifest: Manifest, *, sha256: str, at: datetime) -> NewCopy:
+    """Return what a manifest says, after a look that its objects lie there in their sizes.
+
+    `sha256` is of its bytes as they lie there: another version of the program may write the same in another form.
+    """
     for file in (*manifest.archive, manifest.index):
         stored = store.find(file.name)
         if stored is None or stored.size_bytes != file.size:
@@ -56,7 +61,7 @@ def _copy_of(store: Store, store_name: str, manifest: Manifest, *, at: datetime)
         size_bytes=manifest.size_bytes,
         plain_bytes=manifest.plain_size,
         files=manifest.files,
-        manifest_sha256=hashlib.sha256(manifest.to_bytes()).hexdigest(),
+        manifest_sha256=sha256,
         of=manifest.of,
         doubts=manifest.doubts,
     )

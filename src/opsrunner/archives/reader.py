@@ -19,10 +19,15 @@ def fetch_manifest(store: Store, name: str, *, sha256: str = "") -> Manifest:
 
     Raises NotStored, StoreFailed, ArchiveDamaged.
     """
-    data = b"".join(store.read(manifest_name(name), length=MOST_BYTES))
+    data = fetch_manifest_bytes(store, name)
     if sha256 and hashlib.sha256(data).hexdigest() != sha256:
         raise ArchiveDamaged(f"{manifest_name(name)} is not what was written")
     return read_manifest(data, name=name)
+
+
+def fetch_manifest_bytes(store: Store, name: str) -> bytes:
+    """Return the manifest of the copy `name` as it lies there, whatever it says. Raises NotStored, StoreFailed."""
+    return b"".join(store.read(manifest_name(name), length=MOST_BYTES))
 
 
 def read_stored(store: Store, files: Sequence[StoredFile]) -> Iterator[bytes]:

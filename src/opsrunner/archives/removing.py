@@ -7,16 +7,27 @@ from collections.abc import Collection
 from datetime import datetime
 
 from opsrunner.archives.manifest import SUFFIX, manifest_name
+from opsrunner.errors import StoreFailed
 from opsrunner.stores.base import Store
 
 _OURS = re.compile(r"(.*/[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{6}Z-r[0-9]+)\.")
 
 
-def remove_copy(store: Store, name: str) -> None:
-    """Remove a copy: its manifest first, so that what is left half-way is no copy. Raises StoreFailed."""
+def remove_copy(store: Store, name: str) -> str:
+    """Remove a copy: its manifest first, for what is left half-way is no copy then, and goes with the orphans.
+
+    Return why something is left without its manifest, '' where nothing is. Raises StoreFailed where it is a copy still.
+    """
     lying = [stored.name for stored in store.list(f"{name}.")]
-    for object_name in sorted(lying, key=lambda one: one != manifest_name(name)):
-        store.remove(object_name)
+    if manifest_name(name) in lying:
+        store.remove(manifest_name(name))
+    try:
+        for object_name in lying:
+            if object_name != manifest_name(name):
+                store.remove(object_name)
+    except StoreFailed as exc:
+        return exc.message
+    return ""
 
 
 def remove_orphans(store: Store, prefix: str, *, before: datetime, known: Collection[str]) -> int:

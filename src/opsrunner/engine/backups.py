@@ -149,10 +149,15 @@ class Backups:
         return problems
 
     def remove(self, copy: Copy, *, actor: str, at: datetime) -> None:
-        """Remove a copy that retention does not keep. Raises NotFound, StoreFailed, SecretUnavailable."""
+        """Remove a copy that retention does not keep.
+
+        Raises NotFound, SecretUnavailable and StoreFailed, the last also where only its manifest went: then it is gone.
+        """
         with self._open(copy.store) as store:
-            remove_copy(store, copy.name)
+            left = remove_copy(store, copy.name)
         self._note(Gone(copy=copy.id, at=at, why=BEYOND), "prune", copy, actor=actor, at=at)
+        if left:
+            raise StoreFailed(f"only in part, which the next copy of its step clears away: {left}")
 
     def adopt(self, store_name: str, *, is_moved: bool = False, actor: str, at: datetime) -> Adopted:
         """Put every copy that lies in a store into the catalogue, as far as it is not known.

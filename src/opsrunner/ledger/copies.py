@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Sequence
-from datetime import datetime
 
 from opsrunner.ledger.codec import optional_moment, optional_text, to_moment, to_text
 from opsrunner.ledger.database import Ledger
@@ -24,6 +23,11 @@ _ADD = (
     " ended_at = NULL, restored_at = NULL, why = ''"
 )
 _LYING = "ended_at IS NULL"
+# Damage stays written of what is gone, that it may come back no better than it went.
+_END = (
+    "UPDATE copies SET ended_at = ?1, why = CASE state WHEN ?5 THEN why ELSE ?2 END,"  # noqa: S608 (our own words)
+    f" state = CASE state WHEN ?5 THEN state ELSE ?4 END WHERE id = ?3 AND {_LYING}"
+)
 
 
 class Copies:
@@ -71,10 +75,10 @@ class Copies:
             case NewCopy():
                 self._add(note)
             case Reread():
-                self._prove("reread_at", note.copy, at=note.at, problem=note.problem)
+                self._end_reading(note)
             case Drill():
                 self._add_drill(note)
-                self._prove("restored_at", note.copy, at=note.at, problem=note.problem)
+                self._end_drill(note)
             case Doubted():
                 self._add_drill(note.drill)
                 self._doubt(note.drill.copy, note.drill.problem)
@@ -83,11 +87,21 @@ class Copies:
             case ForeignDrill():
                 self._foreign.drill(note)
             case Gone():
-                sql = f"UPDATE copies SET state = ?, ended_at = ?, why = ? WHERE id = ? AND {_LYING}"  # noqa: S608 (our own words)
-                self._ledger.change(sql, (CopyState.GONE, to_text(note.at), note.why, note.copy))
+                self._ledger.change(_END, (to_text(note.at), note.why, note.copy, CopyState.GONE, CopyState.DAMAGED))
 
     def _add(self, new: NewCopy) -> None:
-        """Add a copy; one of the same name in the same store was written over, or came back, and is known anew."""
+        """Add a copy, or know one of the same name in the same store anew.
+
+        One that was begun at the same moment is the same, and came back with all that spoke against it. Another was
+        written over, and what drills found in it went with it.
+        """
+        sql = "SELECT id, made_at, doubts, state, why FROM copies WHERE name = ? AND store = ?"
+        before = self._ledger.one(sql, (new.name, new.store))
+        if before is not None and before["made_at"] != to_text(new.made_at):
+            self._ledger.change("DELETE FROM drills WHERE copy = ?", (before["id"],))
+            before = None
+        # Its manifest was written before it was read again, and tells no doubt of an encrypted one.
+        doubts = list(new.doubts) if before is None else json.loads(before["doubts"]) or list(new.doubts)
         self._ledger.change(
             _ADD,
             (
@@ -105,12 +119,16 @@ class Copies:
                 new.manifest_sha256,
                 new.of,
                 new.key,
-                json.dumps(list(new.doubts), ensure_ascii=False),
+                json.dumps(doubts, ensure_ascii=False),
                 optional_text(new.reread_at),
                 CopyState.GOOD,
             ),
         )
-        self._judge(self.named(new.name, store=new.store)[0].id)
+        copy = self.named(new.name, store=new.store)[0].id
+        if before is not None and before["state"] == CopyState.DAMAGED:
+            self._damage(copy, before["why"])
+        else:
+            self._judge(copy)
 
     def _add_drill(self, drill: Drill) -> None:
         self._ledger.change(
@@ -123,14 +141,34 @@ class Copies:
         sql = "UPDATE copies SET state = ?, why = ? WHERE id = ? AND ended_at IS NULL AND state != ?"
         self._ledger.change(sql, (CopyState.DOUBTFUL, problem, copy, CopyState.DAMAGED))
 
-    def _prove(self, column: str, copy: int, *, at: datetime, problem: str) -> None:
-        if problem:
-            # What was removed meanwhile is not damaged: it is gone, and why that is so stays written.
-            sql = "UPDATE copies SET state = ?, why = ? WHERE id = ? AND ended_at IS NULL"
-            self._ledger.change(sql, (CopyState.DAMAGED, problem, copy))
+    def _end_reading(self, read: Reread) -> None:
+        """All of it is right, and lies there; or it is damaged."""
+        if read.problem:
+            self._damage(read.copy, read.problem)
             return
-        self._ledger.change(f"UPDATE copies SET {column} = ?, ended_at = NULL WHERE id = ?", (to_text(at), copy))  # noqa: S608 (our own word)
-        self._judge(copy)
+        sql = "UPDATE copies SET reread_at = ?, ended_at = NULL WHERE id = ?"
+        self._ledger.change(sql, (to_text(read.at), read.copy))
+        self._judge(read.copy)
+
+    def _end_drill(self, drill: Drill) -> None:
+        """What was restored is right. A sample of what is damaged may be: it stays so until all of it was read."""
+        if drill.problem:
+            self._damage(drill.copy, drill.problem)
+            return
+        # A drill may take hours, and the copy be removed before it ends: it lies there no more for that.
+        sql = f"UPDATE copies SET restored_at = ? WHERE id = ? AND {_LYING}"  # noqa: S608 (our own words)
+        is_lying = self._ledger.change(sql, (to_text(drill.at), drill.copy)) == 1
+        if is_lying and (drill.is_whole or not self._is_damaged(drill.copy)):
+            self._judge(drill.copy)
+
+    def _damage(self, copy: int, problem: str) -> None:
+        # What was removed meanwhile is not damaged: it is gone, and why that is so stays written.
+        sql = f"UPDATE copies SET state = ?, why = ? WHERE id = ? AND {_LYING}"  # noqa: S608 (our own words)
+        self._ledger.change(sql, (CopyState.DAMAGED, problem, copy))
+
+    def _is_damaged(self, copy: int) -> bool:
+        sql = "SELECT 1 FROM copies WHERE id = ? AND state = ?"
+        return self._ledger.one(sql, (copy, CopyState.DAMAGED)) is not None
 
     def _judge(self, copy: int) -> None:
         """Give a copy whose bytes are right the state that it was made with, or that its last drill left.
@@ -144,9 +182,8 @@ class Copies:
         )
 
     def _drill_problem(self, copy: int) -> str:
-        """Return what the last drill of a copy found wrong; one before it was made was of what it was written over."""
-        sql = "SELECT problem FROM drills JOIN copies ON copies.id = copy WHERE copy = ? AND at >= made_at"
-        row = self._ledger.one(f"{sql} ORDER BY drills.id DESC LIMIT 1", (copy,))
+        """Return what the last drill of a copy found wrong."""
+        row = self._ledger.one("SELECT problem FROM drills WHERE copy = ? ORDER BY id DESC LIMIT 1", (copy,))
         return "" if row is None else str(row["problem"])
 
     def _found(self, where: str, values: tuple[str | int, ...]) -> list[Copy]:
@@ -154,6 +191,7 @@ class Copies:
 
 
 def _copy(row: sqlite3.Row) -> Copy:
+    went_damaged = row["ended_at"] is not None and row["state"] == CopyState.DAMAGED
     return Copy(
         id=row["id"],
         name=row["name"],
@@ -171,11 +209,11 @@ def _copy(row: sqlite3.Row) -> Copy:
         of=row["of"],
         key=row["key"],
         doubts=tuple(json.loads(row["doubts"])),
-        state=CopyState(row["state"]),
+        state=CopyState.GONE if went_damaged else CopyState(row["state"]),
         reread_at=optional_moment(row["reread_at"]),
         restored_at=optional_moment(row["restored_at"]),
         ended_at=optional_moment(row["ended_at"]),
-        why=row["why"],
+        why=f"it was damaged: {row['why']}" if went_damaged else row["why"],
     )
 
 

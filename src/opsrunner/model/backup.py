@@ -94,7 +94,7 @@ class Drill:
     bytes: int
     seconds: float
     is_whole: bool
-    """Everything was restored, not a sample."""
+    """Everything was restored, not a sample: of a copy that was found damaged only this says that it is right."""
     problem: str = ""
 
 

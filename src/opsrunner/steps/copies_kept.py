@@ -117,8 +117,9 @@ def remove_beyond(
     """Remove the copies of the step in a store that `keep` does not ask for, now that `new` is known, which stays.
 
     Those that are `missed`, gone or damaged, stand for nothing. Each that goes is noted at once, so that nobody looks
-    for it there: not the next try, not the next row, and nobody after a crash. Return why old ones stay that should go,
-    '' where none does. Where the store does not let us delete, nothing else is tried.
+    for it there: not the next try, not the next row, and nobody after a crash. One that went in part is none any more,
+    and the next night clears away the rest. Return why old ones stay that should go, '' where none does. Where the
+    store does not let us delete, nothing else is tried.
     """
     lying = means.copies.lying(routine=new.routine, step=new.step, store=new.store, key=new.key)
     if new.name not in {copy.name for copy in lying}:
@@ -128,11 +129,14 @@ def remove_beyond(
     going = [copy for copy in plan.removed if copy.name != new.name]  # a clock set back makes the new one look old
     for place, copy in enumerate(going):
         try:
-            remove_copy(store, copy.name)
+            left = remove_copy(store, copy.name)
         except StoreRefused as exc:
             return f"{len(going) - place} old copies stay in {new.store}: {exc.message}"
         except StoreFailed as exc:
             return f"an old copy stays in {new.store}: {exc.message}"
-        if not note_at_once([Gone(copy=copy.id, at=now, why=BEYOND)], means=means):
+        is_noted = note_at_once([Gone(copy=copy.id, at=now, why=BEYOND)], means=means)
+        if left:
+            return f"what is left of an old copy stays in {new.store} until the next one: {left}"
+        if not is_noted:
             break
     return plan.doubt

@@ -12,7 +12,7 @@ from opsrunner.archives.drilling import Drilled, Lacking, drill_all, drill_sampl
 from opsrunner.archives.reader import fetch_manifest
 from opsrunner.archives.vanished import NOT_THERE, has_vanished
 from opsrunner.archives.watched import Watched
-from opsrunner.errors import ArchiveDamaged, NotStored, SecretUnavailable, StepFailed, StoreFailed
+from opsrunner.errors import ArchiveDamaged, NotFound, NotStored, SecretUnavailable, StepFailed, StoreFailed
 from opsrunner.model.backup import Copy, CopyState, Doubted, Drill, Gone
 from opsrunner.model.outcome import Outcome, StepStatus
 from opsrunner.model.sizes import size_words
@@ -52,6 +52,7 @@ class DrillRun:
                 seconds = self._means.clock.monotonic() - started
                 self._bench.check(self._options.then)
         except (ArchiveDamaged, NotStored) as exc:
+            self._require_lying(copy)
             self._means.note(self._told(copy, Drilled(), started=started, problem=exc.message))
             raise StepFailed(f"{copy.name} in {copy.store}: {exc.message}", permanent=True, facts=_facts(copy)) from exc
         except (Lacking, NotPassed) as exc:
@@ -59,6 +60,9 @@ class DrillRun:
             raise StepFailed(exc.message, permanent=isinstance(exc, Lacking), facts=_facts(copy)) from exc
         except (StepFailed, StoreFailed, SecretUnavailable) as exc:  # trouble of ours: it says nothing of the copy
             raise _not_tried(copy, exc) from exc
+        except NotFound as exc:  # its store, which the site may have no more
+            message = f"{exc.message}; if it is no more: opsrunner backups adopt {copy.store} --moved"
+            raise StepFailed(message, permanent=True, facts=_facts(copy)) from exc
         told = self._told(copy, drilled, started=started)
         self._means.note(replace(told, seconds=round(seconds, 3)))  # the check is no part of restoring
         return self._bench.judged(self._outcome(copy, drilled, seconds=seconds))
@@ -97,6 +101,7 @@ class DrillRun:
     def _drill(self, copy: Copy) -> Drilled:
         with Watched(self._means.open_store(copy.store), require_time=self._time.require) as store:
             if has_vanished(store, copy.name):
+                self._require_lying(copy)
                 self._means.note(Gone(copy=copy.id, at=self._means.clock.now(), why=NOT_THERE))
                 message = f"{copy.name}: nothing of it lies in {copy.store} any more; it counts as gone"
                 raise StepFailed(message, permanent=True, facts=_facts(copy))
@@ -122,6 +127,13 @@ class DrillRun:
                 identities=self._identities,
                 room_bytes=shutil.disk_usage(self._scratch).free,
             )
+
+    def _require_lying(self, copy: Copy) -> None:
+        """Raise StepFailed where it was removed since it was chosen: that it is not there says nothing of it."""
+        lying = self._means.copies.lying(routine=copy.routine, step=copy.step, store=copy.store)
+        if copy.id not in {one.id for one in lying}:
+            message = f"{copy.name} was removed from {copy.store} meanwhile: nothing was proven"
+            raise StepFailed(message, facts=_facts(copy))
 
     @property
     def _identities(self) -> tuple[str, ...]:
@@ -153,6 +165,9 @@ class DrillRun:
         )
         checked = ", and the check went well" if self._options.then else ""
         message = f"restored {what}, {size_words(drilled.bytes)} in {seconds:.1f} s from {copy.store}{checked}{left}"
+        if copy.state is CopyState.DAMAGED and not drilled.is_whole:
+            verify = f"opsrunner backups verify {copy.name} --store {copy.store}"
+            message += f"; the copy stays damaged until all of it is right: {verify}"
         facts = {
             **_facts(copy),
             "age_hours": round(age, 1),

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from opsrunner.archives.choosing import path_matches
 from opsrunner.archives.watched import Watched
-from opsrunner.errors import StepFailed, StoreFailed
+from opsrunner.errors import NotFound, SecretUnavailable, StepFailed, StoreFailed
 from opsrunner.model.foreign import ForeignDrill, Found, KnownForeign
 from opsrunner.model.outcome import Outcome, StepStatus
 from opsrunner.model.sizes import size_words
@@ -46,6 +46,8 @@ class ForeignDrillRun:
                 seconds, files, size = self._prove(chosen, env=env, started=started)
         except StoreFailed as exc:
             raise self._not_tried(chosen, exc.message, permanent=exc.permanent) from exc
+        except (NotFound, SecretUnavailable) as exc:  # its store, which the site may have no more
+            raise self._not_tried(chosen, exc.message, permanent=True) from exc
         except _NoProof as exc:
             raise StepFailed(f"{chosen.key}: {exc.message}", facts={"key": chosen.key}) from exc
         except StepFailed as exc:  # trouble of ours, and nobody knows whether the backup is right

@@ -451,6 +451,22 @@ class TestProofs:
         assert not drill.is_theirs
         assert [one.problem for one in own.app.books.foreign.of("others", "all")] == ["", "", ""]
 
+    def test_a_store_that_the_site_has_no_more_keeps_nobody_else_waiting(self, others: Others, backups: Path) -> None:
+        own = others()
+        for key in ("alice", "bob"):
+            self.pack(backups, key, at=own.clock.now())
+        run(own)
+        own.app.books.ledger.change("UPDATE foreign_backups SET store = 'old' WHERE \"key\" = 'alice'")
+        own.write(
+            "routines/drill.yaml",
+            "name: Drill\naccountable: ops1\nsteps:\n" + self.DRILL.replace("of: all", "of: others/all"),
+        )
+        own.app.in_force.refresh()
+        ends = {run(own, "drill").status: outcome(own, "drill", "drill") for _ in range(2)}
+
+        assert ends[RunStatus.FAILED].message == "alice: there is no store 'old' in opsrunner.yaml"
+        assert ends[RunStatus.SUCCEEDED].facts["key"] == "bob"
+
     def test_a_folder_with_odd_names_and_rights_is_fetched_looked_at_and_cleared_away(
         self, others: Others, backups: Path
     ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import re
@@ -382,6 +383,69 @@ class TestDrills:
         drilled = {copy.id for copy in copies(own) if copy.restored_at}
         assert drilled == {older[0].id, older[2].id, older[3].id}
 
+    def test_a_sample_that_is_right_takes_no_damage_away_and_says_so(self, nightly: Open) -> None:
+        own = nightly()
+        run(own)
+        (copy,) = copies(own)
+        own.app.books.copies.note([Reread(copy=copy.id, at=own.clock.now(), problem="its SHA-256 differs")])
+        own.write("routines/nightly.yaml", ONLY_A_RANDOM_DRILL)
+
+        assert run(own).status is RunStatus.SUCCEEDED
+
+        left = f"; the copy stays damaged until all of it is right: opsrunner backups verify {copy.name} --store disk"
+        assert message(own, "restore_drill").endswith(left)
+        assert (copies(own)[0].state, copies(own)[0].why) == (CopyState.DAMAGED, "its SHA-256 differs")
+
+    @pytest.mark.parametrize(
+        ("method", "call"),
+        [
+            pytest.param("find", 2, id="before it is read"),
+            pytest.param("read", 1, id="before its manifest is read"),
+            pytest.param("read", 2, id="before its index is read"),
+        ],
+    )
+    def test_one_that_is_removed_meanwhile_is_not_damaged(
+        self, nightly: Open, method: str, call: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        own = nightly()
+        run(own)
+        run(own)
+        older = copies(own)[1]
+        plain, calls = getattr(LocalFolder, method), itertools.count(1)
+
+        def remove_before(*given: Any, **options: Any) -> Any:
+            if next(calls) == call:
+                own.app.backups.remove(older, actor="boss", at=own.clock.now())
+            return plain(*given, **options)
+
+        monkeypatch.setattr(LocalFolder, method, remove_before)
+        own.write("routines/nightly.yaml", ONLY_A_RANDOM_DRILL)
+
+        assert run(own).status is RunStatus.FAILED
+        assert message(own, "restore_drill") == f"{older.name} was removed from disk meanwhile: nothing was proven"
+        assert own.app.books.copies.drills(older.id) == []
+        assert own.app.backups.find(older.name).why == "beyond what is kept"
+
+    def test_the_next_try_takes_another_than_the_one_that_was_removed(
+        self, nightly: Open, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        own = nightly()
+        run(own)
+        run(own)
+        newest, older = copies(own)
+        read = LocalFolder.read
+
+        def remove_before(store: LocalFolder, name: str, **options: Any) -> Any:
+            if older in copies(own):
+                own.app.backups.remove(older, actor="boss", at=own.clock.now())
+            return read(store, name, **options)
+
+        monkeypatch.setattr(LocalFolder, "read", remove_before)
+        own.write("routines/nightly.yaml", f"{ONLY_A_RANDOM_DRILL}    retry: {{times: 1, wait: 0s}}\n")
+
+        assert run(own).status is RunStatus.SUCCEEDED
+        assert [copy.id for copy in copies(own) if copy.restored_at] == [newest.id]
+
     def test_a_random_one_of_one_is_that_one(self, nightly: Open) -> None:
         own = nightly(then="  - restore_drill: {of: copy, which: random}\n")
         assert run(own).status is RunStatus.SUCCEEDED
@@ -495,6 +559,21 @@ class TestHowTheyStand:
         if is_away:
             assert {copy.state for copy in copies(own)} == {CopyState.GOOD}, "nobody could look"
 
+    def test_a_store_that_the_site_has_no_more_takes_no_others_turn(self, nightly: Open) -> None:
+        own = nightly(", also_to: [other]")
+        run(own)
+        own.write("opsrunner.yaml", SITE.replace("  other: {local: {path: $STATE/other}}\n", ""))
+        own.write("routines/nightly.yaml", ONLY_A_RANDOM_DRILL.replace("which: random, ", ""))
+
+        ends = {}
+        for _ in range(4):
+            status = run(own).status
+            ends[message(own, "restore_drill").partition(",")[0]] = status
+
+        gone = "there is no store 'other' in opsrunner.yaml; if it is no more: opsrunner backups adopt other --moved"
+        assert ends == {gone: RunStatus.FAILED, "restored 1 file": RunStatus.SUCCEEDED}
+        assert [copy.store for copy in copies(own) if copy.restored_at] == ["disk"]
+
     def test_a_drill_leaves_a_store_alone_that_is_not_written_to_any_more(self, nightly: Open) -> None:
         own = nightly(", also_to: [other]", then="  - restore_drill: {of: copy, store: disk}\n")
         run(own)
@@ -572,6 +651,21 @@ class TestByHand:
         (after,) = copies(new)
         assert (after.name, after.size_bytes, after.made_at) == (before.name, before.size_bytes, before.made_at)
         assert new.app.backups.adopt("disk", actor="boss", at=new.clock.now()).copies == ()
+
+    def test_a_manifest_of_another_form_is_known_by_its_bytes(self, nightly: Open, tmp_path: Path) -> None:
+        own = nightly()
+        run(own)
+        (manifest,) = (own.root / "var/copies").rglob("*.json")
+        said = json.loads(manifest.read_text())
+        del said["encrypted"], said["made_by"]
+        manifest.write_text(json.dumps(said))
+        own.app.books.ledger.change("DELETE FROM copies")
+
+        own.app.backups.adopt("disk", actor="boss", at=own.clock.now())
+
+        (copy,) = copies(own)
+        assert own.app.backups.verify(copy, actor="boss", at=own.clock.now()) == copy.size_bytes
+        assert restore(own, copy, tmp_path / "out").files == 4
 
     def test_a_copy_that_a_run_died_over_is_known_again_after_the_next(self, nightly: Open) -> None:
         own = nightly()

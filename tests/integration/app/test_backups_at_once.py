@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from opsrunner.errors import StateError, StoreFailed
+from opsrunner.errors import NotStored, StateError, StoreFailed, StoreRefused
 from opsrunner.ledger.copies import Copies
 from opsrunner.model.backup import Copy, CopyNote, CopyState
 from opsrunner.model.run import RunStatus
@@ -157,6 +157,62 @@ class TestWhatAStepRemovedItself:
         assert [copy.run for copy in copies(own)] == [3]
 
 
+class TestWhatWasRemovedHalf:
+    """The store breaks off once the manifest is away: then it is no copy any more, and nobody's damage."""
+
+    @pytest.mark.parametrize("error", [StoreFailed, StoreRefused])
+    def test_it_is_gone_at_once_and_the_next_night_clears_away_what_is_left(
+        self, nightly: Open, monkeypatch: pytest.MonkeyPatch, error: type[StoreFailed]
+    ) -> None:
+        own = nightly(", keep: {last: 1}")
+        run(own)
+        (old,) = copies(own)
+        with monkeypatch.context() as patched:
+            patched.setattr(LocalFolder, "remove", remove_manifests_only(error))
+            assert run(own).status is RunStatus.WARNING
+        assert message(own).endswith("what is left of an old copy stays in disk until the next one: it broke off")
+        found = own.app.backups.find(old.name)
+        assert (found.state, found.why, copies(own) == [found]) == (CopyState.GONE, "beyond what is kept", False)
+
+        with pytest.raises(NotStored):
+            own.app.backups.verify(found, actor="boss", at=own.clock.now())
+        assert own.app.backups.find(old.name).state is CopyState.GONE
+        left = parts(own, old)
+        assert left
+        for path in left:
+            os.utime(path, (0, 0))
+        assert run(own).status is RunStatus.SUCCEEDED, message(own)
+        assert parts(own, old) == []
+
+    def test_nor_does_it_count_as_a_copy_that_was_to_go_by_hand(
+        self, nightly: Open, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        own = nightly(", keep: {last: 2}")
+        run(own)
+        run(own)
+        newest, old = copies(own)
+        own.write("routines/nightly.yaml", routine(", keep: {last: 1}", ""))
+        own.app.in_force.refresh()
+        monkeypatch.setattr(LocalFolder, "remove", remove_manifests_only(StoreFailed))
+
+        plans = list(own.app.backups.thinnings(now=own.clock.now()))
+        problems = own.app.backups.prune(plans, actor="boss", at=own.clock.now())
+
+        told = "stays in disk: only in part, which the next copy of its step clears away: it broke off"
+        assert problems == {old.id: f"{old.name} {told}"}
+        assert [copy.id for copy in copies(own)] == [newest.id]
+        assert own.app.backups.find(old.name).why == "beyond what is kept"
+
+    def test_one_whose_manifest_stays_is_a_copy_still(self, nightly: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+        own = nightly(", keep: {last: 1}")
+        run(own)
+        monkeypatch.setattr(LocalFolder, "remove", fail)
+
+        assert run(own).status is RunStatus.WARNING
+        assert "an old copy stays in disk: disk: it is full" in message(own)
+        assert [(copy.run, copy.state) for copy in copies(own)] == [(2, CopyState.GOOD), (1, CopyState.GOOD)]
+
+
 class TestWhatOthersRemoved:
     def test_a_night_that_fails_tells_of_it_too(self, nightly: Open, monkeypatch: pytest.MonkeyPatch) -> None:
         own = nightly("")
@@ -224,6 +280,23 @@ class TestWhatOthersRemoved:
 
         assert [path.exists() for path in left] == [False, False]
         assert {copy.why for copy in gone(own)} == {"beyond what is kept"}
+
+
+def parts(own: House, copy: Copy) -> list[Path]:
+    """Return what lies there of a copy."""
+    return list((own.root / "var/copies").rglob(f"{copy.name.rpartition('/')[2]}.*"))
+
+
+def remove_manifests_only(error: type[StoreFailed]) -> Callable[[LocalFolder, str], None]:
+    """Let a folder remove manifests as it does, and nothing else."""
+    remove = LocalFolder.remove
+
+    def remove_maybe(store: LocalFolder, name: str) -> None:
+        if not name.endswith(".json"):
+            raise error("it broke off")
+        remove(store, name)
+
+    return remove_maybe
 
 
 def fail(*_: object) -> LocalUpload:

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from opsrunner.errors import NotStored, StoreFailed, StoreRefused
-from opsrunner.model.backup import Copy, CopyState
+from opsrunner.errors import ArchiveDamaged, NotStored, StoreFailed, StoreRefused
+from opsrunner.model.backup import Copy, CopyState, Gone
 from opsrunner.model.run import RunStatus
 from opsrunner.stores.local import LocalFolder
 
@@ -174,6 +174,26 @@ class TestAStoreThatWasChanged:
         assert (adopted.copies, older in adopted.gone) == ((), True)
         assert [copy.restored_at is not None for copy in copies(own)] == [True, True]
 
+    def test_a_damaged_copy_is_damaged_still_when_the_store_is_what_it_was(
+        self, own: House, tmp_path: Path, disk: Path
+    ) -> None:
+        newest = next(copy for copy in copies(own) if copy.step == "copy")
+        (archive,) = disk.rglob(f"copy/{newest.name.rpartition('/')[2]}.tar.zst")
+        archive.write_bytes(bytes(archive.stat().st_size))
+        with pytest.raises(ArchiveDamaged):
+            own.app.backups.verify(newest, actor="boss", at=own.clock.now())
+        for place in (tmp_path / "mistyped", disk / "copies"):
+            own.write("opsrunner.yaml", SITE.replace("PATH", str(place)))
+            own.clock.move(hours=1)
+            own.work()
+            adopt(own, is_moved=True)
+
+        assert len(copies(own)) == 4
+        found = own.app.backups.find(newest.name)
+        assert found.state is CopyState.DAMAGED
+        assert found.why == f"{newest.name}.tar.zst is not what was sent: its SHA-256 differs"
+        assert damaged_items(own) == ["Damaged"]
+
 
 class TestCopiesThatSomebodyRemoved:
     def test_the_next_night_tells_of_it_once(self, own: House, disk: Path) -> None:
@@ -223,6 +243,19 @@ class TestCopiesThatSomebodyRemoved:
 
         assert damaged_items(own) == []
         assert own.app.backups.find(newest.name).state is CopyState.GONE
+
+    def test_of_the_last_one_of_a_store_it_is_to_be_said_that_it_is_gone(self, own: House, disk: Path) -> None:
+        shutil.rmtree(disk / "copies")
+        last, *others = copies(own)
+        own.app.books.copies.note([Gone(copy=copy.id, at=own.clock.now(), why="x") for copy in others])
+
+        with pytest.raises(StoreFailed, match="does not have the copy that should lie there") as failed:
+            own.app.backups.verify(last, actor="boss", at=own.clock.now())
+        assert MOVED in failed.value.message
+        adopt(own, is_moved=True)
+
+        assert copies(own) == []
+        assert run(own, "nightly-backups").status is RunStatus.SUCCEEDED
 
     def test_whoever_verifies_one_that_is_gone_is_told_since_when_and_why(self, own: House) -> None:
         newest = next(copy for copy in copies(own) if copy.step == "copy")

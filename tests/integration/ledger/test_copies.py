@@ -162,6 +162,77 @@ def test_what_a_drill_found_in_one_that_was_written_over_says_nothing_of_the_new
     assert (only(books).state, only(books).why) == (CopyState.GOOD, "")
 
 
+WRONG_BYTES = "its SHA-256 differs"
+
+
+@pytest.mark.parametrize("is_whole", [False, True], ids=["a sample", "everything"])
+@pytest.mark.parametrize("is_of_a_drill", [False, True], ids=["read again", "drilled"])
+def test_damage_is_taken_away_by_a_drill_of_everything_alone(
+    books: Books, new: NewCopy, now: datetime, is_whole: bool, is_of_a_drill: bool
+) -> None:
+    fine = Drill(copy=1, at=now, files=20, bytes=5, seconds=1.5, is_whole=is_whole)
+    damage = replace(fine, problem=WRONG_BYTES) if is_of_a_drill else Reread(copy=1, at=now, problem=WRONG_BYTES)
+    books.copies.note([new, damage, fine])
+    told = (CopyState.GOOD, "") if is_whole else (CopyState.DAMAGED, WRONG_BYTES)
+    assert (only(books).state, only(books).why, only(books).restored_at) == (*told, now)
+
+
+def test_what_was_damaged_and_gone_comes_back_damaged_until_it_is_read(
+    books: Books, new: NewCopy, now: datetime
+) -> None:
+    away = Gone(copy=1, at=now, why="nothing of it lies in its store any more")
+    books.copies.note([new, Reread(copy=1, at=now, problem=WRONG_BYTES), away])
+    assert (only(books).state, only(books).why) == (CopyState.GONE, f"it was damaged: {WRONG_BYTES}")
+    books.copies.note([replace(new, received_at=now + timedelta(days=1), checked_by="size, when it was adopted")])
+    assert (only(books).state, only(books).why) == (CopyState.DAMAGED, WRONG_BYTES)
+    books.copies.note([away, Reread(copy=1, at=now)])
+    assert (only(books).state, only(books).why) == (CopyState.GOOD, "")
+
+
+def test_what_was_in_doubt_and_gone_comes_back_in_doubt_though_its_manifest_says_nothing(
+    books: Books, new: NewCopy, now: datetime
+) -> None:
+    books.copies.note([replace(new, doubts=("its index is not there",)), Gone(copy=1, at=now, why="x"), new])
+    assert (only(books).state, only(books).doubts) == (CopyState.DOUBTFUL, ("its index is not there",))
+
+
+def test_damage_of_one_that_was_written_over_says_nothing_of_the_new_one(
+    books: Books, new: NewCopy, now: datetime
+) -> None:
+    later = replace(new, made_at=now + timedelta(milliseconds=1), manifest_sha256="1" * 64)
+    books.copies.note([new, Reread(copy=1, at=now, problem=WRONG_BYTES), later])
+    assert (only(books).state, only(books).why) == (CopyState.GOOD, "")
+
+
+def test_what_a_drill_found_counts_though_the_clock_was_ahead_when_the_copy_was_made(
+    books: Books, new: NewCopy, now: datetime
+) -> None:
+    ahead = replace(new, made_at=now + timedelta(days=30))
+    failed = Drill(copy=1, at=now, files=20, bytes=5, seconds=1.5, is_whole=False, problem="no table billing")
+    books.copies.note([ahead, Doubted(drill=failed), Reread(copy=1, at=now)])
+    assert (only(books).state, only(books).why) == (CopyState.DOUBTFUL, "no table billing")
+
+
+def test_nor_does_a_clock_that_is_behind_bring_back_what_was_found_in_one_that_was_written_over(
+    books: Books, new: NewCopy, now: datetime
+) -> None:
+    failed = Drill(copy=1, at=now, files=0, bytes=0, seconds=1.5, is_whole=False, problem="it does not unpack")
+    earlier = replace(new, made_at=now - timedelta(days=1), manifest_sha256="1" * 64)
+    books.copies.note([new, failed, earlier, Reread(copy=1, at=now)])
+    assert (only(books).state, only(books).why) == (CopyState.GOOD, "")
+    assert books.copies.drills(1) == []
+
+
+def test_a_drill_that_goes_well_brings_nothing_back_that_was_removed_meanwhile(
+    books: Books, new: NewCopy, now: datetime
+) -> None:
+    drill = Drill(copy=1, at=now, files=20, bytes=5, seconds=7200, is_whole=True)
+    books.copies.note([new, Gone(copy=1, at=now, why="beyond what is kept"), drill])
+    found = only(books)
+    assert (found.state, found.ended_at, found.why) == (CopyState.GONE, now, "beyond what is kept")
+    assert (found.restored_at, books.copies.drills(1)) == (None, [drill])
+
+
 def test_doubt_brings_nothing_back_that_is_gone(books: Books, new: NewCopy, now: datetime) -> None:
     failed = Drill(copy=1, at=now, files=0, bytes=0, seconds=1, is_whole=False, problem="p")
     books.copies.note([new, Gone(copy=1, at=now, why="beyond what is kept"), Doubted(drill=failed)])
