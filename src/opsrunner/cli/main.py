@@ -155,9 +155,14 @@ def _has_memory() -> bool:
 
 
 def _without_memory() -> int:
-    """Say that there is no memory, in bytes that lie ready: any other sentence would have to be made."""
+    """Say that there is no memory, in bytes that lie ready: any other sentence would have to be made.
+
+    The process ends here where it is at its bound: Python's own way out would complain in lines of its own.
+    """
     with suppress(OSError):
         os.write(2, NO_MEMORY)
+    if not _has_memory():
+        os._exit(1)
     return 1
 
 

@@ -235,7 +235,7 @@ class TestWhere:
         assert [row["id"] for row in read(source, where={"state": {"not": "paid"}}, order_by="amount", limit=1)] == [3]
         assert len(read(source, where={"state": {"not": "none"}}, limit=3)) == 3
         with pytest.raises(StepFailed, match="more than 3 rows"):
-            read(source, limit=4, where={"state": {"not": "none"}})
+            read(source, limit=5, where={"state": {"not": "none"}})  # a query asks for one more than its limit
 
     def test_expecting_rows_is_about_the_table(self, server: DatabaseServer, read: Read) -> None:
         source = replace(billing(server, columns=COLUMNS), expect_rows=True)
