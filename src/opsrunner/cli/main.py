@@ -100,6 +100,8 @@ def main() -> None:
         code = call(sys.argv[1:])
     except (MemoryError, SystemError):  # a net of `call` had no memory to do its work with
         code = _without_memory()
+    if code == 1 and not _has_memory():
+        os._exit(code)  # Python's own way out would complain in lines of its own
     gc.freeze()  # the process ends, nothing needs to be collected any more
     sys.exit(code)
 
@@ -155,14 +157,9 @@ def _has_memory() -> bool:
 
 
 def _without_memory() -> int:
-    """Say that there is no memory, in bytes that lie ready: any other sentence would have to be made.
-
-    The process ends here where it is at its bound: Python's own way out would complain in lines of its own.
-    """
+    """Say that there is no memory, in bytes that lie ready: any other sentence would have to be made."""
     with suppress(OSError):
         os.write(2, NO_MEMORY)
-    if not _has_memory():
-        os._exit(1)
     return 1
 
 
