@@ -2,8 +2,8 @@
 
 The standard library compiles up to six methods for each class at once, two thirds of a millisecond in all. A verb
 imports some 270 classes and makes instances of a few dozen: that was a fifth of what a person waits for `opsrunner
-check`. The idea is that of David Beazley's cluegen. What a class can do is the
-standard library's own, and a test holds each against that.
+check`. The idea is that of David Beazley's cluegen. What a class can do is the standard library's own, and a test
+holds each act against that.
 """
 
 from __future__ import annotations

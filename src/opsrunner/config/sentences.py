@@ -13,6 +13,7 @@ from pydantic_core import PydanticUndefined
 
 from opsrunner.config.mistakes import Mistake, did_you_mean
 from opsrunner.config.positions import Path
+from opsrunner.records import dataclass
 from opsrunner.schedules.parsing import as_written
 
 MOST_ERRORS = 300
@@ -46,7 +47,7 @@ _BOUNDS = {
 }
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclass(frozen=True)
 class _Found:
     """One error of pydantic: `path` holds only what is in the file, `forks` the unions passed on the way."""
 

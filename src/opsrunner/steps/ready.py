@@ -24,23 +24,3 @@ from opsrunner.steps import (
     ticket_clocks_run,
     trend_run,
 )
-
-__all__ = [
-    "ask_all",
-    "audit_run",
-    "capacity_run",
-    "cover_run",
-    "email_run",
-    "hardening_run",
-    "http_run",
-    "offer_check_run",
-    "patch_audit_run",
-    "query_run",
-    "run_command",
-    "sample_rows_run",
-    "scorecard_run",
-    "ssh_run",
-    "suppress_run",
-    "ticket_clocks_run",
-    "trend_run",
-]

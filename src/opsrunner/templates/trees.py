@@ -33,7 +33,7 @@ class Tree:
     """The tree of a template or of an expression, with every node of it by its kind."""
 
     def __init__(self, root: nodes.Node, by_kind: Mapping[type[nodes.Node], Sequence[nodes.Node]], depth: int) -> None:
-        self.root, self._by_kind, self._depth = root, by_kind, depth
+        self._root, self._by_kind, self._depth = root, by_kind, depth
 
     def every(self, *kinds: type[_Node]) -> Iterator[_Node]:
         """Yield the nodes of these kinds."""
@@ -57,7 +57,7 @@ class Tree:
         use, a slice among other items, and a number that it cannot write out.
         """
         blocks = [block.name for block in self.every(nodes.Block)]
-        above = {id(node) for node in getattr(self.root, "body", ())}
+        above = {id(node) for node in getattr(self._root, "body", ())}
         return (
             len(blocks) != len(set(blocks))
             or any(id(node) not in above for node in self.every(nodes.Extends))

@@ -24,6 +24,7 @@ from opsrunner.model.run import RunStatus
 from opsrunner.steps import drill_bench
 from opsrunner.stores.local import LocalFolder
 
+from .backed_up import copies, message, run
 from .conftest import SITE as HOUSE
 
 SITE = (
@@ -66,23 +67,6 @@ def nightly(house: Open, data: Path) -> Callable[..., House]:
         return house({"nightly": f"name: Nightly\naccountable: ops1\nsteps:\n{steps}"}, site=SITE)
 
     return build
-
-
-def run(own: House) -> Any:
-    own.clock.move(hours=1)
-    own.app.routine_acts.ask_for_run("nightly", actor="boss", at=own.clock.now())
-    own.work()
-    return own.runs("nightly")[-1]
-
-
-def message(own: House, step: str = "copy") -> str:
-    records = own.app.books.steps.of_run(own.runs("nightly")[-1].id)
-    return str(next(record.outcome.message for record in records if record.id == step))
-
-
-def copies(own: House) -> list[Copy]:
-    found: list[Copy] = own.app.books.copies.lying()
-    return found
 
 
 def lying(own: House, store: str = "copies") -> list[str]:

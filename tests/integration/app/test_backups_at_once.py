@@ -17,6 +17,7 @@ from opsrunner.model.run import RunStatus
 from opsrunner.stores.local import LocalFolder
 from opsrunner.stores.local_upload import LocalUpload
 
+from .backed_up import copies, message, run
 from .conftest import SITE as HOUSE
 
 SITE = (
@@ -63,23 +64,6 @@ def flaky(monkeypatch: pytest.MonkeyPatch) -> Callable[[House], None]:
         monkeypatch.setattr(LocalFolder, "begin", begin_maybe)
 
     return refuse
-
-
-def run(own: House) -> Any:
-    own.clock.move(hours=1)
-    own.app.routine_acts.ask_for_run("nightly", actor="boss", at=own.clock.now())
-    own.work()
-    return own.runs("nightly")[-1]
-
-
-def message(own: House) -> str:
-    (record,) = own.app.books.steps.of_run(own.runs("nightly")[-1].id)
-    return str(record.outcome.message)
-
-
-def copies(own: House) -> list[Copy]:
-    found: list[Copy] = own.app.books.copies.lying()
-    return found
 
 
 def take_away(own: House, copy: Copy) -> None:

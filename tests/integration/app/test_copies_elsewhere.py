@@ -13,10 +13,11 @@ from typing import Any
 import pytest
 
 from opsrunner.errors import ArchiveDamaged, NotStored, StoreFailed, StoreRefused
-from opsrunner.model.backup import Copy, CopyState, Gone
+from opsrunner.model.backup import CopyState, Gone
 from opsrunner.model.run import RunStatus
 from opsrunner.stores.local import LocalFolder
 
+from .backed_up import copies, message, run
 from .conftest import SITE as HOUSE
 
 ROUTINES = Path(__file__).parents[3] / "routines"
@@ -57,23 +58,6 @@ def own(house: Callable[..., House], disk: Path) -> House:
     return own
 
 
-def run(own: House, routine: str) -> Any:
-    own.clock.move(hours=1)
-    own.app.routine_acts.ask_for_run(routine, actor="boss", at=own.clock.now())
-    own.work()
-    return own.runs(routine)[-1]
-
-
-def told(own: House, routine: str, step: str = "copy") -> str:
-    records = own.app.books.steps.of_run(own.runs(routine)[-1].id)
-    return str(next(record.outcome.message for record in records if record.id == step))
-
-
-def copies(own: House) -> list[Copy]:
-    found: list[Copy] = own.app.books.copies.lying()
-    return found
-
-
 def adopt(own: House, *, is_moved: bool) -> Any:
     return own.app.backups.adopt("copies", is_moved=is_moved, actor="boss", at=own.clock.now())
 
@@ -95,7 +79,7 @@ class TestADiskThatIsAway:
 
         assert run(own, "nightly-backups").status is RunStatus.FAILED
 
-        assert "is its disk mounted?" in told(own, "nightly-backups")
+        assert "is its disk mounted?" in message(own, routine="nightly-backups")
         assert list(disk.iterdir()) == []
         assert copies(own) == before
         mount(disk)
@@ -118,7 +102,7 @@ class TestADiskThatIsAway:
 
         run(own, routine)
 
-        assert "is its disk mounted?" in told(own, routine, "ledger")
+        assert "is its disk mounted?" in message(own, "ledger", routine=routine)
         assert {copy.state for copy in copies(own)} == {CopyState.GOOD}
 
     def test_nobody_verifies_removes_or_adopts_there(self, own: House, disk: Path) -> None:
@@ -154,7 +138,7 @@ class TestAStoreThatWasChanged:
         assert run(own, "nightly-backups").status is RunStatus.SUCCEEDED
         assert run(own, "restore-drill").status is RunStatus.SUCCEEDED
         assert run(own, "full-drill").status is RunStatus.WAITING
-        assert told(own, "full-drill").startswith("restored all of it")
+        assert message(own, routine="full-drill").startswith("restored all of it")
         assert [item.word for item in own.app.digests.preview("daily", own.clock.now()).digest.needs_you] == []
         gone = own.app.backups.find(adopted.gone[0].name)
         assert (gone.state, gone.why) == (CopyState.GONE, "its store is another place now, and it does not lie there")
@@ -202,7 +186,9 @@ class TestCopiesThatSomebodyRemoved:
             path.unlink()
 
         assert run(own, "nightly-backups").status is RunStatus.WARNING
-        assert f"{older.name.rpartition('/')[2]} does not lie in copies any more" in told(own, "nightly-backups")
+        assert f"{older.name.rpartition('/')[2]} does not lie in copies any more" in message(
+            own, routine="nightly-backups"
+        )
         gone = own.app.backups.find(older.name)
         assert (gone.state, gone.why) == (CopyState.GONE, "nothing of it lies in its store any more")
         assert run(own, "nightly-backups").status is RunStatus.SUCCEEDED
@@ -224,7 +210,7 @@ class TestCopiesThatSomebodyRemoved:
             path.unlink()
 
         assert run(own, "restore-drill").status is RunStatus.FAILED
-        assert told(own, "restore-drill", "drill") == (
+        assert message(own, "drill", routine="restore-drill") == (
             f"{newest.name}: nothing of it lies in copies any more; it counts as gone"
         )
         assert own.app.backups.find(newest.name).state is CopyState.GONE
@@ -318,7 +304,9 @@ class TestAStoreThatLetsUsDeleteNothing:
         monkeypatch.setattr(LocalFolder, "remove", refuse)
 
         assert run(own, "nightly-backups").status is RunStatus.WARNING
-        assert "what a killed run left stays in copies: nightly-backups/copy/2026-11-20" in told(own, "nightly-backups")
+        assert "what a killed run left stays in copies: nightly-backups/copy/2026-11-20" in message(
+            own, routine="nightly-backups"
+        )
         assert own.app.backups.find(forgotten.name).state is CopyState.GOOD
         assert run(own, "nightly-backups").status is RunStatus.WARNING
         assert len([copy for copy in copies(own) if copy.step == "copy"]) == 4
