@@ -65,7 +65,7 @@ audit: .venv-supply/installed
 # What a release is made of, as CycloneDX.
 sbom: .venv-supply/installed
 	@mkdir -p dist
-	@.venv-supply/bin/cyclonedx-py requirements locks/run.txt --pyproject pyproject.toml --output-reproducible --output-format JSON --output-file dist/opsrunner.cdx.json
+	@.venv-supply/bin/cyclonedx-py requirements locks/extras.txt --pyproject pyproject.toml --output-reproducible --output-format JSON --output-file dist/opsrunner.cdx.json
 	@echo "dist/opsrunner.cdx.json"
 
 # Peers of the benchmarks live apart: nothing that opsrunner is measured against is a dependency of it.

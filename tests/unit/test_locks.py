@@ -57,6 +57,10 @@ def test_the_lock_is_as_new_as_the_project_s_own_list(name: str, asked: list[str
         assert requirement.specifier.contains(version), requirement
 
 
+def test_the_extras_are_installed_beside_the_very_same_packages() -> None:
+    assert locked("run").items() <= locked("extras").items()
+
+
 def test_the_tests_run_on_what_people_run() -> None:
     dev = locked("dev")
     for name in LOCKS:

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -55,18 +56,19 @@ setattr(home, name, act_and_die)
 main()
 """
 ACTS = [
-    pytest.param("Copying.finish", 1, "rerun", id="the new copy has its manifest"),
-    pytest.param("Copies.note", 1, "ask", id="the new copy is known"),
-    pytest.param("LocalFolder.remove", 1, "ask", id="the old copy has lost its manifest"),
-    pytest.param("LocalFolder.remove", 2, "rerun", id="the old copy has lost its archive, too"),
-    pytest.param("LocalFolder.remove", 3, "ask", id="nothing of the old copy is there"),
-    pytest.param("Copies.note", 2, "rerun", id="the old copy is noted as gone"),
+    pytest.param("Copying.finish", 1, id="the new copy has its manifest"),
+    pytest.param("Copies.note", 1, id="the new copy is known"),
+    pytest.param("LocalFolder.remove", 1, id="the old copy has lost its manifest"),
+    pytest.param("LocalFolder.remove", 2, id="the old copy has lost its index, too"),
+    pytest.param("LocalFolder.remove", 3, id="nothing of the old copy is there"),
+    pytest.param("Copies.note", 2, id="the old copy is noted as gone"),
 ]
 Run = Callable[..., Answer]
 
 
 @pytest.mark.needs("zstd")
-@pytest.mark.parametrize(("act", "number", "after"), ACTS)
+@pytest.mark.parametrize("after", ["rerun", "ask"])
+@pytest.mark.parametrize(("act", "number"), ACTS)
 def test_the_next_run_goes_on_after_a_kill(
     act: str, number: int, after: str, make_site: Callable[[Mapping[str, str]], Path], opsrunner: Run
 ) -> None:
@@ -78,11 +80,14 @@ def test_the_next_run_goes_on_after_a_kill(
     )
     assert killed.returncode == -signal.SIGKILL, killed.stderr
 
+    before = datetime.now(UTC).isoformat()
     done = opsrunner("run", "nightly", "--as", "boss", site=site)
 
     assert done.returncode == 0, done.stdout + done.stderr
     assert "somebody else" not in done.stdout + done.stderr
     listed = json.loads(opsrunner("backups", "list", "--json", site=site).stdout)
     assert [copy["state"] for copy in listed] == ["good"]
+    assert listed[0]["made_at"] > before, "the newest stays"
+    assert opsrunner("backups", "verify", listed[0]["name"], site=site).returncode == 0
     names = sorted(path.name for path in (site / "var/copies").rglob("*") if path.is_file())
     assert [name.rpartition(".")[2] for name in names] == ["zst", "json", "zst"], names

@@ -37,6 +37,8 @@ from opsrunner.model.outcome import Outcome, StepStatus
 from opsrunner.steps.base import Means, StepCall
 from opsrunner.testing import FakeClock, ScriptedStep, failing, scripted_kind
 
+from .unwritten import no_edit_is_written
+
 ZONES = ("Europe/Oslo", "America/New_York", "Australia/Lord_Howe", "UTC")
 STARTS = (  # a second past the minute, some days before clocks change or a year ends
     datetime(2026, 10, 22, 9, 0, 1, tzinfo=UTC),
@@ -876,20 +878,6 @@ def refuse(books: Any) -> None:
         yield
 
     books.ledger.transaction = books.transaction = transaction
-
-
-@contextmanager
-def no_edit_is_written(books: Any) -> Iterator[None]:
-    """Let the last part of each reload fail."""
-
-    def add(*_: object, **__: object) -> None:
-        raise StateError("the disk is full")
-
-    books.audit.add = add
-    try:
-        yield
-    finally:
-        del books.audit.add
 
 
 @contextmanager

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -13,24 +12,14 @@ from opsrunner.engine.downtime_acts import By
 from opsrunner.engine.downtimes import time_of_window
 from opsrunner.errors import StateError
 
+from .unwritten import no_edit_is_written
+
 WINDOWS = "windows:\n  night: {name: Night, hosts: [web1], schedule: {every: day, at: '02:00'}, lasts: 2h}\n"
 HEAD = "name: Backups\naccountable: sysadmin\n"
 STEPS = 'steps: [{run: "true"}]\n'
 AVOIDING = f'{HEAD}schedule: {{every: day, at: "03:00"}}\navoid: maintenance.night\n{STEPS}'
 HOURLY = f"{HEAD}schedule: {{every: 1h}}\n{STEPS}"
 BESIDE = f"{HEAD}schedule: {{of: maintenance.night, offset: -30m}}\n{STEPS}"
-
-
-@contextmanager
-def no_room(site: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Let the last part of a reload not be written."""
-
-    def add(*_: object, **__: object) -> None:
-        raise StateError("the disk is full")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(site.app.books.audit, "add", add)
-        yield
 
 
 def look(site: Any, *, seconds: int = 5) -> None:
@@ -56,7 +45,7 @@ def test_each_routine_is_planned_after_it(house: Callable[..., Any], monkeypatch
     site = house({"edited": HOURLY, "other": HOURLY})
     site.at("2026-11-20T13:00:10")
     site.write("routines/edited.yaml", HOURLY.replace("Backups", "Another name"))
-    with no_room(site, monkeypatch), pytest.raises(StateError, match="the disk is full"):
+    with no_edit_is_written(site.app.books), pytest.raises(StateError, match="the disk is full"):
         look(site)
     look(site)
     site.at("2026-11-20T14:00:10")
@@ -71,7 +60,7 @@ def test_what_waited_and_is_not_due_any_more_has_its_record(
     site = with_window(AVOIDING)
     site.at("2026-11-21T03:10:00")
     site.write("routines/backups.yaml", AVOIDING.replace("03:00", "05:00"))
-    with no_room(site, monkeypatch), pytest.raises(StateError):
+    with no_edit_is_written(site.app.books), pytest.raises(StateError):
         look(site)
     look(site)
     assert site.told("backups") == ["skipped edited"]
@@ -84,7 +73,7 @@ def test_what_is_due_before_the_edit_is_written_goes_by_what_was_in_force(
     site.at("2026-11-21T03:59:50")
     site.write("maintenance.yaml", WINDOWS.replace("night:", "nightly:"))
     site.write("routines/backups.yaml", AVOIDING.replace("night", "nightly"))
-    with no_room(site, monkeypatch):
+    with no_edit_is_written(site.app.books):
         with pytest.raises(StateError):
             look(site)
         site.clock.move(seconds=6)
@@ -107,7 +96,7 @@ def test_what_goes_by_a_window_that_was_moved_does_not_start_at_its_old_time(
     window = time_of_window(site.app.desk, "night", at=site.clock.now())
     by = By(actor=site.app.site.people["boss"], at=site.clock.now())
     site.app.downtime_acts.move(window, begins_at=window.begins_at + timedelta(hours=1), ends_at=None, reason="", by=by)
-    with no_room(site, monkeypatch):
+    with no_edit_is_written(site.app.books):
         for seconds in (5, 605):
             with pytest.raises(StateError):
                 look(site, seconds=seconds)

@@ -14,6 +14,7 @@ from opsrunner.model.task import Evidence, TaskKind, TaskStatus
 
 from ...patience import until
 from .conftest import SITE
+from .unwritten import no_edit_is_written
 
 APPROVED = """\
 name: Approved
@@ -224,8 +225,8 @@ def test_a_former_name_that_nobody_knows_is_told_of_once(
     site = house({"old": SLOW})
     rename(site, SLOW, old="old", new="new")
     (site.root / "routines/new.yaml").unlink()
-    site.write("routines/newest.yaml", f"{SLOW}renamed_from: odl\n")
-    for _ in range(2):
+    for name in ("Slow", "Slow still", "Slow for ever"):
+        site.write("routines/newest.yaml", f"{SLOW.replace('Slow', name)}renamed_from: odl\n")
         site.clock.move(seconds=5)
         site.work()
     (said,) = [record.message for record in caplog.records if "renamed_from" in record.message]
@@ -235,9 +236,7 @@ def test_a_former_name_that_nobody_knows_is_told_of_once(
     )
 
 
-def test_a_name_is_put_off_though_the_edit_could_not_be_written_at_first(
-    house: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_name_is_put_off_though_the_edit_could_not_be_written_at_first(house: Callable[..., Any]) -> None:
     """A run that starts until it is written knows its routine by the former name."""
     site = house({"old": SLOW})
     site.clock.set(site.clock.now().replace(hour=12, minute=59, second=50))
@@ -245,11 +244,7 @@ def test_a_name_is_put_off_though_the_edit_could_not_be_written_at_first(
     (site.root / "routines/old.yaml").unlink()
     site.write("routines/new.yaml", f"{SLOW}renamed_from: old\n")
 
-    def add(*_: object, **__: object) -> None:
-        raise StateError("the disk is full")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(site.app.books.audit, "add", add)
+    with no_edit_is_written(site.app.books):
         site.clock.move(seconds=5)
         with pytest.raises(StateError):
             site.daemon.work_once()
