@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from opsrunner.archives.manifest import manifest_name
 from opsrunner.model.backup import Copy, copy_name
+from opsrunner.records import dataclass
 from opsrunner.stores.base import Store
 
 NOT_THERE = "nothing of it lies in its store any more"
@@ -19,17 +20,24 @@ def has_vanished(store: Store, name: str) -> bool:
     return store.find(manifest_name(name)) is None and next(iter(store.list(f"{name}.")), None) is None
 
 
-def find_vanished(store: Store, copies: Sequence[Copy], *, prefix: str = "") -> tuple[Copy, ...]:
-    """Return those of the copies under `prefix` of which no object is there. Raises StoreFailed."""
-    there = {copy_name(stored.name) for stored in store.list(prefix)}
-    missing = [copy for copy in copies if copy.name.startswith(prefix) and copy.name not in there]
-    # A list of some stores is a little late, and what was just put there stands in none.
-    return tuple(copy for copy in missing if store.find(manifest_name(copy.name)) is None)
+@dataclass(frozen=True, kw_only=True)
+class Missed:
+    """Copies that do not lie in a store as they should."""
+
+    gone: tuple[Copy, ...]
+    """No object of them is there."""
+    headless: tuple[Copy, ...]
+    """Their manifest is not there; all else may be."""
 
 
-def find_without_manifest(store: Store, copies: Sequence[Copy], *, prefix: str = "") -> tuple[Copy, ...]:
-    """Return those of the copies under `prefix` of which all but the manifest may be there. Raises StoreFailed."""
+def find_missed(store: Store, copies: Sequence[Copy], *, prefix: str = "") -> Missed:
+    """Return what is missed of the copies under `prefix`. Raises StoreFailed."""
     there = {stored.name for stored in store.list(prefix)}
     parts = {copy_name(name) for name in there}
-    lost = [copy for copy in copies if copy.name in parts and manifest_name(copy.name) not in there]
-    return tuple(copy for copy in lost if store.find(manifest_name(copy.name)) is None)
+    without = [copy for copy in copies if copy.name.startswith(prefix) and manifest_name(copy.name) not in there]
+    # A list of some stores is a little late, and what was just put there stands in none.
+    lost = [copy for copy in without if store.find(manifest_name(copy.name)) is None]
+    return Missed(
+        gone=tuple(copy for copy in lost if copy.name not in parts),
+        headless=tuple(copy for copy in lost if copy.name in parts),
+    )

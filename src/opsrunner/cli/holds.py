@@ -91,12 +91,12 @@ def resume(session: Session, routine: str) -> int:
 
 def _next_words(app: OpenSite, routine: Routine, now: datetime) -> str:
     from opsrunner.engine.moment_words import when_words
-    from opsrunner.schedules.due import upcoming
+    from opsrunner.schedules.due import next_to_run
 
-    coming = upcoming(routine.schedule, after=now, count=1, almanac=app.almanac)
-    if not coming:
+    coming = next_to_run(routine.schedule, after=now, almanac=app.almanac)
+    if coming is None:
         return ""
-    return f" Next: {when_words(coming[0].planned_at, now=now, zone=ZoneInfo(app.site.timezone))}."
+    return f" Next: {when_words(coming.planned_at, now=now, zone=ZoneInfo(app.site.timezone))}."
 
 
 @verb(SKIP_EXAMPLE)

@@ -19,6 +19,7 @@ from opsrunner.config.inventories.reading import Inventories
 from opsrunner.config.maintenance_file import NONE, MaintenanceContext, MaintenanceDraft, MaintenanceFile
 from opsrunner.config.permissions import folder_problems
 from opsrunner.config.references import Noun
+from opsrunner.config.report_templates import FOLDER as TEMPLATES
 from opsrunner.config.report_templates import ReportTemplates, mail_names
 from opsrunner.config.routine_file import RoutineContext
 from opsrunner.config.routine_files import RoutineFiles, missing_folder, read_routine_file
@@ -258,9 +259,10 @@ def check_path(path: Path) -> Loaded:
         return _check_alone(path)
     loaded = SiteLoader(root).load()
     file = path.relative_to(root).as_posix()
+    found = loaded.problems if file.startswith(f"{TEMPLATES}/") else loaded.found
     return replace(
         loaded,
-        found=tuple(problem for problem in loaded.problems if problem.file == file),
+        found=tuple(problem for problem in found if problem.file == file),
         of_templates=tuple,
         warnings=tuple(warning for warning in loaded.warnings if warning.file == file),
     )

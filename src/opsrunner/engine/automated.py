@@ -163,8 +163,7 @@ class Automated:
             self.books.tickets.write(ticket_look)
         for told in done.notices:
             self.notices.tasks.reported(run, routine, plan, told, at=at)
-        was_cut = done.outcome.status.is_bad or done.outcome.status is StepStatus.INTERRUPTED
-        for look in () if was_cut else done.looks:
+        for look in () if done.outcome.ended_badly else done.looks:
             self.books.seen_rows.write(look, run=run.id, at=at)
 
     def _first_call(

@@ -13,7 +13,7 @@ from opsrunner.archives.reader import fetch_manifest, read_again
 from opsrunner.archives.removing import remove_copy
 from opsrunner.archives.restoring import Restored, Tell, restore_all, restore_chosen
 from opsrunner.archives.retention import BEYOND
-from opsrunner.archives.vanished import NOT_THERE, find_vanished, has_vanished
+from opsrunner.archives.vanished import NOT_THERE, find_missed, has_vanished
 from opsrunner.engine.desk import Desk
 from opsrunner.engine.standing_copies import standings
 from opsrunner.engine.thinning import Thinning, thin
@@ -174,7 +174,7 @@ class Backups:
         else:
             with (self._open_moved if is_moved else self._open)(store_name) as store:
                 found, problems = find_unknown(store, store_name, known={copy.name for copy in lying}, at=at)
-                gone = find_vanished(store, lying) if is_moved else ()
+                gone = find_missed(store, lying).gone if is_moved else ()
         detail = f"{len(found)} copies" + (f", {len(gone)} gone" if is_moved else "")
         with self._desk.books.transaction():
             self._desk.books.copies.note(found)

@@ -93,7 +93,7 @@ class RunWords:
     def _decisive(self, run: Run) -> StepRecord | None:
         """Return the step that made the run what it is: the first of the worst."""
         records = [record for record in self._desk.books.steps.of_run(run.id) if record.outcome is not None]
-        bad = [one for one in records if one.status.is_bad or one.status is StepStatus.INTERRUPTED]
+        bad = [one for one in records if one.outcome is not None and one.outcome.ended_badly]
         warned = [one for one in records if one.status is StepStatus.WARNING]
         return next(iter(bad or warned), None)
 

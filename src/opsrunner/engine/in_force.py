@@ -117,8 +117,11 @@ class SiteInForce:
         return self._books is not None and bool(self._books.runs.active(routine, status=RunStatus.RUNNING))
 
     def history_of(self, routine: str) -> str:
-        """Return the id by which the ledger knows a routine: the former one while the new one is put off."""
-        return self._put_off.get(routine, routine)
+        """Return the id by which the ledger knows a routine: the former one until the new one is written."""
+        former = self._never_taken.get(routine)
+        if former is None or self._books is None or self._books.routines.name(routine) is not None:
+            return routine
+        return former
 
     def has_news_of_windows(self) -> bool:
         """Tell whether a time of a maintenance window was changed since: the planner must not pass over that."""

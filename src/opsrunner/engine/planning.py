@@ -11,7 +11,7 @@ from itertools import chain
 from opsrunner.config.freezing import freeze
 from opsrunner.engine.held import World
 from opsrunner.engine.planner import Decision, Verdict, Watch, accounted_until, plan_ahead, plan_these
-from opsrunner.engine.renaming import carry_over
+from opsrunner.engine.renaming import carry_over, may_be_renamed
 from opsrunner.engine.stranded import Reckoning, stranded, waiting
 from opsrunner.engine.workers import Work
 from opsrunner.ledger.books import Books
@@ -105,7 +105,7 @@ class Planning:
             same = {name for name in self._routines if self._is_due_as_before(name, routines, almanac)}
             changed = [routine for routine in routines.values() if routine.id not in same]
             gone = self._gone(
-                {*routines, *renamed.former.values(), *broken}, is_sure=all(one in marks for one in broken)
+                {*routines, *renamed.former.values(), *broken}, is_sure=not may_be_renamed(self._books.routines, broken)
             )
             before = self._routines | {
                 new: self._routines[old] for new, old in renamed.former.items() if old in self._routines

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from datetime import datetime
 
 from opsrunner.engine.frozen import frozen_routine
 from opsrunner.engine.held import World, held_now
+from opsrunner.engine.renaming import may_be_renamed
 from opsrunner.engine.stranded import EDITED
 from opsrunner.errors import NotFound, StateError
 from opsrunner.ledger.books import Books
@@ -36,7 +37,7 @@ def start_next(books: Books, site: Site, world: World, *, most_for_rows: int, no
         run = books.runs.get(run_id)
         if run.trigger in PLANNED:
             routine = site.routines.get(run.routine)
-            if routine is None and _may_come_back(books, run.routine, site.broken):
+            if routine is None and (run.routine in site.broken or may_be_renamed(books.routines, site.broken)):
                 continue
             routine = routine or _as_it_was(books, run, world)
             if reason := held_now(routine, holds[run.routine], world, now=now) if routine else EDITED:
@@ -47,11 +48,6 @@ def start_next(books: Books, site: Site, world: World, *, most_for_rows: int, no
         yield from _started(books, run_id, now=now)
     for run_id in books.active_runs.next_for_rows(most=most_for_rows):
         yield from _started(books, run_id, now=now)
-
-
-def _may_come_back(books: Books, routine: str, broken: Collection[str]) -> bool:
-    """Tell whether a routine has a mistake in its file, or may have one in a new file: there it may be renamed."""
-    return routine in broken or any(books.routines.name(one) is None for one in broken)
 
 
 def _as_it_was(books: Books, run: Run, world: World) -> Routine | None:

@@ -19,6 +19,11 @@ class Renamed:
     """Those of whose former name nothing is known; a new ledger knows nothing of any, and names none."""
 
 
+def may_be_renamed(known: Routines, broken: Iterable[str]) -> bool:
+    """Tell whether one of the files with a mistake is new: it may be any routine that is gone, by another name."""
+    return any(known.name(routine) is None for routine in broken)
+
+
 def carry_over(known: Routines, routines: Iterable[Routine]) -> Renamed:
     """Carry over what the ledger knows of new routines by their former names."""
     before = known.all()

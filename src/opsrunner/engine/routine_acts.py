@@ -95,10 +95,15 @@ class RoutineActs:
                 self._record("skip", f"routine {routine.id}", detail, actor=actor, at=at, address=address)
 
     def to_skip(self, routine: Routine, *, at: datetime) -> list[Occurrence]:
-        """Return what is due after `at` and not asked to be left out, the next one first. Raises Refused for none."""
+        """Return what is due after `at`, and left out neither by its schedule nor as asked, the next one first.
+
+        Raises Refused where there is none.
+        """
         coming = upcoming(routine.schedule, after=at, count=LOOK_AHEAD, almanac=self._desk.almanac())
         asked = {hold.nominal_at for hold in self._desk.books.holds.live(at) if hold.routine == routine.id}
-        found = [occurrence for occurrence in coming if occurrence.nominal_at not in asked]
+        found = [
+            occurrence for occurrence in coming if not occurrence.skip_reason and occurrence.nominal_at not in asked
+        ]
         if not found:
             raise Refused(f"{routine.id} is not due again by itself: there is nothing to skip")
         return found

@@ -224,40 +224,39 @@ def _matching(expression: str, turn: Turn, outcome: Outcome) -> tuple[list[Row] 
 
 def _left_open(outcome: Outcome, unanswered: Mapping[str, str]) -> Outcome:
     """Return the failure of an end whose rows cannot all be judged: a host that nobody could judge is not fine."""
-    parts = tuple(
-        dataclasses.replace(
-            part, status=worst([part.status, StepStatus.FAILED]), message=part.message or unanswered[part.key]
-        )
-        if part.key in unanswered
-        else part
-        for part in outcome.parts
-    )
     host, problem = next(iter(unanswered.items()))
     more = f" and {len(unanswered) - 1} more" if len(unanswered) > 1 else ""
-    message = f"{outcome.message}; {host}{more}: {problem}"
-    status, reason = worst([outcome.status, StepStatus.FAILED]), outcome.reason or "failed"
-    return dataclasses.replace(outcome, status=status, reason=reason, message=message[:LONGEST_MESSAGE], parts=parts)
+    return _with(outcome, unanswered, f"{host}{more}: {problem}", status=StepStatus.FAILED, reason="failed")
 
 
 def _marked(outcome: Outcome, found: list[Row], *, expression: str, status: StepStatus) -> Outcome:
     word = "fails" if status is StepStatus.FAILED else "look"
-    hosts = {str(row["host"]) for row in found if "host" in row}
-    parts = tuple(
-        dataclasses.replace(part, status=worst([part.status, status]), message=part.message or expression)
-        if part.key in hosts
-        else part
-        for part in outcome.parts
-    )
+    hosts = {str(row["host"]): expression for row in found if "host" in row}
     named = "; ".join(_short(row) for row in found[:MOST_NAMED])
     more = f" and {len(found) - MOST_NAMED} more" if len(found) > MOST_NAMED else ""
     message = f"{word}: {named}{more}" if found else f"{word}: {expression}"
-    told = f"{outcome.message}; {message}" if outcome.message else message
     reason = "fail_if" if status is StepStatus.FAILED else "warn_if"
+    if outcome.ended_badly:  # not by the expression alone
+        reason = status.value
+    return _with(outcome, hosts, message, status=status, reason=reason)
+
+
+def _with(outcome: Outcome, said: Mapping[str, str], message: str, *, status: StepStatus, reason: str) -> Outcome:
+    """Return an end that is no better than `status`, with a message more, and with what is `said` of some hosts.
+
+    Where it had ended badly before, it keeps its own reason.
+    """
+    parts = tuple(
+        dataclasses.replace(part, status=worst([part.status, status]), message=part.message or said[part.key])
+        if part.key in said
+        else part
+        for part in outcome.parts
+    )
     return dataclasses.replace(
         outcome,
         status=worst([outcome.status, status]),
-        reason=(outcome.reason or status.value) if outcome.ended_badly else reason,  # not by the expression alone
-        message=told[:LONGEST_MESSAGE],
+        reason=(outcome.reason if outcome.ended_badly else "") or reason,
+        message="; ".join(filter(None, (outcome.message, message)))[:LONGEST_MESSAGE],
         parts=parts,
     )
 

@@ -44,13 +44,14 @@ def next_to_run(schedule: Schedule, *, after: datetime, almanac: Almanac) -> Occ
 
     None where ten years hold none. Of very many that are skipped in a row it gives the first, and looks no further.
     """
-    skipped: list[Occurrence] = []
-    for occurrence in occurrences(schedule, after=after, until=after + LOOK_AHEAD, almanac=almanac):
+    first: Occurrence | None = None
+    found = occurrences(schedule, after=after, until=after + LOOK_AHEAD, almanac=almanac)
+    for count, occurrence in enumerate(found):
         if not occurrence.skip_reason:
             return occurrence
-        skipped.append(occurrence)
-        if len(skipped) > MOST_SKIPPED:
-            return skipped[0]
+        first = first or occurrence
+        if count == MOST_SKIPPED:
+            return first
     return None
 
 

@@ -130,7 +130,7 @@ class Means:
     send: Callable[[Sequence[NewMail]], None]
     """Queue mails; they are written together with the step's outcome."""
     copies: Catalogue
-    """Those of a routine stand by its `history_of`."""
+    """Those of another routine stand by its `history_of`, as all that is known of it here."""
     note: Callable[[CopyNote], None]
     """Tell the catalogue of copies; it is written together with the step's outcome, whatever that is."""
     findings: Callable[[str, str], Sequence[KnownFinding]] = no_means.nothing_known

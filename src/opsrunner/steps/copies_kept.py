@@ -12,7 +12,7 @@ from opsrunner.archives.adopting import find_unknown
 from opsrunner.archives.copying import Order
 from opsrunner.archives.removing import remove_copy, remove_orphans
 from opsrunner.archives.retention import BEYOND, plan_retention
-from opsrunner.archives.vanished import NO_MANIFEST, NOT_THERE, find_vanished, find_without_manifest
+from opsrunner.archives.vanished import NO_MANIFEST, NOT_THERE, find_missed
 from opsrunner.errors import StateError, StoreFailed, StoreRefused
 from opsrunner.model.backup import Copy, CopyNote, CopyState, Gone, Keep, NewCopy, Reread
 from opsrunner.records import dataclass
@@ -64,9 +64,9 @@ def _find_missed(
     store: Store, store_name: str, lying: Sequence[Copy], *, prefix: str, beyond: Collection[int], at: datetime
 ) -> Tidied:
     """Return what is not there of the copies that should lie under `prefix`. Raises StoreFailed."""
-    gone = find_vanished(store, lying, prefix=prefix)
-    headless = find_without_manifest(store, lying, prefix=prefix)
-    lost = [copy for copy in headless if copy.id not in beyond and copy.state is not CopyState.DAMAGED]
+    missed = find_missed(store, lying, prefix=prefix)
+    gone = missed.gone
+    lost = [copy for copy in missed.headless if copy.id not in beyond and copy.state is not CopyState.DAMAGED]
     return Tidied(
         remarks=(
             *_gone_words([copy for copy in gone if copy.id not in beyond], store_name),

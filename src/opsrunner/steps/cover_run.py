@@ -119,8 +119,8 @@ class _Look:
         options = self.options.room
         if options is None:
             return
-        measured = means.samples(options.routine, options.step)
-        standing = means.findings(options.routine, options.step)
+        routine = means.history_of(options.routine)
+        measured, standing = means.samples(routine, options.step), means.findings(routine, options.step)
         every = tuple(name for name in means.hosts if name != "local") or ("local",)
         for peak, starts_on, ends_on in self._near():
             chosen = [host.name for host in select_hosts(peak.hosts or options.hosts or every, means.hosts)]

@@ -1,11 +1,10 @@
 """What a step kind is.
 
-A kind is one file beside this one: an `Options` class (pydantic, frozen, unknown keys refused), a
-`preview(options)` line and a `run(call, means)` that answers with an Outcome or raises StepFailed. It
-stands in the table of `kinds.py`. It never retries, reads no clock but `means.clock`, and writes of the
-ledger only what is so whatever becomes of it: the dates that a place told, the copies that it made and
-removed. The runner does the rest. Whoever reads a site reads every kind: what one needs to run stands in a module of
-its own, named by `in_module`.
+A kind is two files beside this one. What a site may say of it: an `Options` class (pydantic, frozen, unknown keys
+refused) and a `preview(options)` line; whoever reads a site imports all of these. And what it does, in a module that
+`in_module` names: a `run(call, means)` that answers with an Outcome or raises StepFailed. It stands in the table of
+`kinds.py`. It never retries, reads no clock but `means.clock`, and writes of the ledger only what is so whatever
+becomes of it: the dates that a place told, the copies that it made and removed. The runner does the rest.
 """
 
 from __future__ import annotations

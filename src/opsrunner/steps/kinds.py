@@ -1,4 +1,4 @@
-"""The one table of step kinds. A new kind is one file beside this one and one line here."""
+"""The one table of step kinds. A new kind is a file for what one may say, one for what it does, and one line here."""
 
 from __future__ import annotations
 

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from types import TracebackType
-from typing import TypeVar
+from typing import Self
 
 from opsrunner.model.store import Stored
 from opsrunner.stores.base import Store, Upload
-
-Itself = TypeVar("Itself", bound="AroundStore")
 
 
 class AroundStore:
@@ -46,7 +44,7 @@ class AroundStore:
     def close(self) -> None:
         self._store.close()
 
-    def __enter__(self: Itself) -> Itself:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

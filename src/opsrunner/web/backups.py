@@ -15,7 +15,7 @@ from opsrunner.model.backup import Copy, CopyState, Drill, Keep
 from opsrunner.model.digest import Tone
 from opsrunner.model.foreign import ForeignDrill, KnownForeign
 from opsrunner.records import dataclass
-from opsrunner.schedules.due import upcoming
+from opsrunner.schedules.due import next_to_run
 from opsrunner.web.visit import Nothing, Visit
 
 MOST_SHOWN = 40
@@ -115,8 +115,8 @@ def _line(visit: Visit, standing: Standing) -> Line:
 
 def _ladder(visit: Visit, standing: Standing) -> Ladder:
     thinnings = [] if standing.keep == Keep() else list(thin(standing, now=visit.now, zone=visit.zone))
-    coming = upcoming(standing.routine.schedule, after=visit.now, count=1, almanac=visit.app.almanac)
-    next_at = coming[0].planned_at if coming else None
+    coming = next_to_run(standing.routine.schedule, after=visit.now, almanac=visit.app.almanac)
+    next_at = coming.planned_at if coming else None
     coming_in = thinnings if standing.is_written_to else []
     gone = [copy for plan in coming_in for copy in go_next(plan, at=next_at or visit.now, zone=visit.zone)]
     return Ladder(

@@ -20,7 +20,7 @@ from opsrunner.model.run import Run
 from opsrunner.model.schedule import Occurrence
 from opsrunner.model.site import Problem
 from opsrunner.records import dataclass
-from opsrunner.schedules.due import upcoming
+from opsrunner.schedules.due import next_to_run
 from opsrunner.web.visit import Fields, Nothing, Visit, local_moment
 
 NEXT_TIMES = 10
@@ -163,8 +163,8 @@ def _routine(visit: Visit) -> Routine:
 
 
 def _next_at(visit: Visit, routine: Routine) -> datetime | None:
-    found = upcoming(routine.schedule, after=visit.now, count=1, almanac=visit.app.almanac)
-    return found[0].planned_at if found else None
+    found = next_to_run(routine.schedule, after=visit.now, almanac=visit.app.almanac)
+    return found.planned_at if found else None
 
 
 def _coming(visit: Visit, routine: Routine) -> list[tuple[Occurrence, str]]:

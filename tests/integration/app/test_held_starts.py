@@ -159,3 +159,20 @@ def test_what_is_late_is_left_out_when_its_window_was_removed_with_its_file(late
     (late.root / "maintenance.yaml").unlink()
     late.at("2026-11-21T03:31:00")
     assert late.told("backups") == ["skipped edited"]
+
+
+def test_the_next_time_to_skip_is_one_that_would_have_run(house: Callable[..., Any]) -> None:
+    """The Monday is a holiday on which the routine is skipped anyway: to skip that once more would skip nothing."""
+    weekly = '{every: week, on: monday, at: "02:30", on_holiday: skip}'
+    text = DAILY.format(more="").replace('{every: day, at: "02:30"}', weekly)
+    site = house({"backups": text}, site=SITE + "calendars: {business: {days_off: [2026-11-23]}}\n")
+    site.work()
+    now = site.clock.now()
+    routine = site.app.site.routines["backups"]
+    chosen = site.app.routine_acts.to_skip(routine, at=now)[:1]
+    assert [f"{one.nominal_at:%Y-%m-%d}" for one in chosen] == ["2026-11-30"]
+    site.app.routine_acts.skip(routine, chosen, reason="done by hand", actor="boss", at=now)
+    for day in ("2026-11-23", "2026-11-30", "2026-12-07"):
+        site.at(f"{day}T02:30:01")
+    site.settle()
+    assert site.told("backups") == ["skipped holiday", "skipped asked", "succeeded schedule"]

@@ -86,13 +86,14 @@ def look(make_call: Any, means: Any, tmp_path: Any) -> Any:
         samples: Any = lambda *_: {},
         findings: Any = lambda *_: (),
         hosts: Any = MappingProxyType({}),
+        history_of: Any = str,
         **options: Any,
     ) -> Outcome:
         whole = of or site(tmp_path)
         team = Team(site=whole, absences=absences, tasks=tasks, almanac=Almanac(whole.calendars))
         call: StepCall = make_call(Options.model_validate(options), routine="cover")
         assert KIND.run is not None
-        given = replace(means, samples=samples, findings=findings, hosts=hosts)
+        given = replace(means, samples=samples, findings=findings, hosts=hosts, history_of=history_of)
         return KIND.run(call, replace(given, clock=FakeClock(now), team=lambda: team))
 
     return run
@@ -241,6 +242,12 @@ def test_before_a_season_each_host_is_measured_and_has_room_or_is_named(
     assert [row["words"] for row in found] == ([words] if words else [])
     assert [one["why"] for row in found for one in (*row["lacking"], *row["unknown"])] == ([why] if words else [])
     assert outcome.status is (StepStatus.WARNING if words else StepStatus.SUCCEEDED)
+
+
+def test_what_was_measured_is_found_while_its_routine_waits_for_a_new_name(look: Any) -> None:
+    known = {"capacity": {"web1": disk(40)}}
+    given = {"samples": lambda routine, _: known.get(routine, {}), "history_of": lambda _: "capacity", "hosts": HOSTS}
+    assert rows(look(peaks=[WITH_TAGS], room={"routine": "disks"}, **given), "room") == []
 
 
 def test_a_finding_of_the_capacity_audit_stands_in_the_way_unless_somebody_accepted_it(look: Any) -> None:
