@@ -63,6 +63,7 @@ def step_references(source: str, *, template: bool = False) -> frozenset[str]:
     return _named_in(source, template=template)
 
 
+@lru_cache(maxsize=4096)
 def names_in(source: str) -> frozenset[str]:
     """Return the names that an expression takes from its context: `row`, `steps` …"""
     names = {node.name for node in _expression_tree(source).every(nodes.Name)}
@@ -78,6 +79,7 @@ def _named_in_shape(shape: str, template: bool) -> frozenset[str] | None:
         return None
 
 
+@lru_cache(maxsize=4096)
 def _named_in(source: str, *, template: bool) -> frozenset[str]:
     tree = _template_tree(source) if template else _expression_tree(source)
     if not tree.is_plain and not template:
@@ -122,7 +124,6 @@ def _refuse_braces(source: str) -> None:
         raise ExpressionError(f"{quoted(source)}: an expression stands bare, without {{{{ }}}}")
 
 
-@lru_cache(maxsize=4096)
 def _expression_tree(source: str) -> Tree:
     _refuse_braces(source)
     try:
@@ -137,7 +138,6 @@ def _expression_tree(source: str) -> Tree:
     return tree
 
 
-@lru_cache(maxsize=4096)
 def _template_tree(source: str) -> Tree:
     if len(source) > LONGEST_TEMPLATE:
         raise ExpressionError(f"the text is longer than {LONGEST_TEMPLATE:,} characters")
