@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -211,9 +211,16 @@ def _outcome(dice: random.Random, kind: str) -> tuple[str, str]:
 
 def _fill_last_seen(connection: sqlite3.Connection, made: Made) -> None:
     rows = [(routine_name(n), step, made.runs, to_text(made.end)) for n in range(1, ROUTINES) for step in ("run-0",)]
-    connection.executemany("INSERT INTO last_good VALUES (?,?,?,?)", rows)
+    _insert(connection, "last_good", rows)
     hosts = [(f"web{number}", "succeeded", to_text(made.end)) for number in range(1, 13)]
-    connection.executemany("INSERT INTO hosts_seen VALUES (?,?,?)", hosts)
+    _insert(connection, "hosts_seen", hosts)
+
+
+def _insert(connection: sqlite3.Connection, table: str, rows: Sequence[Sequence[object]]) -> None:
+    """Insert rows that fill the first columns of a table; those that later forms have added take their defaults."""
+    columns = [f'"{row[1]}"' for row in connection.execute(f"PRAGMA table_info({table})")][: len(rows[0])]
+    marks = ",".join("?" * len(columns))
+    connection.executemany(f"INSERT INTO {table}({','.join(columns)}) VALUES ({marks})", rows)
 
 
 def _fill_tasks(connection: sqlite3.Connection, made: Made, dice: random.Random) -> None:
@@ -233,8 +240,7 @@ def _fill_tasks(connection: sqlite3.Connection, made: Made, dice: random.Random)
         rest = ("[]", "[]", 1, "it failed" if is_failure else "", "{}", to_text(at), "opsrunner")
         end = (closed, "" if is_open else "ops1", closed, '{"note":"done","outcome":""}')
         rows.append((number, *what, *said, *whom, *rest, *end))
-    marks = ",".join("?" * len(rows[0]))
-    connection.executemany(f"INSERT INTO tasks VALUES ({marks})", rows)
+    _insert(connection, "tasks", rows)
 
 
 def _fill_mails(connection: sqlite3.Connection, made: Made, dice: random.Random) -> None:

@@ -91,13 +91,17 @@ def _files_in(folder: Path, name: str, links: list[Path]) -> Iterator[tuple[str,
 
     Those that are links are added to `links`.
     """
-    with os.scandir(folder) as found:
-        entries = list(found)
-    for entry in entries:
-        if not entry.name.startswith(".") and (entry.name.endswith(ENDINGS) or not _is_folder(entry)):
-            if entry.is_symlink():
-                links.append(folder / entry.name)
-            yield f"{name}/{entry.name}", _signature_of(entry)
+    opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)  # the kernel then walks no path for each of the files
+    try:
+        with os.scandir(opened) as found:
+            entries = list(found)
+        for entry in entries:
+            if not entry.name.startswith(".") and (entry.name.endswith(ENDINGS) or not _is_folder(entry)):
+                if entry.is_symlink():
+                    links.append(folder / entry.name)
+                yield f"{name}/{entry.name}", _signature_of(entry)
+    finally:
+        os.close(opened)
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

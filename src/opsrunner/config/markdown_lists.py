@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from markdown_it import MarkdownIt
-from markdown_it.tree import SyntaxTreeNode
 from pydantic import ValidationError
 
 from opsrunner.config.checklist import MOST_ITEMS, Checklist, Item, item_id
@@ -22,6 +20,9 @@ from opsrunner.config.report import Report
 from opsrunner.config.yaml12 import BadYaml, read_yaml
 from opsrunner.model.site import Problem
 from opsrunner.steps.task import TaskDefaults, TaskOptions
+
+if TYPE_CHECKING:
+    from markdown_it.tree import SyntaxTreeNode
 
 LARGEST_CHARACTERS = 200_000
 MOST_LINES, MOST_COLUMNS, MOST_MARKS = 5_000, 100, 10_000
@@ -102,8 +103,11 @@ class _Reader:
     """Walks the blocks of a file from top to bottom."""
 
     def __init__(self, body: str) -> None:
+        from markdown_it import MarkdownIt  # noqa: PLC0415 - 70 modules that a site without such lists does without
+        from markdown_it.tree import SyntaxTreeNode as Tree  # noqa: PLC0415
+
         parser = MarkdownIt("commonmark").enable("table")
-        tree = SyntaxTreeNode(parser.parse(body))
+        tree = Tree(parser.parse(body))
         self._lines = body.split("\n")
         self._found: list[dict[str, str]] = []
         self._group = ""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from markdown_it.tree import SyntaxTreeNode
+if TYPE_CHECKING:
+    from markdown_it.tree import SyntaxTreeNode
 
 _BOX = re.compile(r"\s*\[[ xX]\](?:\s+|\Z)")
 _MARK = re.compile(r"\{[{%#]")

@@ -49,6 +49,8 @@ _OF_MACHINES = frozenset(
     {"timeout", "retry", "env", "follow_up", "urgent", "warn_if", "fail_if", "rows", "once", "after_crash"}
 )
 _NOTHING: frozenset[str] = frozenset()
+_ONCE = Retry()
+_NO_ENV: Mapping[str, Any] = {}
 _IDLE = {
     "task": _OF_MACHINES,
     "checklist": _OF_MACHINES,
@@ -99,8 +101,8 @@ def plan_step(
         for_each=shared.for_each,
         key=shared.key,
         timeout_seconds=shared.timeout,
-        retry=Retry(times=retry.times, wait_seconds=retry.wait) if retry else Retry(),
-        env=shared.env,
+        retry=Retry(times=retry.times, wait_seconds=retry.wait) if retry else _ONCE,
+        env=shared.env or _NO_ENV,
         on_failure=shared.on_failure,
         follow_up=shared.follow_up,
         urgent=shared.urgent,

@@ -10,6 +10,7 @@ import errno
 import os
 import re
 import stat
+import sys
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
@@ -242,7 +243,8 @@ class _Builder:
         self._values += 1
         if self._values > MAX_VALUES:
             raise _too_many(event)
-        return self._key_text(event)
+        key = self._key_text(event)
+        return sys.intern(key) if type(key) is str else key  # thousands of files have the same keys
 
     def _alias(self, event: Any) -> Any:
         anchored = self._anchors.get(event.anchor)

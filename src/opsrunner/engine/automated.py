@@ -40,7 +40,6 @@ from opsrunner.records import dataclass
 from opsrunner.schedules.almanac import Almanac
 from opsrunner.schedules.working_time import time_of
 from opsrunner.secrets import Vault
-from opsrunner.steps import ready  # noqa: F401 - steps are about to run
 from opsrunner.steps.base import Means, StepCall
 from opsrunner.steps.kinds import KINDS
 from opsrunner.steps.team import Team

@@ -32,6 +32,7 @@ from opsrunner.ledger.requests import Request
 from opsrunner.model.rows import KeyedRow
 from opsrunner.model.run import Run, RunStatus
 from opsrunner.records import dataclass
+from opsrunner.steps.ready import get_ready
 
 LOGGER = logging.getLogger("opsrunner")
 POLL_SECONDS = 0.5
@@ -211,6 +212,7 @@ class Daemon:
             self._books.service.keep_maintenance_file(force.loaded.maintenance_text)
             self._books.audit.add("reload", "site", actor="opsrunner", at=now, detail=count, address="")
 
+        get_ready(site.routines.values())
         world = world_of(site, force.almanac)
         put_in_force = self._parts.planning.put_in_force
         without = put_in_force(site.routines, world=world, at=now, broken=site.broken, beside=beside)

@@ -36,7 +36,7 @@ def unlooked_lines(desk: Desk) -> list[str]:
 
 
 def _looking(desk: Desk) -> Iterator[tuple[Routine, LookStanding]]:
-    routines = [routine for routine in desk.site().routines.values() if routine.on_rows is not None]
+    routines = desk.site().for_rows
     standings = desk.books.known_rows.standings() if routines else {}
     return ((routine, standings[routine.id]) for routine in routines if routine.id in standings)
 

@@ -55,7 +55,7 @@ def check_daemon(patient: Patient) -> Iterator[Finding]:
 
 def check_looks(patient: Patient) -> Iterator[Finding]:
     """Say of which routines the rows cannot be looked at, or were not for long."""
-    looking = {name: routine for name, routine in patient.site.routines.items() if routine.on_rows is not None}
+    looking = {routine.id: routine for routine in patient.site.for_rows}
     if not looking:
         return
     standings = patient.books.known_rows.standings()

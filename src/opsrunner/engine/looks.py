@@ -61,7 +61,7 @@ class Looks:
 
     def put_in_force(self) -> None:
         """Forget how the looks of routines stand that run for no rows any more."""
-        self.desk.books.known_rows.keep_looks([routine.id for routine in self._routines()])
+        self.desk.books.known_rows.keep_looks([routine.id for routine in self.desk.site().for_rows])
 
     def begin_due(self, now: datetime) -> int:
         """Begin the looks that are due, each in a thread; return how many."""
@@ -77,7 +77,7 @@ class Looks:
 
     def due(self, now: datetime) -> list[Routine]:
         """Return the routines whose rows are to be looked at now. While one is paused or frozen, its rows wait."""
-        routines = self._routines()
+        routines = self.desk.site().for_rows
         if not routines:
             return []
         standings = self.desk.books.known_rows.standings()
@@ -112,9 +112,6 @@ class Looks:
         if self.draining.is_set():
             return 0
         return self._found(routine, found, meaning=meaning_of(wanted, source), at=at)
-
-    def _routines(self) -> list[Routine]:
-        return [routine for routine in self.desk.site().routines.values() if routine.on_rows is not None]
 
     def _look_by_itself(self, routine: Routine) -> None:
         try:

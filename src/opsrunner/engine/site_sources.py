@@ -15,7 +15,6 @@ from opsrunner.model.outcome import Row
 from opsrunner.model.site import Site, Source
 from opsrunner.model.store import STATE_WORD
 from opsrunner.records import dataclass
-from opsrunner.sample.writing import write_samples
 from opsrunner.secrets import Vault
 from opsrunner.sources.reading import read_source, stream_source
 from opsrunner.sources.request import Around
@@ -47,6 +46,8 @@ class SiteSources:
         """Write the data of a sample site as they stand now; any other site has none."""
         site = self.site()
         if site.sample_seed is not None:
+            from opsrunner.sample.writing import write_samples  # noqa: PLC0415 - 1 MB that only a sample site needs
+
             now = self.clock.now()
             write_samples(site.root, self.state, seed=site.sample_seed, now=now, name=site.name)
 

@@ -1,14 +1,8 @@
-"""The ledger's file: opening, refusing, transactions. One connection a thread to read, one for all to write.
-
-`journal_mode=PERSIST` with `synchronous=FULL`: a commit ends with the journal's head overwritten and synced, which
-takes four fifths of the time of TRUNCATE; DELETE does not fsync the folder after the unlink, and WAL of the SQLite that
-current systems ship can corrupt (sqlite.org/wal.html, "the WAL-reset bug").
-"""
+"""The ledger's file: opening, refusing, transactions. One connection a thread to read, one for all to write."""
 
 from __future__ import annotations
 
 import logging
-import os
 import sqlite3
 import threading
 import time
@@ -17,9 +11,9 @@ from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from opsrunner.errors import LedgerDamaged, LedgerNewer
+from opsrunner.ledger.connecting import connect
 from opsrunner.ledger.failures import NEVER_MADE_ANEW, Mapped
 from opsrunner.ledger.identity import Identity
 from opsrunner.ledger.migrations import MIGRATIONS, migrate
@@ -27,12 +21,9 @@ from opsrunner.ledger.opening import prepare_file
 from opsrunner.ledger.writing import Part, Writer
 
 LOGGER = logging.getLogger("opsrunner")
-BUSY_SECONDS = 30
 SOON_READ_BYTES = 64_000_000
 """A ledger up to this size is read from end to end within a blink."""
 READ_BYTES = 1_000_000
-JOURNAL_BYTES = 4_000_000
-"""What the journal keeps on the disk after a long transaction."""
 _PARTS = "parts"
 """What the ledger calls the list of its tables, indices and triggers, written by the migration that made them."""
 _PARTS_THERE = "SELECT type || ' ' || name FROM sqlite_master WHERE name NOT LIKE 'sqlite_%' ORDER BY 1"
@@ -286,14 +277,4 @@ class Ledger:
         return connection
 
     def _connect(self) -> sqlite3.Connection:
-        address = f"file:{quote(os.fsencode(self.path))}?mode=rw"  # it is never made here: its disk may be gone
-        connection = sqlite3.connect(
-            address, uri=True, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
-        )
-        connection.row_factory = sqlite3.Row
-        connection.execute("PRAGMA foreign_keys = ON")
-        connection.execute("PRAGMA recursive_triggers = ON")  # else REPLACE slips past the audit's triggers
-        connection.execute("PRAGMA journal_mode = PERSIST")
-        connection.execute(f"PRAGMA journal_size_limit = {JOURNAL_BYTES}")
-        connection.execute("PRAGMA synchronous = FULL")
-        return connection
+        return connect(self.path)

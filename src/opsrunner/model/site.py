@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -167,6 +168,11 @@ class Site:
     def business(self) -> Calendar:
         """The site's calendar: the one named `business`, else Monday to Friday."""
         return self.calendars.get("business", Calendar())
+
+    @cached_property
+    def for_rows(self) -> tuple[Routine, ...]:
+        """The routines that run for the rows of a source."""
+        return tuple(routine for routine in self.routines.values() if routine.on_rows is not None)
 
     def name_of(self, person: str | None) -> str:
         """Return how a person is called; an id that is not theirs stays as it is."""

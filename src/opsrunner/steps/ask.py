@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, field_validator, model_validator
 
 from opsrunner.steps.audit_options import AuditOptions
 from opsrunner.steps.fields import ExitCode, one_or_many
-from opsrunner.steps.kind import Kind, in_module
+from opsrunner.steps.kind import InModule, Kind
 from opsrunner.steps.output import printable
 
 BEGIN = b"back from:"
@@ -47,7 +47,7 @@ def preview(options: Options) -> str:
     return f"on {hosts}, and hold the answers against each other: {printable(options.run).strip()}"
 
 
-run = in_module("ask_all")
+run = InModule("ask_all")
 
 KIND = Kind(
     name="ask",

@@ -12,7 +12,7 @@ from pydantic import Field, field_validator, model_validator
 from opsrunner.model.backup import Keep
 from opsrunner.model.outcome import StepStatus
 from opsrunner.steps.fields import Seconds, one_or_many
-from opsrunner.steps.kind import Kind, StepOptions, in_module
+from opsrunner.steps.kind import InModule, Kind, StepOptions
 from opsrunner.steps.output import printable
 
 Count: TypeAlias = Annotated[int, Field(ge=0, le=10_000, strict=True)]
@@ -148,7 +148,7 @@ def preview(options: Options) -> str:
     return f"copy {options.what} to {', '.join((options.to, *options.also_to))}"
 
 
-run = in_module("backup_run")
+run = InModule("backup_run")
 
 KIND = Kind(
     name="backup",

@@ -12,7 +12,7 @@ from opsrunner.schedules.zones import load_zone
 from opsrunner.steps.backup import Judgement
 from opsrunner.steps.fields import Bytes, Seconds, one_or_many
 from opsrunner.steps.key_pattern import KEY, KeyPattern
-from opsrunner.steps.kind import Kind, StepOptions, in_module
+from opsrunner.steps.kind import InModule, Kind, StepOptions
 from opsrunner.steps.output import printable
 
 PLACES = ("store", "folder", "restic", "borg")
@@ -163,7 +163,7 @@ def preview(options: Options) -> str:
     return f"look for a backup of each of {what} in {options.place}, called {options.name}"
 
 
-run = in_module("backup_check_run")
+run = InModule("backup_check_run")
 
 KIND = Kind(
     name="backup_check",

@@ -14,7 +14,7 @@ from opsrunner.audits.limits import Limits, Lines
 from opsrunner.model.finding import Cause
 from opsrunner.steps.audit_options import AuditOptions, check_left_out
 from opsrunner.steps.fields import AbsolutePaths, Words
-from opsrunner.steps.kind import Kind, StepOptions, in_module
+from opsrunner.steps.kind import InModule, Kind, StepOptions
 
 Pair = Annotated[tuple[float, float], Field(strict=False)]
 """From where on somebody should look, and from where on somebody has to act."""
@@ -141,7 +141,7 @@ def preview(options: Options) -> str:
     return options.where(name for name in _causes() if name not in options.without)
 
 
-run = in_module("capacity_run")
+run = InModule("capacity_run")
 
 KIND = Kind(
     name="capacity",

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field, StrictBool
 
 from opsrunner.schedules.day_words import day_word, parse_days
 from opsrunner.steps.fields import Seconds, Words
-from opsrunner.steps.kind import Kind, StepOptions, in_module
+from opsrunner.steps.kind import InModule, Kind, StepOptions
 
 
 def _check_day(text: str) -> str:
@@ -71,7 +71,7 @@ def preview(options: Options) -> str:
     )
 
 
-run = in_module("cover_run")
+run = InModule("cover_run")
 
 KIND = Kind(
     name="cover",

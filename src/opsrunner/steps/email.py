@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
 from opsrunner.mail.headers import clean_line
 from opsrunner.steps.fields import one_or_many
-from opsrunner.steps.kind import Kind, StepOptions, in_module
+from opsrunner.steps.kind import InModule, Kind, StepOptions
 
 Recipients = Annotated[
     tuple[Annotated[str, Field(min_length=1)], ...],
@@ -46,7 +46,7 @@ def preview(options: Options) -> str:
     return f"mail {what} to {clean_line(', '.join(options.to), length=100)}"
 
 
-run = in_module("email_run")
+run = InModule("email_run")
 
 KIND = Kind(
     name="email",

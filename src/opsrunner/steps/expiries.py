@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, Wit
 from opsrunner.expiries.names import BadName, to_domain
 from opsrunner.expiries.targets import read_target
 from opsrunner.steps.fields import AbsolutePaths, Seconds, Words
-from opsrunner.steps.kind import Kind, StepOptions, in_module
+from opsrunner.steps.kind import InModule, Kind, StepOptions
 from opsrunner.steps.output import cut, printable
 
 KNOWN = "known"
@@ -184,7 +184,7 @@ def _place_words(place: Place) -> str:
     return f"{whom} of {asked.source or ', '.join(asked.names)}"
 
 
-run = in_module("expiries_run")
+run = InModule("expiries_run")
 
 KIND = Kind(
     name="expiries",

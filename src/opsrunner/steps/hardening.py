@@ -11,7 +11,7 @@ from opsrunner.audits.baseline import Baseline
 from opsrunner.model.finding import Cause
 from opsrunner.steps.audit_options import AuditOptions, check_left_out
 from opsrunner.steps.fields import AbsolutePaths, Words, one_or_many
-from opsrunner.steps.kind import Kind, in_module
+from opsrunner.steps.kind import InModule, Kind
 
 
 class Options(AuditOptions):
@@ -70,7 +70,7 @@ def preview(options: Options) -> str:
     return options.where(name for name in _causes() if name not in options.without)
 
 
-run = in_module("hardening_run")
+run = InModule("hardening_run")
 
 KIND = Kind(
     name="hardening",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from opsrunner.steps.http_request import Options, shown_url
-from opsrunner.steps.kind import Kind, in_module
+from opsrunner.steps.kind import InModule, Kind
 
 
 def preview(options: Options) -> str:
@@ -13,7 +13,7 @@ def preview(options: Options) -> str:
     return f"{options.method.upper()} {shown_url(options.url)}{headers}{unverified}"
 
 
-run = in_module("http_run")
+run = InModule("http_run")
 
 KIND = Kind(
     name="http",

@@ -2,7 +2,7 @@
 
 A kind is two files beside this one. What a site may say of it: an `Options` class (pydantic, frozen, unknown keys
 refused) and a `preview(options)` line; whoever reads a site imports all of these. And what it does, in a module that
-`in_module` names: a `run(call, means)` that answers with an Outcome or raises StepFailed. It stands in the table of
+an `InModule` names: a `run(call, means)` that answers with an Outcome or raises StepFailed. It stands in the table of
 `kinds.py`. It never retries, reads no clock but `means.clock`, and writes of the ledger only what is so whatever
 becomes of it: the dates that a place told, the copies that it made and removed. The runner does the rest.
 """
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Collection, Mapping
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -29,14 +30,19 @@ class StepOptions(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
-def in_module(name: str) -> Callable[[StepCall, Means], Outcome]:
-    """Return what calls the `run` of a module beside this one, which is imported for the first step that needs it."""
+@dataclass(frozen=True)
+class InModule:
+    """The `run` of a module beside this one, which is imported for the first step that needs it, or before."""
 
-    def run(call: StepCall, means: Means) -> Outcome:
-        outcome: Outcome = importlib.import_module(f"opsrunner.steps.{name}").run(call, means)
+    name: str
+
+    def __call__(self, call: StepCall, means: Means) -> Outcome:
+        outcome: Outcome = self.module().run(call, means)
         return outcome
 
-    return run
+    def module(self) -> ModuleType:
+        """Import the module, where nobody did."""
+        return importlib.import_module(f"opsrunner.steps.{self.name}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +70,11 @@ class Kind:
     """It needs the run's folders: for its output, or to work in."""
     verbatim: frozenset[str] = frozenset()
     """Options whose text is never a template (shell strings, SQL)."""
+
+    def get_ready(self) -> None:
+        """Import what running a step needs."""
+        if isinstance(self.run, InModule):
+            self.run.module()
 
     def only_reads(self, options: Collection[str]) -> bool:
         """Tell whether a step with these options may be done again after a crash without asking."""

@@ -12,7 +12,7 @@ from opsrunner.mail.headers import parse_address
 from opsrunner.model.notice import MAIL, Ladder
 from opsrunner.notices.words import parse_ladder
 from opsrunner.steps.fields import Seconds, Words, one_or_many
-from opsrunner.steps.kind import Kind, StepOptions, in_module
+from opsrunner.steps.kind import InModule, Kind, StepOptions
 
 _RUNGS = {
     "type": "array",
@@ -142,7 +142,7 @@ def preview(options: Options) -> str:
     return f"tell {', '.join(options.to)} of {about} by {options.template}, at {words}{not_yet}"
 
 
-run = in_module("notice_run")
+run = InModule("notice_run")
 
 KIND = Kind(
     name="notice",

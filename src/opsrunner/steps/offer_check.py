@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import Field
 
 from opsrunner.steps.fields import Seconds
-from opsrunner.steps.kind import Kind, StepOptions, in_module
+from opsrunner.steps.kind import InModule, Kind, StepOptions
 
 
 class Options(StepOptions):
@@ -29,7 +29,7 @@ def preview(options: Options) -> str:
     return f"compare column {options.column} of {options.source} with the releases that there are"
 
 
-run = in_module("offer_check_run")
+run = InModule("offer_check_run")
 
 KIND = Kind(
     name="offer_check",

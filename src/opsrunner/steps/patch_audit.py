@@ -9,7 +9,7 @@ from pydantic import field_validator
 from opsrunner.model.finding import Cause
 from opsrunner.steps.audit_options import AuditOptions, check_causes
 from opsrunner.steps.fields import Words
-from opsrunner.steps.kind import Kind, in_module
+from opsrunner.steps.kind import InModule, Kind
 
 
 class Options(AuditOptions):
@@ -36,7 +36,7 @@ def preview(options: Options) -> str:
     return options.where(options.causes or _causes())
 
 
-run = in_module("patch_audit_run")
+run = InModule("patch_audit_run")
 
 KIND = Kind(
     name="patch_audit",

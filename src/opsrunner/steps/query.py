@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 
-from opsrunner.steps.kind import Kind, StepOptions, in_module
+from opsrunner.steps.kind import InModule, Kind, StepOptions
 from opsrunner.steps.output import cut, printable
 from opsrunner.steps.ranking import Rank
 
@@ -68,7 +68,7 @@ def preview(options: Options) -> str:
     return cut(printable("; ".join(parts)))
 
 
-run = in_module("query_run")
+run = InModule("query_run")
 
 KIND = Kind(
     name="query",

@@ -1,26 +1,21 @@
-"""What steps need to run, imported before the first of them: by whoever runs them, not by whoever reads a site.
+"""What steps need to run, imported before the first of them: by who runs routines, not by who reads a site.
 
 So the first step of a kind is as quick as the next, and a daemon goes on with the program that it was started with
-while another version is being installed. The kinds with much to import (`backup`, `backup_check`, `restore_drill`,
-`expiries`, `notice`) wait for their first step: most daemons run few of them.
+while another version is being installed. What no routine uses is not imported: a daemon that only reminds people
+carries no audits.
 """
 
-from opsrunner.steps import (
-    ask_all,
-    audit_run,
-    capacity_run,
-    cover_run,
-    email_run,
-    hardening_run,
-    http_run,
-    offer_check_run,
-    patch_audit_run,
-    query_run,
-    run_command,
-    sample_rows_run,
-    scorecard_run,
-    ssh_run,
-    suppress_run,
-    ticket_clocks_run,
-    trend_run,
-)
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import suppress
+
+from opsrunner.model.routine import Routine
+from opsrunner.steps.kinds import KINDS
+
+
+def get_ready(routines: Iterable[Routine]) -> None:
+    """Import what the steps of these routines need to run."""
+    for name in sorted({plan.kind for routine in routines for plan in routine.steps}):
+        with suppress(ImportError):  # amid an installation; the step itself says so, where it is so still
+            KINDS[name].get_ready()

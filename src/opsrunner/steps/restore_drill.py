@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field, PlainValidator, WithJsonSchema, field_validator, model_validator
 
 from opsrunner.steps.fields import Secret, one_or_many
-from opsrunner.steps.kind import Kind, StepOptions, in_module
+from opsrunner.steps.kind import InModule, Kind, StepOptions
 from opsrunner.steps.output import printable
 
 _OF = re.compile(r"(?:[a-z0-9][a-z0-9-]*/)?[a-z][a-z0-9_-]*\Z")
@@ -74,7 +74,7 @@ def preview(options: Options) -> str:
     return f"restore {how} of {'the newest' if options.which == 'newest' else 'any'} copy of {options.of}, and compare"
 
 
-run = in_module("drill_run")
+run = InModule("drill_run")
 
 KIND = Kind(
     name="restore_drill",

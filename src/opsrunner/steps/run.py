@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pydantic import field_validator, model_validator
 
 from opsrunner.steps.fields import ExitCode
-from opsrunner.steps.kind import Kind, StepOptions, in_module
+from opsrunner.steps.kind import InModule, Kind, StepOptions
 from opsrunner.steps.output import printable
 
 
@@ -63,7 +63,7 @@ def _argument(item: Any) -> str:
     raise ValueError(f"an argument is text: put quotes around {item!r}")
 
 
-run = in_module("run_command")
+run = InModule("run_command")
 
 KIND = Kind(
     name="run",

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from opsrunner.steps.kind import Kind, in_module
+from opsrunner.steps.kind import InModule, Kind
 from opsrunner.steps.source_options import SourceOptions
 
 
@@ -35,7 +35,7 @@ def preview(options: Options) -> str:
     return f"draw {options.each} rows of {options.source}{each}, of the last {options.period}"
 
 
-run = in_module("sample_rows_run")
+run = InModule("sample_rows_run")
 
 KIND = Kind(
     name="sample_rows",

@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field, model_validator
 
 from opsrunner.steps.fields import Seconds
-from opsrunner.steps.kind import Kind, StepOptions, in_module
+from opsrunner.steps.kind import InModule, Kind, StepOptions
 from opsrunner.steps.source_options import TicketSourceOptions
 
 Percent = Annotated[int, Field(ge=1, le=100, strict=True)]
@@ -50,7 +50,7 @@ def preview(options: Options) -> str:
     return f"measure the tickets of {options.source} over {options.months} months against the contract"
 
 
-run = in_module("scorecard_run")
+run = InModule("scorecard_run")
 
 KIND = Kind(
     name="scorecard",

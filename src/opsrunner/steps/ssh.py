@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field, field_validator, model_validator
 
 from opsrunner.steps.fields import ExitCode
-from opsrunner.steps.kind import Kind, StepOptions, in_module
+from opsrunner.steps.kind import InModule, Kind, StepOptions
 from opsrunner.steps.output import printable
 
 
@@ -43,7 +43,7 @@ def preview(options: Options) -> str:
     return f"on {hosts}: {printable(options.run).strip()}"
 
 
-run = in_module("ssh_run")
+run = InModule("ssh_run")
 
 KIND = Kind(
     name="ssh",

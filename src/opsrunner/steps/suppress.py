@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from opsrunner.mail.headers import clean_line
-from opsrunner.steps.kind import Kind, StepOptions, in_module
+from opsrunner.steps.kind import InModule, Kind, StepOptions
 
 
 class Options(StepOptions):
@@ -22,7 +22,7 @@ def preview(options: Options) -> str:
     return f"send no notice to {clean_line(options.address, length=100)} any more"
 
 
-run = in_module("suppress_run")
+run = InModule("suppress_run")
 
 KIND = Kind(
     name="suppress",

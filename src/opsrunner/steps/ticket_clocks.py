@@ -9,7 +9,7 @@ from pydantic import Field, PlainValidator, WithJsonSchema, field_validator, mod
 
 from opsrunner.schedules.parsing import parse_duration
 from opsrunner.steps.fields import Seconds
-from opsrunner.steps.kind import Kind, StepOptions, in_module
+from opsrunner.steps.kind import InModule, Kind, StepOptions
 from opsrunner.steps.source_options import TicketSourceOptions
 
 MOST_FIRST = 10
@@ -81,7 +81,7 @@ def preview(options: Options) -> str:
     return f"look at the clocks of the tickets of {options.source}"
 
 
-run = in_module("ticket_clocks_run")
+run = InModule("ticket_clocks_run")
 
 KIND = Kind(
     name="ticket_clocks",

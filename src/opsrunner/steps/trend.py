@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import BeforeValidator, Field
 
 from opsrunner.steps.fields import one_or_many
-from opsrunner.steps.kind import Kind, StepOptions, in_module
+from opsrunner.steps.kind import InModule, Kind, StepOptions
 from opsrunner.steps.source_options import SourceOptions
 
 
@@ -52,7 +52,7 @@ def preview(options: Options) -> str:
     return f"count {told} over {options.weeks} weeks"
 
 
-run = in_module("trend_run")
+run = InModule("trend_run")
 
 KIND = Kind(
     name="trend",

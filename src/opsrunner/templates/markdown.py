@@ -6,18 +6,18 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from itertools import groupby, pairwise, zip_longest
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
-
-from markdown_it import MarkdownIt
-from markdown_it.token import Token
 
 from opsrunner.records import dataclass
 from opsrunner.templates.marked import BEGINS, BLANK, ENDS, VALUE, render_marked
 
-MARKDOWN = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"]).disable("image")
-"""No HTML of the author's, no picture from elsewhere; of links markdown-it itself refuses `javascript:` and its kin."""
+if TYPE_CHECKING:
+    from markdown_it import MarkdownIt
+    from markdown_it.token import Token
+
 _SIGNS = re.compile(r"([\\`*_{}\[\]<>()#+!|~&])")
 _FIRST_SIGN = re.compile(r"^(\d{1,9}(?=\.(?:\s|\Z))|(?=[:=]|\.(?:\s|\Z)|-(?:[-:\s]|\Z)))")
 """What begins a list, also behind a number, or makes a heading of the line above."""
@@ -38,6 +38,17 @@ _SHARE = 3
 """Of a text that is too long one value has a third at the most: what stands behind it has room."""
 _MORE = "\n\n… and more"
 _ROOM_FOR_A_FENCE = 20
+
+
+@cache
+def markdown_parser() -> MarkdownIt:
+    """Return what reads all Markdown here: no HTML of the author's, no picture from elsewhere.
+
+    Of links markdown-it itself refuses `javascript:` and its kin.
+    """
+    from markdown_it import MarkdownIt  # noqa: PLC0415 - 70 modules that most verbs, and an idle daemon, do without
+
+    return MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"]).disable("image")
 
 
 def render_markdown(source: str, context: Mapping[str, Any], *, clean: Callable[[str], str], longest: int) -> str:
@@ -77,7 +88,9 @@ def readable(text: str) -> str:
     """Return Markdown for who reads it as it is written: without the backslashes before signs that are text."""
     if "\\" not in text:
         return text
-    blocks = [block.map for block in MARKDOWN.parse(text) if block.type in ("fence", "code_block") and block.map]
+    blocks = [
+        block.map for block in markdown_parser().parse(text) if block.type in ("fence", "code_block") and block.map
+    ]
     code = {number for first, end in blocks for number in range(first, end)}
     parts = groupby(enumerate(text.split("\n")), key=lambda line: line[0] in code)
     found = [(is_code, "\n".join(line for _, line in lines)) for is_code, lines in parts]
@@ -136,7 +149,7 @@ def _cut(text: str, shown: Sequence[str], room: int) -> str:
 
 def _end_of_fence(made: str) -> str:
     """Return the line that closes the fence in which a text breaks off, within the same quote or list."""
-    fence = next((one for one in reversed(MARKDOWN.parse(made)) if one.type == "fence"), None)
+    fence = next((one for one in reversed(markdown_parser().parse(made)) if one.type == "fence"), None)
     if fence is None or fence.map is None:
         return ""
     lines, (first, end) = made.split("\n"), fence.map
@@ -163,7 +176,7 @@ class _Places:
 
     @classmethod
     def of(cls, text: str, values: Sequence[str]) -> _Places:
-        tokens = MARKDOWN.parse(text)
+        tokens = markdown_parser().parse(text)
         inner = [one for token in tokens for one in token.children or ()]
         in_lines, within_lines = _code(tokens)
         blocks, spans = frozenset(_numbers(in_lines)), frozenset(_numbers(within_lines))
@@ -181,7 +194,7 @@ class _Places:
         """Return the values, shown as code, whose piece of code is none where they stand in `text` as `shown`."""
         if not self.blocks | self.spans:
             return frozenset()
-        in_lines, within_lines = _code(MARKDOWN.parse(_filled(text, shown)))
+        in_lines, within_lines = _code(markdown_parser().parse(_filled(text, shown)))
         missing = Counter(_bare(_filled(piece, shown)) for piece in self.code)
         missing -= Counter(_bare(piece) for piece in (*in_lines, *within_lines))
         found = _numbers(piece for piece in self.code if missing[_bare(_filled(piece, shown))])

@@ -10,7 +10,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from opsrunner.templates.markdown import MARKDOWN
+from opsrunner.templates.markdown import markdown_parser
 
 
 class OwnPages:
@@ -37,4 +37,4 @@ class OwnPages:
 @lru_cache(maxsize=512)
 def markdown(text: str) -> Markup:
     """Return Markdown as HTML that holds no HTML of its author."""
-    return Markup(MARKDOWN.render(text))  # noqa: S704 (markdown-it escapes all that is not Markdown)
+    return Markup(markdown_parser().render(text))  # noqa: S704 (markdown-it escapes all that is not Markdown)

@@ -38,7 +38,7 @@ class Shape:
         return self.words[int(name.removeprefix(MARK))] if name.startswith(MARK) else name
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=256)
 def shape_of(source: str, *, template: bool) -> Shape | None:
     """Return the shape of an expression or of a template of `{{ … }}` alone; None where it has none."""
     if not source.isascii() or "\\" in source or MARK in source:

@@ -4,50 +4,64 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from inspect import ismodule
 
-from opsrunner.steps import ready
+import pytest
+
+from opsrunner.steps.kind import InModule
 from opsrunner.steps.kinds import KINDS
 
-HEAVY = {"backup", "backup_check", "restore_drill", "expiries", "notice"}
-"""Kinds that wait for their first step; the module says why."""
-READY = {name for name, value in vars(ready).items() if ismodule(value)}
 LOADED = """
 import sys
 import opsrunner.{module}
 print(*(name for name in sys.modules if name.startswith("opsrunner.")))
 """
+GET_READY = """
+import sys
+from opsrunner.model.routine import Routine, StepPlan
+from opsrunner.steps.ready import get_ready
+step = StepPlan(id="a", kind=sys.argv[1])
+get_ready([Routine(id="r", name="R", accountable="ops", steps=(step,))])
+print(*(name for name in sys.modules if name.startswith("opsrunner.steps.")))
+"""
 
 
-def loaded_by(module: str) -> set[str]:
-    """Return what of ours a fresh Python has imported with a module."""
-    code = LOADED.format(module=module)
-    return set(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split())
+def asked(code: str, *arguments: str) -> set[str]:
+    """Return what a fresh Python prints, word by word."""
+    command = [sys.executable, "-c", code, *arguments]
+    return set(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())
 
 
 def module_of(kind: str) -> str:
     """Return where the `run` of a kind stands, as its file says it; none for what people do."""
     run = KINDS[kind].run
-    return (
-        ""
-        if run is None
-        else str(dict(zip(run.__code__.co_freevars, run.__closure__ or (), strict=True))["name"].cell_contents)
-    )
+    return f"opsrunner.steps.{run.name}" if isinstance(run, InModule) else ""
 
 
-def test_every_kind_is_ready_but_for_the_heavy_ones() -> None:
-    named = {kind: module_of(kind) for kind in KINDS}
-    assert {kind for kind, name in named.items() if name and name not in READY} == HEAVY
+MODULES = {module_of(kind) for kind in KINDS} - {""}
 
 
-def test_who_reads_a_site_imports_nothing_that_runs_steps() -> None:
-    loaded = loaded_by("config.loader")
+def test_every_kind_that_runs_stands_in_a_module_of_its_own() -> None:
+    assert {kind for kind in KINDS if not module_of(kind)} == {"task", "checklist"}
+    assert all(KINDS[kind].run is None for kind in ("task", "checklist"))
+
+
+@pytest.mark.parametrize("module", ["config.loader", "app"])
+def test_who_reads_a_site_imports_nothing_that_runs_steps(module: str) -> None:
+    loaded = asked(LOADED.format(module=module))
     assert "opsrunner.steps.kinds" in loaded
-    assert {f"opsrunner.steps.{module_of(kind)}" for kind in KINDS} & loaded == set()
+    assert loaded & MODULES == set()
+
+
+def test_who_only_checks_a_site_knows_of_no_hosts_and_stores() -> None:
+    loaded = asked(LOADED.format(module="config.loader"))
     assert not {
         name for name in loaded if name.startswith(("opsrunner.fleet.", "opsrunner.support.", "opsrunner.stores."))
     }
 
 
-def test_who_runs_steps_has_them_ready() -> None:
-    assert {f"opsrunner.steps.{name}" for name in READY} <= loaded_by("engine.automated")
+@pytest.mark.parametrize("kind", ["run", "restore_drill", "task"])
+def test_what_a_routine_uses_is_ready_and_nothing_else(kind: str) -> None:
+    loaded = asked(GET_READY, kind)
+    assert {module_of(kind)} - {""} <= loaded
+    if kind == "run":
+        assert loaded & MODULES == {module_of("run")}

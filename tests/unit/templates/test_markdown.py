@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from opsrunner.config.markdown_text import literal
 from opsrunner.mail.message import clean_text
-from opsrunner.templates.markdown import MARKDOWN, escape_markdown, readable, render_markdown
+from opsrunner.templates.markdown import escape_markdown, markdown_parser, readable, render_markdown
 
 from ...patience import within
 
@@ -39,7 +39,7 @@ def made(source: str, value: object, *, longest: int = 20_000) -> str:
 
 
 def page(text: str) -> str:
-    return str(MARKDOWN.render(text))
+    return str(markdown_parser().render(text))
 
 
 def words(html: str) -> str:

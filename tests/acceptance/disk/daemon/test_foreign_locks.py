@@ -90,7 +90,7 @@ def test_who_holds_it_for_ever_is_named(served: Callable[..., Any], tmp_path: Pa
     assert site.ask("tasks").code == 0
     holder = hold(site, 30, "a writer that lets nobody in")
     script = (
-        "import sys; import opsrunner.ledger.database as database; database.BUSY_SECONDS = 0.2\n"
+        "import sys; import opsrunner.ledger.connecting as connecting; connecting.BUSY_SECONDS = 0.2\n"
         "from opsrunner.cli.main import call; sys.exit(call(['tasks']))"
     )
     asked = subprocess.run(
