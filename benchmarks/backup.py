@@ -1,7 +1,7 @@
 """1 GiB of 800 files into a bucket by `opsrunner run`: how fast beside what people pipe together, and beside restic?
 
 Into a sink, which keeps nothing, what counts is what the way there costs: reading, packing, hashing, sending. The
-yardsticks are `tar | zstd`, which sends nothing and hashes nothing, the same pipe with the two SHA-256 that ours makes,
+yardsticks are `tar | zstd`, which sends nothing and hashes nothing, the same pipe with the SHA-256 of both ends of it,
 and the first one sent by boto3. Into a real store, SeaweedFS on the same two cores and the same disk, they are the pipe
 with `aws s3 cp -`, and the first snapshot of restic, which also encrypts. Ours is the step as the ledger has it, in a
 process that has loaded neither boto3 nor zstd before: files with their hashes into an index, each part compared with

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from opsrunner.archives.frames import Packing
+from opsrunner.archives.hashing import HASHED_BY
 from opsrunner.archives.manifest import Manifest, manifest_name
 from opsrunner.archives.together import Together
 from opsrunner.archives.writer import INDEX_SUFFIX, ArchiveWriter, Written, store_chunks
@@ -133,6 +134,7 @@ class Copying:
             encrypted="age" if is_encrypted else "",
             archive=written.archive,
             index=written.index,
+            hashed_by=HASHED_BY,
             plain_size=written.plain_size,
             files=written.files,
             doubts=(HIDDEN_DOUBT,) if doubts and is_encrypted else tuple(doubts),

@@ -89,10 +89,11 @@ def drill_all(
     expected = _all_members(store, manifest, identities)
     harmless = Harmless()
     chunks = read_plain(store, manifest, identities=identities)
-    for found in extract(chunks, to, wanted=harmless, manner=Manner(own=False, replace=False)):
+    manner = Manner(own=False, replace=False, hashed_by=manifest.hashed_by)
+    for found in extract(chunks, to, wanted=harmless, manner=manner):
         _require_expected(found, expected)
     _make_readable(to)
-    return replace(_compared(lambda: members_of(store, manifest, identities), to), is_whole=True)
+    return replace(_compared(lambda: members_of(store, manifest, identities), to, manifest), is_whole=True)
 
 
 def drill_sample(
@@ -122,7 +123,7 @@ def drill_sample(
         raise StateError(f"no room for the drill: it takes {needed:,} bytes, {room_bytes:,} are free")
     restore_chosen(store, manifest, made, to, own=False, replace=False, tell=lambda _: None, identities=identities)
     _make_readable(to)
-    return _compared(lambda: iter(chosen.members), to)
+    return _compared(lambda: iter(chosen.members), to, manifest)
 
 
 def _require_room(to: Path, needed: int) -> None:
@@ -182,7 +183,7 @@ def _make_readable(folder: Path) -> None:
                 path.chmod(stat.S_IMODE(path.stat().st_mode) | (stat.S_IRWXU if path.is_dir() else stat.S_IRUSR))
 
 
-def _compared(members: Callable[[], Iterable[Member]], to: Path) -> Drilled:
+def _compared(members: Callable[[], Iterable[Member]], to: Path, manifest: Manifest) -> Drilled:
     """Return what was restored, each compared. Raises ArchiveDamaged, and Lacking where that is nothing."""
     files = size = left_out = 0
     harmless = Harmless()
@@ -191,7 +192,7 @@ def _compared(members: Callable[[], Iterable[Member]], to: Path) -> Drilled:
         if not harmless(member):
             left_out += 1
             continue
-        if problem := find_difference(member, to):
+        if problem := find_difference(member, to, hashed_by=manifest.hashed_by):
             problems[member.path] = (member.begin, problem)
         if len(problems) > MOST_PROBLEMS:
             break

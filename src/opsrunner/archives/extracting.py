@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import subprocess
 import tempfile
@@ -12,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import IO
 
+from opsrunner.archives.hashing import HashName, begin_hash
 from opsrunner.archives.members import BLOCK, Head, Member, cut_within, printable_path, read_heads, require_inside
 from opsrunner.archives.window import Window
 from opsrunner.children import STARTING
@@ -30,6 +30,8 @@ class Manner:
     """With the owners, rights and attributes that they had, as far as this user may give them."""
     replace: bool
     """Over what is there already; without it a file that is there is a mistake."""
+    hashed_by: HashName
+    """How the members are hashed that are handed back."""
 
 
 def extract(chunks: Iterable[bytes], to: Path, *, wanted: Wanted, manner: Manner) -> Iterator[Member]:
@@ -48,7 +50,7 @@ def extract(chunks: Iterable[bytes], to: Path, *, wanted: Wanted, manner: Manner
                 if not wanted(head.member):
                     _pass_by(window, head)
                     continue
-                yield _hand_over(window, head, tar.stdin)
+                yield _hand_over(window, head, tar.stdin, hashed_by=manner.hashed_by)
             window.drain()
             tar.stdin.write(bytes(2 * BLOCK))
             tar.stdin.close()
@@ -113,9 +115,9 @@ def _holds_anything(folder: Path) -> bool:
         raise StateError(f"{folder} cannot be read: {(exc.strerror or str(exc)).lower()}") from exc
 
 
-def _hand_over(window: Window, head: Head, to: IO[bytes]) -> Member:
+def _hand_over(window: Window, head: Head, to: IO[bytes], *, hashed_by: HashName) -> Member:
     """Give a member to tar, and return it with the hash of what it holds."""
-    digest = hashlib.sha256()
+    digest = begin_hash(hashed_by)
     data_end = head.data_begin + head.data_bytes
     at = head.member.begin
     for part in window.slices(at, head.member.end):
@@ -125,7 +127,7 @@ def _hand_over(window: Window, head: Head, to: IO[bytes]) -> Member:
         window.release(at - BLOCK)
     if at < head.member.end:
         raise cut_within(head.member)
-    return replace(head.member, sha256=digest.hexdigest()) if head.member.kind == "file" else head.member
+    return replace(head.member, hash=digest.hexdigest()) if head.member.kind == "file" else head.member
 
 
 def _pass_by(window: Window, head: Head) -> None:

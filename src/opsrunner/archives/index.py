@@ -23,7 +23,7 @@ _KEYS = {
     "modified_at": "m",
     "begin": "b",
     "end": "e",
-    "sha256": "h",
+    "hash": "h",
     "target": "t",
     "holes": "o",
 }
@@ -83,7 +83,7 @@ def _member(said: dict[str, Any]) -> Member:
         modified_at=float(said["m"]),
         begin=_count(said["b"]),
         end=_count(said["e"]),
-        sha256=_text(said.get("h", "")),
+        hash=_text(said.get("h", "")),
         target=_text(said.get("t", "")),
         holes=tuple((_count(offset), _count(size)) for offset, size in said.get("o", ())),
     )

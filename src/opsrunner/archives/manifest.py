@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
+from opsrunner.archives.hashing import HashName
 from opsrunner.errors import ArchiveDamaged
 from opsrunner.stores.base import check_name
 
@@ -56,6 +57,8 @@ class Manifest(_Written):
     archive: tuple[StoredFile, ...]
     """One after the other they are the archive."""
     index: StoredFile
+    hashed_by: HashName = "sha256"
+    """How the index has the hashes of files."""
     plain_size: int = Field(ge=0)
     """Of the tar archive, or of the stream."""
     files: int = Field(ge=0)

@@ -5,7 +5,6 @@ Python's `tarfile` reads the headers (POSIX.1-2001 extended headers, GNU long na
 
 from __future__ import annotations
 
-import hashlib
 import math
 import tarfile
 from collections.abc import Iterable, Iterator
@@ -13,6 +12,7 @@ from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import IO, Any, cast
 
+from opsrunner.archives.hashing import HASHED_BY, HashName, begin_hash
 from opsrunner.archives.window import Window
 from opsrunner.errors import ArchiveDamaged
 from opsrunner.records import dataclass
@@ -49,8 +49,8 @@ class Member:
     """Seconds since 1970."""
     begin: int
     end: int
-    sha256: str = ""
-    """Of what a file holds, without its holes; in hexadecimal."""
+    hash: str = ""
+    """Of what a file holds, without its holes; in hexadecimal. Its manifest says by what."""
     target: str = ""
     """Where a link leads."""
     holes: tuple[tuple[int, int], ...] = ()
@@ -76,11 +76,11 @@ class Head:
     data_bytes: int
 
 
-def read_members(chunks: Iterable[bytes]) -> Iterator[Member]:
+def read_members(chunks: Iterable[bytes], *, hashed_by: HashName = HASHED_BY) -> Iterator[Member]:
     """Yield the members of a tar stream, hashing as it goes. Raises ArchiveDamaged where it is none, or cut short."""
     window = Window(chunks)
     for head in read_heads(window):
-        digest = hashlib.sha256()
+        digest = begin_hash(hashed_by)
         at = head.data_begin
         for part in window.slices(at, head.data_begin + head.data_bytes):
             digest.update(part)
@@ -88,7 +88,7 @@ def read_members(chunks: Iterable[bytes]) -> Iterator[Member]:
             window.release(at - BLOCK)  # tarfile looks at the last byte before the next header
         if at < head.data_begin + head.data_bytes:
             raise cut_within(head.member)
-        yield head.member if head.member.kind != "file" else replace(head.member, sha256=digest.hexdigest())
+        yield head.member if head.member.kind != "file" else replace(head.member, hash=digest.hexdigest())
     window.drain()
 
 

@@ -49,7 +49,8 @@ def restore_all(
     if manifest.form == "stream":
         return restore_stream(chunks, to / manifest.stream_name, replace=replace)
     files = size = 0
-    for member in extract(chunks, to, wanted=lambda _: True, manner=Manner(own=own, replace=replace)):
+    manner = Manner(own=own, replace=replace, hashed_by=manifest.hashed_by)
+    for member in extract(chunks, to, wanted=lambda _: True, manner=manner):
         files += member.is_file
         size += member.size_bytes
     return Restored(files=files, bytes=size)
@@ -81,7 +82,8 @@ def restore_chosen(
         chunks = _bytes_of(Parts(store, manifest, chosen.frames), chosen)
     expected = iter(chosen.members)
     size = 0
-    for member in extract(_told(chunks, tell), to, wanted=is_chosen, manner=Manner(own=own, replace=replace)):
+    manner = Manner(own=own, replace=replace, hashed_by=manifest.hashed_by)
+    for member in extract(_told(chunks, tell), to, wanted=is_chosen, manner=manner):
         if (promised := next(expected, None)) is None or not is_same(member, promised):
             raise ArchiveDamaged(f"the index of the copy is wrong about {printable_path(member.path)}")
         size += member.size_bytes

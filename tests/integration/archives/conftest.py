@@ -17,6 +17,7 @@ import pytest
 from opsrunner.archives.choosing import choose, matches
 from opsrunner.archives.drilling import drill_all, drill_sample
 from opsrunner.archives.frames import Packing
+from opsrunner.archives.hashing import HASHED_BY
 from opsrunner.archives.manifest import Manifest, manifest_name
 from opsrunner.archives.restoring import restore_all, restore_chosen
 from opsrunner.archives.sources import tar_command
@@ -102,6 +103,7 @@ def pack(
             "encrypted": "age" if recipients else "",
             "archive": written.archive,
             "index": written.index,
+            "hashed_by": HASHED_BY,
             "plain_size": written.plain_size,
             "files": written.files,
         }

@@ -163,7 +163,7 @@ def test_what_must_be_there_and_is_not_is_named(tree: Path, store: LocalFolder, 
         )
 
 
-@pytest.mark.parametrize("change", [{"path": "a-b"}, {"size_bytes": 3}, {"sha256": "0" * 64}, {"modified_at": 9.0}])
+@pytest.mark.parametrize("change", [{"path": "a-b"}, {"size_bytes": 3}, {"hash": "0" * 64}, {"modified_at": 9.0}])
 def test_a_member_that_is_not_what_the_index_says_is_found(
     store: LocalFolder, to: Path, change: dict[str, object]
 ) -> None:
