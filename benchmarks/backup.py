@@ -95,12 +95,16 @@ def _of_restic(made: Made, endpoint: str, *, cache: Path) -> float:
 
 
 def _rates(made: Made, takes: Sequence[Callable[[], float]], *, turns: int) -> list[float]:
-    """Return MB a second of each, the medians over turns; `takes` measure what one of them needs, in seconds."""
+    """Return MB a second of each, the medians over turns; `takes` measure what one of them needs, in seconds.
+
+    Each turn begins with another of them: a store goes on tidying up what it got, and nobody shall always be the next.
+    """
     each: list[list[float]] = [[] for _ in takes]
-    for _ in range(turns):
-        for seconds, take in zip(each, takes, strict=True):
+    for turn in range(turns):
+        for place in range(len(takes)):
+            which = (turn + place) % len(takes)
             os.sync()
-            seconds.append(take())
+            each[which].append(takes[which]())
     return [made.bytes / 1e6 / statistics.median(seconds) for seconds in each]
 
 
