@@ -42,13 +42,13 @@ class SystemClock:
         return time.clock_gettime(time.CLOCK_BOOTTIME)
 
     def boot_id(self) -> str:
-        return _boot_id()
+        try:
+            return _boot_id()
+        except OSError:
+            return ""
 
 
 @cache
 def _boot_id() -> str:
-    """Return the id of the machine's start; it is read once, since no process outlives it."""
-    try:
-        return _BOOT_ID.read_text(encoding="ascii").strip()
-    except OSError:
-        return ""
+    """Return the id of the machine's start, which no process outlives: it is read once. Raises OSError."""
+    return _BOOT_ID.read_text(encoding="ascii").strip()

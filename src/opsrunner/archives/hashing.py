@@ -1,7 +1,7 @@
 """The hash of each file of a copy.
 
 All bytes of a backup are hashed twice: the archive by SHA-256, which stores and `sha256sum` speak too, and the files in
-it by BLAKE3, which finds any change as surely and costs a quarter of it (github.com/BLAKE3-team/BLAKE3-specs).
+it by BLAKE3, which finds any change as surely; on x86_64 it costs a quarter (github.com/BLAKE3-team/BLAKE3-specs).
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import IO, Any, cast
 
-from opsrunner.archives.hashing import HASHED_BY, HashName, begin_hash
+from opsrunner.archives.hashing import HASHED_BY, begin_hash
 from opsrunner.archives.window import Window
 from opsrunner.errors import ArchiveDamaged
 from opsrunner.records import dataclass
@@ -76,11 +76,14 @@ class Head:
     data_bytes: int
 
 
-def read_members(chunks: Iterable[bytes], *, hashed_by: HashName = HASHED_BY) -> Iterator[Member]:
-    """Yield the members of a tar stream, hashing as it goes. Raises ArchiveDamaged where it is none, or cut short."""
+def read_members(chunks: Iterable[bytes]) -> Iterator[Member]:
+    """Yield the members of a tar stream, hashed by HASHED_BY as they pass.
+
+    Raises ArchiveDamaged where it is none, or cut short.
+    """
     window = Window(chunks)
     for head in read_heads(window):
-        digest = begin_hash(hashed_by)
+        digest = begin_hash(HASHED_BY)
         at = head.data_begin
         for part in window.slices(at, head.data_begin + head.data_bytes):
             digest.update(part)

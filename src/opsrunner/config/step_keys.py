@@ -49,8 +49,9 @@ _OF_MACHINES = frozenset(
     {"timeout", "retry", "env", "follow_up", "urgent", "warn_if", "fail_if", "rows", "once", "after_crash"}
 )
 _NOTHING: frozenset[str] = frozenset()
-_ONCE = Retry()
+_ONE_TRY = Retry()
 _NO_ENV: Mapping[str, Any] = {}
+"""Of what most steps have there is one for all: a large site has thousands of steps."""
 _IDLE = {
     "task": _OF_MACHINES,
     "checklist": _OF_MACHINES,
@@ -101,7 +102,7 @@ def plan_step(
         for_each=shared.for_each,
         key=shared.key,
         timeout_seconds=shared.timeout,
-        retry=Retry(times=retry.times, wait_seconds=retry.wait) if retry else _ONCE,
+        retry=Retry(times=retry.times, wait_seconds=retry.wait) if retry else _ONE_TRY,
         env=shared.env or _NO_ENV,
         on_failure=shared.on_failure,
         follow_up=shared.follow_up,

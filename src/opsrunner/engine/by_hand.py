@@ -28,6 +28,7 @@ from opsrunner.model.rows import KeyedRow
 from opsrunner.model.run import QUEUED, Run, RunStatus, Trigger
 from opsrunner.model.site import Site
 from opsrunner.records import dataclass
+from opsrunner.steps.ready import get_ready
 
 FOLLOW_SECONDS = 0.2
 TAKEN_WITHIN_SECONDS = 30.0
@@ -175,6 +176,7 @@ class ByHand:
         for left in self.recovery.recover():  # begun by a daemon that is no more: they come first, as at its next start
             self.runner.execute(left, StopWord(), ignore)
         found = wish.question or self.in_force.site.routines[wish.routine]
+        get_ready([found])
         now = self.clock.now()
         run = claim_by_hand(self.books, found, actor=wish.actor, at=now, rerun_of=wish.rerun_of, occasion=wish.occasion)
         stop = StopWord()

@@ -18,12 +18,14 @@ JOURNAL_BYTES = 4_000_000
 CACHE_KB = 500
 """What a connection keeps of the pages that it read: the system keeps them too, and a daemon has many connections."""
 SPILL_PAGES = 500
-"""A transaction that has changed more than these (2 MB) goes to the disk in parts: each costs a sync of its own."""
+"""So many a transaction may change (2 MB) before it goes to the disk in parts, each with a sync of its own."""
 
 
 def connect(path: Path) -> sqlite3.Connection:
-    """Return a connection for any thread. Raises sqlite3's errors, also where there is no ledger."""
-    # it is never made here: its disk may be gone
+    """Return a connection for any thread. Raises sqlite3's errors, also where there is no ledger.
+
+    It is never made here: its disk may be gone.
+    """
     address = f"file:{quote(os.fsencode(path))}?mode=rw"
     connection = sqlite3.connect(address, uri=True, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
     connection.row_factory = sqlite3.Row

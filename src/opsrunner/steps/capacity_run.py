@@ -14,6 +14,7 @@ from opsrunner.model.finding import HostReport, Sample
 from opsrunner.model.outcome import Outcome
 from opsrunner.model.site import Host
 from opsrunner.name_lookups import Server, look_up
+from opsrunner.steps.audit_run import Audit, run_audit
 from opsrunner.steps.base import Means, StepCall, Stopping
 from opsrunner.steps.capacity import Options, is_address, read_server
 from opsrunner.steps.fan_out import select_hosts
@@ -23,8 +24,6 @@ SAMPLES = "samples"
 
 def run(call: StepCall, means: Means) -> Outcome:
     """Audit all hosts at once. Raises StepFailed where no host is meant."""
-    from opsrunner.steps.audit_run import Audit, run_audit  # noqa: PLC0415 - only to run
-
     options: Options = call.options
     limits, now = options.lines, means.clock.now()
     past = means.samples(call.routine, call.step)

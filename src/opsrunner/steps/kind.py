@@ -24,6 +24,11 @@ if TYPE_CHECKING:
     from opsrunner.steps.base import Means, StepCall
 
 
+def describe_fault(exc: Exception) -> str:
+    """Return what a module that cannot be imported says, on one line."""
+    return f"{type(exc).__name__}: {exc}".replace("\n", " ")[:300]
+
+
 class StepOptions(BaseModel):
     """Base of every kind's options."""
 
@@ -37,7 +42,12 @@ class InModule:
     name: str
 
     def __call__(self, call: StepCall, means: Means) -> Outcome:
-        outcome: Outcome = self.module().run(call, means)
+        try:
+            module = self.module()
+        except Exception as exc:  # of modules amid an installation anything may come
+            told = f"opsrunner is not whole ({describe_fault(exc)}): install it anew, and start it again"
+            raise StepFailed(told) from exc
+        outcome: Outcome = module.run(call, means)
         return outcome
 
     def module(self) -> ModuleType:

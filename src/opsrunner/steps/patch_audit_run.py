@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from opsrunner.audits import patches
 from opsrunner.model.outcome import Outcome
+from opsrunner.steps.audit_run import Audit, run_audit
 from opsrunner.steps.base import Means, StepCall
 from opsrunner.steps.patch_audit import Options
 
 
 def run(call: StepCall, means: Means) -> Outcome:
     """Audit all hosts at once. Raises StepFailed where no host is meant."""
-    from opsrunner.steps.audit_run import Audit, run_audit  # noqa: PLC0415 - only to run
-
     options: Options = call.options
     now = means.clock.now()
     audit = Audit(

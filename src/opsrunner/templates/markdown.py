@@ -48,7 +48,9 @@ def markdown_parser() -> MarkdownIt:
     """
     from markdown_it import MarkdownIt  # noqa: PLC0415 - 70 modules that most verbs, and an idle daemon, do without
 
-    return MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"]).disable("image")
+    parser = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"]).disable("image")
+    parser.parse("x")  # it makes its rules ready now, before another thread can see it
+    return parser
 
 
 def render_markdown(source: str, context: Mapping[str, Any], *, clean: Callable[[str], str], longest: int) -> str:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from types import ModuleType
 from typing import Any
 
 import pytest
 
 from opsrunner.engine.recovery import MOST_TRIES
 from opsrunner.model.outcome import Outcome, StepStatus
+from opsrunner.model.run import RunStatus
 from opsrunner.model.task import TaskKind
+from opsrunner.steps.kind import InModule
 from opsrunner.steps.kinds import KINDS
 from opsrunner.testing import ScriptedStep, scripted_kind
 
@@ -87,3 +90,43 @@ def test_a_run_that_meets_a_fault_for_ever_is_closed_and_a_person_is_asked(
     scripted.answers = [FINE]
     assert by_hand(site).status.value == "succeeded"
     assert site.app.books.tasks.opened() == []
+
+
+@pytest.fixture
+def imported(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The modules of steps that were imported since; `patch_audit_run` cannot be."""
+    names: list[str] = []
+    real = InModule.module
+
+    def module(self: InModule) -> ModuleType:
+        names.append(self.name)
+        if self.name == "patch_audit_run":
+            raise AttributeError("module 'half' has no attribute\n'installed'")
+        return real(self)
+
+    monkeypatch.setattr(InModule, "module", module)
+    return names
+
+
+def test_what_is_in_force_is_ready_before_its_first_step(imported: list[str], house: Callable[..., Any]) -> None:
+    site = house({"backups": 'name: B\naccountable: sysadmin\nsteps: [{id: one, run: ["true"]}]\n'})
+    assert imported == ["run_command"]
+    site.write("routines/asking.yaml", "name: A\naccountable: sysadmin\nsteps: [{id: a, http: {get: 'http://x/'}}]\n")
+    site.clock.move(seconds=10)
+    site.work()
+    assert imported == ["run_command", "http_run", "run_command"]
+
+
+def test_steps_that_cannot_be_imported_fail_and_all_else_goes_on(
+    imported: list[str], house: Callable[..., Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    audit = ROUTINE.format(after_crash="ask").replace("scripted: {say: hello}", "patch_audit: {hosts: [local]}")
+    site = house({"backups": audit})
+    assert "steps of the kind 'patch_audit' cannot be imported: AttributeError: module 'half' has no " in caplog.text
+    run = by_hand(site)
+    assert ends(site, run) == ["one succeeded", "patch_audit failed", "three skipped"]
+    assert run.status is RunStatus.FAILED
+    (task,) = site.app.books.tasks.opened()
+    assert task.message.startswith(
+        "opsrunner is not whole (AttributeError: module 'half' has no attribute 'installed')"
+    )

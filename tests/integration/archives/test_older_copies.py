@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from opsrunner.archives.adopting import find_unknown
 from opsrunner.archives.choosing import members_of
 from opsrunner.archives.drilling import drill_all, drill_sample
 from opsrunner.archives.manifest import Manifest
@@ -20,7 +21,7 @@ from opsrunner.archives.restoring import restore_all
 from opsrunner.errors import ArchiveDamaged
 from opsrunner.stores.local import LocalFolder
 
-from .conftest import NAME, pack, tar_of
+from .conftest import MADE_AT, NAME, pack, tar_of
 
 OLD = Path(__file__).parents[2] / "data/copies/sha256"
 
@@ -54,6 +55,12 @@ def test_it_is_restored(old: LocalFolder, manifest: Manifest, to: Path) -> None:
     assert restored.files == manifest.files == 5
     assert (to / "srv/example/a.conf").read_text(encoding="utf-8") == "key: value\n"
     assert (to / "srv/example/sparse").read_bytes()[150_000:150_003] == b"end"
+
+
+def test_it_is_adopted(old: LocalFolder, manifest: Manifest) -> None:
+    (found,), problems = find_unknown(old, "offsite", known=set(), at=MADE_AT)
+    assert (found.name, found.files, found.size_bytes) == (NAME, 5, manifest.size_bytes)
+    assert not problems
 
 
 def test_hashes_of_another_kind_are_found(old: LocalFolder, manifest: Manifest, to: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,7 @@ def test_a_made_ledger_opens(form: int, tmp_path: Path) -> None:
     path = tmp_path / "ledger.db"
     subprocess.run([sys.executable, "-c", MAKE, str(path), str(form)], cwd=REPOSITORY, check=True)
     books = Books.open(path)
-    assert books.ledger.is_intact()
-    assert books.runs.get(3_000).id == 3_000
-    assert {task.kind.value for task in books.tasks.opened()} == {"routine", "follow_up"}
+    with closing(books.ledger):
+        assert books.ledger.is_intact()
+        assert books.runs.get(3_000).id == 3_000
+        assert {task.kind.value for task in books.tasks.opened()} == {"routine", "follow_up"}
