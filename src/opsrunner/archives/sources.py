@@ -35,7 +35,8 @@ def tar_command(
     """Return the shell command that writes an archive of `paths`, which may hold `*`, `?` and `[…]`.
 
     Absolute paths stand in the archive without the first `/`, relative ones as they are, from the folder `base` on; the
-    two do not mix. All that a file has is kept: holes, hard links, extended attributes, access control lists.
+    two do not mix. All that a file has is kept: holes, hard links, extended attributes, access control lists. What
+    `exclude` names from the root on is that place alone, all else is left out wherever it stands.
     """
     words = [
         "tar",
@@ -47,11 +48,19 @@ def tar_command(
         "--acls",
         "--blocking-factor=128",
         *(["--one-file-system"] if one_file_system else []),
-        *(f"--exclude={pattern.lstrip('/') if pattern.startswith('/') else pattern}" for pattern in exclude),
+        *_left_out(exclude),
     ]
     folder = "/" if paths[0].startswith("/") else base
     named = " ".join(_quoted(path.lstrip("/") or ".") for path in paths)
     return f"cd {shlex.quote(folder)} && LC_ALL=C.UTF-8 {shlex.join(words)} -- {named}"
+
+
+def _left_out(patterns: Sequence[str]) -> list[str]:
+    """Return tar's options; of `/` itself all names begin with `./`, of other paths they do not."""
+    rooted = [pattern.lstrip("/") for pattern in patterns if pattern.startswith("/")]
+    anchored = [f"--exclude={begin}{pattern}" for pattern in rooted for begin in ("", "./")]
+    anywhere = [f"--exclude={pattern}" for pattern in patterns if not pattern.startswith("/")]
+    return [*(["--anchored", *anchored, "--no-anchored"] if anchored else []), *anywhere]
 
 
 def read_tar_words(said: bytes) -> TarWords:

@@ -26,13 +26,16 @@ from opsrunner.errors import (
     StateError,
     StoreFailed,
 )
-from opsrunner.model.backup import Copy, CopyNote, Gone, Keep, NewCopy, Reread
+from opsrunner.model.backup import Copy, CopyNote, CopyState, Gone, Keep, NewCopy, Reread
 from opsrunner.model.foreign import ForeignDrill
 from opsrunner.records import dataclass
 from opsrunner.stores.base import Store
 
 OpenStore = Callable[[str], Store]
 MOVED = "its store is another place now, and it does not lie there"
+
+
+_TRUST = (CopyState.GOOD, CopyState.DOUBTFUL, CopyState.DAMAGED, CopyState.GONE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +60,8 @@ class Backups:
     def find(self, name: str, *, store: str = "") -> Copy:
         """Return the copy of a name, of the last word of one, or of a number; one that is gone by its whole name.
 
+        Of the same in several stores it is the one that is known best, then that of the first store.
+
         Raises NotFound, and Refused where it is not clear which is meant.
         """
         copies = self._desk.books.copies
@@ -73,7 +78,7 @@ class Backups:
         names = sorted({copy.name for copy in found})
         if len(names) > 1:
             raise Refused(f"'{name}' may be {' or '.join(names[:3])}; say the whole name, or the number")
-        return found[0]
+        return min(found, key=lambda copy: (_TRUST.index(copy.state), copy.id))
 
     def verify(self, copy: Copy, *, actor: str, at: datetime) -> int:
         """Fetch every byte of a copy and hash it again; return how many. Raises ArchiveDamaged, StoreFailed.

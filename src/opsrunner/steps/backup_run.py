@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import field, replace
+from dataclasses import replace
 from functools import cached_property
 
 from opsrunner.archives.copying import Copying, Order
@@ -15,14 +15,14 @@ from opsrunner.archives.sources import TAR_CHANGED, TAR_FAILED, named, read_tar_
 from opsrunner.archives.versions import archive_versions
 from opsrunner.archives.watched import Watched
 from opsrunner.archives.writer import Written
-from opsrunner.errors import ArchiveDamaged, StepFailed, StoreFailed
+from opsrunner.errors import ArchiveDamaged, SecretUnavailable, StepFailed, StoreFailed
 from opsrunner.model.backup import CopyState, Gone, NewCopy, Reread
 from opsrunner.model.fleet import HostAnswer
-from opsrunner.model.outcome import Outcome, StepStatus, worst
+from opsrunner.model.outcome import Outcome
 from opsrunner.model.site import Host
 from opsrunner.model.sizes import size_words
-from opsrunner.records import dataclass
-from opsrunner.steps.backup import JUDGED, STATE_NAME, Judgement, Options
+from opsrunner.steps.backup import STATE_NAME, Options
+from opsrunner.steps.backup_findings import Findings
 from opsrunner.steps.base import Means, StepCall
 from opsrunner.steps.copies_kept import note_at_once, remove_beyond, tidy_up
 from opsrunner.steps.environment import host_environment
@@ -31,30 +31,6 @@ from opsrunner.steps.output import OutputSink
 from opsrunner.steps.step_time import StepTime
 from opsrunner.steps.usual_size import COMPARED_WITH, is_small, usual_size
 from opsrunner.stores.base import READ_BYTES, Store
-
-
-@dataclass(kw_only=True)
-class Findings:
-    """What speaks against a copy, what is only worth telling, and the worst that follows from it."""
-
-    status: StepStatus = StepStatus.SUCCEEDED
-    doubts: list[str] = field(default_factory=list)
-    remarks: list[str] = field(default_factory=list)
-
-    def judge(self, judgement: Judgement, what: str) -> None:
-        """Add what was found; what is `fine` here is told, and speaks against nothing."""
-        self.status = worst([self.status, JUDGED[judgement]])
-        (self.remarks if judgement == "fine" else self.doubts).append(what)
-
-    def warn(self, what: str) -> None:
-        """Add what went wrong beside the copy."""
-        self.status = worst([self.status, StepStatus.WARNING])
-        self.remarks.append(what)
-
-    def fail(self, what: str) -> None:
-        """Add what went wrong with one of several stores."""
-        self.status = worst([self.status, StepStatus.FAILED])
-        self.remarks.append(what)
 
 
 def run(call: StepCall, means: Means) -> Outcome:
@@ -83,7 +59,7 @@ class BackupRun:
     def _run(self) -> Outcome:
         try:
             with ExitStack() as stack:
-                stores = {name: stack.enter_context(self._open(name)) for name in self._store_names}
+                stores = self._open_all(stack)
                 for name, store in stores.items():
                     self._tidy_up(name, store)
                 copying = Copying(self._order, stores, clock=self._means.clock)
@@ -120,6 +96,21 @@ class BackupRun:
         self._missed += tidied.missed
         for remark in tidied.remarks:
             self._findings.warn(remark)
+
+    def _open_all(self, stack: ExitStack) -> dict[str, Watched]:
+        """Open the stores; one that cannot be opened takes the copy from no other. Raises the failure of the last."""
+        stores: dict[str, Watched] = {}
+        failures: dict[str, StoreFailed | SecretUnavailable] = {}
+        for name in self._store_names:
+            try:
+                stores[name] = stack.enter_context(self._open(name))
+            except (StoreFailed, SecretUnavailable) as exc:
+                failures[name] = exc
+        if not stores:
+            raise list(failures.values())[-1]
+        for name, failure in failures.items():
+            self._findings.fail(f"{name} has no copy: {failure.message}")
+        return stores
 
     def _open(self, name: str) -> Watched:
         return Watched(self._means.open_store(name), require_time=self._time.require)

@@ -34,6 +34,8 @@ stores:
   disk: {local: {path: $STATE/copies}}
   other: {local: {path: $STATE/other}}
   gone: {local: {path: /nonexistent/mount/copies}}
+  locked: {s3: {bucket: b, endpoint: "http://127.0.0.1:9", access_key: {file: secrets/lost},
+         secret_key: {file: secrets/lost}}}
 """
 )
 House = Any
@@ -166,6 +168,23 @@ class TestACopy:
         assert run(own).status is RunStatus.FAILED
         assert [copy.store for copy in copies(own)] == ["disk"]
         assert "gone has no copy: /nonexistent/mount is not there; is its disk mounted?" in message(own)
+
+    def test_a_store_whose_key_is_lost_costs_the_other_one_nothing(self, nightly: Open) -> None:
+        own = nightly(", also_to: [locked]")
+
+        assert run(own).status is RunStatus.FAILED
+        assert [copy.store for copy in copies(own)] == ["disk"]
+        assert "locked has no copy: " in message(own)
+        assert "secrets/lost" in message(own)
+
+    def test_of_two_stores_the_copy_that_is_not_damaged_is_meant(self, nightly: Open) -> None:
+        own = nightly(", also_to: [other]")
+        run(own)
+        name = copies(own)[0].name
+        assert own.app.backups.find(name).store == "disk"
+        first = own.app.backups.find(name, store="disk")
+        own.app.books.copies.note([Reread(copy=first.id, at=own.clock.now(), problem="a bit is wrong")])
+        assert own.app.backups.find(name).store == "other"
 
     def test_nothing_is_left_where_no_store_takes_it(self, nightly: Open) -> None:
         own = nightly()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 import subprocess
@@ -141,3 +142,21 @@ def test_tell_hears_how_far_it_is(tree: Path, store: LocalFolder, to: Path) -> N
     restore_all(store, manifest, to, own=False, replace=False, tell=told.append)
     assert told == sorted(told)
     assert told[-1] == manifest.plain_size
+
+
+@pytest.mark.parametrize("paths", [["/{root}/home", "/{root}/srv"], ["."]], ids=["paths", "all of it"])
+def test_what_is_left_out_from_the_root_on_is_that_place_alone(paths: list[str], tmp_path: Path) -> None:
+    for name in ("home/alice/tmp/a", "srv/tmp/b", "srv/tmp.c", "srv/www/cache/d", "home/e.o"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    root = str(tmp_path).lstrip("/")
+    is_all = paths == ["."]
+    command = tar_command(
+        [path.format(root=root) for path in paths],
+        exclude=["/srv/tmp" if is_all else f"/{root}/srv/tmp", "cache", "*.o"],
+        base=str(tmp_path),
+    )
+    data = subprocess.run(["bash", "-c", command], capture_output=True, check=True).stdout
+    with tarfile.open(fileobj=io.BytesIO(data)) as archive:
+        found = {info.name.removeprefix("./").removeprefix(f"{root}/") for info in archive if info.isfile()}
+    assert found == {"home/alice/tmp/a", "srv/tmp.c"}
