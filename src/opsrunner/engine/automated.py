@@ -11,6 +11,7 @@ from typing import Any
 
 from opsrunner.clock import Clock
 from opsrunner.engine.alerts import Alerts
+from opsrunner.engine.copies_in_use import CopiesInUse
 from opsrunner.engine.findings import FindingTasks
 from opsrunner.engine.follow_ups import FollowUps
 from opsrunner.engine.masking import mask_failure, mask_outcome
@@ -233,6 +234,7 @@ class Automated:
             open_store=self.open_store,
             copy_state=lambda to: copy_ledger(self.books.ledger.path, to),
             copies=self.books.copies,
+            removing=CopiesInUse(self.state).removing,
             history_of=self.history_of,
             dates=self.books.dates,
             rdap=site.rdap,

@@ -14,6 +14,7 @@ from opsrunner.archives.removing import remove_copy
 from opsrunner.archives.restoring import Restored, Tell, restore_all, restore_chosen
 from opsrunner.archives.retention import BEYOND
 from opsrunner.archives.vanished import NOT_THERE, find_missed, has_vanished
+from opsrunner.engine.copies_in_use import CopiesInUse
 from opsrunner.engine.desk import Desk
 from opsrunner.engine.standing_copies import standings
 from opsrunner.engine.thinning import Thinning, thin
@@ -56,6 +57,7 @@ class Backups:
 
     def __init__(self, desk: Desk, *, open_store: OpenStore, open_moved: OpenStore) -> None:
         self._desk, self._open, self._open_moved = desk, open_store, open_moved
+        self._in_use = CopiesInUse(desk.state)
 
     def find(self, name: str, *, store: str = "") -> Copy:
         """Return the copy of a name, of the last word of one, or of a number; one that is gone by its whole name.
@@ -84,9 +86,9 @@ class Backups:
         """Fetch every byte of a copy and hash it again; return how many. Raises ArchiveDamaged, StoreFailed.
 
         One of which nothing is there any more is noted as gone; one that is so already stays as it was noted. Raises
-        NotStored.
+        NotStored, and Refused while it is being removed; nobody removes it meanwhile.
         """
-        with self._open(copy.store) as store:
+        with self._in_use.reading(copy), self._open(copy.store) as store:
             if has_vanished(store, copy.name):
                 if copy.ended_at is not None:
                     since = f"{copy.ended_at:%Y-%m-%d %H:%M} UTC"
@@ -116,9 +118,10 @@ class Backups:
     ) -> Restored:
         """Restore a copy, or what `only` names of it, into a folder. Raises as restore_all does, and NotFound.
 
-        `identities` are texts that hold secret keys of age.
+        Nobody removes it meanwhile; while it is being removed, Refused is raised. `identities` are texts that hold
+        secret keys of age.
         """
-        with self._open(copy.store) as store:
+        with self._in_use.reading(copy), self._open(copy.store) as store:
             manifest = fetch_manifest(store, copy.name, sha256=copy.manifest_sha256)
             self._desk.books.audit.add("restore", f"copy {copy.name}", actor=actor, at=at, detail=str(to))
             _make_folder(to)
@@ -149,16 +152,17 @@ class Backups:
         for copy in (copy for plan in plans for copy in plan.retention.removed):
             try:
                 self.remove(copy, actor=actor, at=at)
-            except (StoreFailed, NotFound, SecretUnavailable) as exc:
+            except (StoreFailed, NotFound, SecretUnavailable, Refused) as exc:
                 problems[copy.id] = f"{copy.name} stays in {copy.store}: {exc.message}"
         return problems
 
     def remove(self, copy: Copy, *, actor: str, at: datetime) -> None:
         """Remove a copy that retention does not keep.
 
-        Raises NotFound, SecretUnavailable and StoreFailed, the last also where only its manifest went: then it is gone.
+        Raises NotFound, SecretUnavailable, Refused where somebody reads it, and StoreFailed, the last also where only
+        its manifest went: then it is gone.
         """
-        with self._open(copy.store) as store:
+        with self._in_use.removing(copy), self._open(copy.store) as store:
             left = remove_copy(store, copy.name)
         self._note(Gone(copy=copy.id, at=at, why=BEYOND), "prune", copy, actor=actor, at=at)
         if left:

@@ -9,6 +9,7 @@ import stat
 from pathlib import Path
 from types import TracebackType
 
+from opsrunner.engine.copies_in_use import LOCKS
 from opsrunner.errors import StateError, StateLocked
 from opsrunner.fleet.processes import pause
 from opsrunner.ledger.failures import disk_advice
@@ -19,7 +20,7 @@ FOLDERS = ("runs", "checklists", "evidence", "digests")
 LEDGER = "ledger.db"
 ENTERED = "entered"
 OUR_NAMES = frozenset(
-    {*FOLDERS, LEDGER, ENTERED, "lock", "maildir", "sample", "try", "known_hosts", "crash.log", "lost+found"}
+    {*FOLDERS, LEDGER, ENTERED, LOCKS, "lock", "maildir", "sample", "try", "known_hosts", "crash.log", "lost+found"}
 )
 """What may stand in a folder that has no ledger yet: what verbs leave there before the first one opens it."""
 LOOK_SECONDS = 0.01

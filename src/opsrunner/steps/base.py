@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Generator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import field
 from datetime import datetime
 from pathlib import Path
@@ -131,6 +132,8 @@ class Means:
     """Queue mails; they are written together with the step's outcome."""
     copies: Catalogue
     """Those of another routine stand by its `history_of`, as all that is known of it here."""
+    removing: Callable[[Copy], AbstractContextManager[None]] = no_means.nobody_reads
+    """Hold a copy while it is removed; raises Refused where somebody reads it, and StateError."""
     note: Callable[[CopyNote], None]
     """Tell the catalogue of copies; it is written together with the step's outcome, whatever that is."""
     findings: Callable[[str, str], Sequence[KnownFinding]] = no_means.nothing_known

@@ -13,7 +13,7 @@ from opsrunner.archives.copying import Order
 from opsrunner.archives.removing import remove_copy, remove_orphans
 from opsrunner.archives.retention import BEYOND, plan_retention
 from opsrunner.archives.vanished import NO_MANIFEST, NOT_THERE, find_missed
-from opsrunner.errors import StateError, StoreFailed, StoreRefused
+from opsrunner.errors import Refused, StateError, StoreFailed, StoreRefused
 from opsrunner.model.backup import Copy, CopyNote, CopyState, Gone, Keep, NewCopy, Reread
 from opsrunner.records import dataclass
 from opsrunner.steps.base import Means
@@ -118,8 +118,8 @@ def remove_beyond(
 
     Those that are `missed`, gone or damaged, stand for nothing. Each that goes is noted at once, so that nobody looks
     for it there: not the next try, not the next row, and nobody after a crash. One that went in part is none any more,
-    and the next night clears away the rest. Return why old ones stay that should go, '' where none does. Where the
-    store does not let us delete, nothing else is tried.
+    and the next night clears away the rest. One that somebody reads stays until the next time. Return why old ones stay
+    that should go, '' where none does.
     """
     lying = means.copies.lying(routine=new.routine, step=new.step, store=new.store, key=new.key)
     if new.name not in {copy.name for copy in lying}:
@@ -127,16 +127,27 @@ def remove_beyond(
     now = means.clock.now()
     plan = plan_retention([copy for copy in lying if copy.id not in missed], keep, now=now, zone=ZoneInfo(zone))
     going = [copy for copy in plan.removed if copy.name != new.name]  # a clock set back makes the new one look old
+    return plan.doubt or "; ".join(_remove_each(store, going, at=now, means=means))
+
+
+def _remove_each(store: Store, going: Sequence[Copy], *, at: datetime, means: Means) -> Iterator[str]:
+    """Remove copies, and yield why some stay. Where the store does not let us delete, nothing else is tried."""
     for place, copy in enumerate(going):
         try:
-            left = remove_copy(store, copy.name)
+            with means.removing(copy):
+                left = remove_copy(store, copy.name)
+        except (Refused, StateError) as exc:
+            yield f"{_word(copy)} stays in {copy.store}: {exc.message}"
+            continue
         except StoreRefused as exc:
-            return f"{len(going) - place} old copies stay in {new.store}: {exc.message}"
+            yield f"{len(going) - place} old copies stay in {copy.store}: {exc.message}"
+            return
         except StoreFailed as exc:
-            return f"an old copy stays in {new.store}: {exc.message}"
-        is_noted = note_at_once([Gone(copy=copy.id, at=now, why=BEYOND)], means=means)
+            yield f"an old copy stays in {copy.store}: {exc.message}"
+            return
+        is_noted = note_at_once([Gone(copy=copy.id, at=at, why=BEYOND)], means=means)
         if left:
-            return f"what is left of an old copy stays in {new.store} until the next one: {left}"
+            yield f"what is left of an old copy stays in {copy.store} until the next one: {left}"
+            return
         if not is_noted:
-            break
-    return plan.doubt
+            return

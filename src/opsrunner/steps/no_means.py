@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Generator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from opsrunner.errors import NotFound, StepFailed
+from opsrunner.model.backup import Copy
 from opsrunner.model.finding import Audited, KnownFinding
 from opsrunner.model.look import Look
 from opsrunner.model.outcome import Outcome, Row
@@ -32,6 +34,11 @@ def as_it_stands(name: str) -> tuple[str, ...]:
 def no_store(name: str) -> Store:
     """Open no store: there is none."""
     raise NotFound(f"there is no store '{name}'")
+
+
+def nobody_reads(_copy: Copy) -> AbstractContextManager[None]:
+    """Hold nothing: nobody else reads copies."""
+    return nullcontext()
 
 
 def nothing_known(_routine: str, _step: str) -> list[KnownFinding]:
