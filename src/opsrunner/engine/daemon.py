@@ -129,8 +129,8 @@ class Daemon:
             self._alarm.stop()
 
     def is_healthy(self) -> bool:
-        """Tell whether planner passes succeed: a pass that hangs is no better than one that fails."""
-        return self._passes.are_healthy()
+        """Tell whether planner passes succeed, a pass that hangs being no better than one that fails, and digests."""
+        return self._passes.are_healthy() and self._parts.digests.are_healthy()
 
     def work_once(self) -> None:
         """Do every duty that is due now; none while the clock is in doubt."""
@@ -166,7 +166,7 @@ class Daemon:
         if self._is_time("looks", LOOK_EVERY, now):
             self._parts.looks.begin_due(now)
         if self._is_time("digests", PEOPLE_EVERY, now):
-            self._digests(now)
+            self._parts.digests.write_due(now)
         if self._is_time("prune", PRUNE_EVERY, now):
             self._parts.prune(now)
 
@@ -290,7 +290,3 @@ class Daemon:
         for run in self._books.runs.active(status=RunStatus.RUNNING):
             if run.id not in busy and self._parts.recovery.take_up(run.id):
                 self._parts.workers.start(run.id)
-
-    def _digests(self, now: datetime) -> None:
-        for series in self._parts.digests.due(now):
-            self._parts.digests.write(series, now)

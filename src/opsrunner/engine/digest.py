@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
@@ -10,7 +11,7 @@ from opsrunner.engine.desk import Desk
 from opsrunner.engine.digest_collect import Span, collect
 from opsrunner.engine.digest_render import render_html, render_text
 from opsrunner.engine.people import People
-from opsrunner.errors import Refused
+from opsrunner.errors import Refused, StateError
 from opsrunner.ledger.codec import optional_moment, to_text
 from opsrunner.ledger.digests import SentDigest
 from opsrunner.model.digest import Digest, Series
@@ -19,6 +20,8 @@ from opsrunner.model.schedule import Schedule
 from opsrunner.records import dataclass
 from opsrunner.schedules.due import occurrences
 
+LOGGER = logging.getLogger("opsrunner")
+FAULT = "the %s digest cannot be made, and is tried again and again; this is a fault in opsrunner, please report it"
 SERIES: tuple[Series, ...] = ("daily", "weekly", "monthly")
 ON_TIME = timedelta(minutes=5)
 SINCE = "{}_digests_since"
@@ -46,10 +49,33 @@ class DigestWriter:
         self._desk = desk
         self._books = desk.books
         self._loaded = loaded
+        self._faults: dict[Series, str] = {}
 
-    def due(self, now: datetime) -> list[Series]:
-        """Return the series whose time has come since their last digest."""
-        return [series for series in SERIES if self._due_at(series, now) is not None]
+    def write_due(self, now: datetime) -> None:
+        """Write the digests whose time has come since the last of their series.
+
+        A fault of ours in one is logged, whole where it is news, and keeps back nothing else: its series is tried
+        again by the next call. Raises StateError.
+        """
+        for series in SERIES:
+            try:
+                if self._due_at(series, now) is not None:
+                    self.write(series, now)
+                self._faults.pop(series, None)
+            except StateError:
+                raise
+            except Exception as exc:  # noqa: BLE001 (whatever it is, routines are not to stand still for it)
+                self._note_fault(series, exc)
+
+    def _note_fault(self, series: Series, exc: Exception) -> None:
+        said = repr(exc)
+        if self._faults.get(series) != said:
+            LOGGER.error(FAULT, series, exc_info=exc, extra={"action": "digest_failed", "series": series})
+        self._faults[series] = said
+
+    def are_healthy(self) -> bool:
+        """Tell whether no digest waits for a fault of ours to be mended."""
+        return not self._faults
 
     def preview(self, series: Series, now: datetime, *, from_: datetime | None = None) -> Rendered:
         """Return what a digest would say now. Nothing is stamped."""

@@ -8,11 +8,13 @@ from zoneinfo import ZoneInfo
 
 from opsrunner.model.digest import Tone
 from opsrunner.model.finding import Severity
+from opsrunner.model.outcome import Row
 from opsrunner.model.task import Task, TaskKind
 from opsrunner.schedules.day_names import day_words, moment_words
 
 NAMED = 3
 _OF_FINDINGS = frozenset({"severity", "findings", "hosts"})
+_SEVERITIES = frozenset(severity.value for severity in Severity)
 _TONES: Mapping[Severity, Tone] = {
     Severity.CRITICAL: "failed",
     Severity.HIGH: "failed",
@@ -23,7 +25,17 @@ _TONES: Mapping[Severity, Tone] = {
 
 def is_about_findings(task: Task) -> bool:
     """Tell whether audits keep a task: they opened it for a cause, and each later one renews or closes it."""
-    return task.kind is TaskKind.ROUTINE and task.key is not None and task.row.keys() == _OF_FINDINGS
+    return task.kind is TaskKind.ROUTINE and task.key is not None and _is_of_audits(task.row)
+
+
+def _is_of_audits(row: Row) -> bool:
+    """Tell whether audits made a row; one of a site's own may have columns that are called alike."""
+    if row.keys() != _OF_FINDINGS:
+        return False
+    severity, findings, hosts = row["severity"], row["findings"], row["hosts"]
+    if not isinstance(severity, str) or severity not in _SEVERITIES or type(findings) is not int:
+        return False
+    return isinstance(hosts, list | tuple) and bool(hosts) and all(isinstance(host, str) for host in hosts)
 
 
 def hosts_of(task: Task) -> tuple[str, ...]:

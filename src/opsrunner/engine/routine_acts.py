@@ -94,6 +94,19 @@ class RoutineActs:
                 detail = f"{nominal_at.isoformat()}: {said}"
                 self._record("skip", f"routine {routine.id}", detail, actor=actor, at=at, address=address)
 
+    def skip_next(
+        self, routine: Routine, *, nominal_at: datetime, reason: str, actor: str, at: datetime, address: str = "cli"
+    ) -> None:
+        """Leave out the next due time, which somebody took to be this one. Raises Refused where it is another one."""
+        with self._desk.books.transaction():
+            chosen = self.to_skip(routine, at=at)[:1]
+            if chosen[0].nominal_at != nominal_at:
+                raise Refused(
+                    "the time that this form named is not the next to be skipped any more: it has come, or is left out"
+                    " already; load the page again"
+                )
+            self.skip(routine, chosen, reason=reason, actor=actor, at=at, address=address)
+
     def to_skip(self, routine: Routine, *, at: datetime) -> list[Occurrence]:
         """Return what is due after `at`, and left out neither by its schedule nor as asked, the next one first.
 

@@ -13,7 +13,7 @@ from opsrunner.engine.next_times import next_times
 from opsrunner.engine.row_choice import needs_row
 from opsrunner.engine.row_words import look_words, occasions_in_words
 from opsrunner.engine.run_facts import seconds_between
-from opsrunner.errors import NotFound
+from opsrunner.errors import NotFound, Refused
 from opsrunner.ledger.holds import Hold
 from opsrunner.model.routine import Routine
 from opsrunner.model.run import Run
@@ -33,7 +33,9 @@ class _Pause(Fields):
     reason: str
 
 
-class _Reason(Fields):
+class _Skip(Fields):
+    nominal_at: str
+    """Of the time that the form named."""
     reason: str
 
 
@@ -90,6 +92,7 @@ async def show(visit: Visit) -> Response:
         routine=routine,
         schedule=occasions_in_words(routine),
         coming=_coming(visit, routine),
+        to_skip=_to_skip(visit, routine),
         looks=_looks(visit, routine),
         is_by_row=needs_row(routine),
         row_keys=visit.app.books.known_rows.keys_of([run.id for run in runs]),
@@ -143,12 +146,17 @@ async def resume(visit: Visit) -> Response:
 
 
 async def skip(visit: Visit) -> Response:
-    """Leave out the next due time."""
-    sent, routine = await visit.form(_Reason), _routine(visit)
-    chosen = visit.app.routine_acts.to_skip(routine, at=visit.now)[:1]
+    """Leave out the next due time, which is the one that the form named."""
+    sent, routine = await visit.form(_Skip), _routine(visit)
+    nominal_at = local_moment(sent.nominal_at, visit.zone)
     await visit.write(
-        lambda: visit.app.routine_acts.skip(
-            routine, chosen, reason=sent.reason, actor=visit.person.id, at=visit.now, address=visit.address
+        lambda: visit.app.routine_acts.skip_next(
+            routine,
+            nominal_at=nominal_at,
+            reason=sent.reason,
+            actor=visit.person.id,
+            at=visit.now,
+            address=visit.address,
         )
     )
     return visit.back(f"/routines/{routine.id}")
@@ -172,6 +180,14 @@ def _coming(visit: Visit, routine: Routine) -> list[tuple[Occurrence, str]]:
     holds = [hold for hold in visit.app.books.holds.since(visit.now) if hold.routine == routine.id]
     world = world_of(visit.app.site, visit.app.almanac)
     return next_times(routine, holds=holds, world=world, after=visit.now, count=NEXT_TIMES)
+
+
+def _to_skip(visit: Visit, routine: Routine) -> Occurrence | None:
+    """Return the next time that can be left out; None where there is none."""
+    try:
+        return visit.app.routine_acts.to_skip(routine, at=visit.now)[0]
+    except Refused:
+        return None
 
 
 def _bars(runs: Sequence[Run]) -> list[Bar]:

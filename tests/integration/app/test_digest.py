@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from opsrunner.engine.digest import Rendered
+from opsrunner.engine.digest_collect import collect
 from opsrunner.ledger.runs import NewRun
 from opsrunner.mail.message import build
 from opsrunner.model.digest import OpenItem
@@ -830,3 +831,57 @@ def test_the_day_as_it_stands_counts_what_a_digest_has_told_of(house: Callable[.
     after = site.app.digests.stands(site.clock.now(), from_=site.clock.now() - timedelta(hours=6))
     assert before.runs == after.runs > 0
     assert "Nothing ran" not in after.headline
+
+
+def test_rows_of_a_site_with_the_columns_of_findings_are_told_of_like_any_others(house: Callable[..., Any]) -> None:
+    alarms = (
+        "name: Alarms\naccountable: sysadmin\nsteps:\n"
+        "  - {id: found, run: \"printf 'severity,findings,hosts\\nP1,x,\\n'\", rows: csv}\n"
+        "  - {task: 'Alarm {{ row.severity }}', for_each: steps.found.rows, key: row.severity}\n"
+    )
+    site = house({"alarms": alarms}, site=SITE)
+    site.app.books.requests.ask_for_run("alarms", actor="boss", at=site.clock.now())
+    site.clock.move(seconds=6)
+    site.work()
+    (task,) = site.app.books.tasks.opened()
+    assert task.row.keys() == {"severity", "findings", "hosts"}
+    site.at("2026-11-21T06:00:01")
+    assert site.app.books.digests.last("daily") is not None
+    assert site.daemon.is_healthy()
+
+
+def test_a_fault_in_a_digest_ends_neither_the_daemon_nor_another_series_and_is_told(
+    house: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    site = house({"panel": HOURLY}, site=SITE + 'digest: {daily: "07:00", weekly: "mon 07:00"}\n')
+    site.at("2026-11-20T12:00:01")
+    looks = 0
+
+    def trip(desk: Any, span: Any, **more: Any) -> Any:
+        nonlocal looks
+        if span.series != "daily":
+            return collect(desk, span, **more)
+        looks += 1
+        raise RuntimeError("a fault of ours")
+
+    with monkeypatch.context() as broken:
+        broken.setattr("opsrunner.engine.digest.collect", trip)
+        site.at("2026-11-23T06:00:01")
+        assert site.app.books.digests.last("weekly") is not None
+        assert site.app.books.digests.last("daily") is None
+        assert not site.daemon.is_healthy()
+        assert "a fault of ours" in caplog.text
+        assert "Traceback" in caplog.text
+        assert looks == 1, "not more often than digests are looked at"
+        for _ in range(10):
+            site.clock.move(minutes=10)
+            site.work()
+        assert not site.daemon.is_healthy(), "a pass that succeeds does not make up for it"
+        assert looks > 5
+        assert caplog.text.count("Traceback") == 1
+        assert site.told("panel")[-1] == "succeeded schedule"
+        assert site.runs("panel")[-1].nominal_at == datetime(2026, 11, 23, 7, tzinfo=UTC)
+    site.clock.move(seconds=6)
+    site.work()
+    assert site.app.books.digests.last("daily") is not None
+    assert site.daemon.is_healthy()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -20,6 +21,14 @@ from opsrunner.testing import FakeClock
 SignedIn = Callable[[str], Any]
 Open = Callable[..., Task]
 HOSTILE = "<script>alert(1)</script> {{ 7*7 }}"
+
+
+def next_to_skip(owner: Any) -> tuple[str, str]:
+    """Return the moment that the form for a skip carries, and how it names it."""
+    text = owner.get("/routines/nightly").text
+    (nominal_at,) = re.findall(r'name="nominal_at" value="([^"]*)"', text)
+    (said,) = re.findall(r"Why is (.*?) left out", text)
+    return nominal_at, said
 
 
 def end_step(app: App, run: Run, outcome: Outcome, *, at: FakeClock) -> None:
@@ -138,12 +147,42 @@ def test_a_routine_is_run_paused_resumed_and_skipped(app: App, signed_in: Signed
     assert owner.post("/routines/nightly/resume").status_code == 303
     assert owner.post("/routines/nightly/resume").status_code == 409
 
-    assert owner.post("/routines/nightly/skip", reason="done by hand").status_code == 303
+    asked_about = next_to_skip(owner)
+    assert asked_about == ("2026-11-21T01:30:00+00:00", "tomorrow 02:30")
+    form = {"nominal_at": asked_about[0], "reason": "done by hand"}
+    assert owner.post("/routines/nightly/skip", **form).status_code == 303
+    again = owner.post("/routines/nightly/skip", **form)
+    assert again.status_code == 409, "a double click leaves out one"
+    assert "is not the next" in again.text
     (hold,) = app.books.holds.live(clock.now())
     assert (hold.kind, str(hold.nominal_at)) == ("skip", "2026-11-21 01:30:00+00:00")
     assert "left out: as asked" in owner.get("/routines/nightly").text
+    assert next_to_skip(owner)[0] == "2026-11-22T01:30:00+00:00"
     acts = [record.action for record in app.books.audit.about("routine nightly")]
     assert acts == ["ask for a run", "pause", "resume", "skip"]
+
+
+def test_the_time_to_skip_is_one_that_would_run_and_a_form_from_before_it_skips_no_other(
+    app: App, signed_in: SignedIn, clock: FakeClock
+) -> None:
+    path = app.root / "routines/nightly.yaml"
+    schedule = "schedule: {every: week, on: [sunday, monday], at: '02:30', on_holiday: skip}\nsteps:"
+    path.write_text(path.read_text().replace("steps:", schedule))
+    site = app.root / "opsrunner.yaml"
+    site.write_text(site.read_text() + "calendars: {business: {days_off: [2026-11-22]}}\n")
+    app.in_force.refresh()
+    owner = signed_in("boss")
+    nominal_at, _ = next_to_skip(owner)
+    assert nominal_at == "2026-11-23T01:30:00+00:00", "the Sunday is a holiday"
+    clock.set(datetime(2026, 11, 23, 1, 31, tzinfo=UTC))
+    owner = signed_in("boss")
+    assert owner.post("/routines/nightly/skip", nominal_at=nominal_at, reason="too late").status_code == 409
+    assert owner.post("/routines/nightly/skip", nominal_at="soon", reason="x").status_code == 400
+    assert app.books.holds.live(clock.now()) == []
+
+
+def test_a_routine_that_is_by_hand_only_has_nothing_to_skip(signed_in: SignedIn) -> None:
+    assert "Skip the next" not in signed_in("boss").get("/routines/nightly").text
 
 
 @pytest.mark.parametrize(

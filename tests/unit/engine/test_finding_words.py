@@ -58,6 +58,27 @@ def test_a_keyed_task_about_an_order_is_about_no_host() -> None:
 
 
 @pytest.mark.parametrize(
+    "odd",
+    [
+        {"severity": "P1"},
+        {"severity": None},
+        {"severity": ["high"]},
+        {"findings": "2"},
+        {"findings": None},
+        {"findings": True},
+        {"hosts": None},
+        {"hosts": "web1"},
+        {"hosts": [1]},
+        {"hosts": []},
+    ],
+)
+def test_rows_of_a_site_that_have_such_columns_are_about_no_host(odd: dict[str, Any]) -> None:
+    own = task(row={"severity": "high", "findings": 2, "hosts": ["web1"], **odd})
+    assert not is_about_findings(own)
+    assert hosts_of(own) == ()
+
+
+@pytest.mark.parametrize(
     ("until", "words"),
     [
         pytest.param(datetime(2026, 12, 12, 23, tzinfo=UTC), "Sat 12 Dec", id="the end of a day is that day"),
