@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,36 @@ def test_a_lost_ledger_is_put_back_by_one_command(site: Path, opsrunner: Run) ->
     assert json.loads(opsrunner("runs", "--json", site=site).stdout)[0]["routine"] == "nightly"
 
 
+def test_where_the_newest_copy_of_the_ledger_is_damaged_it_says_so_and_takes_the_one_before(
+    site: Path, opsrunner: Run
+) -> None:
+    first, second = (
+        json.loads(opsrunner("backup-state", "--store", "disk", "--as", "boss", "--json", site=site).stdout)["name"]
+        for _ in _seconds(2)
+    )
+    (site / f"copies/{second}.ledger.db.zst").write_bytes(b"rust")
+    (site / "var/ledger.db").unlink()
+
+    back = opsrunner("backup-state", "--restore", "--store", "disk", "--json", site=site)
+    (site / "var/ledger.db").unlink()
+    named = opsrunner("backup-state", "--restore", "--store", "disk", "--copy", second, site=site)
+
+    assert back.returncode == 0, back.stderr
+    assert json.loads(back.stdout)["copy"] == first
+    assert back.stderr.startswith(f"opsrunner: {second} is passed by: ")
+    assert back.stderr.count("\n") == 1
+    assert named.returncode == 1
+    assert not (site / "var/ledger.db").exists()
+
+
+def _seconds(count: int) -> Iterator[int]:
+    """Yield numbers, a second of the clock apart: copies by hand are named after it."""
+    for number in range(count):
+        if number:
+            time.sleep(1.1)
+        yield number
+
+
 def test_what_cannot_be_is_said_in_one_line(site: Path, opsrunner: Run) -> None:
     opsrunner("run", "nightly", "--as", "boss", site=site)
     (site / "file").write_text("no folder")
@@ -67,6 +98,7 @@ def test_what_cannot_be_is_said_in_one_line(site: Path, opsrunner: Run) -> None:
         (("backups", "adopt", "nowhere", "--as", "boss"), 1, "there is no store 'nowhere' in opsrunner.yaml"),
         (("backup-state",), 2, "say --to FILE or --store STORE"),
         (("backup-state", "--restore", "--store", "disk"), 1, "the store has no copy of a ledger"),
+        (("backup-state", "--store", "disk", "--copy", "x"), 2, "--copy goes with --restore --store STORE"),
     ):
         answer = opsrunner(*arguments, site=site)
         assert answer.returncode == code, arguments

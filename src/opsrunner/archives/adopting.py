@@ -9,7 +9,7 @@ from datetime import datetime
 from opsrunner.archives.manifest import SUFFIX, Manifest, read_manifest
 from opsrunner.archives.reader import fetch_manifest_bytes
 from opsrunner.errors import ArchiveDamaged, NotStored
-from opsrunner.model.backup import NewCopy
+from opsrunner.model.backup import TRIED, NewCopy
 from opsrunner.stores.base import Store
 
 
@@ -18,7 +18,8 @@ def find_unknown(
 ) -> tuple[tuple[NewCopy, ...], tuple[str, ...]]:
     """Return the copies under `prefix` that are not `known`, by their manifests, and what reads as none.
 
-    With `ledger` only those that it has made: another site may copy into the same store.
+    With `ledger` only those that it has made: another site may copy into the same store. A try's are passed by, unless
+    `prefix` asks for them.
 
     Raises StoreFailed where the store cannot be reached.
     """
@@ -26,7 +27,7 @@ def find_unknown(
     found: list[NewCopy] = []
     problems: list[str] = []
     for name in names:
-        if name in known:
+        if name in known or (name.startswith(TRIED) and not prefix):
             continue
         try:
             data = fetch_manifest_bytes(store, name)

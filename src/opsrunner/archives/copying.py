@@ -16,7 +16,7 @@ from opsrunner.archives.together import Together
 from opsrunner.archives.writer import INDEX_SUFFIX, ArchiveWriter, Written, store_chunks
 from opsrunner.clock import Clock
 from opsrunner.errors import ConfigurationError
-from opsrunner.model.backup import NewCopy
+from opsrunner.model.backup import TRIED, NewCopy
 from opsrunner.records import dataclass
 from opsrunner.stores.base import Store
 from opsrunner.version import VERSION
@@ -44,6 +44,8 @@ class Order:
     packing: Packing = field(default_factory=Packing)
     recipients: tuple[str, ...] = ()
     """Public keys of age: who can read the copy. Without any it is not encrypted."""
+    is_trial: bool = False
+    """It is of a try, whose copies lie apart: real ones are left alone, and nobody takes one of them for real."""
 
     def __post_init__(self) -> None:
         """Raise ConfigurationError where what a program writes could not be restored under its name."""
@@ -57,7 +59,8 @@ class Order:
     @property
     def prefix(self) -> str:
         """What the names of all copies of this step begin with, for a row with its key."""
-        return f"{self.routine}/{self.step}/{f'{_word(self.key)}/' if self.key else ''}"
+        apart = TRIED if self.is_trial else ""
+        return f"{apart}{self.routine}/{self.step}/{f'{_word(self.key)}/' if self.key else ''}"
 
     @property
     def suffix(self) -> str:

@@ -30,14 +30,17 @@ def remove_copy(store: Store, name: str) -> str:
     return ""
 
 
-def remove_orphans(store: Store, prefix: str, *, before: datetime, known: Collection[str]) -> int:
+def remove_orphans(
+    store: Store, prefix: str, *, before: datetime, known: Collection[str], whole_too: bool = False
+) -> int:
     """Remove what a killed run left whole and without a manifest under `prefix`; return how many objects.
 
     Only what bears the name of a copy of ours, and lay there before that moment. A copy that is `known` by its name had
-    a manifest and lost it: it stays. Raises StoreFailed.
+    a manifest and lost it: it stays. With `whole_too` goes what has one, too, unless it is known. Raises StoreFailed.
     """
     lying = list(store.list(prefix))
-    copies = {stored.name.removesuffix(SUFFIX) for stored in lying if stored.name.endswith(SUFFIX)}
+    whole = {stored.name.removesuffix(SUFFIX) for stored in lying if stored.name.endswith(SUFFIX)}
+    copies = set() if whole_too else whole
     removed = 0
     for stored in lying:
         found = _OURS.match(stored.name)

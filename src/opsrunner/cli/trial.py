@@ -41,7 +41,8 @@ def try_site(session: Session, serve: bool) -> int:
     """Run every routine of the site once, for real, with a state of its own in var/try.
 
     Checklists open there and the digest is written as HTML and as a mail into a folder; the real state
-    is not touched, and each try begins afresh. What a routine finds does not count as an error. With --serve
+    is not touched, and each try begins afresh. Copies go into the site's stores, under _try/, and nothing else
+    there is touched. What a routine finds does not count as an error. With --serve
     the page follows, its routines kept as `opsrunner serve` keeps them; mails still reach nobody.
     """
     if serve and session.as_json:

@@ -42,8 +42,7 @@ def place_ledger(copy: Path, ledger: Path) -> None:
 
     Raises Refused where a ledger is there, StateError, LedgerDamaged.
     """
-    if ledger.exists() and ledger.stat().st_size:
-        raise Refused(f"{ledger} is there; move it away first, if it is the one to be replaced")
+    require_no_ledger(ledger)
     draft = ledger.with_name(f".{ledger.name}.restored")
     try:
         draft.unlink(missing_ok=True)
@@ -57,6 +56,12 @@ def place_ledger(copy: Path, ledger: Path) -> None:
         raise StateError(f"{ledger} could not be restored from {copy}: {_words(exc)}") from exc
     finally:
         draft.unlink(missing_ok=True)
+
+
+def require_no_ledger(ledger: Path) -> None:
+    """Raise Refused where a ledger is there: none is ever written over."""
+    if ledger.exists() and ledger.stat().st_size:
+        raise Refused(f"{ledger} is there; move it away first, if it is the one to be replaced")
 
 
 def require_intact(path: Path) -> None:

@@ -9,6 +9,9 @@ from typing import TypeAlias
 from opsrunner.model.foreign import Checked, ForeignDrill
 from opsrunner.records import dataclass
 
+TRIED = "_try/"
+"""What the names of a try's copies begin with; no routine is called like that."""
+
 
 class CopyState(StrEnum):
     """What is known of a copy. Only `good` ones count as copies that somebody has."""

@@ -140,6 +140,7 @@ class BackupRun:
             form="tar" if options.paths else "stream",
             stream_name="" if options.paths else STATE_NAME if options.state else options.as_,
             recipients=options.encrypt_to,
+            is_trial=self._means.is_trial,
             packing=Packing(level=options.compress.level, threads=options.compress.threads),
         )
 

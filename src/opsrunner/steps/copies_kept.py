@@ -36,7 +36,7 @@ def tidy_up(store: Store, store_name: str, order: Order, *, keep: Keep, means: M
 
     Half objects go, and a whole copy is known from now on. One of which nothing is there any more is gone, and one that
     lost its manifest is damaged: without a word where `keep` did not ask for it. What cannot be set right now waits for
-    the next time.
+    the next time. A try also clears away the copies of those before it, which no catalogue knows.
     """
     now = means.clock.now()
     lying = means.copies.lying(routine=order.routine, step=order.step, store=store_name)
@@ -45,9 +45,11 @@ def tidy_up(store: Store, store_name: str, order: Order, *, keep: Keep, means: M
     with suppress(StoreFailed):
         store.sweep(order.prefix, before=now)
     try:
-        remove_orphans(store, order.prefix, before=now - ORPHANED_AFTER, known=known)
+        before = now - ORPHANED_AFTER
+        remove_orphans(store, order.prefix, before=before, known=known, whole_too=order.is_trial)
     except StoreRefused as exc:
-        refused = f"what a killed run left stays in {store_name}: {exc.message}"
+        left_by = "an earlier try" if order.is_trial else "a killed run"
+        refused = f"what {left_by} left stays in {store_name}: {exc.message}"
     except StoreFailed:
         pass  # whoever copies next is told why
     with suppress(StoreFailed):

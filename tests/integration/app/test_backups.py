@@ -18,7 +18,7 @@ from opsrunner.engine.standing_copies import standings
 from opsrunner.engine.state_copies import restore_ledger
 from opsrunner.errors import ArchiveDamaged, LedgerDamaged, NotFound, Refused
 from opsrunner.fleet.execution import Execution
-from opsrunner.ledger.whole_copies import copy_ledger, place_ledger
+from opsrunner.ledger.whole_copies import copy_ledger, place_ledger, require_intact
 from opsrunner.model.backup import Copy, CopyState, Reread
 from opsrunner.model.run import RunStatus
 from opsrunner.steps import drill_bench
@@ -730,6 +730,113 @@ class TestTheLedgerItself:
         assert not (tmp_path / "ledger.db").exists()
         with pytest.raises(LedgerDamaged, match="is no whole ledger"):
             place_ledger(own.root / "opsrunner.yaml", tmp_path / "ledger.db")
+
+    def test_where_the_newest_copy_is_damaged_the_one_before_is_put_back(self, nightly: Open, tmp_path: Path) -> None:
+        own = nightly(what="state: true")
+        run(own)
+        run(own)
+        older, newest = sorted((own.root / "var/copies").rglob("*.ledger.db.zst"))
+        flip(newest, newest.stat().st_size // 2)
+        passed: list[str] = []
+
+        with LocalFolder(own.root / "var/copies") as store:
+            manifest = restore_ledger(tmp_path / "state", store, tell=passed.append)
+
+        assert older.name == f"{manifest.name.rpartition('/')[2]}.ledger.db.zst"
+        (line,) = passed
+        assert "nightly/copy/2026-11-20T140000Z-r2" in line
+        assert "is passed by: the copy does not unpack" in line
+        require_intact(tmp_path / "state/ledger.db")
+
+    def test_one_without_a_manifest_and_one_that_is_no_ledger_are_passed_by(
+        self, nightly: Open, tmp_path: Path
+    ) -> None:
+        dump = '  - id: dump\n    backup: {from: "echo x", as: ledger.db, to: disk}\n'
+        own = nightly(what="state: true", then=dump)
+        run(own)
+        run(own)
+        (headless,) = (own.root / "var/copies").rglob("copy/*-r2.json")
+        headless.unlink()
+        passed: list[str] = []
+
+        with LocalFolder(own.root / "var/copies") as store:
+            manifest = restore_ledger(tmp_path / "state", store, tell=passed.append)
+
+        assert manifest.name == "nightly/copy/2026-11-20T130000Z-r1"
+        assert sorted(line.partition(" ")[0] for line in passed) == [
+            "nightly/copy/2026-11-20T140000Z-r2",
+            "nightly/dump/2026-11-20T130000Z-r1",
+            "nightly/dump/2026-11-20T140000Z-r2",
+        ]
+        assert sum("is no whole ledger" in line for line in passed) == 2
+
+    def test_any_copy_of_it_can_be_named(self, nightly: Open, tmp_path: Path) -> None:
+        own = nightly(what="state: true")
+        run(own)
+        run(own)
+        with LocalFolder(own.root / "var/copies") as store:
+            for number, name in enumerate(("nightly/copy/2026-11-20T130000Z-r1", "2026-11-20T130000Z-r1")):
+                assert restore_ledger(tmp_path / str(number), store, copy=name).run == 1
+            with pytest.raises(NotFound, match="the store has no copy of a ledger called 'r1'"):
+                restore_ledger(tmp_path / "none", store, copy="r1")
+
+            (named,) = (own.root / "var/copies").rglob("*-r1.ledger.db.zst")
+            flip(named, named.stat().st_size // 2)
+            with pytest.raises(ArchiveDamaged, match="does not unpack"):
+                restore_ledger(tmp_path / "none", store, copy="2026-11-20T130000Z-r1")
+        assert not (tmp_path / "none/ledger.db").exists()
+
+    def test_where_none_is_whole_it_says_so(self, nightly: Open, tmp_path: Path) -> None:
+        own = nightly(what="state: true")
+        run(own)
+        (only,) = (own.root / "var/copies").rglob("*.ledger.db.zst")
+        flip(only, only.stat().st_size // 2)
+
+        with (
+            LocalFolder(own.root / "var/copies") as store,
+            pytest.raises(NotFound, match=r"none of the copies of a ledger can be put back \(1 tried\)"),
+        ):
+            restore_ledger(tmp_path / "state", store, tell=lambda _: None)
+
+    def test_of_an_encrypted_copy_it_says_what_to_do_by_hand(self, nightly: Open, tmp_path: Path) -> None:
+        public = pyrage.x25519.Identity.generate().to_public()
+        own = nightly(f", encrypt_to: [{public}]", what="state: true")
+        run(own)
+        advice = (
+            r"nightly/copy/2026-11-20T130000Z-r1 is encrypted: fetch \S+\.ledger\.db\.zst\.age from the store,"
+            r" age -d -i KEY FILE \| zstd -d > ledger\.db, then --restore --from ledger\.db"
+        )
+
+        with LocalFolder(own.root / "var/copies") as store:
+            with pytest.raises(NotFound, match=advice):
+                restore_ledger(tmp_path / "state", store, tell=lambda _: None)
+            with pytest.raises(Refused, match=advice):
+                restore_ledger(tmp_path / "state", store, copy="2026-11-20T130000Z-r1")
+
+    def test_a_readable_copy_is_taken_where_a_newer_one_is_encrypted(self, nightly: Open, tmp_path: Path) -> None:
+        public = pyrage.x25519.Identity.generate().to_public()
+        locked = f"  - id: locked\n    backup: {{state: true, to: disk, encrypt_to: [{public}]}}\n"
+        own = nightly(what="state: true", then=locked)
+        run(own)
+        passed: list[str] = []
+
+        with LocalFolder(own.root / "var/copies") as store:  # of the same second, the last by name comes first
+            manifest = restore_ledger(tmp_path / "state", store, tell=passed.append)
+
+        assert manifest.step == "copy"
+        (line,) = passed
+        assert line.startswith("nightly/locked/2026-11-20T130000Z-r1 is encrypted: fetch ")
+
+    def test_that_of_another_site_is_put_back_only_where_it_is_named(self, nightly: Open, tmp_path: Path) -> None:
+        own = nightly(what="state: true")
+        run(own)
+        passed: list[str] = []
+        with LocalFolder(own.root / "var/copies") as store:
+            with pytest.raises(NotFound, match="none of the copies of a ledger can be put back"):
+                restore_ledger(tmp_path / "state", store, site="Another", tell=passed.append)
+            assert "is of the site 'Example Hosting'; --copy takes it all the same" in passed[0]
+
+            assert restore_ledger(tmp_path / "state", store, site="Another", copy="2026-11-20T130000Z-r1").run == 1
 
 
 class TestEncryption:
