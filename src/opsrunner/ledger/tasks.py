@@ -131,7 +131,7 @@ class Tasks:
         return [_task(row) for row in self._ledger.all(sql, (to_text(after), to_text(until)))]
 
     def closed(self, *, since: datetime, until: datetime | None = None, status: TaskStatus | None = None) -> list[Task]:
-        """Return the tasks closed in a period (None: with any mark), oldest first."""
+        """Return the tasks closed in a period, with one mark or (None) with any, oldest first."""
         mark = "status = coalesce(?, status)"
         sql = f"SELECT * FROM tasks WHERE closed_at >= ? AND closed_at < ? AND {mark} ORDER BY closed_at, id"  # noqa: S608 (fixed words)
         bound = "9999" if until is None else to_text(until)
