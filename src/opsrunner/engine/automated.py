@@ -272,10 +272,16 @@ class Automated:
 
 
 def _mended(done: Done) -> list[str]:
-    """Return the follow-up keys that an end closes: '' for the whole step, else the parts that went well."""
+    """Return the follow-up keys that an end closes: '' for the whole step, else the parts that went well.
+
+    Several rows may have one key: as long as one of them did not go well, the key did not.
+    """
     if done.is_of_all_rows and not done.outcome.status.is_bad:
         return [""]
-    return [part.key for part in done.outcome.parts if part.status in (StepStatus.SUCCEEDED, StepStatus.WARNING)]
+    parts = done.outcome.parts
+    amiss = {part.key for part in parts if part.status.is_bad or part.status is StepStatus.INTERRUPTED}
+    good = (part.key for part in parts if part.status in (StepStatus.SUCCEEDED, StepStatus.WARNING))
+    return [key for key in good if key not in amiss]
 
 
 @lru_cache(maxsize=8)

@@ -16,7 +16,7 @@ from opsrunner.engine.digest_house import house_figures
 from opsrunner.engine.digest_items import Open, open_items
 from opsrunner.engine.digest_planned import DONE, PlannedWords, ran_partly
 from opsrunner.engine.digest_rows import baseline_lines, unlooked_lines
-from opsrunner.engine.digest_runs import count_runs
+from opsrunner.engine.digest_runs import count_runs, stands_alone
 from opsrunner.engine.digest_unseen import look_for_unseen
 from opsrunner.engine.digest_view import COMING_DAYS
 from opsrunner.engine.digest_words import (
@@ -33,7 +33,7 @@ from opsrunner.ledger.ends import Tally
 from opsrunner.ledger.tasks import ClosedTasks
 from opsrunner.model.digest import Coming, Digest, Series
 from opsrunner.model.run import RunStatus
-from opsrunner.model.task import Task, TaskKind
+from opsrunner.model.task import Task, TaskKind, TaskStatus
 from opsrunner.records import dataclass
 from opsrunner.schedules.day_names import moment_words
 from opsrunner.version import VERSION
@@ -60,7 +60,8 @@ def collect(desk: Desk, span: Span, *, loaded: Loaded) -> Digest:
     ended = _by_routine(books.ends.tallies(span.series, after=span.after, through=span.through))
     opened = books.tasks.opened()
     closed = books.tasks.closed_counts(since=span.from_ + INSTANT, until=until + INSTANT)
-    items = open_items(desk, ended, opened=opened, from_=span.from_, until=until, loaded=loaded)
+    undone = _undone(desk, from_=span.from_, until=until)
+    items = open_items(desk, ended, opened=opened, undone=undone, from_=span.from_, until=until, loaded=loaded)
     untroubled = {name: own for name, own in ended.items() if name not in items.routines}
     words = PlannedWords(desk, until=until, opened=opened, closed=closed)
     fine = sum(words.is_done(name, own) for name, own in untroubled.items())
@@ -100,6 +101,12 @@ def collect(desk: Desk, span: Span, *, loaded: Loaded) -> Digest:
         runs=sum(map(count_runs, ended.values())),
         through=span.through,
     )
+
+
+def _undone(desk: Desk, *, from_: datetime, until: datetime) -> list[Task]:
+    """Return the tasks closed in (from_, until] that could not be done, those left out that a run's end tells of."""
+    tasks = desk.books.tasks.closed(since=from_ + INSTANT, until=until + INSTANT, status=TaskStatus.COULD_NOT)
+    return [task for task in tasks if stands_alone(task)]
 
 
 def _by_routine(tallies: Sequence[Tally]) -> Mapping[str, list[Tally]]:

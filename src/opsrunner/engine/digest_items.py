@@ -18,6 +18,7 @@ from opsrunner.engine.digest_runs import RunWords, that_ran
 from opsrunner.engine.digest_said import MOST_NAMED, listed, sentence
 from opsrunner.engine.digest_tasks import TaskWords
 from opsrunner.engine.digest_words import plural
+from opsrunner.engine.escalations import heard_of
 from opsrunner.engine.finding_words import is_about_findings
 from opsrunner.engine.meanwhile import holds_meanwhile
 from opsrunner.engine.people import People
@@ -60,15 +61,17 @@ def open_items(
     ended: Mapping[str, Sequence[Tally]],
     *,
     opened: Sequence[Task],
+    undone: Sequence[Task],
     from_: datetime,
     until: datetime,
     loaded: Loaded,
 ) -> Open:
-    """Return everything open at `until`, the most pressing first.
+    """Return everything open at `until`, the most pressing first, and what could not be done.
 
-    `ended` are the ends that the digest tells of, by routine; `opened` are the open tasks.
+    `ended` are the ends that the digest tells of, by routine; `opened` are the open tasks, `undone` those that were
+    closed since they could not be done.
     """
-    return _Collector(desk, from_=from_, until=until).collect(ended, opened, loaded)
+    return _Collector(desk, from_=from_, until=until).collect(ended, opened, undone, loaded)
 
 
 class _Collector:
@@ -79,17 +82,22 @@ class _Collector:
         self._tasks = TaskWords(desk, self._names, until=until)
         self._runs = RunWords(desk, self._names, until=until)
 
-    def collect(self, ended: Mapping[str, Sequence[Tally]], tasks: Sequence[Task], loaded: Loaded) -> Open:
+    def collect(
+        self, ended: Mapping[str, Sequence[Tally]], tasks: Sequence[Task], undone: Sequence[Task], loaded: Loaded
+    ) -> Open:
         by_stand: dict[Stand, list[Task]] = defaultdict(list)
         for task in tasks:
             by_stand[self._stand(task)].append(task)
         mine = self._from_tasks(by_stand[Stand.NEEDS_YOU], tasks)
         others = self._from_tasks(by_stand[Stand.IN_HAND], tasks)
+        mine += self._from_undone([task for task in undone if self._was_escalated(task)])
+        others += self._from_undone([task for task in undone if not self._was_escalated(task)])
         shown = [*by_stand[Stand.NEEDS_YOU], *by_stand[Stand.IN_HAND]]
         ran = {routine: own for routine, ends in ended.items() if (own := that_ran(ends))}
         in_trouble = {routine for routine, own in ran.items() if own[-1].status in TROUBLE}
         of_runs = self._from_runs(ran, shown=shown, tasks=tasks)
         told = {task.routine for task in shown if task.kind is TaskKind.FOLLOW_UP or task.is_late(self._until)}
+        told |= {task.routine for task in undone}
         copies = copy_items(self._desk, until=self._until)
         downtimes = downtime_items(self._desk, from_=self._from, until=self._until)
         return Open(
@@ -130,6 +138,23 @@ class _Collector:
             of = sum(task.routine == alike[0].routine and task.kind is alike[0].kind for task in all_open)
             items.append(self._tasks.together(alike, of=of))
         return items
+
+    def _from_undone(self, tasks: Sequence[Task]) -> list[OpenItem]:
+        """Return the items of tasks that could not be done, many of one step as one."""
+        groups: dict[tuple[object, ...], list[Task]] = defaultdict(list)
+        for task in tasks:
+            groups[(task.routine, task.step, task.kind, task.id if task.routine is None else None)].append(task)
+        items: list[OpenItem] = []
+        for alike in groups.values():
+            is_many = len(alike) > MOST_ALIKE
+            items += [self._tasks.undone_together(alike)] if is_many else [self._tasks.undone(task) for task in alike]
+        return items
+
+    def _was_escalated(self, task: Task) -> bool:
+        """Tell whether a closed task had been escalated to a reader."""
+        names = heard_of(task, self._desk.books.tasks.rungs(task.id)) if task.escalate else ()
+        heard = (person.id for name in names for person in self._people.persons(name, at=self._until))
+        return any(person in self._names.readers for person in heard)
 
     def _stand(self, task: Task) -> Stand:
         late = task.is_late(self._until)

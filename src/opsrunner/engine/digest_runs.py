@@ -40,6 +40,11 @@ def that_ran(ends: Sequence[Tally]) -> list[Tally]:
     return [one for one in ends if one.status not in LEFT_OUT and one.reason != COALESCED]
 
 
+def stands_alone(task: Task) -> bool:
+    """Tell whether a task could not be done and no run's end says so: it stands in a digest by itself."""
+    return task.status is TaskStatus.COULD_NOT and not task.holds_run
+
+
 def count_runs(ends: Sequence[Tally]) -> int:
     """Return how many runs ended."""
     return sum(one.runs for one in ends)
@@ -99,7 +104,7 @@ class RunWords:
 
     def _left_undone(self, run: Run) -> str:
         """Return which tasks of a run nobody did: `2 of 13 tasks were not done: …`."""
-        tasks = self._desk.books.tasks.of_run(run.id)
+        tasks = [task for task in self._desk.books.tasks.of_run(run.id) if not stands_alone(task)]
         left = [task for task in tasks if task.status in (TaskStatus.MISSED, TaskStatus.COULD_NOT)]
         if not left:
             return sentence(run.reason or run.status.value)

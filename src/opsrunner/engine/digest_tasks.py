@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -17,6 +18,8 @@ from opsrunner.mail.headers import clean_line
 from opsrunner.model.digest import OpenItem
 from opsrunner.model.spans import span_words
 from opsrunner.model.task import Task, TaskKind
+
+NOT_DONE = "Not done"
 
 
 class TaskWords:
@@ -63,6 +66,39 @@ class TaskWords:
             command="opsrunner tasks",
             short=shortened(name),
         )
+
+    def undone(self, task: Task) -> OpenItem:
+        """Return the item of a task that somebody closed since it could not be done: who, why, what it was about."""
+        open_ = self.one(task)
+        when = f" {self._names.moment(task.closed_at)}" if task.closed_at is not None else ""
+        said = sentence(f"{self._by(task)} could not do it{when}{_why(task)}")
+        return replace(
+            open_,
+            tone="look",
+            word=NOT_DONE,
+            facts=f"{said} {open_.facts}".rstrip(),
+            with_whom=self._names.accountable(task.routine) if task.routine else "",
+            age_days=0,
+            command=f"opsrunner task show {task.id}",
+        )
+
+    def undone_together(self, tasks: Sequence[Task]) -> OpenItem:
+        """Return one item for many of one step that could not be done."""
+        first = tasks[0]
+        name = self._names.routine(first.routine)
+        named = [f"{task.title.rstrip('.')} ({self._by(task)}{_why(task)})" for task in tasks[:MOST_NAMED]]
+        return OpenItem(
+            tone="look",
+            word=NOT_DONE,
+            title=f"{name}: {plural(len(tasks), 'task')}",
+            facts=sentence(listed(named, total=len(tasks), apart="; ")),
+            with_whom=self._names.accountable(first.routine) if first.routine else "",
+            command="opsrunner tasks --all",
+            short=shortened(name),
+        )
+
+    def _by(self, task: Task) -> str:
+        return self._desk.site().name_of(task.closed_by)
 
     def _word(self, task: Task) -> str:
         if task.kind is TaskKind.FOLLOW_UP:
@@ -171,3 +207,8 @@ class TaskWords:
     def _age_days(self, task: Task) -> int:
         opened = task.opened_at.astimezone(self._zone).date()
         return max(0, (self._until.astimezone(self._zone).date() - opened).days)
+
+
+def _why(task: Task) -> str:
+    note = clean_line(task.evidence.note, length=SAID_LENGTH).rstrip(".")
+    return f": {note}" if note else ""

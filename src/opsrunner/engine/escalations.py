@@ -20,6 +20,9 @@ def escalation_rung(escalation: Escalation) -> str:
 
 def escalated_to(task: Task, climbed: Container[str]) -> tuple[str, ...]:
     """Return the names (role, roster or person) that an open task was escalated to, by its rungs that went."""
-    if not task.is_open:
-        return ()
+    return heard_of(task, climbed) if task.is_open else ()
+
+
+def heard_of(task: Task, climbed: Container[str]) -> tuple[str, ...]:
+    """Return the names that a task was escalated to, whether it is open or closed since."""
     return tuple(step.to for step in task.escalate if escalation_rung(step) in climbed)

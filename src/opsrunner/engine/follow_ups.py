@@ -41,12 +41,14 @@ class FollowUps:
     ) -> list[tuple[Task, bool]]:
         """Do as `failed` for each (key, message) of one end of a step, with one mail for all that are new.
 
+        What is said of one key more than once is one failure of it, and its message says all of it.
         An urgent step's mail is sent apart (`Alerts.urgent_failure`), not twice.
         """
         with self._desk.books.transaction():
             if (row := self._row(run, routine)) is not None:
                 bad = [(row, "; ".join(f"{key}: {message}" if key else message for key, message in bad))]
-            news = [_look_at(run, routine, plan, key=key, message=message, at=at) for key, message in bad]
+            said = _by_key(bad).items()
+            news = [_look_at(run, routine, plan, key=key, message=message, at=at) for key, message in said]
             ends = [self._count(new, run, acts_once=plan.acts_once) for new in news]
             if not plan.urgent:
                 self._alerts.follow_ups_opened([task for task, is_new in ends if is_new], at)
@@ -150,6 +152,14 @@ class FollowUps:
             said = with_earlier(new.message, before=found.message, run=found.run) if acts_once else new.message
             tasks.repeat(found.id, message=said, run=run.id, how=new.how)
         return tasks.get(found.id), False
+
+
+def _by_key(bad: Sequence[tuple[str, str]]) -> dict[str, str]:
+    """Return each key once, with all that is said of it, nothing twice."""
+    said: dict[str, dict[str, None]] = {}
+    for key, message in bad:
+        said.setdefault(key, {})[message] = None
+    return {key: "; ".join(messages) for key, messages in said.items()}
 
 
 def _look_at(run: Run, routine: Routine, plan: StepPlan, *, key: str, message: str, at: datetime) -> NewTask:

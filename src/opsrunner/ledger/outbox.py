@@ -183,12 +183,16 @@ class Outbox:
         sql = "UPDATE outbox SET attempts = attempts + 1, failed_at = ?, error = ? WHERE id = ? AND sent_at IS NULL"
         self._ledger.change(sql, (to_text(at), error, mail_id))
 
-    def withdraw(self, task_id: int, *, at: datetime) -> None:
-        """Take back the mails about a task that quiet hours hold and that nobody has tried to send."""
+    def withdraw(self, task_id: int, *, at: datetime, but_escalations: bool = False) -> None:
+        """Take back the mails about a task that quiet hours hold and that nobody has tried to send.
+
+        With `but_escalations` those that escalate it still leave.
+        """
         self._ledger.change(
             "UPDATE outbox SET withdrawn_at = ? WHERE task = ? AND not_before IS NOT NULL AND attempts = 0"
-            " AND sent_at IS NULL AND failed_at IS NULL AND withdrawn_at IS NULL",
-            (to_text(at), task_id),
+            " AND sent_at IS NULL AND failed_at IS NULL AND withdrawn_at IS NULL"
+            " AND NOT (? AND about GLOB 'escalation*')",
+            (to_text(at), task_id, but_escalations),
         )
 
     def put_back(self, task_id: int) -> None:

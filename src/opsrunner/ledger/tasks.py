@@ -130,11 +130,12 @@ class Tasks:
         )
         return [_task(row) for row in self._ledger.all(sql, (to_text(after), to_text(until)))]
 
-    def closed(self, *, since: datetime, until: datetime | None = None) -> list[Task]:
-        """Return the tasks closed in a period, oldest first."""
-        sql = "SELECT * FROM tasks WHERE closed_at >= ? AND closed_at < ? ORDER BY closed_at, id"
+    def closed(self, *, since: datetime, until: datetime | None = None, status: TaskStatus | None = None) -> list[Task]:
+        """Return the tasks closed in a period, with one mark or (None) with any, oldest first."""
+        mark = "status = coalesce(?, status)"
+        sql = f"SELECT * FROM tasks WHERE closed_at >= ? AND closed_at < ? AND {mark} ORDER BY closed_at, id"  # noqa: S608 (fixed words)
         bound = "9999" if until is None else to_text(until)
-        return [_task(row) for row in self._ledger.all(sql, (to_text(since), bound))]
+        return [_task(row) for row in self._ledger.all(sql, (to_text(since), bound, status))]
 
     def closed_counts(self, *, since: datetime, until: datetime) -> ClosedTasks:
         """Return what the tasks closed in a period came to, counted."""
@@ -165,7 +166,10 @@ class Tasks:
         settles_at: datetime | None = None,
         struck: Sequence[int] = (),
     ) -> bool:
-        """Close an open task and take back its mails that wait; False where someone was faster."""
+        """Close an open task and take back its mails that wait; False where someone was faster.
+
+        Of what could not be done, those that it was escalated to still hear.
+        """
         with self._ledger.transaction():
             changed = self._ledger.change(
                 "UPDATE tasks SET status = ?, closed_by = ?, evidence = ?, closed_at = ?, settles_at = ?, struck = ?"
@@ -181,7 +185,7 @@ class Tasks:
                 ),
             )
             if changed:
-                self._outbox.withdraw(task_id, at=at)
+                self._outbox.withdraw(task_id, at=at, but_escalations=status is TaskStatus.COULD_NOT)
         return changed == 1
 
     def reopen(self, task_id: int, *, now: datetime) -> bool:

@@ -17,7 +17,7 @@ class OpenItem:
 
     tone: Tone
     word: str
-    """`Overdue`, `Failed`, `Missed`, `Look`, `Approve`, `Decide`."""
+    """`Overdue`, `Failed`, `Missed`, `Look`, `Approve`, `Decide`, `Not done`."""
     title: str
     facts: str
     """One or two plain sentences: why, since when, what was the last good one."""

@@ -22,6 +22,7 @@ from opsrunner.model.digest import OpenItem
 from opsrunner.model.mail import NewMail
 from opsrunner.model.outcome import Outcome, Part, StepStatus
 from opsrunner.model.run import RunStatus, Trigger
+from opsrunner.model.task import Evidence, Task, TaskStatus
 
 SITE = """\
 site: Example Hosting
@@ -821,6 +822,132 @@ def test_a_routine_whose_people_have_work_left_is_not_counted_as_fine(house: Cal
     (line,) = digest.planned
     assert (line.tone, line.text) == ("live", "0 of 1 task done")
     assert "fine" not in digest.headline
+
+
+def give_up(site: Any, note: str) -> Task:
+    """Mark the one open task as not to be done, by the first technician."""
+    (task,) = site.app.books.tasks.opened()
+    site.clock.move(minutes=5)
+    closed: Task = site.app.ticks.tick(
+        task.id,
+        actor=site.app.people.named("ops1"),
+        status=TaskStatus.COULD_NOT,
+        evidence=Evidence(note=note),
+        at=site.clock.now(),
+    )
+    site.clock.move(minutes=1)
+    site.work()
+    return closed
+
+
+def ask(site: Any, routine: str) -> None:
+    """Let a routine run once."""
+    site.app.books.requests.ask_for_run(routine, actor="boss", at=site.clock.now())
+    site.clock.move(seconds=6)
+    site.work()
+
+
+ORDERS = """\
+name: Orders
+accountable: sysadmin
+steps:
+  - {id: found, run: "printf 'number\\n7\\n'", rows: csv}
+  - {task: 'Order {{ row.number }}', for_each: steps.found.rows, key: row.number}
+"""
+
+
+def test_a_task_of_a_row_that_could_not_be_done_is_told_of_once_and_its_routine_is_not_fine(
+    house: Callable[..., Any],
+) -> None:
+    site = house({"orders": ORDERS}, site=SITE)
+    ask(site, "orders")
+    give_up(site, "the panel refuses the licence")
+    made = preview(site)
+    (look,) = made.digest.in_hand
+    assert (look.tone, look.word, look.title, look.with_whom) == ("look", "Not done", "Order 7", "For sysadmin")
+    said = "First technician could not do it today 13:05: the panel refuses the licence. From Orders."
+    assert look.facts == said
+    assert look.command == f"opsrunner task show {look.task}"
+    assert said in " ".join(made.text.split())
+    assert (made.digest.needs_you, made.digest.planned) == ((), ())
+    assert "fine" not in made.digest.headline
+
+    assert site.app.digests.write("daily", site.clock.now()) is not None
+    site.clock.move(hours=2)
+    assert preview(site).digest.in_hand == ()
+
+
+def test_an_ad_hoc_task_that_could_not_be_done_is_told_of(house: Callable[..., Any]) -> None:
+    site = house({"plain": PLAIN}, site=SITE)
+    boss = site.app.people.named("boss")
+    site.app.ticks.add("Call the data centre", actor=boss, at=site.clock.now(), role="sysadmin")
+    give_up(site, "nobody answers")
+    (look,) = preview(site).digest.in_hand
+    assert (look.word, look.title) == ("Not done", "Call the data centre")
+    assert look.facts == "First technician could not do it today 13:05: nobody answers."
+    assert "One is in hand." in preview(site).digest.headline
+
+
+def test_a_follow_up_that_could_not_be_done_is_told_of_with_what_failed(house: Callable[..., Any]) -> None:
+    site = house({"backups": BACKUPS}, site=SITE)
+    site.write("var/broken", "")
+    ask(site, "backups")
+    assert site.app.digests.write("daily", site.clock.now()) is not None
+    give_up(site, "the disk of the server is gone")
+    look = item(preview(site).digest.in_hand, "the billing dump")
+    assert look.word == "Not done"
+    assert look.facts.startswith("First technician could not do it today 13:05: the disk of the server is gone.")
+    assert "Lost connection to MySQL" in look.facts
+
+
+def test_many_alike_that_could_not_be_done_are_one_thing(house: Callable[..., Any]) -> None:
+    site = house({"orders": ORDERS.replace("7\\n", "1\\n2\\n3\\n4\\n")}, site=SITE)
+    ask(site, "orders")
+    for task in site.app.books.tasks.opened():
+        why = Evidence(note="no stock")
+        site.app.books.tasks.close(task.id, status=TaskStatus.COULD_NOT, by="ops1", evidence=why, at=site.clock.now())
+    (look,) = preview(site).digest.in_hand
+    assert (look.word, look.title) == ("Not done", "Orders: 4 tasks")
+    one = "Order {} (First technician: no stock)"
+    assert look.facts == f"{one.format(1)}; {one.format(2)}; {one.format(3)} and 1 more."
+
+
+def test_what_a_run_tells_of_as_not_done_is_told_of_once(house: Callable[..., Any]) -> None:
+    site = house({"orders": f"{ORDERS}  - {{task: Count the stock}}\n"}, site=SITE)
+    ask(site, "orders")
+    site.clock.move(minutes=5)
+    for task in site.app.books.tasks.opened():
+        why, at = Evidence(note=f"not {task.item}"), site.clock.now()
+        site.app.books.tasks.close(task.id, status=TaskStatus.COULD_NOT, by="ops1", evidence=why, at=at)
+    site.clock.move(minutes=1)
+    site.work()
+    told = {one.title: one.facts for one in preview(site).digest.in_hand}
+    assert told.keys() == {"Order 7", "Orders"}
+    assert told["Orders"].startswith("1 of 1 task was not done: Count the stock (could not: not ")
+
+
+def test_an_escalated_task_that_could_not_be_done_needs_its_reader_and_its_mail_leaves_after_quiet_hours(
+    house: Callable[..., Any],
+) -> None:
+    escalates = "due: +2h, remind: [1h], escalate: {after: 2h, to: owner}}"
+    quiet = "roles: [owner], login: boss, quiet: '16:00-08:00'}"
+    settings = SITE.replace("roles: [owner], login: boss}", quiet)
+    settings = settings.replace("login: ops1}", "login: ops1, quiet: '15:00-08:00'}")
+    site = house(
+        {"orders": ORDERS.replace("key: row.number}", f"key: row.number, role: ops1, {escalates}")}, site=settings
+    )
+    ask(site, "orders")
+    for hour in (15, 16):
+        site.at(f"2026-11-20T{hour}:01:00")
+    held = {mail.to: mail.about for mail in site.app.books.outbox.queued() if mail.not_before}
+    assert held == {"ops1@example.com": "reminder 1", "owner@example.com": "escalation 1"}
+    give_up(site, "no stock")
+    assert [mail.to for mail in site.app.books.outbox.queued() if mail.not_before] == ["owner@example.com"]
+    (look,) = preview(site).digest.needs_you
+    assert (look.word, look.tone, look.title) == ("Not done", "look", "Order 7")
+    assert look.facts.startswith("First technician could not do it today 17:06: no stock. It was due today 15:00")
+    assert "escalated to you" in look.facts
+    assert preview(site).digest.subject.startswith("1 needs you: Order 7")
 
 
 def test_the_day_as_it_stands_counts_what_a_digest_has_told_of(house: Callable[..., Any]) -> None:

@@ -121,6 +121,66 @@ def test_an_act_that_was_cut_off_is_asked_about_though_another_was_refused(
     assert INTERRUPTED_KEY in [task.key for task in site.app.books.tasks.opened()], "no success answers for another act"
 
 
+ACCOUNTS = """\
+name: Accounts
+accountable: sysadmin
+steps:
+  - scripted: {say: hello}
+    for_each: "[{'host': 'web1', 'account': 'a'}, {'host': 'web1', 'account': 'b'}]"
+"""
+QUIET = SITE.replace("login: ops1}", "login: ops1, quiet: '11:00-13:00'}")
+
+
+@pytest.mark.parametrize("settings", [SITE, QUIET], ids=["by day", "in quiet hours"])
+def test_what_fails_for_one_row_is_not_mended_by_another_row_of_the_same_host(
+    house: Callable[..., Any], scripted: ScriptedStep, settings: str
+) -> None:
+    scripted.answers = [refused, Outcome(status=StepStatus.SUCCEEDED)] * 2
+    site = house({"accounts": ACCOUNTS}, site=settings)
+    told = []
+    for _ in range(2):
+        by_hand(site, "accounts")
+        (task,) = site.app.books.tasks.opened()
+        told.append((task.id, task.key, task.count, len(site.app.books.outbox.queued())))
+    assert told == [(1, "web1", 1, 1), (1, "web1", 2, 1)]
+
+    scripted.answers = [Outcome(status=StepStatus.SUCCEEDED)] * 2
+    by_hand(site, "accounts")
+    assert site.app.books.tasks.opened() == []
+
+
+def test_the_follow_up_of_a_host_says_what_failed_for_each_of_its_rows(
+    house: Callable[..., Any], scripted: ScriptedStep
+) -> None:
+    def full(call: StepCall, means: Means) -> Outcome:
+        raise StepFailed("no space left on device")
+
+    scripted.answers = [refused, full, refused, refused]
+    site = house({"accounts": ACCOUNTS})
+    said = []
+    for _ in range(2):
+        by_hand(site, "accounts")
+        (task,) = site.app.books.tasks.opened()
+        said.append((task.count, task.message))
+    payment = "status 402 Payment Required, not 2xx"
+    assert said == [(1, f"{payment}; no space left on device"), (2, payment)]
+
+
+def test_a_row_that_was_never_begun_leaves_the_question_about_its_host(
+    house: Callable[..., Any], scripted: ScriptedStep
+) -> None:
+    def succeeded_as_it_stops(call: StepCall, means: Means) -> Outcome:
+        means.stopping.say("shutdown")  # type: ignore[attr-defined]  # as above
+        return Outcome(status=StepStatus.SUCCEEDED)
+
+    other = ", {'host': 'web2', 'account': 'c'}, {'host': 'web2', 'account': 'd'}]"
+    scripted.answers = [refused, refused, refused, refused, refused, refused, succeeded_as_it_stops]
+    site = house({"accounts": ACCOUNTS.replace("]", other)})
+    for _ in range(2):
+        by_hand(site, "accounts")
+    assert [task.key for task in site.app.books.tasks.opened()] == ["web1", "web2"]
+
+
 def test_rows_that_were_never_begun_are_no_question(house: Callable[..., Any], scripted: ScriptedStep) -> None:
     def refused_as_it_stops(call: StepCall, means: Means) -> Outcome:
         means.stopping.say("shutdown")  # type: ignore[attr-defined]  # as above

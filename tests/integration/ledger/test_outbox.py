@@ -206,6 +206,19 @@ def test_a_held_mail_goes_with_its_task_and_is_counted_nowhere(books: Books, now
     assert books.forgetting.forget_mail_texts(before=now + SECOND) == 1
 
 
+@pytest.mark.parametrize(
+    ("status", "left"),
+    [(TaskStatus.DONE, []), (TaskStatus.NOT_APPLICABLE, []), (TaskStatus.COULD_NOT, ["escalation 1"])],
+)
+def test_of_what_could_not_be_done_a_held_escalation_still_leaves(
+    books: Books, now: datetime, task: int, status: TaskStatus, left: list[str]
+) -> None:
+    held = [replace(MAIL, task=task, about=about, not_before=now + HOUR) for about in ("reminder 1", "escalation 1")]
+    books.outbox.put(held, at=now)
+    books.tasks.close(task, status=status, by="ops1", evidence=Evidence(), at=now)
+    assert [mail.about for mail in books.outbox.queued()] == left
+
+
 def test_a_mail_that_was_tried_before_is_not_taken_back(books: Books, now: datetime, task: int) -> None:
     (mail_id,) = books.outbox.put([replace(MAIL, task=task, not_before=now + HOUR)], at=now)
     books.outbox.retry(mail_id, now + HOUR, now + 2 * HOUR, "451 later")

@@ -61,7 +61,7 @@ GIVEN: dict[str, Any] = {
     "about": None, "acceptances": (ACCEPTED,), "cause": "reboot", "copy": 1, "most": 9, "number": 1, "store": "offsite",
     "absence": ABSENCE, "absence_id": 1, "action": "tick", "actor": "boss", "address": "cli",
     "after": 0, "agent": "x", "answer": "", "at": NOW, "author": "boss", "before": LATER, "body": "text",
-    "ends": ENDS,
+    "but_escalations": True, "ends": ENDS,
     "message_id": "x.1", "message_ids": ("x.1",), "occasion": KeyedRow(key="17", row={"number": "17"}),
     "bounds": (NOW, LATER, LATER + (LATER - NOW)), "by": "boss", "detail": "", "digest_id": 1, "error": "x",
     "evidence": Evidence(), "expires_at": LATER, "first": "sign-in ", "frozen": None,
