@@ -220,19 +220,20 @@ class OpenSite:
 
         Raises NotFound, StoreFailed, SecretUnavailable.
         """
-        from opsrunner.archives.manifest import manifest_name  # noqa: PLC0415 - as above
+        from opsrunner.engine.real_copies import known_objects  # noqa: PLC0415 - as above
         from opsrunner.stores.opening import open_store  # noqa: PLC0415 - as above
 
         if name not in self.site.stores:
             raise NotFound(f"there is no store '{name}' in opsrunner.yaml")
+        settings, trial = self.site.stores[name], self.state if self.is_trial else None
         return open_store(
-            self.site.stores[name],
+            settings,
             root=self.root,
             state=self.state,
             vault=self.vault,
             connect=lambda host: self.fleet.open_sftp(self.site.hosts[host]),
             name=name,
-            known=lambda: [] if is_moved else [manifest_name(copy) for copy in self.books.copies.names_in(name)],
+            known=lambda: [] if is_moved else known_objects(self.books, name, settings, trial=trial),
         )
 
     @cached_property

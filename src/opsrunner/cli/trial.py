@@ -50,6 +50,7 @@ def try_site(session: Session, serve: bool) -> int:
     folder = session.state_folder / TRY
     empty(folder)
     _keep_trust(session.state_folder, folder)
+    _keep_real_copies(session.state_folder, folder)
     session.state = folder
     from opsrunner.cli.lookup import actor_name
 
@@ -72,6 +73,13 @@ def _keep_trust(real: Path, folder: Path) -> None:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         shutil.copyfile(pinned, folder / KNOWN_HOSTS)
         (folder / KNOWN_HOSTS).chmod(0o600)
+
+
+def _keep_real_copies(real: Path, folder: Path) -> None:
+    """Let the try know a store whose disk is not mounted by the real copies that are not there."""
+    from opsrunner.engine.real_copies import keep_real_copies
+
+    keep_real_copies(real, folder)
 
 
 def _serve(session: Session, app: App) -> int:

@@ -19,8 +19,23 @@ PRIVATE_FOLDER = 0o700
 FOLDERS = ("runs", "checklists", "evidence", "digests")
 LEDGER = "ledger.db"
 ENTERED = "entered"
+REAL_COPIES = "real_copies.json"
+"""In the state of a try: by store, the names of copies that the real ledger knows."""
 OUR_NAMES = frozenset(
-    {*FOLDERS, LEDGER, ENTERED, LOCKS, "lock", "maildir", "sample", "try", "known_hosts", "crash.log", "lost+found"}
+    {
+        *FOLDERS,
+        LEDGER,
+        ENTERED,
+        LOCKS,
+        REAL_COPIES,
+        "lock",
+        "maildir",
+        "sample",
+        "try",
+        "known_hosts",
+        "crash.log",
+        "lost+found",
+    }
 )
 """What may stand in a folder that has no ledger yet: what verbs leave there before the first one opens it."""
 LOOK_SECONDS = 0.01

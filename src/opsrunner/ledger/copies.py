@@ -22,11 +22,11 @@ _ADD = (
     f" ON CONFLICT(name, store) DO UPDATE SET {', '.join(f'{column} = excluded.{column}' for column in _QUOTED)},"
     " ended_at = NULL, restored_at = NULL, why = ''"
 )
-_LYING = "ended_at IS NULL"
+LYING = "ended_at IS NULL"
 # Damage stays written of what is gone, that it may come back no better than it went.
 _END = (
     "UPDATE copies SET ended_at = ?1, why = CASE state WHEN ?5 THEN why ELSE ?2 END,"  # noqa: S608 (our own words)
-    f" state = CASE state WHEN ?5 THEN state ELSE ?4 END WHERE id = ?3 AND {_LYING}"
+    f" state = CASE state WHEN ?5 THEN state ELSE ?4 END WHERE id = ?3 AND {LYING}"
 )
 
 
@@ -53,12 +53,12 @@ class Copies:
         """Return the copies that lie in stores, newest first: all, or those of a routine, step, store or row's key."""
         wanted = {"routine": routine or None, "step": step or None, "store": store or None, "key": key}
         given = {column: value for column, value in wanted.items() if value is not None}
-        where = " AND ".join([_LYING, *(f'"{column}" = ?' for column in given)])
+        where = " AND ".join([LYING, *(f'"{column}" = ?' for column in given)])
         return self._found(f"{where} ORDER BY made_at DESC, id DESC", tuple(given.values()))
 
     def names_in(self, store: str) -> list[str]:
         """Return the names of the copies that lie in a store, newest first."""
-        sql = f"SELECT name FROM copies WHERE {_LYING} AND store = ? ORDER BY made_at DESC, id DESC"  # noqa: S608 (our own words)
+        sql = f"SELECT name FROM copies WHERE {LYING} AND store = ? ORDER BY made_at DESC, id DESC"  # noqa: S608 (our own words)
         return [row["name"] for row in self._ledger.all(sql, (store,))]
 
     def foreign(self, routine: str, step: str) -> list[KnownForeign]:
@@ -156,14 +156,14 @@ class Copies:
             self._damage(drill.copy, drill.problem)
             return
         # A drill may take hours, and the copy be removed before it ends: it lies there no more for that.
-        sql = f"UPDATE copies SET restored_at = ? WHERE id = ? AND {_LYING}"  # noqa: S608 (our own words)
+        sql = f"UPDATE copies SET restored_at = ? WHERE id = ? AND {LYING}"  # noqa: S608 (our own words)
         is_lying = self._ledger.change(sql, (to_text(drill.at), drill.copy)) == 1
         if is_lying and (drill.is_whole or not self._is_damaged(drill.copy)):
             self._judge(drill.copy)
 
     def _damage(self, copy: int, problem: str) -> None:
         # What was removed meanwhile is not damaged: it is gone, and why that is so stays written.
-        sql = f"UPDATE copies SET state = ?, why = ? WHERE id = ? AND {_LYING}"  # noqa: S608 (our own words)
+        sql = f"UPDATE copies SET state = ?, why = ? WHERE id = ? AND {LYING}"  # noqa: S608 (our own words)
         self._ledger.change(sql, (CopyState.DAMAGED, problem, copy))
 
     def _is_damaged(self, copy: int) -> bool:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from opsrunner.app import open_app
+from opsrunner.engine.real_copies import keep_real_copies
 from opsrunner.engine.state_copies import restore_ledger
 from opsrunner.errors import NotFound
 from opsrunner.model.run import RunStatus
@@ -94,11 +95,37 @@ class TestItsCopies:
         assert len(lying(disk)) == len(first)
         assert not set(lying(disk)) & set(first)
 
+    def test_a_disk_that_is_not_mounted_gets_none(self, own: Any, disk: Path, tmp_path: Path) -> None:
+        run(own)
+        disk.rename(tmp_path / "unmounted")
+        disk.mkdir()
+
+        result = tried(own)
+
+        assert [one.status for one in result.runs] == [RunStatus.FAILED, RunStatus.FAILED]
+        assert lying(disk) == []
+
+    def test_a_store_in_the_state_folder_is_its_own_in_a_try(self, house: Callable[..., Any]) -> None:
+        ledger = "  - {id: ledger, backup: {state: true, to: disk}}"
+        own = house(
+            {"nightly": f"name: Nightly\naccountable: ops1\nsteps:\n{ledger}\n"},
+            site=f"{SITE}stores: {{disk: {{local: {{path: $STATE/copies}}}}}}\n",
+        )
+        run(own)
+
+        assert [one.status for one in tried(own).runs] == [RunStatus.SUCCEEDED]
+
+    def test_a_real_ledger_that_cannot_be_read_keeps_nobody_from_trying(self, tmp_path: Path) -> None:
+        (tmp_path / "ledger.db").write_text("no ledger")
+        keep_real_copies(tmp_path, tmp_path / "try")
+        assert not (tmp_path / "try").exists()
+
 
 def tried(own: Any) -> Any:
     """Try the site in an empty state of its own."""
     state = own.root / "var/try"
     shutil.rmtree(state, ignore_errors=True)
+    keep_real_copies(own.root / "var", state)
     app = open_app(own.root, state, clock=own.clock, mails_stay=True)
     try:
         return app.try_all(actor="boss")
