@@ -209,7 +209,7 @@ class _Collector:
         return items
 
     def _from_mails(self) -> list[OpenItem]:
-        lost = self._desk.books.outbox.given_up(since=self._from)
+        lost = self._desk.books.outbox.given_up(since=self._from, until=self._until)
         if len(lost) > MOST_ALIKE:
             return [self._lost_mails(lost)]
         return [self._lost_mails([mail]) for mail in lost]

@@ -82,7 +82,7 @@ def deliver_due(
     with outbox.journal() as journal:
         if not journal.take():
             return 0
-        take_over(outbox, journal, now=clock.now())
+        take_over(outbox, journal, clock=clock)
         sender = _Sender(
             outbox=outbox,
             journal=journal,
@@ -98,20 +98,20 @@ def deliver_due(
             transport.close()
 
 
-def take_over(outbox: Outbox, journal: SentJournal, *, now: datetime) -> None:
+def take_over(outbox: Outbox, journal: SentJournal, *, clock: Clock) -> None:
     """Put into the ledger what a sender before handed over and could not put there any more. Raises StateError.
 
     The mail that it was about to hand over when it ended may have arrived: it goes again, under the same Message-ID.
     One that was cut off several times waits, so that it holds nothing back should it be the cause.
     """
-    left = journal.left_behind()
+    left, now = journal.left_behind(), clock.now()
     known = outbox.unsent([*left.sent, left.tried or ""])
     ends = [MailEnd(mail=known[name].id, at=at) for name, at in left.sent.items() if name in known]
     if (cut_off := known.get(left.tried or "")) is not None:
         again_at = now if cut_off.attempts < TAKEN_AS_CHANCE else next_try(cut_off, now=now)
         ends.append(MailEnd(mail=cut_off.id, at=now, error=CUT_OFF, again_at=again_at))
     if ends:
-        outbox.settle(ends)
+        outbox.settle(ends, read_clock=clock.now)
     journal.settled()
 
 
@@ -194,7 +194,7 @@ class _Sender:
                 if not is_usable or self.clock.monotonic() - began > BATCH_SECONDS:
                     break
         finally:
-            self.outbox.settle(ends)
+            self.outbox.settle(ends, read_clock=self.clock.now)
         self.journal.settled()
         for mail, end in zip(mails, ends, strict=False):
             if not end.error:

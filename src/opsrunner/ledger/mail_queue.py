@@ -48,13 +48,15 @@ class MailQueue:
         self._ledger = ledger
 
     def standing(self, *, now: datetime, since: datetime) -> MailStanding:
-        """Return how the queue stands; mails that were given up count from `since` on."""
+        """Return how the queue stands at `now`; mails that were given up count if it was later than `since`."""
         row = self._ledger.one(
             "SELECT count(*) AS waiting, sum(error <> '') AS deferred, min(created_at) AS oldest_at,"  # noqa: S608 (fixed words)
             f" sum(error = '' AND coalesce(not_before, '') > ?) AS held FROM outbox WHERE {_LIVE}",
             (to_text(now),),
         )
-        lost = self._ledger.one("SELECT count(*) FROM outbox WHERE failed_at >= ?", (to_text(since),))
+        lost = self._ledger.one(
+            "SELECT count(*) FROM outbox WHERE failed_at > ? AND failed_at <= ?", (to_text(since), to_text(now))
+        )
         given_up = int(lost[0]) if lost else 0
         if row is None or not row["waiting"]:
             return MailStanding(given_up=given_up)

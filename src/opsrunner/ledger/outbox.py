@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 
 from opsrunner.ledger.attachments import attachments_from_text, attachments_to_text
@@ -154,8 +154,12 @@ class Outbox:
         rows = self._ledger.all(sql, (dumps(list(message_ids)),))
         return {row["message_id"]: _mail(row) for row in rows}
 
-    def settle(self, ends: Iterable[MailEnd]) -> None:
-        """Record what came of many tries, all at once."""
+    def settle(self, ends: Iterable[MailEnd], *, read_clock: Callable[[], datetime]) -> None:
+        """Record what came of many tries, all at once.
+
+        A mail is given up when that is written, not when it was tried: a digest written in between has not told of it,
+        and the next one tells of what was given up since.
+        """
         with self._ledger.transaction():
             for end in ends:
                 if not end.error:
@@ -163,7 +167,7 @@ class Outbox:
                 elif end.again_at is not None:
                     self.retry(end.mail, end.at, end.again_at, end.error)
                 else:
-                    self.failed(end.mail, end.at, end.error)
+                    self.failed(end.mail, read_clock(), end.error)
 
     def sent(self, mail_id: int, at: datetime) -> None:
         """Record that the mail was taken; one that was taken back meanwhile was, too."""
@@ -219,19 +223,19 @@ class Outbox:
         )
         return [str(row["unique"]) for row in self._ledger.all(sql, (first, f"{first}\U0010ffff"))]
 
-    def given_up(self, *, since: datetime) -> list[QueuedMail]:
-        """Return the mails given up since a moment."""
-        sql = "SELECT * FROM outbox WHERE failed_at >= ? ORDER BY +id"
-        return [_mail(row) for row in self._ledger.all(sql, (to_text(since),))]
+    def given_up(self, *, since: datetime, until: datetime) -> list[QueuedMail]:
+        """Return the mails given up later than `since`, and at `until` at the latest."""
+        sql = "SELECT * FROM outbox WHERE failed_at > ? AND failed_at <= ? ORDER BY +id"
+        return [_mail(row) for row in self._ledger.all(sql, (to_text(since), to_text(until)))]
 
     def counts(self, *, since: datetime, until: datetime) -> tuple[int, int, int]:
-        """Return how many mails were queued in a period and not taken back, and of these sent and given up."""
+        """Return how many mails were queued in a period and not taken back, of these sent, and given up by its end."""
         row = self._ledger.one(
-            "SELECT count(*) AS written, count(sent_at) AS sent, count(failed_at) AS failed FROM outbox"
-            " WHERE created_at >= ? AND created_at < ? AND withdrawn_at IS NULL",
+            "SELECT count(*) AS written, count(sent_at) AS sent, sum(coalesce(failed_at <= ?2, 0)) AS failed"
+            " FROM outbox WHERE created_at >= ?1 AND created_at < ?2 AND withdrawn_at IS NULL",
             (to_text(since), to_text(until)),
         )
-        return (0, 0, 0) if row is None else (row["written"], row["sent"], row["failed"])
+        return (0, 0, 0) if row is None else (row["written"], row["sent"], row["failed"] or 0)
 
 
 def _mail(row: sqlite3.Row) -> QueuedMail:

@@ -16,6 +16,8 @@ import pytest
 
 from opsrunner.engine.digest import Rendered
 from opsrunner.engine.digest_collect import collect
+from opsrunner.engine.outbox import deliver_due
+from opsrunner.errors import MailFailed
 from opsrunner.ledger.runs import NewRun
 from opsrunner.mail.message import build
 from opsrunner.model.digest import OpenItem
@@ -309,6 +311,7 @@ def test_a_broken_file_is_named_once_with_line_and_column_and_what_to_type(house
 def test_it_names_mails_that_were_given_up_and_groups_many(house: Callable[..., Any]) -> None:
     site = house({}, site=SITE)
     site.work()
+    site.clock.move(seconds=1)
 
     def lose(*addresses: str) -> None:
         mails = [NewMail(to=to, subject=f"Hello {to}", text="x", html="") for to in addresses]
@@ -1012,3 +1015,68 @@ def test_a_fault_in_a_digest_ends_neither_the_daemon_nor_another_series_and_is_t
     site.work()
     assert site.app.books.digests.last("daily") is not None
     assert site.daemon.is_healthy()
+
+
+def write_daily(site: Any) -> tuple[str, str]:
+    """Write the daily digest that is due; return its text, and the figure about mails."""
+    before = site.app.books.digests.last("daily")
+    site.app.digests.write_due(site.clock.now())
+    text: str = site.app.books.digests.last("daily").text
+    assert before is None or site.app.books.digests.last("daily").id != before.id
+    (figure,) = re.findall(r"^.*(?:no mail to send|\bmails? (?:sent|refused)).*$", text, re.MULTILINE)
+    return text, figure
+
+
+def test_a_mail_that_is_refused_between_the_border_of_a_digest_and_its_writing_is_told_once(
+    house: Callable[..., Any],
+) -> None:
+    site = house({}, site=SITE)
+    site.work()
+    outbox, clock = site.app.books.outbox, site.clock
+    clock.set(datetime(2026, 11, 21, 5, 59, tzinfo=UTC))
+    (mail_id,) = outbox.put([NewMail(to="gone@example.net", subject="x", text="x")], at=clock.now())
+    clock.set(datetime(2026, 11, 21, 6, 0, 2, tzinfo=UTC))
+    outbox.failed(mail_id, clock.now(), "550 5.1.1 no such user")
+    clock.move(seconds=1)
+    text, figure = write_daily(site)
+    assert "gone@example.net" not in text
+    assert "refused" not in figure
+    assert "1 waiting" in figure
+    clock.move(days=1)
+    text, figure = write_daily(site)
+    assert "A mail to gone@example.net" in text
+    assert "1 older mail refused" in figure
+    clock.move(days=1)
+    text, figure = write_daily(site)
+    assert "gone@example.net" not in text
+    assert "refused" not in figure
+
+
+def test_a_mail_that_is_refused_while_a_digest_is_written_is_told_once(house: Callable[..., Any]) -> None:
+    site = house({}, site=SITE)
+    site.work()
+    outbox, clock = site.app.books.outbox, site.clock
+    told: list[tuple[str, str]] = []
+
+    class Slow:
+        """Refuses one recipient, after a digest was written meanwhile."""
+
+        def deliver(self, message: EmailMessage, *, to: str, **_: Any) -> None:
+            if to != "gone@example.net":
+                return
+            clock.set(datetime(2026, 11, 21, 6, 0, 3, tzinfo=UTC))
+            told.append(write_daily(site))
+            clock.move(seconds=2)
+            raise MailFailed("550 5.1.1 no such user", permanent=True)
+
+        def close(self) -> None:
+            pass
+
+    clock.set(datetime(2026, 11, 21, 5, 59, 59, tzinfo=UTC))
+    outbox.put([NewMail(to="gone@example.net", subject="x", text="x")], at=clock.now())
+    deliver_due(outbox, Slow(), from_="ops@example.com", clock=clock)
+    for _ in range(2):
+        clock.move(days=1)
+        told.append(write_daily(site))
+    assert ["A mail to gone@example.net" in text for text, _ in told] == [False, True, False]
+    assert ["refused" in figure for _, figure in told] == [False, True, False]

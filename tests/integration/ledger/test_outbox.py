@@ -157,10 +157,12 @@ def test_what_came_of_many_tries_is_recorded_at_once(books: Books, now: datetime
         MailEnd(mail=waits, at=now, error="451 later", again_at=now + HOUR),
         MailEnd(mail=lost, at=now, error="550 unknown"),
     ]
-    books.outbox.settle(ends)
+    books.outbox.settle(ends, read_clock=lambda: now + SECOND)
     assert [mail.id for mail in books.outbox.queued()] == [waits]
-    assert [mail.id for mail in books.outbox.given_up(since=now)] == [lost]
+    (given_up,) = books.outbox.given_up(since=now, until=now + SECOND)
+    assert (given_up.id, given_up.failed_at) == (lost, now + SECOND)
     assert books.outbox.counts(since=now, until=now + SECOND) == (3, 1, 1)
+    assert books.outbox.counts(since=now, until=now + SECOND / 2) == (3, 1, 0)
 
 
 def test_a_mail_that_was_sent_or_given_up_is_never_due_again(books: Books, now: datetime) -> None:
@@ -170,9 +172,10 @@ def test_a_mail_that_was_sent_or_given_up_is_never_due_again(books: Books, now: 
     assert books.outbox.due(now + 1000 * HOUR) == books.outbox.queued() == []
     books.outbox.retry(sent, now, now, "451 said too late")
     assert books.outbox.queued() == []
-    (given_up,) = books.outbox.given_up(since=now)
+    (given_up,) = books.outbox.given_up(since=now - SECOND, until=now)
     assert (given_up.id, given_up.error, given_up.failed_at) == (failed, "550 no such user", now)
-    assert books.outbox.given_up(since=now + SECOND) == []
+    assert books.outbox.given_up(since=now, until=now + SECOND) == []
+    assert books.outbox.given_up(since=now - HOUR, until=now - SECOND) == []
     put(books, now)
     assert books.outbox.counts(since=now, until=now + SECOND) == (3, 1, 1)
     assert books.outbox.counts(since=now - HOUR, until=now) == (0, 0, 0)
@@ -201,7 +204,7 @@ def test_a_held_mail_goes_with_its_task_and_is_counted_nowhere(books: Books, now
     assert [mail.id for mail in books.outbox.queued()] == others
     assert [mail.id for mail in books.outbox.due(now + 2 * HOUR)] == others
     assert mail_id not in others
-    assert books.outbox.given_up(since=now) == []
+    assert books.outbox.given_up(since=now - HOUR, until=now + HOUR) == []
     assert books.outbox.counts(since=now, until=now + SECOND) == (2, 0, 0)
     assert books.forgetting.forget_mail_texts(before=now + SECOND) == 1
 
@@ -229,7 +232,7 @@ def test_a_mail_that_was_tried_before_is_not_taken_back(books: Books, now: datet
 def test_a_mail_that_went_while_it_was_taken_back_counts_as_sent(books: Books, now: datetime, task: int) -> None:
     (mail_id,) = books.outbox.put([replace(MAIL, task=task, not_before=now + HOUR)], at=now)
     close(books, task, now + HOUR)
-    books.outbox.settle([MailEnd(mail=mail_id, at=now + HOUR)])
+    books.outbox.settle([MailEnd(mail=mail_id, at=now + HOUR)], read_clock=lambda: now + HOUR)
     assert books.outbox.counts(since=now, until=now + SECOND) == (1, 1, 0)
     assert books.tasks.reopen(task, now=now + HOUR + SECOND)
     assert books.outbox.queued() == []
@@ -264,7 +267,7 @@ def test_a_series_leaves_no_faster_than_asked_for_and_holds_no_other_back(books:
     minute, left = timedelta(minutes=1), list[list[int]]()
     for at in (now + SECOND, now + SECOND, now + minute, now + minute + SECOND, now + 2 * minute + SECOND):
         ids = [mail.id for mail in books.outbox.due(at, limit=3)]
-        books.outbox.settle([MailEnd(mail=mail_id, at=at) for mail_id in ids])
+        books.outbox.settle([MailEnd(mail=mail_id, at=at) for mail_id in ids], read_clock=lambda: now)
         left.append(ids)
     assert left == [slow[:2], other, [], slow[2:4], slow[4:]]
 
