@@ -9,13 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import field
-from datetime import datetime, timedelta, tzinfo
+from datetime import datetime, tzinfo
 
 from opsrunner.model.backup import Copy, CopyState, Keep
 from opsrunner.records import dataclass
 
-AHEAD = timedelta(hours=1)
-"""A copy that was made later than this from now bears the mark of a clock that was wrong."""
 BEYOND = "beyond what is kept"
 """Why a copy is gone that retention did not keep."""
 Period = Callable[[datetime], tuple[int, ...]]
@@ -47,7 +45,7 @@ def plan_retention(copies: Sequence[Copy], keep: Keep, *, now: datetime, zone: t
     lying = [copy for copy in copies if copy.state in (CopyState.GOOD, CopyState.DOUBTFUL)]
     if keep == Keep():
         return Retention(kept={copy.id: ("no limit is set",) for copy in lying})
-    ahead = [copy for copy in lying if copy.made_at > now + AHEAD]
+    ahead = [copy for copy in lying if copy.is_ahead(now)]
     if ahead:
         why = f"the clock cannot be right: {ahead[-1].name} was made later than now"
         return Retention(kept={copy.id: (why,) for copy in lying}, doubt=why)

@@ -27,13 +27,12 @@ from opsrunner.errors import (
     StateError,
     StoreFailed,
 )
-from opsrunner.model.backup import Copy, CopyNote, CopyState, Gone, Keep, NewCopy, Reread
+from opsrunner.model.backup import MOVED, Copy, CopyNote, CopyState, Gone, Keep, NewCopy, Reread
 from opsrunner.model.foreign import ForeignDrill
 from opsrunner.records import dataclass
 from opsrunner.stores.base import Store
 
 OpenStore = Callable[[str], Store]
-MOVED = "its store is another place now, and it does not lie there"
 
 
 _TRUST = (CopyState.GOOD, CopyState.DOUBTFUL, CopyState.DAMAGED, CopyState.GONE)
@@ -85,8 +84,8 @@ class Backups:
     def verify(self, copy: Copy, *, actor: str, at: datetime) -> int:
         """Fetch every byte of a copy and hash it again; return how many. Raises ArchiveDamaged, StoreFailed.
 
-        One of which nothing is there any more is noted as gone; one that is so already stays as it was noted. Raises
-        NotStored, and Refused while it is being removed; nobody removes it meanwhile.
+        One of which nothing is there any more is noted as gone; one that is so already stays as it was noted, and so
+        does one that is removed meanwhile by other means. Raises NotStored, and Refused while it is being removed.
         """
         with self._in_use.reading(copy), self._open(copy.store) as store:
             if has_vanished(store, copy.name):
@@ -100,7 +99,11 @@ class Backups:
             except (ArchiveDamaged, NotStored) as exc:
                 self._note(Reread(copy=copy.id, at=at, problem=exc.message), "verify", copy, actor=actor, at=at)
                 raise
-        self._note(Reread(copy=copy.id, at=at), "verify", copy, actor=actor, at=at)
+        was_gone = copy.ended_at is not None
+        self._note(Reread(copy=copy.id, at=at, was_gone=was_gone), "verify", copy, actor=actor, at=at)
+        (known,) = self._desk.books.copies.named(copy.name, store=copy.store)
+        if known.ended_at is not None:
+            raise NotStored(f"{copy.name} was removed from {copy.store} meanwhile: {known.why}")
         return size
 
     def restore(
@@ -139,7 +142,7 @@ class Backups:
     def thinnings(self, *, now: datetime) -> Iterator[Thinning]:
         """Yield what retention comes to for each step that says what to keep."""
         zone = ZoneInfo(self._desk.site().timezone)
-        for standing in standings(self._desk):
+        for standing in standings(self._desk, at=now):
             if standing.keep != Keep():
                 yield from thin(standing, now=now, zone=zone)
 

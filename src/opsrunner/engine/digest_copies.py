@@ -21,7 +21,7 @@ def copy_items(desk: Desk, *, until: datetime) -> list[OpenItem]:
     """Return an item for each damaged copy and for each proof that is overdue, though nothing else failed."""
     zone = ZoneInfo(desk.site().timezone)
     items: list[OpenItem] = []
-    for standing in standings(desk):
+    for standing in standings(desk, at=until):
         items += [_damaged(standing, copy, zone=zone) for copy in standing.damaged]
         since = standing.proof_overdue_since(until)
         if since is not None:
@@ -40,7 +40,7 @@ def copies_figure(desk: Desk, *, until: datetime) -> Figure | None:
     A backup is what one step copies to one store, for each row apart, or what one check of others' backups expects.
     What is damaged in a store that is not written to any more is named beside them.
     """
-    lying = list(standings(desk))
+    lying = list(standings(desk, at=until))
     found: list[Standing | ForeignStanding] = [one for one in lying if one.is_written_to]
     found += foreign_standings(desk)
     if not found:

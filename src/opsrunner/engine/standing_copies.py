@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 
 from opsrunner.engine.desk import Desk
-from opsrunner.model.backup import Copy, CopyState, Keep
+from opsrunner.model.backup import AHEAD, MOVED, Copy, CopyState, Keep, PastCopies
 from opsrunner.model.digest import Tone
 from opsrunner.model.routine import Routine, StepPlan
 from opsrunner.records import dataclass
@@ -33,6 +33,8 @@ class Standing:
     """The step has this store still; copies that lie where it once wrote are no backup of today."""
     copies: tuple[Copy, ...]
     """Those that lie in the store, newest first."""
+    past: PastCopies | None
+    """What is known of these and of those that are gone: a proof is none of the one copy alone."""
     restored_within: timedelta | None
     """How long a proof by restoring may lie back, where the step says it."""
     keep: Keep
@@ -50,13 +52,13 @@ class Standing:
 
     @property
     def restored_at(self) -> datetime | None:
-        """When something of any of them was last restored and compared."""
-        return max((copy.restored_at for copy in self.copies if copy.restored_at), default=None)
+        """When something of any of them was last restored and compared, also of one that is gone."""
+        return self.past.restored_at if self.past else None
 
     def is_fresh(self, now: datetime, almanac: Almanac) -> bool:
-        """Tell whether the newest copy is good, and none was due since."""
+        """Tell whether the newest copy is good and not dated ahead, and none was due since."""
         newest = self.newest_good
-        if newest is None or newest is not self.copies[0]:
+        if newest is None or newest is not self.copies[0] or newest.is_ahead(now):
             return False
         return is_in_time(self.routine, newest.made_at, now=now, almanac=almanac)
 
@@ -66,29 +68,41 @@ class Standing:
             return "failed", "damaged"
         if not self.copies or not self.is_written_to:
             return "nothing", "no copy yet" if self.is_written_to else "not written to"
+        worry = self._worry(now, almanac)
+        return ("look", worry) if worry else ("fine", "proven and fresh")
+
+    def _worry(self, now: datetime, almanac: Almanac) -> str:
+        """Return what speaks against copies that lie there and are not damaged, '' where nothing does."""
+        if self.copies[0].is_ahead(now):
+            return "dated ahead"
         if self.newest_good is not self.copies[0]:
-            return "look", "in doubt"
+            return "in doubt"
         if self.proof_overdue_since(now) is not None:
-            return "look", "proof overdue"
+            return "proof overdue"
         if not self.is_fresh(now, almanac):
-            return "look", "old"
-        return ("fine", "proven and fresh") if self.restored_at else ("look", "never restored")
+            return "old"
+        return "" if self.restored_at else "never restored"
 
     def proof_overdue_since(self, now: datetime) -> datetime | None:
-        """Return since when a proof by restoring is overdue, None where it is not, or none is asked for."""
-        if self.restored_within is None or not self.copies or not self.is_written_to:
+        """Return since when a proof by restoring is overdue, None where it is not, or none is asked for.
+
+        Where nothing was ever restored it is waited for since the first copy was made, also if that one is gone.
+        """
+        if self.restored_within is None or self.past is None or not self.copies or not self.is_written_to:
             return None
-        proven = self.restored_at or min(copy.made_at for copy in self.copies)
-        due = proven + self.restored_within
+        due = (self.restored_at or self.past.first_made_at) + self.restored_within
         return due if due < now else None
 
 
-def standings(desk: Desk) -> Iterator[Standing]:
-    """Yield how the copies of every backup step of the site stand in each store, also where there is none yet."""
+def standings(desk: Desk, *, at: datetime) -> Iterator[Standing]:
+    """Yield how the copies of every backup step of the site stand in each store, also where there is none yet.
+
+    What was proven later than `at` comes from a clock that was wrong, and proves nothing.
+    """
     for routine in desk.site().routines.values():
         for plan in routine.steps:
             if plan.kind == "backup":
-                yield from _of_step(desk, routine, plan)
+                yield from _of_step(desk, routine, plan, at=at)
 
 
 def damage_left_words(standings: Iterable[Standing]) -> str:
@@ -116,10 +130,11 @@ def restored_within(plan: StepPlan) -> timedelta | None:
     return timedelta(seconds=parse_duration(within)) if isinstance(within, str) else None
 
 
-def _of_step(desk: Desk, routine: Routine, plan: StepPlan) -> Iterator[Standing]:
+def _of_step(desk: Desk, routine: Routine, plan: StepPlan, *, at: datetime) -> Iterator[Standing]:
     found: dict[tuple[str, str], list[Copy]] = {}
     for copy in desk.books.copies.lying(routine=routine.id, step=plan.id):
         found.setdefault((copy.key, copy.store), []).append(copy)
+    past = desk.books.copies.past(routine.id, plan.id, proven_before=at + AHEAD, not_gone_as=MOVED)
     stores = _stores_of(plan)
     keys = _keys_of(desk, routine, plan) or {key for key, store in found if store in stores} or {""}
     keep = plan.options.get("keep")
@@ -131,6 +146,7 @@ def _of_step(desk: Desk, routine: Routine, plan: StepPlan) -> Iterator[Standing]
             store=store,
             is_written_to=store in stores,
             copies=tuple(found.get((key, store), ())),
+            past=past.get((key, store)),
             restored_within=restored_within(plan),
             keep=KeepOptions.model_validate(keep or {}).to_keep(),
         )

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Sequence
+from datetime import datetime
 
 from opsrunner.ledger.codec import optional_moment, optional_text, to_moment, to_text
 from opsrunner.ledger.database import Ledger
 from opsrunner.ledger.foreign import ForeignBackups
-from opsrunner.model.backup import Copy, CopyNote, CopyState, Doubted, Drill, Gone, NewCopy, Reread
+from opsrunner.model.backup import Copy, CopyNote, CopyState, Doubted, Drill, Gone, NewCopy, PastCopies, Reread
 from opsrunner.model.foreign import Checked, ForeignDrill, KnownForeign
 
 _COLUMNS = (
@@ -55,6 +56,22 @@ class Copies:
         given = {column: value for column, value in wanted.items() if value is not None}
         where = " AND ".join([LYING, *(f'"{column}" = ?' for column in given)])
         return self._found(f"{where} ORDER BY made_at DESC, id DESC", tuple(given.values()))
+
+    def past(
+        self, routine: str, step: str, *, proven_before: datetime, not_gone_as: str
+    ) -> dict[tuple[str, str], PastCopies]:
+        """Return what is known of all copies of a step, those that are gone too, by row's key and store.
+
+        A proof later than `proven_before` is none. Copies that are gone for the reason `not_gone_as` do not count.
+        """
+        sql = (
+            'SELECT "key", store, min(made_at) AS first_made_at,'
+            " max(CASE WHEN restored_at <= ?1 THEN restored_at END) AS restored_at FROM copies"
+            " WHERE routine = ?2 AND step = ?3 AND NOT (ended_at IS NOT NULL AND why = ?4)"
+            ' GROUP BY "key", store'
+        )
+        rows = self._ledger.all(sql, (to_text(proven_before), routine, step, not_gone_as))
+        return {(row["key"], row["store"]): _past(row) for row in rows}
 
     def names_in(self, store: str) -> list[str]:
         """Return the names of the copies that lie in a store, newest first."""
@@ -146,9 +163,10 @@ class Copies:
         if read.problem:
             self._damage(read.copy, read.problem)
             return
-        sql = "UPDATE copies SET reread_at = ?, ended_at = NULL WHERE id = ?"
-        self._ledger.change(sql, (to_text(read.at), read.copy))
-        self._judge(read.copy)
+        # Reading takes hours, too: what was removed before it ended lies there no more.
+        sql = f"UPDATE copies SET reread_at = ?, ended_at = NULL WHERE id = ? AND (? OR {LYING})"  # noqa: S608 (our own words)
+        if self._ledger.change(sql, (to_text(read.at), read.copy, read.was_gone)) == 1:
+            self._judge(read.copy)
 
     def _end_drill(self, drill: Drill) -> None:
         """What was restored is right. A sample of what is damaged may be: it stays so until all of it was read."""
@@ -215,6 +233,10 @@ def _copy(row: sqlite3.Row) -> Copy:
         ended_at=optional_moment(row["ended_at"]),
         why=f"it was damaged: {row['why']}" if went_damaged else row["why"],
     )
+
+
+def _past(row: sqlite3.Row) -> PastCopies:
+    return PastCopies(first_made_at=to_moment(row["first_made_at"]), restored_at=optional_moment(row["restored_at"]))
 
 
 def _drill(row: sqlite3.Row) -> Drill:

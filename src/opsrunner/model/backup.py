@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TypeAlias
 
@@ -11,6 +11,10 @@ from opsrunner.records import dataclass
 
 TRIED = "_try/"
 """What the names of a try's copies begin with; no routine is called like that."""
+AHEAD = timedelta(hours=1)
+"""A copy that was made later than this from now bears the mark of a clock that was wrong."""
+MOVED = "its store is another place now, and it does not lie there"
+"""Why a copy is gone that may lie where its store once was."""
 
 
 class CopyState(StrEnum):
@@ -68,6 +72,20 @@ class Copy(NewCopy):
     why: str = ""
     """Why it is damaged or gone, or what a drill found missing or wrong in it."""
 
+    def is_ahead(self, now: datetime) -> bool:
+        """Tell whether it is dated ahead: the clock was wrong when it was made, or is wrong now."""
+        return self.made_at > now + AHEAD
+
+
+@dataclass(frozen=True, kw_only=True)
+class PastCopies:
+    """What stays known of the copies of a step in a store, for one row's key, though they are gone."""
+
+    first_made_at: datetime
+    """When the first of them was begun."""
+    restored_at: datetime | None = None
+    """When something of any of them was last restored and compared, and was right."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Reread:
@@ -76,6 +94,8 @@ class Reread:
     copy: int
     at: datetime
     problem: str = ""
+    was_gone: bool = False
+    """It was known as gone when reading began: where it is right, it lies there again."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -78,6 +78,8 @@ class DrillRun:
         if not copies:
             where = f" in {self._options.store}" if self._options.store else ""
             raise StepFailed(f"there is no copy of {self._options.of}{where} yet: nothing can be restored")
+        now = self._means.clock.now()
+        copies.sort(key=lambda copy: copy.is_ahead(now))  # what is dated ahead is no newest one while there is another
         copies = _in_turn(copies, tried_at=self._tried_at())
         if self._options.which == "newest":
             return copies[0]

@@ -93,7 +93,7 @@ async def all_of_them(visit: Visit) -> Response:
 
 
 def _lines(visit: Visit) -> list[Line]:
-    lines = [_line(visit, standing) for standing in standings(visit.app.desk)]
+    lines = [_line(visit, standing) for standing in standings(visit.app.desk, at=visit.now)]
     return sorted(lines, key=lambda line: (_ORDER.index(line.tone), line.standing.routine.name))
 
 

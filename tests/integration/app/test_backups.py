@@ -16,7 +16,7 @@ import pytest
 
 from opsrunner.engine.standing_copies import standings
 from opsrunner.engine.state_copies import restore_ledger
-from opsrunner.errors import ArchiveDamaged, LedgerDamaged, NotFound, Refused
+from opsrunner.errors import ArchiveDamaged, LedgerDamaged, NotFound, NotStored, Refused
 from opsrunner.fleet.execution import Execution
 from opsrunner.ledger.whole_copies import copy_ledger, place_ledger, require_intact
 from opsrunner.model.backup import Copy, CopyState, Reread
@@ -336,9 +336,10 @@ class TestDrills:
         (drill,) = own.app.books.copies.drills(copy.id)
         assert (copy.state, copy.restored_at) == (CopyState.DOUBTFUL, None)
         assert (drill.problem, drill.files > 0) == (said, True)
-        assert [standing.verdict(own.clock.now(), own.app.almanac)[1] for standing in standings(own.app.desk)] == [
-            "in doubt"
-        ]
+        assert [
+            standing.verdict(own.clock.now(), own.app.almanac)[1]
+            for standing in standings(own.app.desk, at=own.clock.now())
+        ] == ["in doubt"]
 
     def test_a_check_without_room_says_nothing_of_the_copy(
         self, nightly: Open, monkeypatch: pytest.MonkeyPatch
@@ -488,11 +489,70 @@ class TestDrills:
         assert (item.word, item.title) == ("Unproven", "The copies of Nightly")
         assert item.facts.startswith("Nothing of them was restored from disk in time, never yet.")
 
+    def test_a_proof_is_overdue_though_no_copy_stays_for_so_long(self, nightly: Open) -> None:
+        own = nightly(", keep: {daily: 3}, restored_within: 8d")
+        for _ in range(12):
+            run(own)
+            own.clock.move(hours=23)
+
+        assert len(copies(own)) == 3
+        (item,) = own.app.digests.preview("daily", own.clock.now()).digest.needs_you
+        assert (item.word, item.facts.partition(" A drill")[0]) == (
+            "Unproven",
+            "Nothing of them was restored from disk in time, never yet.",
+        )
+
+    def test_a_proof_outlives_the_copy_that_was_restored(self, nightly: Open) -> None:
+        own = nightly(", keep: {last: 3}, restored_within: 8d", then="  - {id: drill, restore_drill: {of: copy}}\n")
+        run(own)
+        proven_at = own.clock.now()
+        routine = own.root / "routines/nightly.yaml"
+        routine.write_text(routine.read_text().partition("  - {id: drill")[0])
+        for _ in range(5):
+            own.clock.move(hours=23)
+            run(own)
+
+        assert [copy.restored_at for copy in copies(own)] == [None] * 3
+        (one,) = standings(own.app.desk, at=own.clock.now())
+        assert one.restored_at == proven_at
+        assert figure(own) == ("1 of 1 backup proven and fresh", "fine")
+        own.clock.move(days=4)
+        (item,) = own.app.digests.preview("daily", own.clock.now()).digest.needs_you
+        assert (item.word, "never yet" in item.facts) == ("Unproven", False)
+
+    def test_a_proof_from_another_place_proves_nothing_of_where_the_store_is_now(self, nightly: Open) -> None:
+        own = nightly(then="  - restore_drill: {of: copy}\n")
+        run(own)
+        (own.root / "var/copies").rename(own.root / "var/away")
+        own.app.backups.adopt("disk", is_moved=True, actor="boss", at=own.clock.now())
+        routine = own.root / "routines/nightly.yaml"
+        routine.write_text(routine.read_text().replace("  - restore_drill: {of: copy}\n", ""))
+        run(own)
+        assert standing(own) == [("", "disk", "never restored")]
+
+    def test_one_dated_ahead_keeps_no_backup_fresh_and_takes_no_newer_ones_drill(self, nightly: Open) -> None:
+        own = nightly(then="  - restore_drill: {of: copy}\n")
+        own.clock.move(days=300)
+        run(own)
+        assert standing(own) == [("", "disk", "proven and fresh")]
+        own.clock.move(days=-300)
+        assert standing(own) == [("", "disk", "dated ahead")]
+        assert figure(own) == ("0 of 1 backup proven and fresh", "look")
+
+        own.work()
+        own.clock.move(minutes=11)  # so long the clock is in doubt
+        own.work()
+        assert run(own).status is RunStatus.SUCCEEDED
+        ahead, newest = copies(own)
+        assert (newest.restored_at, ahead.made_at > own.clock.now()) == (own.clock.now(), True)
+        (one,) = standings(own.app.desk, at=own.clock.now())
+        assert one.restored_at == own.clock.now()
+
 
 def standing(own: House) -> list[tuple[str, str, str]]:
     """Return how the copies stand: the key of the row, the store, the word."""
     desk, now = own.app.desk, own.clock.now()
-    return [(one.key, one.store, one.verdict(now, desk.almanac())[1]) for one in standings(desk)]
+    return [(one.key, one.store, one.verdict(now, desk.almanac())[1]) for one in standings(desk, at=now)]
 
 
 def figure(own: House) -> tuple[str, str]:
@@ -627,6 +687,26 @@ class TestByHand:
         with pytest.raises(ArchiveDamaged, match=r"index\.zst is not what was sent"):
             own.app.backups.verify(copy, actor="boss", at=own.clock.now())
         assert copies(own)[0].state is CopyState.DAMAGED
+
+    def test_verifying_brings_nothing_back_that_was_removed_meanwhile(
+        self, nightly: Open, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        own = nightly()
+        run(own)
+        (copy,) = copies(own)
+        read = LocalFolder.read
+
+        def remove_at_the_end(store: LocalFolder, name: str, **options: Any) -> Any:
+            yield from read(store, name, **options)
+            if name.endswith(".index.zst"):
+                own.app.backups.remove(copy, actor="boss", at=own.clock.now())
+
+        monkeypatch.setattr(LocalFolder, "read", remove_at_the_end)
+        with pytest.raises(NotStored, match="was removed from disk meanwhile: beyond what is kept"):
+            own.app.backups.verify(copy, actor="boss", at=own.clock.now())
+        found = own.app.backups.find(copy.name)
+        assert (found.state, found.why, found.reread_at) == (CopyState.GONE, "beyond what is kept", None)
+        assert copies(own) == []
 
     def test_a_manifest_that_somebody_changed_is_not_believed(self, nightly: Open) -> None:
         own = nightly()

@@ -13,7 +13,7 @@ from sqlite_utils import Database
 
 from opsrunner.ledger.books import Books
 from opsrunner.ledger.migrations import MIGRATIONS
-from opsrunner.model.backup import Copy, CopyNote, CopyState, Doubted, Drill, Gone, NewCopy, Reread
+from opsrunner.model.backup import Copy, CopyNote, CopyState, Doubted, Drill, Gone, NewCopy, PastCopies, Reread
 
 
 @pytest.fixture
@@ -75,6 +75,44 @@ def test_lying_ones_are_found_by_what_is_asked(books: Books, new: NewCopy, now: 
     assert books.copies.names_in("near") == ["b"]
 
 
+def test_of_copies_that_are_gone_it_stays_known_since_when_there_were_some_and_what_was_proven(
+    books: Books, new: NewCopy, now: datetime
+) -> None:
+    def day(number: int) -> datetime:
+        return now + timedelta(days=number)
+
+    proven = Drill(copy=1, at=day(1), files=1, bytes=1, seconds=1, is_whole=False)
+    books.copies.note(
+        [
+            new,
+            proven,
+            replace(new, name="b", made_at=day(2)),
+            replace(new, name="c", made_at=day(3), key="web1"),
+            replace(new, name="d", made_at=day(4), store="near"),
+            replace(new, name="e", made_at=day(-9), step="other"),
+            replace(new, name="f", made_at=day(-9), routine="weekly"),
+            replace(new, name="g", made_at=day(-9)),
+            replace(proven, copy=7, at=day(2)),
+            replace(proven, copy=4, at=day(300)),
+            Gone(copy=1, at=day(3), why="beyond what is kept"),
+            Gone(copy=7, at=day(3), why="its store is another place now"),
+        ]
+    )
+    expected = {
+        ("", "offsite"): PastCopies(first_made_at=now, restored_at=day(1)),
+        ("web1", "offsite"): PastCopies(first_made_at=day(3)),
+        ("", "near"): PastCopies(first_made_at=day(4)),  # nothing can have been restored in 300 days
+    }
+
+    def past(routine: str) -> object:
+        return books.copies.past(routine, "copy", proven_before=day(5), not_gone_as="its store is another place now")
+
+    assert past("nightly") == expected
+    books.routines.see({"nightly": "Nightly"}, at=now)
+    assert books.routines.rename("nightly", "daily")
+    assert (past("daily"), past("nightly")) == (expected, {})
+
+
 def test_what_was_read_again_is_dated_or_damaged(books: Books, new: NewCopy, now: datetime) -> None:
     books.copies.note([new, Reread(copy=1, at=now)])
     assert (only(books).reread_at, only(books).state) == (now, CopyState.GOOD)
@@ -129,11 +167,11 @@ def test_what_a_drill_doubts_is_in_doubt_whatever_else_was_wrong_and_is_right_ag
     books: Books, new: NewCopy, now: datetime, between: Callable[[datetime], CopyNote]
 ) -> None:
     failed = Drill(copy=1, at=now, files=20, bytes=5, seconds=1.5, is_whole=False, problem="no table billing")
-    books.copies.note([new, Doubted(drill=failed), between(now), Reread(copy=1, at=now)])
+    books.copies.note([new, Doubted(drill=failed), between(now), Reread(copy=1, at=now, was_gone=True)])
     assert (only(books).state, only(books).why) == (CopyState.DOUBTFUL, "no table billing")
     books.copies.note([replace(failed, problem="")])
     assert (only(books).state, only(books).why) == (CopyState.GOOD, "")
-    books.copies.note([between(now), Reread(copy=1, at=now)])
+    books.copies.note([between(now), Reread(copy=1, at=now, was_gone=True)])
     assert (only(books).state, only(books).why) == (CopyState.GOOD, "")
 
 
@@ -185,7 +223,7 @@ def test_what_was_damaged_and_gone_comes_back_damaged_until_it_is_read(
     assert (only(books).state, only(books).why) == (CopyState.GONE, f"it was damaged: {WRONG_BYTES}")
     books.copies.note([replace(new, received_at=now + timedelta(days=1), checked_by="size, when it was adopted")])
     assert (only(books).state, only(books).why) == (CopyState.DAMAGED, WRONG_BYTES)
-    books.copies.note([away, Reread(copy=1, at=now)])
+    books.copies.note([away, Reread(copy=1, at=now, was_gone=True)])
     assert (only(books).state, only(books).why) == (CopyState.GOOD, "")
 
 
@@ -259,8 +297,15 @@ def test_one_that_is_gone_stays_known(books: Books, new: NewCopy, now: datetime)
 
 
 def test_one_that_is_found_again_lies_there_again(books: Books, new: NewCopy, now: datetime) -> None:
-    books.copies.note([new, Gone(copy=1, at=now, why="it is not there"), Reread(copy=1, at=now)])
+    books.copies.note([new, Gone(copy=1, at=now, why="it is not there"), Reread(copy=1, at=now, was_gone=True)])
     assert (only(books).state, only(books).ended_at) == (CopyState.GOOD, None)
+
+
+def test_reading_brings_nothing_back_that_was_removed_meanwhile(books: Books, new: NewCopy, now: datetime) -> None:
+    books.copies.note([new, Gone(copy=1, at=now, why="beyond what is kept"), Reread(copy=1, at=now)])
+    found = only(books)
+    assert (found.state, found.ended_at, found.why) == (CopyState.GONE, now, "beyond what is kept")
+    assert (found.reread_at, books.copies.lying()) == (None, [])
 
 
 def test_one_that_was_removed_by_us_does_not_come_back_damaged(books: Books, new: NewCopy, now: datetime) -> None:

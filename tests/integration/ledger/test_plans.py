@@ -116,6 +116,7 @@ COPY = NewCopy(
 NOTES = (
     COPY,
     Reread(copy=1, at=NOW),
+    Reread(copy=1, at=NOW, was_gone=True),
     Reread(copy=1, at=NOW, problem="x"),
     Drill(copy=1, at=NOW, files=1, bytes=1, seconds=1, is_whole=True),
     Gone(copy=1, at=NOW, why="x"),
@@ -173,6 +174,7 @@ OWN: dict[str, dict[str, Any]] = {
     "Notices.write": {"batch": BATCH},
     "Notices.settle": {"told": (TOLD,), "status": ToldStatus.WATCHED},
     "Copies.note": {"notes": (*NOTES, CHECKED, PROVEN)},
+    "Copies.past": {"proven_before": LATER, "not_gone_as": "x"},
     "ForeignBackups.check": {"checked": CHECKED},
     "ForeignBackups.drill": {"drill": PROVEN},
     "Dates.answers": {"place": "rdap", "names": ["a.no"]},

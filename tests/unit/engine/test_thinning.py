@@ -45,7 +45,7 @@ def thinned(keep: Keep, *copies: Copy) -> list[Thinning]:
 
     routine: Any = Nightly()
     standing = Standing(
-        routine=routine, step="copy", key="", store="disk", copies=copies, restored_within=None, keep=keep
+        routine=routine, step="copy", key="", store="disk", copies=copies, past=None, restored_within=None, keep=keep
     )
     return list(thin(standing, now=NOW, zone=UTC))
 
