@@ -15,22 +15,21 @@ from opsrunner.ledger.books import Books
 from opsrunner.ledger.migrations import MIGRATIONS
 from opsrunner.model.backup import Copy, CopyNote, CopyState, Doubted, Drill, Gone, NewCopy, PastCopies, Reread
 
+from ...copied import new_copy
+
 
 @pytest.fixture
 def new(now: datetime) -> NewCopy:
-    return NewCopy(
+    return new_copy(
+        now,
         name="nightly/copy/2026-11-20T060000Z-r7",
         store="offsite",
-        routine="nightly",
-        step="copy",
         run=7,
-        made_at=now,
         received_at=now + timedelta(minutes=5),
         checked_by="SHA-256",
         size_bytes=1 << 40,
         plain_bytes=1 << 41,
         files=12,
-        manifest_sha256="0" * 64,
         of="/srv, 'quoted' ☃",
     )
 

@@ -20,7 +20,7 @@ from opsrunner.ledger.runs import NewRun
 from opsrunner.ledger.search import Place, TaskFilter
 from opsrunner.ledger.service import Gap
 from opsrunner.ledger.setting_back import set_back
-from opsrunner.model.backup import Drill, Gone, NewCopy, Reread
+from opsrunner.model.backup import Drill, Gone, Reread
 from opsrunner.model.downtime import Downtime, NewDowntime
 from opsrunner.model.expiry import DateAnswer, KeptText, Resting
 from opsrunner.model.finding import Acceptance, Audited, Cause, Finding, HostReport, Sample, Severity
@@ -35,6 +35,8 @@ from opsrunner.model.rows import KeyedRow, LookStanding
 from opsrunner.model.run import RunStatus, Trigger
 from opsrunner.model.task import Evidence, NewTask, TaskKind, TaskStatus
 from opsrunner.model.ticket import TicketLook, TicketState
+
+from ...copied import new_copy
 
 NOW = datetime(2026, 11, 20, 6, tzinfo=UTC)
 LATER = NOW + timedelta(days=1)
@@ -98,21 +100,7 @@ TASK = NewTask(
 DIGEST = SentDigest(
     id=0, series="daily", from_at=NOW, until_at=LATER, created_at=NOW, subject="", text="", html="", runs=0
 )
-COPY = NewCopy(
-    name="known",
-    store="offsite",
-    routine="nightly",
-    step="audit",
-    run=1,
-    made_at=NOW,
-    received_at=NOW,
-    checked_by="",
-    size_bytes=1,
-    plain_bytes=1,
-    files=1,
-    manifest_sha256="",
-    of="/srv",
-)
+COPY = new_copy(NOW, name="known", store="offsite", step="audit")
 NOTES = (
     COPY,
     Reread(copy=1, at=NOW),

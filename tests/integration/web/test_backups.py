@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 
 from opsrunner.app import App
-from opsrunner.model.backup import Drill, NewCopy, Reread
+from opsrunner.model.backup import Drill, Reread
 from opsrunner.testing import FakeClock
+
+from ...copied import new_copy
 
 SignedIn = Callable[[str], Any]
 HOSTILE = "<script>alert(1)</script>"
@@ -44,20 +46,14 @@ def made(app: App, clock: FakeClock) -> Callable[..., int]:
         at = clock.now() - timedelta(hours=hours_ago)
         values: dict[str, Any] = {
             "name": f"backups/copy/{at:%Y-%m-%dT%H%M%SZ}-r1",
-            "store": "disk",
             "routine": "backups",
-            "step": "copy",
-            "run": 1,
-            "made_at": at,
-            "received_at": at,
             "checked_by": "SHA-256, read back",
             "size_bytes": 3_000_000,
             "plain_bytes": 9_000_000,
             "files": 12,
-            "manifest_sha256": "0" * 64,
             "of": "/etc",
         }
-        app.books.copies.note([NewCopy(**(values | changes))])
+        app.books.copies.note([new_copy(at, **(values | changes))])
         return app.books.copies.lying()[0].id
 
     return write

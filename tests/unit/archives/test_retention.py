@@ -13,6 +13,8 @@ from hypothesis import strategies as any_of
 from opsrunner.archives.retention import Retention, plan_retention
 from opsrunner.model.backup import Copy, CopyState, Keep
 
+from ...copied import known_copy
+
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 OSLO = ZoneInfo("Europe/Oslo")
 GOOD, DOUBTFUL, DAMAGED, GONE = CopyState.GOOD, CopyState.DOUBTFUL, CopyState.DAMAGED, CopyState.GONE
@@ -26,23 +28,7 @@ PERIODS: dict[str, Callable[[datetime], str]] = {
 
 
 def copy_of(number: int, made_at: datetime, state: CopyState = GOOD) -> Copy:
-    return Copy(
-        id=number,
-        state=state,
-        name=f"nightly/copy/{number}",
-        store="offsite",
-        routine="nightly",
-        step="copy",
-        run=number,
-        made_at=made_at,
-        received_at=made_at,
-        checked_by="",
-        size_bytes=1,
-        plain_bytes=1,
-        files=1,
-        manifest_sha256="",
-        of="/srv",
-    )
+    return known_copy(number, made_at, state=state)
 
 
 def plan(copies: Iterable[Copy], keep: Keep, now: datetime = NOW) -> Retention:

@@ -7,10 +7,12 @@ from datetime import UTC, datetime, time, timedelta
 import pytest
 
 from opsrunner.engine.standing_copies import Standing, is_in_time
-from opsrunner.model.backup import Copy, CopyState, Keep, PastCopies
+from opsrunner.model.backup import CopyState, Keep, PastCopies
 from opsrunner.model.routine import Routine
 from opsrunner.model.schedule import Calendar, CalendarRule, Frame, Schedule
 from opsrunner.schedules.almanac import Almanac
+
+from ...copied import known_copy
 
 MONDAYS = CalendarRule(
     every="week", on=("monday",), at=(time(2),), frame=Frame(timezone="UTC", calendar="business", on_holiday="skip")
@@ -51,23 +53,7 @@ def test_a_copy_is_old_when_the_next_that_was_to_be_made_is_late(
 def test_a_copy_that_is_dated_ahead_keeps_no_backup_fresh(
     ahead: timedelta, state: CopyState, told: tuple[str, str]
 ) -> None:
-    copy = Copy(
-        id=1,
-        name="copies/copy/1",
-        store="disk",
-        routine="copies",
-        step="copy",
-        run=1,
-        made_at=MADE + ahead,
-        received_at=MADE + ahead,
-        checked_by="",
-        size_bytes=1,
-        plain_bytes=1,
-        files=1,
-        manifest_sha256="",
-        of="/srv",
-        state=state,
-    )
+    copy = known_copy(1, MADE + ahead, state=state)
     standing = Standing(
         routine=Routine(id="copies", name="Copies", accountable="owner", schedule=Schedule(rules=(MONDAYS,))),
         step="copy",

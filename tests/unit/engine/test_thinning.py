@@ -12,31 +12,15 @@ from opsrunner.engine.standing_copies import Standing
 from opsrunner.engine.thinning import Thinning, go_next, thin
 from opsrunner.model.backup import Copy, CopyState, Keep
 
+from ...copied import known_copy
+
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 NEXT = NOW + timedelta(hours=14)
 
 
 def copy_of(number: int, **changes: Any) -> Copy:
     """Return a copy that was made as many days ago as its number says."""
-    at = NOW - timedelta(days=number)
-    values: dict[str, Any] = {
-        "id": number,
-        "state": CopyState.GOOD,
-        "name": f"nightly/copy/{number}",
-        "store": "disk",
-        "routine": "nightly",
-        "step": "copy",
-        "run": number,
-        "made_at": at,
-        "received_at": at,
-        "checked_by": "",
-        "size_bytes": 1,
-        "plain_bytes": 1,
-        "files": 1,
-        "manifest_sha256": "",
-        "of": "/srv",
-    }
-    return Copy(**(values | changes))
+    return known_copy(number, NOW - timedelta(days=number), **changes)
 
 
 def thinned(keep: Keep, *copies: Copy) -> list[Thinning]:
