@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 pytestmark = pytest.mark.needs("chromium")
 SignedIn = Callable[..., Page]
@@ -98,6 +98,40 @@ def test_what_is_being_written_is_not_lost_when_others_tick(signed_in: SignedIn)
     other.wait_for_timeout(2500)
     expect(note).to_have_value("half a sent")
     expect(note).to_be_visible()
+
+
+def test_what_is_opened_while_news_are_on_their_way_stays_open(served: Served, signed_in: SignedIn) -> None:
+    page = signed_in("boss")
+    held: list[Route] = []
+
+    def hold_the_first(route: Route) -> None:
+        is_news = "x-shown" in route.request.headers
+        held.append(route) if is_news and not held else route.continue_()
+
+    page.route("**/*", hold_the_first)
+    served.ask("task", "add", "Call the landlord", "--for", "boss", "--as", "boss")
+    for _ in range(100):
+        if held:
+            break
+        page.wait_for_timeout(100)
+    page.get_by_role("link", name=f"Open to mark: {REPORT}").click()
+    note = page.locator("li.task", has_text=REPORT).get_by_label("What did you find and do?")
+    expect(note).to_be_visible()
+    page.evaluate("document.activeElement.blur()")
+    held[0].continue_()
+    page.wait_for_timeout(1500)
+    note.fill("half a sent", timeout=2000)
+    note.fill("")
+    note.blur()
+    expect(page.get_by_text("Call the landlord").first).to_be_visible()
+
+
+def test_a_touch_opens_what_asks_also_before_our_own_script_has_come(signed_in: SignedIn) -> None:
+    page = signed_in("boss")
+    page.route("**/page.js*", lambda route: route.fulfill(body="", content_type="text/javascript"))
+    page.reload()
+    page.get_by_role("link", name=f"Open to mark: {REPORT}").click()
+    expect(page.locator("li.task", has_text=REPORT).get_by_label("What did you find and do?")).to_be_visible()
 
 
 def test_a_tick_is_undone_and_a_task_handed_over(served: Served, signed_in: SignedIn) -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import itertools
+import re
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+import opsrunner.web
 from opsrunner.app import App
 from opsrunner.model.task import Task
 from opsrunner.web.doors import DOORS
@@ -237,3 +240,12 @@ def test_a_cookie_of_another_program_signs_nobody_out(signed_in: Callable[[str],
     for cookies in (f"{other}; {own}", f"{own}; {other}"):
         browser.client.cookies.clear()
         assert browser.get("/", Cookie=cookies).status_code == 200
+
+
+def test_links_that_open_what_asks_load_the_page_anew() -> None:
+    """A page that changes in place keeps what is open and shut in it: there such a link would open nothing."""
+    pages = Path(opsrunner.web.__file__).parent / "pages"
+    links = [link for page in pages.glob("*.html") for link in re.findall(r"<a [^>]*>", page.read_text("utf-8"))]
+    opening = [link for link in links if "data-opens=" in link or re.search(r"[?&](open|enter|accept)=", link)]
+    assert len(opening) > 3
+    assert [link for link in opening if 'hx-boost="false"' not in link] == []
